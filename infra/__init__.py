@@ -1,0 +1,1 @@
+"""What Tunestack provisions in an AWS account."""

@@ -1,0 +1,1 @@
+"""The pieces of the stack, one resource group a file."""

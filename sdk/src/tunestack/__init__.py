@@ -1,0 +1,62 @@
+"""Fine-tune language models on Amazon Bedrock: submit, track, serve and stop.
+
+```python
+from tunestack import Tuner
+
+job = Tuner().submit("nova-micro", "train.jsonl", hyperparameters={"epochCount": 3}).wait()
+job.start_endpoint()
+print(job.endpoint().invoke("Where is my parcel?"))
+job.stop_endpoint()
+```
+
+From DSPy: `tunestack.dspy.BedrockProvider`. From a shell: `tunestack --help`.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tunestack.contract import Deployment
+    from tunestack.endpoints import Endpoint, EndpointCostWarning
+    from tunestack.errors import TunestackError
+    from tunestack.jobs import Job
+    from tunestack.provider import EndpointInfo, EndpointState, JobInfo, JobState
+    from tunestack.tuner import Tuner
+    from tunestack.waiting import Poll
+
+# Loaded on first use: importing the contract or the catalog, as the stacks do, must not load boto3.
+_HOMES = {
+    "Deployment": "contract",
+    "Endpoint": "endpoints",
+    "EndpointCostWarning": "endpoints",
+    "EndpointInfo": "provider",
+    "EndpointState": "provider",
+    "Job": "jobs",
+    "JobInfo": "provider",
+    "JobState": "provider",
+    "Poll": "waiting",
+    "Tuner": "tuner",
+    "TunestackError": "errors",
+}
+
+__all__ = [
+    "Deployment",
+    "Endpoint",
+    "EndpointCostWarning",
+    "EndpointInfo",
+    "EndpointState",
+    "Job",
+    "JobInfo",
+    "JobState",
+    "Poll",
+    "Tuner",
+    "TunestackError",
+]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tunestack' has no attribute {name!r}")
+    return getattr(import_module(f"tunestack.{_HOMES[name]}"), name)

@@ -1,0 +1,39 @@
+"""The base models: what can be tuned, where, with which data and hyperparameters, at what price.
+
+The facts are in `data/*.toml`, one file a vendor, dated and sourced.
+This package is their typed form, for the SDK, the stacks and the sandbox alike;
+it knows the standard library only.
+The catalog explains a model; whether the service still takes it is the service's own word.
+"""
+
+from tunestack.catalog.load import CATALOG
+from tunestack.catalog.lookup import find, get, require, require_living, tunable
+from tunestack.catalog.model import (
+    BaseModel,
+    Confidence,
+    Hyperparameter,
+    Lifecycle,
+    LifecycleState,
+    Limits,
+    Price,
+    RecordFormat,
+    Serving,
+)
+
+__all__ = [
+    "CATALOG",
+    "BaseModel",
+    "Confidence",
+    "Hyperparameter",
+    "Lifecycle",
+    "LifecycleState",
+    "Limits",
+    "Price",
+    "RecordFormat",
+    "Serving",
+    "find",
+    "get",
+    "require",
+    "require_living",
+    "tunable",
+]

@@ -1,0 +1,144 @@
+"""Find a base model by any of its names, or say what can be tuned in its place."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from tunestack.catalog.load import CATALOG
+from tunestack.catalog.model import BaseModel, LifecycleState
+from tunestack.errors import ModelError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from datetime import date
+
+# What DSPy and litellm put before a Bedrock or OpenAI model id.
+_ROUTES = re.compile(r"^(?:bedrock/|openai/)?(?:converse/|invoke/|nova/|nova-2/|llama/)?")
+# Cross-region inference profiles: `us.amazon.nova-micro-v1:0`.
+_GEOGRAPHY = re.compile(r"^(?:us|eu|apac|us-gov|global)\.")
+
+
+def get(key: str) -> BaseModel:
+    """Return the base model of a catalog key; `KeyError` when there is none."""
+    return CATALOG[key]
+
+
+def find(name: str) -> BaseModel | None:
+    """Find a base model by any name that people call it by.
+
+    Takes a catalog key, a customization id, an inference id, a foundation-model ARN, each also with the prefixes
+    of DSPy and litellm (`bedrock/`, `bedrock/converse/`, `openai/`) and of cross-region inference (`us.`).
+    """
+    wanted = _plain(name)
+    for model in CATALOG:
+        if wanted in {_plain(known) for known in model.names()}:
+            return model
+    return None
+
+
+def tunable(
+    *, on: date, provider: str | None = None, region: str | None = None
+) -> list[BaseModel]:
+    """List the models that can be tuned on a day, optionally by one provider or in one region."""
+    return [
+        model
+        for model in CATALOG
+        if model.lifecycle.state(on) is LifecycleState.ACTIVE
+        and provider in (None, model.provider)
+        and (region is None or region in model.regions or not model.regions)
+    ]
+
+
+def require(
+    name: str,
+    *,
+    on: date,
+    provider: str,
+    region: str | None = None,
+    allowed: Collection[str] = (),
+) -> BaseModel:
+    """Find the base model of a name, in a region and stage where it can be tuned.
+
+    Whether it still lives is for `require_living` to say, once the service was asked.
+
+    Args:
+        name: anything that `find` takes.
+        on: the day that counts.
+        provider: `bedrock` or `openai`.
+        region: where it is to be tuned; not looked at when not given.
+        allowed: catalog keys that the stage allows; every model when empty.
+
+    Raises:
+        ModelError: it can't be tuned there; says why, and names what can be tuned instead.
+    """
+    model = find(name)
+    if model is None or model.provider != provider:
+        raise ModelError(f"{name!r} can't be fine-tuned: {instead(on=on, provider=provider)}")
+    if region is not None and model.regions and region not in model.regions:
+        require_living(model, on=on, said=None)
+        raise ModelError(
+            f"{model.name} can't be fine-tuned in {region}, but in {' and '.join(model.regions)}: "
+            f'set region="{model.regions[0]}" (AWS_REGION={model.regions[0]}); '
+            f"in {region}, {instead(on=on, provider=provider, region=region)}"
+        )
+    if allowed and model.key not in allowed:
+        raise ModelError(
+            f"this stage does not allow {model.name} ({model.key}): use {', '.join(allowed)}, "
+            "or add it to the stage's base_models and run `cdk deploy`"
+        )
+    return model
+
+
+def require_living(model: BaseModel, *, on: date, said: LifecycleState | None) -> None:
+    """Refuse a model that takes no new jobs.
+
+    Args:
+        model: the base model.
+        on: the day that counts.
+        said: what the service said of it, which decides; `None` when it could not be asked, then the catalog's dates do.
+
+    Raises:
+        ModelError: it takes none; says since when, and names what can be tuned instead.
+    """
+    dated = model.lifecycle.state(on)
+    state = said or dated
+    if state is LifecycleState.ACTIVE:
+        return
+    if state is not dated:
+        word = "takes no new jobs" if state is LifecycleState.LEGACY else "is not offered here"
+        why = f"{model.name} {word} any more, says the service"
+    elif state is LifecycleState.LEGACY:
+        end = model.lifecycle.end_of_life
+        why = f"{model.name} takes no new jobs since {model.lifecycle.legacy}" + (
+            f", and ends on {end}" if end else ""
+        )
+    elif model.lifecycle.end_of_life is not None:
+        why = (
+            f"{model.name} can't be fine-tuned any more, "
+            f"it was retired on {model.lifecycle.end_of_life}"
+        )
+    else:
+        why = (
+            f"{model.name} can't be fine-tuned any more, it was gone by {model.lifecycle.gone_by}"
+        )
+    raise ModelError(f"{why}: {instead(on=on, provider=model.provider)}")
+
+
+def instead(*, on: date, provider: str, region: str | None = None) -> str:
+    """Say what can be tuned in place of a model that can't, region by region."""
+    places: dict[str, list[str]] = {}
+    for model in tunable(on=on, provider=provider, region=region):
+        places.setdefault(" or ".join(model.regions), []).append(model.key)
+    if not places:
+        return f"no model can be fine-tuned{f' in {region}' if region else ''} on {provider} today"
+    return "what can be fine-tuned today is " + "; ".join(
+        ", ".join(keys) + (f" (in {place})" if place else "") for place, keys in places.items()
+    )
+
+
+def _plain(name: str) -> str:
+    name = name.strip().lower()
+    if name.startswith("arn:") and ":foundation-model/" in name:
+        name = name.rsplit("/", 1)[1]
+    return _GEOGRAPHY.sub("", _ROUTES.sub("", name))

@@ -1,0 +1,151 @@
+"""The types of the catalog."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import date
+
+
+class Confidence(StrEnum):
+    """How sure a fact is."""
+
+    HIGH = "high"
+    """The service's own model, schema or documentation, read in full."""
+    MEDIUM = "medium"
+    """One indirect or dated source."""
+    LOW = "low"
+    """An inference."""
+
+
+class RecordFormat(StrEnum):
+    """How one line of a training file looks."""
+
+    CONVERSE = "bedrock-conversation-2024"
+    """`{"schemaVersion", "system": [{"text"}], "messages": [{"role", "content": [{"text"}]}]}`"""
+    PROMPT_COMPLETION = "prompt-completion"
+    """`{"prompt": "...", "completion": "..."}`"""
+    MESSAGES = "messages"
+    """`{"system": "...", "messages": [{"role", "content": "..."}]}` (Claude)"""
+    INPUT_OUTPUT_TEXT = "input-output-text"
+    """`{"inputText": "...", "outputText": "..."}` (Titan)"""
+    OPENAI_CHAT = "openai-chat"
+    """`{"messages": [{"role", "content"}]}` with OpenAI's optional fields"""
+
+
+class Serving(StrEnum):
+    """How a tuned model is served."""
+
+    ON_DEMAND = "on-demand"
+    """A custom-model deployment: paid by the token, nothing while idle."""
+    PROVISIONED = "provisioned"
+    """Provisioned throughput: billed by the hour, for each model unit, until it is deleted."""
+    DIRECT = "direct"
+    """Nothing to start: the tuned model answers by its name (OpenAI)."""
+
+
+class LifecycleState(StrEnum):
+    """Where a base model stands on a given day."""
+
+    ACTIVE = "active"
+    LEGACY = "legacy"
+    """No new jobs and no new provisioned throughput; what runs goes on until the end of life."""
+    RETIRED = "retired"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lifecycle:
+    """The dates of a model's life; `None` is a date that nobody has published."""
+
+    legacy: date | None = None
+    end_of_life: date | None = None
+    gone_by: date | None = None
+    """The day on which the model was seen to be gone, where its end of life was never published."""
+    confidence: Confidence = Confidence.HIGH
+    source: str = ""
+
+    def state(self, on: date) -> LifecycleState:
+        """Say where the model stands on a day."""
+        ends = [day for day in (self.end_of_life, self.gone_by) if day is not None]
+        if ends and on >= min(ends):
+            return LifecycleState.RETIRED
+        if self.legacy is not None and on >= self.legacy:
+            return LifecycleState.LEGACY
+        return LifecycleState.ACTIVE
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hyperparameter:
+    """One hyperparameter of a model: its vendor's name, type, range (inclusive) and default."""
+
+    name: str
+    type: type[int] | type[float]
+    min: float
+    max: float
+    default: float | None = None
+    confidence: Confidence
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What a training file may hold; `None` is a limit that nobody has published."""
+
+    min_records: int | None = None
+    max_records: int | None = None
+    max_validation_records: int | None = None
+    max_tokens: int | None = None
+    """Tokens of one record, prompt and answer together."""
+    validation_set: bool = True
+    """Whether the service takes a validation set at all."""
+    reserved_words: tuple[str, ...] = ()
+    """Words that fail the whole job when a prompt holds them, in whatever case."""
+    confidence: Confidence
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Price:
+    """A price in US dollars, as seen on a day."""
+
+    usd: float
+    confidence: Confidence
+    source: str
+    seen: date
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BaseModel:
+    """A base model that can be tuned, or once could."""
+
+    key: str
+    """The catalog's own short name, used in stages and on the command line."""
+    name: str
+    vendor: str
+    provider: str
+    """Who tunes it: `bedrock` or `openai`."""
+    family: str
+    customization_id: str
+    """What a job is created with; on Bedrock it is not what the base model is called with."""
+    inference_ids: tuple[str, ...] = ()
+    """What the base model is called with; the preferred one first."""
+    aliases: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    lifecycle: Lifecycle
+    serving: tuple[Serving, ...] = ()
+    """The ways to serve the tuned model; the one that `auto` takes first."""
+    record_format: RecordFormat
+    hyperparameters: Mapping[str, Hyperparameter]
+    limits: Limits
+    prices: Mapping[str, Price] = field(default_factory=dict)
+    """By what is paid for, see `catalog.load.PRICE_UNITS`."""
+    source: str
+    seen: date
+
+    def names(self) -> tuple[str, ...]:
+        """Every name that the model is known by, the catalog's key first."""
+        return (self.key, self.customization_id, *self.inference_ids, *self.aliases)

@@ -1,0 +1,211 @@
+"""What the stacks and the SDK agree on: the deployment, its names, and the permissions it grants.
+
+Both sides build the same `Deployment`: the stacks from CDK tokens, the SDK from JSON or the environment.
+No parameter name, environment name or IAM action is written anywhere else.
+Standard library only, so that the stacks can import it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, fields
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from tunestack.errors import ContractError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+VERSION = 1
+"""Of the deployment document; raised for a breaking change only, new fields have defaults."""
+
+DEFAULT_STAGE = "dev"
+
+S3_BUCKET = "DSPY_BEDROCK_S3_BUCKET"
+ROLE_ARN = "DSPY_BEDROCK_ROLE_ARN"
+REGION = "AWS_REGION"
+DEFAULT_REGION = "AWS_DEFAULT_REGION"
+"""boto3 reads only this one; most other tools read `AWS_REGION`."""
+STAGE = "TUNESTACK_STAGE"
+DEPLOYMENT = "TUNESTACK_DEPLOYMENT"
+"""The whole document; the others alone are enough for everything that needs no more."""
+
+ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "tuner": (
+            "bedrock:CreateCustomModelDeployment",
+            "bedrock:CreateModelCustomizationJob",
+            "bedrock:CreateProvisionedModelThroughput",
+            "bedrock:DeleteCustomModelDeployment",
+            "bedrock:DeleteProvisionedModelThroughput",
+            "bedrock:GetCustomModelDeployment",
+            "bedrock:GetFoundationModel",
+            "bedrock:GetModelCustomizationJob",
+            "bedrock:GetProvisionedModelThroughput",
+            "bedrock:InvokeModel",
+            "bedrock:ListCustomModelDeployments",
+            "bedrock:ListModelCustomizationJobs",
+            "bedrock:ListProvisionedModelThroughputs",
+            "bedrock:StopModelCustomizationJob",
+            "bedrock:TagResource",
+            "iam:PassRole",
+            "kms:Decrypt",
+            "kms:GenerateDataKey",
+            "s3:GetObject",
+            "s3:ListBucket",
+            "s3:PutObject",
+            "ssm:GetParameter",
+        ),
+    }
+)
+"""The IAM actions that the SDK needs, by the policy that grants them."""
+
+_ROLE_ACCOUNT = re.compile(r"arn:aws[^:]*:iam::(\d{12}):role/.+")
+_STAGE_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
+
+
+def parameter_name(stage: str) -> str:
+    """Name the SSM parameter that holds the deployment of a stage, one in each of its regions."""
+    if not _STAGE_NAME.fullmatch(stage):
+        raise ContractError(
+            f"stage {stage!r} is no stage name: "
+            "use 1 to 20 lower-case letters, digits and hyphens, a letter first"
+        )
+    return f"/tunestack/{stage}/deployment"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deployment:
+    """What `cdk deploy` made in one region, and all that the SDK knows of it."""
+
+    region: str
+    account: str
+    data_bucket: str
+    """Training data and job output; in the job's region, as Bedrock demands."""
+    job_role_arn: str
+    """The role that Bedrock takes on to read the one and write the other."""
+    stage: str | None = None
+    data_prefix: str = "tunestack"
+    data_key_arn: str | None = None
+    """The KMS key of the bucket; `None` when not known."""
+    data_locations: tuple[str, ...] = ()
+    """The `s3://bucket/prefix/` locations that the job role may read; empty when not known."""
+    base_models: tuple[str, ...] = ()
+    """The catalog keys that the stage allows; empty when not known."""
+    version: int = VERSION
+
+    @property
+    def datasets_prefix(self) -> str:
+        """Where the SDK puts training data, as a key prefix of the data bucket."""
+        return f"{self.data_prefix}/datasets/"
+
+    @property
+    def outputs_prefix(self) -> str:
+        """Where jobs write their output, as a key prefix of the data bucket."""
+        return f"{self.data_prefix}/outputs/"
+
+    def to_json(self) -> str:
+        """Write the document that the SSM parameter holds."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    def environment(self) -> dict[str, str]:
+        """Name and value of every environment variable that stands for this deployment."""
+        stage = {} if self.stage is None else {STAGE: self.stage}
+        return {
+            S3_BUCKET: self.data_bucket,
+            ROLE_ARN: self.job_role_arn,
+            REGION: self.region,
+            DEFAULT_REGION: self.region,
+            **stage,
+            DEPLOYMENT: self.to_json(),
+        }
+
+    @classmethod
+    def from_json(cls, text: str, *, origin: str) -> Deployment:
+        """Read the document.
+
+        Args:
+            text: what `to_json` wrote; fields of a newer minor version are ignored.
+            origin: where the text comes from, for the error.
+
+        Raises:
+            ContractError: not a deployment document, or one of another version.
+        """
+        try:
+            document = json.loads(text)
+        except ValueError as error:
+            raise ContractError(
+                f"{origin} holds no deployment document ({error}): run `cdk deploy` again"
+            ) from error
+        if not isinstance(document, dict):
+            raise ContractError(f"{origin} holds no deployment document: run `cdk deploy` again")
+        if (version := document.get("version")) != VERSION:
+            raise ContractError(
+                f"{origin} has version {version!r}, this SDK reads version {VERSION}: "
+                "upgrade whichever is older (`pip install -U tunestack`, or `cdk deploy`)"
+            )
+        known = {field.name for field in fields(cls)}
+        values = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in document.items()
+            if name in known
+        }
+        try:
+            return cls(**values)
+        except TypeError as error:
+            raise ContractError(
+                f"{origin} is incomplete ({error}): run `cdk deploy` again"
+            ) from error
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Deployment | None:
+        """Read the deployment from environment variables; `None` when they do not name one.
+
+        `TUNESTACK_DEPLOYMENT` alone is enough, and so are the bucket, the role and the region.
+        The account is the one in the role's ARN.
+
+        Raises:
+            ContractError: half of the variables, a role ARN without an account, or variables that contradict each other.
+        """
+        given = {
+            name: value
+            for name in (S3_BUCKET, ROLE_ARN, DEPLOYMENT)
+            if (value := environment.get(name))
+        }
+        if not given:
+            return None
+        if text := given.get(DEPLOYMENT):
+            deployment = cls.from_json(text, origin=DEPLOYMENT)
+            for name, value in deployment.environment().items():
+                if name in (S3_BUCKET, ROLE_ARN) and given.get(name, value) != value:
+                    raise ContractError(
+                        f"{name}={given[name]!r} contradicts {DEPLOYMENT}, which says {value!r}: "
+                        "unset one of the two"
+                    )
+            return deployment
+        for name, other in ((S3_BUCKET, ROLE_ARN), (ROLE_ARN, S3_BUCKET)):
+            if name not in given:
+                raise ContractError(
+                    f"{other} is set and {name} is not: "
+                    'set both, or neither (`eval "$(tunestack env)"` sets them)'
+                )
+        account = _ROLE_ACCOUNT.fullmatch(given[ROLE_ARN])
+        if account is None:
+            raise ContractError(
+                f"{ROLE_ARN}={given[ROLE_ARN]!r} is not the ARN of a role: "
+                "expected arn:aws:iam::<account>:role/<name>"
+            )
+        region = environment.get(REGION) or environment.get(DEFAULT_REGION)
+        if not region:
+            raise ContractError(
+                f"{S3_BUCKET} is set and {REGION} is not: set it to the region of the bucket"
+            )
+        return cls(
+            region=region,
+            account=account[1],
+            data_bucket=given[S3_BUCKET],
+            job_role_arn=given[ROLE_ARN],
+            stage=environment.get(STAGE) or None,
+        )

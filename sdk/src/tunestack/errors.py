@@ -1,0 +1,170 @@
+"""Every exception that Tunestack raises.
+
+```
+TunestackError
+├── ConfigError (ValueError)          a bad argument or setting: says what is allowed
+│   ├── ContractError                 no deployment, or one of another version: says `cdk deploy`
+│   ├── ModelError                    the model can't be tuned (here): names those that can
+│   └── HyperparameterError           unknown name or value out of range: says the range
+├── DataError (ValueError)            training data that the job would fail on: every problem, with its line
+├── MissingExtraError (ImportError)   an optional dependency is not installed: says which extra
+├── ProviderError                     the vendor refused or failed; `__cause__` is the vendor's error
+│   ├── AccessError                   credentials missing, expired, or without the permission
+│   ├── NotFoundError                 no such job, model, endpoint, bucket or parameter
+│   ├── ConflictError                 it exists already with other content, or is busy changing
+│   ├── QuotaError                    a quota is used up: says which, and what to ask for
+│   └── BusyError                     throttled, unavailable or unreachable: try again later
+├── JobError                          about one job
+│   ├── JobFailedError                it failed; `reason` in the vendor's words
+│   ├── JobStoppedError               it was stopped: no model, and what was trained is billed
+│   └── JobTimeoutError (TimeoutError)      the wait ended, the job goes on
+└── EndpointError                     about one endpoint
+    ├── EndpointFailedError           it could not be started; `reason` in the vendor's words
+    └── EndpointTimeoutError (TimeoutError) the wait ended, the endpoint may go on (and be billed)
+```
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class TunestackError(Exception):
+    """The root of everything that Tunestack raises."""
+
+
+class ConfigError(TunestackError, ValueError):
+    """A bad argument or setting; the message says what is allowed."""
+
+
+class ContractError(ConfigError):
+    """The account has no (readable) deployment, or one of another version."""
+
+
+class ModelError(ConfigError):
+    """The model can't be fine-tuned, or not in this region; the message names those that can."""
+
+
+class HyperparameterError(ConfigError):
+    """A hyperparameter that the model does not have, or a value out of its range."""
+
+
+class DataError(TunestackError, ValueError):
+    """Training data that the job would fail on.
+
+    Attributes:
+        problems: one line of text for each problem found, in the order of the data.
+    """
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        """Join the message and the problems into the text of the error."""
+        super().__init__("\n  ".join([message, *problems]))
+        self.problems = tuple(problems)
+
+
+class MissingExtraError(TunestackError, ImportError):
+    """An optional dependency is not installed; the message says which extra brings it."""
+
+
+class ProviderError(TunestackError):
+    """The vendor refused or failed; `__cause__` is the vendor's own error.
+
+    Attributes:
+        code: the vendor's error code, as on the wire.
+        request_id: the vendor's id of the request, for a support case.
+    """
+
+    def __init__(
+        self, message: str, *, code: str | None = None, request_id: str | None = None
+    ) -> None:
+        """Keep the vendor's code and request id beside the message."""
+        super().__init__(message)
+        self.code = code
+        self.request_id = request_id
+
+
+class AccessError(ProviderError):
+    """Credentials are missing or expired, or lack the permission."""
+
+
+class NotFoundError(ProviderError):
+    """There is no such job, model, endpoint, bucket or parameter."""
+
+
+class ConflictError(ProviderError):
+    """It exists already with other content, or is busy changing."""
+
+
+class QuotaError(ProviderError):
+    """A quota of the account is used up, or zero."""
+
+
+class BusyError(ProviderError):
+    """Throttled, unavailable or unreachable; trying again later may work."""
+
+
+class JobError(TunestackError):
+    """Something about one job.
+
+    Attributes:
+        job_id: the id that `tuner.job(job_id)` attaches to.
+    """
+
+    def __init__(self, message: str, *, job_id: str) -> None:
+        """Keep the job's id beside the message."""
+        super().__init__(message)
+        self.job_id = job_id
+
+
+class JobFailedError(JobError):
+    """The job failed.
+
+    Attributes:
+        reason: the vendor's own words.
+    """
+
+    def __init__(self, message: str, *, job_id: str, reason: str) -> None:
+        """Keep the vendor's words beside the message."""
+        super().__init__(message, job_id=job_id)
+        self.reason = reason
+
+
+class JobStoppedError(JobError):
+    """The job was stopped: there is no model, and what was trained is billed."""
+
+
+class JobTimeoutError(JobError, TimeoutError):
+    """The wait ended before the job did; the job goes on."""
+
+
+class EndpointError(TunestackError):
+    """Something about one endpoint.
+
+    Attributes:
+        endpoint_id: the name or ARN that `tuner.endpoint(endpoint_id)` attaches to.
+    """
+
+    def __init__(self, message: str, *, endpoint_id: str) -> None:
+        """Keep the endpoint's id beside the message."""
+        super().__init__(message)
+        self.endpoint_id = endpoint_id
+
+
+class EndpointFailedError(EndpointError):
+    """The endpoint could not be started.
+
+    Attributes:
+        reason: the vendor's own words.
+    """
+
+    def __init__(self, message: str, *, endpoint_id: str, reason: str) -> None:
+        """Keep the vendor's words beside the message."""
+        super().__init__(message, endpoint_id=endpoint_id)
+        self.reason = reason
+
+
+class EndpointTimeoutError(EndpointError, TimeoutError):
+    """The wait ended before the endpoint was ready or gone; it may go on, and be billed."""

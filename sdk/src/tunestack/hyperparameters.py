@@ -1,0 +1,80 @@
+"""Hyperparameters: names, types and ranges checked, numbers in, what the vendor wants on the wire out."""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from tunestack.errors import HyperparameterError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tunestack.catalog import BaseModel, Hyperparameter
+
+
+def resolve(model: BaseModel, given: Mapping[str, object]) -> dict[str, str]:
+    """Check hyperparameters against what the model takes and write them as Bedrock's strings.
+
+    `epochCount` is always sent, with the model's default if need be: it decides the price, and Nova has been seen to refuse an empty map.
+
+    Raises:
+        HyperparameterError: an unknown name, a value that is no number, or one out of range; every mistake, not the first.
+    """
+    mistakes = []
+    values: dict[str, Decimal] = {}
+    for name, value in given.items():
+        known = model.hyperparameters.get(name)
+        if known is None:
+            mistakes.append(_unknown(name, model))
+            continue
+        number = _number(value)
+        if number is None:
+            mistakes.append(f"{name}={value!r} is not a number: use {_range(known)}")
+        elif known.type is int and number != number.to_integral_value():
+            mistakes.append(f"{name}={value!r} is not a whole number: use {_range(known)}")
+        elif not _exact(known.min) <= number <= _exact(known.max):
+            mistakes.append(f"{name}={value!r} is out of range: use {_range(known)}")
+        else:
+            values[name] = number
+    if mistakes:
+        raise HyperparameterError(f"{model.name} can't be tuned with " + "; ".join(mistakes))
+    epochs = model.hyperparameters.get("epochCount")
+    if epochs is not None and epochs.default is not None:
+        values.setdefault("epochCount", _exact(epochs.default))
+    return {name: _wire(values[name]) for name in sorted(values)}
+
+
+def _unknown(name: str, model: BaseModel) -> str:
+    folded = {known.lower().replace("_", ""): known for known in model.hyperparameters}
+    close = get_close_matches(name.lower().replace("_", ""), folded, n=1)
+    hint = f"did you mean {folded[close[0]]!r}? " if close else ""
+    return f"{name!r}, which it does not have: {hint}it takes {', '.join(model.hyperparameters)}"
+
+
+def _number(value: object) -> Decimal | None:
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        return None
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() else None
+
+
+def _exact(value: float) -> Decimal:
+    # Through the shortest text, so that 1e-5 is a hundred-thousandth and not its nearest binary fraction.
+    return Decimal(repr(value))
+
+
+def _range(known: Hyperparameter) -> str:
+    kind = "a whole number" if known.type is int else "a number"
+    default = "" if known.default is None else f" (default {_wire(_exact(known.default))})"
+    return f"{kind} from {_wire(_exact(known.min))} to {_wire(_exact(known.max))}{default}"
+
+
+def _wire(number: Decimal) -> str:
+    if number == number.to_integral_value():
+        return str(int(number))
+    return format(number.normalize(), "f")

@@ -1,0 +1,224 @@
+"""Jobs: the life of one fine-tuning job, from anywhere."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from tunestack import endpoints
+from tunestack.errors import (
+    ConfigError,
+    ConflictError,
+    JobFailedError,
+    JobStoppedError,
+    JobTimeoutError,
+    ProviderError,
+)
+from tunestack.provider import JobInfo, JobState
+from tunestack.waiting import Poll, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import timedelta
+
+    from tunestack.catalog import BaseModel
+    from tunestack.endpoints import Endpoint
+    from tunestack.provider import Provider
+
+logger = logging.getLogger(__name__)
+
+TIMEOUT = 24 * 3600.0
+"""Seconds that `wait` waits; AWS says that jobs take several hours."""
+
+
+class Job:
+    """One fine-tuning job.
+
+    It lives with the vendor: this object only points to it, and `tuner.job(job.id)` makes another one anywhere.
+    """
+
+    def __init__(
+        self, provider: Provider, info: JobInfo, *, tags: Mapping[str, str], poll: Poll
+    ) -> None:
+        """Take an observation of the job; `tuner.submit(...)` and `tuner.job(...)` make one."""
+        self._provider = provider
+        self._info = info
+        self._tags = tags
+        self._poll = poll
+
+    @property
+    def id(self) -> str:
+        """What `tuner.job(...)` attaches to: on Bedrock the job's ARN."""
+        return self._info.id
+
+    @property
+    def name(self) -> str:
+        """The job's name; the tuned model has the same."""
+        return self._info.name
+
+    @property
+    def model(self) -> str | None:
+        """The tuned model, once there is one (on Bedrock its ARN)."""
+        if not self._info.state.is_terminal:
+            self.info()
+        return self._info.model
+
+    @property
+    def base(self) -> BaseModel:
+        """The base model that is tuned."""
+        return endpoints.base_of(self._require_model())
+
+    def info(self) -> JobInfo:
+        """Look at the job now."""
+        before = self._info
+        self._info = self._provider.job(self.id)
+        if (self._info.state, self._info.phase) != (before.state, before.phase):
+            logger.info("job %s is %s", self.name, described(self._info))
+        return self._info
+
+    def status(self) -> JobState:
+        """Look at the job's state now."""
+        return self.info().state
+
+    def watch(self, timeout: float = TIMEOUT) -> Iterator[JobInfo]:
+        """Yield an observation now and then, until the job has ended or `timeout` seconds are over."""
+        return watch(self.info, until=_has_ended, timeout=timeout, poll=self._poll)
+
+    def wait(self, timeout: float = TIMEOUT) -> Job:
+        """Wait until the job has succeeded. Ctrl-C leaves the job running: attach again with its id.
+
+        Raises:
+            JobFailedError: it failed; `reason` has the vendor's words.
+            JobStoppedError: somebody stopped it.
+            JobTimeoutError: it is not over after `timeout` seconds; it goes on.
+        """
+        for _ in self.watch(timeout):
+            pass
+        return self.require_success(timeout)
+
+    def require_success(self, waited: float = 0.0) -> Job:
+        """Raise, by the last observation, unless the job has succeeded; the errors are those of `wait`."""
+        info = self._info
+        if info.state is JobState.SUCCEEDED:
+            return self
+        if info.state is JobState.FAILED:
+            reason = info.failure or "no reason given"
+            raise JobFailedError(
+                f"job {info.name!r} failed: {reason}: mend it and submit again",
+                job_id=info.id,
+                reason=reason,
+            )
+        if info.state is JobState.STOPPED:
+            raise JobStoppedError(
+                f"job {info.name!r} was stopped: there is no model, and what it trained is billed; "
+                "submit again to start anew",
+                job_id=info.id,
+            )
+        raise JobTimeoutError(
+            f"job {info.name!r} is still {described(info)} after {waited:g}s; it goes on: "
+            f"wait again, or attach to {info.id!r} later",
+            job_id=info.id,
+        )
+
+    def cancel(self) -> bool:
+        """Stop the job for good; what it has trained is billed, and no model comes of it.
+
+        Returns:
+            Whether there was anything to stop: `False` for a job that has ended.
+        """
+        if self.info().state.is_terminal:
+            return False
+        if self._info.state is JobState.STOPPING:
+            return True
+        try:
+            self._provider.stop_job(self.id)
+        except ProviderError as error:
+            # It ended between the look and the stop, or somebody else stops it.
+            refused = isinstance(error, ConflictError) or error.code == "ValidationException"
+            state = self.info().state
+            if refused and (state.is_terminal or state is JobState.STOPPING):
+                return state in {JobState.STOPPING, JobState.STOPPED}
+            raise
+        return True
+
+    def metrics(self) -> Sequence[Mapping[str, float]]:
+        """Read the losses, one row a step; there are none before the job has succeeded."""
+        return self._provider.metrics(self.info())
+
+    def start_endpoint(
+        self,
+        serving: str = "auto",
+        *,
+        ttl: timedelta | None = None,
+        model_units: int = 1,
+        timeout: float = endpoints.START_TIMEOUT,
+    ) -> str:
+        """Start the endpoint of the tuned model and wait until it answers; one that there is, is kept.
+
+        Args:
+            serving: `on-demand` (free while idle, paid by the token), `provisioned` (billed by the hour for each model
+                unit until it is stopped), or `auto`: on demand where the model can be served so.
+            ttl: how long it may live, written into a tag; for provisioned throughput four hours if not given.
+            model_units: provisioned throughput only.
+            timeout: seconds to wait.
+
+        Returns:
+            The endpoint's name; `job.endpoint()` is the object to ask.
+
+        Raises:
+            ConfigError: the job has no model (yet), or the model can't be served so.
+            QuotaError: the account may not have so many.
+            EndpointFailedError: it could not be started.
+            EndpointTimeoutError: it is not ready in time, and goes on starting.
+        """
+        model = self._require_model()
+        endpoint = endpoints.start(
+            self._provider,
+            model,
+            endpoints.base_of(model),
+            serving=serving,
+            ttl=ttl,
+            model_units=model_units,
+            tags=self._tags,
+            poll=self._poll,
+        )
+        return endpoint.wait(timeout).name
+
+    def stop_endpoint(self) -> None:
+        """Stop the endpoints of the tuned model and wait until they are gone; fine when there are none."""
+        endpoints.stop_all(self._provider, self._require_model(), poll=self._poll)
+
+    def endpoint(self) -> Endpoint:
+        """Return the endpoint of the tuned model.
+
+        Raises:
+            ConfigError: there is none.
+        """
+        for endpoint in endpoints.of_model(
+            self._provider, self._require_model(), poll=self._poll
+        ):
+            return endpoint
+        raise ConfigError(f"job {self.name!r} has no endpoint: call start_endpoint()")
+
+    def _require_model(self) -> str:
+        model = self.model
+        if model is None:
+            raise ConfigError(
+                f"job {self.name!r} is {described(self._info)} and has no model: "
+                "wait for it to succeed first"
+            )
+        return model
+
+    def __repr__(self) -> str:
+        """Show the name and the last state seen."""
+        return f"<Job {self.name} {described(self._info)}>"
+
+
+def described(info: JobInfo) -> str:
+    """Put a job's state and phase into words."""
+    state = info.raw_state if info.state is JobState.UNKNOWN else info.state.value
+    return f"{state} ({info.phase})" if info.phase else state
+
+
+def _has_ended(info: JobInfo) -> bool:
+    return info.state.is_terminal

@@ -1,0 +1,174 @@
+"""What every vendor must be able to do, in words that no vendor owns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+    from pathlib import Path
+
+    from tunestack.catalog import BaseModel, LifecycleState, Serving
+
+
+class JobState(StrEnum):
+    """Where a fine-tuning job stands."""
+
+    PENDING = "pending"
+    """Accepted; validating or queued, nothing trained yet."""
+    RUNNING = "running"
+    STOPPING = "stopping"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    UNKNOWN = "unknown"
+    """A word of the vendor's that this version does not know; never an end. See `JobInfo.raw_state`."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the job will never leave this state."""
+        return self in {JobState.SUCCEEDED, JobState.FAILED, JobState.STOPPED}
+
+
+class EndpointState(StrEnum):
+    """Where an endpoint stands; one that is gone has no state, it is not found."""
+
+    STARTING = "starting"
+    READY = "ready"
+    UPDATING = "updating"
+    FAILED = "failed"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobInfo:
+    """One observation of a job."""
+
+    id: str
+    """What `tuner.job(id)` attaches to, from anywhere (on Bedrock, the job's ARN)."""
+    name: str
+    state: JobState
+    raw_state: str
+    """The vendor's own word."""
+    base_model: str
+    """The vendor's id of the model that is tuned."""
+    phase: str | None = None
+    """What the job is at: `validation`, `data processing`, `training`, ..."""
+    model: str | None = None
+    """The tuned model, once there is one (on Bedrock, its ARN)."""
+    failure: str | None = None
+    created: datetime | None = None
+    ended: datetime | None = None
+    hyperparameters: Mapping[str, str] = field(default_factory=dict)
+    training_data: str | None = None
+    output: str | None = None
+    training_loss: float | None = None
+    validation_loss: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndpointInfo:
+    """One observation of an endpoint."""
+
+    id: str
+    """What `tuner.endpoint(id)` attaches to (on Bedrock, the endpoint's ARN)."""
+    name: str
+    serving: Serving
+    state: EndpointState
+    raw_state: str
+    model: str
+    """The tuned model that it serves."""
+    model_units: int | None = None
+    """Provisioned throughput only: how many units are billed by the hour."""
+    failure: str | None = None
+    created: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobRequest:
+    """A job to be created; equal requests are the same job."""
+
+    base_model: str
+    """The vendor's id of the model to tune: a base model's, or an earlier tuned model's."""
+    training_data: str
+    validation_data: str | None = None
+    hyperparameters: Mapping[str, str] = field(default_factory=dict)
+    name: str
+    """Of the job and of the tuned model; unique in the account and region."""
+    output: str
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EndpointRequest:
+    """An endpoint to be created."""
+
+    model: str
+    serving: Serving
+    name: str
+    model_units: int = 1
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class Provider(Protocol):
+    """A vendor. Every method raises only `tunestack.errors.ProviderError` and its children."""
+
+    def lifecycle(self, model: BaseModel) -> LifecycleState | None:
+        """Ask the vendor where a base model stands today; `None` when it does not say."""
+        ...
+
+    def upload(self, path: Path, *, sha256: str, location: str | None) -> str:
+        """Put a training file where the vendor reads it; the same content twice is one file.
+
+        Args:
+            path: the file.
+            sha256: of its content, in hex.
+            location: where the caller wants it; `None` for the usual place.
+
+        Returns:
+            What a job is created with (on Bedrock, the S3 URI).
+        """
+        ...
+
+    def create_job(self, request: JobRequest) -> str:
+        """Create the job and return its id; the same request twice is one job."""
+        ...
+
+    def job(self, job_id: str) -> JobInfo:
+        """Observe one job, by its id or name."""
+        ...
+
+    def jobs(self, *, name_contains: str | None = None) -> Iterator[JobInfo]:
+        """List the jobs, the newest first; without the details that only one job's own answer has."""
+        ...
+
+    def stop_job(self, job_id: str) -> None:
+        """Ask a job to stop; fine when it has ended already."""
+        ...
+
+    def metrics(self, job: JobInfo) -> Sequence[Mapping[str, float]]:
+        """Read the losses of a finished job, one row a step."""
+        ...
+
+    def create_endpoint(self, request: EndpointRequest) -> str:
+        """Create the endpoint and return its id; the same name twice is one endpoint."""
+        ...
+
+    def endpoint(self, endpoint_id: str, serving: Serving | None = None) -> EndpointInfo:
+        """Observe one endpoint, by its id, or by its name and the way it serves."""
+        ...
+
+    def endpoints(self, *, model: str | None = None) -> Iterator[EndpointInfo]:
+        """List the endpoints of every kind, or those of one tuned model."""
+        ...
+
+    def delete_endpoint(self, endpoint: EndpointInfo) -> None:
+        """Ask for an endpoint to be deleted; `NotFoundError` when it is gone."""
+        ...
+
+    def invoke(self, endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> str:
+        """Send a conversation (`role`, `content`) to an endpoint or model and return the answer's text."""
+        ...

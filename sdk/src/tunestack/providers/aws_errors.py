@@ -1,0 +1,109 @@
+"""What AWS's errors are in our words."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
+
+from tunestack.errors import (
+    AccessError,
+    BusyError,
+    ConfigError,
+    ConflictError,
+    NotFoundError,
+    ProviderError,
+    QuotaError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+_SIGN_IN = "check the credentials (`aws sts get-caller-identity` shows who you are)"
+_PERMISSION = "attach the stage's tuner policy (stack output `TunerPolicyArn`) to whoever calls"
+_LATER = "try again later"
+
+CODES: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
+    {
+        "AccessDenied": (AccessError, _PERMISSION),
+        "AccessDeniedException": (AccessError, _PERMISSION),
+        "403": (AccessError, _PERMISSION),
+        "ExpiredToken": (AccessError, _SIGN_IN),
+        "ExpiredTokenException": (AccessError, _SIGN_IN),
+        "InvalidAccessKeyId": (AccessError, _SIGN_IN),
+        "InvalidClientTokenId": (AccessError, _SIGN_IN),
+        "InvalidSignatureException": (AccessError, _SIGN_IN),
+        "SignatureDoesNotMatch": (AccessError, _SIGN_IN),
+        "UnrecognizedClientException": (AccessError, _SIGN_IN),
+        "404": (NotFoundError, "check the name and the region"),
+        "NoSuchBucket": (NotFoundError, "check the name and the region"),
+        "NoSuchKey": (NotFoundError, "check the name"),
+        "ParameterNotFound": (NotFoundError, "run `cdk deploy` in this account and region"),
+        "ResourceNotFoundException": (NotFoundError, "check the id and the region"),
+        "ConflictException": (ConflictError, "look at what is there before trying again"),
+        "PreconditionFailed": (ConflictError, "look at what is there before trying again"),
+        "ResourceInUseException": (ConflictError, "look at what is there before trying again"),
+        "ServiceQuotaExceededException": (QuotaError, "ask for more in Service Quotas"),
+        "TooManyTagsException": (QuotaError, "use fewer tags"),
+        "InternalError": (BusyError, _LATER),
+        "InternalServerError": (BusyError, _LATER),
+        "InternalServerException": (BusyError, _LATER),
+        "ModelNotReadyException": (BusyError, "wait until the endpoint is ready"),
+        "ModelTimeoutException": (BusyError, _LATER),
+        "RequestTimeout": (BusyError, _LATER),
+        "ServiceUnavailable": (BusyError, _LATER),
+        "ServiceUnavailableException": (BusyError, _LATER),
+        "SlowDown": (BusyError, _LATER),
+        "Throttling": (BusyError, _LATER),
+        "ThrottlingException": (BusyError, _LATER),
+        "TooManyRequestsException": (BusyError, _LATER),
+    }
+)
+"""AWS's error codes: our class, and what to do. A code that is not here becomes `ProviderError`."""
+
+_CREDENTIALS = (
+    NoCredentialsError,
+    PartialCredentialsError,
+    ProfileNotFound,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Raise what AWS raises as our own errors.
+
+    Args:
+        doing: what was being done, in the user's words: `creating job 'x'`.
+    """
+    try:
+        yield
+    except ClientError as error:
+        raise _from_client(error, doing) from error
+    except ParamValidationError as error:
+        raise ConfigError(f"{doing}: {error}") from error
+    except _CREDENTIALS as error:
+        raise AccessError(f"{doing}: {error}: {_SIGN_IN}") from error
+    except BotoCoreError as error:
+        raise BusyError(f"{doing}: {error}: check the network and the region") from error
+
+
+def _from_client(error: ClientError, doing: str) -> ProviderError:
+    code = error.response.get("Error", {}).get("Code", "")
+    words = error.response.get("Error", {}).get("Message", "") or str(error)
+    request_id = error.response.get("ResponseMetadata", {}).get("RequestId")
+    kind, remedy = CODES.get(code, (ProviderError, ""))
+    message = f"{doing}: {words} ({code})"
+    return kind(f"{message}: {remedy}" if remedy else message, code=code, request_id=request_id)

@@ -1,0 +1,245 @@
+"""Amazon Bedrock."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from botocore.config import Config
+
+from tunestack.catalog import LifecycleState, Serving
+from tunestack.errors import (
+    AccessError,
+    BusyError,
+    ConfigError,
+    ConflictError,
+    NotFoundError,
+    ProviderError,
+)
+from tunestack.providers import bedrock_requests as requests
+from tunestack.providers.aws_errors import translated
+from tunestack.providers.s3 import Location, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    import boto3
+    from types_boto3_bedrock import BedrockClient
+    from types_boto3_bedrock_runtime import BedrockRuntimeClient
+
+    from tunestack.catalog import BaseModel
+    from tunestack.contract import Deployment
+    from tunestack.provider import EndpointInfo, EndpointRequest, JobInfo, JobRequest
+
+_PAGE = 1000
+# Five calls in all; every create carries a token that follows from its content, so a repeated one makes nothing new.
+_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 5},
+    user_agent_extra="tunestack",
+)
+_DEPLOYMENT = ":custom-model-deployment/"
+_THROUGHPUT = ":provisioned-model/"
+
+
+class Bedrock:
+    """`tunestack.provider.Provider` on Amazon Bedrock, in one region of one account."""
+
+    def __init__(self, session: boto3.Session, deployment: Deployment) -> None:
+        """Take who calls, and what `cdk deploy` made; no call is made here."""
+        self._session = session
+        self._deployment = deployment
+
+    @cached_property
+    def _control(self) -> BedrockClient:
+        return self._session.client("bedrock", self._deployment.region, config=_CONFIG)
+
+    @cached_property
+    def _runtime(self) -> BedrockRuntimeClient:
+        return self._session.client("bedrock-runtime", self._deployment.region, config=_CONFIG)
+
+    @cached_property
+    def _store(self) -> Store:
+        client = self._session.client("s3", self._deployment.region, config=_CONFIG)
+        return Store(client, self._deployment.account)
+
+    def lifecycle(self, model: BaseModel) -> LifecycleState | None:
+        """Ask Bedrock where a base model stands; `None` when the caller may not ask, or Bedrock can't say."""
+        try:
+            with translated(f"asking for model {model.customization_id!r}"):
+                answer = self._control.get_foundation_model(
+                    modelIdentifier=model.customization_id
+                )
+        except NotFoundError:
+            return LifecycleState.RETIRED
+        except (AccessError, BusyError):
+            return None
+        except ProviderError as error:
+            if error.code == "ValidationException":
+                return LifecycleState.RETIRED
+            raise
+        status = answer["modelDetails"].get("modelLifecycle", {}).get("status")
+        known: Mapping[str, LifecycleState] = {
+            "ACTIVE": LifecycleState.ACTIVE,
+            "LEGACY": LifecycleState.LEGACY,
+        }
+        return known.get(str(status))
+
+    def upload(self, path: Path, *, sha256: str, location: str | None) -> str:
+        """Put a training file into S3 and return its URI.
+
+        Without a location it goes below the deployment's data prefix, named after its content.
+        A location that ends in `.jsonl` is the file's own place, any other the folder for it.
+
+        Raises:
+            ConfigError: the job role may not read there.
+            ConflictError: there is other data at that place.
+        """
+        place = self._place(sha256, location)
+        self._store.put(path, place, sha256=sha256)
+        return str(place)
+
+    def _place(self, sha256: str, location: str | None) -> Location:
+        name = f"{sha256}.jsonl"
+        if location is None:
+            return Location(
+                self._deployment.data_bucket, self._deployment.datasets_prefix + name
+            )
+        place = Location.parse(location)
+        if not place.key.endswith(".jsonl"):
+            folder = place.key.removesuffix("/")
+            place = Location(place.bucket, f"{folder}/{name}" if folder else name)
+        readable = self._deployment.data_locations
+        if readable and not str(place).startswith(readable):
+            raise ConfigError(
+                f"s3_path {location!r} is where the job role may not read: "
+                f"use a place below {', '.join(readable)}"
+            )
+        return place
+
+    def create_job(self, request: JobRequest) -> str:
+        """Create a customization job and return its ARN; billed by the token trained."""
+        wire = requests.create_job(request, self._deployment.job_role_arn)
+        try:
+            with translated(f"creating job {request.name!r}"):
+                return self._control.create_model_customization_job(**wire)["jobArn"]
+        except (ConflictError, KeyError):
+            # The name is taken, or a repeated token was answered with nothing: it is there under its name.
+            with suppress(NotFoundError):
+                return self.job(request.name).id
+            raise
+
+    def job(self, job_id: str) -> JobInfo:
+        """Observe one job, by ARN or name."""
+        with translated(f"looking at job {job_id!r}"):
+            return requests.job_info(
+                self._control.get_model_customization_job(jobIdentifier=job_id)
+            )
+
+    def jobs(self, *, name_contains: str | None = None) -> Iterator[JobInfo]:
+        """List the customization jobs, the newest first."""
+        contains = {} if name_contains is None else {"nameContains": name_contains}
+        pages = self._control.get_paginator("list_model_customization_jobs").paginate(
+            sortBy="CreationTime",
+            sortOrder="Descending",
+            maxResults=_PAGE,
+            **contains,  # type: ignore[arg-type]
+        )
+        with translated("listing jobs"):
+            for page in pages:
+                for row in page.get("modelCustomizationJobSummaries", ()):
+                    yield requests.job_info(row)
+
+    def stop_job(self, job_id: str) -> None:
+        """Stop a job for good: no model comes of it, and what was trained is billed."""
+        with translated(f"stopping job {job_id!r}"):
+            self._control.stop_model_customization_job(jobIdentifier=job_id)
+
+    def metrics(self, job: JobInfo) -> Sequence[Mapping[str, float]]:
+        """Read the losses: one row a step for training, then those of validation.
+
+        Found by the files' names: three layouts of the folders have been seen.
+        """
+        if job.output is None:
+            return []
+        output = Location.parse(job.output)
+        folder = f"{output.key.removesuffix('/')}/model-customization-job-{job.id.rsplit('/', 1)[1]}/"
+        keys = sorted(self._store.keys(Location(output.bucket, folder)))
+        return [
+            row
+            for ending in ("step_wise_training_metrics.csv", "validation_metrics.csv")
+            for key in keys
+            if key.endswith(f"/{ending}")
+            for row in self._store.rows(Location(output.bucket, key))
+        ]
+
+    def create_endpoint(self, request: EndpointRequest) -> str:
+        """Create a deployment (free while idle) or provisioned throughput (billed by the hour); returns its ARN."""
+        with translated(f"creating endpoint {request.name!r}"):
+            if request.serving is Serving.ON_DEMAND:
+                return self._control.create_custom_model_deployment(
+                    **requests.create_deployment(request)
+                )["customModelDeploymentArn"]
+            return self._control.create_provisioned_model_throughput(
+                **requests.create_throughput(request)
+            )["provisionedModelArn"]
+
+    def endpoint(self, endpoint_id: str, serving: Serving | None = None) -> EndpointInfo:
+        """Observe one endpoint, by ARN, or by name (then of the given kind, or of either)."""
+        if _DEPLOYMENT in endpoint_id:
+            serving = Serving.ON_DEMAND
+        elif _THROUGHPUT in endpoint_id:
+            serving = Serving.PROVISIONED
+        if serving is None:
+            with suppress(NotFoundError):
+                return self.endpoint(endpoint_id, Serving.ON_DEMAND)
+            return self.endpoint(endpoint_id, Serving.PROVISIONED)
+        with translated(f"looking at endpoint {endpoint_id!r}"):
+            if serving is Serving.ON_DEMAND:
+                return requests.deployment_info(
+                    self._control.get_custom_model_deployment(
+                        customModelDeploymentIdentifier=endpoint_id
+                    )
+                )
+            return requests.throughput_info(
+                self._control.get_provisioned_model_throughput(provisionedModelId=endpoint_id)
+            )
+
+    def endpoints(self, *, model: str | None = None) -> Iterator[EndpointInfo]:
+        """List the deployments and the provisioned throughputs, the newest of each first."""
+        of = {} if model is None else {"modelArnEquals": model}
+        with translated("listing endpoints"):
+            for page in self._control.get_paginator("list_custom_model_deployments").paginate(
+                sortBy="CreationTime",
+                sortOrder="Descending",
+                **of,  # type: ignore[arg-type]
+            ):
+                for deployment in page.get("modelDeploymentSummaries", ()):
+                    yield requests.deployment_info(deployment)
+            for page in self._control.get_paginator("list_provisioned_model_throughputs").paginate(
+                sortBy="CreationTime",
+                sortOrder="Descending",
+                **of,  # type: ignore[arg-type]
+            ):
+                for throughput in page.get("provisionedModelSummaries", ()):
+                    yield requests.throughput_info(throughput)
+
+    def delete_endpoint(self, endpoint: EndpointInfo) -> None:
+        """Ask for a deployment or provisioned throughput to be deleted."""
+        with translated(f"deleting endpoint {endpoint.name!r}"):
+            if endpoint.serving is Serving.ON_DEMAND:
+                self._control.delete_custom_model_deployment(
+                    customModelDeploymentIdentifier=endpoint.id
+                )
+            else:
+                self._control.delete_provisioned_model_throughput(
+                    provisionedModelId=endpoint.id
+                )
+
+    def invoke(self, endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> str:
+        """Send a conversation through Converse and return the answer's text; billed by the token on demand."""
+        with translated(f"invoking {endpoint_id!r}"):
+            answer = self._runtime.converse(**requests.converse(endpoint_id, messages))
+        blocks = answer["output"].get("message", {}).get("content", [])
+        return "".join(block.get("text", "") for block in blocks)

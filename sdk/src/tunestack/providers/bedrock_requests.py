@@ -1,0 +1,174 @@
+"""What is sent to Bedrock and what comes back, as pure functions.
+
+Names and tokens follow from the content of a request, so that sending it twice can't make two things.
+Rules: botocore's `bedrock` service model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+from tunestack.catalog import Serving
+from tunestack.provider import EndpointInfo, EndpointState, JobInfo, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tunestack.provider import EndpointRequest, JobRequest
+
+JOB_STATES: Mapping[str, JobState] = MappingProxyType(
+    {
+        "InProgress": JobState.RUNNING,
+        "Completed": JobState.SUCCEEDED,
+        "Failed": JobState.FAILED,
+        "Stopping": JobState.STOPPING,
+        "Stopped": JobState.STOPPED,
+    }
+)
+ENDPOINT_STATES: Mapping[str, EndpointState] = MappingProxyType(
+    {
+        "Creating": EndpointState.STARTING,
+        "Active": EndpointState.READY,
+        "InService": EndpointState.READY,
+        "Updating": EndpointState.UPDATING,
+        "Failed": EndpointState.FAILED,
+    }
+)
+_PHASES = (
+    ("validationDetails", "validation"),
+    ("dataProcessingDetails", "data processing"),
+    ("trainingDetails", "training"),
+)
+
+
+def create_job(request: JobRequest, role_arn: str) -> dict[str, Any]:
+    """Build `CreateModelCustomizationJob`; job and model get the same name and tags."""
+    tags = _tags(request.tags)
+    wire: dict[str, Any] = {
+        "jobName": request.name,
+        "customModelName": request.name,
+        "roleArn": role_arn,
+        "baseModelIdentifier": request.base_model,
+        "customizationType": "FINE_TUNING",
+        "trainingDataConfig": {"s3Uri": request.training_data},
+        "outputDataConfig": {"s3Uri": request.output},
+        "hyperParameters": dict(request.hyperparameters),
+        "jobTags": tags,
+        "customModelTags": tags,
+    }
+    if request.validation_data is not None:
+        wire["validationDataConfig"] = {"validators": [{"s3Uri": request.validation_data}]}
+    return wire | {"clientRequestToken": _token(wire)}
+
+
+def create_deployment(request: EndpointRequest) -> dict[str, Any]:
+    """Build `CreateCustomModelDeployment`."""
+    wire = {
+        "modelDeploymentName": request.name,
+        "modelArn": request.model,
+        "tags": _tags(request.tags),
+    }
+    return wire | {"clientRequestToken": _token(wire)}
+
+
+def create_throughput(request: EndpointRequest) -> dict[str, Any]:
+    """Build `CreateProvisionedModelThroughput`, without commitment: billed by the hour until deleted."""
+    wire = {
+        "provisionedModelName": request.name,
+        "modelId": request.model,
+        "modelUnits": request.model_units,
+        "tags": _tags(request.tags),
+    }
+    return wire | {"clientRequestToken": _token(wire)}
+
+
+def converse(endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """Build `Converse`; a system message goes to its own field."""
+    wire: dict[str, Any] = {
+        "modelId": endpoint_id,
+        "messages": [
+            {"role": message["role"], "content": [{"text": message["content"]}]}
+            for message in messages
+            if message["role"] != "system"
+        ],
+    }
+    system = [{"text": message["content"]} for message in messages if message["role"] == "system"]
+    return wire | ({"system": system} if system else {})
+
+
+def job_info(answer: Mapping[str, Any]) -> JobInfo:
+    """Read an answer of `GetModelCustomizationJob`, or one row of the list."""
+    raw = answer["status"]
+    phase = _phase(answer.get("statusDetails", {}))
+    state = JOB_STATES.get(raw, JobState.UNKNOWN)
+    if state is JobState.RUNNING and phase != "training":
+        state = JobState.PENDING
+    validation = answer.get("validationMetrics") or [{}]
+    return JobInfo(
+        id=answer["jobArn"],
+        name=answer["jobName"],
+        state=state,
+        raw_state=raw,
+        phase=None if state.is_terminal else phase,
+        base_model=answer["baseModelArn"],
+        model=answer.get("outputModelArn") or answer.get("customModelArn"),
+        failure=answer.get("failureMessage"),
+        created=answer["creationTime"],
+        ended=answer.get("endTime"),
+        hyperparameters=answer.get("hyperParameters", {}),
+        training_data=answer.get("trainingDataConfig", {}).get("s3Uri"),
+        output=answer.get("outputDataConfig", {}).get("s3Uri"),
+        training_loss=answer.get("trainingMetrics", {}).get("trainingLoss"),
+        validation_loss=validation[0].get("validationLoss"),
+    )
+
+
+def deployment_info(answer: Mapping[str, Any]) -> EndpointInfo:
+    """Read an answer of `GetCustomModelDeployment`, or one row of the list (which names the name differently)."""
+    return EndpointInfo(
+        id=answer["customModelDeploymentArn"],
+        name=answer.get("modelDeploymentName") or answer["customModelDeploymentName"],
+        serving=Serving.ON_DEMAND,
+        state=ENDPOINT_STATES.get(answer["status"], EndpointState.UNKNOWN),
+        raw_state=answer["status"],
+        model=answer["modelArn"],
+        failure=answer.get("failureMessage"),
+        created=answer["createdAt"],
+    )
+
+
+def throughput_info(answer: Mapping[str, Any]) -> EndpointInfo:
+    """Read an answer of `GetProvisionedModelThroughput`, or one row of the list."""
+    return EndpointInfo(
+        id=answer["provisionedModelArn"],
+        name=answer["provisionedModelName"],
+        serving=Serving.PROVISIONED,
+        state=ENDPOINT_STATES.get(answer["status"], EndpointState.UNKNOWN),
+        raw_state=answer["status"],
+        model=answer["modelArn"],
+        model_units=answer["modelUnits"],
+        failure=answer.get("failureMessage"),
+        created=answer["creationTime"],
+    )
+
+
+def _phase(details: Mapping[str, Any]) -> str | None:
+    """Tell what a job is at: the first phase that is not over.
+
+    `InProgress` alone does not tell a queued job from one that trains; the details do, where the service gives them.
+    """
+    for name, phase in _PHASES:
+        if details.get(name, {}).get("status", "Completed") != "Completed":
+            return phase
+    return "training" if details else None
+
+
+def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"key": key, "value": tags[key]} for key in sorted(tags)]
+
+
+def _token(wire: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(wire, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,127 @@
+"""The bytes that Bedrock reads and writes, in S3."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tunestack.errors import AccessError, ConfigError, ConflictError, NotFoundError
+from tunestack.providers.aws_errors import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from types_boto3_s3 import S3Client
+
+# Bedrock's own pattern for an S3 URI is narrower than S3's: no `=`, no space, no `//`.
+_URI = re.compile(
+    r"s3://(?P<bucket>[a-z0-9][-.a-z0-9]{1,61}[a-z0-9])(?P<key>(?:/[-!_*'().a-z0-9A-Z]+)*/?)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A bucket and a key or key prefix."""
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def parse(cls, uri: str) -> Location:
+        """Read an S3 URI that Bedrock takes.
+
+        Raises:
+            ConfigError: it is none.
+        """
+        match = _URI.fullmatch(uri)
+        if match is None or len(uri) > 1024:
+            raise ConfigError(
+                f"{uri!r} is no S3 location that Bedrock takes: use s3://bucket/path/ "
+                "with letters, digits and -!_*'(). in the path (no '=', no spaces, no '//')"
+            )
+        return cls(match["bucket"], match["key"].removeprefix("/"))
+
+    def __str__(self) -> str:
+        """Write the S3 URI."""
+        return f"s3://{self.bucket}/{self.key}"
+
+
+class Store:
+    """Reads and writes objects; refuses a bucket that another account owns."""
+
+    def __init__(self, client: S3Client, owner: str) -> None:
+        """Take the client and the account that must own every bucket.
+
+        Args:
+            client: boto3's, in the region of the buckets.
+            owner: an account id, sent along with every call: a bucket's name can be taken by a stranger once it is deleted.
+        """
+        self._client = client
+        self._owner = owner
+
+    def put(self, path: Path, place: Location, *, sha256: str) -> None:
+        """Upload a file unless it is there already; S3 checks the checksum.
+
+        Raises:
+            ConflictError: there is something else at that place.
+        """
+        checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
+        if self._has(place, checksum):
+            return
+        try:
+            with translated(f"uploading {place}"), path.open("rb") as body:
+                self._client.put_object(
+                    Bucket=place.bucket,
+                    Key=place.key,
+                    Body=body,
+                    ChecksumSHA256=checksum,
+                    ExpectedBucketOwner=self._owner,
+                    IfNoneMatch="*",
+                )
+        except ConflictError:
+            # Another process was faster: fine, if it brought the same.
+            if not self._has(place, checksum):
+                raise
+
+    def _has(self, place: Location, checksum: str) -> bool:
+        try:
+            with translated(f"looking for {place}"):
+                found = self._client.head_object(
+                    Bucket=place.bucket,
+                    Key=place.key,
+                    ChecksumMode="ENABLED",
+                    ExpectedBucketOwner=self._owner,
+                )
+        except (NotFoundError, AccessError):
+            # S3 answers 403 for what is not there, too, when the caller may list only some prefixes.
+            return False
+        if found.get("ChecksumSHA256") != checksum:
+            raise ConflictError(
+                f"{place} holds other data: choose another s3_path, or delete it there"
+            )
+        return True
+
+    def keys(self, place: Location) -> Iterator[str]:
+        """List the keys below a place."""
+        pages = self._client.get_paginator("list_objects_v2").paginate(
+            Bucket=place.bucket, Prefix=place.key, ExpectedBucketOwner=self._owner
+        )
+        with translated(f"listing {place}"):
+            for page in pages:
+                for entry in page.get("Contents", ()):
+                    yield entry["Key"]
+
+    def rows(self, place: Location) -> Iterator[dict[str, float]]:
+        """Read a CSV file of numbers."""
+        with translated(f"reading {place}"):
+            answer = self._client.get_object(
+                Bucket=place.bucket, Key=place.key, ExpectedBucketOwner=self._owner
+            )
+            text = answer["Body"].read().decode()
+        for row in csv.DictReader(io.StringIO(text)):
+            yield {name: float(value) for name, value in row.items()}

@@ -1,0 +1,49 @@
+"""Deploy the `dev` stage into the sandbox, from the templates that `cdk synth` wrote into the wheel."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError, WaiterError
+
+from tunestack.errors import TunestackError
+from tunestack.sandbox.aws import Aws
+
+if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
+SUFFIX = ".template.json"
+# What `cdk bootstrap` leaves for stacks to look at.
+_BOOTSTRAP = ("/cdk-bootstrap/hnb659fds/version", "30")
+
+
+def deploy(url: str, account: str) -> None:
+    """Create one stack for each template, each in its region.
+
+    Raises:
+        TunestackError: a stack can't be created.
+    """
+    folder = files("tunestack.sandbox").joinpath("templates")
+    templates = [entry for entry in folder.iterdir() if entry.name.endswith(SUFFIX)]
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(lambda template: _deploy(url, account, template), templates))
+
+
+def _deploy(url: str, account: str, template: Traversable) -> None:
+    name = template.name.removesuffix(SUFFIX)
+    text = template.read_text("utf-8")
+    aws = Aws(url, account, json.loads(text)["Metadata"]["tunestack:region"])
+    aws.client("ssm").put_parameter(Name=_BOOTSTRAP[0], Value=_BOOTSTRAP[1], Type="String")
+    cloudformation = aws.client("cloudformation")
+    try:
+        cloudformation.create_stack(
+            StackName=name, TemplateBody=text, Capabilities=["CAPABILITY_NAMED_IAM"]
+        )
+        cloudformation.get_waiter("stack_create_complete").wait(
+            StackName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 300}
+        )
+    except (ClientError, WaiterError) as error:
+        raise TunestackError(f"stack {name!r} can't be created in the sandbox: {error}") from error
