@@ -57,9 +57,11 @@ class Stage:
             problems.append(f"account {self.account!r}: use twelve digits")
         if not self.regions:
             problems.append("regions: name at least one")
-        for region in self.regions:
-            if not _REGION.fullmatch(region):
-                problems.append(f"region {region!r} is no region")
+        problems += [
+            f"region {region!r} is no region"
+            for region in self.regions
+            if not _REGION.fullmatch(region)
+        ]
         if not re.fullmatch(r"[a-z0-9][a-z0-9/-]*[a-z0-9]", self.data_prefix):
             problems.append(
                 f"data_prefix {self.data_prefix!r}: use lower-case letters, digits, '-' and '/'"

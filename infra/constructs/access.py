@@ -117,9 +117,7 @@ class Access(Construct):
                     sid="GiveJobsTheirRole",
                     actions=["iam:PassRole"],
                     resources=[job_role.role.role_arn],
-                    conditions={
-                        "StringEquals": {"iam:PassedToService": "bedrock.amazonaws.com"}
-                    },
+                    conditions={"StringEquals": {"iam:PassedToService": "bedrock.amazonaws.com"}},
                 ),
                 iam.PolicyStatement(
                     sid="ListOutput",

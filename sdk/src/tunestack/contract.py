@@ -11,7 +11,7 @@ import json
 import re
 from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tunestack.errors import ContractError
 
@@ -147,11 +147,17 @@ class Deployment:
                 "upgrade whichever is older (`pip install -U tunestack`, or `cdk deploy`)"
             )
         known = {field.name for field in fields(cls)}
-        values = {
+        values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in document.items()
             if name in known
         }
+        for name, value in values.items():
+            texts = value if isinstance(value, tuple) else (value,)
+            if not all(isinstance(text, str | int | None) for text in texts):
+                raise ContractError(
+                    f"{origin} has an unexpected {name} ({value!r}): run `cdk deploy` again"
+                )
         try:
             return cls(**values)
         except TypeError as error:

@@ -22,6 +22,8 @@ from tunestack.providers.aws_errors import translated
 if TYPE_CHECKING:
     import boto3
 
+    from tunestack.providers.clients import Clients
+
 
 def find_region(session: boto3.Session) -> str | None:
     """Tell the region of the environment: `AWS_REGION`, `AWS_DEFAULT_REGION`, or the profile's."""
@@ -33,7 +35,7 @@ def find_stage(stage: str | None) -> str:
     return stage or os.environ.get(STAGE) or DEFAULT_STAGE
 
 
-def find_deployment(session: boto3.Session, *, stage: str | None, region: str) -> Deployment:
+def find_deployment(clients: Clients, *, stage: str | None, region: str) -> Deployment:
     """Find the deployment of a stage in a region.
 
     The environment's, if it speaks of this region and stage; else the one that `cdk deploy` published there.
@@ -46,10 +48,10 @@ def find_deployment(session: boto3.Session, *, stage: str | None, region: str) -
     wanted = stage or os.environ.get(STAGE)
     if found is not None and found.region == region and wanted in (None, found.stage):
         return found
-    return published(session, stage=find_stage(stage), region=region)
+    return published(clients, stage=find_stage(stage), region=region)
 
 
-def published(session: boto3.Session, *, stage: str, region: str) -> Deployment:
+def published(clients: Clients, *, stage: str, region: str) -> Deployment:
     """Read the deployment that `cdk deploy` published, from its SSM parameter.
 
     Raises:
@@ -59,7 +61,7 @@ def published(session: boto3.Session, *, stage: str, region: str) -> Deployment:
     name = parameter_name(stage)
     try:
         with translated(f"reading SSM parameter {name!r} in {region}"):
-            answer = session.client("ssm", region).get_parameter(Name=name)
+            answer = clients.get("ssm", region).get_parameter(Name=name)
     except NotFoundError as error:
         raise ContractError(
             f"stage {stage!r} is not deployed in {region} (no SSM parameter {name!r}): "

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import warnings
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from tunestack.catalog import CATALOG, Serving
 from tunestack.errors import (
@@ -37,6 +38,9 @@ START_TIMEOUT = 3600.0
 """Seconds; provisioned throughput takes 20 to 30 minutes, a deployment about 8."""
 
 STOP_TIMEOUT = 1800.0
+
+# As many restarts of one endpoint as a vendor may remember tokens for.
+_MOST_GENERATIONS = 200
 
 
 class EndpointCostWarning(UserWarning):
@@ -71,6 +75,11 @@ class Endpoint:
     def model(self) -> str:
         """The tuned model that it serves."""
         return self._info.model
+
+    @property
+    def last(self) -> EndpointInfo:
+        """The last observation, without another look."""
+        return self._info
 
     def info(self) -> EndpointInfo:
         """Look at the endpoint now.
@@ -156,9 +165,10 @@ class Endpoint:
                 raise
             logger.debug("endpoint %s can't be deleted yet: %s", info.name, error)
 
-    def __enter__(self) -> Endpoint:
+    def __enter__(self) -> Self:
         """Wait until the endpoint answers."""
-        return self.wait()
+        self.wait()
+        return self
 
     def __exit__(self, *_: object) -> None:
         """Stop the endpoint, whatever happened."""
@@ -222,20 +232,34 @@ def start(
     request = EndpointRequest(
         model=model, serving=way, name=name, model_units=model_units, tags=tags
     )
-    endpoint_id = _create(provider, request)
+    created = Endpoint(provider, _create(provider, request), poll=poll)
     logger.info("endpoint %s is being created", name)
-    return Endpoint(provider, provider.endpoint(endpoint_id, way), poll=poll)
+    return created
 
 
-def _create(provider: Provider, request: EndpointRequest) -> str:
-    try:
-        return provider.create_endpoint(request)
-    except ProviderError as refused:
-        # Somebody else was faster with the same name; Bedrock has no error of its own for that.
+def _create(provider: Provider, request: EndpointRequest) -> EndpointInfo:
+    """Create an endpoint exactly once, also after one of the same name was stopped.
+
+    A vendor answers a repeated request with what it made the first time, which may be gone: then the next generation
+    is asked for. All callers walk the same generations, so that two at once still make one endpoint.
+    """
+    for generation in range(_MOST_GENERATIONS):
         try:
-            return provider.endpoint(request.name, request.serving).id
-        except NotFoundError:
-            raise refused from refused.__cause__
+            endpoint_id = provider.create_endpoint(replace(request, generation=generation))
+        except ProviderError as refused:
+            # Somebody else was faster with the same name; Bedrock has no error of its own for that.
+            try:
+                return provider.endpoint(request.name, request.serving)
+            except NotFoundError:
+                raise refused from refused.__cause__
+        with suppress(NotFoundError):
+            return provider.endpoint(endpoint_id, request.serving)
+    raise EndpointFailedError(
+        f"endpoint {request.name!r} was created and is gone, {_MOST_GENERATIONS} times: "
+        "something else deletes it",
+        endpoint_id=request.name,
+        reason="deleted right after it was created",
+    )
 
 
 def stop_all(provider: Provider, model: str, *, poll: Poll) -> list[str]:

@@ -68,6 +68,11 @@ class Job:
         """The base model that is tuned."""
         return endpoints.base_of(self._require_model())
 
+    @property
+    def last(self) -> JobInfo:
+        """The last observation, without another look."""
+        return self._info
+
     def info(self) -> JobInfo:
         """Look at the job now."""
         before = self._info
@@ -194,9 +199,7 @@ class Job:
         Raises:
             ConfigError: there is none.
         """
-        for endpoint in endpoints.of_model(
-            self._provider, self._require_model(), poll=self._poll
-        ):
+        for endpoint in endpoints.of_model(self._provider, self._require_model(), poll=self._poll):
             return endpoint
         raise ConfigError(f"job {self.name!r} has no endpoint: call start_endpoint()")
 

@@ -111,6 +111,8 @@ class EndpointRequest:
     name: str
     model_units: int = 1
     tags: Mapping[str, str] = field(default_factory=dict)
+    generation: int = 0
+    """Tells apart what is started, stopped and started again: equal requests of one generation are the same endpoint."""
 
 
 class Provider(Protocol):
@@ -154,7 +156,7 @@ class Provider(Protocol):
         ...
 
     def create_endpoint(self, request: EndpointRequest) -> str:
-        """Create the endpoint and return its id; the same name twice is one endpoint."""
+        """Create the endpoint and return its id; the same request twice is answered with the first id, even if that endpoint is gone by now."""
         ...
 
     def endpoint(self, endpoint_id: str, serving: Serving | None = None) -> EndpointInfo:

@@ -20,6 +20,7 @@ from tunestack.errors import ConfigError
 from tunestack.jobs import Job
 from tunestack.provider import JobRequest, JobState
 from tunestack.providers.bedrock import Bedrock
+from tunestack.providers.clients import Clients
 from tunestack.waiting import Poll
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Tuner:
         self._stage = stage
         self._region = deployment.region if deployment else region
         self._session = session or boto3.Session()
+        self._clients = Clients(self._session)
         self._poll = poll or Poll()
         self._deployments = {deployment.region: deployment} if deployment else {}
         self._providers: dict[str, Provider] = {}
@@ -221,13 +223,13 @@ class Tuner:
         region = region or require_region(self._session, self._region)
         if region not in self._deployments:
             self._deployments[region] = find_deployment(
-                self._session, stage=self._stage, region=region
+                self._clients, stage=self._stage, region=region
             )
         return self._deployments[region]
 
     def _provider(self, deployment: Deployment) -> Provider:
         if deployment.region not in self._providers:
-            self._providers[deployment.region] = Bedrock(self._session, deployment)
+            self._providers[deployment.region] = Bedrock(self._clients, deployment)
         return self._providers[deployment.region]
 
     def _handle(self, deployment: Deployment, provider: Provider, info: JobInfo) -> Job:
@@ -241,7 +243,9 @@ def _resolved(base: BaseModel, given: Mapping[str, object]) -> dict[str, str]:
 
 def _attempts(provider: Provider, stem: str) -> Iterator[JobInfo]:
     """List the jobs of the same content, the latest attempt first."""
-    same = [info for info in provider.jobs(name_contains=stem) if _ATTEMPT.sub("", info.name) == stem]
+    same = [
+        info for info in provider.jobs(name_contains=stem) if _ATTEMPT.sub("", info.name) == stem
+    ]
     yield from sorted(same, key=_attempt, reverse=True)
 
 
@@ -265,5 +269,3 @@ def _region_of(identifier: str) -> str | None:
     """Tell the region that an ARN names."""
     parts = identifier.split(":")
     return parts[3] if identifier.startswith("arn:") and len(parts) > 5 else None
-
-

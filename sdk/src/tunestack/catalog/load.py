@@ -35,7 +35,7 @@ PRICE_UNITS: Mapping[str, str] = MappingProxyType(
 )
 """What each key of `BaseModel.prices` is paid for."""
 
-_NUMBERS: Mapping[str, type[int] | type[float]] = {"integer": int, "number": float}
+_NUMBERS: Mapping[str, type[int | float]] = {"integer": int, "number": float}
 
 
 class _Catalog:

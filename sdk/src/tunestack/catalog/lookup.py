@@ -37,9 +37,7 @@ def find(name: str) -> BaseModel | None:
     return None
 
 
-def tunable(
-    *, on: date, provider: str | None = None, region: str | None = None
-) -> list[BaseModel]:
+def tunable(*, on: date, provider: str | None = None, region: str | None = None) -> list[BaseModel]:
     """List the models that can be tuned on a day, optionally by one provider or in one region."""
     return [
         model
@@ -119,9 +117,7 @@ def require_living(model: BaseModel, *, on: date, said: LifecycleState | None) -
             f"it was retired on {model.lifecycle.end_of_life}"
         )
     else:
-        why = (
-            f"{model.name} can't be fine-tuned any more, it was gone by {model.lifecycle.gone_by}"
-        )
+        why = f"{model.name} can't be fine-tuned any more, it was gone by {model.lifecycle.gone_by}"
     raise ModelError(f"{why}: {instead(on=on, provider=model.provider)}")
 
 

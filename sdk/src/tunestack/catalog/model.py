@@ -83,7 +83,7 @@ class Hyperparameter:
     """One hyperparameter of a model: its vendor's name, type, range (inclusive) and default."""
 
     name: str
-    type: type[int] | type[float]
+    type: type[int | float]
     min: float
     max: float
     default: float | None = None

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from functools import cached_property
-from typing import TYPE_CHECKING
-
-from botocore.config import Config
+from typing import TYPE_CHECKING, Any, cast
 
 from tunestack.catalog import LifecycleState, Serving
 from tunestack.errors import (
@@ -25,20 +22,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    import boto3
     from types_boto3_bedrock import BedrockClient
     from types_boto3_bedrock_runtime import BedrockRuntimeClient
 
     from tunestack.catalog import BaseModel
     from tunestack.contract import Deployment
     from tunestack.provider import EndpointInfo, EndpointRequest, JobInfo, JobRequest
+    from tunestack.providers.clients import Clients
 
 _PAGE = 1000
-# Five calls in all; every create carries a token that follows from its content, so a repeated one makes nothing new.
-_CONFIG = Config(
-    retries={"mode": "standard", "total_max_attempts": 5},
-    user_agent_extra="tunestack",
-)
 _DEPLOYMENT = ":custom-model-deployment/"
 _THROUGHPUT = ":provisioned-model/"
 
@@ -46,31 +38,30 @@ _THROUGHPUT = ":provisioned-model/"
 class Bedrock:
     """`tunestack.provider.Provider` on Amazon Bedrock, in one region of one account."""
 
-    def __init__(self, session: boto3.Session, deployment: Deployment) -> None:
+    def __init__(self, clients: Clients, deployment: Deployment) -> None:
         """Take who calls, and what `cdk deploy` made; no call is made here."""
-        self._session = session
+        self._clients = clients
         self._deployment = deployment
 
-    @cached_property
+    @property
     def _control(self) -> BedrockClient:
-        return self._session.client("bedrock", self._deployment.region, config=_CONFIG)
+        return cast("BedrockClient", self._clients.get("bedrock", self._deployment.region))
 
-    @cached_property
+    @property
     def _runtime(self) -> BedrockRuntimeClient:
-        return self._session.client("bedrock-runtime", self._deployment.region, config=_CONFIG)
+        return cast(
+            "BedrockRuntimeClient", self._clients.get("bedrock-runtime", self._deployment.region)
+        )
 
-    @cached_property
+    @property
     def _store(self) -> Store:
-        client = self._session.client("s3", self._deployment.region, config=_CONFIG)
-        return Store(client, self._deployment.account)
+        return Store(self._clients.get("s3", self._deployment.region), self._deployment.account)
 
     def lifecycle(self, model: BaseModel) -> LifecycleState | None:
         """Ask Bedrock where a base model stands; `None` when the caller may not ask, or Bedrock can't say."""
         try:
             with translated(f"asking for model {model.customization_id!r}"):
-                answer = self._control.get_foundation_model(
-                    modelIdentifier=model.customization_id
-                )
+                answer = self._control.get_foundation_model(modelIdentifier=model.customization_id)
         except NotFoundError:
             return LifecycleState.RETIRED
         except (AccessError, BusyError):
@@ -103,9 +94,7 @@ class Bedrock:
     def _place(self, sha256: str, location: str | None) -> Location:
         name = f"{sha256}.jsonl"
         if location is None:
-            return Location(
-                self._deployment.data_bucket, self._deployment.datasets_prefix + name
-            )
+            return Location(self._deployment.data_bucket, self._deployment.datasets_prefix + name)
         place = Location.parse(location)
         if not place.key.endswith(".jsonl"):
             folder = place.key.removesuffix("/")
@@ -139,12 +128,12 @@ class Bedrock:
 
     def jobs(self, *, name_contains: str | None = None) -> Iterator[JobInfo]:
         """List the customization jobs, the newest first."""
-        contains = {} if name_contains is None else {"nameContains": name_contains}
+        contains: Any = {} if name_contains is None else {"nameContains": name_contains}
         pages = self._control.get_paginator("list_model_customization_jobs").paginate(
             sortBy="CreationTime",
             sortOrder="Descending",
-            maxResults=_PAGE,
-            **contains,  # type: ignore[arg-type]
+            PaginationConfig={"PageSize": _PAGE},
+            **contains,
         )
         with translated("listing jobs"):
             for page in pages:
@@ -164,7 +153,9 @@ class Bedrock:
         if job.output is None:
             return []
         output = Location.parse(job.output)
-        folder = f"{output.key.removesuffix('/')}/model-customization-job-{job.id.rsplit('/', 1)[1]}/"
+        folder = (
+            f"{output.key.removesuffix('/')}/model-customization-job-{job.id.rsplit('/', 1)[1]}/"
+        )
         keys = sorted(self._store.keys(Location(output.bucket, folder)))
         return [
             row
@@ -208,22 +199,17 @@ class Bedrock:
 
     def endpoints(self, *, model: str | None = None) -> Iterator[EndpointInfo]:
         """List the deployments and the provisioned throughputs, the newest of each first."""
-        of = {} if model is None else {"modelArnEquals": model}
+        of: Any = {} if model is None else {"modelArnEquals": model}
+        newest: Any = {"sortBy": "CreationTime", "sortOrder": "Descending", **of}
+        deployments = self._control.get_paginator("list_custom_model_deployments")
+        throughputs = self._control.get_paginator("list_provisioned_model_throughputs")
         with translated("listing endpoints"):
-            for page in self._control.get_paginator("list_custom_model_deployments").paginate(
-                sortBy="CreationTime",
-                sortOrder="Descending",
-                **of,  # type: ignore[arg-type]
-            ):
-                for deployment in page.get("modelDeploymentSummaries", ()):
-                    yield requests.deployment_info(deployment)
-            for page in self._control.get_paginator("list_provisioned_model_throughputs").paginate(
-                sortBy="CreationTime",
-                sortOrder="Descending",
-                **of,  # type: ignore[arg-type]
-            ):
-                for throughput in page.get("provisionedModelSummaries", ()):
-                    yield requests.throughput_info(throughput)
+            for deployed in deployments.paginate(**newest):
+                for row in deployed.get("modelDeploymentSummaries", ()):
+                    yield requests.deployment_info(row)
+            for provisioned in throughputs.paginate(**newest):
+                for bought in provisioned.get("provisionedModelSummaries", ()):
+                    yield requests.throughput_info(bought)
 
     def delete_endpoint(self, endpoint: EndpointInfo) -> None:
         """Ask for a deployment or provisioned throughput to be deleted."""
@@ -233,9 +219,7 @@ class Bedrock:
                     customModelDeploymentIdentifier=endpoint.id
                 )
             else:
-                self._control.delete_provisioned_model_throughput(
-                    provisionedModelId=endpoint.id
-                )
+                self._control.delete_provisioned_model_throughput(provisionedModelId=endpoint.id)
 
     def invoke(self, endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> str:
         """Send a conversation through Converse and return the answer's text; billed by the token on demand."""

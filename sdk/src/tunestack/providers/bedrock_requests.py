@@ -71,7 +71,7 @@ def create_deployment(request: EndpointRequest) -> dict[str, Any]:
         "modelArn": request.model,
         "tags": _tags(request.tags),
     }
-    return wire | {"clientRequestToken": _token(wire)}
+    return wire | {"clientRequestToken": _token(wire, request.generation)}
 
 
 def create_throughput(request: EndpointRequest) -> dict[str, Any]:
@@ -82,7 +82,7 @@ def create_throughput(request: EndpointRequest) -> dict[str, Any]:
         "modelUnits": request.model_units,
         "tags": _tags(request.tags),
     }
-    return wire | {"clientRequestToken": _token(wire)}
+    return wire | {"clientRequestToken": _token(wire, request.generation)}
 
 
 def converse(endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
@@ -170,5 +170,5 @@ def _tags(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"key": key, "value": tags[key]} for key in sorted(tags)]
 
 
-def _token(wire: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(wire, sort_keys=True).encode()).hexdigest()
+def _token(*content: object) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -42,7 +42,9 @@ class Conversation:
     turns: tuple[Turn, ...]
 
 
-def parse(record: dict[str, Any], data_format: DataFormat, line: int) -> Conversation | list[Problem]:
+def parse(
+    record: dict[str, Any], data_format: DataFormat, line: int
+) -> Conversation | list[Problem]:
     """Read a record; everything that it says is in the result, or is a problem."""
     problems: list[Problem] = []
 
@@ -92,10 +94,16 @@ def _chat(record: dict[str, Any], problem: Any) -> tuple[tuple[str, ...], list[T
         elif role in ("user", "assistant"):
             expected = "assistant" if len(turns) % 2 else "user"
             if role != expected:
-                problem(f"{where}.role", f"{role!r}, expected {expected!r}: user and assistant alternate, user first")
+                problem(
+                    f"{where}.role",
+                    f"{role!r}, expected {expected!r}: user and assistant alternate, user first",
+                )
             turns.append(Turn(role, texts))
         else:
-            problem(f"{where}.role", f"{role!r}, expected one system message first, then user and assistant in turn")
+            problem(
+                f"{where}.role",
+                f"{role!r}, expected one system message first, then user and assistant in turn",
+            )
     if not turns or turns[-1].role != "assistant":
         problem("messages", "the last message must be the assistant's: it is what is learned")
     return system, turns

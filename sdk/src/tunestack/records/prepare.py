@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from tunestack.errors import DataError
+from tunestack.errors import ConfigError, DataError
 from tunestack.records.conversation import Conversation, DataFormat, parse
 from tunestack.records.encode import encoder
 from tunestack.records.read import Problem, read
@@ -65,7 +65,7 @@ def prepare(
         raise DataError(f"{model.name} takes no validation data: leave it out")
     encode = encoder(model.record_format)
     reserved = _reserved(model)
-    wanted = None if data_format is None else DataFormat(data_format)
+    wanted = _format(data_format)
     problems: list[Problem] = []
     found = records = size = 0
     digest = hashlib.sha256()
@@ -96,6 +96,16 @@ def prepare(
         )
     _check_count(records, model, what, validation=validation)
     return Dataset(path=path, sha256=digest.hexdigest(), records=records, size=size)
+
+
+def _format(name: DataFormat | str | None) -> DataFormat | None:
+    if name is None:
+        return None
+    try:
+        return DataFormat(name)
+    except ValueError:
+        known = ", ".join(repr(known.value) for known in DataFormat)
+        raise ConfigError(f"data format {str(name)!r} is unknown: use {known}") from None
 
 
 def _encoded(conversation: Conversation, encode: Encoder, line: int, bad: list[Problem]) -> bytes:

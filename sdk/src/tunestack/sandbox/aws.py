@@ -19,8 +19,10 @@ class Aws:
         """Take where the emulator answers; an access key of twelve digits is the account there."""
         self._url = url
         self._region = region
-        self._session = boto3.Session(
-            aws_access_key_id=account, aws_secret_access_key="sandbox", region_name=region
+        self._session: Any = boto3.Session(
+            aws_access_key_id=account,
+            aws_secret_access_key="sandbox",  # noqa: S106 - of no account
+            region_name=region,
         )
         self._clients: dict[str, Any] = {}
 

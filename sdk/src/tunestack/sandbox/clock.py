@@ -47,9 +47,7 @@ class Clock:
             self._ahead += timedelta(seconds=seconds)
             self.settle()
 
-    def after(
-        self, start: datetime, seconds: float, action: Callable[[datetime], object]
-    ) -> None:
+    def after(self, start: datetime, seconds: float, action: Callable[[datetime], object]) -> None:
         """Let something happen a while after a moment.
 
         Args:

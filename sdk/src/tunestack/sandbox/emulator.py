@@ -50,7 +50,7 @@ class Emulator:
         """
         log = self._folder / "ministack.log"
         with log.open("wb") as output:
-            self._process = subprocess.Popen(  # noqa: S603 - our own module
+            self._process = subprocess.Popen(
                 [sys.executable, "-m", "tunestack.sandbox.emulator"],
                 stdin=subprocess.PIPE,
                 stdout=output,

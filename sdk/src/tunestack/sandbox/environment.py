@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from tunestack.contract import DEFAULT_REGION, DEFAULT_STAGE, REGION, Deployment, parameter_name
 from tunestack.sandbox.aws import Aws
@@ -142,9 +142,10 @@ class Sandbox:
         }
         return {**kept, "NO_PROXY": "127.0.0.1,localhost"}
 
-    def __enter__(self) -> Sandbox:
+    def __enter__(self) -> Self:
         """Start."""
-        return self.start()
+        self.start()
+        return self
 
     def __exit__(self, *_: object) -> None:
         """Stop."""

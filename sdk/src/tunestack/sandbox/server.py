@@ -64,7 +64,7 @@ class Server:
             Request(
                 method=http.method,
                 target=environ["REQUEST_URI"],
-                headers=http.headers,
+                headers=dict(http.headers),
                 body=http.get_data(),
             )
         )

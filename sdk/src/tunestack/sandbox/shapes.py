@@ -14,18 +14,17 @@ from botocore.validate import ParamValidator
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from botocore.model import Shape
 
-
-def violations(value: object, shape: Shape) -> list[str]:
+def violations(value: Any, shape: Any) -> list[str]:
     """List all ways in which a value does not fit a shape; empty when it does."""
     report = ParamValidator().validate(value, shape)
     if report.has_errors():
-        return report.generate_report().splitlines()
+        text: str = report.generate_report()
+        return text.splitlines()
     return list(_constraints(value, shape, "$"))
 
 
-def _constraints(value: Any, shape: Shape, path: str) -> Iterator[str]:
+def _constraints(value: Any, shape: Any, path: str) -> Iterator[str]:
     if shape.type_name == "structure":
         yield from _members(value, shape, path)
     elif shape.type_name == "list":
@@ -52,7 +51,7 @@ def _members(value: Any, shape: Any, path: str) -> Iterator[str]:
             yield from _constraints(value[name], member, f"{path}.{name}")
 
 
-def _length(size: float, shape: Shape, path: str) -> Iterator[str]:
+def _length(size: float, shape: Any, path: str) -> Iterator[str]:
     least, most = shape.metadata.get("min"), shape.metadata.get("max")
     if least is not None and size < least:
         yield f"{path}: {size} is less than {least}"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _CREDENTIAL = re.compile(r"Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[^/]+)/")
 
 
-class Fault(Exception):
+class Fault(Exception):  # noqa: N818 - AWS's word
     """An error that the service answers with."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -86,19 +86,14 @@ class Wire:
             Fault: there is no such operation, or the parameters do not fit it.
         """
         path, _, query = request.target.partition("?")
-        for method, pattern, operation in self._routes:
-            match = pattern.fullmatch(path) if method == request.method else None
-            if match is not None:
-                break
-        else:
-            raise Fault("UnknownOperationException", f"no operation {request.method} {path}")
+        operation, places = self._find(request.method, path)
         credential = _CREDENTIAL.search(request.headers.get("Authorization", ""))
         if credential is None:
             raise Fault("MissingAuthenticationTokenException", "Missing Authentication Token")
         self.traffic.requests += 1
         call = Call(
             operation=operation,
-            params=_params(operation, match.groupdict(), query, request.body),
+            params=_params(operation, places, query, request.body),
             access_key=credential["key"],
             region=credential["region"],
         )
@@ -107,6 +102,12 @@ class Wire:
             self.traffic.violations.append(f"request {operation.name}: {'; '.join(problems)}")
             raise Fault("ValidationException", "; ".join(problems))
         return call
+
+    def _find(self, method: str, path: str) -> tuple[OperationModel, dict[str, str]]:
+        for wanted, pattern, operation in self._routes:
+            if wanted == method and (match := pattern.fullmatch(path)):
+                return operation, match.groupdict()
+        raise Fault("UnknownOperationException", f"no operation {method} {path}")
 
     def write(
         self, operation: OperationModel, result: dict[str, Any], headers: Mapping[str, str]

@@ -9,7 +9,7 @@ from tunestack.catalog import CATALOG, LifecycleState
 from tunestack.sandbox.bedrock.answers import Memory
 from tunestack.sandbox.bedrock.pages import page
 from tunestack.sandbox.bedrock.state import PHASES, Job, Model, Region, found
-from tunestack.sandbox.bedrock.training_data import BadData, pairs
+from tunestack.sandbox.bedrock.training_data import BadDataError, pairs
 from tunestack.sandbox.wire import Fault
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ def _create_job(region: Region, params: Params) -> Params:
                 f"The custom model name {params['customModelName']} is already in use.",
             )
     if not region.aws.has_role(params["roleArn"]):
-        raise Fault("ValidationException", f"Could not assume provided IAM role {params['roleArn']}.")
+        raise Fault(
+            "ValidationException", f"Could not assume provided IAM role {params['roleArn']}."
+        )
     now = region.clock.now()
     job = Job(
         arn=region.arn(f"model-customization-job/{base.customization_id}"),
@@ -113,7 +115,7 @@ def _begin(region: Region, job: Job, place: int, now: datetime) -> None:
         try:
             if phase == "validationDetails":
                 _validate(region, job)
-        except BadData as error:
+        except BadDataError as error:
             _end(job, "Failed", due)
             job.failure = str(error)
             return
@@ -128,10 +130,10 @@ def _validate(region: Region, job: Job) -> None:
     job.memory = Memory(_read(region, job, training, validation=False))
     for validator in job.params.get("validationDataConfig", {}).get("validators", ()):
         if not job.base.limits.validation_set:
-            raise BadData("Validation data is not supported for this model.")
+            raise BadDataError("Validation data is not supported for this model.")
         _read(region, job, validator["s3Uri"], validation=True)
     if not region.aws.write(_artifact(job, ".write_access_check_file.temp"), "", _LABEL):
-        raise BadData(
+        raise BadDataError(
             "Amazon S3 perms missing (PutObject): Could not validate PutObject permissions "
             f"to {job.params['outputDataConfig']['s3Uri']}."
         )
@@ -142,7 +144,7 @@ def _read(region: Region, job: Job, uri: str, *, validation: bool) -> list[tuple
     place = region.aws.bucket_region(bucket)
     content = region.aws.read(uri) if place == region.name else None
     if content is None:
-        raise BadData(
+        raise BadDataError(
             "Could not validate GetObject permissions to access Amazon S3 bucket: "
             f"{bucket} at key {key}."
         )

@@ -36,7 +36,8 @@ def list_foundation_models(region: Region, params: Params) -> Params:
         "modelSummaries": [
             row
             for row in rows
-            if params.get("byProvider", row["providerName"]).lower() == row["providerName"].lower()
+            if str(params.get("byProvider", row["providerName"])).lower()
+            == row["providerName"].lower()
             and params.get("byCustomizationType", "FINE_TUNING") in row["customizationsSupported"]
             and params.get("byOutputModality", "TEXT") in row["outputModalities"]
             and (

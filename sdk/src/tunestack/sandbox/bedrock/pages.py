@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 _PAGE = 100
 
 
-def page(rows: Iterable[dict[str, Any]], params: Mapping[str, Any], *, name: str, created: str) -> dict[str, Any]:
+def page(
+    rows: Iterable[dict[str, Any]], params: Mapping[str, Any], *, name: str, created: str
+) -> dict[str, Any]:
     """Filter by creation time, sort, and cut out the page that is asked for.
 
     Args:

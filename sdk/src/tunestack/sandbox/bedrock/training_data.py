@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tunestack.catalog import BaseModel
 
 
-class BadData(Exception):
+class BadDataError(Exception):
     """The job fails on the file; the text is what AWS says."""
 
 
@@ -24,27 +24,33 @@ def pairs(content: bytes, name: str, base: BaseModel, *, validation: bool) -> li
     """Read a file into (what is asked, what is answered), one for each answer in it.
 
     Raises:
-        BadData: the service would refuse the file.
+        BadDataError: the service would refuse the file.
     """
     rows = list(_objects(content, name))
     least = None if validation else base.limits.min_records
     most = base.limits.max_validation_records if validation else base.limits.max_records
     if not rows or (least is not None and len(rows) < least):
-        raise BadData(f"Number of samples in file {name} is {len(rows)}, the minimum is {least or 1}.")
+        raise BadDataError(
+            f"Number of samples in file {name} is {len(rows)}, the minimum is {least or 1}."
+        )
     if most is not None and len(rows) > most:
-        raise BadData(f"Number of samples in file {name} is {len(rows)}, the maximum is {most}.")
+        raise BadDataError(
+            f"Number of samples in file {name} is {len(rows)}, the maximum is {most}."
+        )
     found = []
     for line, row in enumerate(rows, start=1):
         try:
             found += list(_READERS[base.record_format](row))
         except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise BadData(f"Invalid record at line {line} of file {name}: {error!r}") from error
+            raise BadDataError(
+                f"Invalid record at line {line} of file {name}: {error!r}"
+            ) from error
         _check_words(row, base, line, name)
     return found
 
 
 def _objects(content: bytes, name: str) -> Iterator[dict[str, Any]]:
-    broken = BadData(
+    broken = BadDataError(
         f"Unable to parse Amazon S3 file: {name}. Data files must conform to JSONL format."
     )
     for line in content.removesuffix(b"\n").split(b"\n"):
@@ -105,4 +111,4 @@ def _check_words(row: Mapping[str, Any], base: BaseModel, line: int, name: str) 
     ]
     for word in base.limits.reserved_words:
         if any(word.lower() in text.lower() for text in asked):
-            raise BadData(f"Reserved keyword {word} found at line {line} of file {name}.")
+            raise BadDataError(f"Reserved keyword {word} found at line {line} of file {name}.")

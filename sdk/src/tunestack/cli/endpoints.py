@@ -1,0 +1,101 @@
+"""`tunestack endpoint`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from tunestack.cli.options import Duration, json_option, place_options
+from tunestack.cli.output import note, show, table
+from tunestack.tuner import Tuner
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+
+@click.group()
+def endpoint() -> None:
+    """Start, list, stop and ask the endpoints of tuned models."""
+
+
+@endpoint.command()
+@click.argument("job_id")
+@click.option(
+    "--serving",
+    type=click.Choice(["auto", "on-demand", "provisioned"]),
+    default="auto",
+    show_default=True,
+    help="on-demand costs nothing while idle; provisioned is billed by the hour.",
+)
+@click.option("--ttl", type=Duration(), help="How long it may live: 90m, 4h, 2d.")
+@click.option("--units", default=1, show_default=True, help="Model units (provisioned).")
+@place_options
+@json_option
+def start(
+    job_id: str,
+    serving: str,
+    ttl: timedelta | None,
+    units: int,
+    stage: str | None,
+    region: str | None,
+    *,
+    json_wanted: bool,
+) -> None:
+    """Start the endpoint of a job's model and wait until it answers."""
+    job = Tuner(stage, region=region).job(job_id)
+    name = job.start_endpoint(serving, ttl=ttl, model_units=units)
+    note(f"endpoint {name} is ready")
+    show(job.endpoint().info(), json_wanted=json_wanted)
+
+
+@endpoint.command("list")
+@place_options
+@json_option
+def list_endpoints(stage: str | None, region: str | None, *, json_wanted: bool) -> None:
+    """List the endpoints of the account in the region."""
+    table(
+        [found.last for found in Tuner(stage, region=region).endpoints()],
+        ("name", "serving", "state", "created", "id"),
+        of="endpoints",
+        json_wanted=json_wanted,
+    )
+
+
+@endpoint.command()
+@click.argument("endpoint_id")
+@place_options
+@json_option
+def stop(endpoint_id: str, stage: str | None, region: str | None, *, json_wanted: bool) -> None:
+    """Stop an endpoint, by its name or ARN, and wait until it is gone."""
+    found = Tuner(stage, region=region).endpoint(endpoint_id)
+    found.stop()
+    note(f"endpoint {found.name} is gone")
+    show({"id": found.id, "name": found.name, "state": "gone"}, json_wanted=json_wanted)
+
+
+@endpoint.command()
+@click.argument("endpoint_id")
+@click.argument("prompt")
+@click.option("--system", help="A system prompt.")
+@place_options
+@json_option
+def invoke(
+    endpoint_id: str,
+    prompt: str,
+    system: str | None,
+    stage: str | None,
+    region: str | None,
+    *,
+    json_wanted: bool,
+) -> None:
+    """Ask a tuned model; PROMPT may be - for standard input."""
+    question = sys.stdin.read() if prompt == "-" else prompt
+    messages = [{"role": "system", "content": system}] if system else []
+    messages.append({"role": "user", "content": question})
+    answer = Tuner(stage, region=region).invoke(endpoint_id, messages)
+    if json_wanted:
+        show({"id": endpoint_id, "answer": answer}, json_wanted=True)
+    else:
+        click.echo(answer)

@@ -1,0 +1,137 @@
+"""`tunestack submit`, `jobs` and `job`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tunestack.cli.options import Pair, json_option, place_options
+from tunestack.cli.output import as_json, note, show, table
+from tunestack.jobs import described
+from tunestack.tuner import Tuner
+
+if TYPE_CHECKING:
+    from tunestack.jobs import Job
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.option("--model", "-m", required=True, help="Base model, see `tunestack models`.")
+@click.option(
+    "--set", "-p", "values", type=Pair(), multiple=True, help="A hyperparameter: epochCount=3."
+)
+@click.option("--format", "data_format", type=click.Choice(["chat", "completion"]))
+@click.option("--validation", type=click.Path(exists=True, dir_okay=False))
+@click.option("--s3-path", help="Where to put the data: a folder, or the file's own place.")
+@click.option(
+    "--name", default="tunestack", show_default=True, help="What the job's name begins with."
+)
+@click.option("--tag", "tags", type=Pair(), multiple=True, help="For the job and the tuned model.")
+@click.option("--rerun", is_flag=True, help="Train again although an equal job runs or succeeded.")
+@click.option("--wait", is_flag=True, help="Follow the job to its end.")
+@place_options
+@json_option
+def submit(
+    file: str,
+    model: str,
+    values: tuple[tuple[str, str], ...],
+    data_format: str | None,
+    validation: str | None,
+    s3_path: str | None,
+    name: str,
+    tags: tuple[tuple[str, str], ...],
+    stage: str | None,
+    region: str | None,
+    *,
+    rerun: bool,
+    wait: bool,
+    json_wanted: bool,
+) -> None:
+    """Submit a fine-tuning job for FILE (.jsonl or .jsonl.gz); the same again is the same job."""
+    submitted = Tuner(stage, region=region).submit(
+        model,
+        file,
+        data_format=data_format,
+        hyperparameters=dict(values),
+        validation_data=validation,
+        s3_path=s3_path,
+        name=name,
+        tags=dict(tags),
+        rerun=rerun,
+    )
+    note(f"job {submitted.name} is submitted")
+    if wait:
+        _follow(submitted)
+    show(submitted.info(), json_wanted=json_wanted)
+
+
+@click.command()
+@click.option("--name", "name_contains", help="Only those whose name contains this.")
+@place_options
+@json_option
+def jobs(
+    name_contains: str | None, stage: str | None, region: str | None, *, json_wanted: bool
+) -> None:
+    """List the jobs of the account in the region, the newest first."""
+    tuner = Tuner(stage, region=region)
+    table(
+        [found.last for found in tuner.jobs(name_contains=name_contains)],
+        ("name", "state", "created", "id"),
+        of="jobs",
+        json_wanted=json_wanted,
+    )
+
+
+@click.group()
+def job() -> None:
+    """Show, watch or cancel one job, by its ARN or name."""
+
+
+@job.command("show")
+@click.argument("job_id")
+@place_options
+@json_option
+def show_job(job_id: str, stage: str | None, region: str | None, *, json_wanted: bool) -> None:
+    """Show a job as it is now."""
+    show(Tuner(stage, region=region).job(job_id).last, json_wanted=json_wanted)
+
+
+@job.command()
+@click.argument("job_id")
+@click.option("--timeout", default=86400.0, show_default=True, help="Seconds to watch.")
+@place_options
+@json_option
+def watch(
+    job_id: str, timeout: float, stage: str | None, region: str | None, *, json_wanted: bool
+) -> None:
+    """Follow a job to its end; exits with 1 unless it succeeds. Ctrl-C leaves it running."""
+    found = Tuner(stage, region=region).job(job_id)
+    if not json_wanted:
+        _follow(found, timeout)
+        show(found.last, json_wanted=False)
+        return
+    for info in found.watch(timeout):
+        click.echo(as_json(info))
+    found.require_success(timeout)
+
+
+@job.command()
+@click.argument("job_id")
+@place_options
+@json_option
+def cancel(job_id: str, stage: str | None, region: str | None, *, json_wanted: bool) -> None:
+    """Stop a job for good: what it trained is billed, and no model comes of it."""
+    found = Tuner(stage, region=region).job(job_id)
+    if not found.cancel():
+        note(f"job {found.name} has ended already")
+    show(found.info(), json_wanted=json_wanted)
+
+
+def _follow(found: Job, timeout: float = 86400.0) -> None:
+    seen = ""
+    for info in found.watch(timeout):
+        if described(info) != seen:
+            seen = described(info)
+            note(f"job {info.name} is {seen}")
+    found.require_success(timeout)

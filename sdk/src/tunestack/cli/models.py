@@ -1,0 +1,113 @@
+"""`tunestack models`: what can be tuned."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from tunestack import catalog
+from tunestack.catalog import CATALOG, BaseModel
+from tunestack.catalog.load import PRICE_UNITS
+from tunestack.cli.options import json_option
+from tunestack.cli.output import as_json, show, table
+from tunestack.errors import ModelError
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("everything", "--all", is_flag=True, help="Also those that are retired.")
+@click.option("--region", help="Only those that can be tuned there.")
+@json_option
+def models(name: str | None, region: str | None, *, everything: bool, json_wanted: bool) -> None:
+    """List the base models that can be tuned today, or show all about one."""
+    today = datetime.now(UTC).date()
+    if name is not None:
+        model = catalog.find(name)
+        if model is None:
+            raise ModelError(f"{name!r} is not in the catalog: `tunestack models --all` lists it")
+        _show(model, json_wanted=json_wanted)
+        return
+    chosen = list(CATALOG) if everything else catalog.tunable(on=today)
+    table(
+        [
+            {
+                "id": model.key,
+                "state": model.lifecycle.state(today).value,
+                "model": model.customization_id,
+                "regions": model.regions,
+                "serving": [way.value for way in model.serving],
+                "format": model.record_format.value,
+                "provider": model.provider,
+            }
+            for model in chosen
+            if region in (None, *model.regions)
+        ],
+        ("id", "state", "model", "regions", "serving", "format"),
+        of="models",
+        json_wanted=json_wanted,
+    )
+
+
+def _show(model: BaseModel, *, json_wanted: bool) -> None:
+    state = model.lifecycle.state(datetime.now(UTC).date())
+    if json_wanted:
+        click.echo(
+            as_json(
+                {
+                    "id": model.key,
+                    "state": state.value,
+                    "model": model.customization_id,
+                    "name": model.name,
+                    "vendor": model.vendor,
+                    "provider": model.provider,
+                    "inference_ids": model.inference_ids,
+                    "regions": model.regions,
+                    "serving": model.serving,
+                    "record_format": model.record_format,
+                    "lifecycle": model.lifecycle,
+                    "limits": model.limits,
+                    "hyperparameters": {
+                        name: {
+                            "type": row.type.__name__,
+                            "min": row.min,
+                            "max": row.max,
+                            "default": row.default,
+                            "confidence": row.confidence,
+                            "source": row.source,
+                        }
+                        for name, row in model.hyperparameters.items()
+                    },
+                    "prices": dict(model.prices),
+                    "source": model.source,
+                    "seen": model.seen,
+                }
+            )
+        )
+        return
+    show(
+        {
+            "id": model.key,
+            "name": model.name,
+            "state": state.value,
+            "model": model.customization_id,
+            "called as": model.inference_ids,
+            "regions": model.regions,
+            "serving": [way.value for way in model.serving],
+            "format": model.record_format.value,
+            "records": f"{model.limits.min_records or '?'} to {model.limits.max_records or '?'}",
+            "source": f"{model.source} (seen {model.seen})",
+        },
+        json_wanted=False,
+    )
+    click.echo("\nHyperparameters")
+    for name, row in model.hyperparameters.items():
+        default = "" if row.default is None else f", default {row.default:g}"
+        click.echo(f"  {name}: {row.min:g} to {row.max:g}{default} ({row.confidence} confidence)")
+    click.echo("\nPrices in US dollars")
+    for what, price in model.prices.items():
+        click.echo(
+            f"  {price.usd:g} {PRICE_UNITS[what]} ({price.confidence} confidence, {price.seen})"
+        )
+    if not model.prices:
+        click.echo("  none known")

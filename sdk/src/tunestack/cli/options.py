@@ -1,0 +1,54 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Command = Callable[..., Any]
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+json_option = click.option(
+    "json_wanted", "--json", is_flag=True, help="Print JSON, one object a line."
+)
+
+
+def place_options(command: Command) -> Command:
+    """Add `--stage` and `--region`."""
+    command = click.option(
+        "--region", help="AWS region; AWS_REGION, or where the model can be tuned."
+    )(command)
+    return click.option("--stage", help="Deployed stage; TUNESTACK_STAGE, or dev.")(command)
+
+
+class Pair(click.ParamType[tuple[str, str]]):
+    """`NAME=VALUE`."""
+
+    name = "name=value"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> tuple[str, str]:
+        """Split at the first equals sign."""
+        name, sign, content = str(value).partition("=")
+        if not sign or not name:
+            self.fail(f"{value!r} is not NAME=VALUE", param, ctx)
+        return name, content
+
+
+class Duration(click.ParamType[timedelta]):
+    """`90m`, `4h`, `2d`."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> timedelta:
+        """Read a number and a unit."""
+        match = re.fullmatch(r"(\d+)([mhd])", str(value))
+        if match is None:
+            self.fail(f"{value!r} is no duration: use 90m, 4h or 2d", param, ctx)
+        return timedelta(**{_UNITS[match[2]]: int(match[1])})

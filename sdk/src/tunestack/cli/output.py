@@ -1,0 +1,80 @@
+"""What commands print: one thing or a list, for people or as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def as_json(value: object) -> str:
+    """Write a value as one line of JSON."""
+    return json.dumps(value, default=_plain)
+
+
+def show(value: Any, *, json_wanted: bool) -> None:
+    """Print one thing: a line for each field, or one JSON object."""
+    fields = _fields(value)
+    if json_wanted:
+        click.echo(as_json(fields))
+        return
+    width = max(map(len, fields), default=0)
+    for name, content in fields.items():
+        if content not in (None, {}, [], ()):
+            click.echo(f"{name:<{width}}  {_text(content)}")
+
+
+def table(rows: Iterable[Any], columns: Sequence[str], *, of: str, json_wanted: bool) -> None:
+    """Print a list of things: aligned columns, or one JSON object a line with every field."""
+    things = [_fields(row) for row in rows]
+    if json_wanted:
+        for thing in things:
+            click.echo(as_json(thing))
+        return
+    if not things:
+        note(f"no {of}")
+        return
+    lines = [[_text(thing[column]) for column in columns] for thing in things]
+    widths = [max(map(len, cells)) for cells in zip(columns, *lines, strict=True)]
+    for cells in ([column.upper() for column in columns], *lines):
+        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        click.echo("  ".join(padded).rstrip())
+
+
+def note(text: str) -> None:
+    """Tell a person something beside the result."""
+    click.echo(text, err=True)
+
+
+def _fields(value: Any) -> Mapping[str, Any]:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    fields: Mapping[str, Any] = value
+    return fields
+
+
+def _text(content: object) -> str:
+    if content is None:
+        return "-"
+    if isinstance(content, datetime):
+        return f"{content:%Y-%m-%d %H:%M:%S}"
+    if isinstance(content, dict):
+        return ", ".join(f"{name}={value}" for name, value in content.items())
+    if isinstance(content, list | tuple):
+        return ", ".join(map(str, content))
+    return str(content)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if dataclasses.is_dataclass(value):
+        return _fields(value)
+    return dict(value) if isinstance(value, Mapping) else str(value)
