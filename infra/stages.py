@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import date
 from typing import TYPE_CHECKING
 
-from tunestack import catalog
+from tunestack.catalog import CATALOG, LifecycleState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,7 +44,7 @@ class Stage:
 
     def base_models_in(self, region: str) -> tuple[str, ...]:
         """Name the stage's base models that can be tuned in a region."""
-        return tuple(key for key in self.base_models if region in catalog.get(key).regions)
+        return tuple(key for key in self.base_models if region in CATALOG[key].regions)
 
     def _problems(self) -> list[str]:
         problems = []
@@ -66,15 +65,20 @@ class Stage:
             problems.append(
                 f"data_prefix {self.data_prefix!r}: use lower-case letters, digits, '-' and '/'"
             )
-        known = {model.key for model in catalog.tunable(on=date.min, provider="bedrock")}
+        known = {model.key: model for model in CATALOG if model.provider == "bedrock"}
+        living = [
+            key
+            for key, model in known.items()
+            if model.lifecycle.state(model.seen) is LifecycleState.ACTIVE
+        ]
         for key in self.base_models:
             if key not in known:
                 problems.append(
-                    f"base model {key!r} is not in the catalog: use {', '.join(sorted(known))}"
+                    f"base model {key!r} is not in the catalog: use {', '.join(living)}"
                 )
-            elif not set(catalog.get(key).regions) & set(self.regions):
+            elif not set(known[key].regions) & set(self.regions):
                 problems.append(
-                    f"base model {key!r} is tuned in {' or '.join(catalog.get(key).regions)} only: "
+                    f"base model {key!r} is tuned in {' or '.join(known[key].regions)} only: "
                     "add that region"
                 )
         return problems

@@ -10,7 +10,7 @@ from constructs import Construct
 
 from infra.constructs.data_store import DataStore
 from infra.constructs.job_role import JobRole
-from tunestack import catalog
+from tunestack.catalog import CATALOG
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ class Access(Construct):
         super().__init__(scope, construct_id)
         account = f"arn:{Aws.PARTITION}:bedrock:{Aws.REGION}:{Aws.ACCOUNT_ID}"
         foundation = f"arn:{Aws.PARTITION}:bedrock:{Aws.REGION}::foundation-model"
-        base = [f"{foundation}/{catalog.get(key).customization_id}" for key in base_models]
+        base = [f"{foundation}/{CATALOG[key].customization_id}" for key in base_models]
         jobs, models = f"{account}:model-customization-job/*", f"{account}:custom-model/*"
         deployments = f"{account}:custom-model-deployment/*"
         throughputs = f"{account}:provisioned-model/*"

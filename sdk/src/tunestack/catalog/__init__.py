@@ -7,7 +7,7 @@ The catalog explains a model; whether the service still takes it is the service'
 """
 
 from tunestack.catalog.load import CATALOG
-from tunestack.catalog.lookup import find, get, require, require_living, tunable
+from tunestack.catalog.lookup import find, require, require_living, tunable
 from tunestack.catalog.model import (
     BaseModel,
     Confidence,
@@ -32,7 +32,6 @@ __all__ = [
     "RecordFormat",
     "Serving",
     "find",
-    "get",
     "require",
     "require_living",
     "tunable",

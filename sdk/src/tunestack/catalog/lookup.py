@@ -19,11 +19,6 @@ _ROUTES = re.compile(r"^(?:bedrock/|openai/)?(?:converse/|invoke/|nova/|nova-2/|
 _GEOGRAPHY = re.compile(r"^(?:us|eu|apac|us-gov|global)\.")
 
 
-def get(key: str) -> BaseModel:
-    """Return the base model of a catalog key; `KeyError` when there is none."""
-    return CATALOG[key]
-
-
 def find(name: str) -> BaseModel | None:
     """Find a base model by any name that people call it by.
 

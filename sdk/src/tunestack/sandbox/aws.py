@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+# Name in the configuration file, environment variable, default, conversion.
+_NO_PROFILE = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
 
 
 class Aws:
@@ -20,6 +29,8 @@ class Aws:
         self._url = url
         self._region = region
         self._session: Any = boto3.Session(
+            # Whatever profile the caller works with is none of the sandbox's business.
+            botocore_session=botocore.session.Session(session_vars=_NO_PROFILE),
             aws_access_key_id=account,
             aws_secret_access_key="sandbox",  # noqa: S106 - of no account
             region_name=region,

@@ -7,23 +7,29 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tunestack.sandbox.environment import Sandbox
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tunestack.sandbox import Sandbox
+
+SPEED = 10_000.0
+"""A job of two hours takes less than a second."""
 
 
 @pytest.fixture(scope="session")
 def tunestack_sandbox_process() -> Iterator[Sandbox]:
-    """One sandbox for the whole run."""
-    with Sandbox() as sandbox:
+    """One sandbox for the whole run; override it to start it otherwise."""
+    # Every pytest run in the environment loads this file: most do not need the sandbox.
+    from tunestack.sandbox import Sandbox  # noqa: PLC0415
+
+    with Sandbox(speed=SPEED) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
 def tunestack_sandbox(
     tunestack_sandbox_process: Sandbox, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Sandbox]:
+) -> Sandbox:
     """A sandbox with no jobs and no endpoints, and an environment in which every AWS client finds it."""
     sandbox = tunestack_sandbox_process
     sandbox.reset()
@@ -32,4 +38,4 @@ def tunestack_sandbox(
         monkeypatch.delenv(name)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    return iter((sandbox,))
+    return sandbox

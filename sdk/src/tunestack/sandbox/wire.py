@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _CREDENTIAL = re.compile(r"Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[^/]+)/")
 
+# Errors from before the operation is known.
+_UNROUTED = {"UnknownOperationException": 404, "MissingAuthenticationTokenException": 403}
+
 
 class Fault(Exception):  # noqa: N818 - AWS's word
     """An error that the service answers with."""
@@ -63,12 +66,15 @@ class Call:
 
 @dataclass(slots=True)
 class Traffic:
-    """How much was checked against the model; a test fails on the first violation."""
+    """How much was checked against the model, and what did not fit."""
 
     requests: int = 0
     answers: int = 0
     errors: int = 0
+    refused: list[str] = field(default_factory=list)
+    """Requests that break the model: the client's fault."""
     violations: list[str] = field(default_factory=list)
+    """Answers that do, and errors that the operation does not list: the sandbox's."""
 
 
 class Wire:
@@ -99,7 +105,7 @@ class Wire:
         )
         problems = violations(call.params, operation.input_shape)
         if problems:
-            self.traffic.violations.append(f"request {operation.name}: {'; '.join(problems)}")
+            self.traffic.refused.append(f"{operation.name}: {'; '.join(problems)}")
             raise Fault("ValidationException", "; ".join(problems))
         return call
 
@@ -127,7 +133,7 @@ class Wire:
     def fail(self, operation: OperationModel | None, fault: Fault) -> Answer:
         """Write an error, which must be one that the operation lists."""
         self.traffic.errors += 1
-        status = 404 if operation is None else 500
+        status = _UNROUTED.get(fault.code, 400) if operation is None else 500
         if operation is not None:
             for shape in operation.error_shapes:
                 if shape.name == fault.code:
@@ -137,8 +143,6 @@ class Wire:
                 self.traffic.violations.append(
                     f"error of {operation.name}: {fault.code} is not in its list"
                 )
-        if fault.code == "MissingAuthenticationTokenException":
-            status = 403
         return Answer(
             status=status,
             headers={"x-amzn-ErrorType": fault.code},

@@ -32,19 +32,15 @@ def get_foundation_model(region: Region, params: Params) -> Params:
 def list_foundation_models(region: Region, params: Params) -> Params:
     """ListFoundationModels."""
     rows = [_details(region, base) for base in _offered(region)]
+    for wanted, member in (
+        ("byCustomizationType", "customizationsSupported"),
+        ("byOutputModality", "outputModalities"),
+        ("byInferenceType", "inferenceTypesSupported"),
+    ):
+        rows = [row for row in rows if wanted not in params or params[wanted] in row[member]]
+    vendor = params.get("byProvider", "").lower()
     return {
-        "modelSummaries": [
-            row
-            for row in rows
-            if str(params.get("byProvider", row["providerName"])).lower()
-            == row["providerName"].lower()
-            and params.get("byCustomizationType", "FINE_TUNING") in row["customizationsSupported"]
-            and params.get("byOutputModality", "TEXT") in row["outputModalities"]
-            and (
-                "byInferenceType" not in params
-                or params["byInferenceType"] in row["inferenceTypesSupported"]
-            )
-        ]
+        "modelSummaries": [row for row in rows if vendor in ("", row["providerName"].lower())]
     }
 
 
@@ -69,7 +65,7 @@ def _details(region: Region, base: BaseModel) -> Params:
         "inputModalities": ["TEXT"],
         "outputModalities": ["TEXT"],
         "responseStreamingSupported": True,
-        "customizationsSupported": ["FINE_TUNING"] if state is LifecycleState.ACTIVE else [],
+        "customizationsSupported": ["FINE_TUNING"],
         "inferenceTypesSupported": ["PROVISIONED"] if Serving.PROVISIONED in base.serving else [],
         "modelLifecycle": {"status": "ACTIVE" if state is LifecycleState.ACTIVE else "LEGACY"},
     }

@@ -1,0 +1,112 @@
+"""What all tests share: one sandbox, and a check of every request that any AWS client sends."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+import botocore.handlers
+import pytest
+
+from tunestack import Poll, Tuner
+from tunestack.sandbox import Sandbox
+from tunestack.sandbox.shapes import violations
+
+
+@dataclass
+class Requests:
+    """Checks the requests of this process's AWS clients, and counts those of the SDK."""
+
+    seen: Counter[tuple[str, str]] = field(default_factory=Counter)
+    broken: list[str] = field(default_factory=list)
+
+    def check(self, params, model, context, **_):
+        """Called by botocore before it builds a request."""
+        # The sandbox's own look at the emulator is not the SDK's.
+        if context["client_config"].user_agent_extra == "tunestack":
+            self.seen[model.service_model.service_name, model.name] += 1
+        if model.input_shape is None:
+            return
+        # A file has no length to check.
+        plain = {name: value for name, value in params.items() if name != "Body"}
+        if problems := violations(plain, model.input_shape):
+            self.broken.append(f"{model.name}: {'; '.join(problems)}")
+
+
+REQUESTS = Requests()
+# The one place that every botocore session of the process takes its handlers from.
+botocore.handlers.BUILTIN_HANDLERS.append(("before-parameter-build", REQUESTS.check))
+
+
+@pytest.fixture(scope="session")
+def requests():
+    """What was checked in this process so far."""
+    return REQUESTS
+
+
+@pytest.fixture(scope="session")
+def tunestack_sandbox_process():
+    """A sandbox in which everything takes as long as on AWS, on a clock that tests turn."""
+    with Sandbox(speed=1) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture(autouse=True)
+def _only_valid_requests(request):
+    """Fail the test whose requests break botocore's model, patterns included."""
+    before = len(REQUESTS.broken)
+    yield
+    if "breaks_the_model" not in request.keywords:
+        assert [] == REQUESTS.broken[before:]
+
+
+@pytest.fixture
+def sandbox(tunestack_sandbox, request):
+    """The sandbox, without jobs and endpoints, with the environment set.
+
+    What other processes send it is checked here, as are its own answers.
+    """
+    tunestack_sandbox.traffic.refused.clear()
+    yield tunestack_sandbox
+    if "breaks_the_model" not in request.keywords:
+        assert [] == tunestack_sandbox.traffic.refused
+    assert [] == tunestack_sandbox.traffic.violations
+
+
+@pytest.fixture
+def poll(sandbox):
+    """Waits that turn the sandbox's clock instead of the wall's."""
+    return Poll(sleep=sandbox.clock.advance, clock=sandbox.clock.monotonic)
+
+
+@pytest.fixture
+def tuner(poll):
+    """A tuner in us-east-1, where Nova is tuned."""
+    return Tuner(poll=poll)
+
+
+@pytest.fixture
+def west(poll):
+    """A tuner in us-west-2, where Llama is tuned."""
+    return Tuner(region="us-west-2", poll=poll)
+
+
+@pytest.fixture
+def chat():
+    """Twenty conversations."""
+    return [
+        {
+            "messages": [
+                {"role": "user", "content": f"What is number {number}?"},
+                {"role": "assistant", "content": f"It is {number}."},
+            ]
+        }
+        for number in range(20)
+    ]
+
+
+@pytest.fixture
+def completions():
+    """A hundred completions."""
+    return [
+        {"prompt": f"What is number {number}?", "completion": f"It is {number}."}
+        for number in range(100)
+    ]

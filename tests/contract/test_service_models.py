@@ -1,0 +1,53 @@
+"""Nothing that AWS can say is unknown to us."""
+
+import re
+
+import botocore.session
+import pytest
+
+from tunestack.catalog import CATALOG
+from tunestack.provider import JobState
+from tunestack.providers.aws_errors import CODES
+from tunestack.providers.bedrock_requests import ENDPOINT_STATES, JOB_STATES
+
+SESSION = botocore.session.get_session()
+BEDROCK = SESSION.get_service_model("bedrock")
+RUNTIME = SESSION.get_service_model("bedrock-runtime")
+# Said in the message; what to do depends on what was asked.
+NO_CLASS_OF_ITS_OWN = {"ValidationException", "ModelErrorException"}
+
+
+def test_every_job_state_of_bedrock_is_known():
+    assert set(BEDROCK.shape_for("ModelCustomizationJobStatus").enum) == JOB_STATES.keys()
+    ends = {raw for raw, state in JOB_STATES.items() if state.is_terminal}
+    assert {"Completed", "Failed", "Stopped"} == ends
+    assert not JobState.UNKNOWN.is_terminal
+
+
+def test_every_endpoint_state_of_bedrock_is_known():
+    known = {
+        *BEDROCK.shape_for("CustomModelDeploymentStatus").enum,
+        *BEDROCK.shape_for("ProvisionedModelStatus").enum,
+    }
+    assert known == ENDPOINT_STATES.keys()
+
+
+@pytest.mark.parametrize("model", [BEDROCK, RUNTIME], ids=["bedrock", "bedrock-runtime"])
+def test_every_error_of_the_operations_we_call_has_a_class(model):
+    from tunestack.sandbox.bedrock.service import _OPERATIONS
+
+    called = [*_OPERATIONS] if model is BEDROCK else ["Converse"]
+    errors = {
+        shape.name for name in called for shape in model.operation_model(name).error_shapes
+    }
+    assert errors - NO_CLASS_OF_ITS_OWN <= CODES.keys()
+    assert errors, "no operation was looked at"
+
+
+@pytest.mark.parametrize("model", [m for m in CATALOG if m.provider == "bedrock"], ids=lambda m: m.key)
+def test_the_ids_of_the_catalog_are_ids_for_bedrock(model):
+    pattern = BEDROCK.shape_for("BaseModelIdentifier").metadata["pattern"]
+    assert re.fullmatch(pattern, model.customization_id)
+    runtime = RUNTIME.shape_for("ConversationalModelId").metadata["pattern"]
+    for inference_id in model.inference_ids:
+        assert re.fullmatch(runtime, inference_id), inference_id

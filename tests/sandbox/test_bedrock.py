@@ -1,0 +1,311 @@
+"""The sandbox's Bedrock, seen through boto3."""
+
+import json
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tunestack.sandbox import Sandbox
+
+NOVA, LLAMA = "amazon.nova-micro-v1:0:128k", "meta.llama3-1-8b-instruct-v1:0:128k"
+PHASES = ("validationDetails", "dataProcessingDetails", "trainingDetails")
+
+
+def converse_row(number):
+    return {
+        "schemaVersion": "bedrock-conversation-2024",
+        "messages": [
+            {"role": "user", "content": [{"text": f"number {number}?"}]},
+            {"role": "assistant", "content": [{"text": str(number)}]},
+        ],
+    }
+
+
+@pytest.fixture
+def bedrock(sandbox):
+    return boto3.client("bedrock")
+
+
+@pytest.fixture
+def upload(sandbox):
+    deployment = sandbox.deployment()
+
+    def put(rows, key="rows.jsonl"):
+        body = rows if isinstance(rows, bytes) else "".join(json.dumps(r) + "\n" for r in rows).encode()
+        place = f"{deployment.datasets_prefix}{key}"
+        boto3.client("s3").put_object(Bucket=deployment.data_bucket, Key=place, Body=body)
+        return f"s3://{deployment.data_bucket}/{place}"
+
+    return put
+
+
+@pytest.fixture
+def create(bedrock, upload, sandbox):
+    deployment = sandbox.deployment()
+    uri = upload([converse_row(number) for number in range(8)])
+
+    def make(name="job", **changes):
+        request = {
+            "jobName": name,
+            "customModelName": name,
+            "roleArn": deployment.job_role_arn,
+            "baseModelIdentifier": NOVA,
+            "trainingDataConfig": {"s3Uri": uri},
+            "outputDataConfig": {"s3Uri": f"s3://{deployment.data_bucket}/tunestack/outputs/"},
+            "hyperParameters": {"epochCount": "2"},
+        }
+        return bedrock.create_model_customization_job(**request | changes)["jobArn"]
+
+    return make
+
+
+@pytest.fixture
+def refused():
+    def code(call, *arguments, **parameters):
+        with pytest.raises(ClientError) as error:
+            call(*arguments, **parameters)
+        answer = error.value.response
+        return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
+
+    return code
+
+
+def test_a_job_goes_through_its_phases_and_leaves_a_model_and_metrics(sandbox, bedrock, create):
+    arn = create()
+    seen = []
+    for seconds in (0, 121, 301, 5401):
+        sandbox.clock.advance(seconds)
+        job = bedrock.get_model_customization_job(jobIdentifier=arn)
+        details = [job["statusDetails"][phase]["status"] for phase in PHASES]
+        seen.append((job["status"], *details))
+    assert [
+        ("InProgress", "InProgress", "NotStarted", "NotStarted"),
+        ("InProgress", "Completed", "InProgress", "NotStarted"),
+        ("InProgress", "Completed", "Completed", "InProgress"),
+        ("Completed", "Completed", "Completed", "Completed"),
+    ] == seen
+    assert 5820 == round((job["endTime"] - job["creationTime"]).total_seconds())
+    model = bedrock.get_custom_model(modelIdentifier=job["outputModelArn"])
+    assert ("job", arn, "Active") == (model["modelName"], model["jobArn"], model["modelStatus"])
+    deployment = sandbox.deployment()
+    keys = [
+        row["Key"]
+        for row in boto3.client("s3").list_objects_v2(
+            Bucket=deployment.data_bucket,
+            Prefix=f"tunestack/outputs/model-customization-job-{arn[-12:]}/",
+        )["Contents"]
+    ]
+    assert any(key.endswith("training_artifacts/step_wise_training_metrics.csv") for key in keys)
+
+
+def test_a_repeated_token_is_the_same_job_and_a_repeated_name_is_refused(bedrock, create, refused):
+    first = create(clientRequestToken="t1")
+    assert first == create(clientRequestToken="t1")
+    assert ("ConflictException", 400) == refused(create, clientRequestToken="t2")
+    assert ("ValidationException", 400) == refused(create, name="other", clientRequestToken="t1")
+    assert 1 == len(bedrock.list_model_customization_jobs()["modelCustomizationJobSummaries"])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"baseModelIdentifier": "amazon.nova-micro-v1:0"},
+        {"baseModelIdentifier": LLAMA},
+        {"baseModelIdentifier": "amazon.titan-text-express-v1:0:8k"},
+        {"roleArn": "arn:aws:iam::123456789012:role/nobody"},
+        {"hyperParameters": {"epochCount": "99"}},
+        {"hyperParameters": {"epochs": "2"}},
+        {"customizationType": "DISTILLATION"},
+    ],
+)
+def test_what_bedrock_refuses_is_refused(create, refused, changes):
+    assert ("ValidationException", 400) == refused(create, **changes)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        (b"no json\n", "Data files must conform to JSONL format."),
+        ([converse_row(n) for n in range(7)], "the minimum is 8"),
+        ([converse_row(n) for n in range(7)] + [{"prompt": "a", "completion": "b"}], "line 8"),
+        (
+            [converse_row(n) for n in range(7)] + [json.loads(json.dumps(converse_row(8)).replace("number", "Bot: number"))],
+            "Reserved keyword Bot:",
+        ),
+    ],
+)
+def test_a_job_on_bad_data_fails_with_awss_words(sandbox, bedrock, create, upload, rows, words):
+    arn = create(trainingDataConfig={"s3Uri": upload(rows, "bad.jsonl")})
+    sandbox.clock.advance(121)
+    job = bedrock.get_model_customization_job(jobIdentifier=arn)
+    assert "Failed" == job["status"]
+    assert words in job["failureMessage"]
+    assert "outputModelArn" not in job
+
+
+def test_a_job_whose_data_is_not_there_fails(sandbox, bedrock, create):
+    arn = create(trainingDataConfig={"s3Uri": "s3://nobodys-bucket/x.jsonl"})
+    sandbox.clock.advance(121)
+    message = bedrock.get_model_customization_job(jobIdentifier=arn)["failureMessage"]
+    assert message.startswith("Could not validate GetObject permissions to access Amazon S3")
+
+
+def test_a_stopped_job_makes_no_model(sandbox, bedrock, create, refused):
+    arn = create()
+    bedrock.stop_model_customization_job(jobIdentifier=arn)
+    assert "Stopping" == bedrock.get_model_customization_job(jobIdentifier=arn)["status"]
+    assert ("ConflictException", 400) == refused(
+        bedrock.stop_model_customization_job, jobIdentifier=arn
+    )
+    sandbox.clock.advance(10_000)
+    assert "Stopped" == bedrock.get_model_customization_job(jobIdentifier=arn)["status"]
+    assert [] == bedrock.list_custom_models()["modelSummaries"]
+
+
+def test_lists_are_filtered_sorted_and_paged(sandbox, bedrock, create):
+    for number in range(5):
+        create(name=f"job-{number}")
+        sandbox.clock.advance(1)
+    pages = bedrock.get_paginator("list_model_customization_jobs").paginate(
+        sortBy="CreationTime", sortOrder="Ascending", PaginationConfig={"PageSize": 2}
+    )
+    names = [[row["jobName"] for row in page["modelCustomizationJobSummaries"]] for page in pages]
+    assert [["job-0", "job-1"], ["job-2", "job-3"], ["job-4"]] == names
+    (row,) = bedrock.list_model_customization_jobs(nameContains="3")["modelCustomizationJobSummaries"]
+    assert "job-3" == row["jobName"]
+    assert [] == bedrock.list_model_customization_jobs(statusEquals="Failed")["modelCustomizationJobSummaries"]
+
+
+def test_regions_and_accounts_know_nothing_of_each_other(bedrock, create):
+    arn = create()
+    for client in (
+        boto3.client("bedrock", "us-west-2"),
+        boto3.client("bedrock", aws_access_key_id="111111111111", aws_secret_access_key="x"),
+    ):
+        assert [] == client.list_model_customization_jobs()["modelCustomizationJobSummaries"]
+    assert ":us-east-1:123456789012:" in arn
+
+
+@pytest.fixture
+def model(sandbox, bedrock, create):
+    arn = create()
+    sandbox.clock.advance(10_000)
+    return bedrock.get_model_customization_job(jobIdentifier=arn)["outputModelArn"]
+
+
+def ask(endpoint, text="number 3?"):
+    answer = boto3.client("bedrock-runtime").converse(
+        modelId=endpoint, messages=[{"role": "user", "content": [{"text": text}]}]
+    )
+    headers = answer["ResponseMetadata"]["HTTPHeaders"]
+    return answer["output"]["message"]["content"][0]["text"], headers["x-tunestack-sandbox"]
+
+
+def test_a_deployment_answers_once_it_is_active_and_is_gone_once_deleted(
+    sandbox, bedrock, model, refused, monkeypatch
+):
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    arn = bedrock.create_custom_model_deployment(modelDeploymentName="d", modelArn=model)[
+        "customModelDeploymentArn"
+    ]
+    assert ("ModelNotReadyException", 429) == refused(ask, arn)
+    assert ("ValidationException", 400) == refused(
+        bedrock.delete_custom_model_deployment, customModelDeploymentIdentifier="d"
+    )
+    sandbox.clock.advance(481)
+    assert ("3", "nearest training answer; nearness=1.00") == ask(arn)
+    assert ("ConflictException", 400) == refused(bedrock.delete_custom_model, modelIdentifier=model)
+    bedrock.delete_custom_model_deployment(customModelDeploymentIdentifier="d")
+    assert ("ResourceNotFoundException", 404) == refused(
+        bedrock.get_custom_model_deployment, customModelDeploymentIdentifier=arn
+    )
+    assert ("ResourceNotFoundException", 404) == refused(ask, arn)
+    bedrock.delete_custom_model(modelIdentifier=model)
+    assert [] == bedrock.list_custom_models()["modelSummaries"]
+
+
+def test_throughput_answers_once_it_is_in_service_and_a_commitment_holds_it(
+    sandbox, bedrock, model, refused
+):
+    def buy(name, **more):
+        return bedrock.create_provisioned_model_throughput(
+            provisionedModelName=name, modelId=model, modelUnits=1, **more
+        )["provisionedModelArn"]
+
+    arn = buy("p", clientRequestToken="t")
+    assert arn == buy("p", clientRequestToken="t")
+    assert ("ValidationException", 400) == refused(buy, "p")
+    assert ("ConflictException", 400) == refused(
+        bedrock.delete_provisioned_model_throughput, provisionedModelId="p"
+    )
+    sandbox.clock.advance(1501)
+    assert "3" == ask(arn)[0]
+    committed = buy("c", commitmentDuration="OneMonth")
+    sandbox.clock.advance(1501)
+    assert ("ConflictException", 400) == refused(
+        bedrock.delete_provisioned_model_throughput, provisionedModelId=committed
+    )
+    bedrock.delete_provisioned_model_throughput(provisionedModelId="p")
+    (left,) = bedrock.list_provisioned_model_throughputs()["provisionedModelSummaries"]
+    assert "c" == left["provisionedModelName"]
+    sandbox.reset()
+
+
+def test_a_model_is_served_only_the_way_it_can_be(sandbox, west, completions, refused):
+    job = west.submit("llama-3-1-8b", completions).wait()
+    bedrock = boto3.client("bedrock", "us-west-2")
+    assert ("ValidationException", 400) == refused(
+        bedrock.create_custom_model_deployment, modelDeploymentName="d", modelArn=job.model
+    )
+
+
+def test_base_models_say_that_they_are_not_trained(sandbox, refused):
+    text, label = ask("us.amazon.nova-micro-v1:0")
+    assert text.startswith("[sandbox: ")
+    assert "untrained base model" == label
+    assert ("ResourceNotFoundException", 404) == refused(ask, NOVA)
+
+
+@pytest.mark.breaks_the_model
+def test_a_custom_model_itself_can_not_be_asked(model, refused):
+    assert ("ValidationException", 400) == refused(ask, model)
+
+
+def test_tags_are_kept_changed_and_removed(bedrock, create, refused):
+    arn = create(jobTags=[{"key": "a", "value": "1"}])
+    bedrock.tag_resource(resourceARN=arn, tags=[{"key": "b", "value": "2"}])
+    bedrock.untag_resource(resourceARN=arn, tagKeys=["a"])
+    assert [{"key": "b", "value": "2"}] == bedrock.list_tags_for_resource(resourceARN=arn)["tags"]
+    nobody = f"{arn[:-12]}{'0' * 12}"
+    assert ("ResourceNotFoundException", 404) == refused(
+        bedrock.list_tags_for_resource, resourceARN=nobody
+    )
+
+
+def test_the_models_that_are_offered_depend_on_the_region(bedrock, refused):
+    def offered(client):
+        rows = client.list_foundation_models(byCustomizationType="FINE_TUNING")["modelSummaries"]
+        return {row["modelId"] for row in rows}
+
+    assert NOVA in offered(bedrock)
+    assert LLAMA in offered(boto3.client("bedrock", "us-west-2"))
+    assert LLAMA not in offered(bedrock)
+    assert ("ResourceNotFoundException", 404) == refused(
+        bedrock.get_foundation_model, modelIdentifier=LLAMA
+    )
+
+
+@pytest.mark.parametrize(
+    ("day", "state"), [("2026-03-09", "ACTIVE"), ("2026-03-10", "LEGACY"), ("2026-09-10", None)]
+)
+def test_the_models_that_are_offered_depend_on_the_day(day, state, monkeypatch):
+    from datetime import UTC, datetime
+
+    haiku = "anthropic.claude-3-haiku-20240307-v1:0:200k"
+    with Sandbox(empty=True, as_of=datetime.fromisoformat(day).replace(tzinfo=UTC)) as sandbox:
+        for name, value in sandbox.variables().items():
+            monkeypatch.setenv(name, value)
+        rows = boto3.client("bedrock", "us-west-2").list_foundation_models()["modelSummaries"]
+    found = {row["modelId"]: row["modelLifecycle"]["status"] for row in rows}
+    assert state == found.get(haiku)

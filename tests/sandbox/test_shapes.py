@@ -1,0 +1,49 @@
+"""The check against botocore's model does find what breaks it."""
+
+import botocore.session
+import pytest
+
+from tunestack.sandbox.shapes import violations
+
+MODEL = botocore.session.get_session().get_service_model("bedrock")
+CREATE = MODEL.operation_model("CreateModelCustomizationJob").input_shape
+GOOD = {
+    "jobName": "job-1",
+    "customModelName": "model-1",
+    "roleArn": "arn:aws:iam::123456789012:role/r",
+    "baseModelIdentifier": "amazon.nova-micro-v1:0:128k",
+    "trainingDataConfig": {"s3Uri": "s3://bucket/key.jsonl"},
+    "outputDataConfig": {"s3Uri": "s3://bucket/out/"},
+    "hyperParameters": {"epochCount": "2"},
+}
+
+
+def test_a_good_request_has_none():
+    assert [] == violations(GOOD, CREATE)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"jobName": "with_underscore"}, "does not match"),
+        ({"jobName": "x" * 64}, "more than 63"),
+        ({"jobName": ""}, "valid min length: 1"),
+        ({"customModelName": "with.dot"}, "does not match"),
+        ({"customizationType": "MAGIC"}, "is not one of"),
+        ({"trainingDataConfig": {"s3Uri": "s3://bucket/dt=1/x"}}, "s3Uri"),
+        ({"hyperParameters": {"epochCount": 2}}, "Invalid type"),
+        ({"jobTags": [{"key": "a", "value": "b#"}]}, r"jobTags\[0\].value"),
+        ({"jobTags": [{"key": "a", "value": "b"}] * 201}, "more than 200"),
+        ({"vpcConfig": {"subnetIds": [], "securityGroupIds": ["s"]}}, "valid min length: 1"),
+        ({"surprise": 1}, "surprise"),
+    ],
+)
+def test_each_kind_of_breach_is_found(changes, words):
+    import re
+
+    problems = violations(GOOD | changes, CREATE)
+    assert re.search(words, "; ".join(problems))
+
+
+def test_a_missing_member_is_found():
+    assert "roleArn" in str(violations({k: v for k, v in GOOD.items() if k != "roleArn"}, CREATE))
