@@ -113,12 +113,14 @@ class BedrockTrainingJob(TrainingJob):
             super().set_result(result)
 
     def _finished(self) -> Job:
-        if not self.done() or self.job is None:
+        if not self.done():
             raise ConfigError(
                 f"the job is {self.status().value} and has no model yet: call job.result() first, "
                 "it waits"
             )
         self.result()
+        if self.job is None:
+            raise ConfigError("the job has a result that Bedrock did not give")
         return self.job
 
     def _run(self, tuner: Tuner) -> str:

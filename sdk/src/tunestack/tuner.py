@@ -208,15 +208,10 @@ class Tuner:
             base = catalog.require(model, on=today, provider="bedrock", region=region)
             deployment = self._deployment(region or base.regions[0])
             identifier = base.customization_id
-        catalog.require(
-            base.key,
-            on=today,
-            provider="bedrock",
-            region=deployment.region,
-            allowed=deployment.base_models,
-        )
+        catalog.require(base.key, on=today, provider="bedrock", region=deployment.region)
         said = self._provider(deployment).lifecycle(base)
         catalog.require_living(base, on=today, said=said)
+        catalog.require_allowed(base, deployment.base_models)
         return base, identifier, deployment
 
     def _deployment(self, region: str | None) -> Deployment:

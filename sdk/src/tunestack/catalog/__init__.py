@@ -7,7 +7,7 @@ The catalog explains a model; whether the service still takes it is the service'
 """
 
 from tunestack.catalog.load import CATALOG
-from tunestack.catalog.lookup import find, require, require_living, tunable
+from tunestack.catalog.lookup import find, require, require_allowed, require_living, tunable
 from tunestack.catalog.model import (
     BaseModel,
     Confidence,
@@ -33,6 +33,7 @@ __all__ = [
     "Serving",
     "find",
     "require",
+    "require_allowed",
     "require_living",
     "tunable",
 ]

@@ -43,15 +43,8 @@ def tunable(*, on: date, provider: str | None = None, region: str | None = None)
     ]
 
 
-def require(
-    name: str,
-    *,
-    on: date,
-    provider: str,
-    region: str | None = None,
-    allowed: Collection[str] = (),
-) -> BaseModel:
-    """Find the base model of a name, in a region and stage where it can be tuned.
+def require(name: str, *, on: date, provider: str, region: str | None = None) -> BaseModel:
+    """Find the base model of a name, in a region where it can be tuned.
 
     Whether it still lives is for `require_living` to say, once the service was asked.
 
@@ -60,7 +53,6 @@ def require(
         on: the day that counts.
         provider: `bedrock` or `openai`.
         region: where it is to be tuned; not looked at when not given.
-        allowed: catalog keys that the stage allows; every model when empty.
 
     Raises:
         ModelError: it can't be tuned there; says why, and names what can be tuned instead.
@@ -74,11 +66,6 @@ def require(
             f"{model.name} can't be fine-tuned in {region}, but in {' and '.join(model.regions)}: "
             f'set region="{model.regions[0]}" (AWS_REGION={model.regions[0]}); '
             f"in {region}, {instead(on=on, provider=provider, region=region)}"
-        )
-    if allowed and model.key not in allowed:
-        raise ModelError(
-            f"this stage does not allow {model.name} ({model.key}): use {', '.join(allowed)}, "
-            "or add it to the stage's base_models and run `cdk deploy`"
         )
     return model
 
@@ -114,6 +101,23 @@ def require_living(model: BaseModel, *, on: date, said: LifecycleState | None) -
     else:
         why = f"{model.name} can't be fine-tuned any more, it was gone by {model.lifecycle.gone_by}"
     raise ModelError(f"{why}: {instead(on=on, provider=model.provider)}")
+
+
+def require_allowed(model: BaseModel, allowed: Collection[str]) -> None:
+    """Refuse a model that the stage does not allow.
+
+    Args:
+        model: the base model.
+        allowed: catalog keys; every model when empty.
+
+    Raises:
+        ModelError: the stage does not allow it; names those that it does.
+    """
+    if allowed and model.key not in allowed:
+        raise ModelError(
+            f"this stage does not allow {model.name} ({model.key}): use {', '.join(allowed)}, "
+            "or add it to the stage's base_models and run `cdk deploy`"
+        )
 
 
 def instead(*, on: date, provider: str, region: str | None = None) -> str:

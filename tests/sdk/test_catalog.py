@@ -1,0 +1,166 @@
+"""The catalog, guarded by a table that was written by hand."""
+
+from datetime import date
+
+import pytest
+
+from tunestack import catalog
+from tunestack.catalog import CATALOG, LifecycleState, load
+from tunestack.errors import ModelError
+
+TODAY = date(2026, 11, 22)
+# Key: customization id, region, record format, ways to serve (user guide, read 2026-11-22).
+BEDROCK_TODAY = {
+    "nova-micro": ("amazon.nova-micro-v1:0:128k", "us-east-1", "converse", "on-demand provisioned"),
+    "nova-lite": ("amazon.nova-lite-v1:0:300k", "us-east-1", "converse", "on-demand provisioned"),
+    "nova-pro": ("amazon.nova-pro-v1:0:300k", "us-east-1", "converse", "on-demand provisioned"),
+    "nova-2-lite": ("amazon.nova-2-lite-v1:0:256k", "us-east-1", "converse", "on-demand provisioned"),
+    "llama-3-1-8b": ("meta.llama3-1-8b-instruct-v1:0:128k", "us-west-2", "prompt", "provisioned"),
+    "llama-3-1-70b": ("meta.llama3-1-70b-instruct-v1:0:128k", "us-west-2", "prompt", "provisioned"),
+    "llama-3-2-1b": ("meta.llama3-2-1b-instruct-v1:0:128k", "us-west-2", "converse", "provisioned"),
+    "llama-3-2-3b": ("meta.llama3-2-3b-instruct-v1:0:128k", "us-west-2", "converse", "provisioned"),
+    "llama-3-2-11b": ("meta.llama3-2-11b-instruct-v1:0:128k", "us-west-2", "converse", "provisioned"),
+    "llama-3-2-90b": ("meta.llama3-2-90b-instruct-v1:0:128k", "us-west-2", "converse", "provisioned"),
+    "llama-3-3-70b": ("meta.llama3-3-70b-instruct-v1:0:128k", "us-west-2", "converse", "on-demand"),
+}
+FORMATS = {"converse": "bedrock-conversation-2024", "prompt": "prompt-completion"}
+
+
+def test_what_can_be_tuned_on_bedrock_today():
+    found = {
+        model.key: (
+            model.customization_id,
+            " ".join(model.regions),
+            model.record_format.value,
+            " ".join(way.value for way in model.serving),
+        )
+        for model in catalog.tunable(on=TODAY, provider="bedrock")
+    }
+    assert {
+        key: (model, region, FORMATS[form], ways)
+        for key, (model, region, form, ways) in BEDROCK_TODAY.items()
+    } == found
+
+
+@pytest.mark.parametrize(
+    ("key", "day", "state"),
+    [
+        ("claude-3-haiku", date(2026, 3, 9), LifecycleState.ACTIVE),
+        ("claude-3-haiku", date(2026, 3, 10), LifecycleState.LEGACY),
+        ("claude-3-haiku", date(2026, 9, 10), LifecycleState.RETIRED),
+        ("titan-text-express", TODAY, LifecycleState.RETIRED),
+        ("cohere-command", TODAY, LifecycleState.RETIRED),
+        ("llama-2-13b", TODAY, LifecycleState.RETIRED),
+        ("gpt-4o-mini-2024-07-18", TODAY, LifecycleState.ACTIVE),
+        ("gpt-4o-mini-2024-07-18", date(2027, 1, 6), LifecycleState.LEGACY),
+        ("gpt-4o-mini-2024-07-18", date(2027, 1, 14), LifecycleState.RETIRED),
+    ],
+)
+def test_a_model_lives_by_its_dates(key, day, state):
+    assert state == CATALOG[key].lifecycle.state(day)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "nova-micro",
+        "amazon.nova-micro-v1:0",
+        "amazon.nova-micro-v1:0:128k",
+        "us.amazon.nova-micro-v1:0",
+        "bedrock/us.amazon.nova-micro-v1:0",
+        "bedrock/converse/us.amazon.nova-micro-v1:0",
+        "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-micro-v1:0:128k",
+    ],
+)
+def test_a_model_is_found_by_each_of_its_names(name):
+    assert "nova-micro" == catalog.find(name).key
+
+
+def test_no_two_models_share_a_name():
+    names = [name for model in CATALOG for name in set(model.names())]
+    assert sorted(set(names)) == sorted(names)
+
+
+def test_every_model_is_sourced_and_dated():
+    for model in CATALOG:
+        assert model.source
+        assert model.seen
+        assert model.limits.source
+        assert all(row.source for row in model.hyperparameters.values())
+        assert all(price.source for price in model.prices.values())
+
+
+def test_a_model_that_could_never_be_tuned_is_refused_with_what_can():
+    with pytest.raises(ModelError, match=r"claude-3-sonnet.*nova-micro.*\(in us-east-1\).*llama"):
+        catalog.require("bedrock/anthropic.claude-3-sonnet-20240229", on=TODAY, provider="bedrock")
+
+
+def test_a_wrong_region_is_refused_with_the_right_one():
+    with pytest.raises(ModelError, match='in us-west-2, but in us-east-1: set region="us-east-1"'):
+        catalog.require("nova-micro", on=TODAY, provider="bedrock", region="us-west-2")
+
+
+def test_a_retired_model_in_a_wrong_region_is_refused_for_being_retired():
+    with pytest.raises(ModelError, match="retired on 2026-09-10"):
+        catalog.require("claude-3-haiku", on=TODAY, provider="bedrock", region="us-east-1")
+
+
+def test_a_model_that_the_stage_does_not_allow_is_refused():
+    with pytest.raises(ModelError, match="use nova-lite, or add it to the stage's base_models"):
+        catalog.require_allowed(CATALOG["nova-micro"], ("nova-lite",))
+    catalog.require_allowed(CATALOG["nova-micro"], ())
+
+
+@pytest.mark.parametrize(
+    ("key", "said", "words"),
+    [
+        ("claude-3-haiku", LifecycleState.ACTIVE, None),
+        ("claude-3-haiku", None, "retired on 2026-09-10"),
+        ("titan-text-lite", None, "gone by 2026-08-09"),
+        ("nova-micro", None, None),
+        ("nova-micro", LifecycleState.LEGACY, "takes no new jobs any more, says the service"),
+        ("nova-micro", LifecycleState.RETIRED, "is not offered here any more, says the service"),
+    ],
+)
+def test_the_services_word_counts_more_than_the_catalogs_dates(key, said, words):
+    if words is None:
+        catalog.require_living(CATALOG[key], on=TODAY, said=said)
+        return
+    with pytest.raises(ModelError, match=words):
+        catalog.require_living(CATALOG[key], on=TODAY, said=said)
+
+
+GOOD = """
+seen = 2026-11-22
+[family.f]
+vendor = "v"
+provider = "bedrock"
+record_format = "messages"
+source = "s"
+limits = { confidence = "high", source = "s" }
+[family.f.hyperparameters]
+epochCount = { type = "integer", min = 1, max = 5, default = 2, confidence = "high", source = "s" }
+[[model]]
+key = "k"
+family = "f"
+name = "K"
+customization_id = "v.k"
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('name = "K"', 'nmae = "K"'),
+        ('name = "K"', 'name = "K"\nprices = { lunch = { usd = 1 } }'),
+        ('type = "integer"', 'type = "text"'),
+        ('confidence = "high"', 'confidence = "total"'),
+        ('"messages"', '"parquet"'),
+        ('family = "f"', 'family = "g"'),
+        ("max = 5", "maximum = 5"),
+    ],
+)
+def test_a_typo_in_a_data_file_is_found(old, new):
+    assert "k" == load.parse(GOOD, "good.toml")[0].key
+    with pytest.raises(ValueError, match=r"bad\.toml: model 'k'"):
+        load.parse(GOOD.replace(old, new), "bad.toml")

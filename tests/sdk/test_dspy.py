@@ -1,0 +1,173 @@
+"""DSPy's contract, with DSPy's own LM and litellm, on the sandbox."""
+
+import copy
+import threading
+
+import dspy
+import pytest
+from dspy.clients.utils_finetune import TrainingStatus
+
+from tunestack import EndpointCostWarning, Tuner
+from tunestack.dspy import BedrockProvider, TrainDataFormat
+from tunestack.errors import ConfigError, HyperparameterError, JobStoppedError, ModelError
+
+SETTINGS = {"epochCount": 3, "batchSize": 4, "learningRate": 1e-5}
+NOVA, LLAMA = "bedrock/amazon.nova-micro-v1:0", "bedrock/meta.llama3-1-8b-instruct-v1:0"
+
+pytestmark = [
+    # litellm's own: deprecations of its dependencies, and sockets that it leaves to the collector.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture
+def provider(tuner):
+    return BedrockProvider(tuner)
+
+
+def test_the_specifications_example(provider, chat, tuner):
+    lm = dspy.LM(model=NOVA, provider=provider, cache=False)
+    job = lm.finetune(
+        train_data=chat, train_data_format=TrainDataFormat.CHAT, train_kwargs=SETTINGS
+    )
+    tuned = job.result(timeout=60)
+    assert job.status() == "succeeded"
+    assert ":custom-model/" in job.model
+    assert ["It is 7."] == tuned("What is number 7?")
+    name = job.start_endpoint()
+    assert [name] == [endpoint.name for endpoint in tuner.endpoints()]
+    assert tuned.model == f"bedrock/converse/{job.endpoint().id}"
+    job.stop_endpoint()
+    assert [] == list(tuner.endpoints())
+    assert tuned.model == f"bedrock/converse/{job.model}"
+
+
+def test_a_model_that_needs_throughput_answers_after_start_endpoint(west, completions):
+    lm = dspy.LM(LLAMA, provider=BedrockProvider(west), cache=False)
+    job = lm.finetune(completions, TrainDataFormat.COMPLETION, {"batchSize": 1})
+    tuned = job.result(timeout=60)
+    assert [] == list(west.endpoints())
+    with pytest.warns(EndpointCostWarning):
+        job.start_endpoint()
+    assert ["It is 7."] == tuned("What is number 7?")
+    job.stop_endpoint()
+
+
+def test_options_in_train_kwargs_reach_the_job(provider, chat, sandbox):
+    folder = f"{sandbox.deployment().data_locations[0]}from-dspy/"
+    job = dspy.LM(NOVA, provider=provider).finetune(
+        chat,
+        TrainDataFormat.CHAT,
+        {"epochCount": 1, "s3_path": folder, "name": "mine", "validation_data": chat[:2]},
+    )
+    job.result(timeout=60)
+    info = job.job.info()
+    assert info.training_data.startswith(folder)
+    assert info.name.startswith("mine-nova-micro-")
+    assert info.validation_loss
+    assert {"epochCount": "1"} == info.hyperparameters
+    job.stop_endpoint()
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "kind"),
+    [
+        ("bedrock/anthropic.claude-3-sonnet-20240229", {}, ModelError),
+        (LLAMA, {}, ModelError),
+        (NOVA, {"epochs": 3}, HyperparameterError),
+    ],
+)
+def test_what_goes_wrong_is_raised_by_result(provider, chat, model, settings, kind):
+    job = dspy.LM(model, provider=provider).finetune(chat, TrainDataFormat.CHAT, settings)
+    with pytest.raises(kind):
+        job.result(timeout=60)
+    assert isinstance(job.exception(), kind)
+    assert TrainingStatus.failed == job.status()
+    assert not job.cancel()
+    with pytest.raises(kind):
+        job.start_endpoint()
+
+
+class Gate:
+    """Holds the poll of a job until the test has looked."""
+
+    def __init__(self, advance):
+        self.waiting, self.go, self.advance = threading.Event(), threading.Event(), advance
+
+    def sleep(self, seconds):
+        self.waiting.set()
+        assert self.go.wait(30)
+        self.advance(seconds)
+
+
+@pytest.fixture
+def held(sandbox, poll):
+    """A provider whose jobs wait until `go` is set."""
+    import dataclasses
+
+    gate = Gate(sandbox.clock.advance)
+    provider = BedrockProvider(Tuner(poll=dataclasses.replace(poll, sleep=gate.sleep)))
+    yield provider, gate
+    gate.go.set()
+
+
+def test_a_running_job_says_how_it_stands_and_can_be_cancelled(held, chat, sandbox):
+    provider, gate = held
+    job = dspy.LM(NOVA, provider=provider).finetune(chat, TrainDataFormat.CHAT, {})
+    assert gate.waiting.wait(30)
+    assert TrainingStatus.pending == job.status()
+    assert job.running()
+    with pytest.raises(ConfigError, match=r"call job.result\(\) first"):
+        job.start_endpoint()
+    sandbox.clock.advance(500)
+    assert TrainingStatus.running == job.status()
+    assert job.cancel() is True
+    gate.go.set()
+    with pytest.raises(JobStoppedError, match="was stopped"):
+        job.result(timeout=60)
+    assert "cancelled" == job.status()
+    job.thread.join(10)
+    assert not job.thread.is_alive()
+
+
+def test_a_job_that_is_cancelled_before_it_began_is_never_submitted(tuner, chat):
+    from tunestack.dspy import BedrockTrainingJob
+
+    job = BedrockTrainingJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
+    assert TrainingStatus.not_started == job.status()
+    assert job.cancel() is True
+    lm = dspy.LM(NOVA, provider=BedrockProvider(tuner))
+    lm._run_finetune_job(job)
+    assert TrainingStatus.cancelled == job.status()
+    assert [] == list(tuner.jobs())
+
+
+def test_a_cancel_during_submit_stops_the_job_as_soon_as_there_is_one(tuner, chat):
+    from tunestack.dspy import BedrockTrainingJob
+
+    job = BedrockTrainingJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
+    job.train_data = iter([*chat[:-1], _CancelWhenRead(job, chat[-1])])
+    dspy.LM(NOVA, provider=BedrockProvider(tuner))._run_finetune_job(job)
+    assert isinstance(job.exception(), JobStoppedError)
+    (submitted,) = tuner.jobs()
+    assert "stopped" == submitted.status()
+
+
+class _CancelWhenRead(dict):
+    def __init__(self, job, row):
+        super().__init__(row)
+        self.job = job
+
+    def keys(self):
+        assert self.job.cancel() is True
+        return super().keys()
+
+
+def test_programs_are_copied_with_their_lm(provider):
+    lm = dspy.LM(NOVA, provider=provider)
+    assert copy.deepcopy(lm).provider is provider
+    assert lm.copy(model="x").provider is provider
+    assert BedrockProvider.is_provider_model(NOVA)
+    assert not BedrockProvider.is_provider_model("openai/gpt-4o")

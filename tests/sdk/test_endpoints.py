@@ -1,0 +1,158 @@
+"""Endpoints from start to gone, of both kinds, on the sandbox."""
+
+from datetime import timedelta
+
+import boto3
+import pytest
+
+from tunestack import EndpointCostWarning, EndpointState, Poll
+from tunestack.catalog import Serving
+from tunestack.errors import (
+    BusyError,
+    ConfigError,
+    EndpointFailedError,
+    EndpointTimeoutError,
+    NotFoundError,
+)
+
+
+@pytest.fixture
+def job(tuner, chat):
+    return tuner.submit("nova-micro", chat).wait()
+
+
+@pytest.fixture
+def llama(west, completions):
+    return west.submit("llama-3-1-8b", completions).wait()
+
+
+def tags_of(arn):
+    rows = boto3.client("bedrock", arn.split(":")[3]).list_tags_for_resource(resourceARN=arn)["tags"]
+    return {row["key"]: row["value"] for row in rows}
+
+
+def test_a_deployment_starts_answers_and_is_gone(job, tuner):
+    name = job.start_endpoint()
+    endpoint = job.endpoint()
+    assert (name, Serving.ON_DEMAND) == (endpoint.name, endpoint.serving)
+    assert EndpointState.READY == endpoint.info().state
+    assert "It is 7." == endpoint.invoke("What is number 7?")
+    assert "It is 8." == tuner.invoke(name, [{"role": "user", "content": "What is number 8?"}])
+    assert [name] == [found.name for found in tuner.endpoints()]
+    job.stop_endpoint()
+    assert [] == list(tuner.endpoints())
+    with pytest.raises(NotFoundError):
+        endpoint.info()
+
+
+def test_throughput_warns_of_its_cost_and_is_tagged_with_its_end(llama, west):
+    with pytest.warns(EndpointCostWarning, match="billed by the hour.*end in 2 hours"):
+        llama.start_endpoint(ttl=timedelta(hours=2), model_units=2)
+    endpoint = llama.endpoint()
+    assert (Serving.PROVISIONED, 2) == (endpoint.serving, endpoint.last.model_units)
+    tags = tags_of(endpoint.id)
+    assert tags["tunestack:expires-at"].endswith("Z")
+    assert "dev" == tags["tunestack:stage"]
+    assert "It is 7." == endpoint.invoke("What is number 7?")
+    llama.stop_endpoint()
+    assert [] == list(west.endpoints())
+
+
+def test_the_price_is_said_where_it_is_known(west, tuner, completions):
+    job = west.submit("llama-3-1-70b", completions).wait()
+    with pytest.warns(EndpointCostWarning, match=r"about \$48\.00 an hour"):
+        job.start_endpoint(model_units=2)
+    job.stop_endpoint()
+
+
+def test_on_demand_is_preferred_and_the_other_way_must_be_named(job):
+    with pytest.warns(EndpointCostWarning):
+        job.start_endpoint("provisioned")
+    assert Serving.PROVISIONED == job.endpoint().serving
+    job.stop_endpoint()
+
+
+def test_a_way_that_the_model_can_not_be_served_names_the_right_one(llama, job):
+    with pytest.raises(ConfigError, match="can't be served 'on-demand': use 'provisioned'"):
+        llama.start_endpoint("on-demand")
+    with pytest.raises(ConfigError, match="use 'on-demand' or 'provisioned'"):
+        job.start_endpoint("direct")
+
+
+def test_starting_what_is_there_keeps_it(job, tuner):
+    assert job.start_endpoint() == tuner.job(job.id).start_endpoint()
+    assert 1 == len(list(tuner.endpoints()))
+    job.stop_endpoint()
+
+
+def test_what_was_stopped_can_be_started_again_and_again(job, tuner):
+    """The same request carries the same token, which the service answers with the endpoint that is gone."""
+    ids = set()
+    for _ in range(4):
+        job.start_endpoint()
+        ids.add(job.endpoint().id)
+        assert "It is 3." == job.endpoint().invoke("What is number 3?")
+        job.stop_endpoint()
+    assert 4 == len(ids)
+
+
+def test_stopping_twice_is_fine(job):
+    job.start_endpoint()
+    endpoint = job.endpoint()
+    endpoint.stop()
+    endpoint.stop()
+    job.stop_endpoint()
+    with pytest.raises(ConfigError, match="has no endpoint: call start_endpoint"):
+        job.endpoint()
+
+
+def test_what_is_still_starting_is_stopped_all_the_same(job, tuner):
+    with pytest.raises(EndpointTimeoutError, match="still 'Creating' after 60s; it goes on") as late:
+        job.start_endpoint(timeout=60)
+    assert isinstance(late.value, TimeoutError)
+    with pytest.raises(BusyError, match="wait until the endpoint is ready"):
+        job.endpoint().invoke("What is number 7?")
+    job.stop_endpoint()
+    assert [] == list(tuner.endpoints())
+
+
+def test_a_stop_that_takes_too_long_says_that_it_may_be_billed(llama, poll):
+    with pytest.warns(EndpointCostWarning), pytest.raises(EndpointTimeoutError, match="may be billed"):
+        llama.start_endpoint(timeout=60)
+    with pytest.raises(EndpointTimeoutError, match="may be billed: stop it again"):
+        llama.endpoint().stop(timeout=60)
+    llama.stop_endpoint()
+
+
+def test_an_endpoint_used_as_a_context_is_gone_after_it(job, tuner):
+    job.start_endpoint()
+    with pytest.raises(ZeroDivisionError), job.endpoint() as endpoint:
+        assert "It is 7." == endpoint.invoke("What is number 7?")
+        raise ZeroDivisionError
+    assert [] == list(tuner.endpoints())
+
+
+def test_a_failed_endpoint_raises_and_is_replaced(job, tuner, sandbox):
+    job.start_endpoint()
+    region = sandbox._bedrock._regions["123456789012", "us-east-1"]
+    (entry,) = region.deployments.values()
+    entry.status = "Failed"
+    with pytest.raises(EndpointFailedError, match="could not be started: no reason given"):
+        job.endpoint().wait()
+    job.start_endpoint()
+    assert EndpointState.READY == job.endpoint().info().state
+    job.stop_endpoint()
+
+
+def test_an_endpoint_is_attached_to_by_name_and_by_arn(job, tuner, llama, west):
+    name = job.start_endpoint()
+    assert tuner.endpoint(name).id == job.endpoint().id == tuner.endpoint(job.endpoint().id).id
+    with pytest.warns(EndpointCostWarning):
+        bought = llama.start_endpoint()
+    assert west.endpoint(bought).id == tuner.endpoint(llama.endpoint().id).id
+    job.stop_endpoint()
+    llama.stop_endpoint()
+    for attach in (lambda: tuner.endpoint(name), lambda: west.endpoint(bought)):
+        with pytest.raises(NotFoundError):
+            attach()
+    assert Poll().first == 1.0

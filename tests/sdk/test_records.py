@@ -1,0 +1,195 @@
+"""Training data: what comes out is what went in, or it is an error that names the line."""
+
+import gzip
+import hashlib
+import json
+
+import pytest
+
+from tunestack.catalog import CATALOG
+from tunestack.errors import ConfigError, DataError
+from tunestack.records import prepare
+
+NOVA, LLAMA = CATALOG["nova-micro"], CATALOG["llama-3-1-8b"]
+
+
+def turn(role, content):
+    return {"role": role, "content": content}
+
+
+def row(*messages):
+    return {"messages": list(messages)}
+
+
+PLAIN = row(turn("user", "question"), turn("assistant", "answer"))
+LONG = row(
+    turn("system", "be brief"),
+    turn("user", [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]),
+    turn("assistant", "three"),
+    turn("user", "four"),
+    turn("assistant", "five"),
+)
+
+
+@pytest.fixture
+def converted(tmp_path):
+    def convert(rows, model=NOVA, **options):
+        dataset = prepare(rows, model, tmp_path / "out.jsonl", **options)
+        content = dataset.path.read_bytes()
+        assert hashlib.sha256(content).hexdigest() == dataset.sha256
+        assert (len(content), content.count(b"\n")) == (dataset.size, dataset.records)
+        return [json.loads(line) for line in content.splitlines()]
+
+    return convert
+
+
+def test_chat_becomes_converse(converted):
+    records = converted([PLAIN] * 7 + [LONG])
+    assert {
+        "schemaVersion": "bedrock-conversation-2024",
+        "messages": [
+            {"role": "user", "content": [{"text": "question"}]},
+            {"role": "assistant", "content": [{"text": "answer"}]},
+        ],
+    } == records[0]
+    assert {
+        "schemaVersion": "bedrock-conversation-2024",
+        "system": [{"text": "be brief"}],
+        "messages": [
+            {"role": "user", "content": [{"text": "one"}, {"text": "two"}]},
+            {"role": "assistant", "content": [{"text": "three"}]},
+            {"role": "user", "content": [{"text": "four"}]},
+            {"role": "assistant", "content": [{"text": "five"}]},
+        ],
+    } == records[7]
+
+
+def test_completion_becomes_converse_and_chat_becomes_completion(converted):
+    completion = {"prompt": "question", "completion": "answer"}
+    assert converted([PLAIN] * 8) == converted([completion] * 8)
+    assert [completion] * 100 == converted([PLAIN] * 100, LLAMA)
+    assert [completion] * 100 == converted([completion] * 100, LLAMA, data_format="completion")
+
+
+def test_text_is_kept_to_the_character(converted):
+    text = 'é 日本 \u2028 \x85 \t "quoted" \\ 👩‍🚀 '
+    records = converted([row(turn("user", text), turn("assistant", text))] * 8)
+    assert [text, text] == [message["content"][0]["text"] for message in records[0]["messages"]]
+
+
+def test_a_file_a_zipped_file_and_an_iterable_are_the_same(converted, tmp_path):
+    lines = "".join(json.dumps(PLAIN) + "\n" for _ in range(8)).encode()
+    plain, zipped = tmp_path / "in.jsonl", tmp_path / "in.jsonl.gz"
+    plain.write_bytes(lines.replace(b"\n", b"\r\n"))
+    zipped.write_bytes(gzip.compress(lines))
+    expected = converted(PLAIN for _ in range(8))
+    assert expected == converted(plain)
+    assert expected == converted(str(zipped))
+
+
+@pytest.mark.parametrize(
+    ("bad", "problem"),
+    [
+        (row(turn("assistant", "a")), r"messages\[0\].role: 'assistant', expected 'user'"),
+        (row(turn("user", "a")), "the last message must be the assistant's"),
+        (row(turn("user", "a"), turn("user", "b"), turn("assistant", "c")), "alternate"),
+        (row(turn("user", "a"), turn("system", "b"), turn("assistant", "c")), "one system message first"),
+        (row(turn("user", "a"), turn("tool", "b"), turn("assistant", "c")), "'tool', expected"),
+        (row(turn("user", " "), turn("assistant", "c")), r"messages\[0\].content: is empty"),
+        (row(turn("user", []), turn("assistant", "c")), "is empty"),
+        (row(turn("user", None), turn("assistant", "c")), "a NoneType, expected text"),
+        (row({"role": "user"}, turn("assistant", "c")), "a NoneType, expected text"),
+        (row("user", turn("assistant", "c")), "a str, expected an object"),
+        (row(turn("user", [{"type": "image_url"}]), turn("assistant", "c")), "'image_url' would be lost"),
+        (row(turn("user", "a"), turn("assistant", "c") | {"weight": 0}), r"messages\[1\].weight: would be lost"),
+        (row(turn("user", "a"), turn("assistant", "c") | {"tool_calls": []}), "tool_calls: would be lost"),
+        (PLAIN | {"tools": []}, "tools: would be lost"),
+        ({}, "expected a list of at least one user"),
+        ({"messages": {}}, "expected a list"),
+        ("text", r"\$: a str, expected an object"),
+        (row(turn("user", "USER: hello"), turn("assistant", "c")), "'USER:' is reserved"),
+        (row(turn("system", "see <image>"), turn("user", "a"), turn("assistant", "c")), "system: '<image>' is reserved"),
+        (row(turn("user", "\ud800"), turn("assistant", "c")), "can't be written as UTF-8"),
+    ],
+)
+def test_what_the_job_would_fail_on_is_named_with_its_line(converted, bad, problem):
+    with pytest.raises(DataError, match=rf"line 9, .*{problem}|line 9, {problem}") as error:
+        converted([PLAIN] * 8 + [bad])
+    assert "nothing was uploaded" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("bad", "problem"),
+    [
+        ({"prompt": "a"}, "completion: is missing"),
+        ({"prompt": "a", "completion": "b", "weight": 1}, "weight: would be lost"),
+        ({"prompt": 1, "completion": "b"}, "prompt: a int, expected text"),
+    ],
+)
+def test_a_bad_completion_is_named_with_its_line(converted, bad, problem):
+    with pytest.raises(DataError, match=f"line 1, {problem}"):
+        converted([bad], LLAMA)
+
+
+def test_what_a_model_can_not_carry_is_an_error_and_never_dropped(converted):
+    with pytest.raises(DataError, match=r"line 1, messages\[0\]: a system prompt would be lost"):
+        converted([row(turn("system", "s"), *PLAIN["messages"])] * 100, LLAMA)
+    with pytest.raises(DataError, match="4 turns, expected 2"):
+        converted([row(*PLAIN["messages"] * 2)] * 100, LLAMA)
+    with pytest.raises(DataError, match="several pieces of text"):
+        parts = [{"text": "a"}, {"text": "b"}]
+        converted([row(turn("user", parts), turn("assistant", "c"))] * 100, LLAMA)
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [(b"", "the line is empty"), (b"{", "not JSON"), (b"\xff{}", "not JSON"), (b"[1]", "a list"), (b'{"a": NaN}', "not JSON")],
+)
+def test_a_line_that_is_no_record_is_named(converted, tmp_path, line, problem):
+    file = tmp_path / "in.jsonl"
+    file.write_bytes(b"\n".join([json.dumps(PLAIN).encode()] * 8 + [line, b"{}"]))
+    with pytest.raises(DataError, match=rf"line 9, \$: {problem}"):
+        converted(file)
+
+
+def test_all_problems_are_counted_and_the_first_are_shown(converted):
+    with pytest.raises(DataError, match=r"30 problems in 30 records \(the first 20 of them\)") as error:
+        converted([{}] * 30)
+    assert 20 == len(error.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("rows", "model", "options", "words"),
+    [
+        ([PLAIN] * 7, NOVA, {}, "has 7 records, Nova Micro needs at least 8"),
+        ([], NOVA, {}, "has 0 records"),
+        ([PLAIN] * 20_001, NOVA, {}, "takes at most 20000"),
+        ([PLAIN], CATALOG["nova-2-lite"], {"validation": True}, "takes no validation data"),
+        ([], NOVA, {"validation": True}, "validation data has 0 records"),
+    ],
+)
+def test_too_few_or_too_many_are_refused(converted, rows, model, options, words):
+    with pytest.raises(DataError, match=words):
+        converted(rows, model, **options)
+
+
+def test_a_small_validation_set_is_fine(converted):
+    assert 1 == len(converted([PLAIN], validation=True))
+
+
+def test_an_unknown_format_names_the_known_ones(converted):
+    with pytest.raises(ConfigError, match="'grpo_chat' is unknown: use 'chat', 'completion'"):
+        converted([PLAIN], data_format="grpo_chat")
+
+
+def test_a_format_that_this_version_can_not_write_is_said_so(converted):
+    with pytest.raises(DataError, match="can't write the record format 'messages'"):
+        converted([PLAIN], CATALOG["claude-3-haiku"])
+
+
+@pytest.mark.parametrize("name", ["missing.jsonl", "folder", "broken.jsonl.gz"])
+def test_a_file_that_can_not_be_read_is_one_clear_error(converted, tmp_path, name):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "broken.jsonl.gz").write_bytes(b"no gzip")
+    with pytest.raises(DataError, match="can't be read"):
+        converted(tmp_path / name)

@@ -1,0 +1,302 @@
+"""Submitting, attaching, following and stopping jobs, on the sandbox."""
+
+import json
+
+import boto3
+import pytest
+
+from tunestack import Deployment, JobState, Poll, Tuner
+from tunestack.errors import (
+    AccessError,
+    ConfigError,
+    ConflictError,
+    ContractError,
+    DataError,
+    HyperparameterError,
+    JobFailedError,
+    JobStoppedError,
+    JobTimeoutError,
+    ModelError,
+    NotFoundError,
+)
+
+SETTINGS = {"epochCount": 3, "batchSize": 4, "learningRate": 1e-5}
+
+
+@pytest.fixture
+def objects(sandbox):
+    """List the training files in the bucket."""
+
+    def keys(region="us-east-1"):
+        deployment = sandbox.deployment(region)
+        rows = boto3.client("s3", region).list_objects_v2(Bucket=deployment.data_bucket)
+        return {row["Key"] for row in rows.get("Contents", ()) if "/outputs/" not in row["Key"]}
+
+    return keys
+
+
+def test_a_job_from_submit_to_its_model(tuner, chat, sandbox):
+    job = tuner.submit("nova-micro", chat, hyperparameters=SETTINGS)
+    seen = [(info.state, info.phase) for info in job.watch()]
+    assert (JobState.PENDING, "validation") == seen[0]
+    assert (JobState.PENDING, "data processing") in seen
+    assert (JobState.RUNNING, "training") in seen
+    assert (JobState.SUCCEEDED, None) == seen[-1]
+    info = job.wait().info()
+    assert {"epochCount": "3", "batchSize": "4", "learningRate": "0.00001"} == info.hyperparameters
+    assert ":custom-model/amazon.nova-micro-v1:0:128k/" in job.model
+    assert info.training_data.startswith(sandbox.deployment().data_locations[0])
+    assert job.metrics()[0].keys() >= {"step_number", "epoch_number", "training_loss"}
+    assert info.training_loss == job.metrics()[-1]["training_loss"]
+
+
+def test_what_was_uploaded_is_what_was_given(tuner, chat, sandbox):
+    job = tuner.submit("nova-micro", chat)
+    bucket, _, key = job.info().training_data.removeprefix("s3://").partition("/")
+    content = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
+    questions = [json.loads(line)["messages"][0]["content"][0]["text"] for line in content.splitlines()]
+    assert [row["messages"][0]["content"] for row in chat] == questions
+
+
+def test_validation_data_gives_a_second_row_of_losses(tuner, chat):
+    job = tuner.submit("nova-micro", chat, validation_data=chat[:2]).wait()
+    assert "validation_loss" in job.metrics()[-1]
+    assert job.info().validation_loss == pytest.approx(job.info().training_loss * 1.1, rel=1e-3)
+
+
+def test_the_same_again_is_the_same_job(tuner, chat):
+    first = tuner.submit("nova-micro", chat, hyperparameters=SETTINGS)
+    from_elsewhere = Tuner(poll=Poll()).submit("amazon.nova-micro-v1:0", chat, hyperparameters=SETTINGS)
+    assert first.id == from_elsewhere.id
+    first.wait()
+    assert first.id == tuner.submit("nova-micro", chat, hyperparameters=SETTINGS).id
+    assert 1 == len(list(tuner.jobs()))
+
+
+def test_anything_else_is_another_job(tuner, chat):
+    jobs = [
+        tuner.submit("nova-micro", chat),
+        tuner.submit("nova-lite", chat),
+        tuner.submit("nova-micro", chat[:-1]),
+        tuner.submit("nova-micro", chat, validation_data=chat[:1]),
+        tuner.submit("nova-micro", chat, hyperparameters={"epochCount": 1}),
+        tuner.submit("nova-micro", chat, name="other"),
+    ]
+    assert len(jobs) == len({job.id for job in jobs}) == len({job.name for job in jobs})
+
+
+def test_a_job_that_was_stopped_is_tried_anew_and_a_rerun_is_another(tuner, chat):
+    first = tuner.submit("nova-micro", chat)
+    assert first.cancel()
+    with pytest.raises(JobStoppedError, match="billed"):
+        first.wait()
+    second = tuner.submit("nova-micro", chat)
+    assert [f"{first.name[:-2]}-1", f"{first.name[:-2]}-2"] == [first.name, second.name]
+    third = tuner.submit("nova-micro", chat, rerun=True)
+    assert third.name.endswith("-3")
+    assert third.id == tuner.submit("nova-micro", chat).id
+
+
+def test_a_job_is_attached_to_from_anywhere(tuner, chat, monkeypatch):
+    job = tuner.submit("nova-micro", chat)
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "TUNESTACK_DEPLOYMENT", "DSPY_BEDROCK_S3_BUCKET", "DSPY_BEDROCK_ROLE_ARN"):
+        monkeypatch.delenv(name)
+    assert job.name == Tuner().job(job.id).name
+    assert job.id == Tuner(region="us-east-1").job(job.name).id
+    with pytest.raises(NotFoundError, match="check the id and the region"):
+        Tuner(region="us-west-2").job(job.name)
+    with pytest.raises(ConfigError, match="no region: pass region="):
+        Tuner().job(job.name)
+
+
+def test_jobs_are_listed_the_newest_first(tuner, chat, sandbox):
+    for number in range(3):
+        tuner.submit("nova-micro", chat, name=f"n{number}")
+        sandbox.clock.advance(1)
+    assert ["n2", "n1", "n0"] == [job.name[:2] for job in tuner.jobs()]
+    assert ["n1"] == [job.name[:2] for job in tuner.jobs(name_contains="n1-")]
+
+
+def test_a_cancelled_job_ends_stopped_and_cancelling_again_says_so(tuner, chat):
+    job = tuner.submit("nova-micro", chat)
+    assert job.cancel()
+    assert JobState.STOPPING == job.status()
+    assert job.cancel()
+    with pytest.raises(JobStoppedError) as stopped:
+        job.wait()
+    assert job.id == stopped.value.job_id
+    assert not job.cancel()
+    assert job.model is None
+    with pytest.raises(ConfigError, match="is stopped and has no model"):
+        job.start_endpoint()
+
+
+def test_a_failed_job_raises_the_vendors_words(tuner, chat):
+    job = tuner.submit("nova-micro", chat[:15])
+    bucket, _, key = job.info().training_data.removeprefix("s3://").partition("/")
+    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=b"spoilt")
+    with pytest.raises(JobFailedError, match="conform to JSONL format") as failed:
+        job.wait()
+    assert failed.value.reason.startswith("Unable to parse Amazon S3 file")
+
+
+def test_a_wait_that_is_too_short_leaves_the_job_running(tuner, chat):
+    job = tuner.submit("nova-micro", chat)
+    with pytest.raises(JobTimeoutError, match="it goes on: wait again") as late:
+        job.wait(timeout=60)
+    assert isinstance(late.value, TimeoutError)
+    assert JobState.SUCCEEDED == job.wait().last.state
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "kind", "words"),
+    [
+        ("anthropic.claude-3-sonnet-20240229", {}, ModelError, "nova-micro, nova-lite"),
+        ("anthropic.claude-3-haiku-20240307-v1:0", {}, ModelError, "retired on 2026-09-10.*nova-micro"),
+        ("amazon.titan-text-express-v1", {}, ModelError, "gone by 2026-08-09"),
+        ("llama-3-1-8b", {}, ModelError, 'in us-east-1, but in us-west-2: set region="us-west-2"'),
+        ("gpt-4o-mini", {}, ModelError, "nova-micro"),
+        ("nova-micro", {"earlyStoppingPatience": 1}, HyperparameterError, "it takes epochCount"),
+        ("nova-micro", {"epochCount": 6}, HyperparameterError, "from 1 to 5"),
+    ],
+)
+def test_what_can_not_be_tuned_is_refused_before_anything_is_uploaded(
+    tuner, chat, objects, requests, model, settings, kind, words
+):
+    before, sent = objects(), requests.seen.copy()
+    with pytest.raises(kind, match=words):
+        tuner.submit(f"bedrock/{model}", chat, hyperparameters=settings)
+    assert before == objects()
+    sent = requests.seen - sent
+    assert {("s3", "PutObject"), ("bedrock", "CreateModelCustomizationJob")}.isdisjoint(sent)
+
+
+def test_bad_data_is_refused_before_anything_is_uploaded(tuner, chat, objects):
+    before = objects()
+    with pytest.raises(DataError, match="line 21"):
+        tuner.submit("nova-micro", [*chat, {"messages": []}])
+    assert before == objects()
+
+
+@pytest.mark.parametrize("name", ["", "x" * 31, "a_b", "a--b", "-a"])
+def test_a_name_that_bedrock_would_refuse_is_refused(tuner, chat, name):
+    with pytest.raises(ConfigError, match="1 to 30 letters and digits"):
+        tuner.submit("nova-micro", chat, name=name)
+
+
+def test_the_longest_names_fit(west, sandbox):
+    longest = "l" * 30
+    rows = [{"prompt": f"q{n}", "completion": "a"} for n in range(100)]
+    assert len(west.submit("llama-3-2-11b", rows, name=longest).name) <= 63
+
+
+class TestPlaces:
+    """`s3_path` puts the data where the caller says."""
+
+    def test_a_folder_gets_the_file_named_by_its_content(self, tuner, chat, sandbox):
+        folder = f"{sandbox.deployment().data_locations[0]}mine/"
+        job = tuner.submit("nova-micro", chat, s3_path=folder)
+        assert job.info().training_data.startswith(folder)
+        assert job.wait().model
+
+    def test_a_file_is_the_place_itself(self, tuner, chat, sandbox):
+        place = f"{sandbox.deployment().data_locations[0]}mine/train-1.jsonl"
+        job = tuner.submit("nova-micro", chat, s3_path=place)
+        assert place == job.info().training_data
+        assert job.id == tuner.submit("nova-micro", chat, s3_path=place).id
+
+    def test_other_data_at_that_place_is_never_overwritten(self, tuner, chat, sandbox, objects):
+        place = f"{sandbox.deployment().data_locations[0]}mine/train-2.jsonl"
+        tuner.submit("nova-micro", chat, s3_path=place)
+        with pytest.raises(ConflictError, match="holds other data"):
+            tuner.submit("nova-micro", chat[:-1], s3_path=place)
+        assert 1 == len(list(tuner.jobs()))
+
+    @pytest.mark.parametrize("place", ["s3://elsewhere/mine/", "{bucket}/tunestack/outputs/"])
+    def test_where_the_job_role_may_not_read_is_refused(self, tuner, chat, sandbox, place):
+        bucket = f"s3://{sandbox.deployment().data_bucket}"
+        with pytest.raises(ConfigError, match="may not read: use a place below s3://"):
+            tuner.submit("nova-micro", chat, s3_path=place.format(bucket=bucket))
+
+    @pytest.mark.parametrize("place", ["mine/", "s3://b/dt=1/", "s3://B/x", "s3://bucket//x", "s3://bucket/a b"])
+    def test_what_bedrock_would_refuse_is_refused(self, tuner, chat, place):
+        with pytest.raises(ConfigError, match="no S3 location that Bedrock takes"):
+            tuner.submit("nova-micro", chat, s3_path=place)
+
+
+class TestDiscovery:
+    """Argument, environment, SSM parameter: in this order."""
+
+    @pytest.fixture
+    def bare(self, sandbox, monkeypatch):
+        for name in sandbox.deployment().environment():
+            monkeypatch.delenv(name)
+        return monkeypatch
+
+    def test_the_ssm_parameter_is_found_with_nothing_set(self, bare, poll, chat, requests):
+        before = requests.seen.copy()
+        assert Tuner(poll=poll).submit("nova-micro", chat).id.split(":")[3] == "us-east-1"
+        assert Tuner(poll=poll).submit("llama-3-2-1b", chat * 5).id.split(":")[3] == "us-west-2"
+        assert ("ssm", "GetParameter") in requests.seen - before
+
+    def test_the_bucket_the_role_and_a_region_are_enough(self, bare, sandbox, poll, chat):
+        deployment = sandbox.deployment()
+        bare.setenv("DSPY_BEDROCK_S3_BUCKET", deployment.data_bucket)
+        bare.setenv("DSPY_BEDROCK_ROLE_ARN", deployment.job_role_arn)
+        bare.setenv("AWS_REGION", "us-east-1")
+        bare.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:9")
+        job = Tuner(poll=poll).submit("nova-micro", chat).wait()
+        job.start_endpoint()
+        assert "It is 7." == job.endpoint().invoke("What is number 7?")
+        job.stop_endpoint()
+
+    def test_the_argument_counts_more_than_the_environment(self, sandbox, chat, poll):
+        west = sandbox.deployment("us-west-2")
+        job = Tuner(deployment=west, poll=poll).submit("llama-3-2-1b", chat * 5)
+        assert ":us-west-2:" in job.id
+        job = Tuner(region="us-west-2", poll=poll).submit("llama-3-2-3b", chat * 5)
+        assert ":us-west-2:" in job.id
+
+    def test_a_stage_that_is_not_deployed_says_every_way_out(self, bare, chat):
+        with pytest.raises(ContractError, match="(?s)cdk deploy.*TUNESTACK_DEPLOYMENT.*DSPY_BEDROCK_S3_BUCKET"):
+            Tuner("prod").submit("nova-micro", chat)
+
+    def test_a_model_that_the_stage_does_not_allow_is_refused(self, sandbox, chat):
+        deployment = sandbox.deployment()
+        allowed = Deployment(
+            **{
+                name: getattr(deployment, name)
+                for name in ("region", "account", "data_bucket", "job_role_arn")
+            },
+            base_models=("nova-lite",),
+        )
+        with pytest.raises(ModelError, match="does not allow Nova Micro"):
+            Tuner(deployment=allowed).submit("nova-micro", chat)
+
+    def test_a_bucket_of_another_account_is_never_written_to(self, sandbox, chat, requests):
+        """The emulator ignores the expected owner, so what is sent is what counts."""
+        sent = []
+        session = boto3.Session()
+        session.events.register(
+            "before-parameter-build.s3", lambda params, **_: sent.append(params)
+        )
+        Tuner(session=session).submit("nova-micro", chat, name="owner").metrics()
+        assert len(sent) >= 2
+        assert {sandbox.deployment().account} == {row.get("ExpectedBucketOwner") for row in sent}
+
+    def test_no_credentials_is_one_clear_error(self, sandbox, monkeypatch, chat):
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+        with pytest.raises(AccessError, match="aws sts get-caller-identity"):
+            list(Tuner().jobs())
+
+
+def test_a_tuned_model_is_tuned_further(tuner, chat):
+    first = tuner.submit("nova-micro", chat).wait()
+    further = tuner.submit(first.model, chat[:10])
+    assert further.id != first.id
+    assert ":custom-model/amazon.nova-micro-v1:0:128k/" in further.wait().model
+    first.start_endpoint()
+    from_endpoint = tuner.submit(f"bedrock/converse/{first.endpoint().id}", chat[:10])
+    assert further.id == from_endpoint.id
+    first.stop_endpoint()

@@ -1,0 +1,61 @@
+"""The one polling loop, on a clock of its own."""
+
+import pytest
+
+from tunestack.waiting import Poll, watch
+
+
+class Wall:
+    """A clock that only sleeping moves."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.slept = []
+
+    def sleep(self, seconds):
+        self.slept.append(seconds)
+        self.now += seconds
+
+
+@pytest.fixture
+def wall():
+    return Wall()
+
+
+def poll(wall, **changes):
+    return Poll(**{"jitter": 0.0, "sleep": wall.sleep, "clock": lambda: wall.now} | changes)
+
+
+def test_it_looks_quickly_at_first_and_then_ever_more_slowly(wall):
+    seen = list(
+        watch(lambda: wall.now, until=lambda now: now > 30, timeout=1000, poll=poll(wall, factor=2, longest=8))
+    )
+    assert [1, 2, 4, 8, 8, 8] == wall.slept
+    assert [0, 1, 3, 7, 15, 23, 31] == seen
+
+
+def test_it_ends_at_the_first_look_when_there_is_nothing_to_wait_for(wall):
+    assert [0.0] == list(watch(lambda: wall.now, until=lambda _: True, timeout=10, poll=poll(wall)))
+    assert [] == wall.slept
+
+
+def test_it_looks_once_more_at_the_very_end(wall):
+    seen = list(watch(lambda: wall.now, until=lambda _: False, timeout=4, poll=poll(wall, factor=2)))
+    assert [0, 1, 3, 4] == seen
+
+
+def test_many_waiters_do_not_look_at_the_same_moment(wall):
+    pauses = set()
+    for _ in range(50):
+        poll_of_one = poll(Wall(), jitter=0.2)
+        pauses.add(round(next(poll_of_one.pauses(100)), 6))
+    assert len(pauses) > 40
+    assert all(0.8 <= pause <= 1.2 for pause in pauses)
+
+
+def test_an_error_of_the_look_is_not_swallowed(wall):
+    def look():
+        raise RuntimeError("lost")
+
+    with pytest.raises(RuntimeError, match="lost"):
+        list(watch(look, until=lambda _: False, timeout=10, poll=poll(wall)))
