@@ -25,6 +25,7 @@ ACTION = {
     },
 }
 
+
 @pytest.fixture(scope="module")
 def statements():
     stack = TunestackStack(App(), "T", stage=STAGES["dev"], region="us-east-1")

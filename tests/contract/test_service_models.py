@@ -37,14 +37,14 @@ def test_every_error_of_the_operations_we_call_has_a_class(model):
     from tunestack.sandbox.bedrock.service import _OPERATIONS
 
     called = [*_OPERATIONS] if model is BEDROCK else ["Converse"]
-    errors = {
-        shape.name for name in called for shape in model.operation_model(name).error_shapes
-    }
+    errors = {shape.name for name in called for shape in model.operation_model(name).error_shapes}
     assert errors - NO_CLASS_OF_ITS_OWN <= CODES.keys()
     assert errors, "no operation was looked at"
 
 
-@pytest.mark.parametrize("model", [m for m in CATALOG if m.provider == "bedrock"], ids=lambda m: m.key)
+@pytest.mark.parametrize(
+    "model", [m for m in CATALOG if m.provider == "bedrock"], ids=lambda m: m.key
+)
 def test_the_ids_of_the_catalog_are_ids_for_bedrock(model):
     pattern = BEDROCK.shape_for("BaseModelIdentifier").metadata["pattern"]
     assert re.fullmatch(pattern, model.customization_id)

@@ -163,7 +163,9 @@ def test_a_stage_with_an_account_and_one_without_differ_in_no_permission():
         base_models=("nova-micro",),
         account="111122223333",
     )
-    text = json.dumps(template_of(with_account).to_json()["Resources"]["AmazonBedrockJobRole83283ADC"])
+    text = json.dumps(
+        template_of(with_account).to_json()["Resources"]["AmazonBedrockJobRole83283ADC"]
+    )
     assert "111122223333" not in text
 
 

@@ -32,7 +32,11 @@ def upload(sandbox):
     deployment = sandbox.deployment()
 
     def put(rows, key="rows.jsonl"):
-        body = rows if isinstance(rows, bytes) else "".join(json.dumps(r) + "\n" for r in rows).encode()
+        body = (
+            rows
+            if isinstance(rows, bytes)
+            else "".join(json.dumps(r) + "\n" for r in rows).encode()
+        )
         place = f"{deployment.datasets_prefix}{key}"
         boto3.client("s3").put_object(Bucket=deployment.data_bucket, Key=place, Body=body)
         return f"s3://{deployment.data_bucket}/{place}"
@@ -130,7 +134,8 @@ def test_what_bedrock_refuses_is_refused(create, refused, changes):
         ([converse_row(n) for n in range(7)], "the minimum is 8"),
         ([converse_row(n) for n in range(7)] + [{"prompt": "a", "completion": "b"}], "line 8"),
         (
-            [converse_row(n) for n in range(7)] + [json.loads(json.dumps(converse_row(8)).replace("number", "Bot: number"))],
+            [converse_row(n) for n in range(7)]
+            + [json.loads(json.dumps(converse_row(8)).replace("number", "Bot: number"))],
             "Reserved keyword Bot:",
         ),
     ],
@@ -172,9 +177,16 @@ def test_lists_are_filtered_sorted_and_paged(sandbox, bedrock, create):
     )
     names = [[row["jobName"] for row in page["modelCustomizationJobSummaries"]] for page in pages]
     assert [["job-0", "job-1"], ["job-2", "job-3"], ["job-4"]] == names
-    (row,) = bedrock.list_model_customization_jobs(nameContains="3")["modelCustomizationJobSummaries"]
+    (row,) = bedrock.list_model_customization_jobs(nameContains="3")[
+        "modelCustomizationJobSummaries"
+    ]
     assert "job-3" == row["jobName"]
-    assert [] == bedrock.list_model_customization_jobs(statusEquals="Failed")["modelCustomizationJobSummaries"]
+    assert (
+        []
+        == bedrock.list_model_customization_jobs(statusEquals="Failed")[
+            "modelCustomizationJobSummaries"
+        ]
+    )
 
 
 def test_regions_and_accounts_know_nothing_of_each_other(bedrock, create):

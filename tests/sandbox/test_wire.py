@@ -24,7 +24,9 @@ def test_an_arn_in_the_path_keeps_its_slashes(wire):
     arn = "arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Acustom-model-deployment%2F0123456789ab"
     call = wire.read(request("GET", f"/model-customization/custom-model-deployments/{arn}"))
     assert "GetCustomModelDeployment" == call.operation.name
-    assert call.params["customModelDeploymentIdentifier"].endswith("custom-model-deployment/0123456789ab")
+    assert call.params["customModelDeploymentIdentifier"].endswith(
+        "custom-model-deployment/0123456789ab"
+    )
     assert ("123456789012", "us-east-1") == (call.access_key, call.region)
 
 

@@ -52,7 +52,10 @@ def test_each_error_has_a_class_a_remedy_and_its_cause(raised, kind, words):
     assert raised is error.value.__cause__
     assert str(error.value).startswith("doing it: ")
     if isinstance(raised, ClientError):
-        assert ("r-1", raised.response["Error"]["Code"]) == (error.value.request_id, error.value.code)
+        assert ("r-1", raised.response["Error"]["Code"]) == (
+            error.value.request_id,
+            error.value.code,
+        )
 
 
 def test_what_is_not_awss_passes_untouched():

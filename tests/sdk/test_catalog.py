@@ -14,13 +14,28 @@ BEDROCK_TODAY = {
     "nova-micro": ("amazon.nova-micro-v1:0:128k", "us-east-1", "converse", "on-demand provisioned"),
     "nova-lite": ("amazon.nova-lite-v1:0:300k", "us-east-1", "converse", "on-demand provisioned"),
     "nova-pro": ("amazon.nova-pro-v1:0:300k", "us-east-1", "converse", "on-demand provisioned"),
-    "nova-2-lite": ("amazon.nova-2-lite-v1:0:256k", "us-east-1", "converse", "on-demand provisioned"),
+    "nova-2-lite": (
+        "amazon.nova-2-lite-v1:0:256k",
+        "us-east-1",
+        "converse",
+        "on-demand provisioned",
+    ),
     "llama-3-1-8b": ("meta.llama3-1-8b-instruct-v1:0:128k", "us-west-2", "prompt", "provisioned"),
     "llama-3-1-70b": ("meta.llama3-1-70b-instruct-v1:0:128k", "us-west-2", "prompt", "provisioned"),
     "llama-3-2-1b": ("meta.llama3-2-1b-instruct-v1:0:128k", "us-west-2", "converse", "provisioned"),
     "llama-3-2-3b": ("meta.llama3-2-3b-instruct-v1:0:128k", "us-west-2", "converse", "provisioned"),
-    "llama-3-2-11b": ("meta.llama3-2-11b-instruct-v1:0:128k", "us-west-2", "converse", "provisioned"),
-    "llama-3-2-90b": ("meta.llama3-2-90b-instruct-v1:0:128k", "us-west-2", "converse", "provisioned"),
+    "llama-3-2-11b": (
+        "meta.llama3-2-11b-instruct-v1:0:128k",
+        "us-west-2",
+        "converse",
+        "provisioned",
+    ),
+    "llama-3-2-90b": (
+        "meta.llama3-2-90b-instruct-v1:0:128k",
+        "us-west-2",
+        "converse",
+        "provisioned",
+    ),
     "llama-3-3-70b": ("meta.llama3-3-70b-instruct-v1:0:128k", "us-west-2", "converse", "on-demand"),
 }
 FORMATS = {"converse": "bedrock-conversation-2024", "prompt": "prompt-completion"}

@@ -27,7 +27,9 @@ def llama(west, completions):
 
 
 def tags_of(arn):
-    rows = boto3.client("bedrock", arn.split(":")[3]).list_tags_for_resource(resourceARN=arn)["tags"]
+    rows = boto3.client("bedrock", arn.split(":")[3]).list_tags_for_resource(resourceARN=arn)[
+        "tags"
+    ]
     return {row["key"]: row["value"] for row in rows}
 
 
@@ -107,7 +109,9 @@ def test_stopping_twice_is_fine(job):
 
 
 def test_what_is_still_starting_is_stopped_all_the_same(job, tuner):
-    with pytest.raises(EndpointTimeoutError, match="still 'Creating' after 60s; it goes on") as late:
+    with pytest.raises(
+        EndpointTimeoutError, match="still 'Creating' after 60s; it goes on"
+    ) as late:
         job.start_endpoint(timeout=60)
     assert isinstance(late.value, TimeoutError)
     with pytest.raises(BusyError, match="wait until the endpoint is ready"):
@@ -117,7 +121,10 @@ def test_what_is_still_starting_is_stopped_all_the_same(job, tuner):
 
 
 def test_a_stop_that_takes_too_long_says_that_it_may_be_billed(llama, poll):
-    with pytest.warns(EndpointCostWarning), pytest.raises(EndpointTimeoutError, match="may be billed"):
+    with (
+        pytest.warns(EndpointCostWarning),
+        pytest.raises(EndpointTimeoutError, match="may be billed"),
+    ):
         llama.start_endpoint(timeout=60)
     with pytest.raises(EndpointTimeoutError, match="may be billed: stop it again"):
         llama.endpoint().stop(timeout=60)

@@ -18,7 +18,10 @@ NOVA, LLAMA = CATALOG["nova-micro"], CATALOG["llama-3-1-8b"]
         ({"epochCount": 3.0}, {"epochCount": "3"}),
         ({"learningRate": 1e-5}, {"epochCount": "2", "learningRate": "0.00001"}),
         ({"learningRate": "1e-5"}, {"epochCount": "2", "learningRate": "0.00001"}),
-        ({"learningRate": 1e-6, "batchSize": 64}, {"batchSize": "64", "epochCount": "2", "learningRate": "0.000001"}),
+        (
+            {"learningRate": 1e-6, "batchSize": 64},
+            {"batchSize": "64", "epochCount": "2", "learningRate": "0.000001"},
+        ),
     ],
 )
 def test_numbers_become_plain_decimal_strings(given, wire):
@@ -53,7 +56,9 @@ def test_all_mistakes_are_named_at_once():
 
 
 def test_each_family_has_its_own_ranges():
-    assert {"epochCount": "10", "batchSize": "1"} == resolve(LLAMA, {"epochCount": 10, "batchSize": 1})
+    assert {"epochCount": "10", "batchSize": "1"} == resolve(
+        LLAMA, {"epochCount": 10, "batchSize": 1}
+    )
     with pytest.raises(HyperparameterError, match="batchSize=4 is out of range"):
         resolve(LLAMA, {"batchSize": 4})
     with pytest.raises(HyperparameterError, match="learningRateWarmupSteps"):

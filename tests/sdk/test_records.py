@@ -93,22 +93,37 @@ def test_a_file_a_zipped_file_and_an_iterable_are_the_same(converted, tmp_path):
         (row(turn("assistant", "a")), r"messages\[0\].role: 'assistant', expected 'user'"),
         (row(turn("user", "a")), "the last message must be the assistant's"),
         (row(turn("user", "a"), turn("user", "b"), turn("assistant", "c")), "alternate"),
-        (row(turn("user", "a"), turn("system", "b"), turn("assistant", "c")), "one system message first"),
+        (
+            row(turn("user", "a"), turn("system", "b"), turn("assistant", "c")),
+            "one system message first",
+        ),
         (row(turn("user", "a"), turn("tool", "b"), turn("assistant", "c")), "'tool', expected"),
         (row(turn("user", " "), turn("assistant", "c")), r"messages\[0\].content: is empty"),
         (row(turn("user", []), turn("assistant", "c")), "is empty"),
         (row(turn("user", None), turn("assistant", "c")), "a NoneType, expected text"),
         (row({"role": "user"}, turn("assistant", "c")), "a NoneType, expected text"),
         (row("user", turn("assistant", "c")), "a str, expected an object"),
-        (row(turn("user", [{"type": "image_url"}]), turn("assistant", "c")), "'image_url' would be lost"),
-        (row(turn("user", "a"), turn("assistant", "c") | {"weight": 0}), r"messages\[1\].weight: would be lost"),
-        (row(turn("user", "a"), turn("assistant", "c") | {"tool_calls": []}), "tool_calls: would be lost"),
+        (
+            row(turn("user", [{"type": "image_url"}]), turn("assistant", "c")),
+            "'image_url' would be lost",
+        ),
+        (
+            row(turn("user", "a"), turn("assistant", "c") | {"weight": 0}),
+            r"messages\[1\].weight: would be lost",
+        ),
+        (
+            row(turn("user", "a"), turn("assistant", "c") | {"tool_calls": []}),
+            "tool_calls: would be lost",
+        ),
         (PLAIN | {"tools": []}, "tools: would be lost"),
         ({}, "expected a list of at least one user"),
         ({"messages": {}}, "expected a list"),
         ("text", r"\$: a str, expected an object"),
         (row(turn("user", "USER: hello"), turn("assistant", "c")), "'USER:' is reserved"),
-        (row(turn("system", "see <image>"), turn("user", "a"), turn("assistant", "c")), "system: '<image>' is reserved"),
+        (
+            row(turn("system", "see <image>"), turn("user", "a"), turn("assistant", "c")),
+            "system: '<image>' is reserved",
+        ),
         (row(turn("user", "\ud800"), turn("assistant", "c")), "can't be written as UTF-8"),
     ],
 )
@@ -143,7 +158,13 @@ def test_what_a_model_can_not_carry_is_an_error_and_never_dropped(converted):
 
 @pytest.mark.parametrize(
     ("line", "problem"),
-    [(b"", "the line is empty"), (b"{", "not JSON"), (b"\xff{}", "not JSON"), (b"[1]", "a list"), (b'{"a": NaN}', "not JSON")],
+    [
+        (b"", "the line is empty"),
+        (b"{", "not JSON"),
+        (b"\xff{}", "not JSON"),
+        (b"[1]", "a list"),
+        (b'{"a": NaN}', "not JSON"),
+    ],
 )
 def test_a_line_that_is_no_record_is_named(converted, tmp_path, line, problem):
     file = tmp_path / "in.jsonl"
@@ -153,7 +174,9 @@ def test_a_line_that_is_no_record_is_named(converted, tmp_path, line, problem):
 
 
 def test_all_problems_are_counted_and_the_first_are_shown(converted):
-    with pytest.raises(DataError, match=r"30 problems in 30 records \(the first 20 of them\)") as error:
+    with pytest.raises(
+        DataError, match=r"30 problems in 30 records \(the first 20 of them\)"
+    ) as error:
         converted([{}] * 30)
     assert 20 == len(error.value.problems)
 

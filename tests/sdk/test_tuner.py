@@ -54,7 +54,9 @@ def test_what_was_uploaded_is_what_was_given(tuner, chat, sandbox):
     job = tuner.submit("nova-micro", chat)
     bucket, _, key = job.info().training_data.removeprefix("s3://").partition("/")
     content = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-    questions = [json.loads(line)["messages"][0]["content"][0]["text"] for line in content.splitlines()]
+    questions = [
+        json.loads(line)["messages"][0]["content"][0]["text"] for line in content.splitlines()
+    ]
     assert [row["messages"][0]["content"] for row in chat] == questions
 
 
@@ -66,7 +68,9 @@ def test_validation_data_gives_a_second_row_of_losses(tuner, chat):
 
 def test_the_same_again_is_the_same_job(tuner, chat):
     first = tuner.submit("nova-micro", chat, hyperparameters=SETTINGS)
-    from_elsewhere = Tuner(poll=Poll()).submit("amazon.nova-micro-v1:0", chat, hyperparameters=SETTINGS)
+    from_elsewhere = Tuner(poll=Poll()).submit(
+        "amazon.nova-micro-v1:0", chat, hyperparameters=SETTINGS
+    )
     assert first.id == from_elsewhere.id
     first.wait()
     assert first.id == tuner.submit("nova-micro", chat, hyperparameters=SETTINGS).id
@@ -99,7 +103,13 @@ def test_a_job_that_was_stopped_is_tried_anew_and_a_rerun_is_another(tuner, chat
 
 def test_a_job_is_attached_to_from_anywhere(tuner, chat, monkeypatch):
     job = tuner.submit("nova-micro", chat)
-    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "TUNESTACK_DEPLOYMENT", "DSPY_BEDROCK_S3_BUCKET", "DSPY_BEDROCK_ROLE_ARN"):
+    for name in (
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "TUNESTACK_DEPLOYMENT",
+        "DSPY_BEDROCK_S3_BUCKET",
+        "DSPY_BEDROCK_ROLE_ARN",
+    ):
         monkeypatch.delenv(name)
     assert job.name == Tuner().job(job.id).name
     assert job.id == Tuner(region="us-east-1").job(job.name).id
@@ -152,7 +162,12 @@ def test_a_wait_that_is_too_short_leaves_the_job_running(tuner, chat):
     ("model", "settings", "kind", "words"),
     [
         ("anthropic.claude-3-sonnet-20240229", {}, ModelError, "nova-micro, nova-lite"),
-        ("anthropic.claude-3-haiku-20240307-v1:0", {}, ModelError, "retired on 2026-09-10.*nova-micro"),
+        (
+            "anthropic.claude-3-haiku-20240307-v1:0",
+            {},
+            ModelError,
+            "retired on 2026-09-10.*nova-micro",
+        ),
         ("amazon.titan-text-express-v1", {}, ModelError, "gone by 2026-08-09"),
         ("llama-3-1-8b", {}, ModelError, 'in us-east-1, but in us-west-2: set region="us-west-2"'),
         ("gpt-4o-mini", {}, ModelError, "nova-micro"),
@@ -218,7 +233,9 @@ class TestPlaces:
         with pytest.raises(ConfigError, match="may not read: use a place below s3://"):
             tuner.submit("nova-micro", chat, s3_path=place.format(bucket=bucket))
 
-    @pytest.mark.parametrize("place", ["mine/", "s3://b/dt=1/", "s3://B/x", "s3://bucket//x", "s3://bucket/a b"])
+    @pytest.mark.parametrize(
+        "place", ["mine/", "s3://b/dt=1/", "s3://B/x", "s3://bucket//x", "s3://bucket/a b"]
+    )
     def test_what_bedrock_would_refuse_is_refused(self, tuner, chat, place):
         with pytest.raises(ConfigError, match="no S3 location that Bedrock takes"):
             tuner.submit("nova-micro", chat, s3_path=place)
@@ -258,7 +275,9 @@ class TestDiscovery:
         assert ":us-west-2:" in job.id
 
     def test_a_stage_that_is_not_deployed_says_every_way_out(self, bare, chat):
-        with pytest.raises(ContractError, match="(?s)cdk deploy.*TUNESTACK_DEPLOYMENT.*DSPY_BEDROCK_S3_BUCKET"):
+        with pytest.raises(
+            ContractError, match="(?s)cdk deploy.*TUNESTACK_DEPLOYMENT.*DSPY_BEDROCK_S3_BUCKET"
+        ):
             Tuner("prod").submit("nova-micro", chat)
 
     def test_a_model_that_the_stage_does_not_allow_is_refused(self, sandbox, chat):

@@ -28,7 +28,12 @@ def poll(wall, **changes):
 
 def test_it_looks_quickly_at_first_and_then_ever_more_slowly(wall):
     seen = list(
-        watch(lambda: wall.now, until=lambda now: now > 30, timeout=1000, poll=poll(wall, factor=2, longest=8))
+        watch(
+            lambda: wall.now,
+            until=lambda now: now > 30,
+            timeout=1000,
+            poll=poll(wall, factor=2, longest=8),
+        )
     )
     assert [1, 2, 4, 8, 8, 8] == wall.slept
     assert [0, 1, 3, 7, 15, 23, 31] == seen
@@ -40,7 +45,9 @@ def test_it_ends_at_the_first_look_when_there_is_nothing_to_wait_for(wall):
 
 
 def test_it_looks_once_more_at_the_very_end(wall):
-    seen = list(watch(lambda: wall.now, until=lambda _: False, timeout=4, poll=poll(wall, factor=2)))
+    seen = list(
+        watch(lambda: wall.now, until=lambda _: False, timeout=4, poll=poll(wall, factor=2))
+    )
     assert [0, 1, 3, 4] == seen
 
 

@@ -52,11 +52,11 @@ def sandbox(
     with Sandbox(region=region, empty=empty, speed=speed, as_of=start) as running:
         if command:
             return _run(command, running.environment())
-        click.echo(written(running.variables(), "json" if json_wanted else form))
-        note("the sandbox is running, on loopback only; Ctrl-C ends it")
         ended = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: ended.set())
+        click.echo(written(running.variables(), "json" if json_wanted else form))
+        note("the sandbox is running, on loopback only; Ctrl-C ends it")
         ended.wait()
     return 0
 

@@ -39,9 +39,7 @@ def list_foundation_models(region: Region, params: Params) -> Params:
     ):
         rows = [row for row in rows if wanted not in params or params[wanted] in row[member]]
     vendor = params.get("byProvider", "").lower()
-    return {
-        "modelSummaries": [row for row in rows if vendor in ("", row["providerName"].lower())]
-    }
+    return {"modelSummaries": [row for row in rows if vendor in ("", row["providerName"].lower())]}
 
 
 def _offered(region: Region) -> Iterator[BaseModel]:

@@ -1,0 +1,254 @@
+"""The command line: what it prints, and what its exit codes mean."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import boto3
+import pytest
+
+from tunestack.cli.commands import run
+from tunestack.cli.env import written
+
+
+@pytest.fixture
+def cli(capsys):
+    """Run a command line in this process: exit code, standard output, standard error."""
+
+    def call(*arguments):
+        capsys.readouterr()
+        code = run(list(arguments))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def file(tmp_path, chat):
+    path = tmp_path / "train.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in chat))
+    return str(path)
+
+
+def lines(out):
+    return [json.loads(line) for line in out.splitlines()]
+
+
+class TestEnv:
+    def test_it_prints_what_a_shell_evaluates(self, cli, sandbox):
+        code, out, _ = cli("env")
+        assert 0 == code
+        done = subprocess.run(
+            ["bash", "-c", f"{out}\nexec env"],
+            env={"PATH": os.environ["PATH"]},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found = dict(line.split("=", 1) for line in done.stdout.splitlines())
+        assert sandbox.deployment().environment().items() <= found.items()
+
+    @pytest.mark.parametrize("arguments", [("--json",), ("--format", "json")])
+    def test_it_prints_json(self, cli, sandbox, arguments):
+        _, out, _ = cli("env", "--region", "us-west-2", *arguments)
+        assert sandbox.deployment("us-west-2").environment() == json.loads(out)
+
+    def test_quotes_survive_every_shell(self):
+        value = """it's "x" $y"""
+        assert "export A='it'\"'\"'s \"x\" $y'" == written({"A": value}, "sh")
+        assert "$env:A = 'it''s \"x\" $y'" == written({"A": value}, "powershell")
+        assert """A='it's "x" $y'""" == written({"A": value}, "dotenv")
+
+    def test_a_stage_that_is_not_deployed_is_a_setting_to_mend(self, cli, sandbox):
+        code, out, err = cli("env", "--stage", "prod")
+        assert (2, "") == (code, out)
+        assert "stage 'prod' is not deployed in us-east-1" in err
+        assert "cdk deploy" in err
+
+
+class TestModels:
+    def test_it_lists_what_can_be_tuned(self, cli):
+        code, out, _ = cli("models")
+        assert 0 == code
+        assert "nova-micro" in out
+        assert "claude-3-haiku" not in out
+        everything = [line.split()[:2] for line in cli("models", "--all")[1].splitlines()]
+        assert ["claude-3-haiku", "retired"] in everything
+
+    def test_json_is_one_object_a_line(self, cli):
+        rows = lines(cli("models", "--region", "us-west-2", "--json")[1])
+        assert {"id", "state", "model"} <= rows[0].keys()
+        assert all(row["id"].startswith("llama") for row in rows)
+
+    def test_it_shows_all_about_one(self, cli):
+        _, out, _ = cli("models", "bedrock/us.amazon.nova-micro-v1:0")
+        assert "epochCount: 1 to 5, default 2 (high confidence)" in out
+        assert "batchSize: 1 to 64, default 1 (medium confidence)" in out
+        (model,) = lines(cli("models", "nova-micro", "--json")[1])
+        assert 5 == model["hyperparameters"]["epochCount"]["max"]
+        assert "none known" in cli("models", "cohere-command")[1]
+
+    def test_an_unknown_one_is_wrong_usage(self, cli):
+        code, _, err = cli("models", "gpt-9")
+        assert 2 == code
+        assert "not in the catalog" in err
+
+
+@pytest.fixture
+def submitted(cli, sandbox, file):
+    code, out, err = cli("submit", file, "-m", "nova-micro", "-p", "epochCount=3", "--json")
+    assert 0 == code, err
+    return json.loads(out)
+
+
+class TestJobs:
+    def test_submit_shows_the_job_and_the_same_again_is_the_same(self, cli, submitted, file):
+        assert {"id", "state", "model"} <= submitted.keys()
+        assert ("pending", {"epochCount": "3"}) == (
+            submitted["state"],
+            submitted["hyperparameters"],
+        )
+        again = cli("submit", file, "-m", "nova-micro", "-p", "epochCount=3", "--json")[1]
+        assert submitted["id"] == json.loads(again)["id"]
+
+    def test_jobs_lists_it_and_show_shows_it(self, cli, submitted):
+        assert submitted["name"] in cli("jobs")[1]
+        assert [submitted["id"]] == [row["id"] for row in lines(cli("jobs", "--json")[1])]
+        assert submitted["id"] in cli("job", "show", submitted["name"])[1]
+        assert "no jobs" in cli("jobs", "--name", "nothing")[2]
+
+    def test_watch_follows_it_to_its_end(self, cli, submitted, sandbox):
+        sandbox.clock.advance(10_000)
+        code, out, err = cli("job", "watch", submitted["id"])
+        assert 0 == code
+        assert "is succeeded" in err
+        assert "custom-model" in out
+        assert "succeeded" == lines(cli("job", "watch", submitted["id"], "--json")[1])[-1]["state"]
+
+    def test_a_cancelled_job_is_a_no(self, cli, submitted, sandbox):
+        assert "stopping" in cli("job", "cancel", submitted["id"])[1]
+        sandbox.clock.advance(100)
+        code, _, err = cli("job", "watch", submitted["id"])
+        assert 1 == code
+        assert "was stopped" in err
+        assert "has ended already" in cli("job", "cancel", submitted["id"])[2]
+
+    def test_a_watch_that_ends_before_the_job_is_a_no(self, cli, submitted):
+        code, _, err = cli("job", "watch", submitted["id"], "--timeout", "0")
+        assert 1 == code
+        assert "it goes on" in err
+
+    @pytest.mark.parametrize(
+        ("arguments", "code", "words"),
+        [
+            (("job", "show", "nobody"), 3, "Could not find job nobody"),
+            (("submit", "{file}", "-m", "claude-3-haiku"), 2, "retired on 2026-09-10"),
+            (("submit", "{file}", "-m", "nova-micro", "-p", "epochCount=99"), 2, "out of range"),
+            (("submit", "{file}", "-m", "nova-micro", "-p", "epochCount"), 2, "is not NAME=VALUE"),
+            (
+                ("submit", "{file}", "-m", "nova-micro", "--format", "completion"),
+                1,
+                "prompt: is missing",
+            ),
+            (("submit", "nowhere.jsonl", "-m", "nova-micro"), 2, "does not exist"),
+            (("submit", "{file}"), 2, "Missing option"),
+            (("dance",), 2, "No such command"),
+        ],
+    )
+    def test_exit_codes_tell_what_went_wrong(self, cli, sandbox, file, arguments, code, words):
+        found, out, err = cli(*(argument.format(file=file) for argument in arguments))
+        assert (code, "") == (found, out)
+        assert words in err
+        assert "Traceback" not in err
+
+    def test_an_interrupt_leaves_the_job_running_and_says_so(self, cli, submitted):
+        process = tunestack("job", "watch", submitted["id"])
+        assert "is pending" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+        assert 130 == process.returncode
+        assert "interrupted; a job that was submitted goes on" in err
+        assert "Traceback" not in err
+        assert "pending" in cli("job", "show", submitted["id"])[1]
+
+
+class TestEndpoints:
+    def test_start_list_invoke_stop(self, cli, submitted, sandbox):
+        sandbox.clock.advance(10_000)
+        # Started through the service first, so that the command does not wait on real time.
+        bedrock = boto3.client("bedrock")
+        model = bedrock.get_model_customization_job(jobIdentifier=submitted["id"])["outputModelArn"]
+        name = f"tunestack-{model[-12:]}-on-demand"
+        bedrock.create_custom_model_deployment(modelDeploymentName=name, modelArn=model)
+        sandbox.clock.advance(500)
+        started = json.loads(cli("endpoint", "start", submitted["id"], "--json")[1])
+        assert (name, "ready", "on-demand") == (
+            started["name"],
+            started["state"],
+            started["serving"],
+        )
+        assert name in cli("endpoint", "list")[1]
+        assert "It is 7.\n" == cli("endpoint", "invoke", name, "What is number 7?")[1]
+        answer = json.loads(
+            cli("endpoint", "invoke", name, "What is number 7?", "--system", "Be brief", "--json")[
+                1
+            ]
+        )
+        assert "It is 7." == answer["answer"]
+        assert "gone" == json.loads(cli("endpoint", "stop", name, "--json")[1])["state"]
+        code, out, err = cli("endpoint", "list")
+        assert (0, "", "no endpoints\n") == (code, out, err)
+        assert 3 == cli("endpoint", "stop", name)[0]
+
+    def test_a_bad_duration_says_what_is_good(self, cli, sandbox, submitted):
+        code, _, err = cli("endpoint", "start", submitted["id"], "--ttl", "soon")
+        assert 2 == code
+        assert "use 90m, 4h or 2d" in err
+
+
+def tunestack(*arguments, **options):
+    return subprocess.Popen(
+        [sys.executable, "-c", "from tunestack.cli import main; main()", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+class TestSandbox:
+    def test_it_runs_a_command_and_passes_its_exit_code_on(self):
+        command = "import boto3, sys; print(boto3.client('sts').get_caller_identity()['Account']); sys.exit(7)"
+        process = tunestack("sandbox", "--empty", "--", sys.executable, "-c", command)
+        out, _ = process.communicate(timeout=60)
+        assert (7, "123456789012\n") == (process.returncode, out)
+
+    def test_a_command_that_is_not_there_is_wrong_usage(self):
+        process = tunestack("sandbox", "--empty", "--", "no-such-command")
+        _, err = process.communicate(timeout=60)
+        assert 2 == process.returncode
+        assert "'no-such-command' can't be run" in err
+        assert "Traceback" not in err
+
+    def test_without_a_command_it_prints_its_environment_until_it_is_ended(self):
+        process = tunestack("sandbox", "--json")
+        text = "".join(iter(process.stdout.readline, "}\n")) + "}"
+        variables = json.loads(text)
+        assert "us-east-1" == variables["AWS_REGION"]
+        assert variables["DSPY_BEDROCK_ROLE_ARN"].startswith("arn:aws:iam::123456789012:role/")
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+        assert 0 == process.returncode
+
+    def test_a_speed_of_nothing_is_wrong_usage(self, cli):
+        assert 2 == cli("sandbox", "--speed", "0")[0]
+
+
+def test_the_command_line_is_an_extra():
+    code = "import sys; sys.modules['click'] = None\nfrom tunestack.cli import main; main()"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert 1 == done.returncode
+    assert "error: the command line is not installed: pip install 'tunestack[cli]'\n" == done.stderr

@@ -1,0 +1,137 @@
+"""What the README and the examples show is what happens."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import boto3
+import pytest
+
+from tunestack.sandbox import Sandbox
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+PYTHON = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+SHELL = re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+SEEDS = ("DSPY_BEDROCK_S3_BUCKET", "DSPY_BEDROCK_ROLE_ARN", "AWS_REGION")
+JQ = f"""#!{sys.executable}
+import json, sys
+for line in sys.stdin:
+    print(json.loads(line)[sys.argv[2][1:]])
+"""
+
+
+@pytest.fixture(scope="module")
+def fast():
+    with Sandbox(speed=10_000) as sandbox:
+        yield sandbox
+    assert [] == sandbox.traffic.refused + sandbox.traffic.violations
+    assert sandbox.traffic.requests > 100
+
+
+@pytest.fixture
+def place(fast, tmp_path):
+    """A folder with the data, and programs as a reader has them."""
+    fast.reset()
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    (programs / "tunestack").symlink_to(Path(sys.executable).with_name("tunestack"))
+    jq = programs / "jq"
+    jq.write_text(shutil.which("jq") and f'#!/bin/sh\nexec {shutil.which("jq")} "$@"\n' or JQ)
+    jq.chmod(0o755)
+    subprocess.run(
+        [sys.executable, ROOT / "examples/tickets.py", tmp_path / "tickets.jsonl"], check=True
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def reader(fast, place):
+    """Runs a program as a reader would, by default with what `eval "$(tunestack env)"` sets."""
+
+    def run(*command, **changes):
+        environment = fast.environment() | {"PATH": f"{place / 'bin'}:{os.environ['PATH']}"}
+        for name, value in changes.items():
+            environment.pop(name, None)
+            environment |= {} if value is None else {name: value}
+        done = subprocess.run(
+            command, cwd=place, env=environment, capture_output=True, text=True, check=False
+        )
+        assert 0 == done.returncode, done.stderr
+        return done.stdout
+
+    return run
+
+
+def endpoints(sandbox, region):
+    client = boto3.client(
+        "bedrock",
+        region,
+        endpoint_url=sandbox.variables()["AWS_ENDPOINT_URL_BEDROCK"],
+        aws_access_key_id=sandbox.variables()["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key="x",
+    )
+    return (
+        client.list_custom_model_deployments()["modelDeploymentSummaries"]
+        + client.list_provisioned_model_throughputs()["provisionedModelSummaries"]
+    )
+
+
+def test_there_is_something_to_run():
+    assert (2, 2) == (len(PYTHON), len(SHELL))
+
+
+def test_the_readmes_first_screen(reader, fast):
+    out = reader(sys.executable, "-c", PYTHON[0])
+    assert "Fine-tuning job status: succeeded" in out
+    assert "Endpoint deployed: tunestack-" in out
+    assert out.endswith("shipping\n")
+    assert [] == endpoints(fast, "us-east-1")
+
+
+def test_the_first_screen_with_only_the_seed_variables_and_no_ssm(reader, fast):
+    """`AWS_DEFAULT_REGION`, the stage and the document are not set, and SSM can't be reached."""
+    unset = {name: None for name in fast.deployment().environment() if name not in SEEDS}
+    out = reader(
+        sys.executable, "-c", PYTHON[0], **unset, AWS_ENDPOINT_URL_SSM="http://127.0.0.1:9"
+    )
+    assert out.endswith("shipping\n")
+
+
+def test_the_readme_without_dspy(reader, fast):
+    out = reader(sys.executable, "-W", "error", "-c", PYTHON[1])
+    assert "'training_loss': " in out
+    assert out.endswith("shipping\n")
+    assert [] == endpoints(fast, "us-east-1")
+
+
+def test_the_readmes_shell(reader, fast):
+    out = reader("bash", "-euo", "pipefail", "-c", "\n".join(SHELL))
+    assert "succeeded" in out
+    assert "sales" in out
+    assert [] == endpoints(fast, "us-east-1")
+
+
+@pytest.mark.parametrize("with_ssm", [True, False], ids=["ssm", "seed variables"])
+@pytest.mark.parametrize(
+    ("name", "answer", "region"),
+    [
+        ("from_dspy.py", "refunds", "us-east-1"),
+        ("from_python.py", "repairs", "us-west-2"),
+        ("llama_from_dspy.py", "shipping", "us-west-2"),
+    ],
+)
+def test_the_examples(reader, fast, name, answer, region, with_ssm):
+    deployment = fast.deployment(region).environment()
+    changes = dict.fromkeys(deployment) | (
+        {"AWS_REGION": region}
+        if with_ssm
+        else {seed: deployment[seed] for seed in SEEDS}
+        | {"AWS_ENDPOINT_URL_SSM": "http://127.0.0.1:9"}
+    )
+    out = reader(sys.executable, str(ROOT / "examples" / name), **changes)
+    assert f"Answer: {answer}" in out
+    assert [] == endpoints(fast, region)
