@@ -9,6 +9,7 @@ from aws_cdk.assertions import Template
 
 from infra.stack import TunestackStack
 from infra.stages import STAGES
+from tunestack import EndpointCostWarning
 from tunestack.contract import ACTIONS
 from tunestack.discovery import published
 from tunestack.providers.clients import Clients
@@ -77,7 +78,7 @@ def test_every_call_of_the_sdk_is_granted(tuner, west, chat, completions, reques
     job.endpoint().invoke("What is number 7?")
     list(tuner.endpoints())
     job.stop_endpoint()
-    with pytest.warns(UserWarning):
+    with pytest.warns(EndpointCostWarning):
         throughput = west.submit("llama-3-1-8b", completions).wait()
         throughput.start_endpoint()
     throughput.stop_endpoint()

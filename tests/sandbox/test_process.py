@@ -29,13 +29,13 @@ def processes_with(text):
 
 
 def test_nothing_is_left_when_it_ends():
-    before = set(os.listdir(tempfile.gettempdir()))
+    before = set(Path(tempfile.gettempdir()).iterdir())
     with Sandbox(empty=True) as sandbox:
         folder = sandbox.variables()["AWS_ENDPOINT_URL"].rsplit(":", 1)[1]
         assert processes_with(f"GATEWAY_PORT={folder}")
     assert [] == processes_with(f"GATEWAY_PORT={folder}")
-    left = set(os.listdir(tempfile.gettempdir())) - before
-    assert [] == [name for name in left if name.startswith("tunestack-sandbox-")]
+    left = set(Path(tempfile.gettempdir()).iterdir()) - before
+    assert [] == [path for path in left if path.name.startswith("tunestack-sandbox-")]
 
 
 def test_nothing_runs_on_when_the_parent_is_killed():
