@@ -56,7 +56,7 @@ class JobInfo:
     base_model: str
     """The vendor's id of the model that is tuned."""
     phase: str | None = None
-    """What the job is at: `validation`, `data processing`, `training`, ..."""
+    """What the job is at: `validation`, `data processing`, `queued`, `training`."""
     model: str | None = None
     """The tuned model, once there is one (on Bedrock, its ARN)."""
     failure: str | None = None

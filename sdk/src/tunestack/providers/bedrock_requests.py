@@ -104,7 +104,7 @@ def job_info(answer: Mapping[str, Any]) -> JobInfo:
     raw = answer["status"]
     phase = _phase(answer.get("statusDetails", {}))
     state = JOB_STATES.get(raw, JobState.UNKNOWN)
-    if state is JobState.RUNNING and phase != "training":
+    if state is JobState.RUNNING and phase not in (None, "training"):
         state = JobState.PENDING
     validation = answer.get("validationMetrics") or [{}]
     return JobInfo(
@@ -156,12 +156,15 @@ def throughput_info(answer: Mapping[str, Any]) -> EndpointInfo:
 
 
 def _phase(details: Mapping[str, Any]) -> str | None:
-    """Tell what a job is at: the first phase that is not over.
+    """Tell what a job is at: the first phase that is not over; `None` where the service does not say.
 
-    `InProgress` alone does not tell a queued job from one that trains; the details do, where the service gives them.
+    `InProgress` alone does not tell a job that waits from one that trains; the details do.
     """
     for name, phase in _PHASES:
-        if details.get(name, {}).get("status", "Completed") != "Completed":
+        status = details.get(name, {}).get("status")
+        if name == "trainingDetails" and status == "NotStarted":
+            return "queued"
+        if status not in (None, "Completed"):
             return phase
     return "training" if details else None
 

@@ -1,0 +1,161 @@
+"""What is sent to Bedrock fits its model; what comes back is understood, the unknown too."""
+
+import dataclasses
+from datetime import UTC, datetime
+
+import botocore.session
+import pytest
+
+from tunestack import EndpointState, JobState
+from tunestack.catalog import Serving
+from tunestack.provider import EndpointRequest, JobRequest
+from tunestack.providers import bedrock_requests as requests
+from tunestack.sandbox.shapes import violations
+from tunestack.waiting import Poll, watch
+
+MODEL = botocore.session.get_session().get_service_model("bedrock")
+RUNTIME = botocore.session.get_session().get_service_model("bedrock-runtime")
+CUSTOM = (
+    "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-micro-v1:0:128k/0123456789ab"
+)
+ROLE = "arn:aws:iam::123456789012:role/AmazonBedrockJob"
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+JOB = JobRequest(
+    base_model="amazon.nova-micro-v1:0:128k",
+    training_data="s3://data/tunestack/datasets/x.jsonl",
+    validation_data="s3://data/tunestack/datasets/y.jsonl",
+    hyperparameters={"epochCount": "2"},
+    name="tunestack-nova-micro-0123456789abcdef-1",
+    output="s3://data/tunestack/outputs/",
+    tags={"b": "2", "a": "1"},
+)
+ENDPOINT = EndpointRequest(
+    model=CUSTOM,
+    serving=Serving.ON_DEMAND,
+    name="tunestack-x",
+    tags={"tunestack:expires-at": "2026-11-22T00:00:00Z"},
+)
+ANSWER = {
+    "jobArn": "arn:aws:bedrock:us-east-1:123456789012:model-customization-job/amazon.nova-micro-v1:0:128k/0123456789ab",
+    "jobName": "n",
+    "status": "InProgress",
+    "baseModelArn": "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-micro-v1:0:128k",
+    "creationTime": NOW,
+}
+
+
+@pytest.mark.parametrize(
+    ("operation", "wire"),
+    [
+        ("CreateModelCustomizationJob", requests.create_job(JOB, ROLE)),
+        ("CreateCustomModelDeployment", requests.create_deployment(ENDPOINT)),
+        ("CreateProvisionedModelThroughput", requests.create_throughput(ENDPOINT)),
+    ],
+)
+def test_every_request_fits_the_model(operation, wire):
+    shape = MODEL.operation_model(operation).input_shape
+    assert [] == violations(wire, shape)
+    assert shape.required_members
+    for member in shape.required_members:
+        broken = {name: value for name, value in wire.items() if name != member}
+        assert violations(broken, shape), f"{member} is not looked at"
+
+
+def test_no_commitment_is_ever_asked_for():
+    assert "commitmentDuration" not in requests.create_throughput(ENDPOINT)
+
+
+def test_a_system_message_goes_to_its_own_field():
+    messages = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
+    wire = requests.converse("m", messages)
+    assert [] == violations(wire, RUNTIME.operation_model("Converse").input_shape)
+    assert {
+        "modelId": "m",
+        "system": [{"text": "s"}],
+        "messages": [{"role": "user", "content": [{"text": "u"}]}],
+    } == wire
+    assert "system" not in requests.converse("m", messages[1:])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"base_model": "x"},
+        {"training_data": "x"},
+        {"validation_data": None},
+        {"hyperparameters": {}},
+        {"name": "x"},
+        {"output": "x"},
+        {"tags": {}},
+    ],
+)
+def test_a_job_has_the_token_of_its_content(change):
+    token = requests.create_job(JOB, ROLE)["clientRequestToken"]
+    assert token == requests.create_job(dataclasses.replace(JOB), ROLE)["clientRequestToken"]
+    other = dataclasses.replace(JOB, **change)
+    assert token != requests.create_job(other, ROLE)["clientRequestToken"]
+    assert token != requests.create_job(JOB, f"{ROLE}2")["clientRequestToken"]
+
+
+@pytest.mark.parametrize("create", [requests.create_deployment, requests.create_throughput])
+def test_each_generation_of_an_endpoint_has_its_own_token(create):
+    tokens = [
+        create(dataclasses.replace(ENDPOINT, generation=generation))["clientRequestToken"]
+        for generation in (0, 0, 1)
+    ]
+    assert tokens[0] == tokens[1] != tokens[2]
+
+
+@pytest.mark.parametrize(
+    ("raw", "details", "state", "phase"),
+    [
+        ("InProgress", {}, JobState.RUNNING, None),
+        (
+            "InProgress",
+            {"validationDetails": {"status": "InProgress"}},
+            JobState.PENDING,
+            "validation",
+        ),
+        (
+            "InProgress",
+            {
+                "validationDetails": {"status": "Completed"},
+                "trainingDetails": {"status": "NotStarted"},
+            },
+            JobState.PENDING,
+            "queued",
+        ),
+        ("InProgress", {"trainingDetails": {"status": "InProgress"}}, JobState.RUNNING, "training"),
+        ("InProgress", {"trainingDetails": {"status": "Completed"}}, JobState.RUNNING, "training"),
+        ("Completed", {"trainingDetails": {"status": "Completed"}}, JobState.SUCCEEDED, None),
+        ("Stopped", {"trainingDetails": {"status": "Stopped"}}, JobState.STOPPED, None),
+        ("Paused", {}, JobState.UNKNOWN, None),
+    ],
+)
+def test_a_job_that_waits_for_its_training_is_told_from_one_that_trains(raw, details, state, phase):
+    info = requests.job_info(ANSWER | {"status": raw, "statusDetails": details})
+    assert (state, phase, raw) == (info.state, info.phase, info.raw_state)
+
+
+def test_a_state_that_nobody_knows_is_no_end():
+    words = iter(["Paused", "Paused", "Completed"])
+    seen = watch(
+        lambda: requests.job_info(ANSWER | {"status": next(words)}),
+        until=lambda info: info.state.is_terminal,
+        timeout=100,
+        poll=Poll(sleep=lambda _: None, clock=lambda: 0),
+    )
+    assert ["unknown", "unknown", "succeeded"] == [info.state.value for info in seen]
+
+
+def test_an_endpoint_state_that_nobody_knows_is_kept_as_it_is():
+    info = requests.deployment_info(
+        {
+            "customModelDeploymentArn": "a",
+            "customModelDeploymentName": "n",
+            "status": "Dreaming",
+            "modelArn": CUSTOM,
+            "createdAt": NOW,
+        }
+    )
+    assert (EndpointState.UNKNOWN, "Dreaming", "n") == (info.state, info.raw_state, info.name)
