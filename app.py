@@ -3,7 +3,7 @@
 `npx cdk deploy --all` deploys every stage; `npx cdk deploy 'Tunestack-dev-*'` those of one.
 """
 
-from aws_cdk import App, Environment
+from aws_cdk import App
 
 from infra.stack import TunestackStack
 from infra.stages import STAGES
@@ -16,6 +16,5 @@ for stage in STAGES.values():
             f"Tunestack-{stage.name}-{region}",
             stage=stage,
             region=region,
-            env=Environment(account=stage.account, region=region),
         )
 app.synth()

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from aws_cdk import Aws, CfnOutput, Stack, Tags
+from aws_cdk import Aws, CfnOutput, Environment, Stack, Tags
 from aws_cdk import aws_ssm as ssm
 
 from infra.constructs.access import Access
 from infra.constructs.data_store import DataStore
 from infra.constructs.job_role import JobRole
-from tunestack.contract import Deployment, parameter_name
+from tunestack.contract import Deployment, datasets_prefix, outputs_prefix, parameter_name
 
 if TYPE_CHECKING:
     from constructs import Construct
@@ -32,24 +32,20 @@ class TunestackStack(Stack):
             scope,
             construct_id,
             description=f"Tunestack: fine-tuning on Amazon Bedrock, stage {stage.name}",
+            env=Environment(account=stage.account, region=region),
             **kwargs,
         )
         self.add_metadata("tunestack:region", region)
         data = DataStore(self, "Data", retain=stage.retain_data)
-        prefixes = Deployment(
-            region=region,
-            account=Aws.ACCOUNT_ID,
-            data_bucket=data.bucket.bucket_name,
-            data_prefix=stage.data_prefix,
-            job_role_arn="",
-        )
+        datasets = datasets_prefix(stage.data_prefix)
+        outputs = outputs_prefix(stage.data_prefix)
         # Its name tells AmazonBedrockFullAccess, which may pass only roles called so, that it may.
         job_role = JobRole(
             self,
             "AmazonBedrockJob",
             data=data,
-            datasets_prefix=prefixes.datasets_prefix,
-            outputs_prefix=prefixes.outputs_prefix,
+            datasets_prefix=datasets,
+            outputs_prefix=outputs,
         )
         self.deployment = Deployment(
             stage=stage.name,
@@ -58,11 +54,11 @@ class TunestackStack(Stack):
             data_bucket=data.bucket.bucket_name,
             data_key_arn=data.key.key_arn,
             data_prefix=stage.data_prefix,
-            data_locations=(f"s3://{data.bucket.bucket_name}/{prefixes.datasets_prefix}",),
+            data_locations=(f"s3://{data.bucket.bucket_name}/{datasets}",),
             job_role_arn=job_role.role.role_arn,
             base_models=stage.base_models_in(region),
         )
-        parameter = ssm.StringParameter(
+        ssm.StringParameter(
             self,
             "Deployment",
             parameter_name=parameter_name(stage.name),
@@ -74,9 +70,9 @@ class TunestackStack(Stack):
             "Access",
             data=data,
             job_role=job_role,
-            datasets_prefix=self.deployment.datasets_prefix,
-            outputs_prefix=self.deployment.outputs_prefix,
-            parameter_arn=parameter.parameter_arn,
+            datasets_prefix=datasets,
+            outputs_prefix=outputs,
+            parameter_name=parameter_name(stage.name),
             base_models=self.deployment.base_models,
         )
         for name, value in self.deployment.environment().items():

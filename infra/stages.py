@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tunestack.catalog import CATALOG, LifecycleState
+from tunestack.contract import STAGE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 _ACCOUNT = re.compile(r"\d{12}")
+_PREFIX = re.compile(r"(?=.{1,100}$)[a-z0-9-]+(/[a-z0-9-]+)*")
 _REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 
 
@@ -26,7 +27,8 @@ class Stage:
         base_models: the catalog keys that may be tuned.
         account: twelve digits; `None` for the account of whoever deploys.
         data_prefix: where training data and job output go in the bucket.
-        retain_data: keep bucket and key when the stack is deleted.
+        retain_data: keep bucket and key when the stack is deleted; if not, `cdk destroy` deletes an empty bucket,
+            and fails on one that still holds data.
     """
 
     name: str
@@ -48,7 +50,7 @@ class Stage:
 
     def _problems(self) -> list[str]:
         problems = []
-        if not _NAME.fullmatch(self.name):
+        if not STAGE_NAME.fullmatch(self.name):
             problems.append(
                 "name: use 1 to 20 lower-case letters, digits and hyphens, a letter first"
             )
@@ -61,9 +63,10 @@ class Stage:
             for region in self.regions
             if not _REGION.fullmatch(region)
         ]
-        if not re.fullmatch(r"[a-z0-9][a-z0-9/-]*[a-z0-9]", self.data_prefix):
+        if not _PREFIX.fullmatch(self.data_prefix):
             problems.append(
-                f"data_prefix {self.data_prefix!r}: use lower-case letters, digits, '-' and '/'"
+                f"data_prefix {self.data_prefix!r}: use at most 100 lower-case letters, digits "
+                "and '-', single '/' between"
             )
         known = {model.key: model for model in CATALOG if model.provider == "bedrock"}
         living = [

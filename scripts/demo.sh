@@ -1,7 +1,9 @@
 # What ./demo shows; runs inside an empty sandbox, as it would in a new AWS account.
 set -euo pipefail
 
-step() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
+bold='' plain=''
+if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\033[1m' plain=$'\033[0m'; fi
+step() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
 # Shows a command, then runs it; what it prints is shown only if it fails, or where it matches the pattern.
 quietly() {
     local pattern=$1 log

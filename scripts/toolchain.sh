@@ -33,6 +33,7 @@ has_node() {
 mkdir -p "$tools/tmp"
 export TMPDIR=$tools/tmp
 export UV_CACHE_DIR=$tools/cache/uv UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1
+export UV_SYSTEM_CERTS=true # where a company's proxy signs with a certificate of its own
 export npm_config_cache=$tools/cache/npm npm_config_update_notifier=false
 export JSII_RUNTIME_PACKAGE_CACHE_ROOT=$tools/cache/jsii
 export CDK_HOME=$tools/cdk CDK_DISABLE_CLI_TELEMETRY=true

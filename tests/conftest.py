@@ -1,14 +1,21 @@
 """What all tests share: one sandbox, and a check of every request that any AWS client sends."""
 
+import json
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import botocore.handlers
 import pytest
+from aws_cdk import App
+from aws_cdk.assertions import Template
 
+from infra.stack import TunestackStack
+from infra.stages import STAGES
 from tunestack import Poll, Tuner
 from tunestack.sandbox import Sandbox
 from tunestack.sandbox.shapes import violations
+from tunestack.sandbox.wire import Fault
 
 
 @dataclass
@@ -34,6 +41,27 @@ class Requests:
 REQUESTS = Requests()
 # The one place that every botocore session of the process takes its handlers from.
 botocore.handlers.BUILTIN_HANDLERS.append(("before-parameter-build", REQUESTS.check))
+
+
+def template_of(stage, region="us-east-1"):
+    """Synthesize a stack as the CLI does: without cdk.json's context, another template would be tested."""
+    context = json.loads((Path(__file__).parents[1] / "cdk.json").read_text())["context"]
+    name = f"Tunestack-{stage.name}-{region}"
+    return Template.from_stack(
+        TunestackStack(App(context=context), name, stage=stage, region=region)
+    )
+
+
+@pytest.fixture(scope="session")
+def template():
+    """The template of the `dev` stage in us-east-1."""
+    return template_of(STAGES["dev"])
+
+
+@pytest.fixture(scope="session")
+def synthesized():
+    """Synthesize the template of any stage."""
+    return template_of
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +115,30 @@ def tuner(poll):
 def west(poll):
     """A tuner in us-west-2, where Llama is tuned."""
     return Tuner(region="us-west-2", poll=poll)
+
+
+@pytest.fixture
+def broken(sandbox, monkeypatch):
+    """Let operations of the sandbox's Bedrock answer an error a number of times."""
+    handle = sandbox._bedrock.handle
+    left = Counter()
+    codes = {}
+
+    def answer(call):
+        name = call.operation.name
+        if left[name] > 0:
+            left[name] -= 1
+            raise Fault(codes[name], "broken on purpose")
+        return handle(call)
+
+    monkeypatch.setattr(sandbox._server, "_handle", answer)
+    # botocore's own retries pause on the wall's clock.
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+
+    def make(operation, code, *, times=1):
+        codes[operation], left[operation] = code, times
+
+    return make
 
 
 @pytest.fixture

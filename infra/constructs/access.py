@@ -32,16 +32,16 @@ class Access(Construct):
         job_role: JobRole,
         datasets_prefix: str,
         outputs_prefix: str,
-        parameter_arn: str,
+        parameter_name: str,
         base_models: Sequence[str],
     ) -> None:
         super().__init__(scope, construct_id)
-        account = f"arn:{Aws.PARTITION}:bedrock:{Aws.REGION}:{Aws.ACCOUNT_ID}"
+        bedrock = f"arn:{Aws.PARTITION}:bedrock:{Aws.REGION}:{Aws.ACCOUNT_ID}"
         foundation = f"arn:{Aws.PARTITION}:bedrock:{Aws.REGION}::foundation-model"
         base = [f"{foundation}/{CATALOG[key].customization_id}" for key in base_models]
-        jobs, models = f"{account}:model-customization-job/*", f"{account}:custom-model/*"
-        deployments = f"{account}:custom-model-deployment/*"
-        throughputs = f"{account}:provisioned-model/*"
+        jobs, models = f"{bedrock}:model-customization-job/*", f"{bedrock}:custom-model/*"
+        deployments = f"{bedrock}:custom-model-deployment/*"
+        throughputs = f"{bedrock}:provisioned-model/*"
         bucket = data.bucket.bucket_arn
         own = {"StringEquals": {"aws:ResourceAccount": Aws.ACCOUNT_ID}}
         self.tuner = iam.ManagedPolicy(
@@ -61,11 +61,6 @@ class Access(Construct):
                         "bedrock:StopModelCustomizationJob",
                     ],
                     resources=[jobs],
-                ),
-                iam.PolicyStatement(
-                    sid="LookAtBaseModels",
-                    actions=["bedrock:GetFoundationModel"],
-                    resources=base,
                 ),
                 iam.PolicyStatement(
                     sid="DeployOnDemand",
@@ -108,6 +103,7 @@ class Access(Construct):
                     sid="List",
                     actions=[
                         "bedrock:ListCustomModelDeployments",
+                        "bedrock:ListFoundationModels",
                         "bedrock:ListModelCustomizationJobs",
                         "bedrock:ListProvisionedModelThroughputs",
                     ],
@@ -148,7 +144,9 @@ class Access(Construct):
                 iam.PolicyStatement(
                     sid="FindDeployment",
                     actions=["ssm:GetParameter"],
-                    resources=[parameter_arn],
+                    resources=[
+                        f"arn:{Aws.PARTITION}:ssm:{Aws.REGION}:{Aws.ACCOUNT_ID}:parameter{parameter_name}"
+                    ],
                 ),
             ],
         )

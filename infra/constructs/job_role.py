@@ -12,7 +12,8 @@ from infra.constructs.data_store import DataStore
 class JobRole(Construct):
     """Reads the datasets and writes the outputs of this account's customization jobs in this region; nothing else.
 
-    Source: user guide, model-customization-iam-role (read 2026-11-22).
+    Source: user guide, model-customization-iam-role (read 2026-11-22), narrowed to the prefixes and to buckets of this
+    account; that Bedrock needs no more is unconfirmed by a job in a real account.
 
     Attributes:
         role: what jobs are created with.

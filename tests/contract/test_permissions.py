@@ -4,11 +4,7 @@ import json
 
 import boto3
 import pytest
-from aws_cdk import App
-from aws_cdk.assertions import Template
 
-from infra.stack import TunestackStack
-from infra.stages import STAGES
 from tunestack import EndpointCostWarning
 from tunestack.contract import ACTIONS
 from tunestack.discovery import published
@@ -28,9 +24,8 @@ ACTION = {
 
 
 @pytest.fixture(scope="module")
-def statements():
-    stack = TunestackStack(App(), "T", stage=STAGES["dev"], region="us-east-1")
-    (policy,) = Template.from_stack(stack).find_resources("AWS::IAM::ManagedPolicy").values()
+def statements(template):
+    (policy,) = template.find_resources("AWS::IAM::ManagedPolicy").values()
     return policy["Properties"]["PolicyDocument"]["Statement"]
 
 
@@ -48,6 +43,7 @@ def test_only_list_operations_are_granted_on_everything(statements):
     everywhere = set().union(*(actions(row) for row in statements if row["Resource"] == "*"))
     assert {
         "bedrock:ListCustomModelDeployments",
+        "bedrock:ListFoundationModels",
         "bedrock:ListModelCustomizationJobs",
         "bedrock:ListProvisionedModelThroughputs",
     } == everywhere

@@ -321,3 +321,29 @@ def test_the_models_that_are_offered_depend_on_the_day(day, state, monkeypatch):
         rows = boto3.client("bedrock", "us-west-2").list_foundation_models()["modelSummaries"]
     found = {row["modelId"]: row["modelLifecycle"]["status"] for row in rows}
     assert state == found.get(haiku)
+
+
+def test_any_json_is_fine_where_the_model_says_so(sandbox):
+    """Tool schemas and extra fields are documents, which have no members of their own."""
+    boto3.client("bedrock-runtime").converse(
+        modelId="us.amazon.nova-micro-v1:0",
+        messages=[{"role": "user", "content": [{"text": "hello"}]}],
+        additionalModelRequestFields={"inferenceConfig": {"topK": 20}},
+        toolConfig={
+            "tools": [
+                {
+                    "toolSpec": {
+                        "name": "t",
+                        "inputSchema": {"json": {"type": "object", "properties": {"a": {}}}},
+                    }
+                }
+            ]
+        },
+    )
+
+
+def test_after_a_reset_nothing_of_before_happens(sandbox, bedrock, create):
+    create()
+    sandbox.reset()
+    sandbox.clock.advance(10_000)
+    assert [] == bedrock.list_custom_models()["modelSummaries"]

@@ -79,3 +79,23 @@ def test_an_emulator_that_does_not_start_says_why(tmp_path):
     emulator = Emulator(tmp_path, {"PYTHONHOME": "/nowhere"})
     with pytest.raises(TunestackError, match="did not start"):
         emulator.start()
+
+
+def test_a_sandbox_that_was_never_started_can_be_stopped():
+    Sandbox(empty=True).stop()
+
+
+def test_pytest_runs_where_the_sandbox_is_not_installed(tmp_path):
+    """The plugin is loaded in every run of an environment that has the package."""
+    (tmp_path / "test_x.py").write_text("def test_x(): pass\n")
+    code = (
+        "import sys\n"
+        "for name in ('werkzeug', 'ministack', 'boto3', 'botocore'): sys.modules[name] = None\n"
+        "import pytest\n"
+        "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-p', 'no:randomly']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert 0 == done.returncode, done.stdout
+    assert "1 passed" in done.stdout

@@ -1,11 +1,18 @@
 """What AWS raises is raised as ours, with what to do, and the cause kept."""
 
+import pickle
+
 import pytest
 from botocore.exceptions import (
     ClientError,
+    CredentialRetrievalError,
     EndpointConnectionError,
+    HTTPClientError,
     NoCredentialsError,
+    NoRegionError,
     ParamValidationError,
+    ProfileNotFound,
+    UnknownServiceError,
 )
 
 from tunestack.errors import (
@@ -13,6 +20,9 @@ from tunestack.errors import (
     BusyError,
     ConfigError,
     ConflictError,
+    DataError,
+    InvalidRequestError,
+    JobFailedError,
     NotFoundError,
     ProviderError,
     QuotaError,
@@ -42,7 +52,12 @@ def client_error(code):
         (client_error("SomethingNew"), ProviderError, "AWS's words"),
         (NoCredentialsError(), AccessError, "aws sts get-caller-identity"),
         (EndpointConnectionError(endpoint_url="http://x"), BusyError, "network"),
-        (ParamValidationError(report="no bucket"), ConfigError, "no bucket"),
+        (client_error("ValidationException"), InvalidRequestError, "AWS's words"),
+        (ProfileNotFound(profile="nope"), ConfigError, "nope.*check the AWS profile"),
+        (NoRegionError(), ConfigError, "region"),
+        (ValueError("Invalid endpoint: x"), ConfigError, "Invalid endpoint"),
+        (CredentialRetrievalError(provider="p", error_msg="e"), AccessError, "credentials"),
+        (UnknownServiceError(service_name="s", known_service_names=[]), ProviderError, "s"),
     ],
 )
 def test_each_error_has_a_class_a_remedy_and_its_cause(raised, kind, words):
@@ -56,6 +71,33 @@ def test_each_error_has_a_class_a_remedy_and_its_cause(raised, kind, words):
             error.value.request_id,
             error.value.code,
         )
+
+
+def test_no_secret_and_no_text_of_a_caller_is_quoted():
+    session = "Invalid header value b'SECRET-TOKEN'"
+    with pytest.raises(AccessError) as error, translated("doing it"):
+        raise HTTPClientError(error=session)
+    assert "SECRET" not in str(error.value)
+    assert error.value.__cause__ is None
+    report = "Invalid type for parameter messages[0].text, value: ['SECRET,\nmore'], type: <class 'list'>, valid types: str"
+    words = r"messages\[0\].text, type: .*valid types: str"
+    with pytest.raises(ConfigError, match=words) as error, translated("doing it"):
+        raise ParamValidationError(report=report)
+    assert "SECRET" not in str(error.value)
+
+
+def test_errors_cross_processes():
+    failed = JobFailedError("it failed", job_id="j", reason="r")
+    again = pickle.loads(pickle.dumps(failed))
+    assert (JobFailedError, "it failed", "j", "r") == (
+        type(again),
+        str(again),
+        again.job_id,
+        again.reason,
+    )
+    for error in (DataError("bad", ["line 1"]), AccessError("no", code="c", request_id="r")):
+        again = pickle.loads(pickle.dumps(error))
+        assert (str(error), error.__dict__) == (str(again), again.__dict__)
 
 
 def test_what_is_not_awss_passes_untouched():

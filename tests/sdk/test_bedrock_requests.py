@@ -101,7 +101,7 @@ def test_a_job_has_the_token_of_its_content(change):
 def test_each_generation_of_an_endpoint_has_its_own_token(create):
     tokens = [
         create(dataclasses.replace(ENDPOINT, generation=generation))["clientRequestToken"]
-        for generation in (0, 0, 1)
+        for generation in ("a", "a", "b")
     ]
     assert tokens[0] == tokens[1] != tokens[2]
 
@@ -146,6 +146,18 @@ def test_a_state_that_nobody_knows_is_no_end():
         poll=Poll(sleep=lambda _: None, clock=lambda: 0),
     )
     assert ["unknown", "unknown", "succeeded"] == [info.state.value for info in seen]
+
+
+def test_a_deployment_that_is_pointed_to_another_model_is_not_ready():
+    answer = {
+        "customModelDeploymentArn": "a",
+        "modelDeploymentName": "n",
+        "status": "Active",
+        "modelArn": CUSTOM,
+        "createdAt": NOW,
+        "updateDetails": {"modelArn": CUSTOM, "updateStatus": "Updating"},
+    }
+    assert EndpointState.UPDATING == requests.deployment_info(answer).state
 
 
 def test_an_endpoint_state_that_nobody_knows_is_kept_as_it_is():

@@ -91,6 +91,35 @@ def test_a_model_is_found_by_each_of_its_names(name):
     assert "nova-micro" == catalog.find(name).key
 
 
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("gpt-4o-mini", "can't be fine-tuned here, but on openai"),
+        ("amazon.titan-image-generator-v2:0", "it is not a language model"),
+        ("qwen.qwen3-32b", "by reinforcement only"),
+    ],
+)
+def test_what_others_can_tune_is_said_so(name, words):
+    with pytest.raises(ModelError, match=words):
+        catalog.require(name, on=TODAY, provider="bedrock")
+
+
+def test_a_model_changes_single_hyperparameters_of_its_family():
+    command, light = CATALOG["cohere-command"], CATALOG["cohere-command-light"]
+    assert command.hyperparameters.keys() == light.hyperparameters.keys()
+    assert (8, 32) == (
+        command.hyperparameters["batchSize"].max,
+        light.hyperparameters["batchSize"].max,
+    )
+
+
+def test_the_base_of_a_tuned_model_is_in_its_arn():
+    arn = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-micro-v1:0:128k/0123456789ab"
+    assert "nova-micro" == catalog.of_custom_model(arn).key
+    with pytest.raises(ModelError, match="not the ARN of a tuned model"):
+        catalog.of_custom_model(arn.replace("nova-micro", "nova-mikro"))
+
+
 def test_no_two_models_share_a_name():
     names = [name for model in CATALOG for name in set(model.names())]
     assert sorted(set(names)) == sorted(names)
@@ -111,7 +140,10 @@ def test_a_model_that_could_never_be_tuned_is_refused_with_what_can():
 
 
 def test_a_wrong_region_is_refused_with_the_right_one():
-    with pytest.raises(ModelError, match='in us-west-2, but in us-east-1: set region="us-east-1"'):
+    with pytest.raises(
+        ModelError,
+        match='in us-west-2, but in us-east-1: set region="us-east-1" .*in us-west-2 today is llama',
+    ):
         catalog.require("nova-micro", on=TODAY, provider="bedrock", region="us-west-2")
 
 

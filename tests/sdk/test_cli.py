@@ -1,5 +1,6 @@
 """The command line: what it prints, and what its exit codes mean."""
 
+import io
 import json
 import os
 import signal
@@ -8,6 +9,7 @@ import sys
 
 import boto3
 import pytest
+from dotenv import dotenv_values
 
 from tunestack.cli.commands import run
 from tunestack.cli.env import written
@@ -60,7 +62,7 @@ class TestEnv:
         value = """it's "x" $y"""
         assert "export A='it'\"'\"'s \"x\" $y'" == written({"A": value}, "sh")
         assert "$env:A = 'it''s \"x\" $y'" == written({"A": value}, "powershell")
-        assert """A='it's "x" $y'""" == written({"A": value}, "dotenv")
+        assert {"A": value} == dotenv_values(stream=io.StringIO(written({"A": value}, "dotenv")))
 
     def test_a_stage_that_is_not_deployed_is_a_setting_to_mend(self, cli, sandbox):
         code, out, err = cli("env", "--stage", "prod")
@@ -170,7 +172,7 @@ class TestJobs:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert 130 == process.returncode
-        assert "interrupted; a job that was submitted goes on" in err
+        assert "interrupted; what was submitted or started goes on" in err
         assert "Traceback" not in err
         assert "pending" in cli("job", "show", submitted["id"])[1]
 
@@ -243,8 +245,79 @@ class TestSandbox:
         process.communicate(timeout=60)
         assert 0 == process.returncode
 
+    def test_a_region_without_a_stage_is_wrong_usage(self, cli):
+        code, _, err = cli("sandbox", "--region", "eu-west-1")
+        assert 2 == code
+        assert "use us-east-1 or us-west-2, or an empty sandbox (--empty)" in err
+
+    def test_the_callers_profile_is_none_of_its_business(self):
+        environment = os.environ | {"AWS_PROFILE": "nope", "AWS_CONFIG_FILE": "/nowhere"}
+        process = tunestack("sandbox", "--", "env", env=environment)
+        out, err = process.communicate(timeout=60)
+        assert 0 == process.returncode, err
+        assert "AWS_PROFILE" not in out
+
+    def test_what_could_lead_to_a_real_account_is_unset_in_a_shell(self):
+        environment = os.environ | {
+            "AWS_BEARER_TOKEN_BEDROCK": "secret",
+            "OPENAI_API_KEY": "secret",
+        }
+        process = tunestack("sandbox", "--empty", env=environment)
+        lines = set()
+        while "LITELLM_LOCAL_MODEL_COST_MAP" not in str(lines):
+            lines.add(process.stdout.readline().strip())
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=60)
+        assert {"unset AWS_BEARER_TOKEN_BEDROCK", "unset OPENAI_API_KEY"} <= lines
+
+    def test_an_ended_command_is_ended_as_a_shell_would_say(self):
+        process = tunestack("sandbox", "--empty", "--", "bash", "-c", "kill -9 $$")
+        process.communicate(timeout=60)
+        assert 137 == process.returncode
+
+    def test_the_command_may_clean_up_when_it_is_told_to_end(self):
+        code = (
+            "import signal, sys\n"
+            "signal.signal(signal.SIGTERM, lambda *_: (print('cleaned up'), sys.exit(5)))\n"
+            "print('ready', flush=True)\n"
+            "signal.pause()\n"
+        )
+        process = tunestack("sandbox", "--empty", "--", sys.executable, "-c", code)
+        assert "ready\n" == process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=60)
+        assert (5, "cleaned up\n") == (process.returncode, out)
+
     def test_a_speed_of_nothing_is_wrong_usage(self, cli):
         assert 2 == cli("sandbox", "--speed", "0")[0]
+
+
+def test_a_reader_that_stops_reading_is_no_failure():
+    code = f"{sys.executable} -c 'from tunestack.cli import main; main()' models | head -1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1] in {"0", "141"}
+    assert "" == done.stderr
+
+
+def test_an_output_that_can_not_be_written_is_one_clear_error():
+    with open("/dev/full", "w") as full:
+        process = subprocess.run(
+            [sys.executable, "-c", "from tunestack.cli import main; main()", "models"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert 2 == process.returncode
+    assert process.stderr.startswith("error: standard output can't be written")
+
+
+def test_a_name_that_is_given_twice_is_wrong_usage(cli, sandbox, file):
+    code, _, err = cli(
+        "submit", file, "-m", "nova-micro", "-p", "epochCount=1", "-p", "epochCount=2"
+    )
+    assert 2 == code
+    assert "'epochCount' is given twice" in err
 
 
 def test_the_command_line_is_an_extra():

@@ -1,6 +1,9 @@
 """DSPy's contract, with DSPy's own LM and litellm, on the sandbox."""
 
 import copy
+import dataclasses
+import subprocess
+import sys
 import threading
 
 import dspy
@@ -8,8 +11,16 @@ import pytest
 from dspy.clients.utils_finetune import TrainingStatus
 
 from tunestack import EndpointCostWarning, Tuner
-from tunestack.dspy import BedrockProvider, TrainDataFormat
-from tunestack.errors import ConfigError, HyperparameterError, JobStoppedError, ModelError
+from tunestack.dspy import BedrockProvider, BedrockTrainingJob, TrainDataFormat
+from tunestack.errors import (
+    ConfigError,
+    HyperparameterError,
+    JobStoppedError,
+    JobTimeoutError,
+    ModelError,
+    QuotaError,
+    TunestackError,
+)
 
 SETTINGS = {"epochCount": 3, "batchSize": 4, "learningRate": 1e-5}
 NOVA, LLAMA = "bedrock/amazon.nova-micro-v1:0", "bedrock/meta.llama3-1-8b-instruct-v1:0"
@@ -105,8 +116,6 @@ class Gate:
 @pytest.fixture
 def held(sandbox, poll):
     """A provider whose jobs wait until `go` is set."""
-    import dataclasses
-
     gate = Gate(sandbox.clock.advance)
     provider = BedrockProvider(Tuner(poll=dataclasses.replace(poll, sleep=gate.sleep)))
     yield provider, gate
@@ -133,8 +142,6 @@ def test_a_running_job_says_how_it_stands_and_can_be_cancelled(held, chat, sandb
 
 
 def test_a_job_that_is_cancelled_before_it_began_is_never_submitted(tuner, chat):
-    from tunestack.dspy import BedrockTrainingJob
-
     job = BedrockTrainingJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
     assert TrainingStatus.not_started == job.status()
     assert job.cancel() is True
@@ -145,8 +152,6 @@ def test_a_job_that_is_cancelled_before_it_began_is_never_submitted(tuner, chat)
 
 
 def test_a_cancel_during_submit_stops_the_job_as_soon_as_there_is_one(tuner, chat):
-    from tunestack.dspy import BedrockTrainingJob
-
     job = BedrockTrainingJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
     job.train_data = iter([*chat[:-1], _CancelWhenRead(job, chat[-1])])
     dspy.LM(NOVA, provider=BedrockProvider(tuner))._run_finetune_job(job)
@@ -171,3 +176,109 @@ def test_programs_are_copied_with_their_lm(provider):
     assert lm.copy(model="x").provider is provider
     assert BedrockProvider.is_provider_model(NOVA)
     assert not BedrockProvider.is_provider_model("openai/gpt-4o")
+
+
+def test_an_endpoint_that_is_asked_for_is_the_one_that_is_called(provider, chat, tuner):
+    job = dspy.LM(NOVA, provider=provider).finetune(chat, TrainDataFormat.CHAT, {})
+    tuned = job.result(timeout=60)
+    with pytest.warns(EndpointCostWarning):
+        job.start_endpoint("provisioned")
+    assert ":provisioned-model/" in tuned.model
+    job.stop_endpoint()
+    assert [] == list(tuner.endpoints())
+
+
+def test_a_model_is_not_lost_when_its_deployment_fails(provider, chat, tuner, broken):
+    broken("CreateCustomModelDeployment", "ServiceQuotaExceededException")
+    job = dspy.LM(NOVA, provider=provider).finetune(chat, TrainDataFormat.CHAT, {})
+    with pytest.raises(QuotaError):
+        job.result(timeout=60)
+    assert TrainingStatus.failed == job.status()
+    assert job.start_endpoint().startswith("tunestack-")
+    assert "It is 7." == job.endpoint().invoke("What is number 7?")
+    job.stop_endpoint()
+    assert [] == list(tuner.endpoints())
+
+
+def test_a_wait_that_is_too_short_loses_nothing(provider, chat):
+    job = dspy.LM(NOVA, provider=provider).finetune(chat, TrainDataFormat.CHAT, {"timeout": 60})
+    with pytest.raises(JobTimeoutError):
+        job.result(timeout=60)
+    assert TrainingStatus.pending == job.status()
+    assert job.cancel() is True
+    assert TrainingStatus.running == job.status(), "it is being stopped"
+
+
+def test_a_storm_of_errors_does_not_fail_the_job(provider, chat, broken):
+    broken("GetModelCustomizationJob", "InternalServerException", times=12)
+    job = dspy.LM(NOVA, provider=provider).finetune(chat, TrainDataFormat.CHAT, {})
+    assert job.result(timeout=60)
+    job.stop_endpoint()
+
+
+def test_a_cancel_that_was_promised_is_tried_until_it_is_done(tuner, chat, broken):
+    job = BedrockTrainingJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
+    job.train_data = iter([*chat[:-1], _CancelWhenRead(job, chat[-1])])
+    broken("StopModelCustomizationJob", "ThrottlingException", times=7)
+    dspy.LM(NOVA, provider=BedrockProvider(tuner))._run_finetune_job(job)
+    assert isinstance(job.exception(), JobStoppedError)
+    (submitted,) = tuner.jobs()
+    assert "stopped" == submitted.status()
+
+
+def test_a_cancel_of_what_has_succeeded_already_starts_no_endpoint(tuner, chat):
+    tuner.submit("nova-micro", chat).wait()
+    job = BedrockTrainingJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
+    job.train_data = iter([*chat[:-1], _CancelWhenRead(job, chat[-1])])
+    dspy.LM(NOVA, provider=BedrockProvider(tuner))._run_finetune_job(job)
+    assert isinstance(job.exception(), JobStoppedError)
+    assert [] == list(tuner.endpoints())
+
+
+def test_what_the_caller_does_with_its_data_afterwards_changes_nothing():
+    data, settings = [{"prompt": "a"}], {"epochCount": 3}
+    job = BedrockTrainingJob(
+        model=NOVA, train_data=data, train_data_format="chat", train_kwargs=settings
+    )
+    data.clear()
+    settings["epochCount"] = 1
+    assert ([{"prompt": "a"}], {"epochCount": 3}) == (job.train_data, job.train_kwargs)
+
+
+@pytest.mark.parametrize(
+    ("data_format", "settings"),
+    [("parquet", {}), ("CHAT", {}), ("chat", ["epochCount"]), ("chat", "x")],
+)
+def test_arguments_of_the_wrong_kind_are_one_clear_error(provider, chat, data_format, settings):
+    job = dspy.LM(NOVA, provider=provider).finetune(chat, data_format, settings)
+    with pytest.raises(ConfigError):
+        job.result(timeout=60)
+
+
+def test_a_setting_that_there_is_not_is_refused_at_once():
+    with pytest.raises(TypeError, match="regoin"):
+        BedrockProvider(regoin="us-east-1")
+
+
+def test_data_that_ends_the_thread_ends_the_future(provider):
+    def rows():
+        yield {}
+        raise SystemExit
+
+    job = dspy.LM(NOVA, provider=provider).finetune(rows(), TrainDataFormat.CHAT, {})
+    with pytest.raises(TunestackError, match="training ended by SystemExit"):
+        job.result(timeout=60)
+
+
+def test_a_provider_is_saved_with_a_program(sandbox):
+    cloudpickle = pytest.importorskip("cloudpickle")
+    again = cloudpickle.loads(cloudpickle.dumps(BedrockProvider(stage="dev", region="us-east-1")))
+    assert again.finetunable
+    assert [] == list(again._tuner.jobs())
+
+
+def test_dspy_is_an_extra():
+    code = "import sys; sys.modules['dspy'] = None\nimport tunestack.dspy"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "MissingExtraError: DSPy is not installed (dspy" in done.stderr
+    assert "pip install 'tunestack[dspy]'" in done.stderr

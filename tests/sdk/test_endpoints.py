@@ -1,18 +1,21 @@
 """Endpoints from start to gone, of both kinds, on the sandbox."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
 
-from tunestack import EndpointCostWarning, EndpointState, Poll
+from tunestack import EndpointCostWarning, EndpointState
 from tunestack.catalog import Serving
 from tunestack.errors import (
+    AccessError,
     BusyError,
     ConfigError,
+    ConflictError,
     EndpointFailedError,
     EndpointTimeoutError,
     NotFoundError,
+    QuotaError,
 )
 
 
@@ -62,7 +65,10 @@ def test_throughput_warns_of_its_cost_and_is_tagged_with_its_end(llama, west):
 
 def test_the_price_is_said_where_it_is_known(west, tuner, completions):
     job = west.submit("llama-3-1-70b", completions).wait()
-    with pytest.warns(EndpointCostWarning, match=r"about \$48\.00 an hour"):
+    with pytest.warns(
+        EndpointCostWarning,
+        match=r"\$24\.00 \(undated, medium confidence\) for each of 2 model units",
+    ):
         job.start_endpoint(model_units=2)
     job.stop_endpoint()
 
@@ -162,4 +168,165 @@ def test_an_endpoint_is_attached_to_by_name_and_by_arn(job, tuner, llama, west):
     for attach in (lambda: tuner.endpoint(name), lambda: west.endpoint(bought)):
         with pytest.raises(NotFoundError):
             attach()
-    assert Poll().first == 1.0
+
+
+def test_with_one_of_each_kind_the_one_that_was_started_is_used(job, tuner):
+    job.start_endpoint()
+    on_demand = job.endpoint()
+    with pytest.warns(EndpointCostWarning):
+        name = job.start_endpoint("provisioned")
+    assert (name, Serving.PROVISIONED) == (job.endpoint().name, job.endpoint().serving)
+    assert name == tuner.job(job.id).endpoint().name, "the newest, for who comes later"
+    assert on_demand.info().state is EndpointState.READY
+    job.stop_endpoint()
+    assert [] == list(tuner.endpoints())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"ttl": timedelta(0)}, "more than nothing"),
+        ({"ttl": timedelta(-1)}, "more than nothing"),
+        ({"ttl": timedelta.max}, "at most 366 days"),
+        ({"ttl": 3600}, "use a timedelta"),
+        ({"model_units": 0}, "use 1 or more"),
+        ({"model_units": True}, "use 1 or more"),
+        ({"model_units": "1"}, "use 1 or more"),
+        ({"timeout": None}, "use seconds"),
+        ({"timeout": float("nan")}, "use a finite number"),
+    ],
+)
+def test_nothing_is_bought_with_an_argument_that_is_not_possible(llama, west, arguments, words):
+    with pytest.raises(ConfigError, match=words):
+        llama.start_endpoint(**arguments)
+    assert [] == list(west.endpoints())
+
+
+def test_units_are_of_throughput_only(job):
+    with pytest.raises(ConfigError, match="only provisioned throughput has units"):
+        job.start_endpoint(model_units=2)
+
+
+def test_what_is_there_is_not_taken_for_what_was_asked_for(llama):
+    with pytest.warns(EndpointCostWarning):
+        llama.start_endpoint()
+    with pytest.raises(ConflictError, match="there with 1 model units, not 5: stop it first"):
+        llama.start_endpoint(model_units=5)
+    with pytest.warns(EndpointCostWarning, match="is there already, billed by the hour"):
+        llama.start_endpoint()
+    llama.stop_endpoint()
+
+
+def test_a_deadline_is_never_before_what_was_asked_for_and_the_same_for_callers_at_once(
+    llama, west
+):
+    before = datetime.now(UTC)
+    with pytest.warns(EndpointCostWarning):
+        llama.start_endpoint(ttl=timedelta(hours=2))
+    end = datetime.fromisoformat(tags_of(llama.endpoint().id)["tunestack:expires-at"])
+    assert timedelta(hours=2) <= end - before <= timedelta(hours=2, minutes=5, seconds=5)
+    assert (0, 0) == (end.minute % 5, end.second)
+    llama.stop_endpoint()
+
+
+def test_what_is_created_and_not_seen_at_once_is_not_created_again(llama, west, broken, requests):
+    before = requests.seen.copy()
+    # The first look finds no endpoint yet; those after the create do not find it either.
+    broken("GetProvisionedModelThroughput", "ResourceNotFoundException", times=4)
+    with pytest.warns(EndpointCostWarning):
+        llama.start_endpoint()
+    assert 1 == (requests.seen - before)["bedrock", "CreateProvisionedModelThroughput"]
+    assert 1 == len(list(west.endpoints()))
+    llama.stop_endpoint()
+
+
+def test_a_quota_that_is_used_up_is_said_so(job, broken, tuner):
+    broken("CreateCustomModelDeployment", "ServiceQuotaExceededException")
+    with pytest.raises(QuotaError, match="Service Quotas"):
+        job.start_endpoint()
+    assert [] == list(tuner.endpoints())
+
+
+def test_throughput_with_a_commitment_is_said_to_be_so_when_it_can_not_be_stopped(
+    llama, west, sandbox
+):
+    boto3.client("bedrock", "us-west-2").create_provisioned_model_throughput(
+        provisionedModelName="committed",
+        modelId=llama.model,
+        modelUnits=1,
+        commitmentDuration="OneMonth",
+    )
+    sandbox.clock.advance(2000)
+    with pytest.raises(ConflictError, match="before its commitment ends"):
+        west.endpoint("committed").stop()
+
+
+def test_a_stop_goes_through_a_storm_of_errors(job, tuner, broken):
+    job.start_endpoint()
+    broken("DeleteCustomModelDeployment", "ThrottlingException", times=12)
+    job.stop_endpoint()
+    assert [] == list(tuner.endpoints())
+
+
+def test_one_that_can_not_be_stopped_keeps_no_other_running(job, tuner, broken):
+    job.start_endpoint()
+    with pytest.warns(EndpointCostWarning):
+        job.start_endpoint("provisioned")
+    broken("DeleteProvisionedModelThroughput", "AccessDeniedException")
+    with pytest.raises(AccessError):
+        job.stop_endpoint()
+    assert ["provisioned"] == [endpoint.serving.value for endpoint in tuner.endpoints()]
+    job.stop_endpoint()
+    assert [] == list(tuner.endpoints())
+
+
+def test_stop_endpoint_stops_what_start_endpoint_started_and_nothing_else(job, tuner):
+    boto3.client("bedrock").create_custom_model_deployment(
+        modelDeploymentName="somebody-elses", modelArn=job.model
+    )
+    job.start_endpoint()
+    job.stop_endpoint()
+    assert ["somebody-elses"] == [endpoint.name for endpoint in tuner.endpoints(model=job.model)]
+    with pytest.raises(ConfigError, match="has no endpoint"):
+        job.endpoint()
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        "",
+        "  ",
+        [],
+        None,
+        5,
+        b"x",
+        {},
+        ["SECRET"],
+        [{}],
+        [{"role": "user"}],
+        [{"role": "SECRET", "content": "x"}],
+        [{"role": "user", "content": [{"text": "SECRET"}]}],
+    ],
+    ids=str,
+)
+def test_what_is_no_conversation_is_one_clear_error_that_quotes_nothing(job, messages):
+    job.start_endpoint()
+    with pytest.raises(ConfigError, match=r"messages") as error:
+        job.endpoint().invoke(messages)
+    assert "SECRET" not in str(error.value)
+
+
+def test_metrics_survive_a_file_that_is_not_as_expected(job):
+    bucket, _, prefix = job.info().output.removeprefix("s3://").partition("/")
+    key = f"{prefix}model-customization-job-{job.id[-12:]}/training_artifacts/step_wise_training_metrics.csv"
+    content = "\ufeffstep_number,training_loss\n1,0.5\n2,\n3,x,y\n4\n5,\udcff\n".encode(
+        "utf-8", "surrogateescape"
+    )
+    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
+    assert [
+        {"step_number": 1, "training_loss": 0.5},
+        {"step_number": 2},
+        {"step_number": 3},
+        {"step_number": 4},
+        {"step_number": 5},
+    ] == job.metrics()

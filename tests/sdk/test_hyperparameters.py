@@ -4,7 +4,7 @@ import pytest
 
 from tunestack.catalog import CATALOG
 from tunestack.errors import HyperparameterError
-from tunestack.hyperparameters import resolve
+from tunestack.hyperparameters import complete, resolve
 
 NOVA, LLAMA = CATALOG["nova-micro"], CATALOG["llama-3-1-8b"]
 
@@ -51,7 +51,7 @@ def test_a_mistake_says_what_would_work(given, words):
 
 
 def test_all_mistakes_are_named_at_once():
-    with pytest.raises(HyperparameterError, match="epochCount=9.*'foo'.*learningRate='x'"):
+    with pytest.raises(HyperparameterError, match="epochCount=9.*no 'foo'.*learningRate='x'"):
         resolve(NOVA, {"epochCount": 9, "foo": 1, "learningRate": "x"})
 
 
@@ -71,3 +71,16 @@ def test_every_default_is_within_its_own_range(model):
         name: row.default for name, row in model.hyperparameters.items() if row.default is not None
     }
     assert defaults.keys() <= resolve(model, defaults).keys()
+
+
+@pytest.mark.parametrize(
+    "given", [["epochCount"], "epochCount=3", {1: 2}, {None: 2}, {"epochCount": 10**5000}]
+)
+def test_what_are_no_hyperparameters_is_one_clear_error(given):
+    with pytest.raises(HyperparameterError):
+        resolve(NOVA, given)
+
+
+def test_a_default_left_out_and_one_spelled_out_are_the_same():
+    spelled = {"epochCount": 2, "learningRate": 1e-5, "learningRateWarmupSteps": 10, "batchSize": 1}
+    assert complete(NOVA, resolve(NOVA, {})) == complete(NOVA, resolve(NOVA, spelled))

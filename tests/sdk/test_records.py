@@ -3,12 +3,13 @@
 import gzip
 import hashlib
 import json
+from pathlib import Path
 
 import pytest
 
 from tunestack.catalog import CATALOG
 from tunestack.errors import ConfigError, DataError
-from tunestack.records import prepare
+from tunestack.records import check_together, prepare
 
 NOVA, LLAMA = CATALOG["nova-micro"], CATALOG["llama-3-1-8b"]
 
@@ -37,7 +38,7 @@ def converted(tmp_path):
         dataset = prepare(rows, model, tmp_path / "out.jsonl", **options)
         content = dataset.path.read_bytes()
         assert hashlib.sha256(content).hexdigest() == dataset.sha256
-        assert (len(content), content.count(b"\n")) == (dataset.size, dataset.records)
+        assert content.count(b"\n") == dataset.records
         return [json.loads(line) for line in content.splitlines()]
 
     return convert
@@ -100,9 +101,12 @@ def test_a_file_a_zipped_file_and_an_iterable_are_the_same(converted, tmp_path):
         (row(turn("user", "a"), turn("tool", "b"), turn("assistant", "c")), "'tool', expected"),
         (row(turn("user", " "), turn("assistant", "c")), r"messages\[0\].content: is empty"),
         (row(turn("user", []), turn("assistant", "c")), "is empty"),
-        (row(turn("user", None), turn("assistant", "c")), "a NoneType, expected text"),
-        (row({"role": "user"}, turn("assistant", "c")), "a NoneType, expected text"),
-        (row("user", turn("assistant", "c")), "a str, expected an object"),
+        (row(turn("user", None), turn("assistant", "c")), "expected text, found NoneType"),
+        (row({"role": "user"}, turn("assistant", "c")), "expected text, found NoneType"),
+        (
+            row("user", turn("assistant", "c")),
+            "expected an object with role and content, found str",
+        ),
         (
             row(turn("user", [{"type": "image_url"}]), turn("assistant", "c")),
             "'image_url' would be lost",
@@ -118,7 +122,7 @@ def test_a_file_a_zipped_file_and_an_iterable_are_the_same(converted, tmp_path):
         (PLAIN | {"tools": []}, "tools: would be lost"),
         ({}, "expected a list of at least one user"),
         ({"messages": {}}, "expected a list"),
-        ("text", r"\$: a str, expected an object"),
+        ("text", r"\$: expected an object with fields, found str"),
         (row(turn("user", "USER: hello"), turn("assistant", "c")), "'USER:' is reserved"),
         (
             row(turn("system", "see <image>"), turn("user", "a"), turn("assistant", "c")),
@@ -138,7 +142,7 @@ def test_what_the_job_would_fail_on_is_named_with_its_line(converted, bad, probl
     [
         ({"prompt": "a"}, "completion: is missing"),
         ({"prompt": "a", "completion": "b", "weight": 1}, "weight: would be lost"),
-        ({"prompt": 1, "completion": "b"}, "prompt: a int, expected text"),
+        ({"prompt": 1, "completion": "b"}, "prompt: expected text, found int"),
     ],
 )
 def test_a_bad_completion_is_named_with_its_line(converted, bad, problem):
@@ -162,7 +166,7 @@ def test_what_a_model_can_not_carry_is_an_error_and_never_dropped(converted):
         (b"", "the line is empty"),
         (b"{", "not JSON"),
         (b"\xff{}", "not JSON"),
-        (b"[1]", "a list"),
+        (b"[1]", "expected an object with fields, found list"),
         (b'{"a": NaN}', "not JSON"),
     ],
 )
@@ -174,9 +178,7 @@ def test_a_line_that_is_no_record_is_named(converted, tmp_path, line, problem):
 
 
 def test_all_problems_are_counted_and_the_first_are_shown(converted):
-    with pytest.raises(
-        DataError, match=r"30 problems in 30 records \(the first 20 of them\)"
-    ) as error:
+    with pytest.raises(DataError, match=r"30 in 30 records \(the first 20 of them\)") as error:
         converted([{}] * 30)
     assert 20 == len(error.value.problems)
 
@@ -216,3 +218,84 @@ def test_a_file_that_can_not_be_read_is_one_clear_error(converted, tmp_path, nam
     (tmp_path / "broken.jsonl.gz").write_bytes(b"no gzip")
     with pytest.raises(DataError, match="can't be read"):
         converted(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"messages": [], "messages": []}',
+        '{"messages": [{"role": "user", "content": "lost", "content": "kept"}]}',
+    ],
+)
+def test_a_key_that_is_there_twice_is_named_and_nothing_is_lost(converted, tmp_path, line):
+    file = tmp_path / "in.jsonl"
+    file.write_text("\n".join([json.dumps(PLAIN)] * 8 + [line]))
+    with pytest.raises(DataError, match=r"line 9, \$: the key '(messages|content)' is there twice"):
+        converted(file)
+
+
+def test_what_only_looks_like_a_key_is_fine(converted, tmp_path):
+    text = 'say "content": and "content" : twice'
+    file = tmp_path / "in.jsonl"
+    file.write_text(
+        "\n".join(json.dumps(row(turn("user", text), turn("assistant", "a"))) for _ in range(8))
+    )
+    assert text == converted(file)[0]["messages"][0]["content"][0]["text"]
+
+
+def test_a_zipped_file_that_breaks_off_is_one_clear_error(converted, tmp_path):
+    whole = gzip.compress(
+        b"".join(b'{"prompt": "%d", "completion": "a"}\n' % n for n in range(500))
+    )
+    spoilt = whole[:200] + bytes(200) + whole[400:]
+    for content in (whole[:-20], spoilt):
+        file = tmp_path / "in.jsonl.gz"
+        file.write_bytes(content)
+        with pytest.raises(DataError, match="training data .* can't be read|not JSON"):
+            converted(file)
+
+
+def test_a_line_that_no_machine_should_hold_is_refused(converted, tmp_path):
+    file = tmp_path / "bomb.jsonl.gz"
+    with gzip.open(file, "wb", compresslevel=1) as zipped:
+        for _ in range(65):
+            zipped.write(bytes(2**20))
+    with pytest.raises(DataError, match="line 1 is longer than 67108864 bytes"):
+        converted(file)
+
+
+@pytest.mark.parametrize("source", [None, 5, b"bytes", {"messages": []}, object(), "a\0b.jsonl"])
+def test_what_is_no_data_is_one_clear_error(converted, source):
+    with pytest.raises(DataError, match="training data"):
+        converted(source)
+
+
+def test_a_full_disk_is_one_clear_error():
+    with pytest.raises(DataError, match="'/dev/full' can't be written: .*No space left"):
+        prepare([PLAIN] * 8, NOVA, Path("/dev/full"))
+
+
+def test_what_the_callers_own_data_raises_is_the_callers(converted):
+    def rows():
+        yield PLAIN
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        converted(rows())
+
+
+def test_training_and_validation_are_counted_together_where_the_model_does(tmp_path):
+    completion = {"prompt": "q", "completion": "a"}
+    training = prepare([completion] * 9_999, LLAMA, tmp_path / "t")
+    validation = prepare([completion] * 2, LLAMA, tmp_path / "v", validation=True)
+    with pytest.raises(DataError, match="10001 records together, .* at most 10000"):
+        check_together(training, validation, LLAMA)
+    check_together(training, validation, NOVA)
+
+
+def test_no_text_of_the_data_is_quoted(converted):
+    secret = "SSN 078-05-1120 of Hilda Schrader Whitcher, who lives in Lockport"
+    rows = [{secret: 1, "messages": [{secret: 1, "role": secret, "content": [{"type": secret}]}]}]
+    with pytest.raises(DataError) as error:
+        converted(rows)
+    assert "who lives" not in str(error.value)

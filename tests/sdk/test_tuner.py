@@ -6,6 +6,7 @@ import boto3
 import pytest
 
 from tunestack import Deployment, JobState, Poll, Tuner
+from tunestack.catalog import CATALOG
 from tunestack.errors import (
     AccessError,
     ConfigError,
@@ -84,7 +85,6 @@ def test_anything_else_is_another_job(tuner, chat):
         tuner.submit("nova-micro", chat[:-1]),
         tuner.submit("nova-micro", chat, validation_data=chat[:1]),
         tuner.submit("nova-micro", chat, hyperparameters={"epochCount": 1}),
-        tuner.submit("nova-micro", chat, name="other"),
     ]
     assert len(jobs) == len({job.id for job in jobs}) == len({job.name for job in jobs})
 
@@ -121,7 +121,7 @@ def test_a_job_is_attached_to_from_anywhere(tuner, chat, monkeypatch):
 
 def test_jobs_are_listed_the_newest_first(tuner, chat, sandbox):
     for number in range(3):
-        tuner.submit("nova-micro", chat, name=f"n{number}")
+        tuner.submit("nova-micro", chat[number:], name=f"n{number}")
         sandbox.clock.advance(1)
     assert ["n2", "n1", "n0"] == [job.name[:2] for job in tuner.jobs()]
     assert ["n1"] == [job.name[:2] for job in tuner.jobs(name_contains="n1-")]
@@ -193,16 +193,124 @@ def test_bad_data_is_refused_before_anything_is_uploaded(tuner, chat, objects):
     assert before == objects()
 
 
-@pytest.mark.parametrize("name", ["", "x" * 31, "a_b", "a--b", "-a"])
+@pytest.mark.parametrize("name", ["", "x" * 21, "a_b", "a--b", "-a", "-".join("a" * 11)])
 def test_a_name_that_bedrock_would_refuse_is_refused(tuner, chat, name):
-    with pytest.raises(ConfigError, match="1 to 30 letters and digits"):
+    with pytest.raises(ConfigError, match="1 to 20 letters and digits"):
         tuner.submit("nova-micro", chat, name=name)
 
 
-def test_the_longest_names_fit(west, sandbox):
-    longest = "l" * 30
-    rows = [{"prompt": f"q{n}", "completion": "a"} for n in range(100)]
-    assert len(west.submit("llama-3-2-11b", rows, name=longest).name) <= 63
+def test_the_longest_names_fit():
+    """Name, key, digest, and an attempt of four digits, in what Bedrock allows."""
+    for model in CATALOG:
+        if model.provider == "bedrock" and model.unsupported is None:
+            assert len(f"{'n' * 20}-{model.key}-{'d' * 16}-9999") <= 63, model.key
+
+
+def test_the_same_is_the_same_whatever_is_not_trained_with(tuner, chat, sandbox):
+    """Another name, place, tag, or a default spelled out: none of it is worth a second bill."""
+    folder = f"{sandbox.deployment().data_locations[0]}elsewhere/"
+    first = tuner.submit("nova-micro", chat)
+    for again in (
+        {"name": "other"},
+        {"s3_path": folder},
+        {"tags": {"team": "a"}},
+        {"hyperparameters": {"epochCount": "2", "learningRate": 1e-5, "batchSize": 1}},
+    ):
+        assert first.id == tuner.submit("nova-micro", chat, **again).id
+    assert 1 == len(list(tuner.jobs()))
+
+
+def test_what_has_succeeded_is_not_paid_for_again_because_a_rerun_was_stopped(tuner, chat, sandbox):
+    first = tuner.submit("nova-micro", chat).wait()
+    rerun = tuner.submit("nova-micro", chat, rerun=True)
+    rerun.cancel()
+    assert first.id == tuner.submit("nova-micro", chat).id
+    sandbox.clock.advance(1000)
+    assert first.id == tuner.submit("nova-micro", chat).id
+    assert "-3" == tuner.submit("nova-micro", chat, rerun=True).name[-2:]
+
+
+def test_a_job_that_is_being_stopped_is_tried_anew(tuner, chat):
+    dying = tuner.submit("nova-micro", chat)
+    dying.cancel()
+    anew = tuner.submit("nova-micro", chat)
+    assert anew.id != dying.id
+    assert anew.wait().model
+
+
+def test_a_job_is_not_lost_because_it_can_not_be_seen_at_once(tuner, chat, broken):
+    """Everything after the create may fail: what is paid for is in hand."""
+    broken("GetModelCustomizationJob", "AccessDeniedException")
+    job = tuner.submit("nova-micro", chat)
+    assert (JobState.PENDING, "nova-micro") == (job.last.state, job.base.key)
+    with pytest.raises(AccessError, match="tuner policy"):
+        job.status()
+
+
+def test_a_storm_of_errors_does_not_end_a_wait(tuner, chat, broken):
+    job = tuner.submit("nova-micro", chat)
+    broken("GetModelCustomizationJob", "ThrottlingException", times=12)
+    assert job.wait().model
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"model": None},
+        {"model": 5},
+        {"hyperparameters": ["epochCount"]},
+        {"hyperparameters": {1: 2}},
+        {"tags": ["a"]},
+        {"tags": {"a": 1}},
+        {"tags": {1: "a"}},
+        {"tags": {"a": "Zürich"}},
+        {"tags": {"aws:x": "1"}},
+        {"tags": {"tunestack:stage": "1"}},
+        {"tags": {f"k{n}": "v" for n in range(51)}},
+        {"s3_path": 5},
+        {"name": None},
+        {"rerun": "no"},
+        {"data_format": "parquet"},
+    ],
+    ids=str,
+)
+def test_an_argument_of_the_wrong_kind_is_one_clear_error(tuner, chat, arguments, objects):
+    before = objects()
+    with pytest.raises(ConfigError):
+        tuner.submit(**{"model": "nova-micro", "data": chat} | arguments)
+    assert before == objects()
+
+
+@pytest.mark.parametrize("identifier", ["", None, 5, "a b", "\ud800"])
+def test_what_is_no_id_is_one_clear_error(tuner, identifier):
+    for attach in (tuner.job, tuner.endpoint):
+        with pytest.raises(ConfigError, match=r"is not possible|expected text"):
+            attach(identifier)
+
+
+@pytest.mark.parametrize("nothing", [[], iter(())])
+def test_validation_data_of_nothing_is_not_ignored(tuner, chat, nothing):
+    with pytest.raises(DataError, match="validation data has 0 records"):
+        tuner.submit("nova-micro", chat, validation_data=nothing)
+
+
+def test_what_runs_is_seen_and_stopped_without_a_deployment(
+    tuner, chat, sandbox, poll, monkeypatch
+):
+    """The stack may be gone, what it was made for is still billed."""
+    job = tuner.submit("nova-micro", chat).wait()
+    job.start_endpoint()
+    other = tuner.submit("nova-micro", chat[:9])
+    for name in sandbox.deployment().environment():
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:9")
+    gone = Tuner("nowhere", region="us-east-1", poll=poll)
+    assert 2 == len(list(gone.jobs()))
+    assert gone.job(other.id).cancel()
+    assert gone.job(job.id).metrics()
+    (endpoint,) = gone.endpoints()
+    endpoint.stop()
+    assert [] == list(gone.endpoints())
 
 
 class TestPlaces:
@@ -226,6 +334,13 @@ class TestPlaces:
         with pytest.raises(ConflictError, match="holds other data"):
             tuner.submit("nova-micro", chat[:-1], s3_path=place)
         assert 1 == len(list(tuner.jobs()))
+
+    def test_one_file_is_no_place_for_two(self, tuner, chat, sandbox, objects):
+        place = f"{sandbox.deployment().data_locations[0]}two/train.jsonl"
+        before = objects()
+        with pytest.raises(ConfigError, match="use a folder"):
+            tuner.submit("nova-micro", chat, s3_path=place, validation_data=chat[:1])
+        assert before == objects()
 
     @pytest.mark.parametrize("place", ["s3://elsewhere/mine/", "{bucket}/tunestack/outputs/"])
     def test_where_the_job_role_may_not_read_is_refused(self, tuner, chat, sandbox, place):
@@ -274,6 +389,28 @@ class TestDiscovery:
         job = Tuner(region="us-west-2", poll=poll).submit("llama-3-2-3b", chat * 5)
         assert ":us-west-2:" in job.id
 
+    def test_two_variables_and_a_region_from_anywhere_are_enough(self, bare, sandbox, chat):
+        deployment = sandbox.deployment()
+        bare.setenv("DSPY_BEDROCK_S3_BUCKET", deployment.data_bucket)
+        bare.setenv("DSPY_BEDROCK_ROLE_ARN", deployment.job_role_arn)
+        bare.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:9")
+        assert Tuner(region="us-east-1").submit("nova-micro", chat[:12]).id
+        session = boto3.Session(region_name="us-east-1")
+        assert Tuner(session=session).submit("nova-micro", chat[:13]).id
+
+    @pytest.mark.parametrize(
+        ("name", "value"),
+        [
+            ("AWS_PROFILE", "nope"),
+            ("AWS_ENDPOINT_URL_BEDROCK", "no url"),
+            ("AWS_REGION", "us east 1!"),
+        ],
+    )
+    def test_a_setting_that_is_wrong_is_one_clear_error(self, sandbox, monkeypatch, name, value):
+        monkeypatch.setenv(name, value)
+        with pytest.raises(ConfigError):
+            list(Tuner().jobs())
+
     def test_a_stage_that_is_not_deployed_says_every_way_out(self, bare, chat):
         with pytest.raises(
             ContractError, match="(?s)cdk deploy.*TUNESTACK_DEPLOYMENT.*DSPY_BEDROCK_S3_BUCKET"
@@ -316,6 +453,9 @@ def test_a_tuned_model_is_tuned_further(tuner, chat):
     assert further.id != first.id
     assert ":custom-model/amazon.nova-micro-v1:0:128k/" in further.wait().model
     first.start_endpoint()
-    from_endpoint = tuner.submit(f"bedrock/converse/{first.endpoint().id}", chat[:10])
-    assert further.id == from_endpoint.id
+    as_dspy_calls_it = f"bedrock/converse/{first.endpoint().id}"
+    assert further.id == tuner.submit(as_dspy_calls_it, chat[:10]).id
+    assert first.endpoint().name == tuner.endpoint(as_dspy_calls_it).name
     first.stop_endpoint()
+    with pytest.raises(ModelError, match=r"is gone.*job\.model"):
+        tuner.submit(as_dspy_calls_it, chat[:10])

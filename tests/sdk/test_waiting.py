@@ -2,7 +2,8 @@
 
 import pytest
 
-from tunestack.waiting import Poll, watch
+from tunestack.errors import BusyError, ConfigError, NotFoundError
+from tunestack.waiting import Poll, appears, seconds, watch
 
 
 class Wall:
@@ -58,6 +59,48 @@ def test_many_waiters_do_not_look_at_the_same_moment(wall):
         pauses.add(round(next(poll_of_one.pauses(100)), 6))
     assert len(pauses) > 40
     assert all(0.8 <= pause <= 1.2 for pause in pauses)
+
+
+def test_a_look_that_the_vendor_is_too_busy_for_is_no_look(wall):
+    answers = iter([BusyError("throttled"), BusyError("throttled"), "seen"])
+
+    def look():
+        answer = next(answers)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert ["seen"] == list(watch(look, until=bool, timeout=100, poll=poll(wall)))
+    assert 2 == len(wall.slept)
+
+
+def test_a_vendor_that_is_too_busy_to_the_end_is_an_error(wall):
+    def look():
+        raise BusyError("throttled")
+
+    with pytest.raises(BusyError, match="throttled"):
+        list(watch(look, until=bool, timeout=10, poll=poll(wall)))
+    assert wall.now == 10
+
+
+def test_what_was_just_created_may_appear_late_or_never(wall):
+    def look():
+        if wall.now < 3:
+            raise NotFoundError("not yet")
+        return "there"
+
+    assert "there" == appears(look, poll=poll(wall))
+
+    def never():
+        raise NotFoundError("never")
+
+    assert appears(never, poll=poll(wall)) is None
+
+
+@pytest.mark.parametrize("timeout", [None, "60", True, -1, float("nan"), float("inf")])
+def test_a_timeout_that_is_none_is_refused(timeout):
+    with pytest.raises(ConfigError, match="use .*seconds"):
+        seconds(timeout)
 
 
 def test_an_error_of_the_look_is_not_swallowed(wall):

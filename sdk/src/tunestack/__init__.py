@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tunestack.contract import Deployment
-    from tunestack.endpoints import Endpoint, EndpointCostWarning
+    from tunestack.endpoints import Endpoint
     from tunestack.errors import TunestackError
     from tunestack.jobs import Job
     from tunestack.provider import EndpointInfo, EndpointState, JobInfo, JobState
+    from tunestack.serving import EndpointCostWarning
     from tunestack.tuner import Tuner
     from tunestack.waiting import Poll
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Deployment": "contract",
     "Endpoint": "endpoints",
-    "EndpointCostWarning": "endpoints",
+    "EndpointCostWarning": "serving",
     "EndpointInfo": "provider",
     "EndpointState": "provider",
     "Job": "jobs",
@@ -60,3 +61,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'tunestack' has no attribute {name!r}")
     return getattr(import_module(f"tunestack.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,7 +1,7 @@
 """What the stacks and the SDK agree on: the deployment, its names, and the permissions it grants.
 
 Both sides build the same `Deployment`: the stacks from CDK tokens, the SDK from JSON or the environment.
-No parameter name, environment name or IAM action is written anywhere else.
+No parameter or environment name is written anywhere else, and tests hold the stack's policy to `ACTIONS`.
 Standard library only, so that the stacks can import it.
 """
 
@@ -41,11 +41,11 @@ ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "bedrock:DeleteCustomModelDeployment",
             "bedrock:DeleteProvisionedModelThroughput",
             "bedrock:GetCustomModelDeployment",
-            "bedrock:GetFoundationModel",
             "bedrock:GetModelCustomizationJob",
             "bedrock:GetProvisionedModelThroughput",
             "bedrock:InvokeModel",
             "bedrock:ListCustomModelDeployments",
+            "bedrock:ListFoundationModels",
             "bedrock:ListModelCustomizationJobs",
             "bedrock:ListProvisionedModelThroughputs",
             "bedrock:StopModelCustomizationJob",
@@ -62,18 +62,29 @@ ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """The IAM actions that the SDK needs, by the policy that grants them."""
 
+STAGE_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
+
 _ROLE_ACCOUNT = re.compile(r"arn:aws[^:]*:iam::(\d{12}):role/.+")
-_STAGE_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 
 
 def parameter_name(stage: str) -> str:
     """Name the SSM parameter that holds the deployment of a stage, one in each of its regions."""
-    if not _STAGE_NAME.fullmatch(stage):
+    if not STAGE_NAME.fullmatch(stage):
         raise ContractError(
             f"stage {stage!r} is no stage name: "
             "use 1 to 20 lower-case letters, digits and hyphens, a letter first"
         )
     return f"/tunestack/{stage}/deployment"
+
+
+def datasets_prefix(data_prefix: str) -> str:
+    """Tell where the SDK puts training data, as a key prefix of the data bucket."""
+    return f"{data_prefix}/datasets/"
+
+
+def outputs_prefix(data_prefix: str) -> str:
+    """Tell where jobs write their output, as a key prefix of the data bucket."""
+    return f"{data_prefix}/outputs/"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,12 +110,12 @@ class Deployment:
     @property
     def datasets_prefix(self) -> str:
         """Where the SDK puts training data, as a key prefix of the data bucket."""
-        return f"{self.data_prefix}/datasets/"
+        return datasets_prefix(self.data_prefix)
 
     @property
     def outputs_prefix(self) -> str:
         """Where jobs write their output, as a key prefix of the data bucket."""
-        return f"{self.data_prefix}/outputs/"
+        return outputs_prefix(self.data_prefix)
 
     def to_json(self) -> str:
         """Write the document that the SSM parameter holds."""
@@ -127,37 +138,34 @@ class Deployment:
         """Read the document.
 
         Args:
-            text: what `to_json` wrote; fields of a newer minor version are ignored.
+            text: what `to_json` wrote; fields that this version does not know are ignored.
             origin: where the text comes from, for the error.
 
         Raises:
             ContractError: not a deployment document, or one of another version.
         """
+        again = "run `cdk deploy` again"
         try:
             document = json.loads(text)
-        except ValueError as error:
-            raise ContractError(
-                f"{origin} holds no deployment document ({error}): run `cdk deploy` again"
-            ) from error
+        except (ValueError, RecursionError) as error:
+            raise ContractError(f"{origin} holds no deployment document: {again}") from error
         if not isinstance(document, dict):
-            raise ContractError(f"{origin} holds no deployment document: run `cdk deploy` again")
-        if (version := document.get("version")) != VERSION:
+            raise ContractError(f"{origin} holds no deployment document: {again}")
+        if (version := document.get("version")) != VERSION or version is True:
             raise ContractError(
                 f"{origin} has version {version!r}, this SDK reads version {VERSION}: "
                 "upgrade whichever is older (`pip install -U tunestack`, or `cdk deploy`)"
             )
-        known = {field.name for field in fields(cls)}
-        values: dict[str, Any] = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in document.items()
-            if name in known
-        }
-        for name, value in values.items():
-            texts = value if isinstance(value, tuple) else (value,)
-            if not all(isinstance(text, str | int | None) for text in texts):
+        values: dict[str, Any] = {}
+        for field in fields(cls):
+            if field.name not in document:
+                continue
+            value = document[field.name]
+            if not _fits(value, str(field.type)):
                 raise ContractError(
-                    f"{origin} has an unexpected {name} ({value!r}): run `cdk deploy` again"
+                    f"{origin} has {field.name}={value!r}, expected {field.type}: {again}"
                 )
+            values[field.name] = tuple(value) if isinstance(value, list) else value
         try:
             return cls(**values)
         except TypeError as error:
@@ -166,11 +174,17 @@ class Deployment:
             ) from error
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> Deployment | None:
+    def from_environment(
+        cls, environment: Mapping[str, str], *, region: str | None = None
+    ) -> Deployment | None:
         """Read the deployment from environment variables; `None` when they do not name one.
 
-        `TUNESTACK_DEPLOYMENT` alone is enough, and so are the bucket, the role and the region.
+        `TUNESTACK_DEPLOYMENT` alone is enough, and so are the bucket, the role and a region.
         The account is the one in the role's ARN.
+
+        Args:
+            environment: the variables.
+            region: where the bucket is, if no variable says so.
 
         Raises:
             ContractError: half of the variables, a role ARN without an account, or variables that contradict each other.
@@ -203,7 +217,7 @@ class Deployment:
                 f"{ROLE_ARN}={given[ROLE_ARN]!r} is not the ARN of a role: "
                 "expected arn:aws:iam::<account>:role/<name>"
             )
-        region = environment.get(REGION) or environment.get(DEFAULT_REGION)
+        region = environment.get(REGION) or environment.get(DEFAULT_REGION) or region
         if not region:
             raise ContractError(
                 f"{S3_BUCKET} is set and {REGION} is not: set it to the region of the bucket"
@@ -215,3 +229,12 @@ class Deployment:
             job_role_arn=given[ROLE_ARN],
             stage=environment.get(STAGE) or None,
         )
+
+
+def _fits(value: object, kind: str) -> bool:
+    """Tell whether a value of the document is of the type that its field is declared with."""
+    if kind.startswith("tuple"):
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if kind == "int":
+        return isinstance(value, int)
+    return isinstance(value, str) or (value is None and "None" in kind)

@@ -44,7 +44,7 @@ def find_deployment(clients: Clients, *, stage: str | None, region: str) -> Depl
         ContractError: there is none; names every way to give one.
         AccessError: the caller may not read it.
     """
-    found = Deployment.from_environment(os.environ)
+    found = Deployment.from_environment(os.environ, region=region)
     wanted = stage or os.environ.get(STAGE)
     if found is not None and found.region == region and wanted in (None, found.stage):
         return found
@@ -81,5 +81,5 @@ def require_region(session: boto3.Session, region: str | None) -> str:
     """
     found = region or find_region(session)
     if found is None:
-        raise ConfigError(f"no region: pass region=, or set {REGION}")
+        raise ConfigError(f"no region: pass region= (--region), or set {REGION}")
     return found

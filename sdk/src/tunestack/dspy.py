@@ -12,15 +12,28 @@ Written against dspy 3.3 and 3.4 (`dspy.clients.provider`, read 2026-11-22).
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from dspy.clients.provider import Provider, TrainingJob
-from dspy.clients.utils_finetune import TrainDataFormat, TrainingStatus
-
 from tunestack.catalog import Serving
-from tunestack.errors import ConfigError, JobStoppedError
+from tunestack.errors import (
+    BusyError,
+    ConfigError,
+    JobStoppedError,
+    MissingExtraError,
+    TunestackError,
+)
+from tunestack.jobs import TIMEOUT
 from tunestack.provider import JobState
 from tunestack.tuner import Tuner
+
+try:
+    from dspy.clients.provider import Provider, TrainingJob
+    from dspy.clients.utils_finetune import TrainDataFormat, TrainingStatus
+except ModuleNotFoundError as error:
+    raise MissingExtraError(
+        f"DSPy is not installed ({error.name}): pip install 'tunestack[dspy]'"
+    ) from error
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -45,38 +58,53 @@ class BedrockTrainingJob(TrainingJob):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Take what `dspy.LM.finetune` passes."""
+        """Take what `dspy.LM.finetune` passes; what the caller does with it afterwards changes nothing."""
         super().__init__(*args, **kwargs)
         self.model: str | None
+        self.train_data: Any
+        self.train_kwargs: Any
         self.job: Job | None = None
         self._cancelled = threading.Event()
+        if isinstance(self.train_data, list):
+            self.train_data = list(self.train_data)
+        if isinstance(self.train_kwargs, dict):
+            self.train_kwargs = dict(self.train_kwargs)
 
     def status(self) -> TrainingStatus:
         """Tell how it stands; `succeeded` once `result()` returns at once, endpoint included."""
+        error = None
         if self.done():
-            if self.cancelled() or isinstance(self.exception(), JobStoppedError):
+            error = None if self.cancelled() else self.exception()
+            if self.cancelled() or isinstance(error, JobStoppedError):
                 return TrainingStatus.cancelled
-            return TrainingStatus.failed if self.exception() else TrainingStatus.succeeded
+            if error is None:
+                return TrainingStatus.succeeded
         if self.job is None:
+            if error is not None:
+                return TrainingStatus.failed
             return TrainingStatus.pending if self.running() else TrainingStatus.not_started
-        state = self.job.status()
-        if state is JobState.PENDING:
-            return TrainingStatus.pending
-        # Also when the job has ended: the future has not, it deploys the model or is about to raise.
-        return TrainingStatus.running
+        state = self.job.last.state if self.job.last.state.is_terminal else self.job.status()
+        if state.is_terminal and error is not None:
+            return TrainingStatus.failed
+        # Also when the job has ended and the future has not: it deploys the model or is about to raise.
+        return TrainingStatus.pending if state is JobState.PENDING else TrainingStatus.running
 
     def cancel(self) -> bool:
         """Stop the job for good; what it has trained is billed, and no model comes of it.
 
         Returns:
-            Whether there was anything to stop.
+            Whether there was anything to stop. While `result()` is still waited for, a stop that the service is too
+            busy for is tried again until it is done.
         """
-        self._cancelled.set()
-        if super(TrainingJob, self).cancel():
+        if not self.done():
+            self._cancelled.set()
+            if super(TrainingJob, self).cancel() or self.job is None:
+                return True
+            with suppress(BusyError):
+                return self.job.cancel()
             return True
-        if self.done():
-            return False
-        return True if self.job is None else self.job.cancel()
+        # The future may have failed, say by a timeout, with the job going on.
+        return self.job is not None and self.job.cancel()
 
     def start_endpoint(
         self, serving: str = "auto", *, ttl: timedelta | None = None, model_units: int = 1
@@ -90,14 +118,14 @@ class BedrockTrainingJob(TrainingJob):
         """
         job = self._finished()
         name = job.start_endpoint(serving, ttl=ttl, model_units=model_units)
-        self.result().model = _route(job.endpoint().id)
+        self._let_lm_call(job.endpoint().id)
         return name
 
     def stop_endpoint(self) -> None:
         """Stop the endpoint and wait until it is gone; fine when there is none."""
         job = self._finished()
         job.stop_endpoint()
-        self.result().model = _route(str(job.model))
+        self._let_lm_call(str(job.model))
 
     def endpoint(self) -> Endpoint:
         """Return the endpoint of the tuned model; `ConfigError` when there is none."""
@@ -113,47 +141,69 @@ class BedrockTrainingJob(TrainingJob):
             super().set_result(result)
 
     def _finished(self) -> Job:
+        """Return the job once its model is there, even if DSPy's future failed on what came after."""
         if not self.done():
             raise ConfigError(
                 f"the job is {self.status().value} and has no model yet: call job.result() first, "
                 "it waits"
             )
+        if self.job is not None and self.job.model is not None:
+            return self.job
+        if self.cancelled():
+            raise JobStoppedError("the job was cancelled before it was submitted", job_id="")
         self.result()
-        if self.job is None:
-            raise ConfigError("the job has a result that Bedrock did not give")
-        return self.job
+        raise ConfigError("the job has a result that Bedrock did not give")
+
+    def _let_lm_call(self, arn: str) -> None:
+        if self.exception() is None:
+            self.result().model = _route(arn)
 
     def _run(self, tuner: Tuner) -> str:
         """Submit, wait and deploy; runs in DSPy's thread."""
         if not self.set_running_or_notify_cancel():
             raise JobStoppedError("the job was cancelled before it was submitted", job_id="")
+        if not isinstance(self.train_kwargs, dict):
+            raise ConfigError(
+                f"train_kwargs is a {type(self.train_kwargs).__name__}: use a dict of hyperparameters"
+            )
         options = {name: self.train_kwargs[name] for name in _OPTIONS if name in self.train_kwargs}
-        self.job = tuner.submit(
+        timeout = self.train_kwargs.get("timeout", TIMEOUT)
+        job = self.job = tuner.submit(
             str(self.model),
-            self.train_data or (),
-            data_format=self.train_data_format and TrainDataFormat(self.train_data_format).value,
+            () if self.train_data is None else self.train_data,
+            data_format=getattr(self.train_data_format, "value", self.train_data_format),
             hyperparameters={
-                name: value for name, value in self.train_kwargs.items() if name not in options
+                name: value
+                for name, value in self.train_kwargs.items()
+                if name not in options and name != "timeout"
             },
             **options,
         )
+        for _ in job.watch(timeout):
+            if self._cancelled.is_set():
+                # Again and again, until it is done: somebody was told that it would be.
+                with suppress(BusyError):
+                    job.cancel()
+        job.require_success(timeout)
+        self.model = job.model
         if self._cancelled.is_set():
-            # Cancelled before there was a job to stop.
-            self.job.cancel()
-        self.job.wait()
-        self.model = self.job.model
-        if self.job.base.serving[0] is not Serving.ON_DEMAND:
+            raise JobStoppedError(
+                f"job {job.name!r} had succeeded before it could be stopped: "
+                "its model is kept, and not deployed",
+                job_id=job.id,
+            )
+        if job.base.serving[0] is not Serving.ON_DEMAND:
             return _route(str(self.model))
         # Costs nothing while idle, and lets the tuned LM answer at once.
-        self.job.start_endpoint()
-        return _route(self.job.endpoint().id)
+        job.start_endpoint()
+        return _route(job.endpoint().id)
 
 
 class BedrockProvider(Provider):
     """DSPy's way to Bedrock: `dspy.LM("bedrock/...", provider=BedrockProvider())`.
 
-    `train_kwargs` holds hyperparameters (`epochCount`, `batchSize`, `learningRate`, and each model's own) and, from
-    `Tuner.submit`, `s3_path`, `validation_data`, `name`, `tags` and `rerun`.
+    `train_kwargs` holds hyperparameters (`epochCount`, `batchSize`, `learningRate`, and each model's own); from
+    `Tuner.submit`, `s3_path`, `validation_data`, `name`, `tags` and `rerun`; and `timeout`, the seconds to wait.
     A tuned model that can be served on demand is deployed at the end of the job, for it costs nothing while idle;
     one that needs provisioned throughput answers after `job.start_endpoint()`.
     """
@@ -162,15 +212,14 @@ class BedrockProvider(Provider):
         """Say where to work, as far as the environment does not.
 
         Args:
-            tuner: does the work; made of `settings` on first use if not given.
+            tuner: does the work; made of `settings` if not given.
             settings: `stage`, `region`, `deployment`, `session`, `poll`: see `Tuner`.
         """
         super().__init__()
         self.finetunable = True
         self.TrainingJob = BedrockTrainingJob
-        self._tuner = tuner
         self._settings = settings
-        self._lock = threading.Lock()
+        self._tuner = tuner or Tuner(**settings)
 
     @staticmethod
     def is_provider_model(model: str) -> bool:
@@ -187,13 +236,26 @@ class BedrockProvider(Provider):
         train_kwargs: dict[str, Any] | None = None,  # noqa: ARG002
     ) -> str:
         """Tune, and return what DSPy is to call the tuned model; called by `dspy.LM` in its thread."""
-        with self._lock:
-            self._tuner = self._tuner or Tuner(**self._settings)
-        return job._run(self._tuner)  # noqa: SLF001 - the two are one
+        try:
+            return job._run(self._tuner)  # noqa: SLF001 - the two are one
+        except Exception:
+            raise
+        except BaseException as error:
+            # DSPy catches less: the future would never end.
+            raise TunestackError(f"training ended by {type(error).__name__}") from error
 
     def __deepcopy__(self, _memo: object) -> BedrockProvider:
         """Stay the same: programs are copied with their LMs, and clients can't be."""
         return self
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the clients: a program that is saved whole makes new ones where it is loaded."""
+        return {name: value for name, value in self.__dict__.items() if name != "_tuner"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Find the environment anew."""
+        self.__dict__.update(state)
+        self._tuner = Tuner(**self._settings)
 
 
 def _route(arn: str) -> str:

@@ -1,50 +1,36 @@
-"""Endpoints: how a tuned model answers, from start to gone."""
+"""One endpoint: how a tuned model answers, until it is gone."""
 
 from __future__ import annotations
 
 import logging
-import warnings
-from contextlib import suppress
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Self
 
-from tunestack.catalog import CATALOG, Serving
+from tunestack.catalog import Serving
 from tunestack.errors import (
     ConfigError,
+    ConflictError,
     EndpointFailedError,
     EndpointTimeoutError,
+    InvalidRequestError,
     NotFoundError,
-    ProviderError,
+    TunestackError,
 )
-from tunestack.provider import EndpointInfo, EndpointRequest, EndpointState
-from tunestack.waiting import Poll, watch
+from tunestack.provider import EndpointInfo, EndpointState
+from tunestack.waiting import Poll, seconds, watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-    from tunestack.catalog import BaseModel
     from tunestack.provider import Provider
 
 logger = logging.getLogger(__name__)
-
-EXPIRES_AT = "tunestack:expires-at"
-"""The tag that says until when an endpoint may live, in ISO 8601."""
-
-DEFAULT_TTL = timedelta(hours=4)
-"""How long provisioned throughput may live when the caller does not say."""
 
 START_TIMEOUT = 3600.0
 """Seconds; provisioned throughput takes 20 to 30 minutes, a deployment about 8."""
 
 STOP_TIMEOUT = 1800.0
+"""Seconds; most of them for what has to finish starting before it can be deleted."""
 
-# As many restarts of one endpoint as a vendor may remember tokens for.
-_MOST_GENERATIONS = 200
-
-
-class EndpointCostWarning(UserWarning):
-    """An endpoint was started that is billed by the hour."""
+_MOST_REFUSALS = 5
 
 
 class Endpoint:
@@ -97,6 +83,7 @@ class Endpoint:
             EndpointFailedError: it could not be started.
             EndpointTimeoutError: it is not ready after `timeout` seconds; it goes on starting.
         """
+        timeout = seconds(timeout)
         info = self._info
         for info in watch(self.info, until=_is_settled, timeout=timeout, poll=self._poll):
             logger.debug("endpoint %s is %s", info.name, info.raw_state)
@@ -119,31 +106,48 @@ class Endpoint:
         )
 
     def invoke(self, messages: str | Sequence[Mapping[str, str]]) -> str:
-        """Ask the tuned model.
+        """Ask the tuned model; on demand, billed by the token.
 
         Args:
             messages: a question, or a conversation of `{"role", "content"}`.
 
         Returns:
             The text of the answer.
+
+        Raises:
+            BusyError: it is not ready, or throttled.
+            NotFoundError: it is gone.
         """
         return self._provider.invoke(self.id, conversation(messages))
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> None:
         """Delete the endpoint and wait until it is gone; fine when it is gone already.
 
+        What is still starting can't be deleted: it is waited for, and then deleted.
+
         Raises:
+            ConflictError: the vendor will not delete it, such as provisioned throughput before its commitment ends.
+            InvalidRequestError: the same.
             EndpointTimeoutError: it is still there after `timeout` seconds, and may be billed.
         """
+        timeout = seconds(timeout)
+        refused = 0
 
         def gone() -> bool:
+            nonlocal refused
             try:
                 info = self.info()
-                # Bedrock refuses to delete what is still starting: wait for it, then delete.
-                if info.state not in {EndpointState.STARTING, EndpointState.UPDATING}:
-                    self._delete(info)
+                if info.state in {EndpointState.STARTING, EndpointState.UPDATING}:
+                    refused = 0
+                    return False
+                self._provider.delete_endpoint(info)
             except NotFoundError:
                 return True
+            except (ConflictError, InvalidRequestError):
+                # It may have changed between the look and the delete; if it has not, the refusal is the answer.
+                refused += 1
+                if refused == _MOST_REFUSALS:
+                    raise
             return False
 
         if not any(watch(gone, until=bool, timeout=timeout, poll=self._poll)):
@@ -154,20 +158,13 @@ class Endpoint:
             )
         logger.info("endpoint %s is gone", self.name)
 
-    def _delete(self, info: EndpointInfo) -> None:
-        try:
-            self._provider.delete_endpoint(info)
-        except NotFoundError:
-            raise
-        except ProviderError as error:
-            # It changed between the look and the delete: the next look tells.
-            if error.code not in {"ConflictException", "ValidationException"}:
-                raise
-            logger.debug("endpoint %s can't be deleted yet: %s", info.name, error)
-
     def __enter__(self) -> Self:
-        """Wait until the endpoint answers."""
-        self.wait()
+        """Wait until the endpoint answers, and stop it if it fails to; Ctrl-C leaves it starting."""
+        try:
+            self.wait()
+        except TunestackError:
+            self.stop()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -179,143 +176,32 @@ class Endpoint:
         return f"<Endpoint {self.name} {self.serving.value} {self._info.raw_state}>"
 
 
-def name_of(model: str, serving: Serving) -> str:
-    """Name the endpoint of a tuned model: one of each kind, whoever starts it."""
-    return f"tunestack-{model.rsplit('/', 1)[1]}-{serving.value}"
-
-
-def choose(base: BaseModel, serving: str) -> Serving:
-    """Choose how to serve a tuned model.
-
-    Args:
-        base: the model that was tuned.
-        serving: `on-demand`, `provisioned`, or `auto` for what costs nothing while idle, where the model can be served so.
+def conversation(messages: object) -> list[dict[str, str]]:
+    """Check a conversation, taking a question for one of one message.
 
     Raises:
-        ConfigError: the model can't be served that way.
+        ConfigError: it is none; says where, and quotes nothing of it.
     """
-    if serving == "auto":
-        return base.serving[0]
-    ways = [way.value for way in base.serving]
-    if serving not in ways:
+    if isinstance(messages, str):
+        messages = [{"role": "user", "content": messages}]
+    if not isinstance(messages, Sequence) or isinstance(messages, bytes) or not messages:
         raise ConfigError(
-            f"a tuned {base.name} can't be served {serving!r}: use {' or '.join(map(repr, ways))}"
+            f"messages is a {type(messages).__name__}: "
+            'use a question, or a list of {"role", "content"}'
         )
-    return Serving(serving)
-
-
-def start(
-    provider: Provider,
-    model: str,
-    base: BaseModel,
-    *,
-    serving: str,
-    ttl: timedelta | None,
-    model_units: int,
-    tags: Mapping[str, str],
-    poll: Poll,
-) -> Endpoint:
-    """Start the endpoint of a tuned model, or adopt the one that there is; does not wait until it is ready."""
-    way = choose(base, serving)
-    name = name_of(model, way)
-    with suppress(NotFoundError):
-        found = Endpoint(provider, provider.endpoint(name, way), poll=poll)
-        if found.info().state is not EndpointState.FAILED:
-            logger.info("endpoint %s is there already", name)
-            return found
-        found.stop()
-    if way is Serving.PROVISIONED:
-        ttl = ttl or DEFAULT_TTL
-        _warn_of_cost(name, base, model_units, ttl)
-    if ttl is not None:
-        tags = {**tags, EXPIRES_AT: f"{datetime.now(UTC) + ttl:%Y-%m-%dT%H:%M:%SZ}"}
-    request = EndpointRequest(
-        model=model, serving=way, name=name, model_units=model_units, tags=tags
-    )
-    created = Endpoint(provider, _create(provider, request), poll=poll)
-    logger.info("endpoint %s is being created", name)
-    return created
-
-
-def _create(provider: Provider, request: EndpointRequest) -> EndpointInfo:
-    """Create an endpoint exactly once, also after one of the same name was stopped.
-
-    A vendor answers a repeated request with what it made the first time, which may be gone: then the next generation
-    is asked for. All callers walk the same generations, so that two at once still make one endpoint.
-    """
-    for generation in range(_MOST_GENERATIONS):
-        try:
-            endpoint_id = provider.create_endpoint(replace(request, generation=generation))
-        except ProviderError as refused:
-            # Somebody else was faster with the same name; Bedrock has no error of its own for that.
-            try:
-                return provider.endpoint(request.name, request.serving)
-            except NotFoundError:
-                raise refused from refused.__cause__
-        with suppress(NotFoundError):
-            return provider.endpoint(endpoint_id, request.serving)
-    raise EndpointFailedError(
-        f"endpoint {request.name!r} was created and is gone, {_MOST_GENERATIONS} times: "
-        "something else deletes it",
-        endpoint_id=request.name,
-        reason="deleted right after it was created",
-    )
-
-
-def stop_all(provider: Provider, model: str, *, poll: Poll) -> list[str]:
-    """Stop the endpoints that Tunestack started for a tuned model; returns the names of those that there were."""
-    stopped = []
-    for way in (Serving.PROVISIONED, Serving.ON_DEMAND):
-        with suppress(NotFoundError):
-            found = Endpoint(provider, provider.endpoint(name_of(model, way), way), poll=poll)
-            found.stop()
-            stopped.append(found.name)
-    return stopped
-
-
-def of_model(provider: Provider, model: str, *, poll: Poll) -> Iterator[Endpoint]:
-    """List the endpoints of a tuned model."""
-    for info in provider.endpoints(model=model):
-        yield Endpoint(provider, info, poll=poll)
-
-
-def conversation(messages: str | Sequence[Mapping[str, str]]) -> Sequence[Mapping[str, str]]:
-    """Take a question for a conversation of one message."""
-    return [{"role": "user", "content": messages}] if isinstance(messages, str) else messages
-
-
-def base_of(model: str) -> BaseModel:
-    """Find the base model that a tuned Bedrock model's ARN names.
-
-    Raises:
-        ConfigError: the ARN names none of the catalog.
-    """
-    base = model.split("/")[1] if model.count("/") == 2 else ""
-    for known in CATALOG:
-        if known.customization_id == base:
-            return known
-    raise ConfigError(
-        f"{model!r} is not the ARN of a tuned model of the catalog: "
-        "expected arn:aws:bedrock:<region>:<account>:custom-model/<base model>/<id>"
-    )
+    for place, message in enumerate(messages):
+        if (
+            not isinstance(message, Mapping)
+            or message.get("role") not in {"system", "user", "assistant"}
+            or not isinstance(message.get("content"), str)
+            or not message["content"].strip()
+        ):
+            raise ConfigError(
+                f"messages[{place}] is not possible: use a role (system, user or assistant) "
+                "and a content of text"
+            )
+    return [{"role": message["role"], "content": message["content"]} for message in messages]
 
 
 def _is_settled(info: EndpointInfo) -> bool:
     return info.state in {EndpointState.READY, EndpointState.FAILED}
-
-
-def _warn_of_cost(name: str, base: BaseModel, units: int, ttl: timedelta) -> None:
-    price = base.prices.get("provisioned")
-    cost = (
-        "at a price that Tunestack does not know (see the Bedrock pricing page)"
-        if price is None
-        else f"at about ${price.usd * units:,.2f} an hour (seen {price.seen})"
-    )
-    hours = ttl / timedelta(hours=1)
-    warnings.warn(
-        f"endpoint {name!r} is billed by the hour, {cost}, until it is stopped: "
-        f"nothing in the account stops it for you. "
-        f"It is tagged to end in {hours:g} hours; call stop_endpoint() before.",
-        EndpointCostWarning,
-        stacklevel=4,
-    )

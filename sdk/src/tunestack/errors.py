@@ -11,6 +11,7 @@ TunestackError
 ├── ProviderError                     the vendor refused or failed; `__cause__` is the vendor's error
 │   ├── AccessError                   credentials missing, expired, or without the permission
 │   ├── NotFoundError                 no such job, model, endpoint, bucket or parameter
+│   ├── InvalidRequestError           the vendor does not take the request as it is
 │   ├── ConflictError                 it exists already with other content, or is busy changing
 │   ├── QuotaError                    a quota is used up: says which, and what to ask for
 │   └── BusyError                     throttled, unavailable or unreachable: try again later
@@ -31,9 +32,32 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+_LONGEST_QUOTE = 60
+
+
+def shortened(value: object) -> str:
+    """Quote what a caller gave in a message, but never at any length."""
+    try:
+        quoted = repr(value)
+    except ValueError:  # an int of thousands of digits
+        quoted = f"a {type(value).__name__}"
+    return quoted if len(quoted) <= _LONGEST_QUOTE else f"{quoted[: _LONGEST_QUOTE - 3]}..."
+
 
 class TunestackError(Exception):
-    """The root of everything that Tunestack raises."""
+    """The root of everything that Tunestack raises; can be pickled, to cross processes."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Keep the attributes that a subclass's constructor asks for."""
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(
+    kind: type[TunestackError], args: tuple[object, ...], attributes: dict[str, object]
+) -> TunestackError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(attributes)
+    return error
 
 
 class ConfigError(TunestackError, ValueError):
@@ -92,6 +116,10 @@ class AccessError(ProviderError):
 
 class NotFoundError(ProviderError):
     """There is no such job, model, endpoint, bucket or parameter."""
+
+
+class InvalidRequestError(ProviderError):
+    """The vendor does not take the request as it is, or not now."""
 
 
 class ConflictError(ProviderError):

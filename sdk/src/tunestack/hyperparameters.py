@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
-from tunestack.errors import HyperparameterError
+from tunestack.errors import HyperparameterError, shortened
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from tunestack.catalog import BaseModel, Hyperparameter
 
 
@@ -22,6 +21,10 @@ def resolve(model: BaseModel, given: Mapping[str, object]) -> dict[str, str]:
     Raises:
         HyperparameterError: an unknown name, a value that is no number, or one out of range; every mistake, not the first.
     """
+    if not isinstance(given, Mapping):
+        raise HyperparameterError(
+            f"hyperparameters are a {type(given).__name__}: use a mapping of names to numbers"
+        )
     mistakes = []
     values: dict[str, Decimal] = {}
     for name, value in given.items():
@@ -31,26 +34,36 @@ def resolve(model: BaseModel, given: Mapping[str, object]) -> dict[str, str]:
             continue
         number = _number(value)
         if number is None:
-            mistakes.append(f"{name}={value!r} is not a number: use {_range(known)}")
+            mistakes.append(f"{name}={shortened(value)} is not a number: use {_range(known)}")
         elif known.type is int and number != number.to_integral_value():
-            mistakes.append(f"{name}={value!r} is not a whole number: use {_range(known)}")
+            mistakes.append(f"{name}={shortened(value)} is not a whole number: use {_range(known)}")
         elif not _exact(known.min) <= number <= _exact(known.max):
-            mistakes.append(f"{name}={value!r} is out of range: use {_range(known)}")
+            mistakes.append(f"{name}={shortened(value)} is out of range: use {_range(known)}")
         else:
             values[name] = number
     if mistakes:
-        raise HyperparameterError(f"{model.name} can't be tuned with " + "; ".join(mistakes))
+        raise HyperparameterError(f"hyperparameters of {model.name}: {'; '.join(mistakes)}")
     epochs = model.hyperparameters.get("epochCount")
     if epochs is not None and epochs.default is not None:
         values.setdefault("epochCount", _exact(epochs.default))
     return {name: _wire(values[name]) for name in sorted(values)}
 
 
-def _unknown(name: str, model: BaseModel) -> str:
+def complete(model: BaseModel, wire: Mapping[str, str]) -> dict[str, str]:
+    """Add the model's defaults, so that a default left out and one spelled out are the same."""
+    defaults = {
+        name: _wire(_exact(known.default))
+        for name, known in model.hyperparameters.items()
+        if known.default is not None
+    }
+    return defaults | dict(wire)
+
+
+def _unknown(name: object, model: BaseModel) -> str:
     folded = {known.lower().replace("_", ""): known for known in model.hyperparameters}
-    close = get_close_matches(name.lower().replace("_", ""), folded, n=1)
+    close = get_close_matches(str(name).lower().replace("_", ""), folded, n=1)
     hint = f"did you mean {folded[close[0]]!r}? " if close else ""
-    return f"{name!r}, which it does not have: {hint}it takes {', '.join(model.hyperparameters)}"
+    return f"it has no {shortened(name)}: {hint}it takes {', '.join(model.hyperparameters)}"
 
 
 def _number(value: object) -> Decimal | None:
@@ -58,7 +71,7 @@ def _number(value: object) -> Decimal | None:
         return None
     try:
         number = Decimal(str(value))
-    except InvalidOperation:
+    except (InvalidOperation, ValueError):
         return None
     return number if number.is_finite() else None
 

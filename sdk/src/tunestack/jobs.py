@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from tunestack import endpoints
+from tunestack import catalog
+from tunestack.endpoints import START_TIMEOUT
 from tunestack.errors import (
     ConfigError,
     ConflictError,
+    InvalidRequestError,
     JobFailedError,
     JobStoppedError,
     JobTimeoutError,
-    ProviderError,
 )
 from tunestack.provider import JobInfo, JobState
-from tunestack.waiting import Poll, watch
+from tunestack.serving import own, start, stop_own
+from tunestack.waiting import Poll, seconds, watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -45,6 +47,7 @@ class Job:
         self._info = info
         self._tags = tags
         self._poll = poll
+        self._endpoint: Endpoint | None = None
 
     @property
     def id(self) -> str:
@@ -65,8 +68,13 @@ class Job:
 
     @property
     def base(self) -> BaseModel:
-        """The base model that is tuned."""
-        return endpoints.base_of(self._require_model())
+        """The base model that is tuned.
+
+        Raises:
+            ModelError: the catalog does not know it.
+        """
+        known = catalog.find(self._info.base_model)
+        return known or catalog.of_custom_model(self._info.base_model)
 
     @property
     def last(self) -> JobInfo:
@@ -86,8 +94,11 @@ class Job:
         return self.info().state
 
     def watch(self, timeout: float = TIMEOUT) -> Iterator[JobInfo]:
-        """Yield an observation now and then, until the job has ended or `timeout` seconds are over."""
-        return watch(self.info, until=_has_ended, timeout=timeout, poll=self._poll)
+        """Yield an observation now and then, until the job has ended or `timeout` seconds are over.
+
+        What the vendor is too busy to answer is asked again later.
+        """
+        return watch(self.info, until=_has_ended, timeout=seconds(timeout), poll=self._poll)
 
     def wait(self, timeout: float = TIMEOUT) -> Job:
         """Wait until the job has succeeded. Ctrl-C leaves the job running: attach again with its id.
@@ -137,11 +148,10 @@ class Job:
             return True
         try:
             self._provider.stop_job(self.id)
-        except ProviderError as error:
+        except (ConflictError, InvalidRequestError):
             # It ended between the look and the stop, or somebody else stops it.
-            refused = isinstance(error, ConflictError) or error.code == "ValidationException"
             state = self.info().state
-            if refused and (state.is_terminal or state is JobState.STOPPING):
+            if state.is_terminal or state is JobState.STOPPING:
                 return state in {JobState.STOPPING, JobState.STOPPED}
             raise
         return True
@@ -156,13 +166,13 @@ class Job:
         *,
         ttl: timedelta | None = None,
         model_units: int = 1,
-        timeout: float = endpoints.START_TIMEOUT,
+        timeout: float = START_TIMEOUT,
     ) -> str:
         """Start the endpoint of the tuned model and wait until it answers; one that there is, is kept.
 
         Args:
-            serving: `on-demand` (free while idle, paid by the token), `provisioned` (billed by the hour for each model
-                unit until it is stopped), or `auto`: on demand where the model can be served so.
+            serving: `on-demand` (free while idle, paid by the token), `provisioned` (billed by the hour for each
+                model unit until it is stopped), or `auto`: on demand where the model can be served so.
             ttl: how long it may live, written into a tag; for provisioned throughput four hours if not given.
             model_units: provisioned throughput only.
             timeout: seconds to wait.
@@ -171,44 +181,53 @@ class Job:
             The endpoint's name; `job.endpoint()` is the object to ask.
 
         Raises:
-            ConfigError: the job has no model (yet), or the model can't be served so.
+            ConfigError: the job has no model (yet), the model can't be served so, or an argument is not possible.
+            ConflictError: there is one already, with another number of model units.
             QuotaError: the account may not have so many.
             EndpointFailedError: it could not be started.
             EndpointTimeoutError: it is not ready in time, and goes on starting.
+            NotFoundError: somebody else stopped it meanwhile, or the tuned model was deleted.
         """
-        model = self._require_model()
-        endpoint = endpoints.start(
+        timeout = seconds(timeout)
+        self._endpoint = start(
             self._provider,
-            model,
-            endpoints.base_of(model),
+            self._require_model(),
+            self.base,
             serving=serving,
             ttl=ttl,
             model_units=model_units,
             tags=self._tags,
             poll=self._poll,
         )
-        return endpoint.wait(timeout).name
+        return self._endpoint.wait(timeout).name
 
     def stop_endpoint(self) -> None:
-        """Stop the endpoints of the tuned model and wait until they are gone; fine when there are none."""
-        endpoints.stop_all(self._provider, self._require_model(), poll=self._poll)
+        """Stop the endpoints that `start_endpoint` started, from here or anywhere, and wait until they are gone.
+
+        Fine when there are none. Others that serve the model are in `tuner.endpoints(model=job.model)`.
+        """
+        self._endpoint = None
+        stop_own(self._provider, self._require_model(), poll=self._poll)
 
     def endpoint(self) -> Endpoint:
-        """Return the endpoint of the tuned model.
+        """Return the endpoint that `start_endpoint` started, from here or anywhere; the newest if there are two.
 
         Raises:
             ConfigError: there is none.
         """
-        for endpoint in endpoints.of_model(self._provider, self._require_model(), poll=self._poll):
-            return endpoint
-        raise ConfigError(f"job {self.name!r} has no endpoint: call start_endpoint()")
+        if self._endpoint is None:
+            found = own(self._provider, self._require_model(), poll=self._poll)
+            if not found:
+                raise ConfigError(f"job {self.name!r} has no endpoint: call start_endpoint()")
+            self._endpoint = found[0]
+        return self._endpoint
 
     def _require_model(self) -> str:
         model = self.model
         if model is None:
+            hope = "" if self._info.state.is_terminal else ": wait for it to succeed first"
             raise ConfigError(
-                f"job {self.name!r} is {described(self._info)} and has no model: "
-                "wait for it to succeed first"
+                f"job {self.name!r} is {described(self._info)} and has no model{hope}"
             )
         return model
 

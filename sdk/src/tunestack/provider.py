@@ -111,12 +111,12 @@ class EndpointRequest:
     name: str
     model_units: int = 1
     tags: Mapping[str, str] = field(default_factory=dict)
-    generation: int = 0
+    generation: str = ""
     """Tells apart what is started, stopped and started again: equal requests of one generation are the same endpoint."""
 
 
 class Provider(Protocol):
-    """A vendor. Every method raises only `tunestack.errors.ProviderError` and its children."""
+    """A vendor. Every method raises only `tunestack.errors.ProviderError`, `ConfigError` and their children."""
 
     def lifecycle(self, model: BaseModel) -> LifecycleState | None:
         """Ask the vendor where a base model stands today; `None` when it does not say."""

@@ -7,34 +7,46 @@ import json
 import logging
 import re
 import tempfile
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-import boto3
-
-from tunestack import catalog, hyperparameters, records
-from tunestack.discovery import find_deployment, find_region, require_region
-from tunestack.endpoints import Endpoint, base_of, conversation
-from tunestack.errors import ConfigError
+from tunestack import catalog
+from tunestack.discovery import find_deployment, find_region, find_stage, require_region
+from tunestack.endpoints import Endpoint
+from tunestack.errors import ConfigError, ModelError, NotFoundError, shortened
+from tunestack.hyperparameters import complete, resolve
 from tunestack.jobs import Job
-from tunestack.provider import JobRequest, JobState
+from tunestack.provider import JobInfo, JobRequest, JobState
 from tunestack.providers.bedrock import Bedrock
-from tunestack.providers.clients import Clients
+from tunestack.providers.clients import Clients, new_session
+from tunestack.records import Dataset, check_together, prepare
 from tunestack.waiting import Poll
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
+
+    import boto3
 
     from tunestack.catalog import BaseModel
     from tunestack.contract import Deployment
-    from tunestack.provider import JobInfo, Provider
+    from tunestack.provider import Provider
     from tunestack.records.read import Source
 
 logger = logging.getLogger(__name__)
 
-_NAME = re.compile(r"[a-zA-Z0-9](-?[a-zA-Z0-9]){0,29}")
-_ATTEMPT = re.compile(r"-(\d+)$")
+T = TypeVar("T")
+
+# With the model's key, the digest and the attempt it stays below the 63 characters that Bedrock allows.
+_NAME = re.compile(r"(?=.{1,20}$)[a-zA-Z0-9](-?[a-zA-Z0-9])*")
+# botocore's patterns of TagKey and TagValue.
+_TAG = re.compile(r"[a-zA-Z0-9\s._:/=+@-]*")
+_OWN_TAGS = "tunestack:"
+_MOST_TAGS = 50
+_ID = re.compile(r"[!-~]+")
+# Submitting the same again finds a job in one of these; a new attempt is made where there is none.
+_ALIVE = frozenset({JobState.PENDING, JobState.RUNNING, JobState.SUCCEEDED, JobState.UNKNOWN})
 
 
 class Tuner:
@@ -61,14 +73,16 @@ class Tuner:
             deployment: what was deployed, instead of looking it up; decides the region.
             session: whose credentials to use; boto3's default if not given.
             poll: how to wait.
+
+        Raises:
+            ConfigError: the AWS profile or configuration file is wrong.
         """
-        self._stage = stage
+        self._stage = _checked("stage", stage, str) if stage is not None else None
         self._region = deployment.region if deployment else region
-        self._session = session or boto3.Session()
+        self._session = session or new_session()
         self._clients = Clients(self._session)
         self._poll = poll or Poll()
         self._deployments = {deployment.region: deployment} if deployment else {}
-        self._providers: dict[str, Provider] = {}
 
     def submit(
         self,
@@ -85,8 +99,9 @@ class Tuner:
     ) -> Job:
         """Submit a fine-tuning job; billed by the token trained (tokens of the file x epochs).
 
-        Everything that can be known is checked before anything is uploaded.
-        Submitting the same again, from anywhere, returns the same job; one that failed or was stopped is tried anew.
+        What can be known is checked before anything is uploaded.
+        The same model, data and hyperparameters, submitted again from anywhere, are the same job, whatever the other
+        arguments; a job that failed or was stopped is tried anew.
 
         Args:
             model: a base model by any of its names (`nova-micro`, `bedrock/us.amazon.nova-micro-v1:0`, ...), or the ARN
@@ -96,7 +111,7 @@ class Tuner:
             hyperparameters: by the vendor's names, see `tunestack models`.
             validation_data: like `data`; not every model takes it.
             s3_path: where to put the data: a folder, or the file's own place if it ends in `.jsonl`; the job role must be allowed to read there.
-            name: what the names of job and tuned model begin with.
+            name: what the names of job and tuned model begin with; at most 20 characters.
             tags: for the job and the tuned model, beside Tunestack's own.
             rerun: start another job although an equal one runs or has succeeded; it is billed again.
 
@@ -107,55 +122,52 @@ class Tuner:
             ConfigError: any other argument or setting is wrong; `ContractError` when nothing is deployed.
             ProviderError: AWS refused or failed.
         """
-        if not _NAME.fullmatch(name):
+        tags = _checked_tags({} if tags is None else tags)
+        _checked("rerun", rerun, bool)
+        if not _NAME.fullmatch(_checked("name", name, str)):
             raise ConfigError(
-                f"name {name!r} is not possible: use 1 to 30 letters and digits, single hyphens between"
+                f"name {shortened(name)} is not possible: "
+                "use 1 to 20 letters and digits, single hyphens between"
             )
-        base, identifier, deployment = self._resolve(model)
-        values = _resolved(base, hyperparameters or {})
+        if s3_path is not None:
+            one_file = _checked("s3_path", s3_path, str).endswith(".jsonl")
+            if one_file and validation_data is not None:
+                raise ConfigError(
+                    f"s3_path {shortened(s3_path)} is one file, and there are training "
+                    "and validation data: use a folder"
+                )
+        base, identifier, deployment = self._resolve(_checked("model", model, str))
+        values = resolve(base, {} if hyperparameters is None else hyperparameters)
         provider = self._provider(deployment)
         with tempfile.TemporaryDirectory(prefix="tunestack-") as folder:
-            training = records.prepare(
-                data, base, Path(folder, "training.jsonl"), data_format=data_format
-            )
-            validation = validation_data and records.prepare(
-                validation_data,
-                base,
-                Path(folder, "validation.jsonl"),
-                data_format=data_format,
-                validation=True,
-            )
-            digest = _digest(
-                identifier,
-                values,
-                training.sha256,
-                validation.sha256 if isinstance(validation, records.Dataset) else None,
-                deployment.job_role_arn,
-                s3_path,
-            )
-            stem = f"{name}-{base.key}-{digest}".replace(".", "-")
-            earlier = next(_attempts(provider, stem), None)
-            if earlier and not rerun and earlier.state not in {JobState.FAILED, JobState.STOPPED}:
-                logger.info("job %s is there already", earlier.name)
-                return self._handle(deployment, provider, provider.job(earlier.id))
+            training, validation = _prepared(base, data, validation_data, data_format, Path(folder))
+            digest = _digest(identifier, complete(base, values), training, validation)
+            attempts = list(provider.jobs(name_contains=digest))
+            alive = None if rerun else _newest_alive(attempts)
+            if alive is not None:
+                logger.info("job %s is there already", alive.name)
+                return self._handle(provider, provider.job(alive.id))
+            number = 1 + max(map(_attempt, attempts), default=0)
+
+            def upload(dataset: Dataset) -> str:
+                return provider.upload(dataset.path, sha256=dataset.sha256, location=s3_path)
+
             request = JobRequest(
                 base_model=identifier,
-                training_data=provider.upload(
-                    training.path, sha256=training.sha256, location=s3_path
-                ),
-                validation_data=provider.upload(
-                    validation.path, sha256=validation.sha256, location=s3_path
-                )
-                if isinstance(validation, records.Dataset)
-                else None,
+                training_data=upload(training),
+                validation_data=None if validation is None else upload(validation),
                 hyperparameters=values,
-                name=f"{stem}-{_attempt(earlier) + 1}",
+                name=f"{name}-{base.key}-{digest}-{number}",
                 output=f"s3://{deployment.data_bucket}/{deployment.outputs_prefix}",
-                tags={**(tags or {}), **_own_tags(deployment), "tunestack:base-model": base.key},
+                tags={
+                    **tags,
+                    **_own_tags(find_stage(deployment.stage or self._stage)),
+                    f"{_OWN_TAGS}base-model": base.key,
+                },
             )
         job_id = provider.create_job(request)
         logger.info("job %s was submitted: %d records", request.name, training.records)
-        return self._handle(deployment, provider, provider.job(job_id))
+        return self._handle(provider, _submitted(job_id, request))
 
     def job(self, job_id: str) -> Job:
         """Attach to a job by its id (on Bedrock its ARN, or its name in the region).
@@ -163,46 +175,44 @@ class Tuner:
         Raises:
             NotFoundError: there is none.
         """
-        deployment = self._deployment(_region_of(job_id))
-        provider = self._provider(deployment)
-        return self._handle(deployment, provider, provider.job(job_id))
+        job_id = _checked_id("job id", job_id)
+        provider = self._anywhere(_region_of(job_id))
+        return self._handle(provider, provider.job(job_id))
 
     def jobs(self, *, name_contains: str | None = None) -> Iterator[Job]:
         """List the jobs of the account in the region, the newest first."""
-        deployment = self._deployment(None)
-        provider = self._provider(deployment)
+        provider = self._anywhere(None)
         for info in provider.jobs(name_contains=name_contains):
-            yield self._handle(deployment, provider, info)
+            yield self._handle(provider, info)
 
     def endpoint(self, endpoint_id: str) -> Endpoint:
-        """Attach to an endpoint by its ARN, or its name in the region.
+        """Attach to an endpoint by its ARN (also as DSPy calls it, `bedrock/converse/arn:...`), or its name in the region.
 
         Raises:
             NotFoundError: there is none.
         """
-        provider = self._provider(self._deployment(_region_of(endpoint_id)))
+        endpoint_id = _bare(_checked_id("endpoint id", endpoint_id))
+        provider = self._anywhere(_region_of(endpoint_id))
         return Endpoint(provider, provider.endpoint(endpoint_id), poll=self._poll)
 
     def endpoints(self, *, model: str | None = None) -> Iterator[Endpoint]:
         """List the endpoints of the account in the region, of both kinds, or those of one tuned model."""
-        provider = self._provider(self._deployment(_region_of(model or "")))
+        provider = self._anywhere(_region_of(model or ""))
         for info in provider.endpoints(model=model):
             yield Endpoint(provider, info, poll=self._poll)
 
     def invoke(self, endpoint_id: str, messages: str | Sequence[Mapping[str, str]]) -> str:
-        """Ask an endpoint, by its ARN or name; on demand, billed by the token."""
-        endpoint = self.endpoint(endpoint_id)
-        return endpoint.invoke(conversation(messages))
+        """Ask an endpoint, by its ARN or name; see `Endpoint.invoke`."""
+        return self.endpoint(endpoint_id).invoke(messages)
 
     def _resolve(self, model: str) -> tuple[BaseModel, str, Deployment]:
         """Tell the base model, what the job is created with, and where."""
         today = datetime.now(UTC).date()
-        arn = model[model.find("arn:") :] if "arn:" in model else ""
-        if arn and ":foundation-model/" not in arn:
+        arn = _bare(model)
+        if arn.startswith("arn:") and ":foundation-model/" not in arn:
             deployment = self._deployment(_region_of(arn))
-            if ":custom-model/" not in arn:
-                arn = self._provider(deployment).endpoint(arn).model
-            base, identifier = base_of(arn), arn
+            identifier = self._tuned(arn, deployment)
+            base = catalog.of_custom_model(identifier)
         else:
             region = self._region or find_region(self._session)
             base = catalog.require(model, on=today, provider="bedrock", region=region)
@@ -214,6 +224,18 @@ class Tuner:
         catalog.require_allowed(base, deployment.base_models)
         return base, identifier, deployment
 
+    def _tuned(self, arn: str, deployment: Deployment) -> str:
+        """Tell the tuned model that an ARN names, itself or by its endpoint."""
+        if ":custom-model/" in arn:
+            return arn
+        try:
+            return self._provider(deployment).endpoint(arn).model
+        except NotFoundError as error:
+            raise ModelError(
+                f"endpoint {shortened(arn)} is gone, and with it what it served: "
+                "pass the tuned model (job.model)"
+            ) from error
+
     def _deployment(self, region: str | None) -> Deployment:
         region = region or require_region(self._session, self._region)
         if region not in self._deployments:
@@ -223,44 +245,115 @@ class Tuner:
         return self._deployments[region]
 
     def _provider(self, deployment: Deployment) -> Provider:
-        if deployment.region not in self._providers:
-            self._providers[deployment.region] = Bedrock(self._clients, deployment)
-        return self._providers[deployment.region]
+        return Bedrock(self._clients, deployment.region, deployment=deployment)
 
-    def _handle(self, deployment: Deployment, provider: Provider, info: JobInfo) -> Job:
-        return Job(provider, info, tags=_own_tags(deployment), poll=self._poll)
+    def _anywhere(self, region: str | None) -> Provider:
+        """Return Bedrock in a region, deployed or not: what runs and is billed can always be seen and stopped."""
+        return Bedrock(self._clients, region or require_region(self._session, self._region))
 
-
-def _resolved(base: BaseModel, given: Mapping[str, object]) -> dict[str, str]:
-    # The parameter of `submit` hides the module.
-    return hyperparameters.resolve(base, given)
+    def _handle(self, provider: Provider, info: JobInfo) -> Job:
+        return Job(provider, info, tags=_own_tags(find_stage(self._stage)), poll=self._poll)
 
 
-def _attempts(provider: Provider, stem: str) -> Iterator[JobInfo]:
-    """List the jobs of the same content, the latest attempt first."""
-    same = [
-        info for info in provider.jobs(name_contains=stem) if _ATTEMPT.sub("", info.name) == stem
-    ]
-    yield from sorted(same, key=_attempt, reverse=True)
+def _prepared(
+    base: BaseModel,
+    data: Source,
+    validation_data: Source | None,
+    data_format: str | None,
+    folder: Path,
+) -> tuple[Dataset, Dataset | None]:
+    training = prepare(data, base, folder / "training.jsonl", data_format=data_format)
+    if validation_data is None:
+        return training, None
+    validation = prepare(
+        validation_data,
+        base,
+        folder / "validation.jsonl",
+        data_format=data_format,
+        validation=True,
+    )
+    check_together(training, validation, base)
+    return training, validation
 
 
-def _attempt(info: JobInfo | None) -> int:
-    match = _ATTEMPT.search(info.name) if info else None
-    return int(match[1]) if match else 0
+def _submitted(job_id: str, request: JobRequest) -> JobInfo:
+    """Describe a job that was just created, which the vendor may not show at once."""
+    return JobInfo(
+        id=job_id,
+        name=request.name,
+        state=JobState.PENDING,
+        raw_state="submitted",
+        base_model=request.base_model,
+        hyperparameters=request.hyperparameters,
+        training_data=request.training_data,
+        output=request.output,
+    )
 
 
-def _own_tags(deployment: Deployment) -> dict[str, str]:
-    stage = {"tunestack:stage": deployment.stage} if deployment.stage else {}
-    return {"tunestack:managed-by": "tunestack", **stage}
+def _newest_alive(attempts: list[JobInfo]) -> JobInfo | None:
+    """Choose the job that an equal request is answered with: the latest attempt that runs or has succeeded."""
+    alive = [info for info in attempts if info.state in _ALIVE]
+    return max(alive, key=_attempt, default=None)
 
 
-def _digest(*content: object) -> str:
+def _attempt(info: JobInfo) -> int:
+    number = info.name.rsplit("-", 1)[-1]
+    return int(number) if number.isdecimal() else 0
+
+
+def _own_tags(stage: str) -> dict[str, str]:
+    return {f"{_OWN_TAGS}managed-by": "tunestack", f"{_OWN_TAGS}stage": stage}
+
+
+def _digest(
+    model: str, values: Mapping[str, str], training: Dataset, validation: Dataset | None
+) -> str:
     """Tell requests apart by what decides their result, in 16 hex digits."""
-    text = json.dumps(content, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    content = [model, values, training.sha256, validation and validation.sha256]
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _region_of(identifier: str) -> str | None:
     """Tell the region that an ARN names."""
     parts = identifier.split(":")
     return parts[3] if identifier.startswith("arn:") and len(parts) > 5 else None
+
+
+def _bare(identifier: str) -> str:
+    """Take off what DSPy and litellm put before an ARN."""
+    return identifier[identifier.index("arn:") :] if "/arn:" in identifier else identifier
+
+
+def _checked(name: str, value: object, kind: type[T]) -> T:
+    if not isinstance(value, kind):
+        raise ConfigError(
+            f"{name} is a {type(value).__name__}, expected {'text' if kind is str else kind.__name__}"
+        )
+    return value
+
+
+def _checked_id(what: str, value: object) -> str:
+    text = _checked(what, value, str)
+    if not _ID.fullmatch(text):
+        raise ConfigError(f"{what} {shortened(text)} is not possible: use a name or an ARN")
+    return text
+
+
+def _checked_tags(tags: object) -> Mapping[str, str]:
+    """Check tags by AWS's rules, before anything is uploaded."""
+    if not isinstance(tags, Mapping):
+        raise ConfigError(f"tags are a {type(tags).__name__}: use a mapping of text to text")
+    if len(tags) > _MOST_TAGS:
+        raise ConfigError(f"{len(tags)} tags are too many: use at most {_MOST_TAGS}")
+    for key, value in tags.items():
+        for text, longest in ((key, 128), (value, 256)):
+            if not isinstance(text, str) or len(text) > longest or not _TAG.fullmatch(text):
+                raise ConfigError(
+                    f"tag {shortened(key)} = {shortened(value)} is not possible: use letters a to z, "
+                    "digits, spaces and ._:/=+@-, 128 characters for the key, 256 for the value"
+                )
+        if not key or key.startswith((_OWN_TAGS, "aws:")):
+            raise ConfigError(
+                f"tag {shortened(key)} is not possible: names with 'aws:' and {_OWN_TAGS!r} are taken"
+            )
+    return tags

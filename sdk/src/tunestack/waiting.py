@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import random
 import time
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
+
+from tunestack.errors import BusyError, ConfigError, NotFoundError, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+_APPEARS_WITHIN = 20.0
+"""Seconds after which what was created and can't be seen is taken for gone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,7 +30,7 @@ class Poll:
     Attributes:
         first: seconds before the second look.
         factor: by how much each pause grows.
-        longest: seconds that no pause exceeds.
+        longest: seconds that a pause grows to.
         jitter: share of each pause that is random, so that many waiters do not look at the same moment.
         sleep: pauses; a test passes one that turns the sandbox's clock.
         clock: monotonic seconds.
@@ -51,13 +61,54 @@ class Poll:
 def watch(
     look: Callable[[], T], *, until: Callable[[T], bool], timeout: float, poll: Poll
 ) -> Iterator[T]:
-    """Look, yield what was seen, pause, and again; ends after the observation that `until` accepts, or at the timeout."""
-    seen = look()
-    yield seen
-    if until(seen):
-        return
-    for _ in poll.pauses(timeout):
-        seen = look()
+    """Look, yield what was seen, pause, and again; ends after the observation that `until` accepts, or at the timeout.
+
+    A look that the vendor was too busy for is no look: the next one tells.
+
+    Raises:
+        BusyError: the vendor was too busy even at the last look.
+    """
+    busy: BusyError | None = None
+    for _ in chain([0.0], poll.pauses(timeout)):
+        try:
+            seen = look()
+        except BusyError as error:
+            busy = error
+            logger.warning("no answer, looking again later: %s", error)
+            continue
+        busy = None
         yield seen
         if until(seen):
             return
+    if busy is not None:
+        raise busy
+
+
+def appears(look: Callable[[], T], *, poll: Poll) -> T | None:
+    """Look for what was just created, which the vendor may not show at once; `None` if it stays away."""
+
+    def see() -> T | None:
+        try:
+            return look()
+        except NotFoundError:
+            return None
+
+    looks = watch(see, until=_is_there, timeout=_APPEARS_WITHIN, poll=poll)
+    return next((seen for seen in looks if seen is not None), None)
+
+
+def _is_there(seen: object) -> bool:
+    return seen is not None
+
+
+def seconds(timeout: object) -> float:
+    """Check a timeout, before anything is done that costs money.
+
+    Raises:
+        ConfigError: it is no finite number of seconds.
+    """
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+        raise ConfigError(f"timeout {shortened(timeout)} is no number: use seconds")
+    if not (math.isfinite(timeout) and timeout >= 0):
+        raise ConfigError(f"timeout {timeout} is not possible: use a finite number of seconds")
+    return float(timeout)

@@ -7,7 +7,14 @@ The catalog explains a model; whether the service still takes it is the service'
 """
 
 from tunestack.catalog.load import CATALOG
-from tunestack.catalog.lookup import find, require, require_allowed, require_living, tunable
+from tunestack.catalog.lookup import (
+    find,
+    of_custom_model,
+    require,
+    require_allowed,
+    require_living,
+    tunable,
+)
 from tunestack.catalog.model import (
     BaseModel,
     Confidence,
@@ -32,6 +39,7 @@ __all__ = [
     "RecordFormat",
     "Serving",
     "find",
+    "of_custom_model",
     "require",
     "require_allowed",
     "require_living",

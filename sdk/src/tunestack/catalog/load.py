@@ -80,7 +80,7 @@ def parse(text: str, name: str) -> list[BaseModel]:
         name: how to call the file in an error.
 
     Raises:
-        ValueError: a field is missing, unknown or not of its type; names the file and the model.
+        ValueError: a field is missing or unknown; names the file and the model.
     """
     document = tomllib.loads(text)
     seen: date = document["seen"]
@@ -88,7 +88,10 @@ def parse(text: str, name: str) -> list[BaseModel]:
     models = []
     for entry in document["model"]:
         try:
-            models.append(_model(families[entry["family"]] | entry, seen))
+            family = families[entry["family"]]
+            # A model may change single hyperparameters of its family; everything else it replaces whole.
+            own = family["hyperparameters"] | entry.get("hyperparameters", {})
+            models.append(_model(family | entry | {"hyperparameters": own}, seen))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{name}: model {entry.get('key')!r}: {error!r}") from error
     return models
@@ -118,10 +121,7 @@ def _model(entry: dict[str, Any], seen: date) -> BaseModel:
                 {name: _hyperparameter(name, row) for name, row in entry["hyperparameters"].items()}
             ),
             "prices": MappingProxyType(
-                {
-                    what: Price(**{"seen": seen} | _confident(row))
-                    for what, row in entry.get("prices", {}).items()
-                }
+                {what: Price(**_confident(row)) for what, row in entry.get("prices", {}).items()}
             ),
             "seen": seen,
         }

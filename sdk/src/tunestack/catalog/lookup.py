@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tunestack.catalog.load import CATALOG
 from tunestack.catalog.model import BaseModel, LifecycleState
-from tunestack.errors import ModelError
+from tunestack.errors import ModelError, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # What DSPy and litellm put before a Bedrock or OpenAI model id.
 _ROUTES = re.compile(r"^(?:bedrock/|openai/)?(?:converse/|invoke/|nova/|nova-2/|llama/)?")
 # Cross-region inference profiles: `us.amazon.nova-micro-v1:0`.
+_CUSTOM_MODEL = re.compile(r"arn:[^/]+:custom-model/([^/]+)/[^/]+")
 _GEOGRAPHY = re.compile(r"^(?:us|eu|apac|us-gov|global)\.")
 
 
@@ -32,12 +33,29 @@ def find(name: str) -> BaseModel | None:
     return None
 
 
+def of_custom_model(arn: str) -> BaseModel:
+    """Find the base model that the ARN of a tuned model on Bedrock names.
+
+    Raises:
+        ModelError: the ARN names none of the catalog.
+    """
+    match = _CUSTOM_MODEL.fullmatch(arn)
+    for model in CATALOG:
+        if match and model.customization_id == match[1]:
+            return model
+    raise ModelError(
+        f"{shortened(arn)} is not the ARN of a tuned model of the catalog: "
+        "expected arn:aws:bedrock:<region>:<account>:custom-model/<base model>/<id>"
+    )
+
+
 def tunable(*, on: date, provider: str | None = None, region: str | None = None) -> list[BaseModel]:
-    """List the models that can be tuned on a day, optionally by one provider or in one region."""
+    """List the models that Tunestack can tune on a day, optionally by one provider or in one region."""
     return [
         model
         for model in CATALOG
         if model.lifecycle.state(on) is LifecycleState.ACTIVE
+        and model.unsupported is None
         and provider in (None, model.provider)
         and (region is None or region in model.regions or not model.regions)
     ]
@@ -58,14 +76,21 @@ def require(name: str, *, on: date, provider: str, region: str | None = None) ->
         ModelError: it can't be tuned there; says why, and names what can be tuned instead.
     """
     model = find(name)
-    if model is None or model.provider != provider:
-        raise ModelError(f"{name!r} can't be fine-tuned: {instead(on=on, provider=provider)}")
+    if model is None:
+        raise ModelError(
+            f"{shortened(name)} can't be fine-tuned: {instead(on=on, provider=provider)}"
+        )
+    if model.provider != provider or model.unsupported:
+        why = model.unsupported or f"on {model.provider}, which is not what this is for"
+        raise ModelError(
+            f"{model.name} can't be fine-tuned here, but {why}: {instead(on=on, provider=provider)}"
+        )
     if region is not None and model.regions and region not in model.regions:
         require_living(model, on=on, said=None)
         raise ModelError(
             f"{model.name} can't be fine-tuned in {region}, but in {' and '.join(model.regions)}: "
             f'set region="{model.regions[0]}" (AWS_REGION={model.regions[0]}); '
-            f"in {region}, {instead(on=on, provider=provider, region=region)}"
+            f"{instead(on=on, provider=provider, region=region)}"
         )
     return model
 
@@ -126,9 +151,10 @@ def instead(*, on: date, provider: str, region: str | None = None) -> str:
     for model in tunable(on=on, provider=provider, region=region):
         places.setdefault(" or ".join(model.regions), []).append(model.key)
     if not places:
-        return f"no model can be fine-tuned{f' in {region}' if region else ''} on {provider} today"
-    return "what can be fine-tuned today is " + "; ".join(
-        ", ".join(keys) + (f" (in {place})" if place else "") for place, keys in places.items()
+        return f"nothing can be fine-tuned{f' in {region}' if region else ''} on {provider} today"
+    return f"what can be fine-tuned{f' in {region}' if region else ''} today is " + "; ".join(
+        ", ".join(keys) + (f" (in {place})" if place and not region else "")
+        for place, keys in places.items()
     )
 
 

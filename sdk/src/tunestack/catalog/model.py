@@ -33,6 +33,8 @@ class RecordFormat(StrEnum):
     """`{"system": "...", "messages": [{"role", "content": "..."}]}` (Claude)"""
     INPUT_OUTPUT_TEXT = "input-output-text"
     """`{"inputText": "...", "outputText": "..."}` (Titan)"""
+    IMAGE_CAPTION = "image-caption"
+    """`{"image-ref": "s3://...", "caption": "..."}` (image models)"""
     OPENAI_CHAT = "openai-chat"
     """`{"messages": [{"role", "content"}]}` with OpenAI's optional fields"""
 
@@ -98,6 +100,8 @@ class Limits:
     min_records: int | None = None
     max_records: int | None = None
     max_validation_records: int | None = None
+    max_total_records: int | None = None
+    """Training and validation together."""
     max_tokens: int | None = None
     """Tokens of one record, prompt and answer together."""
     validation_set: bool = True
@@ -110,12 +114,18 @@ class Limits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Price:
-    """A price in US dollars, as seen on a day."""
+    """A price in US dollars."""
 
     usd: float
     confidence: Confidence
     source: str
-    seen: date
+    seen: date | None = None
+    """The day on which it was true; `None` where the source does not say."""
+
+    def __str__(self) -> str:
+        """Write the price with how sure it is."""
+        when = f"seen {self.seen}" if self.seen else "undated"
+        return f"${self.usd:,.2f} ({when}, {self.confidence.value} confidence)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,6 +139,7 @@ class BaseModel:
     provider: str
     """Who tunes it: `bedrock` or `openai`."""
     family: str
+    """The table of the data file that it shares its facts with."""
     customization_id: str
     """What a job is created with; on Bedrock it is not what the base model is called with."""
     inference_ids: tuple[str, ...] = ()
@@ -143,8 +154,11 @@ class BaseModel:
     limits: Limits
     prices: Mapping[str, Price] = field(default_factory=dict)
     """By what is paid for, see `catalog.load.PRICE_UNITS`."""
+    unsupported: str | None = None
+    """Why Tunestack does not tune it although the vendor does; `None` if it does."""
     source: str
     seen: date
+    """The day on which the source was read."""
 
     def names(self) -> tuple[str, ...]:
         """Every name that the model is known by, the catalog's key first."""

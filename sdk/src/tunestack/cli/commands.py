@@ -44,7 +44,10 @@ def run(arguments: list[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
-        note("interrupted; a job that was submitted goes on: `tunestack jobs`")
+        note(
+            "interrupted; what was submitted or started goes on, and may be billed: "
+            "`tunestack jobs`, `tunestack endpoint list`"
+        )
         return INTERRUPTED
     except TunestackError as error:
         note(f"error: {error}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tunestack.cli.options import Duration, json_option, place_options
-from tunestack.cli.output import note, show, table
+from tunestack.cli.output import note, out, show, table
 from tunestack.tuner import Tuner
 
 if TYPE_CHECKING:
@@ -98,4 +98,4 @@ def invoke(
     if json_wanted:
         show({"id": endpoint_id, "answer": answer}, json_wanted=True)
     else:
-        click.echo(answer)
+        out(answer)

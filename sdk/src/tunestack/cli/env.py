@@ -6,19 +6,19 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
-import boto3
 import click
 
 from tunestack.cli.options import place_options
+from tunestack.cli.output import out
 from tunestack.discovery import find_stage, published, require_region
-from tunestack.providers.clients import Clients
+from tunestack.providers.clients import Clients, new_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _LINES: Mapping[str, Callable[[str, str], str]] = {
     "sh": lambda name, value: f"export {name}={shlex.quote(value)}",
-    "dotenv": lambda name, value: f"{name}='{value}'",
+    "dotenv": lambda name, value: f"{name}='{_escaped(value)}'",
     "powershell": lambda name, value: f"$env:{name} = '{value.replace(chr(39), chr(39) * 2)}'",
 }
 FORMATS = (*_LINES, "json")
@@ -30,11 +30,11 @@ FORMATS = (*_LINES, "json")
 @click.option("json_wanted", "--json", is_flag=True, help="The same as --format json.")
 def env(stage: str | None, region: str | None, form: str, *, json_wanted: bool) -> None:
     """Print the environment variables of a deployment: eval "$(tunestack env)"."""
-    session = boto3.Session()
+    session = new_session()
     deployment = published(
         Clients(session), stage=find_stage(stage), region=require_region(session, region)
     )
-    click.echo(written(deployment.environment(), "json" if json_wanted else form))
+    out(written(deployment.environment(), "json" if json_wanted else form))
 
 
 def written(variables: Mapping[str, str], form: str) -> str:
@@ -42,3 +42,8 @@ def written(variables: Mapping[str, str], form: str) -> str:
     if form == "json":
         return json.dumps(variables, indent=2)
     return "\n".join(_LINES[form](name, value) for name, value in variables.items())
+
+
+def _escaped(value: str) -> str:
+    """Write a value for single quotes as python-dotenv reads them."""
+    return value.replace("\\", "\\\\").replace("'", "\\'")

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tunestack.cli.options import Pair, json_option, place_options
-from tunestack.cli.output import as_json, note, show, table
-from tunestack.jobs import described
+from tunestack.cli.options import Pair, json_option, once, place_options
+from tunestack.cli.output import as_json, note, out, show, table
+from tunestack.jobs import TIMEOUT, described
 from tunestack.tuner import Tuner
 
 if TYPE_CHECKING:
@@ -53,14 +53,14 @@ def submit(
         model,
         file,
         data_format=data_format,
-        hyperparameters=dict(values),
+        hyperparameters=once(values),
         validation_data=validation,
         s3_path=s3_path,
         name=name,
-        tags=dict(tags),
+        tags=once(tags),
         rerun=rerun,
     )
-    note(f"job {submitted.name} is submitted")
+    note(f"job {submitted.name} is {described(submitted.last)}")
     if wait:
         _follow(submitted)
     show(submitted.info(), json_wanted=json_wanted)
@@ -99,7 +99,7 @@ def show_job(job_id: str, stage: str | None, region: str | None, *, json_wanted:
 
 @job.command()
 @click.argument("job_id")
-@click.option("--timeout", default=86400.0, show_default=True, help="Seconds to watch.")
+@click.option("--timeout", default=TIMEOUT, show_default=True, help="Seconds to watch.")
 @place_options
 @json_option
 def watch(
@@ -112,7 +112,7 @@ def watch(
         show(found.last, json_wanted=False)
         return
     for info in found.watch(timeout):
-        click.echo(as_json(info))
+        out(as_json(info))
     found.require_success(timeout)
 
 
@@ -123,12 +123,12 @@ def watch(
 def cancel(job_id: str, stage: str | None, region: str | None, *, json_wanted: bool) -> None:
     """Stop a job for good: what it trained is billed, and no model comes of it."""
     found = Tuner(stage, region=region).job(job_id)
-    if not found.cancel():
-        note(f"job {found.name} has ended already")
+    stopped = found.cancel()
+    note(f"job {found.name} {'is stopped for good' if stopped else 'has ended already'}")
     show(found.info(), json_wanted=json_wanted)
 
 
-def _follow(found: Job, timeout: float = 86400.0) -> None:
+def _follow(found: Job, timeout: float = TIMEOUT) -> None:
     seen = ""
     for info in found.watch(timeout):
         if described(info) != seen:

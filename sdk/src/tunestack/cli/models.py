@@ -10,17 +10,19 @@ from tunestack import catalog
 from tunestack.catalog import CATALOG, BaseModel
 from tunestack.catalog.load import PRICE_UNITS
 from tunestack.cli.options import json_option
-from tunestack.cli.output import as_json, show, table
+from tunestack.cli.output import as_json, out, show, table
 from tunestack.errors import ModelError
 
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("everything", "--all", is_flag=True, help="Also those that are retired.")
+@click.option(
+    "everything", "--all", is_flag=True, help="Also those that are retired, or tuned elsewhere."
+)
 @click.option("--region", help="Only those that can be tuned there.")
 @json_option
 def models(name: str | None, region: str | None, *, everything: bool, json_wanted: bool) -> None:
-    """List the base models that can be tuned today, or show all about one."""
+    """List the base models that Tunestack can tune today, or show all about one."""
     today = datetime.now(UTC).date()
     if name is not None:
         model = catalog.find(name)
@@ -28,7 +30,7 @@ def models(name: str | None, region: str | None, *, everything: bool, json_wante
             raise ModelError(f"{name!r} is not in the catalog: `tunestack models --all` lists it")
         _show(model, json_wanted=json_wanted)
         return
-    chosen = list(CATALOG) if everything else catalog.tunable(on=today)
+    chosen = list(CATALOG) if everything else catalog.tunable(on=today, provider="bedrock")
     table(
         [
             {
@@ -43,7 +45,7 @@ def models(name: str | None, region: str | None, *, everything: bool, json_wante
             for model in chosen
             if region in (None, *model.regions)
         ],
-        ("id", "state", "model", "regions", "serving", "format"),
+        ("id", "state", "provider", "model", "regions", "serving"),
         of="models",
         json_wanted=json_wanted,
     )
@@ -52,7 +54,7 @@ def models(name: str | None, region: str | None, *, everything: bool, json_wante
 def _show(model: BaseModel, *, json_wanted: bool) -> None:
     state = model.lifecycle.state(datetime.now(UTC).date())
     if json_wanted:
-        click.echo(
+        out(
             as_json(
                 {
                     "id": model.key,
@@ -96,18 +98,17 @@ def _show(model: BaseModel, *, json_wanted: bool) -> None:
             "serving": [way.value for way in model.serving],
             "format": model.record_format.value,
             "records": f"{model.limits.min_records or '?'} to {model.limits.max_records or '?'}",
-            "source": f"{model.source} (seen {model.seen})",
+            "not by Tunestack": model.unsupported,
+            "source": f"{model.source} (read {model.seen})",
         },
         json_wanted=False,
     )
-    click.echo("\nHyperparameters")
+    out("\nHyperparameters")
     for name, row in model.hyperparameters.items():
         default = "" if row.default is None else f", default {row.default:g}"
-        click.echo(f"  {name}: {row.min:g} to {row.max:g}{default} ({row.confidence} confidence)")
-    click.echo("\nPrices in US dollars")
+        out(f"  {name}: {row.min:g} to {row.max:g}{default} ({row.confidence} confidence)")
+    out("\nPrices")
     for what, price in model.prices.items():
-        click.echo(
-            f"  {price.usd:g} {PRICE_UNITS[what]} ({price.confidence} confidence, {price.seen})"
-        )
+        out(f"  {price} {PRICE_UNITS[what]}")
     if not model.prices:
-        click.echo("  none known")
+        out("  none known")

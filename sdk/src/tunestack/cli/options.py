@@ -52,3 +52,12 @@ class Duration(click.ParamType[timedelta]):
         if match is None:
             self.fail(f"{value!r} is no duration: use 90m, 4h or 2d", param, ctx)
         return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def once(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
+    """Make a mapping of pairs; refuse a name that is given twice."""
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise click.UsageError(f"{name!r} is given twice")
+    return dict(pairs)

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import sys
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from tunestack.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+
+_NOBODY_READS = 128 + 13
+"""What a shell gives a program that SIGPIPE ended."""
 
 
 def as_json(value: object) -> str:
@@ -19,16 +27,30 @@ def as_json(value: object) -> str:
     return json.dumps(value, default=_plain)
 
 
+def out(text: str) -> None:
+    """Print a line of the result; ends the process like any other program when nobody reads it any more."""
+    try:
+        click.echo(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python would complain once more when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(_NOBODY_READS) from None
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise ConfigError(f"standard output can't be written: {error}") from error
+
+
 def show(value: Any, *, json_wanted: bool) -> None:
     """Print one thing: a line for each field, or one JSON object."""
     fields = _fields(value)
     if json_wanted:
-        click.echo(as_json(fields))
+        out(as_json(fields))
         return
     width = max(map(len, fields), default=0)
     for name, content in fields.items():
         if content not in (None, {}, [], ()):
-            click.echo(f"{name:<{width}}  {_text(content)}")
+            out(f"{name:<{width}}  {_text(content)}")
 
 
 def table(rows: Iterable[Any], columns: Sequence[str], *, of: str, json_wanted: bool) -> None:
@@ -36,7 +58,7 @@ def table(rows: Iterable[Any], columns: Sequence[str], *, of: str, json_wanted: 
     things = [_fields(row) for row in rows]
     if json_wanted:
         for thing in things:
-            click.echo(as_json(thing))
+            out(as_json(thing))
         return
     if not things:
         note(f"no {of}")
@@ -45,7 +67,7 @@ def table(rows: Iterable[Any], columns: Sequence[str], *, of: str, json_wanted: 
     widths = [max(map(len, cells)) for cells in zip(columns, *lines, strict=True)]
     for cells in ([column.upper() for column in columns], *lines):
         padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        click.echo("  ".join(padded).rstrip())
+        out("  ".join(padded).rstrip())
 
 
 def note(text: str) -> None:

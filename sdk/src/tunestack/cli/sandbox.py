@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import click
 
 from tunestack.cli.env import FORMATS, written
-from tunestack.cli.output import note
+from tunestack.cli.output import note, out
 from tunestack.errors import ConfigError, MissingExtraError
 
 
@@ -55,14 +55,25 @@ def sandbox(
         ended = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: ended.set())
-        click.echo(written(running.variables(), "json" if json_wanted else form))
+        shape = "json" if json_wanted else form
+        if shape == "sh":
+            # What could lead to a real account must not stay set in the shell that evaluates this.
+            for name in running.cleared():
+                out(f"unset {name}")
+        out(written(running.variables(), shape))
         note("the sandbox is running, on loopback only; Ctrl-C ends it")
         ended.wait()
     return 0
 
 
 def _run(command: tuple[str, ...], environment: dict[str, str]) -> int:
+    """Run a command to its end, and return its exit code as a shell would."""
     try:
-        return subprocess.run(command, env=environment, check=False).returncode  # noqa: S603
+        process = subprocess.Popen(command, env=environment)  # noqa: S603 - the caller's own
     except OSError as error:
         raise ConfigError(f"{command[0]!r} can't be run: {error}") from error
+    # A terminal sends Ctrl-C to the command too: it decides what to do about it, we wait.
+    signal.signal(signal.SIGINT, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda number, _: process.send_signal(number))
+    code = process.wait()
+    return code if code >= 0 else 128 - code

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -9,10 +10,20 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConfigNotFound,
+    ConfigParseError,
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    HTTPClientError,
+    InvalidRegionError,
     NoCredentialsError,
+    NoRegionError,
     ParamValidationError,
     PartialCredentialsError,
     ProfileNotFound,
+    ReadTimeoutError,
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )
@@ -22,6 +33,7 @@ from tunestack.errors import (
     BusyError,
     ConfigError,
     ConflictError,
+    InvalidRequestError,
     NotFoundError,
     ProviderError,
     QuotaError,
@@ -33,6 +45,8 @@ if TYPE_CHECKING:
 _SIGN_IN = "check the credentials (`aws sts get-caller-identity` shows who you are)"
 _PERMISSION = "attach the stage's tuner policy (stack output `TunerPolicyArn`) to whoever calls"
 _LATER = "try again later"
+# botocore quotes what does not fit.
+_VALUES = re.compile(r", value: .*?(?=, type: |, valid |\Z)", re.DOTALL)
 
 CODES: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
     {
@@ -51,6 +65,8 @@ CODES: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
         "NoSuchKey": (NotFoundError, "check the name"),
         "ParameterNotFound": (NotFoundError, "run `cdk deploy` in this account and region"),
         "ResourceNotFoundException": (NotFoundError, "check the id and the region"),
+        "ValidationException": (InvalidRequestError, ""),
+        "ConditionalRequestConflict": (ConflictError, "look at what is there before trying again"),
         "ConflictException": (ConflictError, "look at what is there before trying again"),
         "PreconditionFailed": (ConflictError, "look at what is there before trying again"),
         "ResourceInUseException": (ConflictError, "look at what is there before trying again"),
@@ -73,17 +89,34 @@ CODES: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
 """AWS's error codes: our class, and what to do. A code that is not here becomes `ProviderError`."""
 
 _CREDENTIALS = (
+    CredentialRetrievalError,
     NoCredentialsError,
     PartialCredentialsError,
-    ProfileNotFound,
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
+)
+_SETTINGS = (
+    ConfigNotFound,
+    ConfigParseError,
+    InvalidRegionError,
+    NoRegionError,
+    ProfileNotFound,
+    # boto3's, for an endpoint that is no URL.
+    ValueError,
+)
+_NETWORK = (
+    ConnectionClosedError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
+    ReadTimeoutError,
 )
 
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """Raise what AWS raises as our own errors.
+    """Raise what AWS and boto3 raise as our own errors.
+
+    Nothing is quoted that may hold a secret or a caller's text.
 
     Args:
         doing: what was being done, in the user's words: `creating job 'x'`.
@@ -93,11 +126,21 @@ def translated(doing: str) -> Iterator[None]:
     except ClientError as error:
         raise _from_client(error, doing) from error
     except ParamValidationError as error:
-        raise ConfigError(f"{doing}: {error}") from error
+        report = _VALUES.sub("", str(error))
+        raise ConfigError(f"{doing}: {report}") from None
     except _CREDENTIALS as error:
         raise AccessError(f"{doing}: {error}: {_SIGN_IN}") from error
-    except BotoCoreError as error:
+    except _NETWORK as error:
         raise BusyError(f"{doing}: {error}: check the network and the region") from error
+    except HTTPClientError:
+        # Its text holds the headers that could not be sent, credentials among them.
+        raise AccessError(f"{doing}: the request could not be sent: {_SIGN_IN}") from None
+    except _SETTINGS as error:
+        raise ConfigError(
+            f"{doing}: {error}: check the AWS profile, region and endpoint that are set"
+        ) from error
+    except BotoCoreError as error:
+        raise ProviderError(f"{doing}: {error}") from error
 
 
 def _from_client(error: ClientError, doing: str) -> ProviderError:

@@ -11,8 +11,8 @@ from tunestack.errors import (
     BusyError,
     ConfigError,
     ConflictError,
+    ContractError,
     NotFoundError,
-    ProviderError,
 )
 from tunestack.providers import bedrock_requests as requests
 from tunestack.providers.aws_errors import translated
@@ -38,44 +38,52 @@ _THROUGHPUT = ":provisioned-model/"
 class Bedrock:
     """`tunestack.provider.Provider` on Amazon Bedrock, in one region of one account."""
 
-    def __init__(self, clients: Clients, deployment: Deployment) -> None:
-        """Take who calls, and what `cdk deploy` made; no call is made here."""
+    def __init__(
+        self, clients: Clients, region: str, *, deployment: Deployment | None = None
+    ) -> None:
+        """Take who calls and where, and what `cdk deploy` made there, which only new jobs need; no call is made here."""
         self._clients = clients
-        self._deployment = deployment
+        self._region = region
+        self._deployed = deployment
+
+    @property
+    def _deployment(self) -> Deployment:
+        if self._deployed is None:
+            raise ContractError(f"nothing is known of a deployment in {self._region}")
+        return self._deployed
 
     @property
     def _control(self) -> BedrockClient:
-        return cast("BedrockClient", self._clients.get("bedrock", self._deployment.region))
+        return cast("BedrockClient", self._clients.get("bedrock", self._region))
 
     @property
     def _runtime(self) -> BedrockRuntimeClient:
-        return cast(
-            "BedrockRuntimeClient", self._clients.get("bedrock-runtime", self._deployment.region)
-        )
+        return cast("BedrockRuntimeClient", self._clients.get("bedrock-runtime", self._region))
 
-    @property
-    def _store(self) -> Store:
-        return Store(self._clients.get("s3", self._deployment.region), self._deployment.account)
+    def _store(self, owner: str) -> Store:
+        return Store(self._clients.get("s3", self._region), owner)
 
     def lifecycle(self, model: BaseModel) -> LifecycleState | None:
-        """Ask Bedrock where a base model stands; `None` when the caller may not ask, or Bedrock can't say."""
+        """Ask Bedrock where a base model stands; `None` when the caller may not ask, or Bedrock does not say."""
         try:
-            with translated(f"asking for model {model.customization_id!r}"):
-                answer = self._control.get_foundation_model(modelIdentifier=model.customization_id)
-        except NotFoundError:
-            return LifecycleState.RETIRED
+            with translated("listing the models that can be tuned"):
+                answer = self._control.list_foundation_models(byCustomizationType="FINE_TUNING")
         except (AccessError, BusyError):
             return None
-        except ProviderError as error:
-            if error.code == "ValidationException":
-                return LifecycleState.RETIRED
-            raise
-        status = answer["modelDetails"].get("modelLifecycle", {}).get("status")
-        known: Mapping[str, LifecycleState] = {
+        states = {
+            row["modelId"]: row.get("modelLifecycle", {}).get("status")
+            for row in answer.get("modelSummaries", ())
+        }
+        if not states:
+            return None
+        known: Mapping[str | None, LifecycleState] = {
             "ACTIVE": LifecycleState.ACTIVE,
             "LEGACY": LifecycleState.LEGACY,
         }
-        return known.get(str(status))
+        for identifier in (model.customization_id, *model.inference_ids):
+            if identifier in states:
+                return known.get(states[identifier])
+        return LifecycleState.RETIRED
 
     def upload(self, path: Path, *, sha256: str, location: str | None) -> str:
         """Put a training file into S3 and return its URI.
@@ -88,7 +96,7 @@ class Bedrock:
             ConflictError: there is other data at that place.
         """
         place = self._place(sha256, location)
-        self._store.put(path, place, sha256=sha256)
+        self._store(self._deployment.account).put(path, place, sha256=sha256)
         return str(place)
 
     def _place(self, sha256: str, location: str | None) -> Location:
@@ -112,12 +120,14 @@ class Bedrock:
         wire = requests.create_job(request, self._deployment.job_role_arn)
         try:
             with translated(f"creating job {request.name!r}"):
-                return self._control.create_model_customization_job(**wire)["jobArn"]
-        except (ConflictError, KeyError):
-            # The name is taken, or a repeated token was answered with nothing: it is there under its name.
+                answer: Mapping[str, Any] = self._control.create_model_customization_job(**wire)
+        except ConflictError:
+            # The name is taken, and the name follows from the content: it is this job.
             with suppress(NotFoundError):
                 return self.job(request.name).id
             raise
+        # A repeated token may be answered with nothing: then it is there under its name.
+        return answer.get("jobArn") or self.job(request.name).id
 
     def job(self, job_id: str) -> JobInfo:
         """Observe one job, by ARN or name."""
@@ -153,28 +163,34 @@ class Bedrock:
         if job.output is None:
             return []
         output = Location.parse(job.output)
+        store = self._store(job.id.split(":")[4])
         folder = (
             f"{output.key.removesuffix('/')}/model-customization-job-{job.id.rsplit('/', 1)[1]}/"
         )
-        keys = sorted(self._store.keys(Location(output.bucket, folder)))
+        keys = sorted(store.keys(Location(output.bucket, folder)))
         return [
             row
             for ending in ("step_wise_training_metrics.csv", "validation_metrics.csv")
             for key in keys
             if key.endswith(f"/{ending}")
-            for row in self._store.rows(Location(output.bucket, key))
+            for row in store.rows(Location(output.bucket, key))
         ]
 
     def create_endpoint(self, request: EndpointRequest) -> str:
         """Create a deployment (free while idle) or provisioned throughput (billed by the hour); returns its ARN."""
         with translated(f"creating endpoint {request.name!r}"):
             if request.serving is Serving.ON_DEMAND:
-                return self._control.create_custom_model_deployment(
+                answer: Mapping[str, Any] = self._control.create_custom_model_deployment(
                     **requests.create_deployment(request)
-                )["customModelDeploymentArn"]
-            return self._control.create_provisioned_model_throughput(
-                **requests.create_throughput(request)
-            )["provisionedModelArn"]
+                )
+                arn = answer.get("customModelDeploymentArn")
+            else:
+                answer = self._control.create_provisioned_model_throughput(
+                    **requests.create_throughput(request)
+                )
+                arn = answer.get("provisionedModelArn")
+        # A repeated token may be answered with nothing: then it is there under its name.
+        return arn or request.name
 
     def endpoint(self, endpoint_id: str, serving: Serving | None = None) -> EndpointInfo:
         """Observe one endpoint, by ARN, or by name (then of the given kind, or of either)."""

@@ -132,7 +132,10 @@ def deployment_info(answer: Mapping[str, Any]) -> EndpointInfo:
         id=answer["customModelDeploymentArn"],
         name=answer.get("modelDeploymentName") or answer["customModelDeploymentName"],
         serving=Serving.ON_DEMAND,
-        state=ENDPOINT_STATES.get(answer["status"], EndpointState.UNKNOWN),
+        # A deployment that is pointed to another model stays `Active` meanwhile.
+        state=EndpointState.UPDATING
+        if answer.get("updateDetails", {}).get("updateStatus") == "Updating"
+        else ENDPOINT_STATES.get(answer["status"], EndpointState.UNKNOWN),
         raw_state=answer["status"],
         model=answer["modelArn"],
         failure=answer.get("failureMessage"),

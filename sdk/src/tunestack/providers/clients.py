@@ -1,19 +1,31 @@
-"""boto3 clients, one for each service and region."""
+"""boto3 sessions and clients."""
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import boto3
 from botocore.config import Config
 
-if TYPE_CHECKING:
-    import boto3
+from tunestack.providers.aws_errors import translated
 
 # Five calls in all. Every create carries a token that follows from its content, so a repeated one makes nothing new.
-_CONFIG = Config(
+_CONTROL = Config(
     retries={"mode": "standard", "total_max_attempts": 5}, user_agent_extra="tunestack"
 )
+# An answer may take minutes, and one that is asked for again is billed again.
+_RUNTIME = _CONTROL.merge(Config(read_timeout=600))
+
+
+def new_session() -> boto3.Session:
+    """Make boto3's default session.
+
+    Raises:
+        ConfigError: the profile or the configuration file is wrong.
+    """
+    with translated("finding the AWS settings"):
+        return boto3.Session()
 
 
 class Clients:
@@ -27,10 +39,16 @@ class Clients:
         self._clients: dict[tuple[str, str], Any] = {}
 
     def get(self, service: str, region: str) -> Any:
-        """Return the client of a service in a region; callers name its type."""
-        with self._lock:
+        """Return the client of a service in a region; callers name its type.
+
+        Raises:
+            ConfigError: there is no such region, or an endpoint that is set is no URL.
+        """
+        with self._lock, translated(f"connecting to {service} in {region}"):
             if (service, region) not in self._clients:
                 self._clients[service, region] = self._session.client(
-                    service, region, config=_CONFIG
+                    service,
+                    region,
+                    config=_RUNTIME if service == "bedrock-runtime" else _CONTROL,
                 )
             return self._clients[service, region]

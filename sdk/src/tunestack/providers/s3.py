@@ -9,7 +9,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tunestack.errors import AccessError, ConfigError, ConflictError, NotFoundError
+from tunestack.errors import (
+    AccessError,
+    ConfigError,
+    ConflictError,
+    NotFoundError,
+    shortened,
+)
 from tunestack.providers.aws_errors import translated
 
 if TYPE_CHECKING:
@@ -41,7 +47,7 @@ class Location:
         match = _URI.fullmatch(uri)
         if match is None or len(uri) > 1024:
             raise ConfigError(
-                f"{uri!r} is no S3 location that Bedrock takes: use s3://bucket/path/ "
+                f"{shortened(uri)} is no S3 location that Bedrock takes: use s3://bucket/path/ "
                 "with letters, digits and -!_*'(). in the path (no '=', no spaces, no '//')"
             )
         return cls(match["bucket"], match["key"].removeprefix("/"))
@@ -117,11 +123,19 @@ class Store:
                     yield entry["Key"]
 
     def rows(self, place: Location) -> Iterator[dict[str, float]]:
-        """Read a CSV file of numbers."""
+        """Read a CSV file of numbers; a cell that holds none is left out."""
         with translated(f"reading {place}"):
             answer = self._client.get_object(
                 Bucket=place.bucket, Key=place.key, ExpectedBucketOwner=self._owner
             )
-            text = answer["Body"].read().decode()
+            text = answer["Body"].read().decode("utf-8-sig", errors="replace")
         for row in csv.DictReader(io.StringIO(text)):
-            yield {name: float(value) for name, value in row.items()}
+            numbers = {name: _number(cell) for name, cell in row.items()}
+            yield {name: number for name, number in numbers.items() if number is not None}
+
+
+def _number(cell: str | list[str] | None) -> float | None:
+    try:
+        return float(cell) if isinstance(cell, str) else None
+    except ValueError:
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ from tunestack.records.read import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
 
 
 class DataFormat(StrEnum):
@@ -60,8 +63,8 @@ def parse(
 
 
 def _completion(record: dict[str, Any], problem: Any) -> list[Turn]:
-    for name in record.keys() - {"prompt", "completion"}:
-        problem(name, "would be lost: a completion record has `prompt` and `completion` only")
+    for name in sorted(record.keys() - {"prompt", "completion"}, key=str):
+        problem(_at(name), "would be lost: a completion record has `prompt` and `completion` only")
     turns = []
     for role, name in (("user", "prompt"), ("assistant", "completion")):
         if name not in record:
@@ -72,8 +75,8 @@ def _completion(record: dict[str, Any], problem: Any) -> list[Turn]:
 
 
 def _chat(record: dict[str, Any], problem: Any) -> tuple[tuple[str, ...], list[Turn]]:
-    for name in record.keys() - {"messages"}:
-        problem(name, "would be lost: this format has no place for it")
+    for name in sorted(record.keys() - {"messages"}, key=str):
+        problem(_at(name), "would be lost: this format has no place for it")
     messages = record.get("messages")
     if not isinstance(messages, list) or not messages:
         problem("messages", "expected a list of at least one user and one assistant message")
@@ -83,10 +86,12 @@ def _chat(record: dict[str, Any], problem: Any) -> tuple[tuple[str, ...], list[T
     for place, message in enumerate(messages):
         where = f"messages[{place}]"
         if not isinstance(message, dict):
-            problem(where, f"a {type(message).__name__}, expected an object with role and content")
+            problem(
+                where, f"expected an object with role and content, found {type(message).__name__}"
+            )
             continue
-        for name in message.keys() - {"role", "content"}:
-            problem(f"{where}.{name}", "would be lost: this format has no place for it")
+        for name in sorted(message.keys() - {"role", "content"}, key=str):
+            problem(f"{where}.{_at(name)}", "would be lost: this format has no place for it")
         texts = tuple(_texts(message.get("content"), f"{where}.content", problem))
         role = message.get("role")
         if role == "system" and place == 0:
@@ -96,17 +101,28 @@ def _chat(record: dict[str, Any], problem: Any) -> tuple[tuple[str, ...], list[T
             if role != expected:
                 problem(
                     f"{where}.role",
-                    f"{role!r}, expected {expected!r}: user and assistant alternate, user first",
+                    f"{_named(role)}, expected {expected!r}: user and assistant alternate, user first",
                 )
             turns.append(Turn(role, texts))
         else:
             problem(
                 f"{where}.role",
-                f"{role!r}, expected one system message first, then user and assistant in turn",
+                f"{_named(role)}, expected one system message first, then user and assistant in turn",
             )
     if not turns or turns[-1].role != "assistant":
         problem("messages", "the last message must be the assistant's: it is what is learned")
     return system, turns
+
+
+def _at(key: object) -> str:
+    return key if isinstance(key, str) and _WORD.fullmatch(key) else "(a field)"
+
+
+def _named(word: object) -> str:
+    """Quote a field's name, role or type that should not be there, unless it may be somebody's data."""
+    if isinstance(word, str) and _WORD.fullmatch(word):
+        return repr(word)
+    return "a text" if isinstance(word, str) else f"a value of type {type(word).__name__}"
 
 
 def _texts(content: object, where: str, problem: Any) -> Iterator[str]:
@@ -119,11 +135,11 @@ def _texts(content: object, where: str, problem: Any) -> Iterator[str]:
         text = part
         if isinstance(part, dict):
             if part.keys() - {"type", "text"} or part.get("type", "text") != "text":
-                problem(here, f"a part of type {part.get('type')!r} would be lost: text only")
+                problem(here, f"a part of type {_named(part.get('type'))} would be lost: text only")
                 continue
             text = part.get("text")
         if not isinstance(text, str):
-            problem(here, f"a {type(text).__name__}, expected text")
+            problem(here, f"expected text, found {type(text).__name__}")
         elif not text.strip():
             problem(here, "is empty")
         else:

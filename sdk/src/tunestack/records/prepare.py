@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import orjson
 
-from tunestack.errors import ConfigError, DataError
+from tunestack.errors import ConfigError, DataError, shortened
 from tunestack.records.conversation import Conversation, DataFormat, parse
 from tunestack.records.encode import encoder
 from tunestack.records.read import Problem, read
+from tunestack.records.write import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,8 +34,6 @@ class Dataset:
     sha256: str
     """Of the file, in hex; equal data is the same file to the byte."""
     records: int
-    size: int
-    """Bytes."""
 
 
 def prepare(
@@ -67,10 +65,9 @@ def prepare(
     reserved = _reserved(model)
     wanted = _format(data_format)
     problems: list[Problem] = []
-    found = records = size = 0
-    digest = hashlib.sha256()
-    with path.open("wb") as file:
-        for line, record in read(source):
+    found = records = 0
+    with Writer(path) as file:
+        for line, record in read(source, what=what):
             if isinstance(record, Problem):
                 bad = [record]
             else:
@@ -86,16 +83,30 @@ def prepare(
                 found += len(bad)
                 problems += bad[: MOST_PROBLEMS - len(problems)]
             elif not found:
-                digest.update(text)
-                size += file.write(text)
+                file.write(text)
     if found:
         more = "" if found <= len(problems) else f" (the first {len(problems)} of them)"
         raise DataError(
-            f"{what} has {found} problems in {records} records{more}, nothing was uploaded:",
+            f"{what} has problems, nothing was uploaded: {found} in {records} records{more}",
             [str(problem) for problem in problems],
         )
     _check_count(records, model, what, validation=validation)
-    return Dataset(path=path, sha256=digest.hexdigest(), records=records, size=size)
+    return Dataset(path=path, sha256=file.sha256, records=records)
+
+
+def check_together(training: Dataset, validation: Dataset, model: BaseModel) -> None:
+    """Check the limit that counts training and validation data together.
+
+    Raises:
+        DataError: they are too many.
+    """
+    most = model.limits.max_total_records
+    total = training.records + validation.records
+    if most is not None and total > most:
+        raise DataError(
+            f"training and validation data have {total} records together, "
+            f"{model.name} takes at most {most}: nothing was uploaded"
+        )
 
 
 def _format(name: DataFormat | str | None) -> DataFormat | None:
@@ -105,7 +116,7 @@ def _format(name: DataFormat | str | None) -> DataFormat | None:
         return DataFormat(name)
     except ValueError:
         known = ", ".join(repr(known.value) for known in DataFormat)
-        raise ConfigError(f"data format {str(name)!r} is unknown: use {known}") from None
+        raise ConfigError(f"data format {shortened(name)} is unknown: use {known}") from None
 
 
 def _encoded(conversation: Conversation, encode: Encoder, line: int, bad: list[Problem]) -> bytes:

@@ -4,7 +4,22 @@ S3, IAM, SSM, CloudFormation and the like are MiniStack's; Bedrock is ours, driv
 It shares the catalog and the contract with the SDK and nothing else: it is a second opinion.
 """
 
-from tunestack.sandbox.clock import Clock
-from tunestack.sandbox.environment import Sandbox
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tunestack.sandbox.clock import Clock
+    from tunestack.sandbox.environment import Sandbox
+
+# Loaded on first use: pytest imports this package in every run, for the fixture, whether the sandbox is installed or not.
+_HOMES = {"Clock": "clock", "Sandbox": "environment"}
 
 __all__ = ["Clock", "Sandbox"]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tunestack.sandbox' has no attribute {name!r}")
+    return getattr(import_module(f"tunestack.sandbox.{_HOMES[name]}"), name)

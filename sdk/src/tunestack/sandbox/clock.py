@@ -59,6 +59,11 @@ class Clock:
             due = start + timedelta(seconds=seconds / self._speed)
             heapq.heappush(self._due, (due, next(self._order), action))
 
+    def clear(self) -> None:
+        """Let nothing happen of what was to."""
+        with self.lock:
+            self._due.clear()
+
     def settle(self) -> None:
         """Do everything that is due by now, in the order of its time."""
         with self.lock:

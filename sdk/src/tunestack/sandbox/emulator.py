@@ -17,12 +17,12 @@ import urllib.request
 from typing import TYPE_CHECKING
 
 from tunestack.errors import TunestackError
+from tunestack.sandbox.loopback import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-LOOPBACK = "127.0.0.1"
 START_TIMEOUT = 60.0
 """Seconds until MiniStack must answer; it takes one or two."""
 

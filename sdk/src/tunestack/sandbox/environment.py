@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from tunestack.contract import DEFAULT_REGION, DEFAULT_STAGE, REGION, Deployment, parameter_name
+from tunestack.errors import ConfigError
 from tunestack.sandbox.aws import Aws
 from tunestack.sandbox.bedrock import Bedrock
 from tunestack.sandbox.clock import Clock
 from tunestack.sandbox.emulator import Emulator
 from tunestack.sandbox.server import Server
-from tunestack.sandbox.stage import deploy
+from tunestack.sandbox.stage import deploy, regions
 from tunestack.sandbox.wire import Traffic, Wire
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 ACCOUNT = "123456789012"
 # Whatever could lead to a real account, or to another deployment, is not passed on.
-_CLEARED = ("AWS_", "BEDROCK_", "DSPY_BEDROCK_", "TUNESTACK_", "CDK_DEFAULT_")
+_CLEARED = ("AWS_", "BEDROCK_", "CDK_DEFAULT_", "DSPY_BEDROCK_", "OPENAI_", "TUNESTACK_")
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
@@ -51,6 +52,11 @@ class Sandbox:
             speed: by how much jobs and endpoints are faster than on AWS; at 1000, a job of two hours takes 7 seconds.
             as_of: the day and time to start at; the real ones if not given.
         """
+        if not empty and region not in regions():
+            raise ConfigError(
+                f"region {region!r} has no stage in the sandbox: "
+                f"use {' or '.join(sorted(regions()))}, or an empty sandbox (--empty)"
+            )
         self.region = region
         self.clock = Clock(as_of, speed=speed)
         self._empty = empty
@@ -61,11 +67,6 @@ class Sandbox:
         self._emulator = Emulator(Path(self._folder.name), self._base_environment())
         self._bedrock = Bedrock(self.clock, self._emulator.url, ACCOUNT)
         self._server = Server(self._wire, self._bedrock.handle)
-
-    @property
-    def account(self) -> str:
-        """The account that the handed-out credentials belong to."""
-        return ACCOUNT
 
     @property
     def traffic(self) -> Traffic:
@@ -96,6 +97,7 @@ class Sandbox:
 
     def reset(self) -> None:
         """Forget every job, model and endpoint; what was deployed stays."""
+        self.clock.clear()
         self._bedrock.reset()
 
     def environment(self) -> dict[str, str]:
@@ -124,6 +126,10 @@ class Sandbox:
             DEFAULT_REGION: self.region,
             **({} if self._empty else self.deployment().environment()),
         }
+
+    def cleared(self) -> list[str]:
+        """Name the variables of the present environment that have no place in the sandbox's."""
+        return sorted(os.environ.keys() - self.environment().keys())
 
     def deployment(self, region: str | None = None) -> Deployment:
         """Return what is deployed in a region, the default one if not given."""

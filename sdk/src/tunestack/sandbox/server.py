@@ -9,6 +9,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request as HttpRequest
 from werkzeug.wrappers import Response
 
+from tunestack.sandbox.loopback import LOOPBACK
 from tunestack.sandbox.wire import Answer, Call, Fault, Request, Wire
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
     Handler = Callable[[Call], "tuple[dict[str, object], dict[str, str]]"]
 
-LOOPBACK = "127.0.0.1"
-
 
 class _Silent(WSGIRequestHandler):
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug's name
@@ -30,12 +29,12 @@ class _Silent(WSGIRequestHandler):
 class Server:
     """An HTTP server for the operations of one wire."""
 
-    def __init__(self, wire: Wire, handle: Handler, *, port: int = 0) -> None:
-        """Bind a port, a free one if not given; `start` begins to answer."""
+    def __init__(self, wire: Wire, handle: Handler) -> None:
+        """Bind a free port; `start` begins to answer."""
         self._wire = wire
         self._handle = handle
         self._server = make_server(
-            LOOPBACK, port, self._application, threaded=True, request_handler=_Silent
+            LOOPBACK, 0, self._application, threaded=True, request_handler=_Silent
         )
         self._thread = threading.Thread(
             target=self._server.serve_forever, name="tunestack-sandbox", daemon=True
@@ -52,8 +51,9 @@ class Server:
 
     def stop(self) -> None:
         """Answer no more, and free the port."""
-        self._server.shutdown()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._server.shutdown()
+            self._thread.join()
         self._server.server_close()
 
     def _application(

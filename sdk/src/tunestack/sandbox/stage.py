@@ -26,16 +26,29 @@ def deploy(url: str, account: str) -> None:
     Raises:
         TunestackError: a stack can't be created.
     """
-    folder = files("tunestack.sandbox").joinpath("templates")
-    templates = [entry for entry in folder.iterdir() if entry.name.endswith(SUFFIX)]
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda template: _deploy(url, account, template), templates))
+        list(pool.map(lambda template: _deploy(url, account, template), _templates()))
+
+
+def regions() -> set[str]:
+    """Name the regions that the templates are for."""
+    return {_region(template.read_text("utf-8")) for template in _templates()}
+
+
+def _templates() -> list[Traversable]:
+    folder = files("tunestack.sandbox").joinpath("templates")
+    return [entry for entry in folder.iterdir() if entry.name.endswith(SUFFIX)]
+
+
+def _region(template: str) -> str:
+    region: str = json.loads(template)["Metadata"]["tunestack:region"]
+    return region
 
 
 def _deploy(url: str, account: str, template: Traversable) -> None:
     name = template.name.removesuffix(SUFFIX)
     text = template.read_text("utf-8")
-    aws = Aws(url, account, json.loads(text)["Metadata"]["tunestack:region"])
+    aws = Aws(url, account, _region(text))
     aws.client("ssm").put_parameter(Name=_BOOTSTRAP[0], Value=_BOOTSTRAP[1], Type="String")
     cloudformation = aws.client("cloudformation")
     try:

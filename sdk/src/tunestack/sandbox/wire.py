@@ -9,7 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
-import botocore.session
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
 
 from tunestack.sandbox.shapes import violations
 
@@ -151,7 +152,8 @@ class Wire:
 
 
 def _routes(service: str) -> list[tuple[str, re.Pattern[str], OperationModel]]:
-    model = botocore.session.get_session().get_service_model(service)
+    # Without a session, which would look for the caller's profile.
+    model = ServiceModel(Loader().load_service_model(service, "service-2"), service)
     routes = []
     for name in model.operation_names:
         operation = model.operation_model(name)

@@ -20,10 +20,6 @@ class Memory:
         self._pairs = [(frozenset(_words(question)), answer) for question, answer in pairs]
         self._seen_in = Counter(word for words, _ in self._pairs for word in words)
 
-    def __len__(self) -> int:
-        """Count the answers."""
-        return len(self._pairs)
-
     def answer(self, question: str) -> tuple[str, float]:
         """Return the nearest training answer, and how near its question is, from 0 to 1.
 

@@ -9,7 +9,7 @@ from tunestack.catalog import CATALOG, LifecycleState
 from tunestack.sandbox.bedrock.answers import Memory
 from tunestack.sandbox.bedrock.pages import page
 from tunestack.sandbox.bedrock.state import PHASES, Job, Model, Region, found
-from tunestack.sandbox.bedrock.training_data import BadDataError, pairs
+from tunestack.sandbox.bedrock.training_data import BadDataError, Rows, read
 from tunestack.sandbox.wire import Fault
 
 if TYPE_CHECKING:
@@ -126,12 +126,18 @@ def _begin(region: Region, job: Job, place: int, now: datetime) -> None:
 
 
 def _validate(region: Region, job: Job) -> None:
-    training = job.params["trainingDataConfig"]["s3Uri"]
-    job.memory = Memory(_read(region, job, training, validation=False))
+    training = _read(region, job, job.params["trainingDataConfig"]["s3Uri"], validation=False)
+    job.memory = Memory(training.pairs)
+    rows = training.rows
     for validator in job.params.get("validationDataConfig", {}).get("validators", ()):
         if not job.base.limits.validation_set:
             raise BadDataError("Validation data is not supported for this model.")
-        _read(region, job, validator["s3Uri"], validation=True)
+        rows += _read(region, job, validator["s3Uri"], validation=True).rows
+    most = job.base.limits.max_total_records
+    if most is not None and rows > most:
+        raise BadDataError(
+            f"Number of samples in training and validation files is {rows}, the maximum is {most}."
+        )
     if not region.aws.write(_artifact(job, ".write_access_check_file.temp"), "", _LABEL):
         raise BadDataError(
             "Amazon S3 perms missing (PutObject): Could not validate PutObject permissions "
@@ -139,7 +145,7 @@ def _validate(region: Region, job: Job) -> None:
         )
 
 
-def _read(region: Region, job: Job, uri: str, *, validation: bool) -> list[tuple[str, str]]:
+def _read(region: Region, job: Job, uri: str, *, validation: bool) -> Rows:
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     place = region.aws.bucket_region(bucket)
     content = region.aws.read(uri) if place == region.name else None
@@ -148,7 +154,7 @@ def _read(region: Region, job: Job, uri: str, *, validation: bool) -> list[tuple
             "Could not validate GetObject permissions to access Amazon S3 bucket: "
             f"{bucket} at key {key}."
         )
-    return pairs(content, key.rsplit("/", 1)[-1], job.base, validation=validation)
+    return read(content, key.rsplit("/", 1)[-1], job.base, validation=validation)
 
 
 def _complete(region: Region, job: Job, now: datetime) -> None:

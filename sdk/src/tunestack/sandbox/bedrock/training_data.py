@@ -6,6 +6,7 @@ Source: user guide, model-customization-prepare and fine-tuning-troubleshooting 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunestack.catalog import RecordFormat
@@ -20,8 +21,16 @@ class BadDataError(Exception):
     """The job fails on the file; the text is what AWS says."""
 
 
-def pairs(content: bytes, name: str, base: BaseModel, *, validation: bool) -> list[tuple[str, str]]:
-    """Read a file into (what is asked, what is answered), one for each answer in it.
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A file that was read: how many records, and (what is asked, what is answered) for each answer in them."""
+
+    rows: int
+    pairs: list[tuple[str, str]]
+
+
+def read(content: bytes, name: str, base: BaseModel, *, validation: bool) -> Rows:
+    """Read a training or validation file.
 
     Raises:
         BadDataError: the service would refuse the file.
@@ -46,7 +55,7 @@ def pairs(content: bytes, name: str, base: BaseModel, *, validation: bool) -> li
                 f"Invalid record at line {line} of file {name}: {error!r}"
             ) from error
         _check_words(row, base, line, name)
-    return found
+    return Rows(len(rows), found)
 
 
 def _objects(content: bytes, name: str) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,225 @@
+"""Start the endpoints of tuned models, each exactly once, and stop them."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from tunestack.catalog import Serving
+from tunestack.endpoints import Endpoint
+from tunestack.errors import (
+    ConfigError,
+    ConflictError,
+    EndpointFailedError,
+    NotFoundError,
+    ProviderError,
+    TunestackError,
+    shortened,
+)
+from tunestack.provider import EndpointInfo, EndpointRequest, EndpointState
+from tunestack.waiting import Poll, appears
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tunestack.catalog import BaseModel
+    from tunestack.provider import Provider
+
+logger = logging.getLogger(__name__)
+
+EXPIRES_AT = "tunestack:expires-at"
+"""The tag that says until when an endpoint may live, in ISO 8601."""
+
+DEFAULT_TTL = timedelta(hours=4)
+"""How long provisioned throughput may live when the caller does not say."""
+
+_LONGEST_TTL = timedelta(days=366)
+# Deadlines are rounded up to this, so that two callers at about the same time send the same request.
+_STEP = timedelta(minutes=5)
+# How often one endpoint may be started again on one day.
+_MOST_GENERATIONS = 20
+
+
+class EndpointCostWarning(UserWarning):
+    """An endpoint is billed by the hour."""
+
+
+def name_of(model: str, serving: Serving) -> str:
+    """Name the endpoint of a tuned model: one of each kind, whoever starts it."""
+    return f"tunestack-{model.rsplit('/', 1)[1]}-{serving.value}"
+
+
+def choose(base: BaseModel, serving: str) -> Serving:
+    """Choose how to serve a tuned model.
+
+    Args:
+        base: the model that was tuned.
+        serving: `on-demand`, `provisioned`, or `auto` for what costs nothing while idle, where the model can be served so.
+
+    Raises:
+        ConfigError: the model can't be served that way.
+    """
+    if serving == "auto":
+        return base.serving[0]
+    ways = [way.value for way in base.serving]
+    if serving not in ways:
+        raise ConfigError(
+            f"a tuned {base.name} can't be served {shortened(serving)}: "
+            f"use {' or '.join(map(repr, ways))}"
+        )
+    return Serving(serving)
+
+
+def start(
+    provider: Provider,
+    model: str,
+    base: BaseModel,
+    *,
+    serving: str,
+    ttl: timedelta | None,
+    model_units: int,
+    tags: Mapping[str, str],
+    poll: Poll,
+) -> Endpoint:
+    """Start the endpoint of a tuned model, or adopt the one that there is; does not wait until it is ready.
+
+    Raises:
+        ConfigError: an argument is not possible; nothing was started.
+        ConflictError: there is one already, with another number of model units.
+    """
+    _check(ttl, model_units)
+    way = choose(base, serving)
+    if way is Serving.ON_DEMAND and model_units != 1:
+        raise ConfigError(f"model_units {model_units}: only provisioned throughput has units")
+    name = name_of(model, way)
+    with suppress(NotFoundError):
+        found = provider.endpoint(name, way)
+        if found.state is not EndpointState.FAILED:
+            return Endpoint(provider, _adopted(found, base, model_units), poll=poll)
+        Endpoint(provider, found, poll=poll).stop()
+    if way is Serving.PROVISIONED:
+        ttl = DEFAULT_TTL if ttl is None else ttl
+        hours = ttl / timedelta(hours=1)
+        _warn_of_cost(
+            f"endpoint {name!r} is", base, model_units, f"It is tagged to end in {hours:g} hours"
+        )
+    if ttl is not None:
+        tags = {**tags, EXPIRES_AT: _deadline(ttl)}
+    request = EndpointRequest(
+        model=model, serving=way, name=name, model_units=model_units, tags=tags
+    )
+    info = _create(provider, request, poll=poll)
+    logger.info("endpoint %s is %s", name, info.raw_state)
+    return Endpoint(provider, info, poll=poll)
+
+
+def own(provider: Provider, model: str, *, poll: Poll) -> list[Endpoint]:
+    """Find the endpoints that Tunestack started for a tuned model, the newest first."""
+    found = []
+    for way in (Serving.ON_DEMAND, Serving.PROVISIONED):
+        with suppress(NotFoundError):
+            found.append(provider.endpoint(name_of(model, way), way))
+    newest_first = sorted(found, key=_created, reverse=True)
+    return [Endpoint(provider, info, poll=poll) for info in newest_first]
+
+
+def stop_own(provider: Provider, model: str, *, poll: Poll) -> None:
+    """Stop the endpoints that Tunestack started for a tuned model; one that can't be stopped keeps no other running.
+
+    Raises:
+        TunestackError: the first thing that went wrong, once all were tried.
+    """
+    failures: list[TunestackError] = []
+    for endpoint in own(provider, model, poll=poll):
+        try:
+            endpoint.stop()
+        except TunestackError as error:
+            failures.append(error)
+    if failures:
+        raise failures[0]
+
+
+def _check(ttl: object, model_units: object) -> None:
+    if isinstance(model_units, bool) or not isinstance(model_units, int) or model_units < 1:
+        raise ConfigError(f"model_units {shortened(model_units)} is not possible: use 1 or more")
+    if ttl is None:
+        return
+    if not isinstance(ttl, timedelta) or not timedelta(0) < ttl <= _LONGEST_TTL:
+        raise ConfigError(
+            f"ttl {shortened(ttl)} is not possible: "
+            f"use a timedelta of more than nothing and at most {_LONGEST_TTL.days} days"
+        )
+
+
+def _adopted(found: EndpointInfo, base: BaseModel, model_units: int) -> EndpointInfo:
+    if found.model_units not in (None, model_units):
+        raise ConflictError(
+            f"endpoint {found.name!r} is there with {found.model_units} model units, "
+            f"not {model_units}: stop it first"
+        )
+    if found.model_units is not None:
+        _warn_of_cost(
+            f"endpoint {found.name!r} is there already,",
+            base,
+            found.model_units,
+            "Its end is the one that it was started with",
+        )
+    logger.info("endpoint %s is there already", found.name)
+    return found
+
+
+def _create(provider: Provider, request: EndpointRequest, *, poll: Poll) -> EndpointInfo:
+    """Create an endpoint exactly once, also after one of the same name was stopped.
+
+    The vendor answers a repeated request with what it made the first time, which may be gone: then the next generation
+    is asked for. Callers at about the same time send the same requests in the same order, and so make one endpoint;
+    the name, which is unique, holds the others off.
+    """
+    today = datetime.now(UTC).date()
+    for number in range(_MOST_GENERATIONS):
+        asked = replace(request, generation=f"{today}/{number}")
+        try:
+            endpoint_id = provider.create_endpoint(asked)
+        except ProviderError as refused:
+            # Somebody else was faster with the same name; Bedrock has no error of its own for that.
+            with suppress(ProviderError):
+                return provider.endpoint(request.name, request.serving)
+            raise refused from refused.__cause__
+        found = appears(lambda: provider.endpoint(endpoint_id, request.serving), poll=poll)  # noqa: B023
+        if found is not None:
+            return found
+    raise EndpointFailedError(
+        f"endpoint {request.name!r} was created and is gone, {_MOST_GENERATIONS} times today: "
+        "something else deletes it",
+        endpoint_id=request.name,
+        reason="deleted right after it was created",
+    )
+
+
+def _deadline(ttl: timedelta) -> str:
+    step = _STEP.total_seconds()
+    end = -((datetime.now(UTC) + ttl).timestamp() // -step) * step
+    return f"{datetime.fromtimestamp(end, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _created(info: EndpointInfo) -> datetime:
+    return info.created or datetime.min.replace(tzinfo=UTC)
+
+
+def _warn_of_cost(what: str, base: BaseModel, units: int, end: str) -> None:
+    price = base.prices.get("provisioned")
+    cost = (
+        "at a price that Tunestack does not know (see the Bedrock pricing page)"
+        if price is None
+        else f"at {price} for each of {units} model units"
+    )
+    warnings.warn(
+        f"{what} billed by the hour, {cost}, until it is stopped: "
+        f"nothing in the account stops it for you. {end}; call stop_endpoint() before.",
+        EndpointCostWarning,
+        stacklevel=4,
+    )
