@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import boto3
 import pytest
@@ -300,7 +301,7 @@ def test_a_reader_that_stops_reading_is_no_failure():
 
 
 def test_an_output_that_can_not_be_written_is_one_clear_error():
-    with open("/dev/full", "w") as full:
+    with Path("/dev/full").open("w") as full:
         process = subprocess.run(
             [sys.executable, "-c", "from tunestack.cli import main; main()", "models"],
             stdout=full,
