@@ -87,12 +87,13 @@ def test_a_sandbox_that_was_never_started_can_be_stopped():
 
 def test_pytest_runs_where_the_sandbox_is_not_installed(tmp_path):
     """The plugin is loaded in every run of an environment that has the package."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_x.py").write_text("def test_x(): pass\n")
     code = (
         "import sys\n"
         "for name in ('werkzeug', 'ministack', 'boto3', 'botocore'): sys.modules[name] = None\n"
         "import pytest\n"
-        "sys.exit(pytest.main(['-q', '-p', 'no:cacheprovider', '-p', 'no:randomly']))\n"
+        "sys.exit(pytest.main(['-p', 'no:cacheprovider']))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
