@@ -40,7 +40,9 @@ run python examples/from_python.py
 
 step "5. The same from the command line; submitting what is there already is the same job"
 run python examples/tickets.py cdk.out/tickets.jsonl
-run tunestack submit cdk.out/tickets.jsonl --model nova-micro -p epochCount=3 -p batchSize=4 -p learningRate=1e-5 --wait
+submit=(tunestack submit cdk.out/tickets.jsonl --model nova-micro -p epochCount=2)
+run "${submit[@]}" --wait
+run "${submit[@]}" >/dev/null
 job=$(tunestack jobs --json | python -c 'import json, sys; print(json.loads(sys.stdin.readline())["id"])')
 run tunestack endpoint start "$job"
 endpoint=$(tunestack endpoint list --json | python -c 'import json, sys; print(json.loads(sys.stdin.readline())["id"])')

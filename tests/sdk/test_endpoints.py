@@ -51,7 +51,7 @@ def test_a_deployment_starts_answers_and_is_gone(job, tuner):
 
 
 def test_throughput_warns_of_its_cost_and_is_tagged_with_its_end(llama, west):
-    with pytest.warns(EndpointCostWarning, match="billed by the hour.*end in 2 hours"):
+    with pytest.warns(EndpointCostWarning, match="billed by the hour.*end in 2:00:00"):
         llama.start_endpoint(ttl=timedelta(hours=2), model_units=2)
     endpoint = llama.endpoint()
     assert (Serving.PROVISIONED, 2) == (endpoint.serving, endpoint.last.model_units)

@@ -38,9 +38,9 @@ DEFAULT_TTL = timedelta(hours=4)
 """How long provisioned throughput may live when the caller does not say."""
 
 _LONGEST_TTL = timedelta(days=366)
-# Deadlines are rounded up to this, so that two callers at about the same time send the same request.
+# Times in a request are rounded up to this, so that two callers at about the same time send the same request.
 _STEP = timedelta(minutes=5)
-# How often one endpoint may be started again on one day.
+# How often one endpoint may be started again in such a time.
 _MOST_GENERATIONS = 20
 
 
@@ -103,12 +103,9 @@ def start(
         Endpoint(provider, found, poll=poll).stop()
     if way is Serving.PROVISIONED:
         ttl = DEFAULT_TTL if ttl is None else ttl
-        hours = ttl / timedelta(hours=1)
-        _warn_of_cost(
-            f"endpoint {name!r} is", base, model_units, f"It is tagged to end in {hours:g} hours"
-        )
+        _warn_of_cost(f"endpoint {name!r} is", base, model_units, f"It is tagged to end in {ttl}")
     if ttl is not None:
-        tags = {**tags, EXPIRES_AT: _deadline(ttl)}
+        tags = {**tags, EXPIRES_AT: _rounded(datetime.now(UTC) + ttl)}
     request = EndpointRequest(
         model=model, serving=way, name=name, model_units=model_units, tags=tags
     )
@@ -179,9 +176,9 @@ def _create(provider: Provider, request: EndpointRequest, *, poll: Poll) -> Endp
     is asked for. Callers at about the same time send the same requests in the same order, and so make one endpoint;
     the name, which is unique, holds the others off.
     """
-    today = datetime.now(UTC).date()
+    now = _rounded(datetime.now(UTC))
     for number in range(_MOST_GENERATIONS):
-        asked = replace(request, generation=f"{today}/{number}")
+        asked = replace(request, generation=f"{now}/{number}")
         try:
             endpoint_id = provider.create_endpoint(asked)
         except ProviderError as refused:
@@ -193,16 +190,16 @@ def _create(provider: Provider, request: EndpointRequest, *, poll: Poll) -> Endp
         if found is not None:
             return found
     raise EndpointFailedError(
-        f"endpoint {request.name!r} was created and is gone, {_MOST_GENERATIONS} times today: "
+        f"endpoint {request.name!r} was created and is gone, {_MOST_GENERATIONS} times: "
         "something else deletes it",
         endpoint_id=request.name,
         reason="deleted right after it was created",
     )
 
 
-def _deadline(ttl: timedelta) -> str:
+def _rounded(time: datetime) -> str:
     step = _STEP.total_seconds()
-    end = -((datetime.now(UTC) + ttl).timestamp() // -step) * step
+    end = -(time.timestamp() // -step) * step
     return f"{datetime.fromtimestamp(end, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 

@@ -60,9 +60,10 @@ def submit(
         tags=once(tags),
         rerun=rerun,
     )
-    note(f"job {submitted.name} is {described(submitted.last)}")
     if wait:
         _follow(submitted)
+    else:
+        note(f"job {submitted.name} is {described(submitted.last)}")
     show(submitted.info(), json_wanted=json_wanted)
 
 
