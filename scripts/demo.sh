@@ -42,7 +42,7 @@ step "5. The same from the command line; submitting what is there already is the
 run python examples/tickets.py cdk.out/tickets.jsonl
 submit=(tunestack submit cdk.out/tickets.jsonl --model nova-micro -p epochCount=2)
 run "${submit[@]}" --wait
-run "${submit[@]}" >/dev/null
+run "${submit[@]}" --json
 job=$(tunestack jobs --json | python -c 'import json, sys; print(json.loads(sys.stdin.readline())["id"])')
 run tunestack endpoint start "$job"
 endpoint=$(tunestack endpoint list --json | python -c 'import json, sys; print(json.loads(sys.stdin.readline())["id"])')

@@ -86,7 +86,8 @@ class Job:
         before = self._info
         self._info = self._provider.job(self.id)
         if (self._info.state, self._info.phase) != (before.state, before.phase):
-            logger.info("job %s is %s", self.name, described(self._info))
+            level = logging.WARNING if self._info.state is JobState.UNKNOWN else logging.INFO
+            logger.log(level, "job %s is %s", self.name, described(self._info))
         return self._info
 
     def status(self) -> JobState:
