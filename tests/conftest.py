@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import boto3
 import botocore.handlers
 import pytest
 from aws_cdk import App
@@ -139,6 +140,18 @@ def broken(sandbox, monkeypatch):
         codes[operation], left[operation] = code, times
 
     return make
+
+
+@pytest.fixture
+def objects(sandbox):
+    """List the training files in the bucket."""
+
+    def keys(region="us-east-1"):
+        deployment = sandbox.deployment(region)
+        rows = boto3.client("s3", region).list_objects_v2(Bucket=deployment.data_bucket)
+        return {row["Key"] for row in rows.get("Contents", ()) if "/outputs/" not in row["Key"]}
+
+    return keys
 
 
 @pytest.fixture

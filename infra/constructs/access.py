@@ -8,6 +8,7 @@ from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from infra.constructs.conditions import in_own_account, through_s3
 from infra.constructs.data_store import DataStore
 from infra.constructs.job_role import JobRole
 from tunestack.catalog import CATALOG
@@ -43,7 +44,7 @@ class Access(Construct):
         deployments = f"{bedrock}:custom-model-deployment/*"
         throughputs = f"{bedrock}:provisioned-model/*"
         bucket = data.bucket.bucket_arn
-        own = {"StringEquals": {"aws:ResourceAccount": Aws.ACCOUNT_ID}}
+        own = in_own_account()
         self.tuner = iam.ManagedPolicy(
             self,
             "Tuner",
@@ -137,9 +138,7 @@ class Access(Construct):
                     sid="UseKeyThroughS3",
                     actions=["kms:Decrypt", "kms:GenerateDataKey"],
                     resources=[data.key.key_arn],
-                    conditions={
-                        "StringEquals": {"kms:ViaService": f"s3.{Aws.REGION}.{Aws.URL_SUFFIX}"}
-                    },
+                    conditions=through_s3(),
                 ),
                 iam.PolicyStatement(
                     sid="FindDeployment",

@@ -6,6 +6,7 @@ from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from infra.constructs.conditions import in_own_account, through_s3
 from infra.constructs.data_store import DataStore
 
 
@@ -30,7 +31,7 @@ class JobRole(Construct):
     ) -> None:
         super().__init__(scope, construct_id)
         bucket = data.bucket.bucket_arn
-        own = {"StringEquals": {"aws:ResourceAccount": Aws.ACCOUNT_ID}}
+        own = in_own_account()
         jobs = (
             f"arn:{Aws.PARTITION}:bedrock:{Aws.REGION}:{Aws.ACCOUNT_ID}:model-customization-job/*"
         )
@@ -79,11 +80,7 @@ class JobRole(Construct):
                             sid="UseKeyThroughS3",
                             actions=["kms:Decrypt", "kms:GenerateDataKey"],
                             resources=[data.key.key_arn],
-                            conditions={
-                                "StringEquals": {
-                                    "kms:ViaService": f"s3.{Aws.REGION}.{Aws.URL_SUFFIX}"
-                                }
-                            },
+                            conditions=through_s3(),
                         ),
                     ]
                 )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tunestack.catalog import Serving
 from tunestack.sandbox.bedrock.customization import base_arn
 from tunestack.sandbox.bedrock.pages import page
-from tunestack.sandbox.bedrock.state import Endpoint, Region, found
+from tunestack.sandbox.bedrock.state import Endpoint, Model, Region, found
 from tunestack.sandbox.wire import Fault
 
 if TYPE_CHECKING:
@@ -24,29 +24,17 @@ def create_deployment(region: Region, params: Params) -> Params:
     """CreateCustomModelDeployment."""
 
     def make() -> Params:
-        model = found(region.models, params["modelArn"], "model")
-        if Serving.ON_DEMAND not in model.job.base.serving:
-            raise Fault(
-                "ValidationException", f"{model.job.base.name} can't be deployed on demand."
-            )
-        _require_free_name(region.deployments, params["modelDeploymentName"])
-        return {
-            "customModelDeploymentArn": _start(
-                region,
-                region.deployments,
-                Endpoint(
-                    arn=region.arn("custom-model-deployment"),
-                    name=params["modelDeploymentName"],
-                    params=params,
-                    model=model,
-                    status="Creating",
-                    created=region.clock.now(),
-                    modified=region.clock.now(),
-                ),
-                _DEPLOYMENT_SECONDS,
-                "Active",
-            )
-        }
+        model = _served(region, params["modelArn"], Serving.ON_DEMAND)
+        endpoint = _new(
+            region,
+            region.deployments,
+            arn=region.arn("custom-model-deployment"),
+            name=params["modelDeploymentName"],
+            params=params,
+            model=model,
+        )
+        _get_ready(region, endpoint, _DEPLOYMENT_SECONDS, "Active")
+        return {"customModelDeploymentArn": endpoint.arn}
 
     return region.once("CreateCustomModelDeployment", params, make)
 
@@ -55,51 +43,44 @@ def create_throughput(region: Region, params: Params) -> Params:
     """CreateProvisionedModelThroughput."""
 
     def make() -> Params:
-        model = found(region.models, params["modelId"], "model")
-        if Serving.PROVISIONED not in model.job.base.serving:
-            raise Fault(
-                "ValidationException",
-                f"{model.job.base.name} does not support provisioned throughput.",
-            )
-        _require_free_name(region.throughputs, params["provisionedModelName"])
-        return {
-            "provisionedModelArn": _start(
-                region,
-                region.throughputs,
-                Endpoint(
-                    arn=region.arn("provisioned-model"),
-                    name=params["provisionedModelName"],
-                    params=params,
-                    model=model,
-                    status="Creating",
-                    created=region.clock.now(),
-                    modified=region.clock.now(),
-                ),
-                _THROUGHPUT_SECONDS,
-                "InService",
-            )
-        }
+        model = _served(region, params["modelId"], Serving.PROVISIONED)
+        endpoint = _new(
+            region,
+            region.throughputs,
+            arn=region.arn("provisioned-model"),
+            name=params["provisionedModelName"],
+            params=params,
+            model=model,
+        )
+        _get_ready(region, endpoint, _THROUGHPUT_SECONDS, "InService")
+        return {"provisionedModelArn": endpoint.arn}
 
     return region.once("CreateProvisionedModelThroughput", params, make)
 
 
-def _require_free_name(table: dict[str, Endpoint], name: str) -> None:
+def _served(region: Region, identifier: str, way: Serving) -> Model:
+    model = found(region.models, identifier, "model")
+    if way not in model.job.base.serving:
+        raise Fault("ValidationException", f"{model.job.base.name} can't be served {way.value}.")
+    return model
+
+
+def _new(region: Region, table: dict[str, Endpoint], *, name: str, **what: Any) -> Endpoint:
     # Neither operation lists a ConflictException.
     if any(endpoint.name == name for endpoint in table.values()):
         raise Fault("ValidationException", f"The name {name} is already in use.")
-
-
-def _start(
-    region: Region, table: dict[str, Endpoint], endpoint: Endpoint, seconds: float, ready: str
-) -> str:
+    now = region.clock.now()
+    endpoint = Endpoint(name=name, status="Creating", created=now, modified=now, **what)
     table[endpoint.arn] = endpoint
     region.tag(endpoint.arn, endpoint.params.get("tags", ()))
+    return endpoint
 
+
+def _get_ready(region: Region, endpoint: Endpoint, seconds: float, ready: str) -> None:
     def end(due: datetime) -> None:
         endpoint.status, endpoint.modified = ready, due
 
     region.clock.after(endpoint.created, seconds, end)
-    return endpoint.arn
 
 
 def get_deployment(region: Region, params: Params) -> Params:
