@@ -25,6 +25,8 @@ class Requests:
 
     seen: Counter[tuple[str, str]] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
+    of_all: int = 0
+    at_sandboxes: Counter[str] = field(default_factory=Counter)
 
     def check(self, params, model, context, **_):
         """Called by botocore before it builds a request."""
@@ -33,6 +35,7 @@ class Requests:
             self.seen[model.service_model.service_name, model.name] += 1
         if model.input_shape is None:
             return
+        self.of_all += 1
         # A file has no length to check.
         plain = {name: value for name, value in params.items() if name != "Body"}
         if problems := violations(plain, model.input_shape):
@@ -65,6 +68,27 @@ def synthesized():
     return template_of
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Say how much was checked: a hook that saw nothing would find nothing."""
+    sandboxes = REQUESTS.at_sandboxes
+    terminalreporter.write_line(
+        f"checked against botocore's model, patterns included: {REQUESTS.of_all} requests of this "
+        f"process's AWS clients ({sum(REQUESTS.seen.values())} of them the SDK's); at the sandboxes "
+        f"{sandboxes['requests']} requests, {sandboxes['answers']} answers, {sandboxes['errors']} errors"
+    )
+
+
+@pytest.fixture(scope="session")
+def count_traffic():
+    """Add what a sandbox checked to the sum."""
+
+    def count(traffic):
+        for name in ("requests", "answers", "errors"):
+            REQUESTS.at_sandboxes[name] += getattr(traffic, name)
+
+    return count
+
+
 @pytest.fixture(scope="session")
 def requests():
     """What was checked in this process so far."""
@@ -72,10 +96,11 @@ def requests():
 
 
 @pytest.fixture(scope="session")
-def tunestack_sandbox_process():
+def tunestack_sandbox_process(count_traffic):
     """A sandbox in which everything takes as long as on AWS, on a clock that tests turn."""
     with Sandbox(speed=1) as sandbox:
         yield sandbox
+    count_traffic(sandbox.traffic)
 
 
 @pytest.fixture(autouse=True)

@@ -24,9 +24,10 @@ for line in sys.stdin:
 
 
 @pytest.fixture(scope="module")
-def fast():
+def fast(count_traffic):
     with Sandbox(speed=10_000) as sandbox:
         yield sandbox
+    count_traffic(sandbox.traffic)
     assert [] == sandbox.traffic.refused + sandbox.traffic.violations
     assert sandbox.traffic.requests > 100
 
