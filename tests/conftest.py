@@ -180,6 +180,23 @@ def objects(sandbox):
 
 
 @pytest.fixture
+def meanwhile(poll):
+    """A tuner, in whose calls of an operation something else happens first, once."""
+
+    def make(operation, action, service="bedrock"):
+        session, pending = boto3.Session(), [action]
+
+        def before(**_):
+            if pending:
+                pending.pop()()
+
+        session.events.register_first(f"before-call.{service}.{operation}", before)
+        return Tuner(session=session, poll=poll)
+
+    return make
+
+
+@pytest.fixture
 def chat():
     """Twenty conversations."""
     return [

@@ -212,9 +212,13 @@ class TestEndpoints:
         assert "use 90m, 4h or 2d" in err
 
 
+CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+
+
 def tunestack(*arguments, **options):
     return subprocess.Popen(
-        [sys.executable, "-c", "from tunestack.cli import main; main()", *arguments],
+        # Where the tests are started in the background, Ctrl-C would be ignored.
+        [sys.executable, "-c", f"{CTRL_C}from tunestack.cli import main; main()", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

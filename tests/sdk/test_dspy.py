@@ -200,13 +200,39 @@ def test_a_model_is_not_lost_when_its_deployment_fails(provider, chat, tuner, br
     assert [] == list(tuner.endpoints())
 
 
-def test_a_wait_that_is_too_short_loses_nothing(provider, chat):
+def test_a_wait_that_is_too_short_loses_nothing(provider, chat, sandbox):
     job = dspy.LM(NOVA, provider=provider).finetune(chat, TrainDataFormat.CHAT, {"timeout": 60})
     with pytest.raises(JobTimeoutError):
         job.result(timeout=60)
     assert TrainingStatus.pending == job.status()
     assert job.cancel() is True
     assert TrainingStatus.running == job.status(), "it is being stopped"
+    sandbox.clock.advance(1000)
+    assert TrainingStatus.cancelled == job.status()
+
+
+def test_a_job_that_succeeds_after_its_wait_has_succeeded(provider, chat, sandbox):
+    job = dspy.LM(NOVA, provider=provider).finetune(chat, TrainDataFormat.CHAT, {"timeout": 60})
+    assert isinstance(job.exception(timeout=60), JobTimeoutError)
+    sandbox.clock.advance(10_000)
+    assert TrainingStatus.succeeded == job.status()
+    assert job.start_endpoint()
+    job.stop_endpoint()
+
+
+def test_a_timeout_of_the_wrong_kind_is_refused_before_anything_is_paid_for(provider, chat, tuner):
+    job = dspy.LM(NOVA, provider=provider).finetune(chat, TrainDataFormat.CHAT, {"timeout": "60"})
+    with pytest.raises(ConfigError, match="use seconds"):
+        job.result(timeout=60)
+    assert [] == list(tuner.jobs())
+
+
+def test_a_cancel_while_the_model_is_deployed_leaves_no_endpoint(tuner, chat, meanwhile):
+    job = BedrockTrainingJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
+    slower = meanwhile("CreateCustomModelDeployment", job._cancelled.set)
+    dspy.LM(NOVA, provider=BedrockProvider(slower))._run_finetune_job(job)
+    assert isinstance(job.exception(), JobStoppedError)
+    assert [] == list(tuner.endpoints())
 
 
 def test_a_storm_of_errors_does_not_fail_the_job(provider, chat, broken):
@@ -274,6 +300,10 @@ def test_a_provider_is_saved_with_a_program(sandbox):
     cloudpickle = pytest.importorskip("cloudpickle")
     again = cloudpickle.loads(cloudpickle.dumps(BedrockProvider(stage="dev", region="us-east-1")))
     assert again.finetunable
+    given = cloudpickle.loads(cloudpickle.dumps(BedrockProvider(Tuner(region="us-west-2"))))
+    assert "us-west-2" == given._tuner._region
+    with pytest.raises(ConfigError, match="not both"):
+        BedrockProvider(Tuner(), region="us-west-2")
     assert [] == list(again._tuner.jobs())
 
 

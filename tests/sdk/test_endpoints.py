@@ -17,6 +17,7 @@ from tunestack.errors import (
     NotFoundError,
     QuotaError,
 )
+from tunestack.sandbox.wire import Fault
 
 
 @pytest.fixture
@@ -330,3 +331,72 @@ def test_metrics_survive_a_file_that_is_not_as_expected(job):
         {"step_number": 4},
         {"step_number": 5},
     ] == job.metrics()
+
+
+def test_an_endpoint_that_was_pointed_to_another_model_is_neither_used_nor_stopped(
+    job, tuner, chat, sandbox
+):
+    other = tuner.submit("nova-micro", chat[:9]).wait()
+    job.start_endpoint()
+    region = sandbox._bedrock._regions["123456789012", "us-east-1"]
+    (entry,) = region.deployments.values()
+    entry.model = region.models[other.model]
+    again = tuner.job(job.id)
+    with pytest.raises(ConflictError, match="serves another model"):
+        again.start_endpoint()
+    with pytest.raises(ConfigError, match="has no endpoint"):
+        again.endpoint()
+    again.stop_endpoint()
+    assert 1 == len(list(tuner.endpoints()))
+
+
+def test_a_stop_goes_through_a_storm_at_the_first_look_and_past_what_may_not_be_seen(
+    job, tuner, broken
+):
+    job.start_endpoint()
+    with pytest.warns(EndpointCostWarning):
+        job.start_endpoint("provisioned")
+    broken("GetProvisionedModelThroughput", "ThrottlingException", times=12)
+    broken("GetCustomModelDeployment", "AccessDeniedException")
+    with pytest.raises(AccessError):
+        job.stop_endpoint()
+    assert ["on-demand"] == [endpoint.serving.value for endpoint in tuner.endpoints()]
+    job.stop_endpoint()
+    assert [] == list(tuner.endpoints())
+
+
+def test_what_was_created_in_a_storm_is_in_hand(job, tuner, broken):
+    with pytest.warns(EndpointCostWarning):
+        tuner.job(job.id).start_endpoint("provisioned")
+    job.stop_endpoint()
+    broken("CreateProvisionedModelThroughput", "ThrottlingException", times=2)
+    with pytest.warns(EndpointCostWarning):
+        job.start_endpoint("provisioned")
+    job.stop_endpoint()
+    assert [] == list(tuner.endpoints())
+
+
+def test_a_delete_that_takes_its_time_is_waited_for(job, tuner, sandbox, monkeypatch):
+    """AWS may accept a delete, and refuse another one, before the endpoint is gone."""
+    job.start_endpoint()
+    region = sandbox._bedrock._regions["123456789012", "us-east-1"]
+    handle, accepted = sandbox._bedrock.handle, []
+
+    def slow(call):
+        if call.operation.name != "DeleteCustomModelDeployment":
+            return handle(call)
+        if accepted:
+            raise Fault("ConflictException", "The deployment is being deleted.")
+        accepted.append(call)
+        sandbox.clock.after(sandbox.clock.now(), 60, lambda _: region.deployments.clear())
+        return {}, {}
+
+    monkeypatch.setattr(sandbox._server, "_handle", slow)
+    job.stop_endpoint()
+    assert [] == list(tuner.endpoints())
+
+
+def test_the_endpoints_of_a_model_that_is_not_there_yet_are_not_all_endpoints(tuner, chat):
+    job = tuner.submit("nova-micro", chat)
+    with pytest.raises(ConfigError, match="model is a NoneType"):
+        tuner.endpoints(model=job.model)

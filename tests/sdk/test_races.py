@@ -3,25 +3,8 @@
 import boto3
 import pytest
 
-from tunestack import EndpointState, JobState, Tuner
+from tunestack import EndpointCostWarning, EndpointState, JobState
 from tunestack.errors import ConflictError, NotFoundError, ProviderError
-
-
-@pytest.fixture
-def meanwhile(poll):
-    """A tuner, in whose calls of an operation something else happens first, once."""
-
-    def make(operation, action, service="bedrock"):
-        session, pending = boto3.Session(), [action]
-
-        def before(**_):
-            if pending:
-                pending.pop()()
-
-        session.events.register_first(f"before-call.{service}.{operation}", before)
-        return Tuner(session=session, poll=poll)
-
-    return make
 
 
 @pytest.fixture
@@ -145,3 +128,31 @@ def test_a_stop_that_is_refused_while_the_job_runs_raises(meanwhile, tuner, chat
     )
     with pytest.raises(ProviderError, match="stopping job"):
         slower.cancel()
+
+
+def test_the_same_job_submitted_under_another_name_by_somebody_faster_is_the_one_job(
+    meanwhile, tuner, chat
+):
+    faster = []
+    slower = meanwhile(
+        "CreateModelCustomizationJob",
+        lambda: faster.append(tuner.submit("nova-micro", chat, name="faster", tags={"a": "b"})),
+    )
+    assert slower.submit("nova-micro", chat).id == faster[0].id
+    assert 1 == len(list(tuner.jobs()))
+
+
+def test_an_endpoint_with_other_units_by_somebody_faster_is_not_taken_for_ours(
+    meanwhile, tuner, job
+):
+    other = tuner.job(job.id)
+
+    def start():
+        with pytest.warns(EndpointCostWarning):
+            other.start_endpoint("provisioned", model_units=5)
+
+    slower = meanwhile("CreateProvisionedModelThroughput", start).job(job.id)
+    with pytest.warns(EndpointCostWarning), pytest.raises(ConflictError, match="5 model units"):
+        slower.start_endpoint("provisioned")
+    job.stop_endpoint()
+    assert [] == list(tuner.endpoints())

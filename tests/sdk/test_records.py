@@ -299,3 +299,16 @@ def test_no_text_of_the_data_is_quoted(converted):
     with pytest.raises(DataError) as error:
         converted(rows)
     assert "who lives" not in str(error.value)
+
+
+def test_text_that_is_taken_for_a_path_is_not_quoted(converted):
+    with pytest.raises(DataError, match="a text that is no path") as error:
+        converted('{"prompt": "SECRET", "completion": "a"}')
+    assert "SECRET" not in str(error.value)
+
+
+def test_what_is_nested_too_deeply_is_named(converted, tmp_path):
+    file = tmp_path / "in.jsonl"
+    file.write_text(f'{{"messages": {"[" * 1000}{"]" * 1000}}}')
+    with pytest.raises(DataError, match="line 1, "):
+        converted(file)

@@ -1,6 +1,8 @@
 """Submitting, attaching, following and stopping jobs, on the sandbox."""
 
+import dataclasses
 import json
+import pickle
 
 import boto3
 import pytest
@@ -9,6 +11,7 @@ from tunestack import JobState, Poll, Tuner
 from tunestack.catalog import CATALOG
 from tunestack.errors import (
     AccessError,
+    BusyError,
     ConfigError,
     DataError,
     HyperparameterError,
@@ -311,3 +314,58 @@ def test_a_tuned_model_is_tuned_further(tuner, chat):
     first.stop_endpoint()
     with pytest.raises(ModelError, match=r"is gone.*job\.model"):
         tuner.submit(as_dspy_calls_it, chat[:10])
+
+
+def test_a_job_that_is_not_shown_at_once_is_waited_for(tuner, chat, broken):
+    job = tuner.submit("nova-micro", chat)
+    broken("GetModelCustomizationJob", "ResourceNotFoundException", times=3)
+    assert job.wait().model
+    broken("GetModelCustomizationJob", "ResourceNotFoundException")
+    with pytest.raises(NotFoundError):
+        job.info()
+
+
+def test_a_cancel_goes_through_a_storm_for_as_long_as_it_is_told(tuner, chat, broken):
+    job = tuner.submit("nova-micro", chat)
+    broken("StopModelCustomizationJob", "ThrottlingException", times=12)
+    with pytest.raises(BusyError):
+        job.cancel()
+    assert job.cancel(timeout=600) is True
+    assert JobState.STOPPING == job.status()
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        (
+            "arn:aws:bedrock:us-east-1:123456789012:model-customization-job/x.y/0123456789ab",
+            r"job\.model",
+        ),
+        ("arn:aws:bedrock:us-east-1:123456789012:custom-model/x.y/0123456789ab", "of the catalog"),
+    ],
+)
+def test_an_arn_that_is_no_model_is_one_clear_error(tuner, chat, model, words):
+    with pytest.raises(ModelError, match=words):
+        tuner.submit(model, chat)
+
+
+def test_an_inference_profile_is_a_name_of_its_base_model(tuner, chat):
+    profile = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.amazon.nova-micro-v1:0"
+    assert "nova-micro" == tuner.submit(profile, chat).base.key
+
+
+def test_a_tuner_crosses_processes_without_its_credentials(sandbox, chat):
+    deployment = sandbox.deployment()
+    again = pickle.loads(pickle.dumps(Tuner("dev", deployment=deployment)))
+    assert deployment.data_bucket in again.submit("nova-micro", chat).last.training_data
+
+
+def test_the_stage_of_a_deployment_that_was_given_is_on_everything(sandbox, chat, poll):
+    prod = dataclasses.replace(sandbox.deployment(), stage="prod")
+    job = Tuner(deployment=prod, poll=poll).submit("nova-micro", chat).wait()
+    job.start_endpoint()
+    bedrock = boto3.client("bedrock")
+    for arn in (job.id, job.endpoint().id):
+        tags = bedrock.list_tags_for_resource(resourceARN=arn)["tags"]
+        assert {"key": "tunestack:stage", "value": "prod"} in tags
+    job.stop_endpoint()

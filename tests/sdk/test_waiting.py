@@ -97,10 +97,19 @@ def test_what_was_just_created_may_appear_late_or_never(wall):
     assert appears(never, poll=poll(wall)) is None
 
 
-@pytest.mark.parametrize("timeout", [None, "60", True, -1, float("nan"), float("inf")])
+@pytest.mark.parametrize("timeout", [None, "60", True, -1, float("nan"), float("inf"), 10**400])
 def test_a_timeout_that_is_none_is_refused(timeout):
     with pytest.raises(ConfigError, match="use .*seconds"):
         seconds(timeout)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"first": 0}, {"first": -1}, {"first": "1"}, {"factor": 0.5}, {"jitter": 1}, {"longest": 0.5}],
+)
+def test_a_poll_that_would_never_pause_or_never_look_is_refused(changes):
+    with pytest.raises(ConfigError, match="is not possible"):
+        Poll(**changes)
 
 
 def test_an_error_of_the_look_is_not_swallowed(wall):

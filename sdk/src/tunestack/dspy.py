@@ -20,12 +20,14 @@ from tunestack.errors import (
     BusyError,
     ConfigError,
     JobStoppedError,
+    JobTimeoutError,
     MissingExtraError,
     TunestackError,
 )
 from tunestack.jobs import TIMEOUT
 from tunestack.provider import JobState
 from tunestack.tuner import Tuner
+from tunestack.waiting import seconds
 
 try:
     from dspy.clients.provider import Provider, TrainingJob
@@ -47,6 +49,13 @@ __all__ = ["BedrockProvider", "BedrockTrainingJob", "TrainDataFormat"]
 _OPTIONS = ("name", "rerun", "s3_path", "tags", "validation_data")
 
 
+_ENDS = {
+    JobState.SUCCEEDED: TrainingStatus.succeeded,
+    JobState.STOPPED: TrainingStatus.cancelled,
+    JobState.FAILED: TrainingStatus.failed,
+}
+
+
 class BedrockTrainingJob(TrainingJob):
     """A fine-tuning job on Bedrock, as DSPy sees it: a future of the tuned `dspy.LM`.
 
@@ -58,7 +67,7 @@ class BedrockTrainingJob(TrainingJob):
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Take what `dspy.LM.finetune` passes; what the caller does with it afterwards changes nothing."""
+        """Take what `dspy.LM.finetune` passes; the caller may change its list and its dict afterwards."""
         super().__init__(*args, **kwargs)
         self.model: str | None
         self.train_data: Any
@@ -72,21 +81,21 @@ class BedrockTrainingJob(TrainingJob):
 
     def status(self) -> TrainingStatus:
         """Tell how it stands; `succeeded` once `result()` returns at once, endpoint included."""
-        error = None
-        if self.done():
-            error = None if self.cancelled() else self.exception()
-            if self.cancelled() or isinstance(error, JobStoppedError):
-                return TrainingStatus.cancelled
-            if error is None:
-                return TrainingStatus.succeeded
+        if not self.done():
+            return self._status_before_the_end()
+        error = None if self.cancelled() else self.exception()
+        if self.cancelled() or isinstance(error, JobStoppedError):
+            return TrainingStatus.cancelled
+        if isinstance(error, JobTimeoutError) and self.job is not None:
+            # The wait was too short, and the job goes on or went on.
+            return _ENDS.get(self.job.status()) or self._status_before_the_end()
+        return TrainingStatus.succeeded if error is None else TrainingStatus.failed
+
+    def _status_before_the_end(self) -> TrainingStatus:
         if self.job is None:
-            if error is not None:
-                return TrainingStatus.failed
             return TrainingStatus.pending if self.running() else TrainingStatus.not_started
         state = self.job.last.state if self.job.last.state.is_terminal else self.job.status()
-        if state.is_terminal and error is not None:
-            return TrainingStatus.failed
-        # Also when the job has ended and the future has not: it deploys the model or is about to raise.
+        # Running also when the job has ended and the future has not: it deploys the model or is about to raise.
         return TrainingStatus.pending if state is JobState.PENDING else TrainingStatus.running
 
     def cancel(self) -> bool:
@@ -167,7 +176,7 @@ class BedrockTrainingJob(TrainingJob):
                 f"train_kwargs is a {type(self.train_kwargs).__name__}: use a dict of hyperparameters"
             )
         options = {name: self.train_kwargs[name] for name in _OPTIONS if name in self.train_kwargs}
-        timeout = self.train_kwargs.get("timeout", TIMEOUT)
+        timeout = seconds(self.train_kwargs.get("timeout", TIMEOUT))
         job = self.job = tuner.submit(
             str(self.model),
             () if self.train_data is None else self.train_data,
@@ -184,19 +193,27 @@ class BedrockTrainingJob(TrainingJob):
                 # Again and again, until it is done: somebody was told that it would be.
                 with suppress(BusyError):
                     job.cancel()
+        if self._cancelled.is_set() and not job.last.state.is_terminal:
+            job.cancel(timeout=TIMEOUT)
         job.require_success(timeout)
         self.model = job.model
+        self._raise_if_cancelled(job)
+        if job.base.serving[0] is not Serving.ON_DEMAND:
+            return _route(str(self.model))
+        # Costs nothing while idle, and lets the tuned LM answer at once.
+        job.start_endpoint()
+        if self._cancelled.is_set():
+            job.stop_endpoint()
+        self._raise_if_cancelled(job)
+        return _route(job.endpoint().id)
+
+    def _raise_if_cancelled(self, job: Job) -> None:
         if self._cancelled.is_set():
             raise JobStoppedError(
                 f"job {job.name!r} had succeeded before it could be stopped: "
                 "its model is kept, and not deployed",
                 job_id=job.id,
             )
-        if job.base.serving[0] is not Serving.ON_DEMAND:
-            return _route(str(self.model))
-        # Costs nothing while idle, and lets the tuned LM answer at once.
-        job.start_endpoint()
-        return _route(job.endpoint().id)
 
 
 class BedrockProvider(Provider):
@@ -216,9 +233,10 @@ class BedrockProvider(Provider):
             settings: `stage`, `region`, `deployment`, `session`, `poll`: see `Tuner`.
         """
         super().__init__()
+        if tuner is not None and settings:
+            raise ConfigError(f"give a tuner, or {', '.join(settings)}, not both")
         self.finetunable = True
         self.TrainingJob = BedrockTrainingJob
-        self._settings = settings
         self._tuner = tuner or Tuner(**settings)
 
     @staticmethod
@@ -247,15 +265,6 @@ class BedrockProvider(Provider):
     def __deepcopy__(self, _memo: object) -> BedrockProvider:
         """Stay the same: programs are copied with their LMs, and clients can't be."""
         return self
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Leave out the clients: a program that is saved whole makes new ones where it is loaded."""
-        return {name: value for name, value in self.__dict__.items() if name != "_tuner"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Find the environment anew."""
-        self.__dict__.update(state)
-        self._tuner = Tuner(**self._settings)
 
 
 def _route(arn: str) -> str:

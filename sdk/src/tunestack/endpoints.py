@@ -131,22 +131,23 @@ class Endpoint:
             EndpointTimeoutError: it is still there after `timeout` seconds, and may be billed.
         """
         timeout = seconds(timeout)
-        refused = 0
+        refused, accepted = 0, False
 
         def gone() -> bool:
-            nonlocal refused
+            nonlocal refused, accepted
             try:
                 info = self.info()
                 if info.state in {EndpointState.STARTING, EndpointState.UPDATING}:
                     refused = 0
                     return False
                 self._provider.delete_endpoint(info)
+                accepted = True
             except NotFoundError:
                 return True
             except (ConflictError, InvalidRequestError):
-                # It may have changed between the look and the delete; if it has not, the refusal is the answer.
+                # It may have changed between the look and the delete, or be on its way out; else this is the answer.
                 refused += 1
-                if refused == _MOST_REFUSALS:
+                if refused >= _MOST_REFUSALS and not accepted:
                     raise
             return False
 
@@ -192,7 +193,7 @@ def conversation(messages: object) -> list[dict[str, str]]:
     for place, message in enumerate(messages):
         if (
             not isinstance(message, Mapping)
-            or message.get("role") not in {"system", "user", "assistant"}
+            or message.get("role") not in ("system", "user", "assistant")
             or not isinstance(message.get("content"), str)
             or not message["content"].strip()
         ):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tunestack import catalog
@@ -17,7 +19,7 @@ from tunestack.errors import (
 )
 from tunestack.provider import JobInfo, JobState
 from tunestack.serving import own, start, stop_own
-from tunestack.waiting import Poll, seconds, watch
+from tunestack.waiting import Poll, appears, seconds, watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 TIMEOUT = 24 * 3600.0
 """Seconds that `wait` waits; AWS says that jobs take several hours."""
+
+SUBMITTED = "submitted"
+"""`JobInfo.raw_state` of a job that was just created, before the vendor was asked."""
 
 
 class Job:
@@ -84,11 +89,18 @@ class Job:
     def info(self) -> JobInfo:
         """Look at the job now."""
         before = self._info
-        self._info = self._provider.job(self.id)
+        self._info = self._look()
         if (self._info.state, self._info.phase) != (before.state, before.phase):
             level = logging.WARNING if self._info.state is JobState.UNKNOWN else logging.INFO
             logger.log(level, "job %s is %s", self.name, described(self._info))
         return self._info
+
+    def _look(self) -> JobInfo:
+        look = partial(self._provider.job, self.id)
+        if self._info.raw_state != SUBMITTED:
+            return look()
+        # The vendor may not show at once what it has just created.
+        return appears(look, poll=self._poll) or look()
 
     def status(self) -> JobState:
         """Look at the job's state now."""
@@ -137,12 +149,19 @@ class Job:
             job_id=info.id,
         )
 
-    def cancel(self) -> bool:
+    def cancel(self, timeout: float = 0.0) -> bool:
         """Stop the job for good; what it has trained is billed, and no model comes of it.
+
+        Args:
+            timeout: seconds to try again for, when the vendor is too busy to stop it.
 
         Returns:
             Whether there was anything to stop: `False` for a job that has ended.
         """
+        tries = watch(self._stop, until=_always, timeout=seconds(timeout), poll=self._poll)
+        return next(tries)
+
+    def _stop(self) -> bool:
         if self.info().state.is_terminal:
             return False
         if self._info.state is JobState.STOPPING:
@@ -155,6 +174,7 @@ class Job:
             if state.is_terminal or state is JobState.STOPPING:
                 return state in {JobState.STOPPING, JobState.STOPPED}
             raise
+        self._info = replace(self._info, state=JobState.STOPPING, phase=None)
         return True
 
     def metrics(self) -> Sequence[Mapping[str, float]]:
@@ -176,7 +196,7 @@ class Job:
                 model unit until it is stopped), or `auto`: on demand where the model can be served so.
             ttl: how long it may live, written into a tag; for provisioned throughput four hours if not given.
             model_units: provisioned throughput only.
-            timeout: seconds to wait.
+            timeout: seconds to wait for it, once it is created; after a stop, creating it anew may take 20 more.
 
         Returns:
             The endpoint's name; `job.endpoint()` is the object to ask.
@@ -187,7 +207,8 @@ class Job:
             QuotaError: the account may not have so many.
             EndpointFailedError: it could not be started.
             EndpointTimeoutError: it is not ready in time, and goes on starting.
-            NotFoundError: somebody else stopped it meanwhile, or the tuned model was deleted.
+            NotFoundError: somebody else stopped it meanwhile, or the tuned model was deleted (then submit with
+                `rerun=True` to train it again).
         """
         timeout = seconds(timeout)
         self._endpoint = start(
@@ -241,6 +262,10 @@ def described(info: JobInfo) -> str:
     """Put a job's state and phase into words."""
     state = info.raw_state if info.state is JobState.UNKNOWN else info.state.value
     return f"{state} ({info.phase})" if info.phase else state
+
+
+def _always(_: object) -> bool:
+    return True
 
 
 def _has_ended(info: JobInfo) -> bool:

@@ -98,6 +98,8 @@ class JobRequest:
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
     name: str
     """Of the job and of the tuned model; unique in the account and region."""
+    key: str
+    """Of the content and the attempt: requests with the same key are the same job, whatever else they say."""
     output: str
     tags: Mapping[str, str] = field(default_factory=dict)
 
@@ -120,6 +122,10 @@ class Provider(Protocol):
 
     def lifecycle(self, model: BaseModel) -> LifecycleState | None:
         """Ask the vendor where a base model stands today; `None` when it does not say."""
+        ...
+
+    def check_location(self, location: str) -> None:
+        """Refuse a place that training data can't be put to, with a `ConfigError`."""
         ...
 
     def upload(self, path: Path, *, sha256: str, location: str | None) -> str:

@@ -7,11 +7,13 @@ import warnings
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tunestack.catalog import Serving
-from tunestack.endpoints import Endpoint
+from tunestack.endpoints import STOP_TIMEOUT, Endpoint
 from tunestack.errors import (
+    BusyError,
     ConfigError,
     ConflictError,
     EndpointFailedError,
@@ -21,7 +23,7 @@ from tunestack.errors import (
     shortened,
 )
 from tunestack.provider import EndpointInfo, EndpointRequest, EndpointState
-from tunestack.waiting import Poll, appears
+from tunestack.waiting import Poll, appears, watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +39,7 @@ EXPIRES_AT = "tunestack:expires-at"
 DEFAULT_TTL = timedelta(hours=4)
 """How long provisioned throughput may live when the caller does not say."""
 
+_WAYS = (Serving.PROVISIONED, Serving.ON_DEMAND)
 _LONGEST_TTL = timedelta(days=366)
 # Times in a request are rounded up to this, so that two callers at about the same time send the same request.
 _STEP = timedelta(minutes=5)
@@ -99,7 +102,7 @@ def start(
     with suppress(NotFoundError):
         found = provider.endpoint(name, way)
         if found.state is not EndpointState.FAILED:
-            return Endpoint(provider, _adopted(found, base, model_units), poll=poll)
+            return Endpoint(provider, _adopted(found, model, base, model_units), poll=poll)
         Endpoint(provider, found, poll=poll).stop()
     if way is Serving.PROVISIONED:
         ttl = DEFAULT_TTL if ttl is None else ttl
@@ -109,17 +112,14 @@ def start(
     request = EndpointRequest(
         model=model, serving=way, name=name, model_units=model_units, tags=tags
     )
-    info = _create(provider, request, poll=poll)
+    info = _create(provider, request, base, poll=poll)
     logger.info("endpoint %s is %s", name, info.raw_state)
     return Endpoint(provider, info, poll=poll)
 
 
 def own(provider: Provider, model: str, *, poll: Poll) -> list[Endpoint]:
     """Find the endpoints that Tunestack started for a tuned model, the newest first."""
-    found = []
-    for way in (Serving.ON_DEMAND, Serving.PROVISIONED):
-        with suppress(NotFoundError):
-            found.append(provider.endpoint(name_of(model, way), way))
+    found = [info for way in _WAYS for info in _named(provider, model, way)]
     newest_first = sorted(found, key=_created, reverse=True)
     return [Endpoint(provider, info, poll=poll) for info in newest_first]
 
@@ -131,13 +131,30 @@ def stop_own(provider: Provider, model: str, *, poll: Poll) -> None:
         TunestackError: the first thing that went wrong, once all were tried.
     """
     failures: list[TunestackError] = []
-    for endpoint in own(provider, model, poll=poll):
+    for way in _WAYS:
+        look = partial(_named, provider, model, way)
         try:
-            endpoint.stop()
+            # Only the last look counts: it ends with the first that the vendor was not too busy for.
+            for found in watch(look, until=_always, timeout=STOP_TIMEOUT, poll=poll):
+                for info in found:
+                    Endpoint(provider, info, poll=poll).stop()
         except TunestackError as error:
             failures.append(error)
     if failures:
         raise failures[0]
+
+
+def _named(provider: Provider, model: str, way: Serving) -> list[EndpointInfo]:
+    """Find the endpoint of our name, unless it was pointed to another model meanwhile."""
+    try:
+        found = provider.endpoint(name_of(model, way), way)
+    except NotFoundError:
+        return []
+    return [found] if found.model == model else []
+
+
+def _always(_: object) -> bool:
+    return True
 
 
 def _check(ttl: object, model_units: object) -> None:
@@ -152,7 +169,13 @@ def _check(ttl: object, model_units: object) -> None:
         )
 
 
-def _adopted(found: EndpointInfo, base: BaseModel, model_units: int) -> EndpointInfo:
+def _adopted(found: EndpointInfo, model: str, base: BaseModel, model_units: int) -> EndpointInfo:
+    """Take an endpoint that is there for the one that was asked for, if it is that."""
+    if found.model != model:
+        raise ConflictError(
+            f"endpoint {found.name!r} is there and serves another model, {found.model!r}: "
+            "stop it first, or ask it by its name"
+        )
     if found.model_units not in (None, model_units):
         raise ConflictError(
             f"endpoint {found.name!r} is there with {found.model_units} model units, "
@@ -169,7 +192,9 @@ def _adopted(found: EndpointInfo, base: BaseModel, model_units: int) -> Endpoint
     return found
 
 
-def _create(provider: Provider, request: EndpointRequest, *, poll: Poll) -> EndpointInfo:
+def _create(
+    provider: Provider, request: EndpointRequest, base: BaseModel, *, poll: Poll
+) -> EndpointInfo:
     """Create an endpoint exactly once, also after one of the same name was stopped.
 
     The vendor answers a repeated request with what it made the first time, which may be gone: then the next generation
@@ -183,17 +208,39 @@ def _create(provider: Provider, request: EndpointRequest, *, poll: Poll) -> Endp
             endpoint_id = provider.create_endpoint(asked)
         except ProviderError as refused:
             # Somebody else was faster with the same name; Bedrock has no error of its own for that.
-            with suppress(ProviderError):
-                return provider.endpoint(request.name, request.serving)
-            raise refused from refused.__cause__
-        found = appears(lambda: provider.endpoint(endpoint_id, request.serving), poll=poll)  # noqa: B023
-        if found is not None:
-            return found
+            try:
+                found = provider.endpoint(request.name, request.serving)
+            except ProviderError:
+                raise refused from refused.__cause__
+            if found.state is EndpointState.FAILED:
+                raise
+            return _adopted(found, request.model, base, request.model_units)
+        try:
+            seen = appears(partial(provider.endpoint, endpoint_id, request.serving), poll=poll)
+        except BusyError:
+            # It is there, and may be billed, whether it can be seen or not.
+            return _starting(endpoint_id, request)
+        if seen is not None:
+            return seen
     raise EndpointFailedError(
         f"endpoint {request.name!r} was created and is gone, {_MOST_GENERATIONS} times: "
         "something else deletes it",
         endpoint_id=request.name,
         reason="deleted right after it was created",
+    )
+
+
+def _starting(endpoint_id: str, request: EndpointRequest) -> EndpointInfo:
+    """Describe an endpoint that was just created."""
+    provisioned = request.serving is Serving.PROVISIONED
+    return EndpointInfo(
+        id=endpoint_id,
+        name=request.name,
+        serving=request.serving,
+        state=EndpointState.STARTING,
+        raw_state="created",
+        model=request.model,
+        model_units=request.model_units if provisioned else None,
     )
 
 

@@ -10,14 +10,21 @@ import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tunestack import catalog
 from tunestack.discovery import find_deployment, find_region, find_stage, require_region
 from tunestack.endpoints import Endpoint
-from tunestack.errors import ConfigError, ModelError, NotFoundError, shortened
+from tunestack.errors import (
+    ConfigError,
+    ConflictError,
+    InvalidRequestError,
+    ModelError,
+    NotFoundError,
+    shortened,
+)
 from tunestack.hyperparameters import complete, resolve
-from tunestack.jobs import Job
+from tunestack.jobs import SUBMITTED, Job
 from tunestack.provider import JobInfo, JobRequest, JobState
 from tunestack.providers.bedrock import Bedrock
 from tunestack.providers.clients import Clients, new_session
@@ -43,7 +50,10 @@ _NAME = re.compile(r"(?=.{1,20}$)[a-zA-Z0-9](-?[a-zA-Z0-9])*")
 # botocore's patterns of TagKey and TagValue.
 _TAG = re.compile(r"[a-zA-Z0-9\s._:/=+@-]*")
 _OWN_TAGS = "tunestack:"
-_MOST_TAGS = 50
+# Of the 50 that AWS allows, Tunestack uses three.
+_MOST_TAGS = 47
+_BASES = (":foundation-model/", ":inference-profile/")
+_ENDPOINTS = (":custom-model-deployment/", ":provisioned-model/")
 _ID = re.compile(r"[!-~]+")
 # Submitting the same again finds a job in one of these; a new attempt is made where there is none.
 _ALIVE = frozenset({JobState.PENDING, JobState.RUNNING, JobState.SUCCEEDED, JobState.UNKNOWN})
@@ -82,6 +92,8 @@ class Tuner:
         self._session = session or new_session()
         self._clients = Clients(self._session)
         self._poll = poll or Poll()
+        self._given = deployment is not None
+        self._stage_of_deployment = deployment.stage if deployment else None
         self._deployments = {deployment.region: deployment} if deployment else {}
 
     def submit(
@@ -139,6 +151,8 @@ class Tuner:
         base, identifier, deployment = self._resolve(_checked("model", model, str))
         values = resolve(base, {} if hyperparameters is None else hyperparameters)
         provider = self._provider(deployment)
+        if s3_path is not None:
+            provider.check_location(s3_path)
         with tempfile.TemporaryDirectory(prefix="tunestack-") as folder:
             training, validation = _prepared(base, data, validation_data, data_format, Path(folder))
             digest = _digest(identifier, complete(base, values), training, validation)
@@ -158,6 +172,7 @@ class Tuner:
                 validation_data=None if validation is None else upload(validation),
                 hyperparameters=values,
                 name=f"{name}-{base.key}-{digest}-{number}",
+                key=f"{digest}-{number}",
                 output=f"s3://{deployment.data_bucket}/{deployment.outputs_prefix}",
                 tags={
                     **tags,
@@ -165,7 +180,14 @@ class Tuner:
                     f"{_OWN_TAGS}base-model": base.key,
                 },
             )
-        job_id = provider.create_job(request)
+        try:
+            job_id = provider.create_job(request)
+        except (ConflictError, InvalidRequestError):
+            # Somebody was faster with the same content under another name: it is the one job.
+            faster = _newest_alive(list(provider.jobs(name_contains=digest)))
+            if rerun or faster is None:
+                raise
+            return self._handle(provider, provider.job(faster.id))
         logger.info("job %s was submitted: %d records", request.name, training.records)
         return self._handle(provider, _submitted(job_id, request))
 
@@ -195,8 +217,17 @@ class Tuner:
         provider = self._anywhere(_region_of(endpoint_id))
         return Endpoint(provider, provider.endpoint(endpoint_id), poll=self._poll)
 
-    def endpoints(self, *, model: str | None = None) -> Iterator[Endpoint]:
-        """List the endpoints of the account in the region, of both kinds, or those of one tuned model."""
+    def endpoints(self, *, model: str = "") -> Iterator[Endpoint]:
+        """List the endpoints of the account in the region, of both kinds, or those of one tuned model.
+
+        Raises:
+            ConfigError: `model` is given and is no text, such as `job.model` of a job that has none.
+        """
+        # Checked at once, not at the first endpoint that is asked for.
+        model = _checked("model", model, str)
+        return self._endpoints(model or None)
+
+    def _endpoints(self, model: str | None) -> Iterator[Endpoint]:
         provider = self._anywhere(_region_of(model or ""))
         for info in provider.endpoints(model=model):
             yield Endpoint(provider, info, poll=self._poll)
@@ -209,7 +240,7 @@ class Tuner:
         """Tell the base model, what the job is created with, and where."""
         today = datetime.now(UTC).date()
         arn = _bare(model)
-        if arn.startswith("arn:") and ":foundation-model/" not in arn:
+        if arn.startswith("arn:") and not any(kind in arn for kind in _BASES):
             deployment = self._deployment(_region_of(arn))
             identifier = self._tuned(arn, deployment)
             base = catalog.of_custom_model(identifier)
@@ -228,6 +259,11 @@ class Tuner:
         """Tell the tuned model that an ARN names, itself or by its endpoint."""
         if ":custom-model/" in arn:
             return arn
+        if not any(kind in arn for kind in _ENDPOINTS):
+            raise ModelError(
+                f"{shortened(arn)} is no model: pass a base model, a tuned one (job.model), "
+                "or the endpoint of one"
+            )
         try:
             return self._provider(deployment).endpoint(arn).model
         except NotFoundError as error:
@@ -252,7 +288,17 @@ class Tuner:
         return Bedrock(self._clients, region or require_region(self._session, self._region))
 
     def _handle(self, provider: Provider, info: JobInfo) -> Job:
-        return Job(provider, info, tags=_own_tags(find_stage(self._stage)), poll=self._poll)
+        tags = _own_tags(find_stage(self._stage or self._stage_of_deployment))
+        return Job(provider, info, tags=tags, poll=self._poll)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Keep what was said, and leave out credentials and clients: they are found anew where it is loaded."""
+        (deployment,) = self._deployments.values() if self._given else (None,)
+        return {"stage": self._stage, "region": self._region, "deployment": deployment}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Find the environment anew."""
+        Tuner.__init__(self, **state)
 
 
 def _prepared(
@@ -282,7 +328,7 @@ def _submitted(job_id: str, request: JobRequest) -> JobInfo:
         id=job_id,
         name=request.name,
         state=JobState.PENDING,
-        raw_state="submitted",
+        raw_state=SUBMITTED,
         base_model=request.base_model,
         hyperparameters=request.hyperparameters,
         training_data=request.training_data,
@@ -352,7 +398,7 @@ def _checked_tags(tags: object) -> Mapping[str, str]:
                     f"tag {shortened(key)} = {shortened(value)} is not possible: use letters a to z, "
                     "digits, spaces and ._:/=+@-, 128 characters for the key, 256 for the value"
                 )
-        if not key or key.startswith((_OWN_TAGS, "aws:")):
+        if not key or key.lower().startswith((_OWN_TAGS, "aws:")):
             raise ConfigError(
                 f"tag {shortened(key)} is not possible: names with 'aws:' and {_OWN_TAGS!r} are taken"
             )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import random
 import time
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_LONGEST = 366 * 86400.0
 
 _APPEARS_WITHIN = 20.0
 """Seconds after which what was created and can't be seen is taken for gone."""
@@ -42,6 +43,18 @@ class Poll:
     jitter: float = 0.2
     sleep: Callable[[float], object] = time.sleep
     clock: Callable[[], float] = time.monotonic
+
+    def __post_init__(self) -> None:
+        """Refuse what would never pause, or never look, before anything is paid for."""
+        numbers = (self.first, self.factor, self.longest, self.jitter)
+        if not all(isinstance(number, int | float) for number in numbers) or not (
+            0 < self.first <= self.longest <= _LONGEST
+            and 1 <= self.factor <= 100
+            and 0 <= self.jitter < 1
+        ):
+            raise ConfigError(
+                f"{self!r} is not possible: use 0 < first <= longest, factor from 1, jitter below 1"
+            )
 
     def pauses(self, timeout: float) -> Iterator[float]:
         """Pause again and again until `timeout` seconds are over; yields each pause after it.
@@ -109,6 +122,8 @@ def seconds(timeout: object) -> float:
     """
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
         raise ConfigError(f"timeout {shortened(timeout)} is no number: use seconds")
-    if not (math.isfinite(timeout) and timeout >= 0):
-        raise ConfigError(f"timeout {timeout} is not possible: use a finite number of seconds")
+    if not 0 <= timeout <= _LONGEST:
+        raise ConfigError(
+            f"timeout {shortened(timeout)} is not possible: use a finite number of seconds"
+        )
     return float(timeout)

@@ -160,6 +160,6 @@ def instead(*, on: date, provider: str, region: str | None = None) -> str:
 
 def _plain(name: str) -> str:
     name = name.strip().lower()
-    if name.startswith("arn:") and ":foundation-model/" in name:
+    if name.startswith("arn:") and (":foundation-model/" in name or ":inference-profile/" in name):
         name = name.rsplit("/", 1)[1]
     return _GEOGRAPHY.sub("", _ROUTES.sub("", name))

@@ -60,11 +60,11 @@ def submit(
         tags=once(tags),
         rerun=rerun,
     )
+    # At once: whatever comes, this is what attaches to it.
+    note(f"job {submitted.id}")
     if wait:
         _follow(submitted)
-    else:
-        note(f"job {submitted.name} is {described(submitted.last)}")
-    show(submitted.info(), json_wanted=json_wanted)
+    show(submitted.last, json_wanted=json_wanted)
 
 
 @click.command()
@@ -126,7 +126,7 @@ def cancel(job_id: str, stage: str | None, region: str | None, *, json_wanted: b
     found = Tuner(stage, region=region).job(job_id)
     stopped = found.cancel()
     note(f"job {found.name} {'is stopped for good' if stopped else 'has ended already'}")
-    show(found.info(), json_wanted=json_wanted)
+    show(found.last, json_wanted=json_wanted)
 
 
 def _follow(found: Job, timeout: float = TIMEOUT) -> None:

@@ -51,7 +51,10 @@ class Duration(click.ParamType[timedelta]):
         match = re.fullmatch(r"(\d+)([mhd])", str(value))
         if match is None:
             self.fail(f"{value!r} is no duration: use 90m, 4h or 2d", param, ctx)
-        return timedelta(**{_UNITS[match[2]]: int(match[1])})
+        try:
+            return timedelta(**{_UNITS[match[2]]: int(match[1])})
+        except OverflowError:
+            self.fail(f"{value!r} is too long", param, ctx)
 
 
 def once(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:

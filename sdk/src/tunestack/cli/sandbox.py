@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import subprocess
 import threading
@@ -46,7 +47,7 @@ def sandbox(
         raise MissingExtraError(
             f"the sandbox is not installed ({error.name}): pip install 'tunestack[sandbox]'"
         ) from error
-    if speed <= 0:
+    if not (math.isfinite(speed) and speed > 0):
         raise ConfigError(f"--speed {speed:g}: use a number above 0")
     start = as_of and as_of.replace(tzinfo=UTC, hour=12)
     with Sandbox(region=region, empty=empty, speed=speed, as_of=start) as running:
@@ -58,7 +59,7 @@ def sandbox(
         shape = "json" if json_wanted else form
         if shape == "sh":
             # What could lead to a real account must not stay set in the shell that evaluates this.
-            for name in running.cleared():
+            for name in filter(str.isidentifier, running.cleared()):
                 out(f"unset {name}")
         out(written(running.variables(), shape))
         note("the sandbox is running, on loopback only; Ctrl-C ends it")

@@ -85,6 +85,10 @@ class Bedrock:
                 return known.get(states[identifier])
         return LifecycleState.RETIRED
 
+    def check_location(self, location: str) -> None:
+        """Refuse what is no S3 location, or one where the job role may not read."""
+        self._place("0" * 64, location)
+
     def upload(self, path: Path, *, sha256: str, location: str | None) -> str:
         """Put a training file into S3 and return its URI.
 

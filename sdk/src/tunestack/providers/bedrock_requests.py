@@ -61,7 +61,7 @@ def create_job(request: JobRequest, role_arn: str) -> dict[str, Any]:
     }
     if request.validation_data is not None:
         wire["validationDataConfig"] = {"validators": [{"s3Uri": request.validation_data}]}
-    return wire | {"clientRequestToken": _token(wire)}
+    return wire | {"clientRequestToken": _token(request.key)}
 
 
 def create_deployment(request: EndpointRequest) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import csv
-import io
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -129,7 +128,8 @@ class Store:
                 Bucket=place.bucket, Key=place.key, ExpectedBucketOwner=self._owner
             )
             text = answer["Body"].read().decode("utf-8-sig", errors="replace")
-        for row in csv.DictReader(io.StringIO(text)):
+        # No cell of numbers is long or quoted: what is, is not to stop the rest.
+        for row in csv.DictReader(text.splitlines(), quoting=csv.QUOTE_NONE):
             numbers = {name: _number(cell) for name, cell in row.items()}
             yield {name: number for name, number in numbers.items() if number is not None}
 

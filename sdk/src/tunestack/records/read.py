@@ -53,6 +53,8 @@ def read(source: Source, *, what: str) -> Iterator[tuple[int, dict[str, Any] | P
     Raises:
         DataError: the file can't be read.
     """
+    if isinstance(source, str) and ("\n" in source or "{" in source):
+        raise DataError(f"{what} is a text that is no path: pass a path, or a list of records")
     if isinstance(source, str | PathLike):
         yield from _read_file(Path(source), what)
         return
@@ -79,7 +81,8 @@ def _read_file(path: Path, what: str) -> Iterator[tuple[int, dict[str, Any] | Pr
     except (OSError, EOFError, ValueError, zlib.error) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{what} {str(path)!r} can't be read: {error}") from error
+        why = error.strerror or error if isinstance(error, OSError) else error
+        raise DataError(f"{what} {str(path)!r} can't be read: {why}") from error
 
 
 def _open(path: Path) -> BinaryIO:
@@ -99,8 +102,13 @@ def _decode(line: int, text: bytes) -> dict[str, Any] | Problem:
         return _no_object(line, record)
     # What reads JSON keeps the last of two equal keys and drops the first: that would be data lost.
     # A key is followed by a colon; only where there are more of those than keys can one be double.
-    if len(_KEY.findall(text)) > _keys(record) and (name := _double_key(text)):
-        return Problem(line=line, field="$", message=f"the key {shortened(name)} is there twice")
+    try:
+        if len(_KEY.findall(text)) > _keys(record) and (name := _double_key(text)):
+            return Problem(
+                line=line, field="$", message=f"the key {shortened(name)} is there twice"
+            )
+    except RecursionError:
+        return Problem(line=line, field="$", message="is nested too deeply for any model")
     return record
 
 
