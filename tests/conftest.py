@@ -217,3 +217,13 @@ def completions():
         {"prompt": f"What is number {number}?", "completion": f"It is {number}."}
         for number in range(100)
     ]
+
+
+@pytest.fixture
+def job(tuner, chat):
+    return tuner.submit("nova-micro", chat).wait()
+
+
+@pytest.fixture
+def llama(west, completions):
+    return west.submit("llama-3-1-8b", completions).wait()

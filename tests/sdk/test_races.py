@@ -8,11 +8,6 @@ from tunestack.errors import ConflictError, NotFoundError, ProviderError
 
 
 @pytest.fixture
-def job(tuner, chat):
-    return tuner.submit("nova-micro", chat).wait()
-
-
-@pytest.fixture
 def deploy(job):
     """Deploy the job's model under the name that Tunestack gives it, as another process would."""
     return lambda: boto3.client("bedrock").create_custom_model_deployment(

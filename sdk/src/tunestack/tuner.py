@@ -7,12 +7,12 @@ import json
 import logging
 import re
 import tempfile
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from tunestack import catalog
+from tunestack.arguments import OWN_TAGS, bare, checked, checked_id, checked_tags, region_of
 from tunestack.discovery import find_deployment, find_region, find_stage, require_region
 from tunestack.endpoints import Endpoint
 from tunestack.errors import (
@@ -32,7 +32,7 @@ from tunestack.records import Dataset, check_together, prepare
 from tunestack.waiting import Poll
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import boto3
 
@@ -43,18 +43,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-T = TypeVar("T")
-
 # With the model's key, the digest and the attempt it stays below the 63 characters that Bedrock allows.
 _NAME = re.compile(r"(?=.{1,20}$)[a-zA-Z0-9](-?[a-zA-Z0-9])*")
-# botocore's patterns of TagKey and TagValue.
-_TAG = re.compile(r"[a-zA-Z0-9\s._:/=+@-]*")
-_OWN_TAGS = "tunestack:"
-# Of the 50 that AWS allows, Tunestack uses three.
-_MOST_TAGS = 47
 _BASES = (":foundation-model/", ":inference-profile/")
 _ENDPOINTS = (":custom-model-deployment/", ":provisioned-model/")
-_ID = re.compile(r"[!-~]+")
 # Submitting the same again finds a job in one of these; a new attempt is made where there is none.
 _ALIVE = frozenset({JobState.PENDING, JobState.RUNNING, JobState.SUCCEEDED, JobState.UNKNOWN})
 
@@ -87,7 +79,7 @@ class Tuner:
         Raises:
             ConfigError: the AWS profile or configuration file is wrong.
         """
-        self._stage = _checked("stage", stage, str) if stage is not None else None
+        self._stage = checked("stage", stage, str) if stage is not None else None
         self._region = deployment.region if deployment else region
         self._session = session or new_session()
         self._clients = Clients(self._session)
@@ -134,21 +126,21 @@ class Tuner:
             ConfigError: any other argument or setting is wrong; `ContractError` when nothing is deployed.
             ProviderError: AWS refused or failed.
         """
-        tags = _checked_tags({} if tags is None else tags)
-        _checked("rerun", rerun, bool)
-        if not _NAME.fullmatch(_checked("name", name, str)):
+        tags = checked_tags({} if tags is None else tags)
+        checked("rerun", rerun, bool)
+        if not _NAME.fullmatch(checked("name", name, str)):
             raise ConfigError(
                 f"name {shortened(name)} is not possible: "
                 "use 1 to 20 letters and digits, single hyphens between"
             )
         if s3_path is not None:
-            one_file = _checked("s3_path", s3_path, str).endswith(".jsonl")
+            one_file = checked("s3_path", s3_path, str).endswith(".jsonl")
             if one_file and validation_data is not None:
                 raise ConfigError(
                     f"s3_path {shortened(s3_path)} is one file, and there are training "
                     "and validation data: use a folder"
                 )
-        base, identifier, deployment = self._resolve(_checked("model", model, str))
+        base, identifier, deployment = self._resolve(checked("model", model, str))
         values = resolve(base, {} if hyperparameters is None else hyperparameters)
         provider = self._provider(deployment)
         if s3_path is not None:
@@ -177,7 +169,7 @@ class Tuner:
                 tags={
                     **tags,
                     **_own_tags(find_stage(deployment.stage or self._stage)),
-                    f"{_OWN_TAGS}base-model": base.key,
+                    f"{OWN_TAGS}base-model": base.key,
                 },
             )
         try:
@@ -197,8 +189,8 @@ class Tuner:
         Raises:
             NotFoundError: there is none.
         """
-        job_id = _checked_id("job id", job_id)
-        provider = self._anywhere(_region_of(job_id))
+        job_id = checked_id("job id", job_id)
+        provider = self._anywhere(region_of(job_id))
         return self._handle(provider, provider.job(job_id))
 
     def jobs(self, *, name_contains: str | None = None) -> Iterator[Job]:
@@ -213,8 +205,8 @@ class Tuner:
         Raises:
             NotFoundError: there is none.
         """
-        endpoint_id = _bare(_checked_id("endpoint id", endpoint_id))
-        provider = self._anywhere(_region_of(endpoint_id))
+        endpoint_id = bare(checked_id("endpoint id", endpoint_id))
+        provider = self._anywhere(region_of(endpoint_id))
         return Endpoint(provider, provider.endpoint(endpoint_id), poll=self._poll)
 
     def endpoints(self, *, model: str = "") -> Iterator[Endpoint]:
@@ -224,11 +216,11 @@ class Tuner:
             ConfigError: `model` is given and is no text, such as `job.model` of a job that has none.
         """
         # Checked at once, not at the first endpoint that is asked for.
-        model = _checked("model", model, str)
+        model = checked("model", model, str)
         return self._endpoints(model or None)
 
     def _endpoints(self, model: str | None) -> Iterator[Endpoint]:
-        provider = self._anywhere(_region_of(model or ""))
+        provider = self._anywhere(region_of(model or ""))
         for info in provider.endpoints(model=model):
             yield Endpoint(provider, info, poll=self._poll)
 
@@ -239,9 +231,9 @@ class Tuner:
     def _resolve(self, model: str) -> tuple[BaseModel, str, Deployment]:
         """Tell the base model, what the job is created with, and where."""
         today = datetime.now(UTC).date()
-        arn = _bare(model)
+        arn = bare(model)
         if arn.startswith("arn:") and not any(kind in arn for kind in _BASES):
-            deployment = self._deployment(_region_of(arn))
+            deployment = self._deployment(region_of(arn))
             identifier = self._tuned(arn, deployment)
             base = catalog.of_custom_model(identifier)
         else:
@@ -348,7 +340,7 @@ def _attempt(info: JobInfo) -> int:
 
 
 def _own_tags(stage: str) -> dict[str, str]:
-    return {f"{_OWN_TAGS}managed-by": "tunestack", f"{_OWN_TAGS}stage": stage}
+    return {f"{OWN_TAGS}managed-by": "tunestack", f"{OWN_TAGS}stage": stage}
 
 
 def _digest(
@@ -357,49 +349,3 @@ def _digest(
     """Tell requests apart by what decides their result, in 16 hex digits."""
     content = [model, values, training.sha256, validation and validation.sha256]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
-
-
-def _region_of(identifier: str) -> str | None:
-    """Tell the region that an ARN names."""
-    parts = identifier.split(":")
-    return parts[3] if identifier.startswith("arn:") and len(parts) > 5 else None
-
-
-def _bare(identifier: str) -> str:
-    """Take off what DSPy and litellm put before an ARN."""
-    return identifier[identifier.index("arn:") :] if "/arn:" in identifier else identifier
-
-
-def _checked(name: str, value: object, kind: type[T]) -> T:
-    if not isinstance(value, kind):
-        raise ConfigError(
-            f"{name} is a {type(value).__name__}, expected {'text' if kind is str else kind.__name__}"
-        )
-    return value
-
-
-def _checked_id(what: str, value: object) -> str:
-    text = _checked(what, value, str)
-    if not _ID.fullmatch(text):
-        raise ConfigError(f"{what} {shortened(text)} is not possible: use a name or an ARN")
-    return text
-
-
-def _checked_tags(tags: object) -> Mapping[str, str]:
-    """Check tags by AWS's rules, before anything is uploaded."""
-    if not isinstance(tags, Mapping):
-        raise ConfigError(f"tags are a {type(tags).__name__}: use a mapping of text to text")
-    if len(tags) > _MOST_TAGS:
-        raise ConfigError(f"{len(tags)} tags are too many: use at most {_MOST_TAGS}")
-    for key, value in tags.items():
-        for text, longest in ((key, 128), (value, 256)):
-            if not isinstance(text, str) or len(text) > longest or not _TAG.fullmatch(text):
-                raise ConfigError(
-                    f"tag {shortened(key)} = {shortened(value)} is not possible: use letters a to z, "
-                    "digits, spaces and ._:/=+@-, 128 characters for the key, 256 for the value"
-                )
-        if not key or key.lower().startswith((_OWN_TAGS, "aws:")):
-            raise ConfigError(
-                f"tag {shortened(key)} is not possible: names with 'aws:' and {_OWN_TAGS!r} are taken"
-            )
-    return tags

@@ -1,0 +1,185 @@
+"""Endpoints when something goes wrong, on the sandbox: none is left, none is bought twice."""
+
+import boto3
+import pytest
+
+from tunestack import EndpointCostWarning
+from tunestack.errors import (
+    AccessError,
+    ConfigError,
+    ConflictError,
+    QuotaError,
+)
+from tunestack.sandbox.wire import Fault
+
+
+def test_what_is_created_and_not_seen_at_once_is_not_created_again(llama, west, broken, requests):
+    before = requests.seen.copy()
+    # The first look finds no endpoint yet; those after the create do not find it either.
+    broken("GetProvisionedModelThroughput", "ResourceNotFoundException", times=4)
+    with pytest.warns(EndpointCostWarning):
+        llama.start_endpoint()
+    assert 1 == (requests.seen - before)["bedrock", "CreateProvisionedModelThroughput"]
+    assert 1 == len(list(west.endpoints()))
+    llama.stop_endpoint()
+
+
+def test_a_quota_that_is_used_up_is_said_so(job, broken, tuner):
+    broken("CreateCustomModelDeployment", "ServiceQuotaExceededException")
+    with pytest.raises(QuotaError, match="Service Quotas"):
+        job.start_endpoint()
+    assert [] == list(tuner.endpoints())
+
+
+def test_throughput_with_a_commitment_is_said_to_be_so_when_it_can_not_be_stopped(
+    llama, west, sandbox
+):
+    boto3.client("bedrock", "us-west-2").create_provisioned_model_throughput(
+        provisionedModelName="committed",
+        modelId=llama.model,
+        modelUnits=1,
+        commitmentDuration="OneMonth",
+    )
+    sandbox.clock.advance(2000)
+    with pytest.raises(ConflictError, match="before its commitment ends"):
+        west.endpoint("committed").stop()
+
+
+def test_a_stop_goes_through_a_storm_of_errors(job, tuner, broken):
+    job.start_endpoint()
+    broken("DeleteCustomModelDeployment", "ThrottlingException", times=12)
+    job.stop_endpoint()
+    assert [] == list(tuner.endpoints())
+
+
+def test_one_that_can_not_be_stopped_keeps_no_other_running(job, tuner, broken):
+    job.start_endpoint()
+    with pytest.warns(EndpointCostWarning):
+        job.start_endpoint("provisioned")
+    broken("DeleteProvisionedModelThroughput", "AccessDeniedException")
+    with pytest.raises(AccessError):
+        job.stop_endpoint()
+    assert ["provisioned"] == [endpoint.serving.value for endpoint in tuner.endpoints()]
+    job.stop_endpoint()
+    assert [] == list(tuner.endpoints())
+
+
+def test_stop_endpoint_stops_what_start_endpoint_started_and_nothing_else(job, tuner):
+    boto3.client("bedrock").create_custom_model_deployment(
+        modelDeploymentName="somebody-elses", modelArn=job.model
+    )
+    job.start_endpoint()
+    job.stop_endpoint()
+    assert ["somebody-elses"] == [endpoint.name for endpoint in tuner.endpoints(model=job.model)]
+    with pytest.raises(ConfigError, match="has no endpoint"):
+        job.endpoint()
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        "",
+        "  ",
+        [],
+        None,
+        5,
+        b"x",
+        {},
+        ["SECRET"],
+        [{}],
+        [{"role": "user"}],
+        [{"role": "SECRET", "content": "x"}],
+        [{"role": "user", "content": [{"text": "SECRET"}]}],
+    ],
+    ids=str,
+)
+def test_what_is_no_conversation_is_one_clear_error_that_quotes_nothing(job, messages):
+    job.start_endpoint()
+    with pytest.raises(ConfigError, match=r"messages") as error:
+        job.endpoint().invoke(messages)
+    assert "SECRET" not in str(error.value)
+
+
+def test_metrics_survive_a_file_that_is_not_as_expected(job):
+    bucket, _, prefix = job.info().output.removeprefix("s3://").partition("/")
+    key = f"{prefix}model-customization-job-{job.id[-12:]}/training_artifacts/step_wise_training_metrics.csv"
+    content = "\ufeffstep_number,training_loss\n1,0.5\n2,\n3,x,y\n4\n5,\udcff\n".encode(
+        "utf-8", "surrogateescape"
+    )
+    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
+    assert [
+        {"step_number": 1, "training_loss": 0.5},
+        {"step_number": 2},
+        {"step_number": 3},
+        {"step_number": 4},
+        {"step_number": 5},
+    ] == job.metrics()
+
+
+def test_an_endpoint_that_was_pointed_to_another_model_is_neither_used_nor_stopped(
+    job, tuner, chat, sandbox
+):
+    other = tuner.submit("nova-micro", chat[:9]).wait()
+    job.start_endpoint()
+    region = sandbox._bedrock._regions["123456789012", "us-east-1"]
+    (entry,) = region.deployments.values()
+    entry.model = region.models[other.model]
+    again = tuner.job(job.id)
+    with pytest.raises(ConflictError, match="serves another model"):
+        again.start_endpoint()
+    with pytest.raises(ConfigError, match="has no endpoint"):
+        again.endpoint()
+    again.stop_endpoint()
+    assert 1 == len(list(tuner.endpoints()))
+
+
+def test_a_stop_goes_through_a_storm_at_the_first_look_and_past_what_may_not_be_seen(
+    job, tuner, broken
+):
+    job.start_endpoint()
+    with pytest.warns(EndpointCostWarning):
+        job.start_endpoint("provisioned")
+    broken("GetProvisionedModelThroughput", "ThrottlingException", times=12)
+    broken("GetCustomModelDeployment", "AccessDeniedException")
+    with pytest.raises(AccessError):
+        job.stop_endpoint()
+    assert ["on-demand"] == [endpoint.serving.value for endpoint in tuner.endpoints()]
+    job.stop_endpoint()
+    assert [] == list(tuner.endpoints())
+
+
+def test_what_was_created_in_a_storm_is_in_hand(job, tuner, broken):
+    with pytest.warns(EndpointCostWarning):
+        tuner.job(job.id).start_endpoint("provisioned")
+    job.stop_endpoint()
+    broken("CreateProvisionedModelThroughput", "ThrottlingException", times=2)
+    with pytest.warns(EndpointCostWarning):
+        job.start_endpoint("provisioned")
+    job.stop_endpoint()
+    assert [] == list(tuner.endpoints())
+
+
+def test_a_delete_that_takes_its_time_is_waited_for(job, tuner, sandbox, monkeypatch):
+    """AWS may accept a delete, and refuse another one, before the endpoint is gone."""
+    job.start_endpoint()
+    region = sandbox._bedrock._regions["123456789012", "us-east-1"]
+    handle, accepted = sandbox._bedrock.handle, []
+
+    def slow(call):
+        if call.operation.name != "DeleteCustomModelDeployment":
+            return handle(call)
+        if accepted:
+            raise Fault("ConflictException", "The deployment is being deleted.")
+        accepted.append(call)
+        sandbox.clock.after(sandbox.clock.now(), 60, lambda _: region.deployments.clear())
+        return {}, {}
+
+    monkeypatch.setattr(sandbox._server, "_handle", slow)
+    job.stop_endpoint()
+    assert [] == list(tuner.endpoints())
+
+
+def test_the_endpoints_of_a_model_that_is_not_there_yet_are_not_all_endpoints(tuner, chat):
+    job = tuner.submit("nova-micro", chat)
+    with pytest.raises(ConfigError, match="model is a NoneType"):
+        tuner.endpoints(model=job.model)
