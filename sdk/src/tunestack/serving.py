@@ -134,7 +134,7 @@ def stop_own(provider: Provider, model: str, *, poll: Poll) -> None:
     for way in _WAYS:
         look = partial(_named, provider, model, way)
         try:
-            # Only the last look counts: it ends with the first that the vendor was not too busy for.
+            # One look, or the first that the vendor is not too busy for.
             for found in watch(look, until=_always, timeout=STOP_TIMEOUT, poll=poll):
                 for info in found:
                     Endpoint(provider, info, poll=poll).stop()
