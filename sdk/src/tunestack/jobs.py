@@ -19,7 +19,7 @@ from tunestack.errors import (
 )
 from tunestack.provider import JobInfo, JobState
 from tunestack.serving import own, start, stop_own
-from tunestack.waiting import Poll, appears, seconds, watch
+from tunestack.waiting import Poll, answer, appears, seconds, watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -158,8 +158,7 @@ class Job:
         Returns:
             Whether there was anything to stop: `False` for a job that has ended.
         """
-        tries = watch(self._stop, until=_always, timeout=seconds(timeout), poll=self._poll)
-        return next(tries)
+        return answer(self._stop, timeout=seconds(timeout), poll=self._poll)
 
     def _stop(self) -> bool:
         if self.info().state.is_terminal:
@@ -262,10 +261,6 @@ def described(info: JobInfo) -> str:
     """Put a job's state and phase into words."""
     state = info.raw_state if info.state is JobState.UNKNOWN else info.state.value
     return f"{state} ({info.phase})" if info.phase else state
-
-
-def _always(_: object) -> bool:
-    return True
 
 
 def _has_ended(info: JobInfo) -> bool:

@@ -23,7 +23,7 @@ from tunestack.errors import (
     shortened,
 )
 from tunestack.provider import EndpointInfo, EndpointRequest, EndpointState
-from tunestack.waiting import Poll, appears, watch
+from tunestack.waiting import Poll, answer, appears
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,10 +134,8 @@ def stop_own(provider: Provider, model: str, *, poll: Poll) -> None:
     for way in _WAYS:
         look = partial(_named, provider, model, way)
         try:
-            # One look, or the first that the vendor is not too busy for.
-            for found in watch(look, until=_always, timeout=STOP_TIMEOUT, poll=poll):
-                for info in found:
-                    Endpoint(provider, info, poll=poll).stop()
+            for info in answer(look, timeout=STOP_TIMEOUT, poll=poll):
+                Endpoint(provider, info, poll=poll).stop()
         except TunestackError as error:
             failures.append(error)
     if failures:
@@ -151,10 +149,6 @@ def _named(provider: Provider, model: str, way: Serving) -> list[EndpointInfo]:
     except NotFoundError:
         return []
     return [found] if found.model == model else []
-
-
-def _always(_: object) -> bool:
-    return True
 
 
 def _check(ttl: object, model_units: object) -> None:

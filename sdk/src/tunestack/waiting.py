@@ -97,6 +97,15 @@ def watch(
         raise busy
 
 
+def answer(look: Callable[[], T], *, timeout: float, poll: Poll) -> T:
+    """Look once, and again as long as the vendor is too busy to answer.
+
+    Raises:
+        BusyError: it still is after `timeout` seconds.
+    """
+    return next(watch(look, until=_is_answer, timeout=timeout, poll=poll))
+
+
 def appears(look: Callable[[], T], *, poll: Poll) -> T | None:
     """Look for what was just created, which the vendor may not show at once; `None` if it stays away."""
 
@@ -108,6 +117,10 @@ def appears(look: Callable[[], T], *, poll: Poll) -> T | None:
 
     looks = watch(see, until=_is_there, timeout=_APPEARS_WITHIN, poll=poll)
     return next((seen for seen in looks if seen is not None), None)
+
+
+def _is_answer(_: object) -> bool:
+    return True
 
 
 def _is_there(seen: object) -> bool:
