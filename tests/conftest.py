@@ -16,7 +16,6 @@ from infra.stages import STAGES
 from tunestack import Poll, Tuner
 from tunestack.sandbox import Sandbox
 from tunestack.sandbox.shapes import violations
-from tunestack.sandbox.wire import Fault
 
 
 @dataclass
@@ -146,23 +145,11 @@ def west(poll):
 @pytest.fixture
 def broken(sandbox, monkeypatch):
     """Let operations of the sandbox's Bedrock answer an error a number of times."""
-    handle = sandbox._bedrock.handle
-    left = Counter()
-    codes = {}
-
-    def answer(call):
-        name = call.operation.name
-        if left[name] > 0:
-            left[name] -= 1
-            raise Fault(codes[name], "broken on purpose")
-        return handle(call)
-
-    monkeypatch.setattr(sandbox._server, "_handle", answer)
     # botocore's own retries pause on the wall's clock.
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
 
     def make(operation, code, *, times=1):
-        codes[operation], left[operation] = code, times
+        sandbox.faults.add("error", operation=operation, code=code, times=times)
 
     return make
 

@@ -76,9 +76,10 @@ def test_the_environment_leads_to_no_real_account(sandbox, monkeypatch):
 
 
 def test_an_emulator_that_does_not_start_says_why(tmp_path):
-    emulator = Emulator(tmp_path, {"PYTHONHOME": "/nowhere"})
+    emulator = Emulator(account="123456789012", tls=False)
+    emulator.start(tmp_path, {"PYTHONHOME": "/nowhere"})
     with pytest.raises(TunestackError, match="did not start"):
-        emulator.start()
+        emulator.wait()
 
 
 def test_a_sandbox_that_was_never_started_can_be_stopped():

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tunestack.sandbox.wire import Fault, Request, Wire
+from tunestack.sandbox.wire import Fault, Reply, Request, Wire
 
 AUTHORIZATION = {
     "Authorization": "AWS4-HMAC-SHA256 Credential=123456789012/20261122/us-east-1/bedrock/aws4_request"
@@ -61,7 +61,7 @@ def test_what_does_not_fit_is_refused(wire, bad, code):
 
 def test_an_answer_that_breaks_the_model_is_not_sent_but_remembered(wire):
     operation = wire.read(request("GET", "/model-customization-jobs/x")).operation
-    answer = wire.write(operation, {"jobArn": "arn:wrong"}, {})
+    answer = wire.write(operation, Reply(result={"jobArn": "arn:wrong"}))
     assert 500 == answer.status
     assert "answer of GetModelCustomizationJob" in wire.traffic.violations[0]
 

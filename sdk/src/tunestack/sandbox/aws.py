@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -11,28 +12,36 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+SECRET = "sandbox"  # noqa: S105 - of no account
+"""The secret of every access key that names an account."""
 
 # Name in the configuration file, environment variable, default, conversion.
 _NO_PROFILE = {
     "profile": (None, None, None, None),
     "config_file": (None, None, os.devnull, None),
     "credentials_file": (None, None, os.devnull, None),
+    "ca_bundle": (None, None, None, None),
 }
 
 
 class Aws:
     """Reads and writes in one region of one account of the emulator."""
 
-    def __init__(self, url: str, account: str, region: str) -> None:
+    def __init__(
+        self, url: str, account: str, region: str, certificate: Path | None = None
+    ) -> None:
         """Take where the emulator answers; an access key of twelve digits is the account there."""
         self._url = url
         self._region = region
+        self._certificate = certificate
         self._session: Any = boto3.Session(
             # Whatever profile the caller works with is none of the sandbox's business.
             botocore_session=botocore.session.Session(session_vars=_NO_PROFILE),
             aws_access_key_id=account,
-            aws_secret_access_key="sandbox",  # noqa: S106 - of no account
+            aws_secret_access_key=SECRET,
             region_name=region,
         )
         self._clients: dict[str, Any] = {}
@@ -43,13 +52,13 @@ class Aws:
             self._clients[service] = self._session.client(
                 service,
                 endpoint_url=self._url,
+                verify=self._certificate and str(self._certificate),
                 config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
             )
         return self._clients[service]
 
-    def read(self, uri: str) -> bytes | None:
+    def read(self, bucket: str, key: str) -> bytes | None:
         """Read an object; `None` when it is not there."""
-        bucket, key = _split(uri)
         try:
             answer = self.client("s3").get_object(Bucket=bucket, Key=key)
         except ClientError:
@@ -57,24 +66,29 @@ class Aws:
         content: bytes = answer["Body"].read()
         return content
 
-    def write(self, uri: str, content: str, metadata: Mapping[str, str]) -> bool:
-        """Write an object; tells whether it could be written."""
-        bucket, key = _split(uri)
-        try:
-            self.client("s3").put_object(
-                Bucket=bucket, Key=key, Body=content.encode(), Metadata=dict(metadata)
-            )
-        except ClientError:
-            return False
-        return True
+    def write(self, bucket: str, key: str, content: str, metadata: Mapping[str, str]) -> None:
+        """Write an object into a bucket that is there."""
+        self.client("s3").put_object(
+            Bucket=bucket, Key=key, Body=content.encode(), Metadata=dict(metadata)
+        )
 
-    def has_role(self, arn: str) -> bool:
-        """Tell whether a role exists."""
+    def object_key(self, bucket: str, key: str) -> str | None:
+        """Tell the ARN of the KMS key that an object is encrypted with; `None` without one."""
         try:
-            role = self.client("iam").get_role(RoleName=arn.rsplit("/", 1)[1])["Role"]
+            head = self.client("s3").head_object(Bucket=bucket, Key=key)
         except ClientError:
-            return False
-        return bool(role["Arn"] == arn)
+            return None
+        found: str | None = head.get("SSEKMSKeyId")
+        return found
+
+    def bucket_key(self, bucket: str) -> str | None:
+        """Tell the ARN of the KMS key that new objects of a bucket are encrypted with; `None` without one."""
+        rules = self.client("s3").get_bucket_encryption(Bucket=bucket)
+        for rule in rules["ServerSideEncryptionConfiguration"]["Rules"]:
+            default = rule.get("ApplyServerSideEncryptionByDefault", {})
+            if default.get("KMSMasterKeyID"):
+                return str(default["KMSMasterKeyID"])
+        return None
 
     def bucket_region(self, bucket: str) -> str | None:
         """Tell where a bucket is; `None` when there is none."""
@@ -84,7 +98,69 @@ class Aws:
             return None
         return answer.get("LocationConstraint") or "us-east-1"
 
+    def bucket_policy(self, bucket: str) -> str | None:
+        """Read the policy of a bucket; `None` when it has none."""
+        try:
+            policy: str = self.client("s3").get_bucket_policy(Bucket=bucket)["Policy"]
+        except ClientError:
+            return None
+        return policy
 
-def _split(uri: str) -> tuple[str, str]:
-    bucket, _, key = uri.removeprefix("s3://").partition("/")
-    return bucket, key
+    def key_policy(self, key: str) -> str | None:
+        """Read the policy of a KMS key; `None` when there is no such key."""
+        try:
+            answer = self.client("kms").get_key_policy(KeyId=key, PolicyName="default")
+        except ClientError:
+            return None
+        policy: str = answer["Policy"]
+        return policy
+
+    def role(self, arn: str) -> dict[str, Any] | None:
+        """Read a role; `None` when there is none with this ARN."""
+        try:
+            role: dict[str, Any] = self.client("iam").get_role(RoleName=arn.rsplit("/", 1)[-1])[
+                "Role"
+            ]
+        except ClientError:
+            return None
+        return role if role["Arn"] == arn else None
+
+    def user(self, name: str) -> dict[str, Any]:
+        """Read a user."""
+        user: dict[str, Any] = self.client("iam").get_user(UserName=name)["User"]
+        return user
+
+    def identity_policies(self, kind: str, name: str) -> list[dict[str, Any]]:
+        """Read the documents of all policies of a `role`, `user` or `group`, inline and attached; a user's groups' too."""
+        iam = self.client("iam")
+        asked = {f"{kind.title()}Name": name}
+        documents = [
+            _document(
+                getattr(iam, f"get_{kind}_policy")(**asked, PolicyName=policy)["PolicyDocument"]
+            )
+            for policy in self._all(f"list_{kind}_policies", "PolicyNames", asked)
+        ]
+        documents += [
+            self.managed_policy(policy["PolicyArn"])
+            for policy in self._all(f"list_attached_{kind}_policies", "AttachedPolicies", asked)
+        ]
+        if kind == "user":
+            for group in self._all("list_groups_for_user", "Groups", asked):
+                documents += self.identity_policies("group", group["GroupName"])
+        return documents
+
+    def managed_policy(self, arn: str) -> dict[str, Any]:
+        """Read the document of a managed policy, its default version."""
+        iam = self.client("iam")
+        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+        answer = iam.get_policy_version(PolicyArn=arn, VersionId=version)
+        return _document(answer["PolicyVersion"]["Document"])
+
+    def _all(self, operation: str, member: str, asked: Mapping[str, str]) -> Iterable[Any]:
+        for page in self.client("iam").get_paginator(operation).paginate(**asked):
+            yield from page[member]
+
+
+def _document(found: Any) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(found) if isinstance(found, str) else found
+    return document

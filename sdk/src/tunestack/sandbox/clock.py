@@ -30,6 +30,7 @@ class Clock:
         self._speed = speed
         self._due: list[tuple[datetime, int, Callable[[datetime], object]]] = []
         self._order = itertools.count()
+        self._followers: list[Callable[[timedelta], object]] = []
         self.lock = threading.RLock()
         """Held while anything happens; whoever changes what falls due holds it too."""
 
@@ -41,11 +42,22 @@ class Clock:
         """Tell the sandbox's time in seconds; for `Poll(clock=...)`."""
         return self.now().timestamp()
 
+    @property
+    def ahead(self) -> timedelta:
+        """How far it is ahead of the real time."""
+        return self._ahead
+
+    def follow(self, turned: Callable[[timedelta], object]) -> None:
+        """Let someone know how far the clock is ahead, whenever it was turned."""
+        self._followers.append(turned)
+
     def advance(self, seconds: float) -> None:
         """Turn the clock forward, and do what falls due on the way; for `Poll(sleep=...)`, so that no test waits."""
         with self.lock:
             self._ahead += timedelta(seconds=seconds)
             self.settle()
+            for turned in self._followers:
+                turned(self._ahead)
 
     def after(self, start: datetime, seconds: float, action: Callable[[datetime], object]) -> None:
         """Let something happen a while after a moment.

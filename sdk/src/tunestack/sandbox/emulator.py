@@ -1,26 +1,25 @@
-"""MiniStack, which is all of AWS but Bedrock, in a process of its own that dies with ours.
-
-Run as a module it is that process: it serves until its standard input ends, which happens when the parent is gone, however it went.
-"""
+"""MiniStack, which is all of AWS but Bedrock: a process of its own, started, asked and ended from here."""
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
-import time
-import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tunestack.errors import TunestackError
+from tunestack.sandbox import emulator_process
 from tunestack.sandbox.loopback import LOOPBACK
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
     from pathlib import Path
 
 START_TIMEOUT = 60.0
@@ -30,93 +29,124 @@ START_TIMEOUT = 60.0
 class Emulator:
     """A running MiniStack."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        """Take a folder for its log and state, and the environment for what runs inside it."""
-        self._folder = folder
-        self._environment = environment
-        self._port = _free_port()
-        self._process: subprocess.Popen[bytes] | None = None
+    def __init__(self, *, account: str, tls: bool) -> None:
+        """Bind a free port; `start` begins to answer.
+
+        Args:
+            account: the account of access keys that name none.
+            tls: serve HTTPS, and enforce IAM: buckets that refuse plain HTTP leave no other way.
+        """
+        self._account = account
+        self._tls = tls
+        self._socket = socket.create_server((LOOPBACK, 0))
+        self._port: int = self._socket.getsockname()[1]
+        self._process: subprocess.Popen[str] | None = None
+        self._log: Path
+        self._line = threading.Lock()
 
     @property
     def url(self) -> str:
         """Where it answers."""
-        return f"http://{LOOPBACK}:{self._port}"
+        return f"{'https' if self._tls else 'http'}://{LOOPBACK}:{self._port}"
 
-    def start(self) -> None:
-        """Start it and wait until it answers.
+    def start(self, folder: Path, environment: Mapping[str, str]) -> int:
+        """Start it; returns the id of its process group.
 
-        Raises:
-            TunestackError: it ended, or does not answer; says where its log is.
+        Args:
+            folder: for its log, its certificate and whatever else it keeps.
+            environment: for it and for what runs inside it, Lambda functions for one.
         """
-        log = self._folder / "ministack.log"
-        with log.open("wb") as output:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "tunestack.sandbox.emulator"],
+        self._log = folder / "ministack.log"
+        with self._log.open("wb") as output, self._socket:
+            self._process = subprocess.Popen(  # noqa: S603 - our own
+                [sys.executable, "-m", emulator_process.__name__, str(self._socket.fileno())],
                 stdin=subprocess.PIPE,
-                stdout=output,
-                stderr=subprocess.STDOUT,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                text=True,
                 start_new_session=True,
+                pass_fds=(self._socket.fileno(),),
                 env={
-                    **self._environment,
-                    "BIND_HOST": LOOPBACK,
+                    **environment,
                     "GATEWAY_PORT": str(self._port),
+                    "MINISTACK_ACCOUNT_ID": self._account,
                     "LOG_LEVEL": "WARNING",
-                    "TMPDIR": str(self._folder),
+                    "TMPDIR": str(folder),
                     # Neither is of use here, and both would open further ports.
                     "IOT_MTLS_ENABLED": "0",
                     "SFTP_ENABLED": "0",
+                    **({"AUTH": "true", "USE_SSL": "1"} if self._tls else {}),
                 },
             )
-        deadline = time.monotonic() + START_TIMEOUT
-        while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                words = log.read_text(errors="replace")[-2000:]
-                self.stop()
-                raise TunestackError(f"the sandbox's AWS (MiniStack) did not start:\n{words}")
-            time.sleep(0.05)
+        return self._process.pid
 
-    def _answers(self) -> bool:
+    def wait(self) -> None:
+        """Wait until it answers.
+
+        Raises:
+            TunestackError: it ended, or does not answer; says what it said.
+        """
+        anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        anyone.check_hostname = False  # its certificate is made while this waits
+        anyone.verify_mode = ssl.CERT_NONE
         try:
-            with urllib.request.urlopen(f"{self.url}/_ministack/health", timeout=1):  # noqa: S310
-                return True
-        except (OSError, urllib.error.URLError):
-            return False
+            # The socket listens already: this is answered once MiniStack is there to take it.
+            with urllib.request.urlopen(  # noqa: S310
+                f"{self.url}/_ministack/health", timeout=START_TIMEOUT, context=anyone
+            ):
+                return
+        except OSError as error:
+            self.stop()
+            words = self._log.read_text(errors="replace")[-2000:]
+            raise TunestackError(
+                f"the sandbox's AWS (MiniStack) did not start:\n{words}"
+            ) from error
+
+    def turn_clock(self, ahead: timedelta) -> None:
+        """Set its clock ahead of the real one, and fire the schedules that are due by it."""
+        self._ask("clock", ahead=ahead.total_seconds())
+
+    def send_event(self, account: str, region: str, entry: Mapping[str, Any]) -> None:
+        """Send an event as an AWS service does: to the rules that match it, and on to their targets."""
+        self._ask("event", account=account, region=region, entry=entry)
+
+    def credential(self, access_key: str, token: str | None) -> dict[str, Any]:
+        """Tell whose an access key is: its principal, or `error` and `message`."""
+        found: dict[str, Any] = self._ask(
+            "credential", access_key=access_key, account=self._account, token=token
+        )
+        return found
+
+    def _ask(self, what: str, **how: Any) -> Any:
+        """Let the process do what no AWS API can do."""
+        with self._line:
+            process = self._process
+            if process is None or process.stdin is None or process.stdout is None:
+                return None
+            try:
+                process.stdin.write(json.dumps({"do": what, **how}) + "\n")
+                process.stdin.flush()
+                line = process.stdout.readline()
+            except OSError as error:
+                raise TunestackError(f"the sandbox's AWS (MiniStack) is gone: {error}") from error
+        answer = json.loads(line or '{"failed": "it ended"}')
+        if "failed" in answer:
+            raise TunestackError(
+                f"the sandbox's AWS (MiniStack) can't do {what}: {answer['failed']}"
+            )
+        return answer["result"]
 
     def stop(self) -> None:
         """End it and whatever it started."""
-        if self._process is None:
+        with self._line:
+            process, self._process = self._process, None
+        self._socket.close()
+        if process is None or process.stdin is None or process.stdout is None:
             return
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        process.stdin.close()  # which it takes as its end
+        process.stdout.close()
         try:
-            self._process.wait(timeout=10)
+            process.wait(timeout=10)
         except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-        self._process = None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _end_with_parent() -> None:
-    # Nobody writes: this returns when the other end is closed, by the parent or by its death.
-    os.read(sys.stdin.fileno(), 1)
-    os.killpg(os.getpgid(0), signal.SIGKILL)
-
-
-def main() -> None:
-    """Serve until standard input ends."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    from ministack.app import main as serve  # noqa: PLC0415 - reads the environment on import
-
-    sys.argv[1:] = []
-    serve()
-
-
-if __name__ == "__main__":
-    main()
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()

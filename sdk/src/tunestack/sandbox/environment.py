@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from functools import cache
+from typing import TYPE_CHECKING, Any, Self
 
 from tunestack.contract import DEFAULT_REGION, DEFAULT_STAGE, REGION, Deployment, parameter_name
 from tunestack.errors import ConfigError
-from tunestack.sandbox.aws import Aws
-from tunestack.sandbox.bedrock import Bedrock
+from tunestack.sandbox.admin import Admin
+from tunestack.sandbox.aws import SECRET, Aws
+from tunestack.sandbox.bedrock import Bedrock, Quotas, Settings
+from tunestack.sandbox.callers import Callers
 from tunestack.sandbox.clock import Clock
 from tunestack.sandbox.emulator import Emulator
+from tunestack.sandbox.faults import Faults
+from tunestack.sandbox.remains import Remains
 from tunestack.sandbox.server import Server
 from tunestack.sandbox.stage import deploy, regions
 from tunestack.sandbox.wire import Traffic, Wire
@@ -20,6 +23,7 @@ from tunestack.sandbox.wire import Traffic, Wire
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+    from pathlib import Path
 
 ACCOUNT = "123456789012"
 # Whatever could lead to a real account, or to another deployment, is not passed on.
@@ -34,6 +38,11 @@ class Sandbox:
     with Sandbox() as sandbox:
         subprocess.run([...], env=sandbox.environment())
     ```
+
+    Attributes:
+        clock: its time, which can be turned.
+        faults: what goes wrong; nothing, until something is added.
+        region: the default region of the environment that it hands out.
     """
 
     def __init__(
@@ -43,14 +52,30 @@ class Sandbox:
         empty: bool = False,
         speed: float = 1000.0,
         as_of: datetime | None = None,
+        enforce_iam: bool = False,
+        quotas: Quotas | None = None,
+        ignores_repeats: bool = False,
+        seed: int = 0,
     ) -> None:
         """Say what the sandbox is to be; `start`, or entering it, starts it.
+
+        Bedrock evaluates the policies of users, roles and sessions at all times; the access key that is handed out is the
+        account's root, which may do everything.
 
         Args:
             region: the default region of the environment that it hands out.
             empty: a bare account, for `cdk deploy`; else the `dev` stage is deployed in each of its regions.
             speed: by how much jobs and endpoints are faster than on AWS; at 1000, a job of two hours takes 7 seconds.
             as_of: the day and time to start at; the real ones if not given.
+            enforce_iam: let the rest of AWS evaluate policies too, check signatures, and serve HTTPS, without which
+                buckets that refuse plain HTTP could not be reached.
+            quotas: what an account may have at a time; as in AWS, but for model units, if not given.
+            ignores_repeats: answer a repeated `clientRequestToken` with nothing instead of the first answer: AWS documents
+                that it is ignored without an error, which can mean either.
+            seed: of the dice that faults with a `rate` roll.
+
+        Raises:
+            ConfigError: no stage is deployed in this region.
         """
         if not empty and region not in regions():
             raise ConfigError(
@@ -59,31 +84,62 @@ class Sandbox:
             )
         self.region = region
         self.clock = Clock(as_of, speed=speed)
+        self.faults = Faults(seed)
         self._empty = empty
-        self._folder = tempfile.TemporaryDirectory(
-            prefix="tunestack-sandbox-", ignore_cleanup_errors=True
-        )
+        self._tls = enforce_iam
+        self._folder: Path | None = None
         self._wire = Wire("bedrock", "bedrock-runtime")
-        self._emulator = Emulator(Path(self._folder.name), self._base_environment())
-        self._bedrock = Bedrock(self.clock, self._emulator.url, ACCOUNT)
-        self._server = Server(self._wire, self._bedrock.handle)
+        self._remains = Remains()
+        self._emulator = Emulator(account=ACCOUNT, tls=self._tls)
+        self._aws = cache(self._new_aws)
+        self._bedrock = Bedrock(
+            clock=self.clock,
+            callers=Callers(
+                ACCOUNT,
+                credential=self._emulator.credential,
+                aws=lambda account: self._aws(account, self.region),
+                strict=enforce_iam,
+            ),
+            aws=self._aws,
+            faults=self.faults,
+            settings=Settings(quotas=quotas or Quotas(), ignores_repeats=ignores_repeats),
+            send_event=self._emulator.send_event,
+        )
+        admin = Admin(clock=self.clock, faults=self.faults, state=self.state, reset=self.reset)
+        self._server = Server(
+            self._wire, self._bedrock.handle, faults=self.faults, admin=admin, tls=self._tls
+        )
 
     @property
     def traffic(self) -> Traffic:
         """What was checked against botocore's model of Bedrock so far."""
         return self._wire.traffic
 
-    def start(self) -> Sandbox:
+    @property
+    def admin_url(self) -> str:
+        """Where it can be told over HTTP what AWS can't: see `admin`."""
+        return f"{self._server.url}/_tunestack"
+
+    def start(self) -> Self:
         """Start everything; takes a few seconds.
 
         Raises:
             TunestackError: something did not start; says what and why.
         """
-        self._server.start()
         try:
-            self._emulator.start()
+            self._folder = self._remains.start()
+            inside = {
+                **self._base_environment(),
+                **self._endpoints(),
+                "AWS_SECRET_ACCESS_KEY": SECRET,
+            }
+            self._remains.group(self._emulator.start(self._folder, inside))
+            self._emulator.wait()
+            self._server.start(self._certificate())
+            self._emulator.turn_clock(self.clock.ahead)
+            self.clock.follow(self._emulator.turn_clock)
             if not self._empty:
-                deploy(self._emulator.url, ACCOUNT)
+                deploy(lambda name: self._aws(ACCOUNT, name))
         except BaseException:
             self.stop()
             raise
@@ -91,14 +147,26 @@ class Sandbox:
 
     def stop(self) -> None:
         """End everything and remove what it left on disk."""
-        self._emulator.stop()
         self._server.stop()
-        self._folder.cleanup()
+        self._emulator.stop()
+        self._remains.stop()
 
     def reset(self) -> None:
-        """Forget every job, model and endpoint; what was deployed stays."""
+        """Forget every job, model, endpoint and fault; what was deployed stays."""
         self.clock.clear()
+        self.faults.clear()
         self._bedrock.reset()
+
+    def state(self) -> dict[str, Any]:
+        """Dump what it remembers: jobs, models and endpoints of every account and region, faults, time, traffic."""
+        return {
+            "now": self.clock.now(),
+            "regions": self._bedrock.state(),
+            "faults": self.faults.listed(),
+            "traffic": {
+                name: getattr(self.traffic, name) for name in ("requests", "answers", "errors")
+            },
+        }
 
     def environment(self) -> dict[str, str]:
         """Return a whole environment, for `subprocess.run(env=...)`: the present one, with AWS replaced by the sandbox."""
@@ -109,19 +177,16 @@ class Sandbox:
 
     def variables(self) -> dict[str, str]:
         """Return what has to be set for clients to find the sandbox, and the stage deployed in it."""
-        bedrock = self._server.url
         return {
             "AWS_ACCESS_KEY_ID": ACCOUNT,
-            "AWS_SECRET_ACCESS_KEY": "sandbox",
+            "AWS_SECRET_ACCESS_KEY": SECRET,
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_EC2_METADATA_DISABLED": "true",
             "AWS_ENDPOINT_URL": self._emulator.url,
-            "AWS_ENDPOINT_URL_BEDROCK": bedrock,
-            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": bedrock,
-            # litellm reads neither of those, and would fetch a price list from the internet.
-            "AWS_BEDROCK_RUNTIME_ENDPOINT": bedrock,
-            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+            **self._endpoints(),
+            **self._trust(),
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # or it would fetch a list from the internet
             REGION: self.region,
             DEFAULT_REGION: self.region,
             **({} if self._empty else self.deployment().environment()),
@@ -134,10 +199,44 @@ class Sandbox:
     def deployment(self, region: str | None = None) -> Deployment:
         """Return what is deployed in a region, the default one if not given."""
         name = parameter_name(DEFAULT_STAGE)
-        ssm = Aws(self._emulator.url, ACCOUNT, region or self.region).client("ssm")
+        ssm = self._aws(ACCOUNT, region or self.region).client("ssm")
         return Deployment.from_json(
             ssm.get_parameter(Name=name)["Parameter"]["Value"], origin=f"SSM parameter {name!r}"
         )
+
+    def take_along(self, pid: int) -> None:
+        """Let a process end with the sandbox, however that ends."""
+        self._remains.command(pid)
+
+    def leave(self, pid: int) -> None:
+        """Forget a process that was to be taken along: it has ended."""
+        self._remains.ended(pid)
+
+    def _new_aws(self, account: str, region: str) -> Aws:
+        return Aws(self._emulator.url, account, region, self._tls_file("server.crt"))
+
+    def _endpoints(self) -> dict[str, str]:
+        bedrock = self._server.url
+        return {
+            "AWS_ENDPOINT_URL_BEDROCK": bedrock,
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": bedrock,
+            "AWS_BEDROCK_RUNTIME_ENDPOINT": bedrock,  # litellm reads only this one
+        }
+
+    def _tls_file(self, name: str) -> Path | None:
+        return self._folder / "ministack-tls" / name if self._tls and self._folder else None
+
+    def _certificate(self) -> tuple[Path, Path] | None:
+        certificate, key = self._tls_file("server.crt"), self._tls_file("server.key")
+        return None if certificate is None or key is None else (certificate, key)
+
+    def _trust(self) -> dict[str, str]:
+        """Let boto3, Python's HTTP clients and Node trust the certificate."""
+        certificate = self._tls_file("server.crt")
+        if certificate is None:
+            return {}
+        names = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
+        return dict.fromkeys(names, str(certificate))
 
     @staticmethod
     def _base_environment() -> dict[str, str]:
@@ -150,8 +249,7 @@ class Sandbox:
 
     def __enter__(self) -> Self:
         """Start."""
-        self.start()
-        return self
+        return self.start()
 
     def __exit__(self, *_: object) -> None:
         """Stop."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from typing import TYPE_CHECKING
 
@@ -9,16 +10,19 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request as HttpRequest
 from werkzeug.wrappers import Response
 
+from tunestack.sandbox.faults import Faults, LostReplyError
 from tunestack.sandbox.loopback import LOOPBACK
-from tunestack.sandbox.wire import Answer, Call, Fault, Request, Wire
+from tunestack.sandbox.wire import Answer, Call, Fault, Reply, Request, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
     from wsgiref.types import StartResponse, WSGIEnvironment
 
     from botocore.model import OperationModel
+    from werkzeug.serving import BaseWSGIServer
 
-    Handler = Callable[[Call], "tuple[dict[str, object], dict[str, str]]"]
+    Handler = Callable[[Call], Reply]
 
 
 class _Silent(WSGIRequestHandler):
@@ -29,59 +33,91 @@ class _Silent(WSGIRequestHandler):
 class Server:
     """An HTTP server for the operations of one wire."""
 
-    def __init__(self, wire: Wire, handle: Handler) -> None:
-        """Bind a free port; `start` begins to answer."""
+    def __init__(
+        self,
+        wire: Wire,
+        handle: Handler,
+        *,
+        faults: Faults,
+        admin: Callable[[Request], Answer | None],
+        tls: bool,
+    ) -> None:
+        """Bind a free port; `start` begins to answer.
+
+        Args:
+            wire: reads requests and writes answers.
+            handle: does what is asked.
+            faults: what goes wrong.
+            admin: answers what is not for AWS; `None` for what is.
+            tls: serve HTTPS.
+        """
         self._wire = wire
         self._handle = handle
-        self._server = make_server(
-            LOOPBACK, 0, self._application, threaded=True, request_handler=_Silent
-        )
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, name="tunestack-sandbox", daemon=True
-        )
+        self._faults = faults
+        self._admin = admin
+        self._scheme = "https" if tls else "http"
+        self._socket = socket.create_server((LOOPBACK, 0), backlog=1024)
+        self._server: BaseWSGIServer | None = None
+        self._thread: threading.Thread | None = None
 
     @property
     def url(self) -> str:
         """Where it answers."""
-        return f"http://{LOOPBACK}:{self._server.server_port}"
+        return f"{self._scheme}://{LOOPBACK}:{self._socket.getsockname()[1]}"
 
-    def start(self) -> None:
-        """Begin to answer."""
+    def start(self, certificate: tuple[Path, Path] | None = None) -> None:
+        """Begin to answer; with TLS, by a certificate and its key."""
+        self._server = make_server(
+            LOOPBACK,
+            self._socket.getsockname()[1],
+            self._application,
+            threaded=True,
+            request_handler=_Silent,
+            fd=self._socket.fileno(),
+            ssl_context=certificate and (str(certificate[0]), str(certificate[1])),
+        )
+        self._thread = threading.Thread(
+            target=self._server.serve_forever,
+            kwargs={"poll_interval": 0.05},
+            name="tunestack-sandbox",
+            daemon=True,
+        )
         self._thread.start()
 
     def stop(self) -> None:
         """Answer no more, and free the port."""
-        if self._thread.is_alive():
+        if self._server is not None and self._thread is not None:
             self._server.shutdown()
             self._thread.join()
-        self._server.server_close()
+            self._server.server_close()
+        self._socket.close()
 
     def _application(
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         http = HttpRequest(environ)
-        answer = self._answer(
-            Request(
-                method=http.method,
-                target=environ["REQUEST_URI"],
-                headers=dict(http.headers),
-                body=http.get_data(),
-            )
+        request = Request(
+            method=http.method,
+            target=environ["REQUEST_URI"],
+            headers=dict(http.headers),
+            body=http.get_data(),
         )
-        response = Response(
-            answer.body,
-            answer.status,
-            headers=dict(answer.headers),
-            content_type="application/json",
-        )
-        return response(environ, start_response)
+        try:
+            answer = self._admin(request) or self._answer(request)
+        except LostReplyError:
+            environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+            raise ConnectionResetError from None  # which werkzeug takes for the client's doing
+        headers = {"Content-Type": "application/json", **answer.headers}
+        return Response(answer.body, answer.status, headers=headers)(environ, start_response)
 
     def _answer(self, request: Request) -> Answer:
         operation: OperationModel | None = None
         try:
             call = self._wire.read(request)
             operation = call.operation
-            result, headers = self._handle(call)
+            self._faults.before(operation)
+            reply = self._handle(call)
         except Fault as fault:
             return self._wire.fail(operation, fault)
-        return self._wire.write(call.operation, result, headers)
+        self._faults.after(operation)
+        return self._wire.write(operation, reply)

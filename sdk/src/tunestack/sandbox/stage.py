@@ -10,24 +10,29 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError, WaiterError
 
 from tunestack.errors import TunestackError
-from tunestack.sandbox.aws import Aws
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from importlib.resources.abc import Traversable
+
+    from tunestack.sandbox.aws import Aws
 
 SUFFIX = ".template.json"
 # What `cdk bootstrap` leaves for stacks to look at.
 _BOOTSTRAP = ("/cdk-bootstrap/hnb659fds/version", "30")
 
 
-def deploy(url: str, account: str) -> None:
+def deploy(aws: Callable[[str], Aws]) -> None:
     """Create one stack for each template, each in its region.
+
+    Args:
+        aws: a look at a region of the account.
 
     Raises:
         TunestackError: a stack can't be created.
     """
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda template: _deploy(url, account, template), _templates()))
+        list(pool.map(lambda template: _deploy(aws, template), _templates()))
 
 
 def regions() -> set[str]:
@@ -45,10 +50,10 @@ def _region(template: str) -> str:
     return region
 
 
-def _deploy(url: str, account: str, template: Traversable) -> None:
+def _deploy(look: Callable[[str], Aws], template: Traversable) -> None:
     name = template.name.removesuffix(SUFFIX)
     text = template.read_text("utf-8")
-    aws = Aws(url, account, _region(text))
+    aws = look(_region(text))
     aws.client("ssm").put_parameter(Name=_BOOTSTRAP[0], Value=_BOOTSTRAP[1], Type="String")
     cloudformation = aws.client("cloudformation")
     try:

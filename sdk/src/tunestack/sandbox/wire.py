@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from dataclasses import dataclass, field
@@ -12,17 +13,27 @@ from urllib.parse import parse_qs, unquote
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from tunestack.sandbox.shapes import violations
+from tunestack.sandbox import eventstream
+from tunestack.sandbox.shapes import refusal, violations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from botocore.model import OperationModel, Shape
 
-_CREDENTIAL = re.compile(r"Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[^/]+)/")
+_CREDENTIAL = re.compile(
+    r"Credential=(?P<key>[^/]+)/(?P<day>\d{8})/(?P<region>[^/]+)/(?P<service>[^/]+)/"
+)
 
-# Errors from before the operation is known.
-_UNROUTED = {"UnknownOperationException": 404, "MissingAuthenticationTokenException": 403}
+# Errors that any operation may answer though none lists them, with their status.
+# Source: Bedrock API reference, CommonErrors (read 2026-11-22).
+COMMON_ERRORS = {
+    "ExpiredTokenException": 403,
+    "InvalidSignatureException": 403,
+    "MissingAuthenticationTokenException": 403,
+    "UnknownOperationException": 404,
+    "UnrecognizedClientException": 403,
+}
 
 
 class Fault(Exception):  # noqa: N818 - AWS's word
@@ -63,6 +74,18 @@ class Call:
     params: dict[str, Any]
     access_key: str
     region: str
+    request: Request
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """What an operation answers."""
+
+    result: Mapping[str, Any]
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Beside those of the model."""
+    ignored: bool = False
+    """The request repeats a token and is ignored: the answer is empty, whatever the model requires."""
 
 
 @dataclass(slots=True)
@@ -100,14 +123,15 @@ class Wire:
         self.traffic.requests += 1
         call = Call(
             operation=operation,
-            params=_params(operation, places, query, request.body),
+            params=_params(operation, places, query, request),
             access_key=credential["key"],
             region=credential["region"],
+            request=request,
         )
-        problems = violations(call.params, operation.input_shape)
+        problems = violations(call.params, operation.input_shape) if operation.input_shape else []
         if problems:
             self.traffic.refused.append(f"{operation.name}: {'; '.join(problems)}")
-            raise Fault("ValidationException", "; ".join(problems))
+            raise Fault("ValidationException", refusal(problems))
         return call
 
     def _find(self, method: str, path: str) -> tuple[OperationModel, dict[str, str]]:
@@ -116,31 +140,36 @@ class Wire:
                 return operation, match.groupdict()
         raise Fault("UnknownOperationException", f"no operation {method} {path}")
 
-    def write(
-        self, operation: OperationModel, result: dict[str, Any], headers: Mapping[str, str]
-    ) -> Answer:
-        """Write the result of an operation, once it fits the model."""
+    def write(self, operation: OperationModel, reply: Reply) -> Answer:
+        """Write what an operation answers, once it fits the model."""
         self.traffic.answers += 1
         shape = operation.output_shape
-        if shape is not None and (problems := violations(result, shape)):
+        problems = [] if shape is None or reply.ignored else _broken(reply.result, shape)
+        if problems:
             self.traffic.violations.append(f"answer of {operation.name}: {'; '.join(problems)}")
             return self.fail(operation, Fault("InternalServerException", "; ".join(problems)))
+        headers, body = ({}, b"{}") if shape is None else _written(reply.result, shape)
         return Answer(
             status=operation.http.get("responseCode", 200),
-            headers=headers,
-            body=json.dumps(result, default=_timestamp).encode() if shape is not None else b"{}",
+            headers={**headers, **reply.headers},
+            body=body,
         )
 
     def fail(self, operation: OperationModel | None, fault: Fault) -> Answer:
-        """Write an error, which must be one that the operation lists."""
+        """Write an error, which must be one that the operation lists, or one that any may answer."""
         self.traffic.errors += 1
-        status = _UNROUTED.get(fault.code, 400) if operation is None else 500
-        if operation is not None:
-            for shape in operation.error_shapes:
-                if shape.name == fault.code:
-                    status = shape.metadata["error"]["httpStatusCode"]
-                    break
-            else:
+        listed = (
+            {}
+            if operation is None
+            else {
+                shape.name: shape.metadata["error"]["httpStatusCode"]
+                for shape in operation.error_shapes
+            }
+        )
+        status = listed.get(fault.code, COMMON_ERRORS.get(fault.code))
+        if status is None:
+            status = 400 if operation is None else 500
+            if operation is not None:
                 self.traffic.violations.append(
                     f"error of {operation.name}: {fault.code} is not in its list"
                 )
@@ -165,27 +194,40 @@ def _routes(service: str) -> list[tuple[str, re.Pattern[str], OperationModel]]:
 
 
 def _params(
-    operation: OperationModel, path: Mapping[str, str], query: str, body: bytes
+    operation: OperationModel, path: Mapping[str, str], query: str, request: Request
 ) -> dict[str, Any]:
     shape = operation.input_shape
     if shape is None:
         return {}
+    payload = shape.serialization.get("payload")
     places = parse_qs(query, keep_blank_values=True)
-    try:
-        content = json.loads(body) if body else {}
-    except ValueError as error:
-        raise Fault("ValidationException", f"the body is not JSON: {error}") from error
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    content = {} if payload else _object(request.body)
     params: dict[str, Any] = {}
     for name, member in shape.members.items():
         location = member.serialization.get("location")
         key = member.serialization.get("name", name)
-        if location == "uri" and key in path:
+        if name == payload:
+            params[name] = request.body
+        elif location == "uri" and key in path:
             params[name] = unquote(path[key])
         elif location == "querystring" and key in places:
             params[name] = _from_text(places[key][0], member)
-        elif location is None and key in content:
+        elif location == "header" and key.lower() in headers:
+            params[name] = headers[key.lower()]
+        elif location is None and content.get(key) is not None:
             params[name] = content[key]
     return params
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(body) if body else {}
+    except (ValueError, RecursionError) as error:
+        raise Fault("ValidationException", f"the body is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise Fault("ValidationException", "the body is not a JSON object")
+    return content
 
 
 def _from_text(text: str, shape: Shape) -> object:
@@ -201,7 +243,57 @@ def _from_text(text: str, shape: Shape) -> object:
     return text
 
 
-def _timestamp(value: object) -> str:
+def _broken(result: Mapping[str, Any], shape: Any) -> list[str]:
+    """List what of an answer breaks the model; of a stream, event by event."""
+    stream = _stream(shape)
+    plain = {name: value for name, value in result.items() if name != stream}
+    if stream is None:
+        return violations(plain, shape)
+    return [
+        problem for event in result[stream] for problem in violations(event, shape.members[stream])
+    ]
+
+
+def _stream(shape: Any) -> str | None:
+    for name, member in shape.members.items():
+        if member.serialization.get("eventstream"):
+            return str(name)
+    return None
+
+
+def _written(result: Mapping[str, Any], shape: Any) -> tuple[dict[str, str], bytes]:
+    headers = {
+        member.serialization["name"]: str(result[name])
+        for name, member in shape.members.items()
+        if member.serialization.get("location") == "header" and name in result
+    }
+    content = {
+        name: value
+        for name, value in result.items()
+        if shape.members[name].serialization.get("location") is None
+    }
+    stream = _stream(shape)
+    if stream is not None:
+        headers["Content-Type"] = eventstream.CONTENT_TYPE
+        body = b"".join(
+            eventstream.event(kind, _json(payload))
+            for event in result[stream]
+            for kind, payload in event.items()
+        )
+        return headers, body
+    payload = shape.serialization.get("payload")
+    if payload is not None:
+        return headers, content.get(payload, b"")
+    return headers, _json(content)
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value, default=_plain).encode()
+
+
+def _plain(value: object) -> str:
     if isinstance(value, datetime):
         return f"{value:%Y-%m-%dT%H:%M:%S}.{value.microsecond // 1000:03d}Z"
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
     raise TypeError(f"{value!r} has no place in an answer")

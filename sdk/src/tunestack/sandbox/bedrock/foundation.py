@@ -1,15 +1,17 @@
-"""The base models that Bedrock offers on the sandbox's day, and tags on everything else."""
+"""The base models that Bedrock offers on the sandbox's day, and the account's access to them."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tunestack.catalog import CATALOG, LifecycleState, Serving
-from tunestack.sandbox.bedrock.customization import base_arn
+from tunestack.sandbox.bedrock.state import find, without_none
 from tunestack.sandbox.wire import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import date
 
     from tunestack.catalog import BaseModel
     from tunestack.sandbox.bedrock.state import Region
@@ -19,14 +21,66 @@ Params = dict[str, Any]
 # botocore's model allows 20 characters, which some of Bedrock's own names exceed.
 _NAME_LENGTH = 20
 
+INVALID = "The provided model identifier is invalid."
+GONE = (
+    "This model version has reached the end of its life. "
+    "Please refer to the AWS documentation for more details."
+)
+LEGACY = (
+    "Access denied. This Model is marked by provider as Legacy and you have not been actively "
+    "using the model in the last 30 days. Please upgrade to an active model on Amazon Bedrock"
+)
+
+
+def state_of(region: Region, base: BaseModel) -> LifecycleState:
+    """Tell where a base model stands on the sandbox's day."""
+    return base.lifecycle.state(region.clock.now().date())
+
+
+def require_new(region: Region, base: BaseModel) -> None:
+    """Refuse to begin something new with a base model that is legacy or gone.
+
+    Raises:
+        Fault: it is; AWS's words for it at invocation, as those for new jobs and throughput are not known.
+    """
+    require_not_gone(region, base)
+    if state_of(region, base) is LifecycleState.LEGACY:
+        raise Fault("ResourceNotFoundException", LEGACY)
+
+
+def require_not_gone(region: Region, base: BaseModel) -> None:
+    """Refuse what needs a base model that is gone."""
+    if state_of(region, base) is LifecycleState.RETIRED:
+        raise Fault("ResourceNotFoundException", GONE)
+
+
+def to_tune(region: Region, identifier: str) -> tuple[BaseModel, str]:
+    """Find the base model to tune, and the ARN of what is tuned: an earlier custom model is tuned further.
+
+    Raises:
+        Fault: there is none, or it takes no new jobs.
+    """
+    model = find(region.models, identifier)
+    if model is not None:
+        require_new(region, model.job.base)
+        return model.job.base, model.arn
+    if ":custom-model/" in identifier:
+        raise Fault("ResourceNotFoundException", f"Could not find model {identifier}")
+    wanted = identifier.rsplit("/", 1)[-1]
+    for base in CATALOG:
+        if (
+            base.provider == "bedrock"
+            and base.customization_id == wanted
+            and region.name in base.regions
+        ):
+            require_new(region, base)
+            return base, region.base_arn(base)
+    raise Fault("ValidationException", INVALID)
+
 
 def get_foundation_model(region: Region, params: Params) -> Params:
     """GetFoundationModel."""
-    wanted = params["modelIdentifier"].rsplit("/", 1)[-1]
-    for base in _offered(region):
-        if base.customization_id == wanted:
-            return {"modelDetails": _details(region, base)}
-    raise Fault("ResourceNotFoundException", f"Could not find the model {wanted}")
+    return {"modelDetails": _details(region, _offered_as(region, params["modelIdentifier"]))}
 
 
 def list_foundation_models(region: Region, params: Params) -> Params:
@@ -42,21 +96,54 @@ def list_foundation_models(region: Region, params: Params) -> Params:
     return {"modelSummaries": [row for row in rows if vendor in ("", row["providerName"].lower())]}
 
 
+def get_availability(region: Region, params: Params) -> Params:
+    """GetFoundationModelAvailability: since 2026 every model is enabled; Anthropic's ask for a use case first."""
+    base = _offered_as(region, params["modelId"])
+    asked = base.vendor != "anthropic" or region.use_case is not None
+    return {
+        "modelId": params["modelId"],
+        "agreementAvailability": {"status": "AVAILABLE"},
+        "authorizationStatus": "AUTHORIZED" if asked else "NOT_AUTHORIZED",
+        "entitlementAvailability": "AVAILABLE",
+        "regionAvailability": "AVAILABLE",
+    }
+
+
+def put_use_case(region: Region, params: Params) -> Params:
+    """PutUseCaseForModelAccess."""
+    region.use_case = params["formData"]
+    return {}
+
+
+def get_use_case(region: Region, _: Params) -> Params:
+    """GetUseCaseForModelAccess."""
+    if region.use_case is None:
+        raise Fault("ResourceNotFoundException", "No use case was submitted.")
+    return {"formData": region.use_case}
+
+
 def _offered(region: Region) -> Iterator[BaseModel]:
-    today = region.clock.now().date()
     for base in CATALOG:
         if (
             base.provider == "bedrock"
             and region.name in base.regions
-            and base.lifecycle.state(today) is not LifecycleState.RETIRED
+            and state_of(region, base) is not LifecycleState.RETIRED
         ):
             yield base
 
 
+def _offered_as(region: Region, identifier: str) -> BaseModel:
+    wanted = identifier.rsplit("/", 1)[-1]
+    for base in _offered(region):
+        if base.customization_id == wanted:
+            return base
+    raise Fault("ResourceNotFoundException", f"Could not find the model {wanted}")
+
+
 def _details(region: Region, base: BaseModel) -> Params:
-    state = base.lifecycle.state(region.clock.now().date())
+    active = state_of(region, base) is LifecycleState.ACTIVE
     return {
-        "modelArn": base_arn(region, base),
+        "modelArn": region.base_arn(base),
         "modelId": base.customization_id,
         "modelName": base.name[:_NAME_LENGTH],
         "providerName": base.vendor.title(),
@@ -65,34 +152,15 @@ def _details(region: Region, base: BaseModel) -> Params:
         "responseStreamingSupported": True,
         "customizationsSupported": ["FINE_TUNING"],
         "inferenceTypesSupported": ["PROVISIONED"] if Serving.PROVISIONED in base.serving else [],
-        "modelLifecycle": {"status": "ACTIVE" if state is LifecycleState.ACTIVE else "LEGACY"},
+        "modelLifecycle": without_none(
+            {
+                "status": "ACTIVE" if active else "LEGACY",
+                "legacyTime": _midnight(base.lifecycle.legacy),
+                "endOfLifeTime": _midnight(base.lifecycle.end_of_life),
+            }
+        ),
     }
 
 
-def tag_resource(region: Region, params: Params) -> Params:
-    """TagResource."""
-    _require_tagged(region, params)
-    region.tag(params["resourceARN"], params["tags"])
-    return {}
-
-
-def untag_resource(region: Region, params: Params) -> Params:
-    """UntagResource."""
-    tags = _require_tagged(region, params)
-    for key in params["tagKeys"]:
-        tags.pop(key, None)
-    return {}
-
-
-def list_tags(region: Region, params: Params) -> Params:
-    """ListTagsForResource."""
-    tags = _require_tagged(region, params)
-    return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
-
-
-def _require_tagged(region: Region, params: Params) -> dict[str, str]:
-    arn = params["resourceARN"]
-    tables = (region.jobs, region.models, region.deployments, region.throughputs)
-    if not any(arn in table for table in tables):
-        raise Fault("ResourceNotFoundException", f"Could not find resource {arn}")
-    return region.tags.setdefault(arn, {})
+def _midnight(day: date | None) -> datetime | None:
+    return None if day is None else datetime(day.year, day.month, day.day, tzinfo=UTC)

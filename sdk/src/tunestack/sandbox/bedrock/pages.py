@@ -3,45 +3,64 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Any
+import binascii
+import json
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tunestack.sandbox.wire import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
+
+    from tunestack.sandbox.bedrock.state import Endpoint, Job, Model
 
 _PAGE = 100
 
+Entry = TypeVar("Entry", "Job", "Model", "Endpoint")
+
 
 def page(
-    rows: Iterable[dict[str, Any]], params: Mapping[str, Any], *, name: str, created: str
+    entries: Iterable[Entry],
+    params: Mapping[str, Any],
+    *,
+    name: str,
+    row: Callable[[Entry], dict[str, Any]],
 ) -> dict[str, Any]:
     """Filter by creation time, sort, and cut out the page that is asked for.
 
+    A page begins after the last entry of the one before: what is made or deleted in between moves nothing.
+
     Args:
-        rows: everything that there is.
+        entries: everything that is wanted but for its time.
         params: of the List operation.
         name: the member of the answer that holds the rows.
-        created: the member of a row that holds its creation time.
+        row: writes one.
     """
     after = params.get("creationTimeAfter") or params.get("createdAfter")
     before = params.get("creationTimeBefore") or params.get("createdBefore")
-    kept = [
-        row
-        for row in rows
-        if (after is None or row[created] >= after) and (before is None or row[created] <= before)
-    ]
-    kept.sort(key=lambda row: row[created], reverse=params.get("sortOrder") != "Ascending")
-    start = _position(params["nextToken"]) if "nextToken" in params else 0
-    end = start + params.get("maxResults", _PAGE)
-    answer: dict[str, Any] = {name: kept[start:end]}
-    if end < len(kept):
-        answer["nextToken"] = base64.urlsafe_b64encode(str(end).encode()).decode()
+    descending = params.get("sortOrder") != "Ascending"
+    last = _position(params["nextToken"]) if "nextToken" in params else None
+    kept = []
+    for entry in entries:
+        position = (entry.created.isoformat(), entry.arn)
+        if (
+            (after is None or entry.created >= after)
+            and (before is None or entry.created <= before)
+            and (last is None or (position < last if descending else position > last))
+        ):
+            kept.append((position, entry))
+    kept.sort(key=lambda pair: pair[0], reverse=descending)
+    size = params.get("maxResults", _PAGE)
+    answer: dict[str, Any] = {name: [row(entry) for _, entry in kept[:size]]}
+    if size < len(kept):
+        token = json.dumps(kept[size - 1][0]).encode()
+        answer["nextToken"] = base64.urlsafe_b64encode(token).decode()
     return answer
 
 
-def _position(token: str) -> int:
+def _position(token: str) -> tuple[str, str]:
     try:
-        return int(base64.urlsafe_b64decode(token))
-    except ValueError:
+        created, arn = json.loads(base64.urlsafe_b64decode(token))
+    except (ValueError, TypeError, binascii.Error):
         raise Fault("ValidationException", "The provided nextToken is invalid.") from None
+    return str(created), str(arn)

@@ -1,90 +1,171 @@
-"""Converse, with base models (which say what they are) and tuned ones."""
+"""Converse, InvokeModel and their streams, with base models (which say what they are) and tuned ones."""
 
 from __future__ import annotations
 
+import base64
+import json
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from tunestack.catalog import CATALOG, LifecycleState
-from tunestack.sandbox.wire import Fault
+from tunestack.catalog import CATALOG
+from tunestack.sandbox.bedrock.foundation import INVALID, require_not_gone
+from tunestack.sandbox.bedrock.native import (
+    Question,
+    Spoken,
+    body_of,
+    converse_answer,
+    converse_question,
+    converse_stream,
+    question,
+)
+from tunestack.sandbox.bedrock.state import LABEL
+from tunestack.sandbox.bedrock.training_data import tokens
+from tunestack.sandbox.wire import Fault, Reply
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from tunestack.catalog import BaseModel
+    from tunestack.sandbox.bedrock.answers import Memory
     from tunestack.sandbox.bedrock.state import Endpoint, Region
 
 Params = dict[str, Any]
 
-LABEL = "x-tunestack-sandbox"
+
+def converse(region: Region, params: Params) -> Reply:
+    """Converse."""
+    base, memory = _called(region, params["modelId"])
+    spoken = _speak(base, memory, _conversation(params))
+    result = {**converse_answer(spoken), "metrics": {"latencyMs": 1}}
+    return Reply(result=result, headers=spoken.headers)
 
 
-def converse(region: Region, params: Params) -> tuple[Params, dict[str, str]]:
-    """Converse; the second value is headers that tell how the answer came about."""
-    question = "\n".join(
-        [
-            *_texts(params.get("system", ())),
-            *(text for message in params["messages"] for text in _texts(message["content"])),
-        ]
-    )
-    endpoint = _endpoint(region, params["modelId"])
-    if endpoint is None:
-        text = f"[sandbox: an untrained {_base_name(region, params['modelId'])} answers nothing]"
+def converse_streamed(region: Region, params: Params) -> Reply:
+    """ConverseStream."""
+    base, memory = _called(region, params["modelId"])
+    spoken = _speak(base, memory, _conversation(params))
+    return Reply(result={"stream": converse_stream(spoken)}, headers=spoken.headers)
+
+
+def invoke(region: Region, params: Params) -> Reply:
+    """InvokeModel."""
+    base, memory = _called(region, params["modelId"])
+    body = body_of(base.vendor, base.family)
+    spoken = _speak(base, memory, question(params.get("body", b""), body))
+    content = json.dumps(body.answer(spoken)).encode()
+    result = {"body": content, "contentType": "application/json"}
+    return Reply(result=result, headers=spoken.headers)
+
+
+def invoke_streamed(region: Region, params: Params) -> Reply:
+    """InvokeModelWithResponseStream."""
+    base, memory = _called(region, params["modelId"])
+    body = body_of(base.vendor, base.family)
+    spoken = _speak(base, memory, question(params.get("body", b""), body))
+    chunks = [{"chunk": {"bytes": json.dumps(chunk).encode()}} for chunk in body.stream(spoken)]
+    result = {"body": chunks, "contentType": "application/json"}
+    return Reply(result=result, headers=spoken.headers)
+
+
+def count_tokens(region: Region, params: Params) -> Reply:
+    """CountTokens, of base models."""
+    base, _ = _called(region, params["modelId"])
+    asked = params["input"]
+    if "converse" in asked:
+        text = _conversation(asked["converse"]).text
+    else:
+        content = base64.b64decode(asked["invokeModel"]["body"])
+        text = question(content, body_of(base.vendor, base.family)).text
+    return Reply(result={"inputTokens": tokens(text)}, headers={LABEL: "estimated"})
+
+
+def _conversation(params: Params) -> Question:
+    """Read a conversation.
+
+    Raises:
+        Fault: its turns are not in order.
+    """
+    roles = [message["role"] for message in params.get("messages", ())]
+    if not roles or roles[0] != "user":
+        raise Fault(
+            "ValidationException",
+            "A conversation must start with a user message. "
+            "Try again with a conversation that starts with a user message.",
+        )
+    if any(role == after for role, after in pairwise(roles)):
+        raise Fault(
+            "ValidationException",
+            "A conversation must alternate between user and assistant roles. Make sure the "
+            "conversation alternates between user and assistant roles and try again.",
+        )
+    return converse_question(params)
+
+
+def _speak(base: BaseModel, memory: Memory | None, asked: Question) -> Spoken:
+    if memory is None:
+        text = f"[sandbox: an untrained {base.name} answers nothing]"
         label = "untrained base model"
     else:
-        memory = endpoint.model.job.memory
-        if memory is None:
-            raise Fault("InternalServerException", "The model has no training data.")
-        text, nearness = memory.answer(question)
+        text, nearness = memory.answer(asked.text)
         label = f"nearest training answer; nearness={nearness:.2f}"
-    asked, answered = _tokens(question), _tokens(text)
-    return {
-        "output": {"message": {"role": "assistant", "content": [{"text": text}]}},
-        "stopReason": "end_turn",
-        "usage": {
-            "inputTokens": asked,
-            "outputTokens": answered,
-            "totalTokens": asked + answered,
-        },
-        "metrics": {"latencyMs": 1},
-    }, {LABEL: label}
+    reason = "end_turn"
+    for sequence in asked.stop:
+        if sequence and sequence in text:
+            text, reason = text.partition(sequence)[0], "stop_sequence"
+    if asked.max_tokens is not None and tokens(text) > asked.max_tokens:
+        text, reason = text[: 4 * (asked.max_tokens - 1) + 3], "max_tokens"
+    return Spoken(
+        text=text,
+        asked=tokens(asked.text),
+        answered=tokens(text),
+        reason=reason,
+        headers={LABEL: label},
+    )
+
+
+def _called(region: Region, identifier: str) -> tuple[BaseModel, Memory | None]:
+    """Find what is called: a base model, or that of an endpoint with what it was trained on.
+
+    Raises:
+        Fault: there is none, it is not ready, or it can't be called.
+    """
+    if identifier.startswith("arn:") and identifier.split(":")[3] != region.name:
+        raise Fault("ValidationException", "The provided ARN is invalid for the service region")
+    endpoint = _endpoint(region, identifier)
+    if endpoint is None:
+        return _base(region, identifier), None
+    job = endpoint.model.job
+    require_not_gone(region, job.base)
+    return job.base, job.memory
 
 
 def _endpoint(region: Region, identifier: str) -> Endpoint | None:
-    """Find the endpoint that is called; `None` when it is a base model."""
     for table, ready, kind in (
-        (region.deployments, "Active", ":custom-model-deployment/"),
-        (region.throughputs, "InService", ":provisioned-model/"),
+        (region.deployments, ("Active",), ":custom-model-deployment/"),
+        (region.throughputs, ("InService", "Updating"), ":provisioned-model/"),
     ):
         if kind in identifier:
             endpoint = table.get(identifier)
             if endpoint is None:
                 raise Fault("ResourceNotFoundException", f"Could not find {identifier}")
-            if endpoint.status != ready:
-                raise Fault("ModelNotReadyException", f"The model {endpoint.name} is not ready.")
+            if endpoint.status not in ready:
+                raise Fault(
+                    "ModelNotReadyException",
+                    "Model is not ready for inference. Wait and try your request again.",
+                )
             return endpoint
     return None
 
 
-def _base_name(region: Region, identifier: str) -> str:
-    wanted = identifier.rsplit("/", 1)[-1]
-    for base in CATALOG:
-        if (
-            base.provider == "bedrock"
-            and wanted in base.inference_ids
-            and base.lifecycle.state(region.clock.now().date()) is not LifecycleState.RETIRED
-        ):
-            return base.name
+def _base(region: Region, identifier: str) -> BaseModel:
     if ":custom-model/" in identifier:
         raise Fault(
-            "ValidationException",
-            "A custom model can't be invoked by its own ARN: deploy it, and use the endpoint's.",
+            "ValidationException", "The provided model doesn't support on-demand throughput."
         )
-    raise Fault("ResourceNotFoundException", "Model not found.")
-
-
-def _texts(blocks: Iterable[Params]) -> list[str]:
-    return [block["text"] for block in blocks if "text" in block]
-
-
-def _tokens(text: str) -> int:
-    # Four characters a token, the usual rule of thumb.
-    return len(text) // 4 + 1
+    wanted = identifier.rsplit("/", 1)[-1]
+    for base in CATALOG:
+        if base.provider == "bedrock" and wanted in base.inference_ids:
+            require_not_gone(region, base)
+            return base
+        if base.provider == "bedrock" and wanted == base.customization_id:
+            # As seen in the field: what a job is created with is not what the model is called with.
+            raise Fault("ResourceNotFoundException", "Model not found.")
+    raise Fault("ValidationException", INVALID)

@@ -16,8 +16,39 @@ if TYPE_CHECKING:
     from tunestack.sandbox.aws import Aws
     from tunestack.sandbox.bedrock.answers import Memory
     from tunestack.sandbox.clock import Clock
+    from tunestack.sandbox.faults import Faults
 
 PHASES = ("validationDetails", "dataProcessingDetails", "trainingDetails")
+LABEL = "x-tunestack-sandbox"
+"""The header in which the sandbox says what it is."""
+
+MOST_TAGS = 50
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quotas:
+    """What an account may have in a region at the same time.
+
+    As far as AWS's defaults are known: field reports of 2026 for jobs, models and deployments.
+    The quota for model units is zero in a new account; here it is not, so that provisioned throughput can be tried.
+    """
+
+    jobs: int = 10
+    """Customization jobs that have not ended."""
+    custom_models: int = 100
+    model_units: int = 10
+    """Model units without a commitment, of all provisioned throughput together."""
+    deployments: int = 10
+    deployments_in_progress: int = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """How Bedrock is to be where AWS leaves it open, or where accounts differ."""
+
+    quotas: Quotas = field(default_factory=Quotas)
+    ignores_repeats: bool = False
+    """Answer a repeated `clientRequestToken` with nothing, which AWS's words allow too, instead of the first answer."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -28,12 +59,16 @@ class Job:
     name: str
     params: Mapping[str, Any]
     base: BaseModel
+    source: str
+    """The ARN of what it tunes: the base model, or a custom model that is tuned further."""
     created: datetime
     modified: datetime
     status: str = "InProgress"
     phases: dict[str, dict[str, Any]] = field(default_factory=dict)
     ended: datetime | None = None
     failure: str | None = None
+    why: str | None = None
+    """What AWS does not tell of a failure, for whoever looks into the sandbox."""
     memory: Memory | None = None
     model: str | None = None
     training_loss: float | None = None
@@ -61,6 +96,10 @@ class Endpoint:
     status: str
     created: datetime
     modified: datetime
+    failure: str | None = None
+    next: Model | None = None
+    """The model that it is being moved to."""
+    update: dict[str, Any] | None = None
 
 
 @dataclass(kw_only=True, slots=True)
@@ -71,6 +110,9 @@ class Region:
     name: str
     clock: Clock
     aws: Aws
+    faults: Faults
+    settings: Settings
+    send_event: Callable[[Mapping[str, Any]], object]
     jobs: dict[str, Job] = field(default_factory=dict)
     models: dict[str, Model] = field(default_factory=dict)
     deployments: dict[str, Endpoint] = field(default_factory=dict)
@@ -79,15 +121,23 @@ class Region:
     tokens: dict[tuple[str, str], tuple[Mapping[str, Any], dict[str, Any]]] = field(
         default_factory=dict
     )
+    use_case: str | None = None
 
     def arn(self, resource: str) -> str:
         """Make the ARN of a new resource, `<resource>/<12 characters>`."""
         return f"arn:aws:bedrock:{self.name}:{self.account}:{resource}/{secrets.token_hex(6)}"
 
+    def base_arn(self, base: BaseModel) -> str:
+        """Write the ARN of a base model."""
+        return f"arn:aws:bedrock:{self.name}::foundation-model/{base.customization_id}"
+
     def once(
         self, operation: str, params: Mapping[str, Any], make: Callable[[], dict[str, Any]]
     ) -> dict[str, Any]:
-        """Answer a repeated `clientRequestToken` with the first answer, and make nothing new."""
+        """Answer a repeated `clientRequestToken` with the first answer, or nothing, and make nothing new.
+
+        AWS documents only that such a request is ignored without an error.
+        """
         token = params.get("clientRequestToken")
         if token is None:
             return make()
@@ -98,22 +148,59 @@ class Region:
                     "ValidationException",
                     "The provided client request token was used before with other parameters.",
                 )
-            return answer
+            return {} if self.settings.ignores_repeats else answer
         answer = make()
         self.tokens[operation, token] = (params, answer)
         return answer
 
     def tag(self, arn: str, tags: Iterable[Mapping[str, str]]) -> None:
-        """Set tags on a resource, the new ones over the old."""
-        self.tags.setdefault(arn, {}).update({tag["key"]: tag["value"] for tag in tags})
+        """Set tags on a resource, the new ones over the old.
+
+        Raises:
+            Fault: it would have more than AWS allows.
+        """
+        wanted = self.tags.get(arn, {}) | {tag["key"]: tag["value"] for tag in tags}
+        require_few_tags(wanted)
+        self.tags[arn] = wanted
+
+    def require_quota(self, used: int, quota: int, message: str) -> None:
+        """Refuse what goes beyond a quota."""
+        if used >= quota:
+            raise Fault("ServiceQuotaExceededException", message)
+
+
+def require_few_tags(tags: Iterable[object]) -> None:
+    """Refuse more tags than a resource can have."""
+    if len(list(tags)) > MOST_TAGS:
+        raise Fault(
+            "TooManyTagsException",
+            "The request contains more tags than can be associated with a resource "
+            f"({MOST_TAGS} tags per resource).",
+        )
 
 
 Named = TypeVar("Named", Job, Model, Endpoint)
 
 
-def found(table: Mapping[str, Named], identifier: str, what: str) -> Named:
+def find(table: Mapping[str, Named], identifier: str) -> Named | None:
     """Find something by its ARN or name."""
-    for arn, entry in table.items():
-        if identifier in (arn, entry.name):
-            return entry
-    raise Fault("ResourceNotFoundException", f"Could not find {what} {identifier}")
+    if identifier in table:
+        return table[identifier]
+    return next((entry for entry in table.values() if entry.name == identifier), None)
+
+
+def found(table: Mapping[str, Named], identifier: str, what: str) -> Named:
+    """Find something by its ARN or name.
+
+    Raises:
+        Fault: there is none.
+    """
+    entry = find(table, identifier)
+    if entry is None:
+        raise Fault("ResourceNotFoundException", f"Could not find {what} {identifier}")
+    return entry
+
+
+def without_none(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out of an answer what there is not."""
+    return {name: value for name, value in answer.items() if value is not None}

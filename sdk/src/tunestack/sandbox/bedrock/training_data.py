@@ -1,6 +1,7 @@
 """Bedrock's own look at a training file: plain and slow, by the rules that AWS documents.
 
-Source: user guide, model-customization-prepare and fine-tuning-troubleshooting (read 2026-11-22).
+Source: user guide, model-customization-prepare, fine-tuning-troubleshooting and nova-2-sft-data-prep; AWS's validators in
+aws-samples/amazon-bedrock-samples@85fba9d (2026-08-21). All read 2026-11-22. The texts are AWS's where they are known.
 """
 
 from __future__ import annotations
@@ -12,21 +13,44 @@ from typing import TYPE_CHECKING, Any
 from tunestack.catalog import RecordFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from tunestack.catalog import BaseModel
 
+Pair = tuple[str, str]
+"""What is asked, and what is answered."""
+
+# What the model takes beside text, by the beginning of its id.
+_MEDIA = {
+    "amazon.nova-lite": {"image", "video"},
+    "amazon.nova-pro": {"image", "video"},
+    "amazon.nova-2-lite": {"image", "video"},
+    "meta.llama3-2-11b": {"image"},
+    "meta.llama3-2-90b": {"image"},
+}
+_TOOLS = ("amazon.nova-micro", "amazon.nova-lite", "amazon.nova-pro")
+_REASONING = "amazon.nova-2-lite"
+_MOST_IMAGES = 10
+# Tokens of prompt and answer, where each has a limit of its own.
+_SEPARATE = {"cohere.command": (4096, 2048)}
+_RESERVED = {RecordFormat.MESSAGES: ("\nHuman:", "\nAssistant:")}
+_ROLES = ("user", "assistant")
+
 
 class BadDataError(Exception):
-    """The job fails on the file; the text is what AWS says."""
+    """The job fails on the file; the text is what AWS says, and `why` what it leaves out."""
+
+    def __init__(self, message: str, why: str | None = None) -> None:
+        super().__init__(message)
+        self.why = why
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """A file that was read: how many records, and (what is asked, what is answered) for each answer in them."""
+    """A file that was read: how many records, and the pairs of question and answer in them."""
 
     rows: int
-    pairs: list[tuple[str, str]]
+    pairs: list[Pair]
 
 
 def read(content: bytes, name: str, base: BaseModel, *, validation: bool) -> Rows:
@@ -46,78 +70,189 @@ def read(content: bytes, name: str, base: BaseModel, *, validation: bool) -> Row
         raise BadDataError(
             f"Number of samples in file {name} is {len(rows)}, the maximum is {most}."
         )
-    found = []
+    read_row, shown = _READERS[base.record_format]
+    found: list[Pair] = []
     for line, row in enumerate(rows, start=1):
         try:
-            found += list(_READERS[base.record_format](row))
-        except (KeyError, TypeError, ValueError, IndexError) as error:
-            raise BadDataError(
-                f"Invalid record at line {line} of file {name}: {error!r}"
-            ) from error
-        _check_words(row, base, line, name)
+            pairs = list(read_row(row, base))
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+            why = f"line {line}: {error!r}"
+            raise BadDataError(f"Input data at {name} must follow '{shown}' format", why) from error
+        _check_tokens(pairs, base, line)
+        _check_words(row, pairs, base, line, name)
+        found += pairs
     return Rows(len(rows), found)
 
 
 def _objects(content: bytes, name: str) -> Iterator[dict[str, Any]]:
-    broken = BadDataError(
-        f"Unable to parse Amazon S3 file: {name}. Data files must conform to JSONL format."
-    )
-    for line in content.removesuffix(b"\n").split(b"\n"):
+    def broken(line: int, why: object) -> BadDataError:
+        return BadDataError(
+            f"Unable to parse Amazon S3 file: {name}. Data files must conform to JSONL format.",
+            f"line {line}: {why}",
+        )
+
+    for line, text in enumerate(content.removesuffix(b"\n").split(b"\n"), start=1):
         try:
-            row = json.loads(line.decode("utf-8"))
-        except ValueError:
-            raise broken from None
+            row = json.loads(text.decode("utf-8"), parse_constant=_refuse)
+        except (ValueError, RecursionError) as error:
+            raise broken(line, error) from None
         if not isinstance(row, dict):
-            raise broken
+            raise broken(line, "not an object")
         yield row
 
 
-def _converse(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    if row["schemaVersion"] != "bedrock-conversation-2024" or row.keys() - {
-        "schemaVersion",
-        "system",
-        "messages",
-    }:
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _converse(row: Mapping[str, Any], base: BaseModel) -> Iterator[Pair]:
+    known = {"schemaVersion", "system", "messages"}
+    if base.customization_id.startswith(_TOOLS):
+        known.add("toolConfig")
+    if row["schemaVersion"] != "bedrock-conversation-2024" or row.keys() - known:
         raise ValueError("unexpected keys or schemaVersion")
     asked = [block["text"] for block in row.get("system", [])]
-    turns = row["messages"]
-    if len(turns) < 2 or len(turns) % 2:
+    pictures = 0
+    for role, turn in _alternating(row["messages"]):
+        text, media = _blocks(turn["content"], role, base)
+        pictures += media
+        if role == "assistant":
+            yield "\n".join(asked), text
+        asked.append(text)
+    if pictures > _MOST_IMAGES:
+        raise ValueError(f"{pictures} images in a record, {_MOST_IMAGES} are allowed")
+
+
+def _blocks(content: list[Mapping[str, Any]], role: str, base: BaseModel) -> tuple[str, int]:
+    """Read the content of a turn: its text, and how many images and videos it has."""
+    texts, media = [], 0
+    for block in content:
+        (kind,) = block
+        if kind == "text":
+            texts.append(block["text"])
+        elif kind in ("image", "video") and role == "user" and kind in _media(base):
+            media += 1
+            texts.append(f"[{kind} {block[kind]['source']['s3Location']['uri']}]")
+        elif kind in ("toolUse", "toolResult") and base.customization_id.startswith(_TOOLS):
+            texts.append(json.dumps(block, sort_keys=True))
+        elif (
+            kind == "reasoningContent"
+            and role == "assistant"
+            and _REASONING in base.customization_id
+        ):
+            block[kind]["reasoningText"]["text"].strip()
+        else:
+            raise ValueError(f"a block {kind!r} is not allowed in a turn of the {role} here")
+    text = "\n".join(texts)
+    if not text.strip():
+        raise ValueError(f"a turn of the {role} is empty")
+    return text, media
+
+
+def _media(base: BaseModel) -> set[str]:
+    for beginning, kinds in _MEDIA.items():
+        if base.customization_id.startswith(beginning):
+            return kinds
+    return set()
+
+
+def _alternating(turns: list[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if len(turns) < len(_ROLES) or len(turns) % len(_ROLES):
         raise ValueError("messages must alternate, user first and assistant last")
     for place, turn in enumerate(turns):
-        role = ("user", "assistant")[place % 2]
-        if turn["role"] != role:
-            raise ValueError(f"message {place} must be the {role}'s")
-        text = "\n".join(block["text"] for block in turn["content"])
-        if not text.strip():
-            raise ValueError(f"message {place} is empty")
+        role = _ROLES[place % 2]
+        if turn["role"] != role or turn.keys() != {"role", "content"}:
+            raise ValueError(f"message {place} must be the {role}'s, with a content")
+        yield role, turn
+
+
+def _messages(row: Mapping[str, Any], _: BaseModel) -> Iterator[Pair]:
+    if row.keys() - {"system", "messages"}:
+        raise ValueError("unexpected keys")
+    asked = [_text(row["system"])] if "system" in row else []
+    for role, turn in _alternating(row["messages"]):
+        text = _text(turn["content"])
         if role == "assistant":
             yield "\n".join(asked), text
         asked.append(text)
 
 
-def _prompt_completion(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _prompt_completion(row: Mapping[str, Any], _: BaseModel) -> Iterator[Pair]:
     if row.keys() != {"prompt", "completion"}:
         raise ValueError("expected prompt and completion")
-    if not row["prompt"].strip() or not row["completion"].strip():
-        raise ValueError("prompt or completion is empty")
-    yield row["prompt"], row["completion"]
+    yield _text(row["prompt"]), _text(row["completion"])
 
 
-_READERS = {
-    RecordFormat.CONVERSE: _converse,
-    RecordFormat.PROMPT_COMPLETION: _prompt_completion,
+def _titan(row: Mapping[str, Any], base: BaseModel) -> Iterator[Pair]:
+    """Read either format: AWS documented prompt and completion, this project's specification the other."""
+    if row.keys() == {"inputText", "outputText"}:
+        yield _text(row["inputText"]), _text(row["outputText"])
+    else:
+        yield from _prompt_completion(row, base)
+
+
+def _text(value: str) -> str:
+    if not value.strip():
+        raise ValueError("a text is empty")
+    return value
+
+
+_PROMPT = '{"prompt": "<input text>", "completion": "<output text>"}'
+_READERS: dict[RecordFormat, tuple[Callable[[Any, BaseModel], Iterator[Pair]], str]] = {
+    RecordFormat.CONVERSE: (
+        _converse,
+        '{"schemaVersion": "bedrock-conversation-2024", "system": [...], "messages": [...]}',
+    ),
+    RecordFormat.MESSAGES: (_messages, '{"system": "<text>", "messages": [...]}'),
+    RecordFormat.INPUT_OUTPUT_TEXT: (_titan, _PROMPT),
+    RecordFormat.PROMPT_COMPLETION: (_prompt_completion, _PROMPT),
 }
 
 
-def _check_words(row: Mapping[str, Any], base: BaseModel, line: int, name: str) -> None:
-    if not base.limits.reserved_words:
-        return
-    asked = [block["text"] for block in row.get("system", [])] + [
-        block["text"]
-        for turn in row["messages"]
-        if turn["role"] == "user"
-        for block in turn["content"]
-    ]
-    for word in base.limits.reserved_words:
-        if any(word.lower() in text.lower() for text in asked):
-            raise BadDataError(f"Reserved keyword {word} found at line {line} of file {name}.")
+def tokens(text: str) -> int:
+    """Estimate the tokens of a text: four characters each, the usual rule of thumb."""
+    return len(text) // 4 + 1
+
+
+def _check_tokens(pairs: list[Pair], base: BaseModel, line: int) -> None:
+    asked = max(tokens(question) for question, _ in pairs)
+    answered = max(tokens(answer) for _, answer in pairs)
+    why = f"line {line}; tokens are estimated"
+    for beginning, (most_asked, most_answered) in _SEPARATE.items():
+        if not base.customization_id.startswith(beginning):
+            continue
+        for kind, count, limit in (
+            ("input", asked, most_asked),
+            ("output", answered, most_answered),
+        ):
+            if count > limit:
+                raise BadDataError(
+                    f"Maximum {kind} token count {count} exceeds limit of {limit}", why
+                )
+    most = base.limits.max_tokens
+    both = max(tokens(question) + tokens(answer) for question, answer in pairs)
+    if most is not None and both > most:
+        raise BadDataError(
+            f"Max sum of input and output token length {both} exceeds total limit of {most}", why
+        )
+
+
+def _check_words(
+    row: Mapping[str, Any], pairs: list[Pair], base: BaseModel, line: int, name: str
+) -> None:
+    """Refuse words that the model keeps for itself: Nova's in any prompt, Claude's anywhere."""
+    if base.record_format is RecordFormat.CONVERSE:
+        prompts = [block["text"] for block in row.get("system", [])] + [
+            block["text"]
+            for turn in row["messages"]
+            if turn["role"] == "user"
+            for block in turn["content"]
+            if "text" in block
+        ]
+    else:
+        prompts = [text for pair in pairs for text in pair]
+    for word in (*base.limits.reserved_words, *_RESERVED.get(base.record_format, ())):
+        if any(word.lower() in text.lower() for text in prompts):
+            raise BadDataError(
+                f"Reserved keyword {word.strip()} found in file {name}", f"line {line}"
+            )

@@ -1,0 +1,276 @@
+"""The request and answer bodies of InvokeModel, which differ by family.
+
+Source: user guide, model-parameters-*, and the Nova user guide's request schema (read 2026-11-22).
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tunestack.sandbox.wire import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Question:
+    """What is asked of a model, whichever operation asks."""
+
+    text: str
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spoken:
+    """What a model answers."""
+
+    text: str
+    asked: int
+    """Tokens of the question."""
+    answered: int
+    """Tokens of the answer."""
+    reason: str
+    """Why it ends: `end_turn`, `max_tokens` or `stop_sequence`."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Body:
+    """How a family writes."""
+
+    ask: Callable[[Mapping[str, Any]], Question]
+    answer: Callable[[Spoken], Mapping[str, Any]]
+    stream: Callable[[Spoken], list[Mapping[str, Any]]]
+
+
+def body_of(vendor: str, family: str) -> Body:
+    """Tell how a family writes."""
+    return _TITAN if family.startswith("titan") else _BODIES[vendor]
+
+
+def question(content: bytes, body: Body) -> Question:
+    """Read the body of a request.
+
+    Raises:
+        Fault: it is not as the family writes it.
+    """
+    try:
+        return body.ask(json.loads(content))
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+        raise Fault(
+            "ValidationException",
+            f"Malformed input request: {error}, please reformat your input and try again.",
+        ) from error
+
+
+def converse_question(params: Mapping[str, Any]) -> Question:
+    """Read what Converse, or Nova's body, which is alike, asks."""
+    blocks = [
+        *params.get("system", ()),
+        *(block for message in params["messages"] for block in message["content"]),
+    ]
+    config = params.get("inferenceConfig", {})
+    return Question(
+        text="\n".join(block["text"] for block in blocks if "text" in block),
+        max_tokens=config.get("maxTokens"),
+        stop=tuple(config.get("stopSequences", ())),
+    )
+
+
+def converse_answer(spoken: Spoken) -> dict[str, Any]:
+    """Write what Converse, and Nova's body, answer."""
+    return {
+        "output": {"message": {"role": "assistant", "content": [{"text": spoken.text}]}},
+        "stopReason": spoken.reason,
+        "usage": _usage(spoken),
+    }
+
+
+def converse_stream(spoken: Spoken) -> list[Mapping[str, Any]]:
+    """Write the events of ConverseStream, and of Nova's stream."""
+    return [
+        {"messageStart": {"role": "assistant"}},
+        *(
+            {"contentBlockDelta": {"delta": {"text": piece}, "contentBlockIndex": 0}}
+            for piece in pieces(spoken.text)
+        ),
+        {"contentBlockStop": {"contentBlockIndex": 0}},
+        {"messageStop": {"stopReason": spoken.reason}},
+        {"metadata": {"usage": _usage(spoken), "metrics": {"latencyMs": 1}}},
+    ]
+
+
+def pieces(text: str) -> list[str]:
+    """Cut a text into what a stream brings at a time: a word with the space before it."""
+    words = text.split(" ")
+    return [words[0], *(f" {word}" for word in words[1:])]
+
+
+def _usage(spoken: Spoken) -> dict[str, int]:
+    return {
+        "inputTokens": spoken.asked,
+        "outputTokens": spoken.answered,
+        "totalTokens": spoken.asked + spoken.answered,
+    }
+
+
+def _ask_llama(body: Mapping[str, Any]) -> Question:
+    return Question(text=_text(body["prompt"]), max_tokens=body.get("max_gen_len"))
+
+
+def _llama(spoken: Spoken) -> dict[str, Any]:
+    return {
+        "generation": spoken.text,
+        "prompt_token_count": spoken.asked,
+        "generation_token_count": spoken.answered,
+        "stop_reason": "length" if spoken.reason == "max_tokens" else "stop",
+    }
+
+
+def _llama_stream(spoken: Spoken) -> list[Mapping[str, Any]]:
+    *first, last = pieces(spoken.text)
+    open_end = {"prompt_token_count": None, "generation_token_count": None, "stop_reason": None}
+    return [
+        *({**open_end, "generation": piece} for piece in first),
+        {**_llama(spoken), "generation": last},
+    ]
+
+
+def _ask_claude(body: Mapping[str, Any]) -> Question:
+    texts = [_claude_text(body["system"])] if "system" in body else []
+    texts += [_claude_text(message["content"]) for message in body["messages"]]
+    return Question(
+        text="\n".join(texts),
+        max_tokens=int(body["max_tokens"]),
+        stop=tuple(body.get("stop_sequences", ())),
+    )
+
+
+def _claude_text(content: str | Iterable[Mapping[str, Any]]) -> str:
+    if isinstance(content, str):
+        return content
+    return "\n".join(block["text"] for block in content if block["type"] == "text")
+
+
+def _claude(spoken: Spoken) -> dict[str, Any]:
+    return {
+        "id": "msg_bdrk_sandbox",
+        "type": "message",
+        "role": "assistant",
+        "content": [{"type": "text", "text": spoken.text}],
+        "stop_reason": spoken.reason,
+        "stop_sequence": None,
+        "usage": {"input_tokens": spoken.asked, "output_tokens": spoken.answered},
+    }
+
+
+def _claude_stream(spoken: Spoken) -> list[Mapping[str, Any]]:
+    start = {**_claude(spoken), "content": [], "stop_reason": None}
+    delta = {"stop_reason": spoken.reason, "stop_sequence": None}
+    return [
+        {"type": "message_start", "message": start},
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        *(
+            {
+                "type": "content_block_delta",
+                "index": 0,
+                "delta": {"type": "text_delta", "text": piece},
+            }
+            for piece in pieces(spoken.text)
+        ),
+        {"type": "content_block_stop", "index": 0},
+        {"type": "message_delta", "delta": delta, "usage": {"output_tokens": spoken.answered}},
+        {"type": "message_stop"},
+    ]
+
+
+def _ask_titan(body: Mapping[str, Any]) -> Question:
+    config = body.get("textGenerationConfig", {})
+    return Question(
+        text=_text(body["inputText"]),
+        max_tokens=config.get("maxTokenCount"),
+        stop=tuple(config.get("stopSequences", ())),
+    )
+
+
+_TITAN_REASONS = {"max_tokens": "LENGTH", "stop_sequence": "STOP_CRITERIA_MET"}
+
+
+def _titan(spoken: Spoken) -> dict[str, Any]:
+    reason = _TITAN_REASONS.get(spoken.reason, "FINISH")
+    return {
+        "inputTextTokenCount": spoken.asked,
+        "results": [
+            {
+                "tokenCount": spoken.answered,
+                "outputText": spoken.text,
+                "completionReason": reason,
+            }
+        ],
+    }
+
+
+def _titan_stream(spoken: Spoken) -> list[Mapping[str, Any]]:
+    *first, last = pieces(spoken.text)
+    common = {"index": 0, "inputTextTokenCount": spoken.asked}
+    total, reason = spoken.answered, _TITAN_REASONS.get(spoken.reason, "FINISH")
+    return [
+        *(
+            {
+                **common,
+                "outputText": piece,
+                "totalOutputTextTokenCount": None,
+                "completionReason": None,
+            }
+            for piece in first
+        ),
+        {
+            **common,
+            "outputText": last,
+            "totalOutputTextTokenCount": total,
+            "completionReason": reason,
+        },
+    ]
+
+
+def _ask_cohere(body: Mapping[str, Any]) -> Question:
+    return Question(
+        text=_text(body["prompt"]),
+        max_tokens=body.get("max_tokens"),
+        stop=tuple(body.get("stop_sequences", ())),
+    )
+
+
+def _cohere(spoken: Spoken) -> dict[str, Any]:
+    reason = "MAX_TOKENS" if spoken.reason == "max_tokens" else "COMPLETE"
+    return {
+        "id": "sandbox",
+        "generations": [{"id": "sandbox", "text": spoken.text, "finish_reason": reason}],
+    }
+
+
+def _cohere_stream(spoken: Spoken) -> list[Mapping[str, Any]]:
+    (whole,) = _cohere(spoken)["generations"]
+    return [
+        *({"text": piece, "is_finished": False} for piece in pieces(spoken.text)),
+        {"is_finished": True, "finish_reason": whole["finish_reason"]},
+    ]
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("expected a string")
+    return value
+
+
+_TITAN = Body(ask=_ask_titan, answer=_titan, stream=_titan_stream)
+_BODIES = {
+    "amazon": Body(ask=converse_question, answer=converse_answer, stream=converse_stream),
+    "anthropic": Body(ask=_ask_claude, answer=_claude, stream=_claude_stream),
+    "cohere": Body(ask=_ask_cohere, answer=_cohere, stream=_cohere_stream),
+    "meta": Body(ask=_ask_llama, answer=_llama, stream=_llama_stream),
+}

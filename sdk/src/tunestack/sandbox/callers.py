@@ -1,0 +1,192 @@
+"""Who calls, by the credentials that a request is signed with, and which policies count for them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from tunestack.sandbox.aws import SECRET
+from tunestack.sandbox.faults import SKEW, skewed
+from tunestack.sandbox.iam import Policies, Principal, PrincipalKind, statements
+from tunestack.sandbox.wire import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tunestack.sandbox.aws import Aws
+    from tunestack.sandbox.iam import Statement
+    from tunestack.sandbox.wire import Call, Request
+
+_ACCOUNT = re.compile(r"\d{12}")
+_SIGNED = re.compile(r"SignedHeaders=(?P<headers>[^,]+),\s*Signature=(?P<signature>[0-9a-f]{64})")
+_SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/(?P<service>[^/]+)/aws4_request")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Caller:
+    """Who calls, and what they may do."""
+
+    principal: Principal
+    account: str
+    policies: Policies
+
+
+class Callers:
+    """Knows callers by their access keys."""
+
+    def __init__(
+        self,
+        account: str,
+        *,
+        credential: Callable[[str, str | None], dict[str, Any]],
+        aws: Callable[[str], Aws],
+        strict: bool,
+    ) -> None:
+        """Take how to find out.
+
+        Args:
+            account: of access keys that nobody knows, where they are let in.
+            credential: asks the emulator whose an access key is.
+            aws: a look at an account of the emulator.
+            strict: refuse unknown access keys, and check signatures.
+        """
+        self._account = account
+        self._credential = credential
+        self._aws = aws
+        self._strict = strict
+
+    def identify(self, call: Call) -> Caller:
+        """Tell who calls.
+
+        Raises:
+            Fault: the credentials are unknown or expired, or the signature is wrong or of another time.
+        """
+        headers = {name.lower(): text for name, text in call.request.headers.items()}
+        self._check_time(headers.get("x-amz-date"))
+        token = headers.get("x-amz-security-token")
+        if _ACCOUNT.fullmatch(call.access_key):
+            self._check_signature(call, SECRET, token)
+            return _root(call.access_key)
+        found = self._credential(call.access_key, token)
+        if "error" in found:
+            if found["error"] == "ExpiredTokenException":
+                raise Fault("ExpiredTokenException", found["message"])
+            if self._strict or found["error"] != "UnrecognizedClientException":
+                raise Fault(
+                    "UnrecognizedClientException",
+                    "The security token included in the request is invalid.",
+                )
+            return _root(self._account)
+        self._check_signature(call, found["secret"], token)
+        if found["kind"] == "Root":
+            return _root(found["account"])
+        return self._known(found)
+
+    @staticmethod
+    def _check_time(signed: str | None) -> None:
+        if signed is None:
+            return
+        try:
+            when = datetime.strptime(signed, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        except ValueError:
+            raise Fault("InvalidSignatureException", f"Date {signed} is no date.") from None
+        # The real time: clients know nothing of the sandbox's.
+        if abs(datetime.now(UTC) - when) > SKEW:
+            raise Fault("InvalidSignatureException", skewed(when))
+
+    def _check_signature(self, call: Call, secret: str, token: str | None) -> None:
+        if self._strict and not _is_signed(call, secret, token):
+            raise Fault(
+                "InvalidSignatureException",
+                "The request signature we calculated does not match the signature you provided. "
+                "Check your AWS Secret Access Key and signing method. "
+                "Consult the service documentation for details.",
+            )
+
+    def _known(self, found: Mapping[str, Any]) -> Caller:
+        account = found["account"]
+        aws = self._aws(account)
+        if found["kind"] == "User":
+            kind, name, session = "user", found["name"], None
+            entity = aws.user(name)
+            principal_kind, role = PrincipalKind.USER, None
+        else:
+            kind, name = "role", found["arn"].split("/")[1]
+            entity = aws.client("iam").get_role(RoleName=name)["Role"]
+            session = self._session(aws, found["session_policies"])
+            principal_kind, role = PrincipalKind.SESSION, entity["Arn"]
+        tags = {tag["Key"]: tag["Value"] for tag in [*entity.get("Tags", []), *found["tags"]]}
+        keys = {f"aws:PrincipalTag/{key}": [value] for key, value in tags.items()}
+        keys["aws:userid"] = [found["id"]]
+        keys["aws:PrincipalType"] = [found["kind"]]
+        if principal_kind is PrincipalKind.USER:
+            keys["aws:username"] = [name]
+        return Caller(
+            principal=Principal(
+                kind=principal_kind, arn=found["arn"], account=account, role=role, keys=keys
+            ),
+            account=account,
+            policies=entity_policies(aws, kind, name, entity, session=session),
+        )
+
+    @staticmethod
+    def _session(aws: Aws, passed: Mapping[str, Any] | None) -> list[Statement] | None:
+        if not passed:
+            return None
+        documents = [passed["Policy"]] if passed.get("Policy") else []
+        documents += [aws.managed_policy(arn) for arn in passed.get("PolicyArns", [])]
+        return [statement for document in documents for statement in statements(document)]
+
+
+def entity_policies(
+    aws: Aws,
+    kind: str,
+    name: str,
+    entity: Mapping[str, Any],
+    *,
+    session: list[Statement] | None = None,
+) -> Policies:
+    """Read the policies that count for a `user` or `role`."""
+    boundary = entity.get("PermissionsBoundary", {}).get("PermissionsBoundaryArn")
+    return Policies(
+        identity=[
+            statement
+            for document in aws.identity_policies(kind, name)
+            for statement in statements(document)
+        ],
+        boundary=None if boundary is None else statements(aws.managed_policy(boundary)),
+        session=session,
+    )
+
+
+def _root(account: str) -> Caller:
+    arn = f"arn:aws:iam::{account}:root"
+    principal = Principal(kind=PrincipalKind.ROOT, arn=arn, account=account)
+    return Caller(principal=principal, account=account, policies=Policies())
+
+
+def _is_signed(call: Call, secret: str, token: str | None) -> bool:
+    """Sign the request again, and compare."""
+    request: Request = call.request
+    written = request.headers.get("Authorization", "")
+    signed, scope = _SIGNED.search(written), _SCOPE.search(written)
+    if signed is None or scope is None:
+        return False
+    headers = {name.lower(): text for name, text in request.headers.items()}
+    auth = SigV4Auth(Credentials(call.access_key, secret, token), scope["service"], call.region)
+    again = AWSRequest(
+        method=request.method,
+        url=f"https://{headers.get('host', '')}{request.target}",
+        headers={name: headers.get(name, "") for name in signed["headers"].split(";")},
+        data=request.body,
+    )
+    again.context["timestamp"] = headers.get("x-amz-date", "")
+    text = auth.string_to_sign(again, auth.canonical_request(again))
+    signature: str = auth.signature(text, again)
+    return signature == signed["signature"]

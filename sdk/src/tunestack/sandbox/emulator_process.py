@@ -1,0 +1,151 @@
+"""The process that MiniStack runs in: serves on a socket that it was handed, and does what the sandbox asks on its standard input.
+
+What is asked is what no AWS API can do: turn the clock, let an AWS service send an event, tell whose an access key is.
+It ends with its standard input, so it does not outlive the sandbox.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, TextIO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_real_time = time.time
+
+
+class _Time:
+    """What MiniStack takes for the time: schedules, sessions and queues go by it, signatures by the real one."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def __call__(self) -> float:
+        return _real_time() + self.ahead
+
+
+TIME = _Time()
+
+
+def turn_clock(ahead: float) -> None:
+    """Set how far MiniStack's clock is ahead, and fire the schedules that are due by it."""
+    from ministack.services import eventbridge, scheduler  # noqa: PLC0415
+
+    TIME.ahead = ahead
+    scheduler._tick_schedules()  # noqa: SLF001 - MiniStack has no public way, and is pinned exactly
+    eventbridge._tick_scheduled_rules()  # noqa: SLF001
+
+
+def send_event(account: str, region: str, entry: dict[str, Any]) -> None:
+    """Send an event as an AWS service does; a client may not use a source that begins with `aws.`."""
+    from ministack.core.responses import set_request_account_id, set_request_region  # noqa: PLC0415
+    from ministack.services import eventbridge  # noqa: PLC0415
+
+    set_request_account_id(account)
+    set_request_region(region)
+    eventbridge._put_events({"Entries": [entry]}, allow_aws_source=True)  # noqa: SLF001
+
+
+def credential(access_key: str, account: str, token: str | None) -> dict[str, Any]:
+    """Tell whose an access key is, or which error AWS answers for it."""
+    from ministack.core import iam_evaluator, responses  # noqa: PLC0415
+    from ministack.services import sts  # noqa: PLC0415
+
+    home = (
+        responses._account_from_sts_session(access_key)  # noqa: SLF001
+        or iam_evaluator.find_iam_access_key_account(access_key)
+        or account
+    )
+    found = iam_evaluator.resolve_credential(access_key, home, token)
+    if isinstance(found, iam_evaluator.CredentialResolutionError):
+        return {"error": found.code, "message": found.message}
+    session = sts._sessions.get(access_key) or {}  # noqa: SLF001
+    return {
+        "account": found.account_id,
+        "arn": found.principal_arn,
+        "id": found.principal_id,
+        "kind": found.principal_type,
+        "name": found.principal_name,
+        "secret": found.secret_access_key,
+        "tags": session.get("SessionTags") or [],
+        "session_policies": session.get("SessionPolicies"),
+    }
+
+
+def _apply_bucket_encryption() -> None:
+    """Let CloudFormation set a bucket's encryption, which MiniStack leaves out."""
+    from ministack.services import s3  # noqa: PLC0415
+    from ministack.services.cloudformation import provisioners  # noqa: PLC0415
+
+    def written(configuration: dict[str, Any]) -> bytes:
+        rules = ""
+        for rule in configuration["ServerSideEncryptionConfiguration"]:
+            default = rule.get("ServerSideEncryptionByDefault", {})
+            key = default.get("KMSMasterKeyID")
+            rules += (
+                "<Rule><ApplyServerSideEncryptionByDefault>"
+                f"<SSEAlgorithm>{default.get('SSEAlgorithm', 'AES256')}</SSEAlgorithm>"
+                + (f"<KMSMasterKeyID>{key}</KMSMasterKeyID>" if key else "")
+                + "</ApplyServerSideEncryptionByDefault>"
+                f"<BucketKeyEnabled>{str(rule.get('BucketKeyEnabled', False)).lower()}</BucketKeyEnabled></Rule>"
+            )
+        return (
+            '<ServerSideEncryptionConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
+            f"{rules}</ServerSideEncryptionConfiguration>"
+        ).encode()
+
+    provisioners._S3_BUCKET_CONFIGURATIONS += (  # noqa: SLF001
+        ("BucketEncryption", written, s3._put_bucket_encryption, s3._delete_bucket_encryption),  # noqa: SLF001
+    )
+
+
+DOES: dict[str, Callable[..., object]] = {
+    "clock": turn_clock,
+    "event": send_event,
+    "credential": credential,
+}
+
+
+def _obey(answers: TextIO) -> None:
+    """Do what is asked, a line of JSON each, until nobody is there to ask."""
+    for line in sys.stdin:
+        asked = json.loads(line)
+        try:
+            answer = {"result": DOES[asked.pop("do")](**asked)}
+        except Exception as error:  # noqa: BLE001 - whatever it is, who asked has to know
+            answer = {"failed": repr(error)}
+        answers.write(json.dumps(answer) + "\n")
+        answers.flush()
+    os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+def main() -> None:
+    """Serve on the socket whose file descriptor is the argument, until standard input ends."""
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever else prints is for the log
+    threading.Thread(target=_obey, args=(answers,), daemon=True).start()
+    time.time = TIME
+    from hypercorn.asyncio import serve  # noqa: PLC0415 - reads the environment on import
+    from hypercorn.config import Config  # noqa: PLC0415
+    from ministack.app import app  # noqa: PLC0415
+    from ministack.core import tls  # noqa: PLC0415
+
+    _apply_bucket_encryption()
+    config = Config()
+    config.bind = [f"fd://{sys.argv[1]}"]
+    config.keep_alive_timeout = 75
+    config.loglevel = "WARNING"
+    if tls.use_ssl_enabled():
+        config.certfile, config.keyfile = tls.resolve_tls_material()
+    asyncio.run(serve(app, config))
+
+
+if __name__ == "__main__":
+    main()
