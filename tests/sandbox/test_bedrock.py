@@ -4,75 +4,11 @@ import json
 
 import boto3
 import pytest
-from botocore.exceptions import ClientError
 
+from tests.sandbox.samples import LLAMA, NOVA, converse_row
 from tunestack.sandbox import Sandbox
 
-NOVA, LLAMA = "amazon.nova-micro-v1:0:128k", "meta.llama3-1-8b-instruct-v1:0:128k"
 PHASES = ("validationDetails", "dataProcessingDetails", "trainingDetails")
-
-
-def converse_row(number):
-    return {
-        "schemaVersion": "bedrock-conversation-2024",
-        "messages": [
-            {"role": "user", "content": [{"text": f"number {number}?"}]},
-            {"role": "assistant", "content": [{"text": str(number)}]},
-        ],
-    }
-
-
-@pytest.fixture
-def bedrock(sandbox):
-    return boto3.client("bedrock")
-
-
-@pytest.fixture
-def upload(sandbox):
-    deployment = sandbox.deployment()
-
-    def put(rows, key="rows.jsonl"):
-        body = (
-            rows
-            if isinstance(rows, bytes)
-            else "".join(json.dumps(r) + "\n" for r in rows).encode()
-        )
-        place = f"{deployment.datasets_prefix}{key}"
-        boto3.client("s3").put_object(Bucket=deployment.data_bucket, Key=place, Body=body)
-        return f"s3://{deployment.data_bucket}/{place}"
-
-    return put
-
-
-@pytest.fixture
-def create(bedrock, upload, sandbox):
-    deployment = sandbox.deployment()
-    uri = upload([converse_row(number) for number in range(8)])
-
-    def make(name="job", **changes):
-        request = {
-            "jobName": name,
-            "customModelName": name,
-            "roleArn": deployment.job_role_arn,
-            "baseModelIdentifier": NOVA,
-            "trainingDataConfig": {"s3Uri": uri},
-            "outputDataConfig": {"s3Uri": f"s3://{deployment.data_bucket}/tunestack/outputs/"},
-            "hyperParameters": {"epochCount": "2"},
-        }
-        return bedrock.create_model_customization_job(**request | changes)["jobArn"]
-
-    return make
-
-
-@pytest.fixture
-def refused():
-    def code(call, *arguments, **parameters):
-        with pytest.raises(ClientError) as error:
-            call(*arguments, **parameters)
-        answer = error.value.response
-        return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
-
-    return code
 
 
 def test_a_job_goes_through_its_phases_and_leaves_a_model_and_metrics(sandbox, bedrock, create):
@@ -196,13 +132,6 @@ def test_regions_and_accounts_know_nothing_of_each_other(bedrock, create):
     ):
         assert [] == client.list_model_customization_jobs()["modelCustomizationJobSummaries"]
     assert ":us-east-1:123456789012:" in arn
-
-
-@pytest.fixture
-def model(sandbox, bedrock, create):
-    arn = create()
-    sandbox.clock.advance(10_000)
-    return bedrock.get_model_customization_job(jobIdentifier=arn)["outputModelArn"]
 
 
 def ask(endpoint, text="number 3?"):

@@ -10,7 +10,7 @@ from tunestack.errors import (
     ConflictError,
     QuotaError,
 )
-from tunestack.sandbox.wire import Fault
+from tunestack.sandbox.wire import Fault, Reply
 
 
 def test_what_is_created_and_not_seen_at_once_is_not_created_again(llama, west, broken, requests):
@@ -121,9 +121,10 @@ def test_an_endpoint_that_was_pointed_to_another_model_is_neither_used_nor_stopp
 ):
     other = tuner.submit("nova-micro", chat[:9]).wait()
     job.start_endpoint()
-    region = sandbox._bedrock._regions["123456789012", "us-east-1"]
-    (entry,) = region.deployments.values()
-    entry.model = region.models[other.model]
+    boto3.client("bedrock").update_custom_model_deployment(
+        customModelDeploymentIdentifier=job.endpoint().id, modelArn=other.model
+    )
+    sandbox.clock.advance(500)
     again = tuner.job(job.id)
     with pytest.raises(ConflictError, match="serves another model"):
         again.start_endpoint()
@@ -172,7 +173,7 @@ def test_a_delete_that_takes_its_time_is_waited_for(job, tuner, sandbox, monkeyp
             raise Fault("ConflictException", "The deployment is being deleted.")
         accepted.append(call)
         sandbox.clock.after(sandbox.clock.now(), 60, lambda _: region.deployments.clear())
-        return {}, {}
+        return Reply(result={})
 
     monkeypatch.setattr(sandbox._server, "_handle", slow)
     job.stop_endpoint()

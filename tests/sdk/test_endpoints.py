@@ -134,12 +134,9 @@ def test_an_endpoint_used_as_a_context_is_gone_after_it(job, tuner):
 
 
 def test_a_failed_endpoint_raises_and_is_replaced(job, tuner, sandbox):
-    job.start_endpoint()
-    region = sandbox._bedrock._regions["123456789012", "us-east-1"]
-    (entry,) = region.deployments.values()
-    entry.status = "Failed"
-    with pytest.raises(EndpointFailedError, match="could not be started: no reason given"):
-        job.endpoint().wait()
+    sandbox.faults.add("endpoint-failure", times=1)
+    with pytest.raises(EndpointFailedError, match="could not be started: The request failed"):
+        job.start_endpoint()
     job.start_endpoint()
     assert EndpointState.READY == job.endpoint().info().state
     job.stop_endpoint()

@@ -10,7 +10,7 @@ from tunestack.cli.endpoints import endpoint
 from tunestack.cli.env import env
 from tunestack.cli.jobs import job, jobs, submit
 from tunestack.cli.models import models
-from tunestack.cli.output import note
+from tunestack.cli.output import INTERRUPTED, NO, USAGE, VENDOR, note
 from tunestack.cli.sandbox import sandbox
 from tunestack.errors import (
     ConfigError,
@@ -20,8 +20,6 @@ from tunestack.errors import (
     MissingExtraError,
     TunestackError,
 )
-
-NO, USAGE, VENDOR, INTERRUPTED = 1, 2, 3, 130
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})

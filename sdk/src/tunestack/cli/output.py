@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+NO, USAGE, VENDOR, INTERRUPTED = 1, 2, 3, 130
+"""Exit codes beside 0: the answer is no, the usage is wrong, the vendor refused or failed, Ctrl-C."""
+
 _NOBODY_READS = 128 + 13
 """What a shell gives a program that SIGPIPE ended."""
 

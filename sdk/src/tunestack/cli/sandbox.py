@@ -7,12 +7,24 @@ import signal
 import subprocess
 import threading
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from tunestack.cli.env import FORMATS, written
-from tunestack.cli.output import note, out
+from tunestack.cli.output import INTERRUPTED, note, out
 from tunestack.errors import ConfigError, MissingExtraError
+
+if TYPE_CHECKING:
+    from tunestack.sandbox import Sandbox
+
+_UNSET = {
+    "sh": "unset {}",
+    "powershell": "Remove-Item Env:{} -ErrorAction SilentlyContinue",
+    # A file of variables can't take one away: an empty one leads nowhere either.
+    "dotenv": "{}=''",
+}
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
@@ -24,6 +36,16 @@ from tunestack.errors import ConfigError, MissingExtraError
     type=click.DateTime(["%Y-%m-%d"]),
     help="The day to play, for models that are retired today.",
 )
+@click.option("--enforce-iam", is_flag=True, help="Evaluate policies everywhere; serves HTTPS.")
+@click.option("--no-model-units", is_flag=True, help="A quota of 0, as in a new AWS account.")
+@click.option(
+    "--fault",
+    "faults",
+    multiple=True,
+    metavar="NAME[,KEY=VALUE...]",
+    help="Let something go wrong: throttle,operation=List*,rate=0.1 (see docs/sandbox.md).",
+)
+@click.option("--seed", default=0, show_default=True, help="Of the dice that faults roll.")
 @click.option("form", "--format", type=click.Choice(FORMATS), default="sh", show_default=True)
 @click.option("json_wanted", "--json", is_flag=True, help="The same as --format json.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
@@ -31,10 +53,14 @@ def sandbox(
     region: str,
     speed: float,
     as_of: datetime | None,
+    faults: tuple[str, ...],
+    seed: int,
     form: str,
     command: tuple[str, ...],
     *,
     empty: bool,
+    enforce_iam: bool,
+    no_model_units: bool,
     json_wanted: bool,
 ) -> int:
     """Run COMMAND in a local AWS and end it; without one, print its environment and wait for Ctrl-C.
@@ -42,39 +68,80 @@ def sandbox(
     tunestack sandbox -- python train.py
     """
     try:
-        from tunestack.sandbox import Sandbox  # noqa: PLC0415 - an extra of its own
+        from tunestack.sandbox import Quotas, Sandbox  # noqa: PLC0415 - an extra of its own
     except ModuleNotFoundError as error:
         raise MissingExtraError(
             f"the sandbox is not installed ({error.name}): pip install 'tunestack[sandbox]'"
         ) from error
     if not (math.isfinite(speed) and speed > 0):
         raise ConfigError(f"--speed {speed:g}: use a number above 0")
-    start = as_of and as_of.replace(tzinfo=UTC, hour=12)
-    with Sandbox(region=region, empty=empty, speed=speed, as_of=start) as running:
-        if command:
-            return _run(command, running.environment())
-        ended = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: ended.set())
-        shape = "json" if json_wanted else form
-        if shape == "sh":
-            # What could lead to a real account must not stay set in the shell that evaluates this.
-            for name in filter(str.isidentifier, running.cleared()):
-                out(f"unset {name}")
-        out(written(running.variables(), shape))
-        note("the sandbox is running, on loopback only; Ctrl-C ends it")
-        ended.wait()
+    started = Sandbox(
+        region=region,
+        empty=empty,
+        speed=speed,
+        as_of=as_of and as_of.replace(tzinfo=UTC, hour=12),
+        enforce_iam=enforce_iam,
+        quotas=Quotas(model_units=0) if no_model_units else None,
+        seed=seed,
+    )
+    for fault in faults:
+        _add_fault(started, fault)
+    try:
+        with started as running:
+            if command:
+                return _run(command, running)
+            _serve(running, "json" if json_wanted else form)
+    except KeyboardInterrupt:
+        note("interrupted; nothing of the sandbox is left")
+        return INTERRUPTED
     return 0
 
 
-def _run(command: tuple[str, ...], environment: dict[str, str]) -> int:
+def _add_fault(sandbox: Sandbox, text: str) -> None:
+    kind, *pairs = text.split(",")
+    how: dict[str, object] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise ConfigError(f"--fault {text!r}: {pair!r} is not KEY=VALUE")
+        how[name] = _number(value)
+    sandbox.faults.add(kind, **how)
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _serve(sandbox: Sandbox, form: str) -> None:
+    """Print the environment, and wait for the end."""
+    ended = threading.Event()
+    for number in _ENDS:
+        signal.signal(number, lambda *_: ended.set())
+    if form in _UNSET:
+        # What could lead to a real account must not stay set in the shell that evaluates this.
+        for name in filter(str.isidentifier, sandbox.cleared()):
+            out(_UNSET[form].format(name))
+    out(written(sandbox.variables(), form))
+    note("the sandbox is running, on loopback only; Ctrl-C ends it")
+    ended.wait()
+
+
+def _run(command: tuple[str, ...], sandbox: Sandbox) -> int:
     """Run a command to its end, and return its exit code as a shell would."""
     try:
-        process = subprocess.Popen(command, env=environment)  # noqa: S603 - the caller's own
+        process = subprocess.Popen(command, env=sandbox.environment())  # noqa: S603 - the caller's own
     except OSError as error:
         raise ConfigError(f"{command[0]!r} can't be run: {error}") from error
+    sandbox.take_along(process.pid)
     # A terminal sends Ctrl-C to the command too: it decides what to do about it, we wait.
     signal.signal(signal.SIGINT, lambda *_: None)
-    signal.signal(signal.SIGTERM, lambda number, _: process.send_signal(number))
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda number, _: process.send_signal(number))
     code = process.wait()
+    sandbox.leave(process.pid)
     return code if code >= 0 else 128 - code

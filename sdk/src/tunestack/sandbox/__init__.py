@@ -10,13 +10,21 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tunestack.sandbox.bedrock.state import Quotas
     from tunestack.sandbox.clock import Clock
     from tunestack.sandbox.environment import Sandbox
+    from tunestack.sandbox.faults import FaultKind, Faults
 
 # Loaded on first use: pytest imports this package in every run, for the fixture, whether the sandbox is installed or not.
-_HOMES = {"Clock": "clock", "Sandbox": "environment"}
+_HOMES = {
+    "Clock": "clock",
+    "FaultKind": "faults",
+    "Faults": "faults",
+    "Quotas": "bedrock.state",
+    "Sandbox": "environment",
+}
 
-__all__ = ["Clock", "Sandbox"]
+__all__ = ["Clock", "FaultKind", "Faults", "Quotas", "Sandbox"]
 
 
 def __getattr__(name: str) -> object:

@@ -126,7 +126,7 @@ def get_job(region: Region, params: Params) -> Params:
             "creationTime": job.created,
             "lastModifiedTime": job.modified,
             "endTime": job.ended,
-            "baseModelArn": job.source,
+            "baseModelArn": region.base_arn(job.base),
             "customizationType": "FINE_TUNING",
             "vpcConfig": job.params.get("vpcConfig"),
             "trainingMetrics": job.training_loss and {"trainingLoss": job.training_loss},
@@ -143,7 +143,7 @@ def list_jobs(region: Region, params: Params) -> Params:
         return without_none(
             {
                 "jobArn": job.arn,
-                "baseModelArn": job.source,
+                "baseModelArn": region.base_arn(job.base),
                 "jobName": job.name,
                 "status": job.status,
                 "statusDetails": job.phases,

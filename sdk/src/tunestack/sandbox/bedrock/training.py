@@ -72,26 +72,27 @@ def _work(region: Region, job: Job, phase: str, now: datetime) -> None:
 
 
 def _validate(job: Job, role: JobRole) -> None:
-    files = {"training": [(job.params["trainingDataConfig"]["s3Uri"], False)]}
     validators = job.params.get("validationDataConfig", {}).get("validators", ())
     if validators and not job.base.limits.validation_set:
         raise BadDataError("Validation data is not supported for this model.")
-    files["validation"] = [(validator["s3Uri"], True) for validator in validators]
-    role.require_output(_output(job), metrics.folder(job))
-    rows = 0
-    for kind, listed in files.items():
-        for uri, validation in listed:
-            checked = _read(role, job, uri, validation=validation)
-            rows += checked.rows
-            if not validation:
-                job.memory = Memory(checked.pairs)
-            name, content = metrics.manifest(kind, uri, checked.rows)
-            role.write(_output(job), f"{metrics.folder(job)}/{name}", content)
+    uris = {"training": [job.params["trainingDataConfig"]["s3Uri"]]}
+    uris["validation"] = [validator["s3Uri"] for validator in validators]
+    read_in = [
+        (kind, uri, _read(role, job, uri, validation=kind == "validation"))
+        for kind, listed in uris.items()
+        for uri in listed
+    ]
+    rows = sum(checked.rows for _, _, checked in read_in)
     most = job.base.limits.max_total_records
     if most is not None and rows > most:
         raise BadDataError(
             f"Number of samples in training and validation files is {rows}, the maximum is {most}."
         )
+    role.require_output(_output(job), metrics.folder(job))
+    for kind, uri, checked in read_in:
+        name, content = metrics.manifest(kind, uri, checked.rows)
+        role.write(_output(job), f"{metrics.folder(job)}/{name}", content)
+    job.memory = Memory(read_in[0][2].pairs)
 
 
 def _read(role: JobRole, job: Job, uri: str, *, validation: bool) -> Rows:
@@ -177,7 +178,7 @@ def _tell(region: Region, job: Job) -> None:
         "jobStatus": job.status,
         "failureMessage": job.failure,
         **{name: time and f"{time:%Y-%m-%dT%H:%M:%SZ}" for name, time in times.items()},
-        "baseModelArn": job.source,
+        "baseModelArn": region.base_arn(job.base),
         **configuration(job),
     }
     event = {

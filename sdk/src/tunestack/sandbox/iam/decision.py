@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 IDENTITY = "identity-based policy"
 RESOURCE = "resource-based policy"
+BOUNDARY = "permissions boundary"
+SESSION = "session policy"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,8 +102,8 @@ def decide(access: Access, policies: Policies) -> Decision:
     who = access.principal
     identity = about(policies.identity)
     limits = {
-        "permissions boundary": None if policies.boundary is None else about(policies.boundary),
-        "session policy": None if policies.session is None else about(policies.session),
+        BOUNDARY: None if policies.boundary is None else about(policies.boundary),
+        SESSION: None if policies.session is None else about(policies.session),
     }
     resource = [
         (way, statement)
@@ -139,9 +141,16 @@ def _missing(
         allowed = allowed or any(way is not How.BY_ACCOUNT for way in ways)
     if not allowed:
         return IDENTITY
-    if same_account and How.BY_ITSELF in ways:
-        return None  # who is named in person is not held back by limits that say nothing
+    # Whom the resource's own policy names is not held back by limits that say nothing.
+    passed = {
+        BOUNDARY: same_account and bool({How.BY_ITSELF, How.AS_ANYONE} & set(ways)),
+        SESSION: same_account and How.BY_ITSELF in ways,
+    }
     return next(
-        (kind for kind, statements in limits.items() if statements is not None and not statements),
+        (
+            kind
+            for kind, statements in limits.items()
+            if statements is not None and not statements and not passed[kind]
+        ),
         None,
     )

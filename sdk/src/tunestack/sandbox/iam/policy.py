@@ -49,6 +49,7 @@ class How(StrEnum):
     BY_ACCOUNT = "by account"
     """The account as a whole: its identity policies decide."""
     BY_ROLE = "by role"
+    AS_ANYONE = "as anyone"
     BY_ITSELF = "by itself"
 
 
@@ -94,7 +95,7 @@ class Statement:
             return None if ways else How.BY_ACCOUNT
         ways = _ways(self.content.get("Principal", {}), principal)
         # The most personal way counts.
-        for way in (How.BY_ITSELF, How.BY_ROLE, How.BY_ACCOUNT):
+        for way in (How.BY_ITSELF, How.AS_ANYONE, How.BY_ROLE, How.BY_ACCOUNT):
             if way in ways:
                 return way
         return None
@@ -112,14 +113,16 @@ def statements(document: str | Mapping[str, Any]) -> list[Statement]:
 
 def _ways(named: Any, principal: Principal) -> set[How]:
     if named == "*":
-        named = {"AWS": "*"}
+        named = {"AWS": "*", "Service": principal.arn}
     if principal.kind is PrincipalKind.SERVICE:
         return {How.BY_ITSELF} if principal.arn in _listed(named.get("Service", [])) else set()
     ways = set()
     for text in _listed(named.get("AWS", [])):
         if text in (principal.account, f"arn:aws:iam::{principal.account}:root"):
             ways.add(How.BY_ITSELF if principal.arn == text else How.BY_ACCOUNT)
-        elif text in ("*", principal.arn):
+        elif text == "*":
+            ways.add(How.AS_ANYONE)
+        elif text == principal.arn:
             ways.add(How.BY_ITSELF)
         elif text == principal.role:
             ways.add(How.BY_ROLE)

@@ -1,0 +1,256 @@
+"""IAM's rules, one by one, as AWS documents them."""
+
+import pytest
+
+from tunestack.sandbox.iam import (
+    Access,
+    Policies,
+    Principal,
+    PrincipalKind,
+    Verdict,
+    decide,
+    statements,
+)
+
+ACCOUNT = "123456789012"
+ROLE = f"arn:aws:iam::{ACCOUNT}:role/r"
+ANN = Principal(
+    kind=PrincipalKind.SESSION,
+    arn=f"arn:aws:sts::{ACCOUNT}:assumed-role/r/ann",
+    account=ACCOUNT,
+    role=ROLE,
+)
+BEDROCK = Principal(kind=PrincipalKind.SERVICE, arn="bedrock.amazonaws.com")
+ROOT = Principal(kind=PrincipalKind.ROOT, arn=f"arn:aws:iam::{ACCOUNT}:root", account=ACCOUNT)
+ALLOW = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"}
+
+
+def document(*rows, version="2012-10-17"):
+    return {"Version": version, "Statement": list(rows)}
+
+
+def decided(
+    *rows,
+    principal=ANN,
+    context=None,
+    about="arn:aws:s3:::b/k",
+    account=ACCOUNT,
+    action="s3:GetObject",
+    version="2012-10-17",
+    **more,
+):
+    access = Access(
+        principal=principal, action=action, resource=about, account=account, context=context or {}
+    )
+    policies = {
+        kind: statements(found) if isinstance(found, dict) else found
+        for kind, found in more.items()
+    }
+    return decide(
+        access, Policies(identity=statements(document(*rows, version=version)), **policies)
+    )
+
+
+def allowed(*rows, **more):
+    return decided(*rows, **more).allowed
+
+
+def test_nothing_is_allowed_that_nobody_allows():
+    assert Verdict.IMPLICITLY_DENIED is decided().verdict
+    assert allowed(ALLOW)
+
+
+def test_a_deny_beats_every_allow():
+    assert Verdict.EXPLICITLY_DENIED is decided(ALLOW, ALLOW | {"Effect": "Deny"}).verdict
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"Action": "S3:getobject"}, True),
+        ({"Action": ["s3:Put*", "s3:Get*"]}, True),
+        ({"Action": "s3:Put*"}, False),
+        ({"Action": "*"}, True),
+        ({"Resource": "arn:aws:s3:::B/*"}, False),
+        ({"Resource": "arn:aws:s3:::?/k"}, True),
+        ({"Resource": "arn:aws:s3:::b"}, False),
+    ],
+)
+def test_wildcards_and_case(change, expected):
+    assert expected == allowed(ALLOW | change)
+
+
+def test_not_action_and_not_resource_are_everything_else():
+    rest = {"Effect": "Allow", "NotAction": "s3:PutObject", "NotResource": "arn:aws:s3:::c/*"}
+    assert allowed(rest)
+    assert not allowed(rest, action="s3:PutObject")
+    assert not allowed(rest, about="arn:aws:s3:::c/k")
+
+
+CONDITIONS = [
+    # operator, wanted, value in the request (None: not there), whether it holds
+    ("StringEquals", "a", "a", True),
+    ("StringEquals", ["b", "a"], "a", True),
+    ("StringEquals", "a", "A", False),
+    ("StringEquals", "a*", "ab", False),
+    ("StringEquals", "a", None, False),
+    ("StringNotEquals", "a", None, True),
+    ("StringNotEquals", ["a", "b"], "b", False),
+    ("StringEqualsIfExists", "a", None, True),
+    ("StringEqualsIgnoreCase", "a", "A", True),
+    ("StringLike", "a*c", "abbc", True),
+    ("StringLike", "a?c", "abbc", False),
+    ("StringNotLike", "a*", "b", True),
+    ("NumericLessThan", "1.2", "1.1", True),
+    ("NumericLessThan", "1.2", "1.3", False),
+    ("NumericGreaterThanEquals", 3, "3", True),
+    ("NumericEquals", "3", "x", False),
+    ("DateLessThan", "2026-12-01T00:00:00Z", "2026-11-22T10:00:00Z", True),
+    ("DateGreaterThan", "2026-12-01T00:00:00Z", "1795000000", False),
+    ("Bool", "true", "True", True),
+    ("Bool", "false", "true", False),
+    ("BoolIfExists", "false", None, True),
+    ("IpAddress", "10.0.0.0/8", "10.1.2.3", True),
+    ("NotIpAddress", "10.0.0.0/8", "127.0.0.1", True),
+    ("IpAddress", "10.0.0.0/8", "::1", False),
+    (
+        "ArnEquals",
+        "arn:aws:bedrock:us-east-1:1:model-customization-job/*",
+        "arn:aws:bedrock:us-east-1:1:model-customization-job/a:b/c",
+        True,
+    ),
+    ("ArnLike", "arn:aws:*:us-east-1:1:x", "arn:aws:s3:us-east-1:1:x", True),
+    ("ArnLike", "arn:aws:*:1:x", "arn:aws:s3:us-east-1:1:x", False),
+    ("ArnNotEquals", "arn:aws:s3:::b", "arn:aws:s3:::c", True),
+    ("Null", "true", None, True),
+    ("Null", "true", "a", False),
+    ("Null", "false", "a", True),
+    ("ForAllValues:StringEquals", ["a", "b"], ["a"], True),
+    ("ForAllValues:StringEquals", ["a", "b"], ["a", "c"], False),
+    ("ForAllValues:StringEquals", ["a"], None, True),
+    ("ForAnyValue:StringEquals", ["a"], ["a", "c"], True),
+    ("ForAnyValue:StringEquals", ["a"], None, False),
+    ("ForAnyValue:StringNotEquals", ["a"], ["a", "c"], True),
+]
+
+
+@pytest.mark.parametrize(("operator", "wanted", "value", "expected"), CONDITIONS)
+def test_each_operator(operator, wanted, value, expected):
+    row = ALLOW | {"Condition": {operator: {"aws:Some/Key": wanted}}}
+    assert expected == allowed(row, context={} if value is None else {"AWS:some/key": value})
+
+
+def test_an_operator_that_iam_does_not_have_is_an_error():
+    with pytest.raises(ValueError, match="StringsEqual"):
+        allowed(ALLOW | {"Condition": {"StringsEqual": {"a": "b"}}})
+
+
+@pytest.mark.parametrize(
+    ("text", "context", "expected"),
+    [
+        ("arn:aws:s3:::b/${aws:username}", {"aws:username": "k"}, True),
+        ("arn:aws:s3:::b/${aws:username}", {"aws:username": "*"}, False),
+        ("arn:aws:s3:::b/${aws:username}", {}, False),
+        ("arn:aws:s3:::b/${aws:username, 'k'}", {}, True),
+        ("arn:aws:s3:::b/${*}", {}, False),
+    ],
+)
+def test_variables(text, context, expected):
+    assert expected == allowed(ALLOW | {"Resource": text}, context=context)
+
+
+def test_policies_of_the_first_version_have_no_variables():
+    row = ALLOW | {"Resource": "arn:aws:s3:::b/${aws:username}"}
+    assert not allowed(row, context={"aws:username": "k"}, version="2008-10-17")
+
+
+@pytest.mark.parametrize("kind", ["boundary", "session"])
+def test_what_limits_has_to_allow_too(kind):
+    assert not allowed(ALLOW, **{kind: document(ALLOW | {"Action": "s3:PutObject"})})
+    assert allowed(ALLOW, **{kind: document(ALLOW)})
+    assert not allowed(**{kind: document(ALLOW)})
+
+
+@pytest.mark.parametrize(
+    ("principal", "expected"),
+    [
+        ({"AWS": ROLE}, True),
+        ({"AWS": ANN.arn}, True),
+        ("*", True),
+        ({"AWS": ACCOUNT}, False),  # leaves it to the identity policies
+        ({"AWS": "arn:aws:iam::123456789012:role/other"}, False),
+        ({"Service": "bedrock.amazonaws.com"}, False),
+    ],
+)
+def test_a_resource_policy_alone_allows_whom_it_names(principal, expected):
+    assert expected == allowed(resource=document(ALLOW | {"Principal": principal}))
+
+
+def test_another_accounts_resource_needs_both():
+    named = document(ALLOW | {"Principal": {"AWS": ROLE}})
+    assert not allowed(ALLOW, account="210987654321")
+    assert not allowed(resource=named, account="210987654321")
+    assert allowed(ALLOW, resource=named, account="210987654321")
+
+
+def test_a_key_is_used_by_whom_its_policy_lets():
+    use = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
+    asked = {"action": "kms:Decrypt", "about": "key", "resource_decides": True}
+    for_the_account = document(use | {"Principal": {"AWS": ROOT.arn}})
+    for_the_role = document(use | {"Principal": {"AWS": ROLE}})
+    assert not allowed(use, **asked)
+    assert not allowed(use, **asked, resource=document())
+    assert allowed(use, **asked, resource=for_the_account)
+    assert not allowed(**asked, resource=for_the_account)
+    assert allowed(**asked, resource=for_the_role)
+    assert not allowed(principal=ROOT, **asked, resource=document())
+    assert allowed(principal=ROOT, **asked, resource=for_the_account)
+
+
+def test_the_root_user_may_everything_that_no_resource_denies():
+    assert allowed(principal=ROOT)
+    deny = ALLOW | {"Effect": "Deny", "Principal": "*"}
+    assert not allowed(principal=ROOT, resource=document(deny))
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ({"Principal": {"Service": "bedrock.amazonaws.com"}}, True),
+        ({"Principal": {"Service": ["a.amazonaws.com", "bedrock.amazonaws.com"]}}, True),
+        ({"Principal": {"Service": "sagemaker.amazonaws.com"}}, False),
+        ({"Principal": "*"}, True),
+        ({"NotPrincipal": {"Service": "bedrock.amazonaws.com"}}, False),
+    ],
+)
+def test_a_service_is_let_in_by_the_trust_policy_alone(statement, expected):
+    trust = document({"Effect": "Allow", "Action": "sts:AssumeRole"} | statement)
+    asked = {"action": "sts:AssumeRole", "about": ROLE, "resource_decides": True}
+    assert expected == allowed(principal=BEDROCK, resource=trust, **asked)
+
+
+@pytest.mark.parametrize(
+    ("more", "end"),
+    [
+        ({}, "because no identity-based policy allows the s3:GetObject action"),
+        (
+            {"boundary": document()},
+            "because no permissions boundary allows the s3:GetObject action",
+        ),
+        ({"session": document()}, "because no session policy allows the s3:GetObject action"),
+        (
+            {"boundary": document(ALLOW | {"Effect": "Deny"})},
+            "with an explicit deny in a permissions boundary",
+        ),
+        (
+            {"resource": document(ALLOW | {"Effect": "Deny", "Principal": "*"})},
+            "with an explicit deny in a resource-based policy",
+        ),
+    ],
+)
+def test_a_refusal_is_worded_as_awss(more, end):
+    rows = [ALLOW] if more else []
+    start = (
+        f"User: {ANN.arn} is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::b/k "
+    )
+    assert start + end == decided(*rows, **more).message()
