@@ -58,6 +58,9 @@ def _constraints(value: Any, shape: Any, path: str) -> Iterator[str]:
             yield from _constraints(item, shape.value, f"{path}.{key}.value")
     elif shape.type_name == "string":
         yield from _text(value, shape, path)
+    elif shape.type_name == "blob":
+        size = len(value if isinstance(value, bytes) else value.encode())
+        yield from _length(size, shape, f"Value at '{path}'", "have length")
     elif shape.type_name in ("integer", "long", "float", "double"):
         yield from _length(value, shape, f"Value '{value}' at '{path}'", "have value")
 

@@ -216,8 +216,25 @@ def _params(
         elif location == "header" and key.lower() in headers:
             params[name] = headers[key.lower()]
         elif location is None and content.get(key) is not None:
-            params[name] = content[key]
+            params[name] = _with_blobs(content[key], member)
     return params
+
+
+def _with_blobs(value: Any, shape: Any) -> Any:
+    """Read the blobs inside a JSON value, which are base64 there."""
+    try:
+        if shape.type_name == "blob":
+            return base64.b64decode(value, validate=True)
+    except (TypeError, ValueError) as error:
+        raise Fault("ValidationException", f"a blob is not base64: {error}") from error
+    if shape.type_name == "structure" and isinstance(value, dict):
+        return {
+            name: _with_blobs(item, shape.members[name]) if name in shape.members else item
+            for name, item in value.items()
+        }
+    if shape.type_name == "list" and isinstance(value, list):
+        return [_with_blobs(item, shape.member) for item in value]
+    return value
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -72,7 +71,7 @@ def count_tokens(region: Region, params: Params) -> Reply:
     if "converse" in asked:
         text = _conversation(asked["converse"]).text
     else:
-        content = base64.b64decode(asked["invokeModel"]["body"])
+        content = asked["invokeModel"]["body"]
         text = question(content, body_of(base.vendor, base.family)).text
     return Reply(result={"inputTokens": tokens(text)}, headers={LABEL: "estimated"})
 

@@ -121,7 +121,7 @@ class Region:
     tokens: dict[tuple[str, str], tuple[Mapping[str, Any], dict[str, Any]]] = field(
         default_factory=dict
     )
-    use_case: str | None = None
+    use_case: bytes | None = None
 
     def arn(self, resource: str) -> str:
         """Make the ARN of a new resource, `<resource>/<12 characters>`."""
