@@ -1,18 +1,24 @@
 """What the sandbox starts ends with it, and it leads to no real account."""
 
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
-import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
+import boto3
 import pytest
 
-from tunestack.errors import TunestackError
+from tunestack.errors import ConfigError, TunestackError
 from tunestack.sandbox import Sandbox
 from tunestack.sandbox.emulator import Emulator
+from tunestack.sandbox.sweeper import PREFIX
+
+PROGRAM = Path(sys.executable).with_name("tunestack")
 
 
 def processes_with(text):
@@ -28,34 +34,149 @@ def processes_with(text):
     return found
 
 
-def test_nothing_is_left_when_it_ends():
-    before = set(Path(tempfile.gettempdir()).iterdir())
+def soon(condition, seconds=15):
+    """Tell whether something comes true."""
+    deadline = time.monotonic() + seconds
+    while not (true := condition()) and time.monotonic() < deadline:
+        pass
+    return true
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A folder for temporary files of this test alone: whatever is left there was left by it."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return tmp_path
+
+
+def left_of(place):
+    """What is left of sandboxes that had their temporary files in a place."""
+    return [path.name for path in place.glob(f"{PREFIX}*")], processes_with(f"{place}")
+
+
+def listens(url):
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(url.rsplit(":", 1)[1]))) == 0
+
+
+def test_nothing_is_left_when_it_ends(place):
     with Sandbox(empty=True) as sandbox:
-        folder = sandbox.variables()["AWS_ENDPOINT_URL"].rsplit(":", 1)[1]
-        assert processes_with(f"GATEWAY_PORT={folder}")
-    assert [] == processes_with(f"GATEWAY_PORT={folder}")
-    left = set(Path(tempfile.gettempdir()).iterdir()) - before
-    assert [] == [path for path in left if path.name.startswith("tunestack-sandbox-")]
+        variables = sandbox.variables()
+        urls = {value for name, value in variables.items() if "ENDPOINT" in name}
+        assert 2 == len(urls)
+        assert all(map(listens, urls))
+        folders, processes = left_of(place)
+        assert (1, True) == (len(folders), len(processes) >= 2)
+    assert ([], []) == left_of(place)
+    assert not any(map(listens, urls))
 
 
-def test_nothing_runs_on_when_the_parent_is_killed():
+def killed(place, seconds, *options):
+    """Start a sandbox with a command in it, kill it after a while, and tell what is left at last."""
+    parent = subprocess.Popen(
+        [PROGRAM, "sandbox", *options, "--", "sleep", "300"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env={**os.environ, "TMPDIR": str(place)},
+    )
+    try:
+        parent.wait(timeout=seconds)
+    except subprocess.TimeoutExpired:
+        parent.send_signal(signal.SIGKILL)
+    assert -signal.SIGKILL == parent.wait()
+    soon(lambda: left_of(place) == ([], []))
+    return left_of(place)
+
+
+def test_nothing_is_left_when_the_parent_is_killed(place):
+    """At five moments: before anything runs, while it starts, and while the command runs."""
+    for seconds in (0.1, 0.4, 0.8, 1.6, 3.0):
+        assert ([], []) == killed(place, seconds, "--empty"), seconds
+
+
+@pytest.mark.campaign
+def test_nothing_is_left_when_the_parent_is_killed_fifty_times(place):
+    dice = random.Random(50)
+    found = [killed(place, dice.uniform(0.02, 4)) for _ in range(50)]
+    assert [([], [])] * 50 == found
+
+
+def test_a_command_ends_with_a_sandbox_that_is_killed(place):
+    mark = "import sys, time; print('runs', flush=True); time.sleep(300)"
+    parent = subprocess.Popen(
+        [PROGRAM, "sandbox", "--empty", "--", sys.executable, "-c", mark],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(place)},
+    )
+    assert "runs\n" == parent.stdout.readline()
+    assert processes_with("time.sleep(300)")
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    assert soon(lambda: not processes_with("time.sleep(300)"))
+    assert soon(lambda: left_of(place) == ([], []))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_nothing_is_left_when_it_is_ended_while_it_starts(place, number):
+    # A test run in the background has Ctrl-C switched off, and passes that on.
     code = (
-        "from tunestack.sandbox import Sandbox\n"
-        "sandbox = Sandbox(empty=True).start()\n"
-        "print(sandbox.variables()['AWS_ENDPOINT_URL'], flush=True)\n"
-        "input()\n"
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from tunestack.cli import main; main()"
     )
     parent = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code, "sandbox"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(place)},
     )
-    port = parent.stdout.readline().strip().rsplit(":", 1)[1]
-    assert len(processes_with(f"GATEWAY_PORT={port}")) >= 1
-    parent.send_signal(signal.SIGKILL)
-    parent.communicate()
-    deadline = time.monotonic() + 10
-    while processes_with(f"GATEWAY_PORT={port}") and time.monotonic() < deadline:
-        pass
-    assert [] == processes_with(f"GATEWAY_PORT={port}")
+    assert soon(lambda: left_of(place)[0])
+    parent.send_signal(number)
+    _, words = parent.communicate(timeout=30)
+    assert ("interrupted; nothing of the sandbox is left" in words) == (number == signal.SIGINT)
+    assert "Traceback" not in words
+    assert soon(lambda: left_of(place) == ([], []))
+
+
+def test_the_control_finds_what_is_left(place):
+    """A folder and a process that nobody takes away are found."""
+    (place / f"{PREFIX}left").mkdir()
+    process = subprocess.Popen(["sleep", "300"], env={"TMPDIR": str(place)})
+    try:
+        assert ([f"{PREFIX}left"], [process.pid]) == left_of(place)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_several_run_at_once_and_know_nothing_of_each_other(place):
+    with Sandbox(empty=True) as one, Sandbox(empty=True) as other:
+        for sandbox in (one, other):
+            session = boto3.Session("123456789012", "sandbox", region_name="us-east-1")
+            url = sandbox.variables()["AWS_ENDPOINT_URL"]
+            sqs = session.client("sqs", endpoint_url=url)
+            assert not sqs.list_queues().get("QueueUrls")
+            sqs.create_queue(QueueName="mine")
+    assert ([], []) == left_of(place)
+
+
+def test_everything_listens_on_loopback_only(sandbox):
+    """By the kernel's own list of what listens in the processes of the sandbox."""
+    ports = {
+        int(value.rsplit(":", 1)[1])
+        for name, value in sandbox.variables().items()
+        if "ENDPOINT" in name
+    }
+    found = set()
+    for family in ("tcp", "tcp6"):
+        for row in Path(f"/proc/net/{family}").read_text().splitlines()[1:]:
+            address, port = row.split()[1].split(":")
+            if row.split()[3] == "0A" and int(port, 16) in ports:
+                found.add((address, int(port, 16)))
+    assert {("0100007F", port) for port in ports} == found
 
 
 def test_the_environment_leads_to_no_real_account(sandbox, monkeypatch):
@@ -82,8 +203,23 @@ def test_an_emulator_that_does_not_start_says_why(tmp_path):
         emulator.wait()
 
 
+def test_an_emulator_that_is_gone_is_said_to_be(place):
+    with Sandbox(empty=True) as sandbox:
+        urllib.request.urlopen(f"{sandbox.admin_url}/state").close()
+        (folder,), _ = left_of(place)
+        for pid in processes_with(f"TMPDIR={place / folder}"):
+            os.kill(pid, signal.SIGKILL)
+        with pytest.raises(TunestackError, match="is gone|it ended"):
+            sandbox.clock.advance(1)
+
+
 def test_a_sandbox_that_was_never_started_can_be_stopped():
     Sandbox(empty=True).stop()
+
+
+def test_a_region_without_a_stage_is_refused():
+    with pytest.raises(ConfigError, match="use us-east-1 or us-west-2"):
+        Sandbox(region="eu-west-1")
 
 
 def test_pytest_runs_where_the_sandbox_is_not_installed(tmp_path):

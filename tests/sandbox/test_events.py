@@ -1,0 +1,204 @@
+"""What happens in time reaches the account: events of jobs by its rules, and schedules by the sandbox's clock."""
+
+import io
+import json
+import time
+import zipfile
+
+import boto3
+import pytest
+
+from tests.sandbox.samples import A_JOB
+
+ROLE = "arn:aws:iam::123456789012:role/scheduler"
+PATTERN = {
+    "source": ["aws.bedrock"],
+    "detail-type": ["Model Customization Job State Change"],
+}
+LAMBDA = """
+import boto3
+
+def handler(event, context):
+    rows = boto3.client("bedrock").list_model_customization_jobs()
+    names = [row["jobName"] for row in rows["modelCustomizationJobSummaries"]]
+    boto3.client("sqs").send_message(QueueUrl=event["queue"], MessageBody=",".join(names))
+"""
+
+
+class Queue:
+    def __init__(self):
+        self.sqs = boto3.client("sqs")
+        self.url = self.sqs.create_queue(QueueName="events")["QueueUrl"]
+        attributes = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])
+        self.arn = attributes["Attributes"]["QueueArn"]
+
+    def taken(self, count=None):
+        """Take what is there; with a count, wait until that much is."""
+        found, deadline = [], time.monotonic() + 20
+        while True:
+            answer = self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10)
+            for row in answer.get("Messages", ()):
+                found.append(row["Body"])
+                self.sqs.delete_message(QueueUrl=self.url, ReceiptHandle=row["ReceiptHandle"])
+            if not answer.get("Messages") and (count is None or len(found) >= count):
+                return found
+            assert time.monotonic() < deadline, found
+
+
+@pytest.fixture
+def queue(sandbox):
+    queue = Queue()
+    yield queue
+    queue.sqs.delete_queue(QueueUrl=queue.url)
+
+
+@pytest.fixture
+def rule(queue):
+    """A rule of the account that sends jobs' events to the queue."""
+    events = boto3.client("events")
+
+    def make(**more):
+        events.put_rule(Name="jobs", EventPattern=json.dumps({**PATTERN, **more}))
+        events.put_targets(Rule="jobs", Targets=[{"Id": "queue", "Arn": queue.arn}])
+
+    yield make
+    events.remove_targets(Rule="jobs", Ids=["queue"])
+    events.delete_rule(Name="jobs")
+
+
+@pytest.fixture
+def schedule(queue):
+    scheduler = boto3.client("scheduler")
+    made = []
+
+    def make(expression, target=None, **more):
+        scheduler.create_schedule(
+            Name=f"s{len(made)}",
+            ScheduleExpression=expression,
+            FlexibleTimeWindow={"Mode": "OFF"},
+            Target=target or {"Arn": queue.arn, "RoleArn": ROLE, "Input": "fired"},
+            **more,
+        )
+        made.append(f"s{len(made)}")
+
+    yield make
+    left = [row["Name"] for row in scheduler.list_schedules()["Schedules"]]
+    for name in set(made) & set(left):
+        scheduler.delete_schedule(Name=name)
+
+
+def statuses(queue):
+    return [json.loads(body)["detail"]["jobStatus"] for body in queue.taken()]
+
+
+def test_each_state_of_a_job_is_an_event_as_aws_documents_it(sandbox, rule, queue, create):
+    rule()
+    arn = create()
+    sandbox.clock.advance(A_JOB)
+    first, last = map(json.loads, queue.taken())
+    assert ("aws.bedrock", PATTERN["detail-type"][0]) == (first["source"], first["detail-type"])
+    assert ("123456789012", "us-east-1", [arn]) == (
+        first["account"],
+        first["region"],
+        first["resources"],
+    )
+    assert ("InProgress", "Completed") == (
+        first["detail"]["jobStatus"],
+        last["detail"]["jobStatus"],
+    )
+    assert "outputModelArn" not in first["detail"]
+    assert {
+        "version",
+        "jobName",
+        "jobArn",
+        "outputModelName",
+        "outputModelArn",
+        "roleArn",
+        "jobStatus",
+        "creationTime",
+        "lastModifiedTime",
+        "endTime",
+        "baseModelArn",
+        "hyperParameters",
+        "trainingDataConfig",
+        "validationDataConfig",
+        "outputDataConfig",
+    } == last["detail"].keys()
+    assert "2" == last["detail"]["hyperParameters"]["epochCount"]
+
+
+def test_a_stopped_and_a_failed_job_tell_too(sandbox, bedrock, rule, queue, create, upload):
+    rule()
+    bedrock.stop_model_customization_job(jobIdentifier=create())
+    sandbox.clock.advance(61)
+    assert ["InProgress", "Stopping", "Stopped"] == statuses(queue)
+    create("bad", trainingDataConfig={"s3Uri": upload(b"no json\n", "bad.jsonl")})
+    sandbox.clock.advance(A_JOB)
+    _, failed = map(json.loads, queue.taken())
+    assert "must conform to JSONL" in failed["detail"]["failureMessage"]
+
+
+def test_a_rule_filters(sandbox, rule, queue, create):
+    rule(detail={"jobStatus": ["Completed", "Failed", "Stopped"]})
+    create()
+    sandbox.clock.advance(A_JOB)
+    assert ["Completed"] == statuses(queue)
+
+
+def test_events_get_lost_and_come_twice_on_request(sandbox, rule, queue, create):
+    rule()
+    sandbox.faults.add("event-loss", times=1)
+    create("lost")
+    assert [] == statuses(queue)
+    sandbox.faults.add("event-duplication", times=1)
+    create("twice")
+    assert ["InProgress", "InProgress"] == statuses(queue)
+
+
+def test_no_client_can_send_an_event_of_an_aws_service(sandbox):
+    answer = boto3.client("events").put_events(
+        Entries=[{"Source": "aws.bedrock", "DetailType": "x", "Detail": "{}"}]
+    )
+    assert "NotAuthorizedForSourceException" == answer["Entries"][0]["ErrorCode"]
+
+
+def test_a_schedule_fires_when_the_clock_is_turned_past_it_and_not_before(sandbox, queue, schedule):
+    when = sandbox.clock.now().timestamp() + 3600
+    at = time.strftime("at(%Y-%m-%dT%H:%M:%S)", time.gmtime(when))
+    schedule(at, ActionAfterCompletion="DELETE")
+    sandbox.clock.advance(3500)
+    assert [] == queue.taken()
+    sandbox.clock.advance(200)
+    assert ["fired"] == queue.taken(1)
+    assert [] == boto3.client("scheduler").list_schedules()["Schedules"]
+    sandbox.clock.advance(3600)
+    assert [] == queue.taken()
+
+
+def test_what_recurs_fires_each_time_the_clock_is_turned_past_it(sandbox, queue, schedule):
+    schedule("rate(5 minutes)")
+    for _ in range(3):
+        sandbox.clock.advance(301)
+    assert ["fired"] * 3 == queue.taken(3)
+
+
+def test_a_function_in_the_account_reaches_bedrock(sandbox, queue, schedule, create):
+    """So does the guard of a stack: a schedule, a function, and Bedrock."""
+    create("seen")
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("code.py", LAMBDA)
+    functions = boto3.client("lambda")
+    arn = functions.create_function(
+        FunctionName="look",
+        Runtime="python3.11",
+        Role=ROLE,
+        Handler="code.handler",
+        Code={"ZipFile": archive.getvalue()},
+        Timeout=30,
+    )["FunctionArn"]
+    target = {"Arn": arn, "RoleArn": ROLE, "Input": json.dumps({"queue": queue.url})}
+    schedule("rate(1 minutes)", target)
+    sandbox.clock.advance(61)
+    assert ["seen"] == queue.taken(1)
+    functions.delete_function(FunctionName="look")

@@ -1,0 +1,235 @@
+"""What goes wrong on request does, and only that: in Python and over HTTP."""
+
+import json
+import urllib.error
+import urllib.request
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutError
+
+from tests.sandbox.samples import A_DEPLOYMENT, A_JOB
+from tunestack.errors import ConfigError
+from tunestack.sandbox import FaultKind, Faults, Quotas, Sandbox
+
+
+@pytest.fixture
+def once(sandbox):
+    """Bedrock, asked once: botocore tries again by itself otherwise."""
+    return boto3.client(
+        "bedrock", config=Config(retries={"total_max_attempts": 1}, read_timeout=0.3)
+    )
+
+
+def codes(call, count):
+    found = []
+    for _ in range(count):
+        try:
+            call()
+            found.append("")
+        except ClientError as error:
+            found.append(error.response["Error"]["Code"])
+    return found
+
+
+def test_an_operation_goes_wrong_as_often_as_asked(sandbox, once):
+    rule = sandbox.faults.add("throttle", operation="List*", times=2)
+    assert ["ThrottlingException", "ThrottlingException", ""] == codes(once.list_custom_models, 3)
+    assert 2 == rule.struck
+    sandbox.faults.add("throttle", operation="Get*")
+    assert [""] == codes(once.list_custom_models, 1)
+
+
+def test_an_error_comes_only_from_operations_that_list_it(sandbox, once):
+    sandbox.faults.add("error", code="ConflictException")
+    assert [""] == codes(once.list_custom_models, 1)
+    stop = lambda: once.stop_model_customization_job(jobIdentifier="nobody")  # noqa: E731
+    assert ["ConflictException"] == codes(stop, 1)
+
+
+def test_a_rate_is_the_same_for_the_same_seed():
+    def struck(seed):
+        faults = Faults(seed)
+        faults.add("slow", rate=0.3)
+        return [bool(faults.strike(FaultKind.SLOW)) for _ in range(200)]
+
+    assert struck(1) == struck(1) != struck(2)
+    assert 30 < sum(struck(1)) < 90
+
+
+def test_a_reply_gets_lost_after_the_operation_took_effect(sandbox, once, asked, bedrock):
+    sandbox.faults.add("lost-reply", operation="CreateModelCustomizationJob", times=1)
+    with pytest.raises(ConnectionClosedError):
+        once.create_model_customization_job(**asked())
+    (row,) = bedrock.list_model_customization_jobs()["modelCustomizationJobSummaries"]
+    assert "job" == row["jobName"]
+
+
+def test_a_lost_reply_and_botocores_own_retry_make_one_job(sandbox, bedrock, asked):
+    sandbox.faults.add("lost-reply", operation="CreateModelCustomizationJob", times=1)
+    arn = bedrock.create_model_customization_job(**asked())["jobArn"]
+    (row,) = bedrock.list_model_customization_jobs()["modelCustomizationJobSummaries"]
+    assert arn == row["jobArn"]
+
+
+def test_an_answer_takes_its_time(sandbox, once):
+    sandbox.faults.add("slow", seconds=0.6, times=1)
+    with pytest.raises(ReadTimeoutError):
+        once.list_custom_models()
+    once.list_custom_models()
+
+
+def test_a_job_stalls_for_days_without_a_word(sandbox, bedrock, create):
+    sandbox.faults.add("stall", phase="training")
+    arn = create()
+    sandbox.clock.advance(3 * 86_400)
+    job = bedrock.get_model_customization_job(jobIdentifier=arn)
+    assert "InProgress" == job["status"]
+    assert ["Completed", "Completed", "NotStarted"] == [
+        details["status"] for details in job["statusDetails"].values()
+    ]
+    assert "failureMessage" not in job
+
+
+def test_a_phase_takes_longer(sandbox, bedrock, create):
+    sandbox.faults.add("slow-phase", phase="data-processing", seconds=10_000)
+    arn = create()
+    status = lambda: bedrock.get_model_customization_job(jobIdentifier=arn)["status"]  # noqa: E731
+    sandbox.clock.advance(A_JOB)
+    assert "InProgress" == status()
+    sandbox.clock.advance(10_000)
+    assert "Completed" == status()
+
+
+@pytest.mark.parametrize("phase", ["validation", "data-processing", "training"])
+def test_a_job_fails_for_a_reason_of_awss_own(sandbox, bedrock, create, phase):
+    sandbox.faults.add("internal-failure", phase=phase)
+    arn = create()
+    sandbox.clock.advance(A_JOB)
+    job = bedrock.get_model_customization_job(jobIdentifier=arn)
+    assert (
+        "Failed",
+        "Encountered an unexpected error when processing the request, please try again",
+    ) == (
+        job["status"],
+        job["failureMessage"],
+    )
+
+
+def test_an_endpoint_fails_and_an_update_does(sandbox, bedrock, model):
+    sandbox.faults.add("endpoint-failure", times=1)
+    bedrock.create_custom_model_deployment(modelDeploymentName="d", modelArn=model)
+    sandbox.clock.advance(A_DEPLOYMENT)
+    described = bedrock.get_custom_model_deployment(customModelDeploymentIdentifier="d")
+    assert ("Failed", True) == (described["status"], "failureMessage" in described)
+    bedrock.delete_custom_model_deployment(customModelDeploymentIdentifier="d")
+    bedrock.create_custom_model_deployment(modelDeploymentName="e", modelArn=model)
+    sandbox.clock.advance(A_DEPLOYMENT)
+    sandbox.faults.add("endpoint-failure", times=1)
+    bedrock.update_custom_model_deployment(customModelDeploymentIdentifier="e", modelArn=model)
+    sandbox.clock.advance(A_DEPLOYMENT)
+    described = bedrock.get_custom_model_deployment(customModelDeploymentIdentifier="e")
+    assert ("Active", "UpdateFailed") == (
+        described["status"],
+        described["updateDetails"]["updateStatus"],
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "how", "words"),
+    [
+        ("throtle", {}, "there is no fault 'throtle': use throttle, "),
+        ("throttle", {"operations": "x"}, "there is no argument 'operations': use operation, "),
+        ("throttle", {"rate": 2}, "rate=2 .* use 0 to 1"),
+        ("stall", {"phase": "trainingDetails"}, "use validation, data-processing, training"),
+    ],
+)
+def test_a_fault_that_can_not_be_is_refused(kind, how, words):
+    with pytest.raises(ConfigError, match=words):
+        Faults().add(kind, **how)
+
+
+@pytest.fixture
+def told(sandbox):
+    """Tell the sandbox something over HTTP."""
+
+    def tell(method, path, content=None):
+        request = urllib.request.Request(
+            f"{sandbox.admin_url}/{path}",
+            data=None if content is None else json.dumps(content).encode(),
+            method=method,
+        )
+        try:
+            with urllib.request.urlopen(request) as answer:
+                return answer.status, json.load(answer)
+        except urllib.error.HTTPError as error:
+            return error.code, json.load(error)
+
+    return tell
+
+
+def test_faults_are_told_over_http(sandbox, told, once):
+    told("POST", "faults", [{"kind": "throttle", "times": 1}, {"kind": "stall", "rate": 0.5}])
+    assert ["ThrottlingException", ""] == codes(once.list_custom_models, 2)
+    status, listed = told("GET", "faults")
+    assert (200, [("throttle", 1), ("stall", 0)]) == (
+        status,
+        [(rule["kind"], rule["struck"]) for rule in listed],
+    )
+    told("DELETE", "faults")
+    assert (200, []) == told("GET", "faults")
+
+
+def test_the_clock_is_turned_and_the_state_is_dumped_over_http(sandbox, told, create):
+    create()
+    _, before = told("GET", "clock")
+    _, after = told("POST", "clock", {"advance": A_JOB})
+    assert before["now"] < after["now"]
+    _, state = told("GET", "state")
+    (region,) = state["regions"]
+    assert ("123456789012", "us-east-1") == (region["account"], region["region"])
+    assert ["Completed"] == [job["status"] for job in region["jobs"]]
+    assert ["job"] == [model["modelName"] for model in region["models"]]
+    told("POST", "reset")
+    assert [] == told("GET", "state")[1]["regions"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "content", "code", "words"),
+    [
+        ("GET", "nothing", None, 404, "use GET /_tunestack/state"),
+        ("POST", "faults", {"kind": "magic"}, 400, "there is no fault 'magic'"),
+        ("POST", "faults", {"times": 1}, 400, "kind"),
+        ("POST", "clock", {"advance": "x"}, 400, "x"),
+        ("POST", "clock", [], 400, "list"),
+    ],
+)
+def test_what_can_not_be_told_is_refused(told, method, path, content, code, words):
+    status, answer = told(method, path, content)
+    assert code == status
+    assert words in answer["error"]
+
+
+def test_both_readings_of_a_repeated_token(monkeypatch, count_traffic):
+    """AWS: "ignores the request, but does not return an error": nothing is made, and perhaps nothing is said."""
+    with Sandbox(speed=1, ignores_repeats=True, quotas=Quotas(model_units=0)) as sandbox:
+        for name, value in sandbox.variables().items():
+            monkeypatch.setenv(name, value)
+        from tunestack import EndpointCostWarning, Poll, Tuner
+
+        poll = Poll(sleep=sandbox.clock.advance, clock=sandbox.clock.monotonic)
+        rows = [{"prompt": f"number {n}?", "completion": str(n)} for n in range(100)]
+        tuner = Tuner(region="us-west-2", poll=poll, session=boto3.Session())
+        sandbox.faults.add("lost-reply", operation="CreateModelCustomizationJob", times=1)
+        job = tuner.submit("llama-3-1-8b", rows)
+        assert 1 == len(list(tuner.jobs()))
+        assert tuner.submit("llama-3-1-8b", rows).id == job.id
+        assert job.wait().model
+        with (
+            pytest.raises(Exception, match="no commitment model units"),
+            pytest.warns(EndpointCostWarning),
+        ):
+            job.start_endpoint()
+        assert [] == sandbox.traffic.violations
+    count_traffic(sandbox.traffic)
