@@ -80,29 +80,39 @@ def credential(access_key: str, account: str, token: str | None) -> dict[str, An
 
 
 def _apply_bucket_encryption() -> None:
-    """Let CloudFormation set a bucket's encryption, which MiniStack leaves out."""
+    """Let CloudFormation encrypt a bucket with a KMS key, which MiniStack leaves out.
+
+    Only with a key that is named: MiniStack knows no key of AWS's own.
+    """
     from ministack.services import s3  # noqa: PLC0415
     from ministack.services.cloudformation import provisioners  # noqa: PLC0415
 
     def written(configuration: dict[str, Any]) -> bytes:
         rules = ""
         for rule in configuration["ServerSideEncryptionConfiguration"]:
-            default = rule.get("ServerSideEncryptionByDefault", {})
-            key = default.get("KMSMasterKeyID")
+            key = rule.get("ServerSideEncryptionByDefault", {}).get("KMSMasterKeyID")
+            bucket_key = str(rule.get("BucketKeyEnabled", False)).lower()
             rules += (
-                "<Rule><ApplyServerSideEncryptionByDefault>"
-                f"<SSEAlgorithm>{default.get('SSEAlgorithm', 'AES256')}</SSEAlgorithm>"
-                + (f"<KMSMasterKeyID>{key}</KMSMasterKeyID>" if key else "")
-                + "</ApplyServerSideEncryptionByDefault>"
-                f"<BucketKeyEnabled>{str(rule.get('BucketKeyEnabled', False)).lower()}</BucketKeyEnabled></Rule>"
+                ""
+                if key is None
+                else (
+                    "<Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm>"
+                    f"<KMSMasterKeyID>{key}</KMSMasterKeyID></ApplyServerSideEncryptionByDefault>"
+                    f"<BucketKeyEnabled>{bucket_key}</BucketKeyEnabled></Rule>"
+                )
             )
-        return (
-            '<ServerSideEncryptionConfiguration xmlns="http://s3.amazonaws.com/doc/2006-03-01/">'
-            f"{rules}</ServerSideEncryptionConfiguration>"
-        ).encode()
+        return rules.encode()
+
+    def put(bucket: str, rules: bytes) -> None:
+        if rules:
+            space = b"http://s3.amazonaws.com/doc/2006-03-01/"
+            root = b"ServerSideEncryptionConfiguration"
+            s3._put_bucket_encryption(  # noqa: SLF001
+                bucket, b'<%s xmlns="%s">%s</%s>' % (root, space, rules, root)
+            )
 
     provisioners._S3_BUCKET_CONFIGURATIONS += (  # noqa: SLF001
-        ("BucketEncryption", written, s3._put_bucket_encryption, s3._delete_bucket_encryption),  # noqa: SLF001
+        ("BucketEncryption", written, put, s3._delete_bucket_encryption),  # noqa: SLF001
     )
 
 

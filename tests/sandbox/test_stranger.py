@@ -1,0 +1,48 @@
+"""A project that knows nothing of this one: the wheel, its own tests, no network."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """A folder with the example's files, and an environment with the wheel and pytest, from what is locked and cached."""
+    place = tmp_path_factory.mktemp("stranger")
+    shutil.copytree(ROOT / "examples/your_project", place / "project")
+    sync = ["uv", "sync", "--frozen", "--offline", "--quiet"]
+    for what in (
+        ["--package", "tunestack", "--extra", "sandbox", "--no-editable"],
+        ["--only-group", "dev", "--inexact"],
+    ):
+        environment = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(place / "venv")}
+        subprocess.run([*sync, *what], cwd=ROOT, env=environment, check=True)
+    return place
+
+
+def test_a_strangers_tests_are_green_without_a_network(project):
+    # A network of its own, in which there is nothing but loopback; where the machine allows it.
+    alone = [
+        "unshare",
+        "--map-root-user",
+        "--net",
+        "sh",
+        "-c",
+        'ip link set lo up && exec "$0" "$@"',
+    ]
+    possible = not subprocess.run([*alone, "true"], capture_output=True, check=False).returncode
+    done = subprocess.run(
+        [*(alone if possible else []), project / "venv/bin/pytest", "-q"],
+        cwd=project / "project",
+        env={name: value for name, value in os.environ.items() if "COV" not in name},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert 0 == done.returncode, done.stdout + done.stderr
+    assert "4 passed" in done.stdout
