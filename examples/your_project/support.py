@@ -7,7 +7,7 @@ from tunestack import Tuner
 
 def train(path, *, tuner=None):
     """Tune a model and start to serve it; returns what to ask it by."""
-    job = (tuner or Tuner()).submit("nova-micro", path, {"epochCount": 2}).wait()
+    job = (tuner or Tuner()).submit("nova-micro", path, hyperparameters={"epochCount": 2}).wait()
     job.start_endpoint()
     return job.endpoint().id
 
