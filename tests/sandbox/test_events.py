@@ -8,7 +8,8 @@ import zipfile
 import boto3
 import pytest
 
-from tests.sandbox.samples import A_JOB
+from tests.sandbox.samples import A_JOB, NOVA, converse_row
+from tunestack.sandbox import Sandbox
 
 ROLE = "arn:aws:iam::123456789012:role/scheduler"
 PATTERN = {
@@ -26,8 +27,8 @@ def handler(event, context):
 
 
 class Queue:
-    def __init__(self):
-        self.sqs = boto3.client("sqs")
+    def __init__(self, session=boto3):
+        self.sqs = session.client("sqs")
         self.url = self.sqs.create_queue(QueueName="events")["QueueUrl"]
         attributes = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])
         self.arn = attributes["Attributes"]["QueueArn"]
@@ -153,6 +154,33 @@ def test_events_get_lost_and_come_twice_on_request(sandbox, rule, queue, create)
     sandbox.faults.add("event-duplication", times=1)
     create("twice")
     assert ["InProgress", "InProgress"] == statuses(queue)
+
+
+def test_events_come_though_nobody_asks_bedrock(monkeypatch, count_traffic):
+    """Whoever waits for an event does not poll."""
+    with Sandbox(speed=10_000) as sandbox:
+        for name, value in sandbox.variables().items():
+            monkeypatch.setenv(name, value)
+        session = boto3.Session()
+        deployment = sandbox.deployment()
+        rows = "".join(json.dumps(converse_row(number)) + "\n" for number in range(8))
+        key = f"{deployment.datasets_prefix}rows.jsonl"
+        session.client("s3").put_object(Bucket=deployment.data_bucket, Key=key, Body=rows)
+        fast = Queue(session)
+        events = session.client("events")
+        events.put_rule(Name="jobs", EventPattern=json.dumps(PATTERN))
+        events.put_targets(Rule="jobs", Targets=[{"Id": "queue", "Arn": fast.arn}])
+        session.client("bedrock").create_model_customization_job(
+            jobName="job",
+            customModelName="job",
+            roleArn=deployment.job_role_arn,
+            baseModelIdentifier=NOVA,
+            trainingDataConfig={"s3Uri": f"s3://{deployment.data_bucket}/{key}"},
+            outputDataConfig={"s3Uri": f"s3://{deployment.data_bucket}/tunestack/outputs/"},
+        )
+        found = fast.taken(2)
+        assert "Completed" == json.loads(found[-1])["detail"]["jobStatus"]
+    count_traffic(sandbox.traffic)
 
 
 def test_no_client_can_send_an_event_of_an_aws_service(sandbox):

@@ -196,6 +196,13 @@ def test_the_environment_leads_to_no_real_account(sandbox, monkeypatch):
     )
 
 
+def test_a_proxy_of_the_environment_is_not_asked_for_the_way(monkeypatch):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    with Sandbox() as sandbox:
+        assert "us-east-1" == sandbox.deployment().region
+
+
 def test_an_emulator_that_does_not_start_says_why(tmp_path):
     emulator = Emulator(account="123456789012", tls=False)
     emulator.start(tmp_path, {"PYTHONHOME": "/nowhere"})

@@ -53,7 +53,11 @@ class Aws:
                 service,
                 endpoint_url=self._url,
                 verify=self._certificate and str(self._certificate),
-                config=Config(s3={"addressing_style": "path"}, retries={"total_max_attempts": 1}),
+                config=Config(
+                    s3={"addressing_style": "path"},
+                    retries={"total_max_attempts": 1},
+                    proxies={},  # those of the environment lead elsewhere
+                ),
             )
         return self._clients[service]
 

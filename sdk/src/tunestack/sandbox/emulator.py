@@ -89,11 +89,12 @@ class Emulator:
         anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         anyone.check_hostname = False  # its certificate is made while this waits
         anyone.verify_mode = ssl.CERT_NONE
+        directly = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=anyone)
+        )
         try:
             # The socket listens already: this is answered once MiniStack is there to take it.
-            with urllib.request.urlopen(  # noqa: S310
-                f"{self.url}/_ministack/health", timeout=START_TIMEOUT, context=anyone
-            ):
+            with directly.open(f"{self.url}/_ministack/health", timeout=START_TIMEOUT):
                 return
         except OSError as error:
             self.stop()

@@ -154,6 +154,7 @@ def main() -> None:
     config.loglevel = "WARNING"
     if tls.use_ssl_enabled():
         config.certfile, config.keyfile = tls.resolve_tls_material()
+        tls.ca_bundle_path(config.certfile)
     asyncio.run(serve(app, config))
 
 

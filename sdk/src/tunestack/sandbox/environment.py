@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 from tunestack.contract import DEFAULT_REGION, DEFAULT_STAGE, REGION, Deployment, parameter_name
-from tunestack.errors import ConfigError
+from tunestack.errors import ConfigError, TunestackError
 from tunestack.sandbox.admin import Admin
 from tunestack.sandbox.aws import SECRET, Aws
 from tunestack.sandbox.bedrock import Bedrock, Quotas, Settings
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 ACCOUNT = "123456789012"
 # Whatever could lead to a real account, or to another deployment, is not passed on.
 _CLEARED = ("AWS_", "BEDROCK_", "CDK_DEFAULT_", "DSPY_BEDROCK_", "OPENAI_", "TUNESTACK_")
+_TICK = 0.1
+"""Seconds between looks at what is due."""
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
@@ -90,6 +94,8 @@ class Sandbox:
         self._folder: Path | None = None
         self._wire = Wire("bedrock", "bedrock-runtime")
         self._remains = Remains()
+        self._ended = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, name="tunestack-clock", daemon=True)
         self._emulator = Emulator(account=ACCOUNT, tls=self._tls)
         self._aws = cache(self._new_aws)
         self._bedrock = Bedrock(
@@ -138,6 +144,7 @@ class Sandbox:
             self._server.start(self._certificate())
             self._emulator.turn_clock(self.clock.ahead)
             self.clock.follow(self._emulator.turn_clock)
+            self._ticker.start()
             if not self._empty:
                 deploy(lambda name: self._aws(ACCOUNT, name))
         except BaseException:
@@ -147,6 +154,9 @@ class Sandbox:
 
     def stop(self) -> None:
         """End everything and remove what it left on disk."""
+        self._ended.set()
+        if self._ticker.is_alive():
+            self._ticker.join()
         self._server.stop()
         self._emulator.stop()
         self._remains.stop()
@@ -212,6 +222,12 @@ class Sandbox:
         """Forget a process that was to be taken along: it has ended."""
         self._remains.ended(pid)
 
+    def _tick(self) -> None:
+        """Let what falls due happen though nobody looks: whoever waits for events does not."""
+        with suppress(TunestackError):  # the emulator is gone, and whoever looks is told
+            while not self._ended.wait(_TICK):
+                self.clock.settle()
+
     def _new_aws(self, account: str, region: str) -> Aws:
         return Aws(self._emulator.url, account, region, self._tls_file("server.crt"))
 
@@ -232,11 +248,13 @@ class Sandbox:
 
     def _trust(self) -> dict[str, str]:
         """Let boto3, Python's HTTP clients and Node trust the certificate."""
-        certificate = self._tls_file("server.crt")
-        if certificate is None:
+        certificate, bundle = self._tls_file("server.crt"), self._tls_file("ca-bundle.pem")
+        if certificate is None or bundle is None:
             return {}
-        names = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
-        return dict.fromkeys(names, str(certificate))
+        # These replace what a client trusts, so they hold the system's certificates too, where it has a file of them.
+        whole = str(bundle if bundle.exists() else certificate)
+        names = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+        return {**dict.fromkeys(names, whole), "NODE_EXTRA_CA_CERTS": str(certificate)}
 
     @staticmethod
     def _base_environment() -> dict[str, str]:
