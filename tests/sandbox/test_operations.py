@@ -18,7 +18,8 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.sandbox.operations import ASKED, BY_FAULT, CASES, MODELS, cases_of
+from tests.sandbox.asked import ASKED
+from tests.sandbox.operations import BY_FAULT, CASES, MODELS, cases_of
 from tests.sandbox.samples import A_DEPLOYMENT, A_JOB, A_THROUGHPUT
 from tunestack.sandbox.bedrock import OPERATIONS
 
@@ -243,6 +244,8 @@ def ask(sandbox, asked, nobody, monkeypatch, tmp_path):
                 world.fill(operation)
             elif case.code is None and any(map(_fills, cases_of(operation))):
                 world = World(sandbox, asked)
+            elif case.code is None and operation == "GetUseCaseForModelAccess":
+                world.bedrock.put_use_case_for_model_access(formData=b'{"companyName": "x"}')
             if case.fault:
                 sandbox.faults.add("error", operation=operation, code=case.code, times=1)
             with monkeypatch.context() as patch:
