@@ -43,9 +43,11 @@ def page(
     kept = []
     for entry in entries:
         position = (entry.created.isoformat(), entry.arn)
+        # As it is shown, to the millisecond: whoever asks goes by that.
+        shown = entry.created.replace(microsecond=entry.created.microsecond // 1000 * 1000)
         if (
-            (after is None or entry.created >= after)
-            and (before is None or entry.created <= before)
+            (after is None or shown >= after)
+            and (before is None or shown <= before)
             and (last is None or (position < last if descending else position > last))
         ):
             kept.append((position, entry))

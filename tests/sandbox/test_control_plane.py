@@ -1,0 +1,259 @@
+"""What the operations table has no room for: what changes over time, and what lists leave out."""
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.sandbox.samples import A_DEPLOYMENT, A_JOB, A_THROUGHPUT, NOVA
+
+PHASES = ("validationDetails", "dataProcessingDetails", "trainingDetails")
+DAY = 86_400
+
+
+def ask(endpoint):
+    runtime = boto3.client("bedrock-runtime")
+    messages = [{"role": "user", "content": [{"text": "number 3?"}]}]
+    answer = runtime.converse(modelId=endpoint, messages=messages)
+    return answer["output"]["message"]["content"][0]["text"]
+
+
+@pytest.mark.parametrize(("seconds", "phase"), [(0, 0), (121, 1), (421, 2)])
+def test_a_job_is_stopped_in_whatever_phase_it_is(sandbox, bedrock, create, seconds, phase):
+    arn = create()
+    sandbox.clock.advance(seconds)
+    bedrock.stop_model_customization_job(jobIdentifier=arn)
+    describe = lambda: bedrock.get_model_customization_job(jobIdentifier=arn)  # noqa: E731
+    job = describe()
+    assert ("Stopping", "Stopping") == (
+        job["status"],
+        job["statusDetails"][PHASES[phase]]["status"],
+    )
+    sandbox.clock.advance(A_JOB)
+    job = describe()
+    assert "Stopped" == job["status"]
+    done, now, later = PHASES[:phase], PHASES[phase], PHASES[phase + 1 :]
+    assert {*(("Completed",) if done else ()), "Stopped", *(("NotStarted",) if later else ())} == {
+        details["status"] for details in job["statusDetails"].values()
+    }
+    assert "Stopped" == job["statusDetails"][now]["status"]
+    assert {"outputModelArn", "failureMessage"}.isdisjoint(job)
+
+
+@pytest.fixture
+def two(sandbox, bedrock, create):
+    """The ARNs of two models of the same base."""
+    for name in ("first", "second"):
+        create(name)
+    sandbox.clock.advance(A_JOB)
+    return [
+        bedrock.get_custom_model(modelIdentifier=name)["modelArn"] for name in ("first", "second")
+    ]
+
+
+def test_a_deployment_answers_with_the_old_model_until_the_new_one_is_there(sandbox, bedrock, two):
+    old, new = two
+    arn = bedrock.create_custom_model_deployment(
+        modelDeploymentName="d", modelArn=old, description="for tests"
+    )["customModelDeploymentArn"]
+    sandbox.clock.advance(A_DEPLOYMENT)
+    bedrock.update_custom_model_deployment(customModelDeploymentIdentifier="d", modelArn=new)
+
+    def described():
+        return bedrock.get_custom_model_deployment(customModelDeploymentIdentifier=arn)
+
+    before = described()
+    assert ("Active", old, "Updating", "for tests") == (
+        before["status"],
+        before["modelArn"],
+        before["updateDetails"]["updateStatus"],
+        before["description"],
+    )
+    assert "3" == ask(arn)
+    for call in ("delete_custom_model_deployment", "update_custom_model_deployment"):
+        more = {"modelArn": old} if call.startswith("update") else {}
+        with pytest.raises(ClientError, match="mutating state"):
+            getattr(bedrock, call)(customModelDeploymentIdentifier="d", **more)
+    with pytest.raises(ClientError, match="in use by an endpoint"):
+        bedrock.delete_custom_model(modelIdentifier=new)
+    sandbox.clock.advance(A_DEPLOYMENT)
+    after = described()
+    assert ("Active", new, "UpdateCompleted") == (
+        after["status"],
+        after["modelArn"],
+        after["updateDetails"]["updateStatus"],
+    )
+    assert before["customModelDeploymentArn"] == after["customModelDeploymentArn"]
+    bedrock.delete_custom_model(modelIdentifier=old)
+
+
+def test_throughput_is_renamed_at_once_and_moved_in_a_while(sandbox, bedrock, two):
+    old, new = two
+    arn = bedrock.create_provisioned_model_throughput(
+        provisionedModelName="p", modelId=old, modelUnits=1
+    )["provisionedModelArn"]
+    sandbox.clock.advance(A_THROUGHPUT)
+    bedrock.update_provisioned_model_throughput(
+        provisionedModelId="p", desiredProvisionedModelName="q", desiredModelId=new
+    )
+
+    def described():
+        return bedrock.get_provisioned_model_throughput(provisionedModelId="q")
+
+    row = described()
+    assert (arn, "Updating", old, new) == (
+        row["provisionedModelArn"],
+        row["status"],
+        row["modelArn"],
+        row["desiredModelArn"],
+    )
+    assert "3" == ask(arn)
+    sandbox.clock.advance(A_THROUGHPUT)
+    row = described()
+    assert ("InService", new, new) == (row["status"], row["modelArn"], row["desiredModelArn"])
+
+
+def test_a_commitment_ends_with_its_term(sandbox, bedrock, model):
+    bedrock.create_provisioned_model_throughput(
+        provisionedModelName="c", modelId=model, modelUnits=1, commitmentDuration="OneMonth"
+    )
+    row = bedrock.get_provisioned_model_throughput(provisionedModelId="c")
+    term = row["commitmentExpirationTime"] - row["creationTime"]
+    assert ("OneMonth", 30) == (row["commitmentDuration"], term.days)
+    sandbox.clock.advance(29 * DAY)
+    with pytest.raises(ClientError, match="before its commitment ends"):
+        bedrock.delete_provisioned_model_throughput(provisionedModelId="c")
+    sandbox.clock.advance(2 * DAY)
+    bedrock.delete_provisioned_model_throughput(provisionedModelId="c")
+
+
+def names(rows, member):
+    return [row[member] for row in rows]
+
+
+def test_every_list_is_filtered_by_name_state_model_and_time(sandbox, bedrock, two):
+    first, second = two
+    for name, model in (("a1", first), ("a2", second), ("b1", first)):
+        bedrock.create_provisioned_model_throughput(
+            provisionedModelName=name, modelId=model, modelUnits=1
+        )
+        sandbox.clock.advance(A_THROUGHPUT)
+    for name, model in (("a1", first), ("b1", second)):
+        bedrock.create_custom_model_deployment(modelDeploymentName=name, modelArn=model)
+        sandbox.clock.advance(100)
+
+    def throughputs(**filters):
+        answer = bedrock.list_provisioned_model_throughputs(**filters)
+        return names(answer["provisionedModelSummaries"], "provisionedModelName")
+
+    def deployments(**filters):
+        answer = bedrock.list_custom_model_deployments(**filters)
+        return names(answer["modelDeploymentSummaries"], "customModelDeploymentName")
+
+    def models(**filters):
+        return names(bedrock.list_custom_models(**filters)["modelSummaries"], "modelName")
+
+    assert ["b1", "a2", "a1"] == throughputs()
+    assert ["a1", "a2", "b1"] == throughputs(sortOrder="Ascending", sortBy="CreationTime")
+    assert ["a2", "a1"] == throughputs(nameContains="a")
+    assert ["b1", "a1"] == throughputs(modelArnEquals=first)
+    assert [] == throughputs(statusEquals="Creating")
+    created = bedrock.get_provisioned_model_throughput(provisionedModelId="a2")["creationTime"]
+    assert ["b1", "a2"] == throughputs(creationTimeAfter=created)
+    assert ["a2", "a1"] == throughputs(creationTimeBefore=created)
+    assert ["b1"] == deployments(modelArnEquals=second)
+    assert ["b1", "a1"] == deployments(statusEquals="Creating")
+    sandbox.clock.advance(A_DEPLOYMENT - 150)
+    assert ["a1"] == deployments(statusEquals="Active")
+    foundation = f"arn:aws:bedrock:us-east-1::foundation-model/{NOVA}"
+    assert ["second"] == models(nameContains="sec")
+    assert {"first", "second"} == set(models(foundationModelArnEquals=foundation))
+    assert {"first", "second"} == set(models(baseModelArnEquals=foundation, isOwned=True))
+    assert [] == models(isOwned=False)
+    assert [] == models(modelStatus="Failed")
+
+
+def test_what_is_made_between_two_pages_moves_nothing(sandbox, bedrock, create):
+    for number in range(5):
+        create(f"job-{number}")
+        sandbox.clock.advance(1)
+    first = bedrock.list_model_customization_jobs(maxResults=2)
+    create("new")
+    second = bedrock.list_model_customization_jobs(maxResults=3, nextToken=first["nextToken"])
+    rows = [*first["modelCustomizationJobSummaries"], *second["modelCustomizationJobSummaries"]]
+    assert [f"job-{number}" for number in (4, 3, 2, 1, 0)] == names(rows, "jobName")
+    assert "nextToken" not in second
+
+
+def test_a_model_that_is_tuned_further_knows_what_it_comes_of(sandbox, bedrock, create, model):
+    arn = create("further", baseModelIdentifier=model)
+    sandbox.clock.advance(A_JOB)
+    job = bedrock.get_model_customization_job(jobIdentifier=arn)
+    # botocore's model has a foundation model here, and any model there.
+    assert job["baseModelArn"].endswith(f"foundation-model/{NOVA}")
+    assert model == bedrock.get_custom_model(modelIdentifier="further")["baseModelArn"]
+    found = bedrock.list_custom_models(baseModelArnEquals=model)["modelSummaries"]
+    assert ["further"] == names(found, "modelName")
+
+
+def test_a_model_of_ones_own_key_needs_the_key_and_the_right_to_it(sandbox, bedrock, create):
+    nobody = "arn:aws:kms:us-east-1:123456789012:key/00000000-0000-0000-0000-000000000000"
+    with pytest.raises(ClientError, match="does not exist"):
+        create(customModelKmsKeyId=nobody)
+    key = boto3.client("kms").create_key()["KeyMetadata"]["Arn"]
+    arn = create(customModelKmsKeyId=key)
+    sandbox.clock.advance(A_JOB)
+    job = bedrock.get_model_customization_job(jobIdentifier=arn)
+    assert key == job["outputModelKmsKeyArn"]
+    model = bedrock.get_custom_model(modelIdentifier=job["outputModelArn"])
+    assert key == model["modelKmsKeyArn"]
+
+
+def test_two_jobs_can_not_be_on_their_way_to_the_same_model(create):
+    create("one", customModelName="model")
+    with pytest.raises(ClientError, match="custom model name is currently in use"):
+        create("two", customModelName="model")
+
+
+def test_a_use_case_is_kept_and_lets_anthropics_models_in(sandbox, bedrock):
+    form = b'{"companyName": "x", "intendedUsers": "0"}'
+    bedrock.put_use_case_for_model_access(formData=form)
+    assert form == bedrock.get_use_case_for_model_access()["formData"]
+    found = bedrock.get_foundation_model_availability(modelId=NOVA)
+    assert ("AUTHORIZED", "AVAILABLE") == (
+        found["authorizationStatus"],
+        found["regionAvailability"],
+    )
+
+
+def test_answers_are_cut_where_they_are_asked_to_be(sandbox, bedrock, create, upload):
+    rows = [
+        {
+            "schemaVersion": "bedrock-conversation-2024",
+            "messages": [
+                {"role": "user", "content": [{"text": f"number {number}?"}]},
+                {"role": "assistant", "content": [{"text": f"{number} is the number, END. More"}]},
+            ],
+        }
+        for number in range(8)
+    ]
+    create(trainingDataConfig={"s3Uri": upload(rows, "long.jsonl")})
+    sandbox.clock.advance(A_JOB)
+    arn = bedrock.create_custom_model_deployment(
+        modelDeploymentName="d",
+        modelArn=bedrock.get_custom_model(modelIdentifier="job")["modelArn"],
+    )["customModelDeploymentArn"]
+    sandbox.clock.advance(A_DEPLOYMENT)
+    runtime = boto3.client("bedrock-runtime")
+
+    def said(**config):
+        answer = runtime.converse(
+            modelId=arn,
+            messages=[{"role": "user", "content": [{"text": "number 3?"}]}],
+            inferenceConfig=config,
+        )
+        text = answer["output"]["message"]["content"][0]["text"]
+        return text, answer["stopReason"], answer["usage"]["outputTokens"]
+
+    assert ("3 is the number, END. More", "end_turn", 7) == said()
+    assert ("3 is the number, ", "stop_sequence", 5) == said(stopSequences=["END"])
+    assert ("3 is the nu", "max_tokens", 3) == said(maxTokens=3)
