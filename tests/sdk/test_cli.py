@@ -262,18 +262,28 @@ class TestSandbox:
         assert 0 == process.returncode, err
         assert "AWS_PROFILE" not in out
 
-    def test_what_could_lead_to_a_real_account_is_unset_in_a_shell(self):
+    @pytest.mark.parametrize(
+        ("form", "unset"),
+        [
+            ("sh", "unset {}"),
+            ("dotenv", "{}=''"),
+            ("powershell", "Remove-Item Env:{} -ErrorAction SilentlyContinue"),
+        ],
+    )
+    def test_what_could_lead_to_a_real_account_is_unset_in_a_shell(self, form, unset):
         environment = os.environ | {
             "AWS_BEARER_TOKEN_BEDROCK": "secret",
             "OPENAI_API_KEY": "secret",
         }
-        process = tunestack("sandbox", "--empty", env=environment)
+        process = tunestack("sandbox", "--empty", "--format", form, env=environment)
         lines = set()
         while "LITELLM_LOCAL_MODEL_COST_MAP" not in str(lines):
             lines.add(process.stdout.readline().strip())
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
-        assert {"unset AWS_BEARER_TOKEN_BEDROCK", "unset OPENAI_API_KEY"} <= lines
+        assert {
+            unset.format(name) for name in ("AWS_BEARER_TOKEN_BEDROCK", "OPENAI_API_KEY")
+        } <= lines
 
     def test_an_ended_command_is_ended_as_a_shell_would_say(self):
         process = tunestack("sandbox", "--empty", "--", "bash", "-c", "kill -9 $$")
@@ -293,8 +303,35 @@ class TestSandbox:
         out, _ = process.communicate(timeout=60)
         assert (5, "cleaned up\n") == (process.returncode, out)
 
-    def test_a_speed_of_nothing_is_wrong_usage(self, cli):
-        assert 2 == cli("sandbox", "--speed", "0")[0]
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["--speed", "0"], "use a number above 0"),
+            (["--fault", "throtle"], "there is no fault 'throtle': use throttle, "),
+            (["--fault", "throttle,rate"], "'rate' is not KEY=VALUE"),
+            (["--fault", "throttle,rate=2"], "use 0 to 1"),
+            (["--fault", "throttle,often=2"], "there is no argument 'often'"),
+        ],
+    )
+    def test_options_that_can_not_be_are_wrong_usage(self, cli, arguments, words):
+        code, _, err = cli("sandbox", *arguments)
+        assert 2 == code
+        assert words in err
+
+    def test_faults_quotas_and_another_day_are_options(self):
+        code = (
+            "import boto3\n"
+            "client = boto3.client('bedrock', 'us-west-2')\n"
+            "for _ in range(2):\n"
+            "    try: print('haiku' in str(client.list_foundation_models()))\n"
+            "    except client.exceptions.ConflictException: print('conflict')\n"
+            "    except client.exceptions.ValidationException: print('invalid')\n"
+        )
+        options = ["--as-of", "2026-03-01", "--no-model-units", "--empty", "--seed", "3"]
+        fault = "error,code=ValidationException,operation=List*,times=1"
+        process = tunestack("sandbox", *options, "--fault", fault, "--", sys.executable, "-c", code)
+        out, err = process.communicate(timeout=60)
+        assert (0, "invalid\nTrue\n") == (process.returncode, out), err
 
 
 def test_a_reader_that_stops_reading_is_no_failure():

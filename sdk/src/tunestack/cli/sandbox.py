@@ -84,9 +84,9 @@ def sandbox(
         quotas=Quotas(model_units=0) if no_model_units else None,
         seed=seed,
     )
-    for fault in faults:
-        _add_fault(started, fault)
     try:
+        for fault in faults:
+            _add_fault(started, fault)
         with started as running:
             if command:
                 return _run(command, running)
@@ -94,6 +94,8 @@ def sandbox(
     except KeyboardInterrupt:
         note("interrupted; nothing of the sandbox is left")
         return INTERRUPTED
+    finally:
+        started.stop()
     return 0
 
 

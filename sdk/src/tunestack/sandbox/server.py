@@ -86,10 +86,11 @@ class Server:
 
     def stop(self) -> None:
         """Answer no more, and free the port."""
-        if self._server is not None and self._thread is not None:
-            self._server.shutdown()
+        server, self._server = self._server, None
+        if server is not None and self._thread is not None:
+            server.shutdown()
             self._thread.join()
-            self._server.server_close()
+            server.server_close()
         self._socket.close()
 
     def _application(
