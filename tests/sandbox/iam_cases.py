@@ -86,7 +86,7 @@ KINDS = [
 COMMON = {
     "aws:SourceIp": ["127.0.0.1", "10.1.2.3"],
     "aws:CurrentTime": ["2026-11-22T10:00:00Z", "2027-06-01T00:00:00Z"],
-    "aws:PrincipalTag/team": ["search", "ads"],
+    "aws:PrincipalTag/team": ["search", "Search", "ads"],
     "aws:RequestedRegion": ["us-east-1", "us-west-2"],
     "aws:ResourceAccount": [ACCOUNT, OTHER],
     "aws:SourceAccount": [ACCOUNT, OTHER],

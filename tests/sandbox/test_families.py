@@ -196,8 +196,6 @@ def test_a_legacy_model_begins_nothing_new_and_what_serves_it_ends_with_it(sprin
     sandbox.clock.advance(200 * 86_400)
     with pytest.raises(runtime.exceptions.ResourceNotFoundException, match=GONE):
         runtime.converse(**called)
-    # Back to spring for whoever comes next.
-    sandbox.clock.advance(-230 * 86_400)
 
 
 def test_the_sdk_goes_by_the_sandboxs_day(on, completions):

@@ -51,7 +51,7 @@ def test_an_error_comes_only_from_operations_that_list_it(sandbox, once):
 def test_a_rate_is_the_same_for_the_same_seed():
     def struck(seed):
         faults = Faults(seed)
-        faults.add("slow", rate=0.3)
+        faults.add("slow", rate=0.3, seconds=1)
         return [bool(faults.strike(FaultKind.SLOW)) for _ in range(200)]
 
     assert struck(1) == struck(1) != struck(2)
@@ -143,11 +143,22 @@ def test_an_endpoint_fails_and_an_update_does(sandbox, bedrock, model):
         ("throttle", {"operations": "x"}, "there is no argument 'operations': use operation, "),
         ("throttle", {"rate": 2}, "rate=2 .* use 0 to 1"),
         ("stall", {"phase": "trainingDetails"}, "use validation, data-processing, training"),
+        ("throttle", {"times": 0}, "use a whole number from 1"),
+        ("throttle", {"times": "x"}, "use a whole number from 1"),
+        ("throttle", {"operation": 5}, "use an operation's name"),
+        ("slow", {}, "use how many it is to take"),
+        ("slow", {"seconds": -1}, "use 0 to a year"),
+        ("slow", {"seconds": float("nan")}, "use 0 to a year"),
+        ("throttle", {"operation": "list_custom_models"}, "as AWS writes them, 'ListCustomModels'"),
+        ("throttle", {"operation": "PutObject"}, "has none of this name"),
+        ("error", {"code": "Nope"}, "no \\* answers it; use AccessDenied"),
+        ("error", {"code": "ConflictException", "operation": "List*"}, "no List\\* answers it"),
     ],
 )
-def test_a_fault_that_can_not_be_is_refused(kind, how, words):
+def test_a_fault_that_can_not_be_is_refused(sandbox, kind, how, words):
     with pytest.raises(ConfigError, match=words):
-        Faults().add(kind, **how)
+        sandbox.faults.add(kind, **how)
+    assert [] == sandbox.faults.listed()
 
 
 @pytest.fixture
@@ -200,9 +211,13 @@ def test_the_clock_is_turned_and_the_state_is_dumped_over_http(sandbox, told, cr
     [
         ("GET", "nothing", None, 404, "use GET /_tunestack/state"),
         ("POST", "faults", {"kind": "magic"}, 400, "there is no fault 'magic'"),
-        ("POST", "faults", {"times": 1}, 400, "kind"),
-        ("POST", "clock", {"advance": "x"}, 400, "x"),
-        ("POST", "clock", [], 400, "list"),
+        ("POST", "faults", {"times": 1}, 400, "use an object with a kind"),
+        ("POST", "faults", ["throttle"], 400, "use an object with a kind"),
+        ("POST", "clock", {"advance": "x"}, 400, 'use {"advance": <seconds>}'),
+        ("POST", "clock", {}, 400, 'use {"advance": <seconds>}'),
+        ("POST", "clock", [], 400, 'use {"advance": <seconds>}'),
+        ("POST", "clock", {"advance": -1}, 400, "only forward"),
+        ("POST", "clock", {"advance": 1e12}, 400, "only forward"),
     ],
 )
 def test_what_can_not_be_told_is_refused(told, method, path, content, code, words):

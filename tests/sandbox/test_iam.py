@@ -4,6 +4,7 @@ import pytest
 
 from tunestack.sandbox.iam import (
     Access,
+    MalformedPolicyError,
     Policies,
     Principal,
     PrincipalKind,
@@ -140,11 +141,6 @@ def test_each_operator(operator, wanted, value, expected):
     assert expected == allowed(row, context={} if value is None else {"AWS:some/key": value})
 
 
-def test_an_operator_that_iam_does_not_have_is_an_error():
-    with pytest.raises(ValueError, match="StringsEqual"):
-        allowed(ALLOW | {"Condition": {"StringsEqual": {"a": "b"}}})
-
-
 @pytest.mark.parametrize(
     ("text", "context", "expected"),
     [
@@ -205,6 +201,60 @@ def test_a_key_is_used_by_whom_its_policy_lets():
     assert allowed(**asked, resource=for_the_role)
     assert not allowed(principal=ROOT, **asked, resource=document())
     assert allowed(principal=ROOT, **asked, resource=for_the_account)
+
+
+@pytest.mark.parametrize(
+    ("named", "more", "expected"),
+    [
+        ([f"arn:aws:iam::{ACCOUNT}:root", ROLE, ANN.arn], {}, True),
+        ([ROLE, ANN.arn], {}, False),  # the account is denied, and they are part of it
+        ([f"arn:aws:iam::{ACCOUNT}:root", ROLE], {}, False),
+        ([f"arn:aws:iam::{ACCOUNT}:root", ROLE, ANN.arn], {"boundary": document(ALLOW)}, False),
+    ],
+)
+def test_a_deny_for_all_but_some_spares_who_is_named_wholly(named, more, expected):
+    deny = ALLOW | {"Effect": "Deny", "NotPrincipal": {"AWS": named}}
+    assert expected == allowed(ALLOW, resource=document(deny), **more)
+
+
+def test_a_wildcard_in_the_aws_form_names_services_too():
+    trust = document({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}})
+    asked = {"action": "sts:AssumeRole", "about": ROLE, "resource_decides": True}
+    assert allowed(principal=BEDROCK, resource=trust, **asked)
+
+
+def test_an_arn_that_ends_early_is_completed():
+    assert allowed(ALLOW | {"Resource": "arn:aws:s3"})
+    assert not allowed(ALLOW | {"Resource": "arn:aws:kms"})
+
+
+def test_case_is_ignored_in_variables_too():
+    row = ALLOW | {
+        "Condition": {"StringEqualsIgnoreCase": {"aws:RequestTag/t": "${aws:PrincipalTag/t}"}}
+    }
+    assert allowed(row, context={"aws:RequestTag/t": "SEARCH", "aws:PrincipalTag/t": "Search"})
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"Action": "*", "Resource": "*"},
+        {"Effect": "allow", "Action": "*", "Resource": "*"},
+        {"Effect": "Allow", "Resource": "*"},
+        ALLOW | {"Action": 5},
+        ALLOW | {"Resource": None},
+        ALLOW | {"Principal": "me"},
+        ALLOW | {"Condition": []},
+        ALLOW | {"Condition": {"StringsEqual": {"a": "b"}}},
+        ALLOW | {"Condition": {"ForSomeValues:StringEquals": {"a": "b"}}},
+        ALLOW | {"Condition": {"NullIfExists": {"a": "true"}}},
+        ALLOW | {"Condition": {"StringEquals": ["a"]}},
+        "Allow",
+    ],
+)
+def test_what_iam_would_not_store_is_malformed(row):
+    with pytest.raises(MalformedPolicyError, match="malformed policy"):
+        statements(document(row))
 
 
 def test_the_root_user_may_everything_that_no_resource_denies():

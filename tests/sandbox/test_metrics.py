@@ -73,7 +73,14 @@ def test_a_titan_model_has_the_user_guides_place():
     (titan,) = [model for model in CATALOG if model.key == "titan-text-express"]
     params = {"validationDataConfig": {"validators": [{"s3Uri": "s3://b/k"}]}}
     job = Job(
-        arn="a/b", name="j", params=params, base=titan, source="", created=None, modified=None
+        arn="a/b",
+        name="j",
+        params=params,
+        base=titan,
+        hyperparameters={},
+        source="",
+        created=None,
+        modified=None,
     )
     names = [name for name, _ in metrics.files(job, metrics.losses(job))]
     assert "validation_artifacts/post_fine_tuning_validation/validation_metrics.csv" in names

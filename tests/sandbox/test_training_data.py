@@ -44,6 +44,7 @@ def conversation(*turns, **more):
 
 IMAGE = {"image": {"format": "png", "source": {"s3Location": {"uri": "s3://b/i.png"}}}}
 VIDEO = {"video": {"format": "mp4", "source": {"s3Location": {"uri": "s3://b/v.mp4"}}}}
+BITMAP = {"image": {**IMAGE["image"], "format": "bmp"}}
 TOOL = {"toolUse": {"toolUseId": "1", "name": "t", "input": {}}}
 THINKING = {"reasoningContent": {"reasoningText": {"text": "hm"}}}
 ASK, SAY = turn("user", "a"), turn("assistant", "b")
@@ -88,6 +89,9 @@ def test_what_each_family_takes(key, row):
         ("nova-micro", conversation(ASK, turn("assistant", THINKING, "b"))),
         ("nova-lite", conversation(ASK, turn("assistant", IMAGE, "b"))),
         ("nova-lite", conversation(turn("user", *[IMAGE] * 11, "a"), SAY)),
+        ("nova-lite", conversation(turn("user", VIDEO, VIDEO, "a"), SAY)),
+        ("nova-lite", conversation(turn("user", IMAGE, VIDEO, "a"), SAY)),
+        ("nova-lite", conversation(turn("user", BITMAP, "a"), SAY)),
         ("nova-2-lite", conversation(ASK, turn("assistant", TOOL))),
         ("llama-3-2-1b", conversation(turn("user", IMAGE, "a"), SAY)),
         ("llama-3-2-11b", conversation(turn("user", VIDEO, "a"), SAY)),

@@ -266,7 +266,6 @@ class TestSandbox:
         ("form", "unset"),
         [
             ("sh", "unset {}"),
-            ("dotenv", "{}=''"),
             ("powershell", "Remove-Item Env:{} -ErrorAction SilentlyContinue"),
         ],
     )
@@ -284,6 +283,22 @@ class TestSandbox:
         assert {
             unset.format(name) for name in ("AWS_BEARER_TOKEN_BEDROCK", "OPENAI_API_KEY")
         } <= lines
+
+    def test_what_a_file_of_variables_can_not_unset_is_named(self):
+        environment = os.environ | {"AWS_CA_BUNDLE": "/nowhere"}
+        process = tunestack("sandbox", "--empty", "--format", "dotenv", env=environment)
+        lines = []
+        while "LITELLM_LOCAL_MODEL_COST_MAP" not in str(lines):
+            lines.append(process.stdout.readline())
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+        assert "AWS_CA_BUNDLE" not in str(lines)
+        assert "unset these where you use it, they lead elsewhere: AWS_CA_BUNDLE" in err
+
+    def test_a_mistyped_option_is_told_before_anything_starts(self, cli):
+        code, _, err = cli("sandbox", "--sped", "10", "--", "true")
+        assert 2 == code
+        assert "--speed" in err
 
     def test_an_ended_command_is_ended_as_a_shell_would_say(self):
         process = tunestack("sandbox", "--empty", "--", "bash", "-c", "kill -9 $$")

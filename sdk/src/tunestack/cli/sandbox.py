@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import shutil
 import signal
 import subprocess
 import threading
@@ -13,7 +13,7 @@ import click
 
 from tunestack.cli.env import FORMATS, written
 from tunestack.cli.output import INTERRUPTED, note, out
-from tunestack.errors import ConfigError, MissingExtraError
+from tunestack.errors import ConfigError
 
 if TYPE_CHECKING:
     from tunestack.sandbox import Sandbox
@@ -21,13 +21,12 @@ if TYPE_CHECKING:
 _UNSET = {
     "sh": "unset {}",
     "powershell": "Remove-Item Env:{} -ErrorAction SilentlyContinue",
-    # A file of variables can't take one away: an empty one leads nowhere either.
-    "dotenv": "{}=''",
 }
+"""How a shell takes a variable away; a file of variables can't."""
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command(context_settings={"allow_interspersed_args": False})
 @click.option("--empty", is_flag=True, help="A bare account, for `cdk deploy`.")
 @click.option("--region", default="us-east-1", show_default=True, help="The default region.")
 @click.option("--speed", default=1000.0, show_default=True, help="How much faster than AWS.")
@@ -67,14 +66,10 @@ def sandbox(
 
     tunestack sandbox -- python train.py
     """
-    try:
-        from tunestack.sandbox import Quotas, Sandbox  # noqa: PLC0415 - an extra of its own
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"the sandbox is not installed ({error.name}): pip install 'tunestack[sandbox]'"
-        ) from error
-    if not (math.isfinite(speed) and speed > 0):
-        raise ConfigError(f"--speed {speed:g}: use a number above 0")
+    from tunestack.sandbox import Quotas, Sandbox  # noqa: PLC0415 - an extra of its own
+
+    if command and shutil.which(command[0]) is None:
+        raise ConfigError(f"{command[0]!r} can't be run: there is no such program")
     started = Sandbox(
         region=region,
         empty=empty,
@@ -100,7 +95,7 @@ def sandbox(
 
 
 def _add_fault(sandbox: Sandbox, text: str) -> None:
-    kind, *pairs = text.split(",")
+    kind, *pairs = (part.strip() for part in text.split(","))
     how: dict[str, object] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -124,10 +119,13 @@ def _serve(sandbox: Sandbox, form: str) -> None:
     ended = threading.Event()
     for number in _ENDS:
         signal.signal(number, lambda *_: ended.set())
+    # What could lead to a real account must not stay set where this is evaluated.
+    cleared = list(filter(str.isidentifier, sandbox.cleared()))
     if form in _UNSET:
-        # What could lead to a real account must not stay set in the shell that evaluates this.
-        for name in filter(str.isidentifier, sandbox.cleared()):
+        for name in cleared:
             out(_UNSET[form].format(name))
+    elif cleared:
+        note(f"unset these where you use it, they lead elsewhere: {', '.join(cleared)}")
     out(written(sandbox.variables(), form))
     note("the sandbox is running, on loopback only; Ctrl-C ends it")
     ended.wait()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from tunestack.errors import MissingExtraError
+
 if TYPE_CHECKING:
     from tunestack.sandbox.bedrock.state import Quotas
     from tunestack.sandbox.clock import Clock
@@ -30,4 +32,11 @@ __all__ = ["Clock", "FaultKind", "Faults", "Quotas", "Sandbox"]
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'tunestack.sandbox' has no attribute {name!r}")
-    return getattr(import_module(f"tunestack.sandbox.{_HOMES[name]}"), name)
+    try:
+        found = getattr(import_module(f"tunestack.sandbox.{_HOMES[name]}"), name)
+        import_module("ministack")  # which is needed in another process only
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"the sandbox is not installed ({error.name}): pip install 'tunestack[sandbox]'"
+        ) from error
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tunestack.errors import ConfigError
+from tunestack.errors import ConfigError, TunestackError
 from tunestack.sandbox.wire import Answer, Request
 
 if TYPE_CHECKING:
@@ -52,17 +52,23 @@ class Admin:
             return _answer(404, {"error": f"there is no {request.method} {path}: use {known}"})
         try:
             result = does(json.loads(request.body or b"{}"))
-        except (ConfigError, TypeError, ValueError) as error:
+        except (ConfigError, LookupError, TypeError, ValueError, RecursionError) as error:
             return _answer(400, {"error": str(error)})
+        except TunestackError as error:
+            return _answer(500, {"error": str(error)})
         return _answer(200, {} if result is None else result)
 
     def _add_faults(self, asked: Any) -> object:
         for fault in asked if isinstance(asked, list) else [asked]:
-            self._faults.add(**fault)
+            if not isinstance(fault, dict) or "kind" not in fault:
+                raise ConfigError(f"{fault!r} is no fault: use an object with a kind")
+            self._faults.add(fault.pop("kind"), **fault)
         return self._faults.listed()
 
     def _turn_clock(self, asked: Any) -> object:
-        self._clock.advance(float(asked["advance"]))
+        if not isinstance(asked, dict) or not isinstance(asked.get("advance"), int | float):
+            raise ConfigError('use {"advance": <seconds>}')
+        self._clock.advance(asked["advance"])
         return self._time()
 
     def _time(self) -> dict[str, str]:

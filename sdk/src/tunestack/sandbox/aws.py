@@ -27,6 +27,10 @@ _NO_PROFILE = {
 }
 
 
+class UnknownPolicyError(Exception):
+    """A policy is attached, and there is none of the name."""
+
+
 class Aws:
     """Reads and writes in one region of one account of the emulator."""
 
@@ -91,7 +95,7 @@ class Aws:
         for rule in rules["ServerSideEncryptionConfiguration"]["Rules"]:
             default = rule.get("ApplyServerSideEncryptionByDefault", {})
             if default.get("KMSMasterKeyID"):
-                return str(default["KMSMasterKeyID"])
+                return self.key_arn(default["KMSMasterKeyID"]) or str(default["KMSMasterKeyID"])
         return None
 
     def bucket_region(self, bucket: str) -> str | None:
@@ -110,6 +114,14 @@ class Aws:
             return None
         return policy
 
+    def key_arn(self, key: str) -> str | None:
+        """Tell the ARN of a KMS key by its id, alias or ARN; `None` when there is no such key."""
+        try:
+            arn: str = self.client("kms").describe_key(KeyId=key)["KeyMetadata"]["Arn"]
+        except ClientError:
+            return None
+        return arn
+
     def key_policy(self, key: str) -> str | None:
         """Read the policy of a KMS key; `None` when there is no such key."""
         try:
@@ -121,18 +133,17 @@ class Aws:
 
     def role(self, arn: str) -> dict[str, Any] | None:
         """Read a role; `None` when there is none with this ARN."""
+        found = self.entity("role", arn.rsplit("/", 1)[-1])
+        return found if found is not None and found["Arn"] == arn else None
+
+    def entity(self, kind: str, name: str) -> dict[str, Any] | None:
+        """Read a `user` or `role` by its name; `None` when there is none."""
         try:
-            role: dict[str, Any] = self.client("iam").get_role(RoleName=arn.rsplit("/", 1)[-1])[
-                "Role"
-            ]
+            answer = getattr(self.client("iam"), f"get_{kind}")(**{f"{kind.title()}Name": name})
         except ClientError:
             return None
-        return role if role["Arn"] == arn else None
-
-    def user(self, name: str) -> dict[str, Any]:
-        """Read a user."""
-        user: dict[str, Any] = self.client("iam").get_user(UserName=name)["User"]
-        return user
+        found: dict[str, Any] = answer[kind.title()]
+        return found
 
     def identity_policies(self, kind: str, name: str) -> list[dict[str, Any]]:
         """Read the documents of all policies of a `role`, `user` or `group`, inline and attached; a user's groups' too."""
@@ -154,10 +165,17 @@ class Aws:
         return documents
 
     def managed_policy(self, arn: str) -> dict[str, Any]:
-        """Read the document of a managed policy, its default version."""
+        """Read the document of a managed policy, its default version.
+
+        Raises:
+            UnknownPolicyError: there is none, or it is one of AWS's own that the emulator does not have.
+        """
         iam = self.client("iam")
-        version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-        answer = iam.get_policy_version(PolicyArn=arn, VersionId=version)
+        try:
+            version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+            answer = iam.get_policy_version(PolicyArn=arn, VersionId=version)
+        except ClientError as error:
+            raise UnknownPolicyError(f"the sandbox does not know the policy {arn}") from error
         return _document(answer["PolicyVersion"]["Document"])
 
     def _all(self, operation: str, member: str, asked: Mapping[str, str]) -> Iterable[Any]:

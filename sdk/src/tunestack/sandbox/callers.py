@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tunestack.sandbox.iam import Statement
     from tunestack.sandbox.wire import Call, Request
 
+_UNKNOWN = "The security token included in the request is invalid."
 _ACCOUNT = re.compile(r"\d{12}")
 _SIGNED = re.compile(r"SignedHeaders=(?P<headers>[^,]+),\s*Signature=(?P<signature>[0-9a-f]{64})")
 _SCOPE = re.compile(r"Credential=[^/]+/\d{8}/[^/]+/(?P<service>[^/]+)/aws4_request")
@@ -78,10 +79,7 @@ class Callers:
             if found["error"] == "ExpiredTokenException":
                 raise Fault("ExpiredTokenException", found["message"])
             if self._strict or found["error"] != "UnrecognizedClientException":
-                raise Fault(
-                    "UnrecognizedClientException",
-                    "The security token included in the request is invalid.",
-                )
+                raise Fault("UnrecognizedClientException", _UNKNOWN)
             return _root(self._account)
         self._check_signature(call, found["secret"], token)
         if found["kind"] == "Root":
@@ -112,21 +110,25 @@ class Callers:
     def _known(self, found: Mapping[str, Any]) -> Caller:
         account = found["account"]
         aws = self._aws(account)
-        if found["kind"] == "User":
-            kind, name, session = "user", found["name"], None
-            entity = aws.user(name)
-            principal_kind, role = PrincipalKind.USER, None
+        session = self._session(aws, found["session_policies"])
+        if found["kind"] == "AssumedRole":
+            kind, name, principal_kind = "role", found["arn"].split("/")[1], PrincipalKind.SESSION
         else:
-            kind, name = "role", found["arn"].split("/")[1]
-            entity = aws.client("iam").get_role(RoleName=name)["Role"]
-            session = self._session(aws, found["session_policies"])
-            principal_kind, role = PrincipalKind.SESSION, entity["Arn"]
+            kind, name, principal_kind = "user", found["name"], PrincipalKind.USER
+        entity = aws.entity(kind, name)
+        if entity is None:
+            raise Fault("UnrecognizedClientException", _UNKNOWN)
+        role = entity["Arn"] if kind == "role" else None
         tags = {tag["Key"]: tag["Value"] for tag in [*entity.get("Tags", []), *found["tags"]]}
         keys = {f"aws:PrincipalTag/{key}": [value] for key, value in tags.items()}
         keys["aws:userid"] = [found["id"]]
         keys["aws:PrincipalType"] = [found["kind"]]
         if principal_kind is PrincipalKind.USER:
             keys["aws:username"] = [name]
+        if found["issued"] is not None:
+            issued = datetime.fromtimestamp(found["issued"], UTC)
+            keys["aws:TokenIssueTime"] = [f"{issued:%Y-%m-%dT%H:%M:%SZ}"]
+            keys["aws:MultiFactorAuthPresent"] = ["false"]
         return Caller(
             principal=Principal(
                 kind=principal_kind, arn=found["arn"], account=account, role=role, keys=keys
@@ -167,7 +169,8 @@ def entity_policies(
 
 def _root(account: str) -> Caller:
     arn = f"arn:aws:iam::{account}:root"
-    principal = Principal(kind=PrincipalKind.ROOT, arn=arn, account=account)
+    keys = {"aws:userid": [account], "aws:PrincipalType": ["Account"]}
+    principal = Principal(kind=PrincipalKind.ROOT, arn=arn, account=account, keys=keys)
     return Caller(principal=principal, account=account, policies=Policies())
 
 

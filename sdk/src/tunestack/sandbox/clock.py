@@ -8,8 +8,14 @@ import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from tunestack.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+
+_LAST_YEAR = 2100
+_CENTURY = 100 * 366 * 86_400
 
 
 class Clock:
@@ -26,7 +32,7 @@ class Clock:
             speed: by how much durations are shortened: at 60, what takes AWS an hour takes a minute.
         """
         now = datetime.now(UTC)
-        self._ahead = (start or now) - now
+        self._ahead = self._start = (start or now) - now
         self._speed = speed
         self._due: list[tuple[datetime, int, Callable[[datetime], object]]] = []
         self._order = itertools.count()
@@ -51,13 +57,31 @@ class Clock:
         """Let someone know how far the clock is ahead, whenever it was turned."""
         self._followers.append(turned)
 
-    def advance(self, seconds: float) -> None:
-        """Turn the clock forward, and do what falls due on the way; for `Poll(sleep=...)`, so that no test waits."""
+    def __repr__(self) -> str:
+        """Show the time."""
+        return f"<Clock {self.now():%Y-%m-%d %H:%M:%S} UTC>"
+
+    def advance(self, seconds: float | timedelta) -> None:
+        """Turn the clock forward, and do what falls due on the way; for `Poll(sleep=...)`, so that no test waits.
+
+        Raises:
+            ConfigError: back, or beyond the year 2100: dates would end somewhere.
+        """
+        if isinstance(seconds, timedelta):
+            seconds = seconds.total_seconds()
+        if not 0 <= seconds < _CENTURY:
+            raise ConfigError(f"the clock can't be turned by {seconds!r} seconds: only forward")
         with self.lock:
-            self._ahead += timedelta(seconds=seconds)
+            ahead = self._ahead + timedelta(seconds=seconds)
+            if (datetime.now(UTC) + ahead).year > _LAST_YEAR:
+                raise ConfigError(f"the clock can't be turned beyond the year {_LAST_YEAR}")
+            self._ahead = ahead
             self.settle()
-            for turned in self._followers:
-                turned(self._ahead)
+            self._tell()
+
+    def _tell(self) -> None:
+        for turned in self._followers:
+            turned(self._ahead)
 
     def after(self, start: datetime, seconds: float, action: Callable[[datetime], object]) -> None:
         """Let something happen a while after a moment.
@@ -71,10 +95,13 @@ class Clock:
             due = start + timedelta(seconds=seconds / self._speed)
             heapq.heappush(self._due, (due, next(self._order), action))
 
-    def clear(self) -> None:
-        """Let nothing happen of what was to."""
+    def reset(self) -> None:
+        """Let nothing happen of what was to, and turn back to where it would be by now without having been turned."""
         with self.lock:
             self._due.clear()
+            if self._ahead != self._start:
+                self._ahead = self._start
+                self._tell()
 
     def settle(self) -> None:
         """Do everything that is due by now, in the order of its time."""

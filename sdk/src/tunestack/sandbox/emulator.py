@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tunestack.errors import TunestackError
 from tunestack.sandbox import emulator_process
 from tunestack.sandbox.loopback import LOOPBACK
+from tunestack.sandbox.remains import close_in_children
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,6 +79,7 @@ class Emulator:
                     **({"AUTH": "true", "USE_SSL": "1"} if self._tls else {}),
                 },
             )
+        close_in_children(self._process)
         return self._process.pid
 
     def wait(self) -> None:
@@ -102,6 +104,10 @@ class Emulator:
             raise TunestackError(
                 f"the sandbox's AWS (MiniStack) did not start:\n{words}"
             ) from error
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._ask("reset")
 
     def turn_clock(self, ahead: timedelta) -> None:
         """Set its clock ahead of the real one, and fire the schedules that are due by it."""

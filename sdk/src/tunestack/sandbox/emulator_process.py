@@ -38,6 +38,9 @@ def turn_clock(ahead: float) -> None:
     """Set how far MiniStack's clock is ahead, and fire the schedules that are due by it."""
     from ministack.services import eventbridge, scheduler  # noqa: PLC0415
 
+    if ahead < TIME.ahead:  # turned back: what fired later has not fired yet
+        scheduler._schedule_last_fired.clear()  # noqa: SLF001
+        eventbridge._rule_last_fired.clear()  # noqa: SLF001
     TIME.ahead = ahead
     scheduler._tick_schedules()  # noqa: SLF001 - MiniStack has no public way, and is pinned exactly
     eventbridge._tick_scheduled_rules()  # noqa: SLF001
@@ -74,6 +77,7 @@ def credential(access_key: str, account: str, token: str | None) -> dict[str, An
         "kind": found.principal_type,
         "name": found.principal_name,
         "secret": found.secret_access_key,
+        "issued": session.get("IssuedAt"),
         "tags": session.get("SessionTags") or [],
         "session_policies": session.get("SessionPolicies"),
     }
@@ -116,10 +120,18 @@ def _apply_bucket_encryption() -> None:
     )
 
 
+def reset() -> None:
+    """Forget everything that any service holds."""
+    from ministack import app  # noqa: PLC0415
+
+    app._reset_all_state()  # noqa: SLF001
+
+
 DOES: dict[str, Callable[..., object]] = {
     "clock": turn_clock,
     "event": send_event,
     "credential": credential,
+    "reset": reset,
 }
 
 

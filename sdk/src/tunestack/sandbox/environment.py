@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import math
 import os
+import shutil
 import threading
 from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Self
 
 from tunestack.contract import DEFAULT_REGION, DEFAULT_STAGE, REGION, Deployment, parameter_name
-from tunestack.errors import ConfigError, TunestackError
+from tunestack.errors import ConfigError
 from tunestack.sandbox.admin import Admin
 from tunestack.sandbox.aws import SECRET, Aws
-from tunestack.sandbox.bedrock import Bedrock, Quotas, Settings
+from tunestack.sandbox.bedrock import OPERATIONS, Bedrock, Quotas, Settings
 from tunestack.sandbox.callers import Callers
 from tunestack.sandbox.clock import Clock
 from tunestack.sandbox.emulator import Emulator
@@ -24,7 +29,6 @@ from tunestack.sandbox.wire import Traffic, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
     from pathlib import Path
 
 ACCOUNT = "123456789012"
@@ -33,6 +37,10 @@ _CLEARED = ("AWS_", "BEDROCK_", "CDK_DEFAULT_", "DSPY_BEDROCK_", "OPENAI_", "TUN
 _TICK = 0.1
 """Seconds between looks at what is due."""
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+
+
+def _plain(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
 class Sandbox:
@@ -79,20 +87,30 @@ class Sandbox:
             seed: of the dice that faults with a `rate` roll.
 
         Raises:
-            ConfigError: no stage is deployed in this region.
+            ConfigError: no stage is deployed in this region, or an argument is of another kind.
         """
         if not empty and region not in regions():
             raise ConfigError(
                 f"region {region!r} has no stage in the sandbox: "
                 f"use {' or '.join(sorted(regions()))}, or an empty sandbox (--empty)"
             )
+        if not (isinstance(speed, int | float) and math.isfinite(speed) and speed > 0):
+            raise ConfigError(f"speed={speed!r}: use a number above 0")
+        if not (as_of is None or isinstance(as_of, datetime)):
+            raise ConfigError(f"as_of={as_of!r}: use a datetime")
+        if not (quotas is None or isinstance(quotas, Quotas)):
+            raise ConfigError(f"quotas={quotas!r}: use tunestack.sandbox.Quotas(...)")
+        if as_of is not None and as_of.tzinfo is None:
+            as_of = as_of.replace(tzinfo=UTC)
         self.region = region
         self.clock = Clock(as_of, speed=speed)
-        self.faults = Faults(seed)
         self._empty = empty
+        self._another_day = as_of is not None
         self._tls = enforce_iam
         self._folder: Path | None = None
+        self._started = False
         self._wire = Wire("bedrock", "bedrock-runtime")
+        self.faults = Faults(seed, self._wire.errors(OPERATIONS))
         self._remains = Remains()
         self._ended = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="tunestack-clock", daemon=True)
@@ -130,8 +148,14 @@ class Sandbox:
         """Start everything; takes a few seconds.
 
         Raises:
+            ConfigError: it was started before.
             TunestackError: something did not start; says what and why.
         """
+        if self._started:
+            raise ConfigError("a sandbox starts once: make another")
+        self._started = True
+        if self._tls and shutil.which("openssl") is None:
+            raise ConfigError("enforce_iam makes a certificate, and openssl is not installed")
         try:
             self._folder = self._remains.start()
             inside = {
@@ -161,15 +185,25 @@ class Sandbox:
         self._emulator.stop()
         self._remains.stop()
 
-    def reset(self) -> None:
-        """Forget every job, model, endpoint and fault; what was deployed stays."""
-        self.clock.clear()
-        self.faults.clear()
-        self._bedrock.reset()
+    def reset(self, *, everything: bool = False) -> None:
+        """Forget every job, model, endpoint and fault, and turn the clock back.
+
+        Args:
+            everything: also what the rest of AWS holds, buckets, roles, queues and the like; the stage is deployed anew, with
+                other names, which takes a second. If not, all of that stays.
+        """
+        with self.clock.lock:
+            self.clock.reset()
+            self.faults.clear()
+            self._bedrock.reset()
+        if everything:
+            self._emulator.reset()
+            if not self._empty:
+                deploy(lambda name: self._aws(ACCOUNT, name))
 
     def state(self) -> dict[str, Any]:
-        """Dump what it remembers: jobs, models and endpoints of every account and region, faults, time, traffic."""
-        return {
+        """Dump what it remembers, as JSON: jobs, models and endpoints of each account and region in use, faults, time, traffic."""
+        found = {
             "now": self.clock.now(),
             "regions": self._bedrock.state(),
             "faults": self.faults.listed(),
@@ -177,6 +211,8 @@ class Sandbox:
                 name: getattr(self.traffic, name) for name in ("requests", "answers", "errors")
             },
         }
+        plain: dict[str, Any] = json.loads(json.dumps(found, default=_plain))
+        return plain
 
     def environment(self) -> dict[str, str]:
         """Return a whole environment, for `subprocess.run(env=...)`: the present one, with AWS replaced by the sandbox."""
@@ -210,9 +246,11 @@ class Sandbox:
         """Return what is deployed in a region, the default one if not given."""
         name = parameter_name(DEFAULT_STAGE)
         ssm = self._aws(ACCOUNT, region or self.region).client("ssm")
-        return Deployment.from_json(
+        found = Deployment.from_json(
             ssm.get_parameter(Name=name)["Parameter"]["Value"], origin=f"SSM parameter {name!r}"
         )
+        # On another day there are other models than those that the stage lists.
+        return replace(found, base_models=()) if self._another_day else found
 
     def take_along(self, pid: int) -> None:
         """Let a process end with the sandbox, however that ends."""
@@ -224,8 +262,8 @@ class Sandbox:
 
     def _tick(self) -> None:
         """Let what falls due happen though nobody looks: whoever waits for events does not."""
-        with suppress(TunestackError):  # the emulator is gone, and whoever looks is told
-            while not self._ended.wait(_TICK):
+        while not self._ended.wait(_TICK):
+            with suppress(Exception):  # whoever looks is told
                 self.clock.settle()
 
     def _new_aws(self, account: str, region: str) -> Aws:
@@ -253,7 +291,7 @@ class Sandbox:
             return {}
         # These replace what a client trusts, so they hold the system's certificates too, where it has a file of them.
         whole = str(bundle if bundle.exists() else certificate)
-        names = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+        names = ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
         return {**dict.fromkeys(names, whole), "NODE_EXTRA_CA_CERTS": str(certificate)}
 
     @staticmethod
@@ -264,6 +302,10 @@ class Sandbox:
             if not name.upper().startswith(_CLEARED) and name.lower() not in _PROXIES
         }
         return {**kept, "NO_PROXY": "127.0.0.1,localhost"}
+
+    def __repr__(self) -> str:
+        """Show where it is."""
+        return f"<Sandbox {self.region} {self._emulator.url} {self.clock!r}>"
 
     def __enter__(self) -> Self:
         """Start."""

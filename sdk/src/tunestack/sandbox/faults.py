@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import random
 import threading
 import time
@@ -15,7 +16,7 @@ from tunestack.errors import ConfigError
 from tunestack.sandbox.wire import COMMON_ERRORS, Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Mapping
 
     from botocore.model import OperationModel
 
@@ -36,7 +37,7 @@ class FaultKind(StrEnum):
     CLOCK_SKEW = "clock-skew"
     """InvalidSignatureException: the signature is of another time."""
     STALL = "stall"
-    """A phase of a job begins and never ends: `phase`, or whichever comes first."""
+    """A job gets stuck before a phase, `phase` or whichever comes first, and nothing says why."""
     SLOW_PHASE = "slow-phase"
     """A phase of a job takes `seconds` longer, of the sandbox's time."""
     INTERNAL_FAILURE = "internal-failure"
@@ -69,6 +70,8 @@ _CODES = {
 }
 SKEW = timedelta(minutes=5)
 """How far a signature's time may be from the service's."""
+_TIMED = (FaultKind.SLOW, FaultKind.SLOW_PHASE)
+_YEAR = 366 * 86_400
 _STAMP = "%Y%m%dT%H%M%SZ"
 _UNEXPECTED = (
     "The system encountered an unexpected error during processing. Try your request again."
@@ -94,12 +97,25 @@ class Rule:
 
     def __post_init__(self) -> None:
         """Refuse what could never go wrong as asked."""
-        if not 0 <= self.rate <= 1:
-            raise ConfigError(f"rate={self.rate!r} of fault {self.kind!r}: use 0 to 1")
-        if self.phase is not None and self.phase not in PHASES:
-            raise ConfigError(
-                f"phase={self.phase!r} of fault {self.kind!r}: use {', '.join(PHASES)}"
-            )
+        for name, right, use in (
+            ("operation", isinstance(self.operation, str), "an operation's name"),
+            ("times", self.times is None or _is(int, self.times, 1), "a whole number from 1"),
+            ("rate", _is(float, self.rate, 0) and self.rate <= 1, "0 to 1"),
+            ("code", isinstance(self.code, str), "the name of an error"),
+            ("seconds", _is(float, self.seconds, 0) and self.seconds < _YEAR, "0 to a year"),
+            ("phase", self.phase in (None, *PHASES), ", ".join(PHASES)),
+            ("seconds", self.seconds > 0 or self.kind not in _TIMED, "how many it is to take"),
+        ):
+            if not right:
+                raise ConfigError(
+                    f"{name}={getattr(self, name)!r} of fault {self.kind.value!r}: use {use}"
+                )
+
+
+def _is(kind: type[float], value: object, least: float) -> bool:
+    """Tell whether a value is a number of a kind, and not below another."""
+    allowed = int if kind is int else (int, float)
+    return isinstance(value, allowed) and not isinstance(value, bool) and value >= least
 
 
 class LostReplyError(Exception):
@@ -109,13 +125,19 @@ class LostReplyError(Exception):
 class Faults:
     """What goes wrong in a sandbox."""
 
-    def __init__(self, seed: int = 0) -> None:
-        """Take the seed of the dice that a `rate` below 1 rolls."""
+    def __init__(self, seed: int = 0, errors: Mapping[str, Collection[str]] | None = None) -> None:
+        """Take what decides.
+
+        Args:
+            seed: of the dice that a `rate` below 1 rolls.
+            errors: those that each operation lists, to refuse what could never strike; not looked at when not given.
+        """
+        self._errors = errors
         self._random = random.Random(seed)  # noqa: S311 - to be repeatable, not secret
         self._rules: list[Rule] = []
         self._lock = threading.Lock()
 
-    def add(self, kind: str, **how: Any) -> Rule:
+    def add(self, kind: str, /, **how: Any) -> Rule:
         """Let something go wrong from now on.
 
         Args:
@@ -135,9 +157,29 @@ class Faults:
             names = allowed if unknown else [str(known) for known in FaultKind]
             raise ConfigError(f"there is no {wrong}: use {', '.join(names)}")
         rule = Rule(kind=FaultKind(kind), **how)
+        self._require_possible(rule)
         with self._lock:
             self._rules.append(rule)
         return rule
+
+    def _require_possible(self, rule: Rule) -> None:
+        if self._errors is None:
+            return
+        named = [name for name in self._errors if fnmatchcase(name, rule.operation)]
+        if not named:
+            near = difflib.get_close_matches(rule.operation, self._errors, 1, 0) or ["List*"]
+            raise ConfigError(
+                f"operation={rule.operation!r} of fault {rule.kind.value!r}: the sandbox's Bedrock "
+                f"has none of this name; use names as AWS writes them, {near[0]!r} for one"
+            )
+        if rule.kind is FaultKind.ERROR and not any(
+            rule.code in self._errors[name] for name in named
+        ):
+            known = sorted(set().union(*(self._errors[name] for name in named)))
+            raise ConfigError(
+                f"code={rule.code!r} of fault 'error': no {rule.operation} answers it; "
+                f"use {', '.join(known)}"
+            )
 
     def clear(self) -> None:
         """Let nothing go wrong any more."""

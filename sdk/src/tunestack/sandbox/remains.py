@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+import tempfile
+import weakref
 from pathlib import Path
 
+from tunestack.errors import TunestackError
 from tunestack.sandbox import sweeper
+
+
+def close_in_children(process: subprocess.Popen[str]) -> None:
+    """Let no process that this one forks keep a pipe to another open: the pipe's end is how that one knows of ours."""
+    held = weakref.ref(process)
+
+    def close() -> None:
+        mine = held()
+        for pipe in () if mine is None else (mine.stdin, mine.stdout):
+            if pipe is not None and not pipe.closed:
+                os.close(pipe.fileno())
+
+    os.register_at_fork(after_in_child=close)
 
 
 class Remains:
@@ -16,7 +33,11 @@ class Remains:
         self._sweeper: subprocess.Popen[str] | None = None
 
     def start(self) -> Path:
-        """Begin to watch; returns the folder, which is for the sandbox alone."""
+        """Begin to watch; returns the folder, which is for the sandbox alone.
+
+        Raises:
+            TunestackError: there is no place for it.
+        """
         self._sweeper = subprocess.Popen(  # noqa: S603 - our own
             [sys.executable, "-I", "-S", str(sweeper.__file__)],
             stdin=subprocess.PIPE,
@@ -25,8 +46,15 @@ class Remains:
             start_new_session=True,
         )
         assert self._sweeper.stdout is not None  # noqa: S101 - it is a pipe
+        close_in_children(self._sweeper)
         with self._sweeper.stdout as output:
-            return Path(output.readline().rstrip("\n"))
+            folder = output.readline().rstrip("\n")
+        if not folder:
+            raise TunestackError(
+                f"the sandbox found no place for temporary files: {tempfile.gettempdir()!r} "
+                "can't be written (TMPDIR names another)"
+            )
+        return Path(folder)
 
     def group(self, pid: int) -> None:
         """Take a process group along: it is killed."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,22 @@ if TYPE_CHECKING:
     Handler = Callable[[Call], Reply]
 
 
-class _Silent(WSGIRequestHandler):
+_HANDSHAKE = 10.0
+"""Seconds that a client has to begin to speak TLS."""
+
+
+class _Handler(WSGIRequestHandler):
+    def handle(self) -> None:
+        """Shake hands in the connection's own thread, so that one that says nothing holds up nobody else."""
+        if isinstance(self.connection, ssl.SSLSocket):
+            self.connection.settimeout(_HANDSHAKE)
+            try:
+                self.connection.do_handshake()
+            except OSError:
+                return
+            self.connection.settimeout(None)
+        super().handle()
+
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug's name
         """Write nothing: the caller's own output is what counts."""
 
@@ -72,10 +88,15 @@ class Server:
             self._socket.getsockname()[1],
             self._application,
             threaded=True,
-            request_handler=_Silent,
+            request_handler=_Handler,
             fd=self._socket.fileno(),
-            ssl_context=certificate and (str(certificate[0]), str(certificate[1])),
         )
+        if certificate is not None:
+            tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            tls.load_cert_chain(*certificate)
+            self._server.socket = tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(
             target=self._server.serve_forever,
             kwargs={"poll_interval": 0.05},
@@ -97,11 +118,15 @@ class Server:
         self, environ: WSGIEnvironment, start_response: StartResponse
     ) -> Iterable[bytes]:
         http = HttpRequest(environ)
+        try:
+            body = http.get_data()
+        except OSError:  # the way it is cut into chunks
+            return Response(b"{}", 400)(environ, start_response)
         request = Request(
             method=http.method,
             target=environ["REQUEST_URI"],
             headers=dict(http.headers),
-            body=http.get_data(),
+            body=body,
         )
         try:
             answer = self._admin(request) or self._answer(request)
@@ -120,5 +145,7 @@ class Server:
             reply = self._handle(call)
         except Fault as fault:
             return self._wire.fail(operation, fault)
+        except Exception as error:  # noqa: BLE001 - the client gets an answer, and whoever tests a finding
+            return self._wire.crashed(operation, error)
         self._faults.after(operation)
         return self._wire.write(operation, reply)

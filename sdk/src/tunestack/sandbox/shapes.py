@@ -99,4 +99,6 @@ def _failed(what: str, must: str) -> str:
 @cache
 def _compiled(pattern: str) -> re.Pattern[str]:
     # Java's class names for Unicode properties, which some of the models use, are unknown to Python.
-    return re.compile(pattern.replace(r"\p{L}", r"\w").replace(r"\p{N}", r"\d"))
+    known = pattern.replace(r"\p{L}", r"\w").replace(r"\p{N}", r"\d")
+    # A job's name: the same set of texts, without trying every way to share hyphens out.
+    return re.compile(known.replace(r"(-*[a-zA-Z0-9\+\-\.])*", r"[a-zA-Z0-9+\-.]*"))

@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
@@ -17,17 +17,23 @@ from tunestack.sandbox import eventstream
 from tunestack.sandbox.shapes import refusal, violations
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from botocore.model import OperationModel, Shape
 
+_WHOLE = re.compile(r"-?[0-9]{1,18}")
 _CREDENTIAL = re.compile(
     r"Credential=(?P<key>[^/]+)/(?P<day>\d{8})/(?P<region>[^/]+)/(?P<service>[^/]+)/"
 )
 
+# How much is remembered of what was refused, and how many.
+_SHOWN, _KEPT = 2000, 1000
+
 # Errors that any operation may answer though none lists them, with their status.
 # Source: Bedrock API reference, CommonErrors (read 2026-11-22).
 COMMON_ERRORS = {
+    "AccessDeniedException": 403,
+    "ValidationException": 400,
     "ExpiredTokenException": 403,
     "InvalidSignatureException": 403,
     "MissingAuthenticationTokenException": 403,
@@ -109,6 +115,14 @@ class Wire:
         self.traffic = Traffic()
         self._routes = [route for service in services for route in _routes(service)]
 
+    def errors(self, operations: Collection[str]) -> dict[str, set[str]]:
+        """List the errors of operations, by name."""
+        return {
+            operation.name: {shape.name for shape in operation.error_shapes} | COMMON_ERRORS.keys()
+            for _, _, operation in self._routes
+            if operation.name in operations
+        }
+
     def read(self, request: Request) -> Call:
         """Tell the operation and its parameters.
 
@@ -130,7 +144,8 @@ class Wire:
         )
         problems = violations(call.params, operation.input_shape) if operation.input_shape else []
         if problems:
-            self.traffic.refused.append(f"{operation.name}: {'; '.join(problems)}")
+            self.traffic.refused.append(f"{operation.name}: {'; '.join(problems)}"[:_SHOWN])
+            del self.traffic.refused[:-_KEPT]
             raise Fault("ValidationException", refusal(problems))
         return call
 
@@ -155,6 +170,13 @@ class Wire:
             body=body,
         )
 
+    def crashed(self, operation: OperationModel | None, error: Exception) -> Answer:
+        """Answer for a fault of the sandbox's own, and remember it as one."""
+        name = "a request" if operation is None else operation.name
+        self.traffic.violations.append(f"{name} broke the sandbox: {error!r}")
+        message = f"The sandbox failed: {error!r}"
+        return self.fail(operation, Fault("InternalServerException", message))
+
     def fail(self, operation: OperationModel | None, fault: Fault) -> Answer:
         """Write an error, which must be one that the operation lists, or one that any may answer."""
         self.traffic.errors += 1
@@ -168,7 +190,7 @@ class Wire:
         )
         status = listed.get(fault.code, COMMON_ERRORS.get(fault.code))
         if status is None:
-            status = 400 if operation is None else 500
+            status = 400 if operation is None and fault.code == "ValidationException" else 500
             if operation is not None:
                 self.traffic.violations.append(
                     f"error of {operation.name}: {fault.code} is not in its list"
@@ -240,6 +262,7 @@ def _with_blobs(value: Any, shape: Any) -> Any:
 def _object(body: bytes) -> dict[str, Any]:
     try:
         content = json.loads(body) if body else {}
+        json.dumps(content, ensure_ascii=False).encode()  # half a surrogate pair is no text
     except (ValueError, RecursionError) as error:
         raise Fault("ValidationException", f"the body is not JSON: {error}") from error
     if not isinstance(content, dict):
@@ -250,10 +273,11 @@ def _object(body: bytes) -> dict[str, Any]:
 def _from_text(text: str, shape: Shape) -> object:
     try:
         if shape.type_name in ("integer", "long"):
-            return int(text)
+            return int(text if _WHOLE.fullmatch(text) else "no number")
         if shape.type_name == "timestamp":
-            return datetime.fromisoformat(text)
-    except ValueError as error:
+            found = datetime.fromisoformat(text)
+            return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (OverflowError, ValueError) as error:
         raise Fault("ValidationException", f"{text!r} is no {shape.type_name}") from error
     if shape.type_name == "boolean":
         return text == "true"

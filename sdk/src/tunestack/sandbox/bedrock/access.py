@@ -15,9 +15,9 @@ from tunestack.sandbox.iam import Access, Policies, decide, statements
 from tunestack.sandbox.wire import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from tunestack.sandbox.bedrock.state import Region
+    from tunestack.sandbox.bedrock.state import Model, Region
     from tunestack.sandbox.callers import Caller
 
 Params = dict[str, Any]
@@ -58,6 +58,7 @@ _TAGGED = {
 }
 """The resources that are tagged on creation, by the parameter or the operation."""
 _FOUNDATION = {"GetFoundationModel", "CountTokens"}
+_GEOGRAPHIES = ("us", "eu", "apac", "global", "us-gov")
 _INVOKE = {"Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream"}
 _OF_ALL = {"GetFoundationModelAvailability"}
 
@@ -79,6 +80,8 @@ def authorize(caller: Caller, region: Region, operation: str, params: Params) ->
                 "aws:RequestedRegion": region.name,
                 "aws:SecureTransport": "true",
                 "aws:SourceIp": "127.0.0.1",
+                "aws:ViaAWSService": "false",
+                "aws:PrincipalIsAWSService": "false",
                 "aws:CurrentTime": now.isoformat(),
                 "aws:EpochTime": str(int(now.timestamp())),
                 **need.context,
@@ -102,10 +105,11 @@ def authorize(caller: Caller, region: Region, operation: str, params: Params) ->
 
 def _needs(region: Region, operation: str, params: Params) -> Iterator[Need]:
     action = f"bedrock:{_ACTIONS.get(operation, operation)}"
-    asked = _tag_context(_tags_of(params))
+    asked = _tag_context(_tags_of(params), params.get("tagKeys", ()))
     if operation == "CreateModelCustomizationJob":
         for resource in (_base(region, params["baseModelIdentifier"]), _any(region, "jobTags")):
-            yield Need(action=action, resource=resource, context=asked)
+            context = {**_own_tags(region, resource), **asked}
+            yield Need(action=action, resource=resource, context=context)
         yield Need(
             action="iam:PassRole",
             resource=params["roleArn"],
@@ -113,7 +117,7 @@ def _needs(region: Region, operation: str, params: Params) -> Iterator[Need]:
         )
         yield from _key(region, params)
     elif operation in _INVOKE:
-        yield Need(action=action, resource=_callable(region, params["modelId"]))
+        yield from _calling(region, action, params["modelId"])
     elif operation in _FOUNDATION:
         name = params.get("modelIdentifier") or params["modelId"]
         yield Need(action=action, resource=_base(region, name))
@@ -124,6 +128,8 @@ def _needs(region: Region, operation: str, params: Params) -> Iterator[Need]:
             yield Need(action=action, resource=resource, context=context)
     if operation.startswith("Create"):
         yield from _tagging(region, operation, params)
+    if operation == "CreateProvisionedModelThroughput":
+        yield from _decrypting(region, find(region.models, params["modelId"]))
 
 
 def _tagging(region: Region, operation: str, params: Params) -> Iterator[Need]:
@@ -139,18 +145,31 @@ def _tagging(region: Region, operation: str, params: Params) -> Iterator[Need]:
 
 def _key(region: Region, params: Params) -> Iterator[Need]:
     """Whoever has a model encrypted lets Bedrock use the key: user guide, encryption-custom-job (read 2026-11-22)."""
-    key = params.get("customModelKmsKeyId")
-    if key is None:
+    if "customModelKmsKeyId" not in params:
         return
-    if region.aws.key_policy(key) is None:
-        raise Fault("ValidationException", f"The KMS key {key} does not exist.")
-    for action in ("kms:CreateGrant", "kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt"):
-        yield Need(
-            action=action,
-            resource=key,
-            context={"kms:ViaService": f"bedrock.{region.name}.amazonaws.com"},
-            key=True,
+    key = region.aws.key_arn(params["customModelKmsKeyId"])
+    if key is None:
+        raise Fault(
+            "ValidationException", f"The KMS key {params['customModelKmsKeyId']} does not exist."
         )
+    for action in ("kms:CreateGrant", "kms:DescribeKey", "kms:GenerateDataKey", "kms:Decrypt"):
+        yield _use(region, action, key)
+
+
+def _use(region: Region, action: str, key: str) -> Need:
+    context = {
+        "kms:ViaService": f"bedrock.{region.name}.amazonaws.com",
+        "kms:CallerAccount": region.account,
+    }
+    if action == "kms:CreateGrant":
+        context["kms:GrantIsForAWSResource"] = "true"
+    return Need(action=action, resource=key, context=context, key=True)
+
+
+def _decrypting(region: Region, model: Model | None) -> Iterator[Need]:
+    """Whoever serves or calls a model of an own key may decrypt with it: user guide, prov-thru-prereq."""
+    if model is not None and model.job.key is not None:
+        yield _use(region, "kms:Decrypt", model.job.key)
 
 
 def _any(region: Region, what: str) -> str:
@@ -166,13 +185,23 @@ def _base(region: Region, identifier: str) -> str:
     return f"arn:aws:bedrock:{region.name}::foundation-model/{identifier}"
 
 
-def _callable(region: Region, identifier: str) -> str:
-    if identifier.startswith("arn:"):
-        return identifier
-    profile = identifier.split(".", 1)[0] in ("us", "eu", "apac", "global", "us-gov")
-    if profile:
-        return f"arn:aws:bedrock:{region.name}:{region.account}:inference-profile/{identifier}"
-    return f"arn:aws:bedrock:{region.name}::foundation-model/{identifier}"
+def _calling(region: Region, action: str, identifier: str) -> Iterator[Need]:
+    """Whoever calls a profile may call it, and the model behind it: user guide, inference-profiles-prereq."""
+    foundation = f"arn:aws:bedrock:{region.name}::foundation-model"
+    geography, _, name = identifier.rsplit("/", 1)[-1].partition(".")
+    if ":inference-profile/" in identifier or geography in _GEOGRAPHIES:
+        profile = identifier
+        if not identifier.startswith("arn:"):
+            owner = f"{region.name}:{region.account}"
+            profile = f"arn:aws:bedrock:{owner}:inference-profile/{identifier}"
+        through = {"bedrock:InferenceProfileArn": profile}
+        yield Need(action=action, resource=profile)
+        yield Need(action=action, resource=f"{foundation}/{name}", context=through)
+        return
+    arn = identifier if identifier.startswith("arn:") else f"{foundation}/{identifier}"
+    yield Need(action=action, resource=arn, context=_own_tags(region, arn))
+    endpoint = find(region.deployments, arn) or find(region.throughputs, arn)
+    yield from _decrypting(region, None if endpoint is None else endpoint.model)
 
 
 def _named(region: Region, params: Params) -> Iterator[str]:
@@ -204,10 +233,13 @@ def _tags_of(params: Params) -> list[Mapping[str, str]]:
     return params.get("tags") or params.get("jobTags") or []
 
 
-def _tag_context(tags: Iterable[Mapping[str, str]]) -> dict[str, str | list[str]]:
+def _tag_context(
+    tags: Sequence[Mapping[str, str]], removed: Sequence[str] = ()
+) -> dict[str, str | list[str]]:
     found: dict[str, str | list[str]] = {
         f"aws:RequestTag/{tag['key']}": tag["value"] for tag in tags
     }
-    if found:
-        found["aws:TagKeys"] = [tag["key"] for tag in tags]
+    keys = [*(tag["key"] for tag in tags), *removed]
+    if keys:
+        found["aws:TagKeys"] = keys
     return found

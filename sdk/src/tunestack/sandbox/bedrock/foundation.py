@@ -66,6 +66,7 @@ def to_tune(region: Region, identifier: str) -> tuple[BaseModel, str]:
         return model.job.base, model.arn
     if ":custom-model/" in identifier:
         raise Fault("ResourceNotFoundException", f"Could not find model {identifier}")
+    _require_own_region(region, identifier)
     wanted = identifier.rsplit("/", 1)[-1]
     for base in CATALOG:
         if (
@@ -76,6 +77,11 @@ def to_tune(region: Region, identifier: str) -> tuple[BaseModel, str]:
             require_new(region, base)
             return base, region.base_arn(base)
     raise Fault("ValidationException", INVALID)
+
+
+def _require_own_region(region: Region, identifier: str) -> None:
+    if identifier.startswith("arn:") and identifier.split(":")[3] != region.name:
+        raise Fault("ValidationException", "The provided ARN is invalid for the service region")
 
 
 def get_foundation_model(region: Region, params: Params) -> Params:
@@ -133,9 +139,10 @@ def _offered(region: Region) -> Iterator[BaseModel]:
 
 
 def _offered_as(region: Region, identifier: str) -> BaseModel:
+    _require_own_region(region, identifier)
     wanted = identifier.rsplit("/", 1)[-1]
     for base in _offered(region):
-        if base.customization_id == wanted:
+        if wanted in (base.customization_id, *base.inference_ids):
             return base
     raise Fault("ResourceNotFoundException", f"Could not find the model {wanted}")
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Any
 
+from tunestack.catalog import RecordFormat
 from tunestack.sandbox.bedrock import training
 from tunestack.sandbox.bedrock.foundation import to_tune
 from tunestack.sandbox.bedrock.pages import page
@@ -13,8 +15,8 @@ from tunestack.sandbox.bedrock.state import (
     PHASES,
     Job,
     Region,
+    check_tags,
     found,
-    require_few_tags,
     without_none,
 )
 from tunestack.sandbox.wire import Fault
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 Params = dict[str, Any]
 
 _STOP_SECONDS = 60
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def create_job(region: Region, params: Params) -> Params:
@@ -36,11 +40,10 @@ def create_job(region: Region, params: Params) -> Params:
 
 def _create_job(region: Region, params: Params) -> Params:
     base, source = to_tune(region, params["baseModelIdentifier"])
-    if params.get("customizationType", "FINE_TUNING") != "FINE_TUNING":
-        raise Fault("ValidationException", "The sandbox customizes by FINE_TUNING only.")
-    _check_hyperparameters(base, params.get("hyperParameters", {}))
-    require_few_tags(params.get("jobTags", ()))
-    require_few_tags(params.get("customModelTags", ()))
+    _check_kind(base, params)
+    hyperparameters = _checked(base, params.get("hyperParameters", {}))
+    check_tags(params.get("jobTags", ()))
+    check_tags(params.get("customModelTags", ()))
     if any(job.name == params["jobName"] for job in region.jobs.values()):
         raise Fault("ConflictException", "The provided job name is currently in use.")
     names = {model.name for model in region.models.values()} | {
@@ -64,13 +67,16 @@ def _create_job(region: Region, params: Params) -> Params:
         JobRole(region, params["roleArn"], arn)
     except RoleError as error:
         raise Fault("ValidationException", str(error)) from error
+    key = params.get("customModelKmsKeyId")
     now = region.clock.now()
     job = Job(
         arn=arn,
         name=params["jobName"],
         params=params,
         base=base,
+        hyperparameters=hyperparameters,
         source=source,
+        key=None if key is None else region.aws.key_arn(key),
         created=now,
         modified=now,
         phases={phase: {"status": "NotStarted"} for phase in PHASES},
@@ -81,20 +87,42 @@ def _create_job(region: Region, params: Params) -> Params:
     return {"jobArn": job.arn}
 
 
-def _check_hyperparameters(base: BaseModel, given: Mapping[str, str]) -> None:
+def _check_kind(base: BaseModel, params: Params) -> None:
+    """Refuse what is no fine-tuning of a language model by a file.
+
+    Raises:
+        Fault: it is not; AWS takes some of it, the sandbox does not.
+    """
+    if (
+        params.get("customizationType", "FINE_TUNING") != "FINE_TUNING"
+        or "customizationConfig" in params
+    ):
+        raise Fault("ValidationException", "The sandbox customizes by FINE_TUNING only.")
+    if base.record_format is RecordFormat.IMAGE_CAPTION:
+        raise Fault("ValidationException", "The sandbox customizes language models only.")
+    if "s3Uri" not in params["trainingDataConfig"]:
+        raise Fault("ValidationException", "The provided S3 URI is invalid")
+
+
+def _checked(base: BaseModel, given: Mapping[str, str]) -> dict[str, str]:
+    """Check hyperparameters, and add the defaults of those that are not given, as jobs show them."""
     for name, text in given.items():
         known = base.hyperparameters.get(name)
         if known is None:
             raise Fault("ValidationException", f"Unknown hyperparameter {name} for the model.")
-        try:
-            value = known.type(text)
-        except ValueError:
-            value = math.nan
+        kind = _WHOLE if known.type is int else _NUMBER
+        value = float(text) if kind.fullmatch(text) else math.nan
         if not known.min <= value <= known.max:
             raise Fault(
                 "ValidationException",
                 f"Hyperparameter {name} is {text}, expected {known.min} to {known.max}.",
             )
+    defaults = {
+        name: str(known.default)
+        for name, known in base.hyperparameters.items()
+        if known.default is not None
+    }
+    return {**defaults, **given}
 
 
 def stop_job(region: Region, params: Params) -> Params:
@@ -117,7 +145,7 @@ def get_job(region: Region, params: Params) -> Params:
             "jobName": job.name,
             "outputModelName": job.params["customModelName"],
             "outputModelArn": job.model,
-            "outputModelKmsKeyArn": job.params.get("customModelKmsKeyId"),
+            "outputModelKmsKeyArn": job.key,
             "clientRequestToken": job.params.get("clientRequestToken"),
             "roleArn": job.params["roleArn"],
             "status": job.status,

@@ -46,7 +46,7 @@ def folder(job: Job) -> str:
 
 def losses(job: Job) -> Losses:
     """Make up losses: they fall, more slowly every step."""
-    epochs = int(job.params.get("hyperParameters", {}).get("epochCount", 1))
+    epochs = int(job.hyperparameters.get("epochCount", 1))
     training = [round(0.2 + 1.8 * math.exp(-step / _STEPS), 4) for step in range(_STEPS * epochs)]
     validated = job.params.get("validationDataConfig", {}).get("validators")
     return Losses(

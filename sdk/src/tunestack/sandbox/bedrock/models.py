@@ -23,7 +23,7 @@ def get_model(region: Region, params: Params) -> Params:
         {
             "modelArn": model.arn,
             "modelName": model.name,
-            "modelKmsKeyArn": job.params.get("customModelKmsKeyId"),
+            "modelKmsKeyArn": job.key,
             "jobName": job.name,
             "jobArn": job.arn,
             "baseModelArn": job.source,

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tunestack.sandbox.wire import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -21,7 +22,15 @@ class Question:
 
     text: str
     max_tokens: int | None = None
-    stop: tuple[str, ...] = ()
+    stop: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse what is of another type: a body is read by nobody before."""
+        most = self.max_tokens
+        if most is not None and (not isinstance(most, int) or most < 1):
+            raise TypeError(f"{most!r} is no number of tokens")
+        if isinstance(self.stop, str) or not all(isinstance(text, str) for text in self.stop):
+            raise TypeError(f"{self.stop!r} is no list of stop sequences")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +44,10 @@ class Spoken:
     """Tokens of the answer."""
     reason: str
     """Why it ends: `end_turn`, `max_tokens` or `stop_sequence`."""
+    stop: str | None = None
+    """The stop sequence that ended it."""
+    question: str = ""
+    model: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -68,7 +81,12 @@ def question(content: bytes, body: Body) -> Question:
 
 
 def converse_question(params: Mapping[str, Any]) -> Question:
-    """Read what Converse, or Nova's body, which is alike, asks."""
+    """Read what Converse, or Nova's body, which is alike, asks.
+
+    Raises:
+        Fault: its turns are not in order.
+    """
+    _check_turns(params.get("messages", ()))
     blocks = [
         *params.get("system", ()),
         *(block for message in params["messages"] for block in message["content"]),
@@ -76,9 +94,45 @@ def converse_question(params: Mapping[str, Any]) -> Question:
     config = params.get("inferenceConfig", {})
     return Question(
         text="\n".join(block["text"] for block in blocks if "text" in block),
-        max_tokens=config.get("maxTokens"),
-        stop=tuple(config.get("stopSequences", ())),
+        max_tokens=config.get("maxTokens", config.get("max_new_tokens")),
+        stop=config.get("stopSequences", ()),
     )
+
+
+def _check_turns(messages: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse turns that are out of order or empty, in AWS's words.
+
+    Raises:
+        Fault: they are.
+    """
+    roles = [message["role"] for message in messages]
+    problem = None
+    if not roles or roles[0] != "user":
+        problem = (
+            "A conversation must start with a user message. "
+            "Try again with a conversation that starts with a user message."
+        )
+    elif any(role == after for role, after in pairwise(roles)):
+        problem = (
+            "A conversation must alternate between user and assistant roles. Make sure the "
+            "conversation alternates between user and assistant roles and try again."
+        )
+    for turn, message in enumerate(messages):
+        if not isinstance(message["content"], list):
+            raise TypeError("content is no list of blocks")
+        if not message["content"]:
+            problem = problem or (
+                f"The content field in the Message object at messages.{turn} is empty. "
+                "Add a ContentBlock object to the content field and try again."
+            )
+        for place, block in enumerate(message["content"]):
+            if not str(block.get("text", "-")).strip():
+                problem = problem or (
+                    f"The text field in the ContentBlock object at messages.{turn}.content.{place} "
+                    "is blank. Add text to the text field, and try again."
+                )
+    if problem is not None:
+        raise Fault("ValidationException", problem)
 
 
 def converse_answer(spoken: Spoken) -> dict[str, Any]:
@@ -118,6 +172,10 @@ def _usage(spoken: Spoken) -> dict[str, int]:
     }
 
 
+def _ask_nova(body: Mapping[str, Any]) -> Question:
+    return converse_question({**body, "messages": body["messages"]})
+
+
 def _ask_llama(body: Mapping[str, Any]) -> Question:
     return Question(text=_text(body["prompt"]), max_tokens=body.get("max_gen_len"))
 
@@ -141,12 +199,13 @@ def _llama_stream(spoken: Spoken) -> list[Mapping[str, Any]]:
 
 
 def _ask_claude(body: Mapping[str, Any]) -> Question:
+    _text(body["anthropic_version"])
     texts = [_claude_text(body["system"])] if "system" in body else []
     texts += [_claude_text(message["content"]) for message in body["messages"]]
     return Question(
         text="\n".join(texts),
-        max_tokens=int(body["max_tokens"]),
-        stop=tuple(body.get("stop_sequences", ())),
+        max_tokens=body["max_tokens"],
+        stop=body.get("stop_sequences", ()),
     )
 
 
@@ -161,16 +220,17 @@ def _claude(spoken: Spoken) -> dict[str, Any]:
         "id": "msg_bdrk_sandbox",
         "type": "message",
         "role": "assistant",
+        "model": spoken.model,
         "content": [{"type": "text", "text": spoken.text}],
         "stop_reason": spoken.reason,
-        "stop_sequence": None,
+        "stop_sequence": spoken.stop,
         "usage": {"input_tokens": spoken.asked, "output_tokens": spoken.answered},
     }
 
 
 def _claude_stream(spoken: Spoken) -> list[Mapping[str, Any]]:
     start = {**_claude(spoken), "content": [], "stop_reason": None}
-    delta = {"stop_reason": spoken.reason, "stop_sequence": None}
+    delta = {"stop_reason": spoken.reason, "stop_sequence": spoken.stop}
     return [
         {"type": "message_start", "message": start},
         {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
@@ -193,7 +253,7 @@ def _ask_titan(body: Mapping[str, Any]) -> Question:
     return Question(
         text=_text(body["inputText"]),
         max_tokens=config.get("maxTokenCount"),
-        stop=tuple(config.get("stopSequences", ())),
+        stop=config.get("stopSequences", ()),
     )
 
 
@@ -241,7 +301,7 @@ def _ask_cohere(body: Mapping[str, Any]) -> Question:
     return Question(
         text=_text(body["prompt"]),
         max_tokens=body.get("max_tokens"),
-        stop=tuple(body.get("stop_sequences", ())),
+        stop=body.get("stop_sequences", ()),
     )
 
 
@@ -249,6 +309,7 @@ def _cohere(spoken: Spoken) -> dict[str, Any]:
     reason = "MAX_TOKENS" if spoken.reason == "max_tokens" else "COMPLETE"
     return {
         "id": "sandbox",
+        "prompt": spoken.question,
         "generations": [{"id": "sandbox", "text": spoken.text, "finish_reason": reason}],
     }
 
@@ -269,7 +330,7 @@ def _text(value: Any) -> str:
 
 _TITAN = Body(ask=_ask_titan, answer=_titan, stream=_titan_stream)
 _BODIES = {
-    "amazon": Body(ask=converse_question, answer=converse_answer, stream=converse_stream),
+    "amazon": Body(ask=_ask_nova, answer=converse_answer, stream=converse_stream),
     "anthropic": Body(ask=_ask_claude, answer=_claude, stream=_claude_stream),
     "cohere": Body(ask=_ask_cohere, answer=_cohere, stream=_cohere_stream),
     "meta": Body(ask=_ask_llama, answer=_llama, stream=_llama_stream),

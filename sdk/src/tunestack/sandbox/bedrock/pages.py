@@ -63,6 +63,6 @@ def page(
 def _position(token: str) -> tuple[str, str]:
     try:
         created, arn = json.loads(base64.urlsafe_b64decode(token))
-    except (ValueError, TypeError, binascii.Error):
+    except (ValueError, TypeError, RecursionError, binascii.Error):
         raise Fault("ValidationException", "The provided nextToken is invalid.") from None
     return str(created), str(arn)

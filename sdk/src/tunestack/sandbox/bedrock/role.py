@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 BEDROCK = "bedrock.amazonaws.com"
 NOT_ASSUMED = "Could not assume provided IAM role."
+_SESSION = "bedrock"
 _CHECK_FILE = ".write_access_check_file.temp"
 LABEL = {"tunestack-sandbox": "simulated"}
 """The S3 metadata of whatever a job writes."""
@@ -67,10 +68,16 @@ class JobRole:
         self._policies = entity_policies(region.aws, "role", name, role)
         self._principal = Principal(
             kind=PrincipalKind.SESSION,
-            arn=f"arn:aws:sts::{region.account}:assumed-role/{name}/bedrock",
+            arn=f"arn:aws:sts::{region.account}:assumed-role/{name}/{_SESSION}",
             account=region.account,
             role=arn,
-            keys={f"aws:PrincipalTag/{tag['Key']}": [tag["Value"]] for tag in role.get("Tags", [])},
+            keys={
+                **{
+                    f"aws:PrincipalTag/{tag['Key']}": [tag["Value"]] for tag in role.get("Tags", [])
+                },
+                "aws:userid": [f"{role['RoleId']}:{_SESSION}"],
+                "aws:PrincipalType": ["AssumedRole"],
+            },
         )
 
     def read(self, uri: str) -> bytes:
@@ -84,6 +91,8 @@ class JobRole:
             "Could not validate GetObject permissions to access Amazon S3 bucket: "
             f"{bucket} at key {key}"
         )
+        if not key or key.endswith("/"):
+            raise RoleError(message, f"{uri} names no file")
         self._require_bucket(bucket, message)
         self._require_s3("s3:ListBucket", bucket, None, message, {"s3:prefix": key})
         self._require_s3("s3:GetObject", bucket, key, message)
@@ -147,7 +156,11 @@ class JobRole:
             message,
             policy=policy,
             decides=False,
-            context={"aws:SecureTransport": "true", "s3:TlsVersion": "1.3", **(context or {})},
+            context={
+                "s3:ResourceAccount": self._region.account,
+                "s3:TlsVersion": "1.3",
+                **(context or {}),
+            },
         )
 
     def _require_key(self, action: str, key: str, message: str) -> None:
@@ -155,10 +168,11 @@ class JobRole:
         policy = self._region.aws.key_policy(key)
         if policy is None:
             raise RoleError(message, f"there is no key {key}")
-        through = f"s3.{self._region.name}.amazonaws.com"
-        self._require(
-            action, key, message, policy=policy, decides=True, context={"kms:ViaService": through}
-        )
+        context = {
+            "kms:ViaService": f"s3.{self._region.name}.amazonaws.com",
+            "kms:CallerAccount": self._region.account,
+        }
+        self._require(action, key, message, policy=policy, decides=True, context=context)
 
     def _require(
         self,
@@ -191,6 +205,8 @@ class JobRole:
             account=self._region.account,
             context={
                 "aws:RequestedRegion": self._region.name,
+                "aws:SecureTransport": "true",
+                "aws:PrincipalIsAWSService": "false",
                 "aws:CurrentTime": now.isoformat(),
                 "aws:EpochTime": str(int(now.timestamp())),
                 **context,

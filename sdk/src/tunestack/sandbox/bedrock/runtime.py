@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from tunestack.catalog import CATALOG
@@ -32,7 +31,7 @@ Params = dict[str, Any]
 def converse(region: Region, params: Params) -> Reply:
     """Converse."""
     base, memory = _called(region, params["modelId"])
-    spoken = _speak(base, memory, _conversation(params))
+    spoken = _speak(base, memory, converse_question(params))
     result = {**converse_answer(spoken), "metrics": {"latencyMs": 1}}
     return Reply(result=result, headers=spoken.headers)
 
@@ -40,7 +39,7 @@ def converse(region: Region, params: Params) -> Reply:
 def converse_streamed(region: Region, params: Params) -> Reply:
     """ConverseStream."""
     base, memory = _called(region, params["modelId"])
-    spoken = _speak(base, memory, _conversation(params))
+    spoken = _speak(base, memory, converse_question(params))
     return Reply(result={"stream": converse_stream(spoken)}, headers=spoken.headers)
 
 
@@ -59,43 +58,34 @@ def invoke_streamed(region: Region, params: Params) -> Reply:
     base, memory = _called(region, params["modelId"])
     body = body_of(base.vendor, base.family)
     spoken = _speak(base, memory, question(params.get("body", b""), body))
-    chunks = [{"chunk": {"bytes": json.dumps(chunk).encode()}} for chunk in body.stream(spoken)]
+    *first, last = body.stream(spoken)
+    counted = {**last, "amazon-bedrock-invocationMetrics": _metrics(spoken)}
+    chunks = [{"chunk": {"bytes": json.dumps(chunk).encode()}} for chunk in (*first, counted)]
     result = {"body": chunks, "contentType": "application/json"}
     return Reply(result=result, headers=spoken.headers)
 
 
+def _metrics(spoken: Spoken) -> Params:
+    return {
+        "inputTokenCount": spoken.asked,
+        "outputTokenCount": spoken.answered,
+        "invocationLatency": 1,
+        "firstByteLatency": 1,
+    }
+
+
 def count_tokens(region: Region, params: Params) -> Reply:
     """CountTokens, of base models."""
+    if ":custom-model-deployment/" in params["modelId"] or ":provisioned" in params["modelId"]:
+        raise Fault("ValidationException", INVALID)
     base, _ = _called(region, params["modelId"])
     asked = params["input"]
     if "converse" in asked:
-        text = _conversation(asked["converse"]).text
+        text = converse_question(asked["converse"]).text
     else:
         content = asked["invokeModel"]["body"]
         text = question(content, body_of(base.vendor, base.family)).text
     return Reply(result={"inputTokens": tokens(text)}, headers={LABEL: "estimated"})
-
-
-def _conversation(params: Params) -> Question:
-    """Read a conversation.
-
-    Raises:
-        Fault: its turns are not in order.
-    """
-    roles = [message["role"] for message in params.get("messages", ())]
-    if not roles or roles[0] != "user":
-        raise Fault(
-            "ValidationException",
-            "A conversation must start with a user message. "
-            "Try again with a conversation that starts with a user message.",
-        )
-    if any(role == after for role, after in pairwise(roles)):
-        raise Fault(
-            "ValidationException",
-            "A conversation must alternate between user and assistant roles. Make sure the "
-            "conversation alternates between user and assistant roles and try again.",
-        )
-    return converse_question(params)
 
 
 def _speak(base: BaseModel, memory: Memory | None, asked: Question) -> Spoken:
@@ -105,17 +95,21 @@ def _speak(base: BaseModel, memory: Memory | None, asked: Question) -> Spoken:
     else:
         text, nearness = memory.answer(asked.text)
         label = f"nearest training answer; nearness={nearness:.2f}"
-    reason = "end_turn"
-    for sequence in asked.stop:
-        if sequence and sequence in text:
-            text, reason = text.partition(sequence)[0], "stop_sequence"
+    reason, stop = "end_turn", None
+    places = [(text.find(sequence), sequence) for sequence in asked.stop if sequence in text]
+    if places:
+        place, stop = min(places)
+        text, reason = text[:place], "stop_sequence"
     if asked.max_tokens is not None and tokens(text) > asked.max_tokens:
-        text, reason = text[: 4 * (asked.max_tokens - 1) + 3], "max_tokens"
+        text, reason, stop = text[: 4 * (asked.max_tokens - 1) + 3], "max_tokens", None
     return Spoken(
         text=text,
         asked=tokens(asked.text),
         answered=tokens(text),
         reason=reason,
+        stop=stop,
+        question=asked.text,
+        model=base.inference_ids[0] if base.inference_ids else base.customization_id,
         headers={LABEL: label},
     )
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tunestack.sandbox.aws import UnknownPolicyError
 from tunestack.sandbox.bedrock import foundation, jobs, models, runtime, serving, tags
 from tunestack.sandbox.bedrock.access import authorize
 from tunestack.sandbox.bedrock.dump import dump
 from tunestack.sandbox.bedrock.state import LABEL, Region, find
+from tunestack.sandbox.iam import MalformedPolicyError
 from tunestack.sandbox.wire import Fault, Reply
 
 if TYPE_CHECKING:
@@ -95,13 +97,20 @@ class Bedrock:
         Raises:
             Fault: an error that the service answers with.
         """
+        try:
+            return self._handle(call)
+        except (MalformedPolicyError, UnknownPolicyError) as error:
+            # AWS would not have stored or attached it, so there is no answer of AWS's.
+            raise Fault("AccessDeniedException", str(error)) from error
+
+    def _handle(self, call: Call) -> Reply:
         name = call.operation.name
         caller = self._callers.identify(call)
         with self._clock.lock:
             self._clock.settle()
             region = self._region(caller.account, call.region)
             if name not in OPERATIONS:
-                raise Fault("ValidationException", f"The sandbox does not play {name}.")
+                raise Fault("UnknownOperationException", f"The sandbox does not play {name}.")
             authorize(caller, region, name, call.params)
             if name in _RUNTIME:
                 return _RUNTIME[name](region, call.params)

@@ -12,8 +12,8 @@ from tunestack.sandbox.bedrock.state import (
     Endpoint,
     Model,
     Region,
+    check_tags,
     found,
-    require_few_tags,
     without_none,
 )
 from tunestack.sandbox.faults import FaultKind
@@ -109,7 +109,7 @@ def _new(region: Region, table: dict[str, Endpoint], *, name: str, **what: Any) 
     if any(endpoint.name == name for endpoint in table.values()):
         raise Fault("ValidationException", f"The name {name} is already in use.")
     tags = what["params"].get("tags", ())
-    require_few_tags(tags)
+    check_tags(tags)
     now = region.clock.now()
     endpoint = Endpoint(name=name, status="Creating", created=now, modified=now, **what)
     table[endpoint.arn] = endpoint

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tunestack.sandbox.wire import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from tunestack.catalog import BaseModel
@@ -59,8 +59,12 @@ class Job:
     name: str
     params: Mapping[str, Any]
     base: BaseModel
+    hyperparameters: Mapping[str, str]
+    """As given, and the defaults of the rest."""
     source: str
     """The ARN of what it tunes: the base model, or a custom model that is tuned further."""
+    key: str | None = None
+    """The ARN of the KMS key that the model is encrypted with."""
     created: datetime
     modified: datetime
     status: str = "InProgress"
@@ -153,14 +157,15 @@ class Region:
         self.tokens[operation, token] = (params, answer)
         return answer
 
-    def tag(self, arn: str, tags: Iterable[Mapping[str, str]]) -> None:
+    def tag(self, arn: str, tags: Sequence[Mapping[str, str]]) -> None:
         """Set tags on a resource, the new ones over the old.
 
         Raises:
             Fault: it would have more than AWS allows.
         """
+        check_tags(tags)
         wanted = self.tags.get(arn, {}) | {tag["key"]: tag["value"] for tag in tags}
-        require_few_tags(wanted)
+        _require_few(wanted)
         self.tags[arn] = wanted
 
     def require_quota(self, used: int, quota: int, message: str) -> None:
@@ -169,9 +174,22 @@ class Region:
             raise Fault("ServiceQuotaExceededException", message)
 
 
-def require_few_tags(tags: Iterable[object]) -> None:
-    """Refuse more tags than a resource can have."""
-    if len(list(tags)) > MOST_TAGS:
+def check_tags(tags: Sequence[Mapping[str, str]]) -> None:
+    """Refuse tags that a request may not have.
+
+    Raises:
+        Fault: there are too many, one twice, or one with AWS's own prefix.
+    """
+    keys = [tag["key"] for tag in tags]
+    if len(set(keys)) < len(keys):
+        raise Fault("ValidationException", "Duplicate tag keys found.")
+    if any(key.lower().startswith("aws:") for key in keys):
+        raise Fault("ValidationException", "aws: prefixed tag key names are not allowed.")
+    _require_few(keys)
+
+
+def _require_few(keys: Collection[str]) -> None:
+    if len(keys) > MOST_TAGS:
         raise Fault(
             "TooManyTagsException",
             "The request contains more tags than can be associated with a resource "

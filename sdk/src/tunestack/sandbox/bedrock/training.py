@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tunestack.sandbox.aws import UnknownPolicyError
 from tunestack.sandbox.bedrock import metrics
 from tunestack.sandbox.bedrock.answers import Memory
 from tunestack.sandbox.bedrock.role import JobRole, RoleError
 from tunestack.sandbox.bedrock.state import PHASES, Job, Model, Region, without_none
 from tunestack.sandbox.bedrock.training_data import BadDataError, Rows, read
 from tunestack.sandbox.faults import FaultKind
+from tunestack.sandbox.iam import MalformedPolicyError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -50,6 +52,12 @@ def _begin(region: Region, job: Job, place: int, now: datetime) -> None:
             _work(region, job, phase, due)
         except (BadDataError, RoleError) as error:
             _fail(region, job, str(error), error.why, due)
+            return
+        except (MalformedPolicyError, UnknownPolicyError) as error:
+            _fail(region, job, _INTERNAL, str(error), due)
+            return
+        except Exception as error:  # noqa: BLE001 - a job ends, whatever it ran into
+            _fail(region, job, _INTERNAL, f"the sandbox failed: {error!r}", due)
             return
         job.phases[phase] |= {"status": "Completed", "lastModifiedTime": due}
         _begin(region, job, place + 1, due)
@@ -149,7 +157,7 @@ def end(region: Region, job: Job, status: str, now: datetime) -> None:
 def configuration(job: Job) -> dict[str, Any]:
     """List what a job was created with, as its description and its model's have it."""
     return {
-        "hyperParameters": job.params.get("hyperParameters", {}),
+        "hyperParameters": job.hyperparameters,
         "trainingDataConfig": job.params["trainingDataConfig"],
         "validationDataConfig": job.params.get("validationDataConfig", {"validators": []}),
         "outputDataConfig": job.params["outputDataConfig"],

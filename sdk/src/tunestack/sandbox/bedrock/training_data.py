@@ -7,6 +7,7 @@ aws-samples/amazon-bedrock-samples@85fba9d (2026-08-21). All read 2026-11-22. Th
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ _MEDIA = {
 _TOOLS = ("amazon.nova-micro", "amazon.nova-lite", "amazon.nova-pro")
 _REASONING = "amazon.nova-2-lite"
 _MOST_IMAGES = 10
+_FORMATS = {"image": ("png", "jpeg", "gif", "webp"), "video": ("mov", "mkv", "mp4", "webm")}
 # Tokens of prompt and answer, where each has a limit of its own.
 _SEPARATE = {"cohere.command": (4096, 2048)}
 _RESERVED = {RecordFormat.MESSAGES: ("\nHuman:", "\nAssistant:")}
@@ -76,7 +78,10 @@ def read(content: bytes, name: str, base: BaseModel, *, validation: bool) -> Row
         try:
             pairs = list(read_row(row, base))
         except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
-            why = f"line {line}: {error!r}"
+            missing = isinstance(error, KeyError)
+            why = (
+                f"line {line}: {error.args[0]!r} is missing" if missing else f"line {line}: {error}"
+            )
             raise BadDataError(f"Input data at {name} must follow '{shown}' format", why) from error
         _check_tokens(pairs, base, line)
         _check_words(row, pairs, base, line, name)
@@ -112,27 +117,27 @@ def _converse(row: Mapping[str, Any], base: BaseModel) -> Iterator[Pair]:
     if row["schemaVersion"] != "bedrock-conversation-2024" or row.keys() - known:
         raise ValueError("unexpected keys or schemaVersion")
     asked = [block["text"] for block in row.get("system", [])]
-    pictures = 0
+    media: Counter[str] = Counter()
     for role, turn in _alternating(row["messages"]):
-        text, media = _blocks(turn["content"], role, base)
-        pictures += media
+        text, kinds = _blocks(turn["content"], role, base)
+        media.update(kinds)
         if role == "assistant":
             yield "\n".join(asked), text
         asked.append(text)
-    if pictures > _MOST_IMAGES:
-        raise ValueError(f"{pictures} images in a record, {_MOST_IMAGES} are allowed")
+    if media["image"] > _MOST_IMAGES or media["video"] > 1 or len(media) > 1:
+        raise ValueError(f"{_MOST_IMAGES} images or one video are allowed, not {dict(media)}")
 
 
-def _blocks(content: list[Mapping[str, Any]], role: str, base: BaseModel) -> tuple[str, int]:
-    """Read the content of a turn: its text, and how many images and videos it has."""
-    texts, media = [], 0
+def _blocks(content: list[Mapping[str, Any]], role: str, base: BaseModel) -> tuple[str, list[str]]:
+    """Read the content of a turn: its text, and the kinds of its images and videos."""
+    texts, media = [], []
     for block in content:
         (kind,) = block
         if kind == "text":
             texts.append(block["text"])
         elif kind in ("image", "video") and role == "user" and kind in _media(base):
-            media += 1
-            texts.append(f"[{kind} {block[kind]['source']['s3Location']['uri']}]")
+            media.append(kind)
+            texts.append(_medium(kind, block[kind]))
         elif kind in ("toolUse", "toolResult") and base.customization_id.startswith(_TOOLS):
             texts.append(json.dumps(block, sort_keys=True))
         elif (
@@ -147,6 +152,13 @@ def _blocks(content: list[Mapping[str, Any]], role: str, base: BaseModel) -> tup
     if not text.strip():
         raise ValueError(f"a turn of the {role} is empty")
     return text, media
+
+
+def _medium(kind: str, block: Mapping[str, Any]) -> str:
+    uri = block["source"]["s3Location"]["uri"]
+    if block["format"] not in _FORMATS[kind] or not uri.startswith("s3://"):
+        raise ValueError(f"{kind}: a format of {_FORMATS[kind]} and an s3:// URI are allowed")
+    return f"[{kind} {uri}]"
 
 
 def _media(base: BaseModel) -> set[str]:

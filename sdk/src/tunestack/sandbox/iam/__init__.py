@@ -5,11 +5,18 @@ Not played: organizations' policies, VPC endpoint policies, KMS grants, access p
 """
 
 from tunestack.sandbox.iam.decision import Access, Decision, Policies, Verdict, decide
-from tunestack.sandbox.iam.policy import Principal, PrincipalKind, Statement, statements
+from tunestack.sandbox.iam.policy import (
+    MalformedPolicyError,
+    Principal,
+    PrincipalKind,
+    Statement,
+    statements,
+)
 
 __all__ = [
     "Access",
     "Decision",
+    "MalformedPolicyError",
     "Policies",
     "Principal",
     "PrincipalKind",

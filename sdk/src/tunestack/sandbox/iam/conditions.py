@@ -27,9 +27,6 @@ def hold(conditions: Mapping[str, Mapping[str, Any]], context: Context, *, varia
         conditions: operator, key, value or values.
         context: the request's keys in lower case.
         variables: whether the policy's version knows variables.
-
-    Raises:
-        ValueError: an operator that IAM does not have.
     """
     known = context if variables else None
     return all(
@@ -42,24 +39,39 @@ def hold(conditions: Mapping[str, Mapping[str, Any]], context: Context, *, varia
 def _holds(
     operator: str, wanted: Sequence[str], values: Sequence[str], context: Context | None
 ) -> bool:
-    quantifier, colon, name = operator.rpartition(":")
-    name, if_exists = (name.removesuffix("IfExists"), name.endswith("IfExists"))
-    if name == "Null":
+    quantifier, name, if_exists = _parts(operator)
+    if name == "null":
         return any((word.lower() == "true") == (not values) for word in wanted)
-    if name not in _OPERATORS:
-        raise ValueError(f"no condition operator {operator!r}")
     fits, negated = _OPERATORS[name]
     if not values:
-        if colon:
-            return quantifier == "ForAllValues" or if_exists
+        if quantifier:
+            return quantifier == "forallvalues" or if_exists
         return negated or if_exists
 
     def one(value: str) -> bool:
         return negated != any(fits(value, word, context) for word in wanted)
 
-    if quantifier == "ForAllValues" or (not colon and negated):
+    if quantifier == "forallvalues" or (not quantifier and negated):
         return all(map(one, values))
     return any(map(one, values))
+
+
+def require_operator(operator: str) -> None:
+    """Refuse an operator that IAM does not have.
+
+    Raises:
+        ValueError: there is none of the name.
+    """
+    quantifier, name, if_exists = _parts(operator)
+    known = name in _OPERATORS or (name == "null" and not if_exists and not quantifier)
+    if not known or quantifier not in ("", "forallvalues", "foranyvalue"):
+        raise ValueError(f"no condition operator {operator!r}")
+
+
+def _parts(operator: str) -> tuple[str, str, bool]:
+    """Split an operator into its quantifier, its name, and whether the key may be missing."""
+    quantifier, _, name = operator.lower().rpartition(":")
+    return quantifier, name.removesuffix("ifexists"), name.endswith("ifexists")
 
 
 def _equal(value: str, wanted: str, context: Context | None) -> bool:
@@ -68,7 +80,8 @@ def _equal(value: str, wanted: str, context: Context | None) -> bool:
 
 
 def _equal_ignoring_case(value: str, wanted: str, context: Context | None) -> bool:
-    return _equal(value.lower(), wanted.lower(), context)
+    pattern = matcher(wanted, context, wild=False, same_case=False)
+    return pattern is not None and pattern.fullmatch(value) is not None
 
 
 def _like(value: str, wanted: str, context: Context | None) -> bool:
@@ -110,7 +123,7 @@ def _date(compare: Callable[[datetime, datetime], bool]) -> Fits:
     def fits(value: str, wanted: str, _: Context | None) -> bool:
         try:
             return compare(_moment(value), _moment(wanted))
-        except ValueError:
+        except (OverflowError, ValueError):
             return False
 
     return fits
@@ -136,7 +149,7 @@ def _in_network(value: str, wanted: str, _: Context | None) -> bool:
 
 
 # Operator: whether a value fits, and whether the operator asks for the opposite.
-_OPERATORS: dict[str, tuple[Fits, bool]] = {
+_NAMED: dict[str, tuple[Fits, bool]] = {
     "StringEquals": (_equal, False),
     "StringNotEquals": (_equal, True),
     "StringEqualsIgnoreCase": (_equal_ignoring_case, False),
@@ -164,6 +177,8 @@ _OPERATORS: dict[str, tuple[Fits, bool]] = {
     "ArnNotEquals": (_arn_like, True),
     "ArnNotLike": (_arn_like, True),
 }
+# Their case does not matter.
+_OPERATORS = {name.lower(): how for name, how in _NAMED.items()}
 
 
 def _listed(value: Any) -> list[str]:

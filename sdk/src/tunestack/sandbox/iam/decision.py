@@ -108,7 +108,7 @@ def decide(access: Access, policies: Policies) -> Decision:
     resource = [
         (way, statement)
         for statement in about(policies.resource)
-        if (way := statement.names(who)) is not None
+        if (way := statement.names(who, bounded=policies.boundary is not None)) is not None
     ]
     kinds = {
         IDENTITY: identity,
@@ -141,16 +141,10 @@ def _missing(
         allowed = allowed or any(way is not How.BY_ACCOUNT for way in ways)
     if not allowed:
         return IDENTITY
-    # Whom the resource's own policy names is not held back by limits that say nothing.
-    passed = {
-        BOUNDARY: same_account and bool({How.BY_ITSELF, How.AS_ANYONE} & set(ways)),
-        SESSION: same_account and How.BY_ITSELF in ways,
-    }
+    if same_account and {How.BY_ITSELF, How.AS_ANYONE} & set(ways):
+        # Whom the resource's own policy names, in person or by a wildcard, is not held back by limits that say nothing.
+        return None
     return next(
-        (
-            kind
-            for kind, statements in limits.items()
-            if statements is not None and not statements and not passed[kind]
-        ),
+        (kind for kind, statements in limits.items() if statements is not None and not statements),
         None,
     )

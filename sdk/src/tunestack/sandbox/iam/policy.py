@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from tunestack.sandbox.iam.conditions import hold
+from tunestack.sandbox.iam.conditions import hold, require_operator
 from tunestack.sandbox.iam.text import matcher
 
 if TYPE_CHECKING:
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     Context = Mapping[str, Sequence[str]]
 
 _WITH_VARIABLES = "2012-10-17"
+
+
+class MalformedPolicyError(ValueError):
+    """A policy that AWS would not have stored, and the emulator did."""
 
 
 class PrincipalKind(StrEnum):
@@ -81,18 +85,23 @@ class Statement:
         known = context if self.variables else None
 
         def named(texts: Any) -> bool:
-            return any(_fits(text, resource, known) for text in _listed(texts))
+            return any(_fits(_whole(text), resource, known) for text in _listed(texts))
 
         if "NotResource" in self.content:
             return not named(self.content["NotResource"])
         # A trust policy names no resource: it is about its role.
         return named(self.content.get("Resource", "*"))
 
-    def names(self, principal: Principal) -> How | None:
-        """Tell how the statement names a principal; `None` when it does not."""
+    def names(self, principal: Principal, *, bounded: bool) -> How | None:
+        """Tell how the statement names a principal; `None` when it does not.
+
+        Args:
+            principal: who asks.
+            bounded: whether they have a permissions boundary, whom a Deny with NotPrincipal always denies.
+        """
         if "NotPrincipal" in self.content:
-            ways = _ways(self.content["NotPrincipal"], principal)
-            return None if ways else How.BY_ACCOUNT
+            exempt = _exempts(self.content["NotPrincipal"], principal)
+            return None if exempt and not (bounded and not self.allows) else How.AS_ANYONE
         ways = _ways(self.content.get("Principal", {}), principal)
         # The most personal way counts.
         for way in (How.BY_ITSELF, How.AS_ANYONE, How.BY_ROLE, How.BY_ACCOUNT):
@@ -105,17 +114,52 @@ def statements(document: str | Mapping[str, Any]) -> list[Statement]:
     """Read the statements of a policy document."""
     content = json.loads(document) if isinstance(document, str) else document
     variables = content.get("Version") == _WITH_VARIABLES
+    found = _listed(content.get("Statement", []))
+    for entry in found:
+        _check(entry)
     return [
         Statement(allows=entry["Effect"] == "Allow", content=entry, variables=variables)
-        for entry in _listed(content.get("Statement", []))
+        for entry in found
     ]
+
+
+def _check(entry: Any) -> None:
+    """Refuse a statement that AWS would not have stored.
+
+    Raises:
+        MalformedPolicyError: it is not as IAM's grammar has it.
+    """
+    try:
+        right = (
+            entry["Effect"] in ("Allow", "Deny")
+            and bool({"Action", "NotAction"} & entry.keys())
+            and all(
+                isinstance(text, str)
+                for member in ("Action", "NotAction", "Resource", "NotResource")
+                for text in _listed(entry.get(member, []))
+            )
+            and all(
+                named == "*" or isinstance(named, dict)
+                for member in ("Principal", "NotPrincipal")
+                for named in [entry.get(member, "*")]
+            )
+        )
+        for operator, block in entry.get("Condition", {}).items():
+            require_operator(operator)
+            right = right and isinstance(block, dict)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise MalformedPolicyError(f"malformed policy: {error!r} in {entry!r}") from error
+    if not right:
+        raise MalformedPolicyError(f"malformed policy: {entry!r}")
 
 
 def _ways(named: Any, principal: Principal) -> set[How]:
     if named == "*":
-        named = {"AWS": "*", "Service": principal.arn}
+        named = {"AWS": "*"}
     if principal.kind is PrincipalKind.SERVICE:
-        return {How.BY_ITSELF} if principal.arn in _listed(named.get("Service", [])) else set()
+        everyone = "*" in _listed(named.get("AWS", []))
+        named_itself = principal.arn in _listed(named.get("Service", []))
+        return {How.BY_ITSELF} if named_itself or everyone else set()
     ways = set()
     for text in _listed(named.get("AWS", [])):
         if text in (principal.account, f"arn:aws:iam::{principal.account}:root"):
@@ -127,6 +171,25 @@ def _ways(named: Any, principal: Principal) -> set[How]:
         elif text == principal.role:
             ways.add(How.BY_ROLE)
     return ways
+
+
+def _exempts(named: Any, principal: Principal) -> bool:
+    """Tell whether NotPrincipal leaves a principal out: only when each that it is part of is named.
+
+    Source: IAM user guide, reference_policies_elements_notprincipal (read 2026-11-22).
+    """
+    if named == "*" or principal.kind is PrincipalKind.SERVICE:
+        return bool(_ways(named, principal))
+    texts = set(_listed(named.get("AWS", [])))
+    account = {principal.account, f"arn:aws:iam::{principal.account}:root"}
+    needed = {principal.arn, principal.role} - account - {None}
+    return bool(texts & account) and needed <= texts
+
+
+def _whole(arn: str) -> str:
+    """Complete an ARN that ends early: `arn:aws:s3` is `arn:aws:s3:*:*:*`."""
+    missing = 5 - arn.count(":")
+    return arn + ":*" * missing if arn.startswith("arn:") and "${" not in arn else arn
 
 
 def _fits(text: str, value: str, context: Context | None) -> bool:

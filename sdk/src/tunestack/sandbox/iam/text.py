@@ -17,7 +17,11 @@ _SPECIAL = {"*": "*", "?": "?", "$": "$"}
 
 
 def matcher(
-    text: str, context: Mapping[str, Sequence[str]] | None, *, wild: bool = True
+    text: str,
+    context: Mapping[str, Sequence[str]] | None,
+    *,
+    wild: bool = True,
+    same_case: bool = True,
 ) -> re.Pattern[str] | None:
     """Make a pattern of a policy's text; `None` when it holds a variable that the request does not know.
 
@@ -25,6 +29,7 @@ def matcher(
         text: as it stands in the policy.
         context: to fill in variables; `None` where the policy's version has none.
         wild: whether `*` and `?` are wildcards; what a variable stands for never is one.
+        same_case: whether case matters.
     """
     parts = [text] if context is None else _VARIABLE.split(text)
     pattern = ""
@@ -36,7 +41,7 @@ def matcher(
         if value is None:
             return None
         pattern += re.escape(value)
-    return _compiled(pattern)
+    return _compiled(pattern, same_case=same_case)
 
 
 def _value(variable: str, context: Mapping[str, Sequence[str]]) -> str | None:
@@ -57,5 +62,5 @@ def _escaped(text: str, *, wild: bool) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    return re.compile(pattern, re.DOTALL)
+def _compiled(pattern: str, *, same_case: bool) -> re.Pattern[str]:
+    return re.compile(pattern, re.DOTALL if same_case else re.DOTALL | re.IGNORECASE)
