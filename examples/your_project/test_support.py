@@ -2,11 +2,12 @@
 
 import json
 
+import boto3
 import pytest
 import support
 
 from tunestack import Poll, Tuner
-from tunestack.errors import JobFailedError
+from tunestack.errors import AccessError, JobFailedError
 
 TICKETS = {
     "My parcel has not come": "shipping",
@@ -54,6 +55,26 @@ def test_what_aws_does_once_a_year_is_tried_today(tunestack_sandbox, tickets):
     with pytest.raises(JobFailedError, match="unexpected error"):
         support.train(tickets)
     assert support.train(tickets)
+
+
+def test_a_role_for_asking_only_may_not_train(tunestack_sandbox, tickets):
+    endpoint = support.train(tickets)
+    iam, sts = boto3.client("iam"), boto3.client("sts")
+    account = sts.get_caller_identity()["Account"]
+    may = {"Effect": "Allow", "Action": "bedrock:InvokeModel", "Resource": endpoint}
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": account}}
+    arn = iam.create_role(RoleName="asker", AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
+    iam.put_role_policy(RoleName="asker", PolicyName="ask", PolicyDocument=policy(may))
+    keys = sts.assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+    session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
+    messages = [{"role": "user", "content": [{"text": "Where is my parcel?"}]}]
+    assert session.client("bedrock-runtime").converse(modelId=endpoint, messages=messages)
+    with pytest.raises(AccessError, match="not authorized to perform: bedrock:List"):
+        support.train(tickets, tuner=Tuner(session=session))
+
+
+def policy(statement):
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
 
 
 def test_nothing_is_left_of_the_test_before(tunestack_sandbox):

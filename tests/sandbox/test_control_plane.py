@@ -225,6 +225,20 @@ def test_a_use_case_is_kept_and_lets_anthropics_models_in(sandbox, bedrock):
     )
 
 
+def test_a_base_model_is_offered_by_each_of_its_ids(bedrock):
+    def ids(**filters):
+        return set(names(bedrock.list_foundation_models(**filters)["modelSummaries"], "modelId"))
+
+    assert NOVA in ids(byCustomizationType="FINE_TUNING")
+    assert "amazon.nova-micro-v1:0" in ids(byInferenceType="ON_DEMAND")
+    assert NOVA not in ids(byInferenceType="ON_DEMAND")
+    assert "us.amazon.nova-micro-v1:0" not in ids()
+    assert {"amazon.titan-image-generator-v2:0"} <= ids(byOutputModality="IMAGE")
+    for name in (NOVA, "amazon.nova-micro-v1:0"):
+        details = bedrock.get_foundation_model(modelIdentifier=name)["modelDetails"]
+        assert (name, True) == (details["modelId"], details["modelArn"].endswith(f"/{name}"))
+
+
 def test_answers_are_cut_where_they_are_asked_to_be(sandbox, bedrock, create, upload):
     rows = [
         {

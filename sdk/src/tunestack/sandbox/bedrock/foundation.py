@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tunestack.catalog import CATALOG, LifecycleState, Serving
+from tunestack.catalog import CATALOG, LifecycleState, RecordFormat, Serving
 from tunestack.sandbox.bedrock.state import find, without_none
 from tunestack.sandbox.wire import Fault
 
@@ -86,12 +86,12 @@ def _require_own_region(region: Region, identifier: str) -> None:
 
 def get_foundation_model(region: Region, params: Params) -> Params:
     """GetFoundationModel."""
-    return {"modelDetails": _details(region, _offered_as(region, params["modelIdentifier"]))}
+    return {"modelDetails": _details(region, *_offered_as(region, params["modelIdentifier"]))}
 
 
 def list_foundation_models(region: Region, params: Params) -> Params:
     """ListFoundationModels."""
-    rows = [_details(region, base) for base in _offered(region)]
+    rows = [_details(region, base, name) for base, name in _offered(region)]
     for wanted, member in (
         ("byCustomizationType", "customizationsSupported"),
         ("byOutputModality", "outputModalities"),
@@ -104,7 +104,7 @@ def list_foundation_models(region: Region, params: Params) -> Params:
 
 def get_availability(region: Region, params: Params) -> Params:
     """GetFoundationModelAvailability: since 2026 every model is enabled; Anthropic's ask for a use case first."""
-    base = _offered_as(region, params["modelId"])
+    base, _ = _offered_as(region, params["modelId"])
     asked = base.vendor != "anthropic" or region.use_case is not None
     return {
         "modelId": params["modelId"],
@@ -128,37 +128,44 @@ def get_use_case(region: Region, _: Params) -> Params:
     return {"formData": region.use_case}
 
 
-def _offered(region: Region) -> Iterator[BaseModel]:
+def _offered(region: Region) -> Iterator[tuple[BaseModel, str]]:
+    """List the base models, each by the id that jobs are created with and by those that it is called with."""
     for base in CATALOG:
         if (
             base.provider == "bedrock"
             and region.name in base.regions
             and state_of(region, base) is not LifecycleState.RETIRED
         ):
-            yield base
+            # With a geography it is an inference profile, which is not a model.
+            plain = (name for name in base.inference_ids if name.startswith(f"{base.vendor}."))
+            yield from ((base, name) for name in (base.customization_id, *plain))
 
 
-def _offered_as(region: Region, identifier: str) -> BaseModel:
+def _offered_as(region: Region, identifier: str) -> tuple[BaseModel, str]:
     _require_own_region(region, identifier)
     wanted = identifier.rsplit("/", 1)[-1]
-    for base in _offered(region):
-        if wanted in (base.customization_id, *base.inference_ids):
-            return base
+    for base, name in _offered(region):
+        if wanted == name:
+            return base, name
     raise Fault("ResourceNotFoundException", f"Could not find the model {wanted}")
 
 
-def _details(region: Region, base: BaseModel) -> Params:
+def _details(region: Region, base: BaseModel, name: str) -> Params:
     active = state_of(region, base) is LifecycleState.ACTIVE
+    tuned = name == base.customization_id
+    image = base.record_format is RecordFormat.IMAGE_CAPTION
+    made = "EMBEDDING" if "embed" in name else "IMAGE"
+    served = ["PROVISIONED"] if Serving.PROVISIONED in base.serving else []
     return {
-        "modelArn": region.base_arn(base),
-        "modelId": base.customization_id,
+        "modelArn": region.base_arn(base).replace(base.customization_id, name),
+        "modelId": name,
         "modelName": base.name[:_NAME_LENGTH],
         "providerName": base.vendor.title(),
-        "inputModalities": ["TEXT"],
-        "outputModalities": ["TEXT"],
-        "responseStreamingSupported": True,
-        "customizationsSupported": ["FINE_TUNING"],
-        "inferenceTypesSupported": ["PROVISIONED"] if Serving.PROVISIONED in base.serving else [],
+        "inputModalities": ["TEXT", "IMAGE"] if image else ["TEXT"],
+        "outputModalities": [made] if image else ["TEXT"],
+        "responseStreamingSupported": not image,
+        "customizationsSupported": ["FINE_TUNING"] if tuned else [],
+        "inferenceTypesSupported": served if tuned else ["ON_DEMAND"],
         "modelLifecycle": without_none(
             {
                 "status": "ACTIVE" if active else "LEGACY",
