@@ -39,6 +39,25 @@ _TICK = 0.1
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
+def _require_possible(
+    *, region: str, empty: bool, speed: object, as_of: object, quotas: object, tls: bool
+) -> None:
+    """Refuse arguments that no sandbox can be made of, before anything is."""
+    if not empty and region not in regions():
+        raise ConfigError(
+            f"region {region!r} has no stage in the sandbox: "
+            f"use {' or '.join(sorted(regions()))}, or an empty sandbox (--empty)"
+        )
+    if not (isinstance(speed, int | float) and math.isfinite(speed) and speed > 0):
+        raise ConfigError(f"speed={speed!r}: use a number above 0")
+    if not (as_of is None or isinstance(as_of, datetime)):
+        raise ConfigError(f"as_of={as_of!r}: use a datetime")
+    if not (quotas is None or isinstance(quotas, Quotas)):
+        raise ConfigError(f"quotas={quotas!r}: use tunestack.sandbox.Quotas(...)")
+    if tls and shutil.which("openssl") is None:
+        raise ConfigError("enforce_iam makes a certificate, and openssl is not installed")
+
+
 def _plain(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
@@ -87,19 +106,11 @@ class Sandbox:
             seed: of the dice that faults with a `rate` roll.
 
         Raises:
-            ConfigError: no stage is deployed in this region, or an argument is of another kind.
+            ConfigError: no stage is deployed in this region, an argument is of another kind, or `openssl` is not there.
         """
-        if not empty and region not in regions():
-            raise ConfigError(
-                f"region {region!r} has no stage in the sandbox: "
-                f"use {' or '.join(sorted(regions()))}, or an empty sandbox (--empty)"
-            )
-        if not (isinstance(speed, int | float) and math.isfinite(speed) and speed > 0):
-            raise ConfigError(f"speed={speed!r}: use a number above 0")
-        if not (as_of is None or isinstance(as_of, datetime)):
-            raise ConfigError(f"as_of={as_of!r}: use a datetime")
-        if not (quotas is None or isinstance(quotas, Quotas)):
-            raise ConfigError(f"quotas={quotas!r}: use tunestack.sandbox.Quotas(...)")
+        _require_possible(
+            region=region, empty=empty, speed=speed, as_of=as_of, quotas=quotas, tls=enforce_iam
+        )
         if as_of is not None and as_of.tzinfo is None:
             as_of = as_of.replace(tzinfo=UTC)
         self.region = region
@@ -109,6 +120,7 @@ class Sandbox:
         self._tls = enforce_iam
         self._folder: Path | None = None
         self._started = False
+        self._process: int | None = None
         self._wire = Wire("bedrock", "bedrock-runtime")
         self.faults = Faults(seed, self._wire.errors(OPERATIONS))
         self._remains = Remains()
@@ -154,8 +166,7 @@ class Sandbox:
         if self._started:
             raise ConfigError("a sandbox starts once: make another")
         self._started = True
-        if self._tls and shutil.which("openssl") is None:
-            raise ConfigError("enforce_iam makes a certificate, and openssl is not installed")
+        self._process = os.getpid()
         try:
             self._folder = self._remains.start()
             inside = {
@@ -177,7 +188,9 @@ class Sandbox:
         return self
 
     def stop(self) -> None:
-        """End everything and remove what it left on disk."""
+        """End everything and remove what it left on disk; a process that was forked from this one ends nothing."""
+        if self._process not in (None, os.getpid()):
+            return
         self._ended.set()
         if self._ticker.is_alive():
             self._ticker.join()

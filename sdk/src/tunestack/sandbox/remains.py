@@ -21,7 +21,10 @@ def close_in_children(process: subprocess.Popen[str]) -> None:
         mine = held()
         for pipe in () if mine is None else (mine.stdin, mine.stdout):
             if pipe is not None and not pipe.closed:
-                os.close(pipe.fileno())
+                # Not closed: whoever closes it later would close what has its number by then.
+                nothing = os.open(os.devnull, os.O_RDWR)
+                os.dup2(nothing, pipe.fileno())
+                os.close(nothing)
 
     os.register_at_fork(after_in_child=close)
 
