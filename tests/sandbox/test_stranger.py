@@ -21,6 +21,8 @@ def project(tmp_path_factory):
         ["--only-group", "dev", "--inexact"],
     ):
         environment = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(place / "venv")}
+        # Asked for a Python by its path, uv would make the environment anew the second time.
+        environment.pop("UV_PYTHON", None)
         subprocess.run([*sync, *what], cwd=ROOT, env=environment, check=True)
     return place
 
