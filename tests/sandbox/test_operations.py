@@ -308,7 +308,8 @@ def test_the_table_in_the_documentation_is_what_happens(ask, answered):
             shown = reduce(lambda text, swap: swap[0].sub(swap[1], text), _VOLATILE, message)
             shown = shown if len(shown) < 160 else shown[:157] + "..."
             shown = shown.replace("|", "\\|")
-            rows.append(f"| {operation} | {case.case} | {code or ''} | {shown} |")
+            written = f"`{shown}`" if shown else ""
+            rows.append(f"| {operation} | {case.case} | {code or ''} | {written} |")
     text = TABLE.read_text() if TABLE.exists() else ""
     head = text.partition("| operation |")[0]
     table = "\n".join(["| operation | case | code | message |", "|---|---|---|---|", *rows])
