@@ -314,8 +314,30 @@ def test_a_connection_that_says_nothing_holds_up_nobody(monkeypatch):
             assert bedrock.list_foundation_models()["modelSummaries"]
 
 
+def test_a_trust_policy_that_is_none_is_named(asked, bedrock):
+    iam = boto3.client("iam")
+    name = f"broken-{os.urandom(3).hex()}"
+    arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument="[]")["Role"]["Arn"]
+    text = message_of(bedrock.create_model_customization_job, **asked(roleArn=arn))
+    assert "malformed policy" in text
+
+
+def test_a_child_has_no_sandbox_to_turn_or_to_reset(sandbox):
+    child = os.fork()
+    if child == 0:
+        refused = 0
+        for call in (sandbox.reset, sandbox.state, lambda: sandbox.clock.advance(1)):
+            try:
+                call()
+            except ConfigError:
+                refused += 1
+        os._exit(refused)
+    assert 3 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
 def test_a_child_that_lives_on_keeps_nothing_alive():
     sandbox = Sandbox(empty=True).start()
+    port = int(sandbox.admin_url.split(":")[2].split("/")[0])
     child = os.fork()
     if child == 0:
         time.sleep(60)
@@ -324,6 +346,8 @@ def test_a_child_that_lives_on_keeps_nothing_alive():
         before = time.monotonic()
         sandbox.stop()
         assert time.monotonic() - before < 10
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.1", port), timeout=5)
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)

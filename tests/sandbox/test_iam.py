@@ -249,12 +249,25 @@ def test_case_is_ignored_in_variables_too():
         ALLOW | {"Condition": {"ForSomeValues:StringEquals": {"a": "b"}}},
         ALLOW | {"Condition": {"NullIfExists": {"a": "true"}}},
         ALLOW | {"Condition": {"StringEquals": ["a"]}},
+        ALLOW | {"Action": []},
+        ALLOW | {"Action": "List"},
+        ALLOW | {"Resource": "bucket"},
+        ALLOW | {"Foo": 1},
+        ALLOW | {"Condition": {"StringEquals": {"a": {"b": 1}}}},
         "Allow",
     ],
 )
 def test_what_iam_would_not_store_is_malformed(row):
     with pytest.raises(MalformedPolicyError, match="malformed policy"):
         statements(document(row))
+
+
+@pytest.mark.parametrize(
+    "text", ["[]", '"x"', "{", "5", "{}", '{"Version": "2013", "Statement": []}']
+)
+def test_a_document_that_is_none_is_malformed(text):
+    with pytest.raises(MalformedPolicyError, match="malformed policy"):
+        statements(text)
 
 
 def test_the_root_user_may_everything_that_no_resource_denies():

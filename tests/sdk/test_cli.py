@@ -295,6 +295,15 @@ class TestSandbox:
         assert "AWS_CA_BUNDLE" not in str(lines)
         assert "unset these where you use it, they lead elsewhere: AWS_CA_BUNDLE" in err
 
+    def test_two_signals_at_once_end_it_as_one_does(self):
+        process = tunestack("sandbox", "--empty")
+        while "LITELLM_LOCAL_MODEL_COST_MAP" not in process.stdout.readline():
+            pass
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            process.send_signal(number)
+        process.communicate(timeout=60)
+        assert process.returncode in (0, 130)
+
     def test_a_mistyped_option_is_told_before_anything_starts(self, cli):
         code, _, err = cli("sandbox", "--sped", "10", "--", "true")
         assert 2 == code
@@ -324,8 +333,8 @@ class TestSandbox:
             (["--speed", "0"], "use a number above 0"),
             (["--fault", "throtle"], "there is no fault 'throtle': use throttle, "),
             (["--fault", "throttle,rate"], "'rate' is not KEY=VALUE"),
-            (["--fault", "throttle,rate=2"], "use 0 to 1"),
-            (["--fault", "throttle,often=2"], "there is no argument 'often'"),
+            (["--fault", "throttle, rate = 2"], "use above 0, to 1"),
+            (["--fault", "throttle,often=2"], "takes no argument 'often'"),
         ],
     )
     def test_options_that_can_not_be_are_wrong_usage(self, cli, arguments, words):

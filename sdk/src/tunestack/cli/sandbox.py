@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import signal
 import subprocess
-import threading
+import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -69,7 +69,9 @@ def sandbox(
     from tunestack.sandbox import Quotas, Sandbox  # noqa: PLC0415 - an extra of its own
 
     if command and shutil.which(command[0]) is None:
-        raise ConfigError(f"{command[0]!r} can't be run: there is no such program")
+        raise ConfigError(
+            f"{command[0]!r} can't be run: there is no such program, or it may not be executed"
+        )
     started = Sandbox(
         region=region,
         empty=empty,
@@ -101,7 +103,7 @@ def _add_fault(sandbox: Sandbox, text: str) -> None:
         name, equals, value = pair.partition("=")
         if not equals:
             raise ConfigError(f"--fault {text!r}: {pair!r} is not KEY=VALUE")
-        how[name] = _number(value)
+        how[name.strip()] = _number(value.strip())
     sandbox.faults.add(kind, **how)
 
 
@@ -116,9 +118,9 @@ def _number(text: str) -> int | float | str:
 
 def _serve(sandbox: Sandbox, form: str) -> None:
     """Print the environment, and wait for the end."""
-    ended = threading.Event()
+    ended: list[int] = []
     for number in _ENDS:
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda number, _: ended.append(number))
     # What could lead to a real account must not stay set where this is evaluated.
     cleared = list(filter(str.isidentifier, sandbox.cleared()))
     if form in _UNSET:
@@ -128,7 +130,9 @@ def _serve(sandbox: Sandbox, form: str) -> None:
         note(f"unset these where you use it, they lead elsewhere: {', '.join(cleared)}")
     out(written(sandbox.variables(), form))
     note("the sandbox is running, on loopback only; Ctrl-C ends it")
-    ended.wait()
+    # Not an Event: set by one signal in the middle of another, it would wait for itself.
+    while not ended:
+        time.sleep(0.1)
 
 
 def _run(command: tuple[str, ...], sandbox: Sandbox) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import os
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -35,6 +36,7 @@ class Clock:
         self._ahead = self._start = (start or now) - now
         self._speed = speed
         self._due: list[tuple[datetime, int, Callable[[datetime], object]]] = []
+        self._process = os.getpid()
         self._order = itertools.count()
         self._followers: list[Callable[[timedelta], object]] = []
         self.lock = threading.RLock()
@@ -67,6 +69,7 @@ class Clock:
         Raises:
             ConfigError: back, or beyond the year 2100: dates would end somewhere.
         """
+        self.require_own_process()
         if isinstance(seconds, timedelta):
             seconds = seconds.total_seconds()
         if not 0 <= seconds < _CENTURY:
@@ -78,6 +81,17 @@ class Clock:
             self._ahead = ahead
             self.settle()
             self._tell()
+
+    def require_own_process(self) -> None:
+        """Refuse a process that was forked: what it has is a copy, and a lock in it may be held for ever.
+
+        Raises:
+            ConfigError: it was.
+        """
+        if os.getpid() != self._process:
+            raise ConfigError(
+                "this process was forked from the one with the sandbox: tell it over HTTP, at Sandbox.admin_url"
+            )
 
     def _tell(self) -> None:
         for turned in self._followers:

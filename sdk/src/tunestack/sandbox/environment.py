@@ -205,6 +205,7 @@ class Sandbox:
             everything: also what the rest of AWS holds, buckets, roles, queues and the like; the stage is deployed anew, with
                 other names, which takes a second. If not, all of that stays.
         """
+        self.clock.require_own_process()
         with self.clock.lock:
             self.clock.reset()
             self.faults.clear()
@@ -216,6 +217,7 @@ class Sandbox:
 
     def state(self) -> dict[str, Any]:
         """Dump what it remembers, as JSON: jobs, models and endpoints of each account and region in use, faults, time, traffic."""
+        self.clock.require_own_process()
         found = {
             "now": self.clock.now(),
             "regions": self._bedrock.state(),

@@ -6,7 +6,7 @@ import difflib
 import random
 import threading
 import time
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from fnmatch import fnmatchcase
@@ -63,6 +63,21 @@ _MESSAGES = {
     "ExpiredTokenException": "The security token included in the request is expired",
     "ModelNotReadyException": "Model is not ready for inference. Wait and try your request again.",
 }
+_ARGUMENTS: dict[FaultKind, tuple[str, ...]] = {
+    FaultKind.THROTTLE: ("operation",),
+    FaultKind.ERROR: ("operation", "code"),
+    FaultKind.LOST_REPLY: ("operation",),
+    FaultKind.SLOW: ("operation", "seconds"),
+    FaultKind.EXPIRED_CREDENTIALS: ("operation",),
+    FaultKind.CLOCK_SKEW: ("operation",),
+    FaultKind.STALL: ("phase",),
+    FaultKind.SLOW_PHASE: ("phase", "seconds"),
+    FaultKind.INTERNAL_FAILURE: ("phase",),
+    FaultKind.ENDPOINT_FAILURE: (),
+    FaultKind.EVENT_LOSS: (),
+    FaultKind.EVENT_DUPLICATION: (),
+}
+"""What each takes beside `times` and `rate`."""
 _CODES = {
     FaultKind.THROTTLE: "ThrottlingException",
     FaultKind.EXPIRED_CREDENTIALS: "ExpiredTokenException",
@@ -100,7 +115,7 @@ class Rule:
         for name, right, use in (
             ("operation", isinstance(self.operation, str), "an operation's name"),
             ("times", self.times is None or _is(int, self.times, 1), "a whole number from 1"),
-            ("rate", _is(float, self.rate, 0) and self.rate <= 1, "0 to 1"),
+            ("rate", _is(float, self.rate, 0) and 0 < self.rate <= 1, "above 0, to 1"),
             ("code", isinstance(self.code, str), "the name of an error"),
             ("seconds", _is(float, self.seconds, 0) and self.seconds < _YEAR, "0 to a year"),
             ("phase", self.phase in (None, *PHASES), ", ".join(PHASES)),
@@ -150,12 +165,14 @@ class Faults:
         Raises:
             ConfigError: no such fault, or one that takes no such argument.
         """
-        allowed = [field.name for field in fields(Rule) if field.name not in ("kind", "struck")]
-        unknown = how.keys() - set(allowed)
-        if kind not in list(FaultKind) or unknown:
-            wrong = f"argument {min(unknown)!r}" if unknown else f"fault {kind!r}"
-            names = allowed if unknown else [str(known) for known in FaultKind]
-            raise ConfigError(f"there is no {wrong}: use {', '.join(names)}")
+        if kind not in list(FaultKind):
+            raise ConfigError(f"there is no fault {kind!r}: use {', '.join(FaultKind)}")
+        allowed = [*_ARGUMENTS[FaultKind(kind)], "times", "rate"]
+        if unknown := how.keys() - set(allowed):
+            raise ConfigError(
+                f"fault {FaultKind(kind).value!r} takes no argument {min(unknown)!r}: "
+                f"use {', '.join(allowed)}"
+            )
         rule = Rule(kind=FaultKind(kind), **how)
         self._require_possible(rule)
         with self._lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -112,6 +113,9 @@ class Server:
             server.shutdown()
             self._thread.join()
             server.server_close()
+        with suppress(OSError):
+            # A process that was forked may hold it too, and would take connections that nobody answers.
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
     def _application(
@@ -144,8 +148,11 @@ class Server:
             self._faults.before(operation)
             reply = self._handle(call)
         except Fault as fault:
-            return self._wire.fail(operation, fault)
+            answer = self._wire.fail(operation, fault)
         except Exception as error:  # noqa: BLE001 - the client gets an answer, and whoever tests a finding
             return self._wire.crashed(operation, error)
-        self._faults.after(operation)
-        return self._wire.write(operation, reply)
+        else:
+            answer = self._wire.write(operation, reply)
+        if operation is not None:
+            self._faults.after(operation)
+        return answer

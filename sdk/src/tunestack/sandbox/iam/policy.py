@@ -16,6 +16,22 @@ if TYPE_CHECKING:
     Context = Mapping[str, Sequence[str]]
 
 _WITH_VARIABLES = "2012-10-17"
+_VERSIONS = ("2008-10-17", _WITH_VARIABLES)
+_ELEMENTS = {
+    "Sid",
+    "Effect",
+    "Principal",
+    "NotPrincipal",
+    "Action",
+    "NotAction",
+    "Resource",
+    "NotResource",
+    "Condition",
+}
+
+
+# What each text of an element holds, unless it is `*`.
+_SIGNS = {"Action": ":", "NotAction": ":", "Resource": "arn:", "NotResource": "arn:"}
 
 
 class MalformedPolicyError(ValueError):
@@ -111,10 +127,19 @@ class Statement:
 
 
 def statements(document: str | Mapping[str, Any]) -> list[Statement]:
-    """Read the statements of a policy document."""
-    content = json.loads(document) if isinstance(document, str) else document
-    variables = content.get("Version") == _WITH_VARIABLES
-    found = _listed(content.get("Statement", []))
+    """Read the statements of a policy document.
+
+    Raises:
+        MalformedPolicyError: it is not as IAM's grammar has it.
+    """
+    try:
+        content = json.loads(document) if isinstance(document, str) else document
+        version, found = content.get("Version", _VERSIONS[0]), _listed(content["Statement"])
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise MalformedPolicyError(f"malformed policy: {error!r} in {document!r}") from error
+    if version not in _VERSIONS:
+        raise MalformedPolicyError(f"malformed policy: no version {version!r}")
+    variables = version == _WITH_VARIABLES
     for entry in found:
         _check(entry)
     return [
@@ -132,11 +157,13 @@ def _check(entry: Any) -> None:
     try:
         right = (
             entry["Effect"] in ("Allow", "Deny")
+            and entry.keys() <= _ELEMENTS
             and bool({"Action", "NotAction"} & entry.keys())
             and all(
-                isinstance(text, str)
-                for member in ("Action", "NotAction", "Resource", "NotResource")
-                for text in _listed(entry.get(member, []))
+                texts and all(text == "*" or sign in text for text in texts)
+                for member, sign in _SIGNS.items()
+                if member in entry
+                for texts in [_listed(entry[member])]
             )
             and all(
                 named == "*" or isinstance(named, dict)
@@ -146,7 +173,11 @@ def _check(entry: Any) -> None:
         )
         for operator, block in entry.get("Condition", {}).items():
             require_operator(operator)
-            right = right and isinstance(block, dict)
+            right = right and all(
+                isinstance(value, str | int | float)
+                for values in block.values()
+                for value in _listed(values)
+            )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise MalformedPolicyError(f"malformed policy: {error!r} in {entry!r}") from error
     if not right:
