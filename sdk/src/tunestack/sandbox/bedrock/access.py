@@ -70,20 +70,15 @@ def authorize(caller: Caller, region: Region, operation: str, params: Params) ->
         Fault: they may not; in AWS's words.
     """
     for need in _needs(region, operation, params):
-        now = region.clock.now()
         access = Access(
             principal=caller.principal,
             action=need.action,
             resource=need.resource,
             account=region.account,
             context={
-                "aws:RequestedRegion": region.name,
-                "aws:SecureTransport": "true",
+                **region.request_keys(),
                 "aws:SourceIp": "127.0.0.1",
                 "aws:ViaAWSService": "false",
-                "aws:PrincipalIsAWSService": "false",
-                "aws:CurrentTime": now.isoformat(),
-                "aws:EpochTime": str(int(now.timestamp())),
                 **need.context,
             },
         )

@@ -197,20 +197,12 @@ class JobRole:
         decides: bool,
         context: dict[str, str],
     ) -> Decision:
-        now = self._region.clock.now()
         access = Access(
             principal=self._principal,
             action=action,
             resource=resource,
             account=self._region.account,
-            context={
-                "aws:RequestedRegion": self._region.name,
-                "aws:SecureTransport": "true",
-                "aws:PrincipalIsAWSService": "false",
-                "aws:CurrentTime": now.isoformat(),
-                "aws:EpochTime": str(int(now.timestamp())),
-                **context,
-            },
+            context={**self._region.request_keys(), **context},
         )
         policies = Policies(
             identity=self._policies.identity,

@@ -131,6 +131,17 @@ class Region:
         """Make the ARN of a new resource, `<resource>/<12 characters>`."""
         return f"arn:aws:bedrock:{self.name}:{self.account}:{resource}/{secrets.token_hex(6)}"
 
+    def request_keys(self) -> dict[str, str]:
+        """List the condition keys that any request here has."""
+        now = self.clock.now()
+        return {
+            "aws:CurrentTime": now.isoformat(),
+            "aws:EpochTime": str(int(now.timestamp())),
+            "aws:PrincipalIsAWSService": "false",
+            "aws:RequestedRegion": self.name,
+            "aws:SecureTransport": "true",
+        }
+
     def base_arn(self, base: BaseModel) -> str:
         """Write the ARN of a base model."""
         return f"arn:aws:bedrock:{self.name}::foundation-model/{base.customization_id}"
