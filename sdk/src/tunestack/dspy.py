@@ -46,7 +46,16 @@ if TYPE_CHECKING:
 __all__ = ["BedrockProvider", "BedrockTrainingJob", "TrainDataFormat"]
 
 # What `train_kwargs` may hold beside hyperparameters: arguments of `Tuner.submit`.
-_OPTIONS = ("name", "rerun", "s3_path", "tags", "validation_data")
+_OPTIONS = (
+    "ignore",
+    "name",
+    "on_loss",
+    "record_format",
+    "rerun",
+    "s3_path",
+    "tags",
+    "validation_data",
+)
 
 
 _ENDS = {
@@ -220,7 +229,7 @@ class BedrockProvider(Provider):
     """DSPy's way to Bedrock: `dspy.LM("bedrock/...", provider=BedrockProvider())`.
 
     `train_kwargs` holds hyperparameters (`epochCount`, `batchSize`, `learningRate`, and each model's own); from
-    `Tuner.submit`, `s3_path`, `validation_data`, `name`, `tags` and `rerun`; and `timeout`, the seconds to wait.
+    `Tuner.submit`, `s3_path`, `validation_data`, `record_format`, `on_loss`, `ignore`, `name`, `tags` and `rerun`; and `timeout`, the seconds to wait.
     A tuned model that can be served on demand is deployed at the end of the job, for it costs nothing while idle;
     one that needs provisioned throughput answers after `job.start_endpoint()`.
     """

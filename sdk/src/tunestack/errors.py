@@ -27,7 +27,7 @@ TunestackError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,13 +80,15 @@ class DataError(TunestackError, ValueError):
     """Training data that the job would fail on.
 
     Attributes:
-        problems: one line of text for each problem found, in the order of the data.
+        problems: one line of text for each problem that the message shows, in the order of the data.
+        report: all that was found, a `tunestack.records.Report`, where the data could be read.
     """
 
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
         """Join the message and the problems into the text of the error."""
         super().__init__("\n  ".join([message, *problems]))
         self.problems = tuple(problems)
+        self.report: Any = None
 
 
 class MissingExtraError(TunestackError, ImportError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -126,6 +126,10 @@ class Provider(Protocol):
 
     def check_location(self, location: str) -> None:
         """Refuse a place that training data can't be put to, with a `ConfigError`."""
+        ...
+
+    def open(self, uri: str) -> BinaryIO:
+        """Open data that lies with the vendor (on Bedrock, `s3://bucket/key`), to be read from its beginning."""
         ...
 
     def upload(self, path: Path, *, sha256: str, location: str | None) -> str:

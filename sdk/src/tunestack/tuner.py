@@ -8,6 +8,7 @@ import logging
 import re
 import tempfile
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,18 +29,18 @@ from tunestack.jobs import SUBMITTED, Job
 from tunestack.provider import JobInfo, JobRequest, JobState
 from tunestack.providers.bedrock import Bedrock
 from tunestack.providers.clients import Clients, new_session
-from tunestack.records import Dataset, check_together, prepare
+from tunestack.records import Dataset, Severity, check_together, prepare
 from tunestack.waiting import Poll
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     import boto3
 
     from tunestack.catalog import BaseModel
     from tunestack.contract import Deployment
     from tunestack.provider import Provider
-    from tunestack.records.read import Source
+    from tunestack.records.source import Source
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,8 @@ logger = logging.getLogger(__name__)
 _NAME = re.compile(r"(?=.{1,20}$)[a-zA-Z0-9](-?[a-zA-Z0-9])*")
 _BASES = (":foundation-model/", ":inference-profile/")
 _ENDPOINTS = (":custom-model-deployment/", ":provisioned-model/")
+_LOGGED = 5
+"""Warnings of training data that are logged one by one."""
 # Submitting the same again finds a job in one of these; a new attempt is made where there is none.
 _ALIVE = frozenset({JobState.PENDING, JobState.RUNNING, JobState.SUCCEEDED, JobState.UNKNOWN})
 
@@ -96,6 +99,9 @@ class Tuner:
         data_format: str | None = None,
         hyperparameters: Mapping[str, object] | None = None,
         validation_data: Source | None = None,
+        record_format: str | None = None,
+        on_loss: str = "error",
+        ignore: Collection[str] = (),
         s3_path: str | None = None,
         name: str = "tunestack",
         tags: Mapping[str, str] | None = None,
@@ -110,10 +116,14 @@ class Tuner:
         Args:
             model: a base model by any of its names (`nova-micro`, `bedrock/us.amazon.nova-micro-v1:0`, ...), or the ARN
                 of a tuned model, or of its endpoint, to tune it further.
-            data: a path to a `.jsonl` or `.jsonl.gz` file, or any iterable of dicts, in `data_format`.
-            data_format: `chat` (`{"messages": [...]}`) or `completion` (`{"prompt", "completion"}`); told by the first record if not given.
+            data: a path or an `s3://` URI of a `.jsonl` or `.jsonl.gz` file, or any iterable of dicts, in `data_format`.
+            data_format: `chat` (`{"messages": [...]}`), `completion` (`{"prompt", "completion"}`), or another of
+                `tunestack.records.SourceFormat`; told by the first record if not given.
             hyperparameters: by the vendor's names, see `tunestack models`.
             validation_data: like `data`; not every model takes it.
+            record_format: what records are written in, where the model learns from more than one format.
+            on_loss: `error`, or `report`: what the model's format can't carry is left out, and logged.
+            ignore: rules that are not to be held against the data, see docs/training-data-rules.md.
             s3_path: where to put the data: a folder, or the file's own place if it ends in `.jsonl`; the job role must be allowed to read there.
             name: what the names of job and tuned model begin with; at most 20 characters.
             tags: for the job and the tuned model, beside Tunestack's own.
@@ -146,7 +156,18 @@ class Tuner:
         if s3_path is not None:
             provider.check_location(s3_path)
         with tempfile.TemporaryDirectory(prefix="tunestack-") as folder:
-            training, validation = _prepared(base, data, validation_data, data_format, Path(folder))
+            prepared = partial(
+                prepare,
+                model=base,
+                data_format=data_format,
+                record_format=record_format,
+                on_loss=on_loss,
+                ignore=ignore,
+                owner=deployment.account or None,
+            )
+            training, validation = _prepared(
+                prepared, provider, data, validation_data, Path(folder)
+            )
             digest = _digest(identifier, complete(base, values), training, validation)
             attempts = list(provider.jobs(name_contains=digest))
             alive = None if rerun else _newest_alive(attempts)
@@ -294,24 +315,40 @@ class Tuner:
 
 
 def _prepared(
-    base: BaseModel,
+    prepared: Callable[..., Dataset],
+    provider: Provider,
     data: Source,
     validation_data: Source | None,
-    data_format: str | None,
     folder: Path,
 ) -> tuple[Dataset, Dataset | None]:
-    training = prepare(data, base, folder / "training.jsonl", data_format=data_format)
+    def opened(source: Source) -> Source:
+        if isinstance(source, str) and source.startswith("s3://"):
+            return provider.open(source)
+        return source
+
+    training = prepared(opened(data), path=folder / "training.jsonl")
+    _log(training, "training data")
     if validation_data is None:
         return training, None
-    validation = prepare(
-        validation_data,
-        base,
-        folder / "validation.jsonl",
-        data_format=data_format,
-        validation=True,
+    validation = prepared(
+        opened(validation_data), path=folder / "validation.jsonl", validation=True
     )
-    check_together(training, validation, base)
+    _log(validation, "validation data")
+    for warning in check_together(training, validation):
+        logger.warning("%s", warning)
     return training, validation
+
+
+def _log(dataset: Dataset, what: str) -> None:
+    """Say what a job does not fail on and a person should know."""
+    report = dataset.report
+    for problem in report.warnings[:_LOGGED]:
+        logger.warning("%s: %s", what, problem)
+    count = report.counted(Severity.WARNING)
+    if count > _LOGGED:
+        logger.warning("%s: %d more warnings", what, count - _LOGGED)
+    for place, times in report.losses.items():
+        logger.warning("%s: left out %d times, as was asked for: %s", what, times, place)
 
 
 def _submitted(job_id: str, request: JobRequest) -> JobInfo:

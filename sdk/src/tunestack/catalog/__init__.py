@@ -17,7 +17,9 @@ from tunestack.catalog.lookup import (
 )
 from tunestack.catalog.model import (
     BaseModel,
+    ChatTemplate,
     Confidence,
+    Content,
     Hyperparameter,
     Lifecycle,
     LifecycleState,
@@ -30,7 +32,9 @@ from tunestack.catalog.model import (
 __all__ = [
     "CATALOG",
     "BaseModel",
+    "ChatTemplate",
     "Confidence",
+    "Content",
     "Hyperparameter",
     "Lifecycle",
     "LifecycleState",

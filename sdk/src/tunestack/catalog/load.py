@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from tunestack.catalog.model import (
     BaseModel,
+    ChatTemplate,
     Confidence,
+    Content,
     Hyperparameter,
     Lifecycle,
     Limits,
@@ -112,6 +114,11 @@ def _model(entry: dict[str, Any], seen: date) -> BaseModel:
             "regions": tuple(entry.get("regions", ())),
             "serving": tuple(Serving(way) for way in entry.get("serving", ())),
             "record_format": RecordFormat(entry["record_format"]),
+            "other_formats": tuple(map(RecordFormat, entry.get("other_formats", ()))),
+            "chat_template": ChatTemplate(entry["chat_template"])
+            if "chat_template" in entry
+            else None,
+            "takes": tuple(map(Content, entry.get("takes", ()))),
             "lifecycle": Lifecycle(**_confident(entry.get("lifecycle", {}))),
             "limits": Limits(
                 **_confident(entry["limits"])

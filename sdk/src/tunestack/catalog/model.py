@@ -37,6 +37,28 @@ class RecordFormat(StrEnum):
     """`{"image-ref": "s3://...", "caption": "..."}` (image models)"""
     OPENAI_CHAT = "openai-chat"
     """`{"messages": [{"role", "content"}]}` with OpenAI's optional fields"""
+    OPENAI_PREFERENCE = "openai-preference"
+    """`{"input": {"messages"}, "preferred_output": [...], "non_preferred_output": [...]}` (DPO)"""
+
+
+class Content(StrEnum):
+    """What a record may hold beside text."""
+
+    IMAGE = "image"
+    VIDEO = "video"
+    TOOLS = "tools"
+    """Tool definitions, calls and results."""
+    REASONING = "reasoning"
+    """What the model is to think before it answers."""
+
+
+class ChatTemplate(StrEnum):
+    """How a family writes a conversation as one text, for records that hold one prompt and one answer."""
+
+    LLAMA_3 = "llama-3"
+    LLAMA_2 = "llama-2"
+    COHERE = "cohere"
+    TITAN = "titan"
 
 
 class Serving(StrEnum):
@@ -99,11 +121,21 @@ class Limits:
 
     min_records: int | None = None
     max_records: int | None = None
+    min_validation_records: int | None = None
     max_validation_records: int | None = None
     max_total_records: int | None = None
     """Training and validation together."""
     max_tokens: int | None = None
     """Tokens of one record, prompt and answer together."""
+    max_prompt_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    max_bytes: int | None = None
+    """Size of the training file."""
+    max_validation_bytes: int | None = None
+    max_images: int | None = None
+    """Images of one record."""
+    max_system_texts: int | None = None
+    """Pieces of text in a system prompt."""
     validation_set: bool = True
     """Whether the service takes a validation set at all."""
     reserved_words: tuple[str, ...] = ()
@@ -150,6 +182,13 @@ class BaseModel:
     serving: tuple[Serving, ...] = ()
     """The ways to serve the tuned model; the one that `auto` takes first."""
     record_format: RecordFormat
+    """The format that its training files are written in."""
+    other_formats: tuple[RecordFormat, ...] = ()
+    """Formats that the service takes, or took, as well."""
+    chat_template: ChatTemplate | None = None
+    """For several turns, or a system prompt, in a format of one prompt and one answer."""
+    takes: tuple[Content, ...] = ()
+    """What its records may hold beside text."""
     hyperparameters: Mapping[str, Hyperparameter]
     limits: Limits
     prices: Mapping[str, Price] = field(default_factory=dict)

@@ -6,6 +6,7 @@ import warnings
 
 import click
 
+from tunestack.cli.data import data
 from tunestack.cli.endpoints import endpoint
 from tunestack.cli.env import env
 from tunestack.cli.jobs import job, jobs, submit
@@ -28,7 +29,7 @@ def tunestack() -> None:
     """Fine-tune language models on Amazon Bedrock: submit, track, serve and stop."""
 
 
-for command in (env, models, submit, jobs, job, endpoint, sandbox):
+for command in (env, models, data, submit, jobs, job, endpoint, sandbox):
     tunestack.add_command(command)
 
 

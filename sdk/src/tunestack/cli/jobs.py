@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tunestack.cli.options import Pair, json_option, once, place_options
+from tunestack.cli.options import Pair, data_options, json_option, once, place_options
 from tunestack.cli.output import as_json, note, out, show, table
 from tunestack.jobs import TIMEOUT, described
 from tunestack.tuner import Tuner
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.argument("file")
 @click.option("--model", "-m", required=True, help="Base model, see `tunestack models`.")
 @click.option(
     "--set", "-p", "values", type=Pair(), multiple=True, help="A hyperparameter: epochCount=3."
 )
-@click.option("--format", "data_format", type=click.Choice(["chat", "completion"]))
-@click.option("--validation", type=click.Path(exists=True, dir_okay=False))
+@data_options
+@click.option("--validation", metavar="FILE")
 @click.option("--s3-path", help="Where to put the data: a folder, or the file's own place.")
 @click.option(
     "--name", default="tunestack", show_default=True, help="What the job's name begins with."
@@ -37,6 +37,9 @@ def submit(
     model: str,
     values: tuple[tuple[str, str], ...],
     data_format: str | None,
+    record_format: str | None,
+    on_loss: str,
+    ignore: tuple[str, ...],
     validation: str | None,
     s3_path: str | None,
     name: str,
@@ -48,13 +51,16 @@ def submit(
     wait: bool,
     json_wanted: bool,
 ) -> None:
-    """Submit a fine-tuning job for FILE (.jsonl or .jsonl.gz); the same again is the same job."""
+    """Submit a fine-tuning job for FILE (.jsonl or .jsonl.gz, also s3://); the same again is the same job."""
     submitted = Tuner(stage, region=region).submit(
         model,
         file,
         data_format=data_format,
         hyperparameters=once(values),
         validation_data=validation,
+        record_format=record_format,
+        on_loss=on_loss,
+        ignore=ignore,
         s3_path=s3_path,
         name=name,
         tags=once(tags),

@@ -20,6 +20,30 @@ json_option = click.option(
 )
 
 
+def data_options(command: Command) -> Command:
+    """Add what decides how training data is read and written."""
+    for option in (
+        click.option(
+            "--ignore", multiple=True, metavar="RULE", help="A rule not to hold against the data."
+        ),
+        click.option(
+            "--on-loss",
+            type=click.Choice(["error", "report"]),
+            default="error",
+            show_default=True,
+            help="What the model's format can't carry: refuse it, or leave it out and count it.",
+        ),
+        click.option("--record-format", help="What to write, where the model takes several."),
+        click.option(
+            "--format",
+            "data_format",
+            help="chat, completion, preference, ...; told by the first record.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
 def place_options(command: Command) -> Command:
     """Add `--stage` and `--region`."""
     command = click.option(

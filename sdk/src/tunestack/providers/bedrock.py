@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from tunestack.catalog import LifecycleState, Serving
 from tunestack.errors import (
@@ -16,7 +16,7 @@ from tunestack.errors import (
 )
 from tunestack.providers import bedrock_requests as requests
 from tunestack.providers.aws_errors import translated
-from tunestack.providers.s3 import Location, Store
+from tunestack.providers.s3 import Location, Store, open_object
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -88,6 +88,11 @@ class Bedrock:
     def check_location(self, location: str) -> None:
         """Refuse what is no S3 location, or one where the job role may not read."""
         self._place("0" * 64, location)
+
+    def open(self, uri: str) -> BinaryIO:
+        """Open an object in S3; a bucket that another account owns is refused."""
+        client = self._clients.get("s3", self._region)
+        return open_object(client, uri, owner=self._deployment.account)
 
     def upload(self, path: Path, *, sha256: str, location: str | None) -> str:
         """Put a training file into S3 and return its URI.

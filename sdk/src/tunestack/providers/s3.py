@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import base64
 import csv
+import gzip
+import io
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from tunestack.errors import (
     AccessError,
@@ -132,6 +134,47 @@ class Store:
         for row in csv.DictReader(text.splitlines(), quoting=csv.QUOTE_NONE):
             numbers = {name: _number(cell) for name, cell in row.items()}
             yield {name: number for name, number in numbers.items() if number is not None}
+
+
+class _Object(io.RawIOBase):
+    """The bytes of an object, as they come; what goes wrong is said as everything else of AWS."""
+
+    def __init__(self, body: Any, uri: str) -> None:
+        super().__init__()
+        self._body = body
+        self._uri = uri
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with translated(f"reading {self._uri}"):
+            data: bytes = self._body.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+
+def open_object(client: S3Client, uri: str, *, owner: str | None = None) -> BinaryIO:
+    """Open an object for reading from its beginning; one whose name ends in `.gz` is unzipped.
+
+    Args:
+        client: boto3's.
+        uri: `s3://bucket/key`.
+        owner: the account that must own the bucket, if that is known.
+
+    Raises:
+        ConfigError: the URI is none.
+        NotFoundError: there is no such object.
+    """
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not bucket or not key:
+        raise ConfigError(f"{shortened(uri)} names no object: use s3://bucket/key")
+    request: dict[str, Any] = {"Bucket": bucket, "Key": key}
+    if owner is not None:
+        request["ExpectedBucketOwner"] = owner
+    with translated(f"reading {uri}"):
+        file = io.BufferedReader(_Object(client.get_object(**request)["Body"], uri), 2**20)
+    return cast("BinaryIO", gzip.GzipFile(fileobj=file) if key.endswith(".gz") else file)
 
 
 def _number(cell: str | list[str] | None) -> float | None:

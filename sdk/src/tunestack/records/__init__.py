@@ -1,6 +1,26 @@
 """Training data: read, check, convert and write, in one streaming pass."""
 
-from tunestack.records.conversation import DataFormat
-from tunestack.records.prepare import Dataset, check_together, prepare
+from tunestack.records.findings import Severity
+from tunestack.records.formats import SourceFormat
+from tunestack.records.pipeline import Progress
+from tunestack.records.prepare import Dataset, check, check_together, failed, prepare
+from tunestack.records.report import Problem, Report
+from tunestack.records.rules import RULES, Rule
+from tunestack.records.split import Split, split
 
-__all__ = ["DataFormat", "Dataset", "check_together", "prepare"]
+__all__ = [
+    "RULES",
+    "Dataset",
+    "Problem",
+    "Progress",
+    "Report",
+    "Rule",
+    "Severity",
+    "SourceFormat",
+    "Split",
+    "check",
+    "check_together",
+    "failed",
+    "prepare",
+    "split",
+]

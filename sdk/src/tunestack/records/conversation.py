@@ -1,146 +1,92 @@
-"""What a record says, whatever format it came in: an optional system prompt and turns of text."""
+"""What a record says, in no vendor's format."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tunestack.records.read import Problem
+import msgspec
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
+MEDIA = ("image", "video", "audio", "document")
+"""The kinds of `Media`."""
 
 
-class DataFormat(StrEnum):
-    """The formats that callers have their data in; DSPy's own, by its own names."""
+class Text(msgspec.Struct, frozen=True):
+    """A piece of text."""
 
-    CHAT = "chat"
-    """`{"messages": [{"role": "system" | "user" | "assistant", "content": "..."}]}`"""
-    COMPLETION = "completion"
-    """`{"prompt": "...", "completion": "..."}`"""
-
-    @classmethod
-    def of(cls, record: dict[str, Any]) -> DataFormat:
-        """Tell the format of a record by its fields."""
-        return cls.COMPLETION if "prompt" in record or "completion" in record else cls.CHAT
+    text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One message: who speaks, and what, in one or several pieces of text."""
+class Media(msgspec.Struct, frozen=True):
+    """An image, a video, a recording or a document, by reference or inside the record."""
+
+    kind: str
+    format: str
+    """`png`, `jpeg`, `mp4`, ...; empty where neither the record nor the name tells."""
+    uri: str
+    """`s3://`, `https://`, or the content itself as `data:`; whatever else a record says is kept for the rules."""
+    owner: str | None = None
+    """The account that owns the bucket of an `s3://` URI."""
+    detail: str | None = None
+    """How closely OpenAI is to look: `low`, `high` or `auto`."""
+
+
+class ToolUse(msgspec.Struct, frozen=True):
+    """The assistant calls a tool."""
+
+    id: str
+    name: str
+    input: Any
+    """The arguments, an object."""
+
+
+class ToolResult(msgspec.Struct, frozen=True):
+    """What a tool answered."""
+
+    id: str
+    content: tuple[Any, ...]
+    """Texts, and other values for JSON."""
+    name: str | None = None
+    status: str | None = None
+
+
+class Reasoning(msgspec.Struct, frozen=True):
+    """What the assistant thinks before it answers."""
+
+    text: str
+
+
+Block = Text | Media | ToolUse | ToolResult | Reasoning
+
+
+class Turn(msgspec.Struct, frozen=True):
+    """One message: who speaks, and what."""
 
     role: str
-    texts: tuple[str, ...]
+    """`system`, `user` or `assistant`; the results of tools are the user's."""
+    blocks: tuple[Block, ...]
+    at: str
+    """Where it stands in its record, as a JSON path."""
+    name: str | None = None
+    weight: int | None = None
+    """0 if the assistant's answer is not to be learned."""
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
-    """A record in no vendor's format."""
+class Tool(msgspec.Struct, frozen=True):
+    """A tool that the assistant may call."""
 
-    system: tuple[str, ...]
+    name: str
+    description: str | None
+    schema: Any
+    """JSON schema of its arguments; `None` if there is none."""
+    strict: bool | None = None
+
+
+class Conversation(msgspec.Struct, frozen=True):
+    """A record: the turns, the tools that were there, and for preferences the two answers."""
+
     turns: tuple[Turn, ...]
-
-
-def parse(
-    record: dict[str, Any], data_format: DataFormat, line: int
-) -> Conversation | list[Problem]:
-    """Read a record; everything that it says is in the result, or is a problem."""
-    problems: list[Problem] = []
-
-    def problem(field: str, message: str) -> None:
-        problems.append(Problem(line=line, field=field, message=message))
-
-    if data_format is DataFormat.COMPLETION:
-        turns = _completion(record, problem)
-        system: tuple[str, ...] = ()
-    else:
-        system, turns = _chat(record, problem)
-    return problems or Conversation(system, tuple(turns))
-
-
-def _completion(record: dict[str, Any], problem: Any) -> list[Turn]:
-    for name in sorted(record.keys() - {"prompt", "completion"}, key=str):
-        problem(_at(name), "would be lost: a completion record has `prompt` and `completion` only")
-    turns = []
-    for role, name in (("user", "prompt"), ("assistant", "completion")):
-        if name not in record:
-            problem(name, "is missing")
-        else:
-            turns.append(Turn(role, tuple(_texts(record[name], name, problem))))
-    return turns
-
-
-def _chat(record: dict[str, Any], problem: Any) -> tuple[tuple[str, ...], list[Turn]]:
-    for name in sorted(record.keys() - {"messages"}, key=str):
-        problem(_at(name), "would be lost: this format has no place for it")
-    messages = record.get("messages")
-    if not isinstance(messages, list) or not messages:
-        problem("messages", "expected a list of at least one user and one assistant message")
-        return (), []
-    system: tuple[str, ...] = ()
-    turns: list[Turn] = []
-    for place, message in enumerate(messages):
-        where = f"messages[{place}]"
-        if not isinstance(message, dict):
-            problem(
-                where, f"expected an object with role and content, found {type(message).__name__}"
-            )
-            continue
-        for name in sorted(message.keys() - {"role", "content"}, key=str):
-            problem(f"{where}.{_at(name)}", "would be lost: this format has no place for it")
-        texts = tuple(_texts(message.get("content"), f"{where}.content", problem))
-        role = message.get("role")
-        if role == "system" and place == 0:
-            system = texts
-        elif role in ("user", "assistant"):
-            expected = "assistant" if len(turns) % 2 else "user"
-            if role != expected:
-                problem(
-                    f"{where}.role",
-                    f"{_named(role)}, expected {expected!r}: user and assistant alternate, user first",
-                )
-            turns.append(Turn(role, texts))
-        else:
-            problem(
-                f"{where}.role",
-                f"{_named(role)}, expected one system message first, then user and assistant in turn",
-            )
-    if not turns or turns[-1].role != "assistant":
-        problem("messages", "the last message must be the assistant's: it is what is learned")
-    return system, turns
-
-
-def _at(key: object) -> str:
-    return key if isinstance(key, str) and _WORD.fullmatch(key) else "(a field)"
-
-
-def _named(word: object) -> str:
-    """Quote a field's name, role or type that should not be there, unless it may be somebody's data."""
-    if isinstance(word, str) and _WORD.fullmatch(word):
-        return repr(word)
-    return "a text" if isinstance(word, str) else f"a value of type {type(word).__name__}"
-
-
-def _texts(content: object, where: str, problem: Any) -> Iterator[str]:
-    """Take the text of a message: a string, or a list of OpenAI's or Converse's text parts."""
-    parts: list[object] = content if isinstance(content, list) else [content]
-    if not parts:
-        problem(where, "is empty")
-    for place, part in enumerate(parts):
-        here = f"{where}[{place}]" if isinstance(content, list) else where
-        text = part
-        if isinstance(part, dict):
-            if part.keys() - {"type", "text"} or part.get("type", "text") != "text":
-                problem(here, f"a part of type {_named(part.get('type'))} would be lost: text only")
-                continue
-            text = part.get("text")
-        if not isinstance(text, str):
-            problem(here, f"expected text, found {type(text).__name__}")
-        elif not text.strip():
-            problem(here, "is empty")
-        else:
-            yield text
+    tools: tuple[Tool, ...] = ()
+    parallel_tool_calls: bool | None = None
+    preferred: tuple[Turn, ...] = ()
+    """The answer that is to be learned, where a record holds two."""
+    rejected: tuple[Turn, ...] = ()

@@ -1,29 +1,30 @@
-"""From a caller's data to the file that a job reads, checked on the way."""
+"""Check, convert, write: what callers do with training data."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import orjson
-
-from tunestack.errors import ConfigError, DataError, shortened
-from tunestack.records.conversation import Conversation, DataFormat, parse
-from tunestack.records.encode import encoder
-from tunestack.records.read import Problem, read
-from tunestack.records.write import Writer
+from tunestack.errors import DataError
+from tunestack.records.pipeline import Progress, Sums, run
+from tunestack.records.source import opened
+from tunestack.records.target import Target
+from tunestack.records.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection
     from pathlib import Path
 
     from tunestack.catalog import BaseModel
-    from tunestack.records.encode import Encoder
-    from tunestack.records.read import Source
+    from tunestack.records.fingerprints import Fingerprints
+    from tunestack.records.report import Report
+    from tunestack.records.source import Source
 
-MOST_PROBLEMS = 20
-"""How many problems an error shows; it counts them all."""
+MOST_PROBLEMS = 1000
+"""How many errors are looked for, and how many problems of one rule are listed, if the caller does not say."""
+_SHOWN = 20
+"""How many problems an error shows."""
+_FEW = {"bedrock": 200, "openai": 50}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +34,41 @@ class Dataset:
     path: Path
     sha256: str
     """Of the file, in hex; equal data is the same file to the byte."""
+    bytes: int
     records: int
+    model: BaseModel
+    report: Report
+    fingerprints: Fingerprints
+
+
+def check(
+    source: Source,
+    model: BaseModel,
+    *,
+    data_format: str | None = None,
+    record_format: str | None = None,
+    validation: bool = False,
+    on_loss: str = "error",
+    ignore: Collection[str] = (),
+    most: int = MOST_PROBLEMS,
+    processes: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+) -> Report:
+    """Check data by the model's rules; nothing is written. See `prepare` for the arguments.
+
+    Raises:
+        DataError: the data can't be read.
+        ConfigError: a format or rule is not one there is.
+    """
+    target = Target.of(
+        model,
+        source=data_format,
+        record_format=record_format,
+        on_loss=on_loss,
+        ignore=ignore,
+    )
+    report, _ = _run(source, target, None, validation, most, processes, progress)
+    return report
 
 
 def prepare(
@@ -41,65 +76,81 @@ def prepare(
     model: BaseModel,
     path: Path,
     *,
-    data_format: DataFormat | str | None = None,
+    data_format: str | None = None,
+    record_format: str | None = None,
     validation: bool = False,
+    on_loss: str = "error",
+    ignore: Collection[str] = (),
+    owner: str | None = None,
+    most: int = MOST_PROBLEMS,
+    processes: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
 ) -> Dataset:
-    """Check training data by the model's rules and write it in the model's format.
-
-    One pass, constant memory. Nothing is dropped: what the model's format can't carry is a problem.
+    """Check data by the model's rules and write it in the model's format: one pass, constant memory.
 
     Args:
         source: a path to a `.jsonl` or `.jsonl.gz` file, or any iterable of dicts.
         model: whose rules and format.
-        path: the file to write.
-        data_format: `chat` or `completion`; told by the first record's fields if not given.
-        validation: this is the validation set, which has no minimum and a limit of its own.
+        path: the file to write; deleted again if there are errors.
+        data_format: what records come in, see `SourceFormat`; told by the first record if not given.
+        record_format: what they are written in, where the model takes more than one format.
+        validation: this is the validation set, which has limits of its own.
+        on_loss: `error`, or `report`: what the format can't carry is left out and counted.
+        ignore: rules that are not to be held against the data, see docs/training-data-rules.md.
+        owner: the account that owns the buckets of images.
+        most: how many errors are looked for, and how many problems of one rule are listed.
+        processes: how many work; if not given, as many as there are cores for a large file, and one else.
+        progress: called again and again with how far it is.
 
     Raises:
-        DataError: the data has problems; it names every line, up to a limit, and what was expected there.
+        DataError: the data has errors, or can't be read or written; `report` tells all.
+        ConfigError: a format or rule is not one there is.
     """
-    what = "validation data" if validation else "training data"
-    if validation and not model.limits.validation_set:
-        raise DataError(f"{model.name} takes no validation data: leave it out")
-    encode = encoder(model.record_format)
-    reserved = _reserved(model)
-    wanted = _format(data_format)
-    problems: list[Problem] = []
-    found = records = 0
-    with Writer(path) as file:
-        for line, record in read(source, what=what):
-            if isinstance(record, Problem):
-                bad = [record]
-            else:
-                wanted = wanted or DataFormat.of(record)
-                conversation = parse(record, wanted, line)
-                if isinstance(conversation, Conversation):
-                    bad = list(_forbidden(conversation, reserved, line))
-                    text = b"" if bad else _encoded(conversation, encode, line, bad)
-                else:
-                    bad = conversation
-            records += 1
-            if bad:
-                found += len(bad)
-                problems += bad[: MOST_PROBLEMS - len(problems)]
-            elif not found:
-                file.write(text)
-    if found:
-        more = "" if found <= len(problems) else f" (the first {len(problems)} of them)"
-        raise DataError(
-            f"{what} has problems, nothing was uploaded: {found} in {records} records{more}",
-            [str(problem) for problem in problems],
-        )
-    _check_count(records, model, what, validation=validation)
-    return Dataset(path=path, sha256=file.sha256, records=records)
+    target = Target.of(
+        model,
+        source=data_format,
+        record_format=record_format,
+        on_loss=on_loss,
+        ignore=ignore,
+        owner=owner,
+    )
+    report, written = _run(source, target, path, validation, most, processes, progress)
+    if not report.ok:
+        raise failed(report, validation=validation)
+    sums, writer = written
+    return Dataset(
+        path=path,
+        sha256=writer.sha256,
+        bytes=writer.bytes,
+        records=sums.records,
+        model=model,
+        report=report,
+        fingerprints=sums.fingerprints,
+    )
 
 
-def check_together(training: Dataset, validation: Dataset, model: BaseModel) -> None:
-    """Check the limit that counts training and validation data together.
+def failed(report: Report, *, validation: bool) -> DataError:
+    """Make the error of a report."""
+    errors = report.errors
+    shown = [str(problem) for problem in errors[:_SHOWN]]
+    count = sum(report.counts[rule] for rule in {problem.rule for problem in errors})
+    more = "" if count <= len(shown) else f" (the first {len(shown)} of them)"
+    error = DataError(
+        f"{_called(validation=validation)} has problems, nothing was uploaded: "
+        f"{count:,} in {report.records:,} records{more}",
+        shown,
+    )
+    error.report = report
+    return error
+
+
+def check_together(training: Dataset, validation: Dataset) -> list[str]:
+    """Check what concerns training and validation data together; returns warnings.
 
     Raises:
         DataError: they are too many.
     """
+    model = training.model
     most = model.limits.max_total_records
     total = training.records + validation.records
     if most is not None and total > most:
@@ -107,66 +158,82 @@ def check_together(training: Dataset, validation: Dataset, model: BaseModel) -> 
             f"training and validation data have {total} records together, "
             f"{model.name} takes at most {most}: nothing was uploaded"
         )
-
-
-def _format(name: DataFormat | str | None) -> DataFormat | None:
-    if name is None:
-        return None
-    try:
-        return DataFormat(name)
-    except ValueError:
-        known = ", ".join(repr(known.value) for known in DataFormat)
-        raise ConfigError(f"data format {shortened(name)} is unknown: use {known}") from None
-
-
-def _encoded(conversation: Conversation, encode: Encoder, line: int, bad: list[Problem]) -> bytes:
-    record = encode(conversation, line)
-    if isinstance(record, Problem):
-        bad.append(record)
-        return b""
-    try:
-        return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
-    except orjson.JSONEncodeError as error:
-        bad.append(Problem(line=line, field="$", message=f"can't be written as UTF-8: {error}"))
-        return b""
-
-
-def _reserved(model: BaseModel) -> re.Pattern[str] | None:
-    words = model.limits.reserved_words
-    return re.compile("|".join(map(re.escape, words)), re.IGNORECASE) if words else None
-
-
-def _forbidden(
-    conversation: Conversation, reserved: re.Pattern[str] | None, line: int
-) -> Iterator[Problem]:
-    """Find the words that make the service refuse the whole file when a prompt holds them."""
-    if reserved is None:
-        return
-    prompts = [("system", text) for text in conversation.system] + [
-        (f"turn {place + 1} ({turn.role})", text)
-        for place, turn in enumerate(conversation.turns)
-        if turn.role == "user"
-        for text in turn.texts
+    both = validation.fingerprints.shared(training.fingerprints)
+    if not both:
+        return []
+    line, other = both[0]
+    return [
+        (
+            f"{len(both):,} records of the validation data are in the training data too "
+            f"(line {line} is line {other} there): their loss says nothing"
+        )
     ]
-    for where, text in prompts:
-        if match := reserved.search(text):
-            yield Problem(
-                line=line,
-                field=where,
-                message=f"{match[0]!r} is reserved by this model and fails the whole job: "
-                "word it differently",
+
+
+def _called(*, validation: bool) -> str:
+    return "validation data" if validation else "training data"
+
+
+def _run(
+    source: Source,
+    target: Target,
+    path: Path | None,
+    validation: bool,  # noqa: FBT001 - one caller's own
+    most: int,
+    processes: int | None,
+    progress: Callable[[Progress], None] | None,
+) -> tuple[Report, tuple[Sums, Writer]]:
+    what = _called(validation=validation)
+    if validation and not target.model.limits.validation_set:
+        raise DataError(f"{target.model.name} takes no validation data: leave it out")
+    # First the source: what can't be read is not to leave an empty file behind.
+    with opened(source, what) as data, Writer(path) as writer:
+        try:
+            sums = run(data, target, writer, most=most, processes=processes, progress=progress)
+        except BaseException:
+            writer.discard()
+            raise
+    duplicates = _check_file(sums, writer, what, validation=validation)
+    report = sums.report(duplicates)
+    if not report.ok:
+        writer.discard()
+    return report, (sums, writer)
+
+
+def _check_file(sums: Sums, writer: Writer, what: str, *, validation: bool) -> int:
+    """Check what concerns the whole file; returns how many records are there before."""
+    model = sums.target.model
+    limits = model.limits
+    least = (limits.min_validation_records if validation else limits.min_records) or 1
+    most = limits.max_validation_records if validation else limits.max_records
+    size = limits.max_validation_bytes if validation else limits.max_bytes
+    count = f"{what} has {sums.records:,} records"
+    if sums.records < least:
+        sums.add_to_file("record-count", f"{count}, {model.name} needs at least {least:,}")
+    elif most is not None and sums.records > most:
+        sums.add_to_file("record-count", f"{count}, {model.name} takes at most {most:,}")
+    elif not validation and sums.records < _FEW[model.provider]:
+        sums.add_to_file("few-records", f"{count}: {_FEW[model.provider]} and more are advised")
+    if size is not None and writer.bytes > size:
+        sums.add_to_file(
+            "file-size",
+            f"{what} would be {writer.bytes:,} bytes, {model.name} takes at most {size:,}",
+        )
+    for kind, held in sorted(sums.holds.items()):
+        if held < sums.records - sums.bad and kind != "tools":
+            sums.add_to_file(
+                "mixed-content",
+                f"{held:,} of {sums.records:,} records have {kind}: all should, or none",
             )
-
-
-def _check_count(records: int, model: BaseModel, what: str, *, validation: bool) -> None:
-    least = 1 if validation else model.limits.min_records or 1
-    most = model.limits.max_validation_records if validation else model.limits.max_records
-    if records < least:
-        raise DataError(
-            f"{what} has {records} records, {model.name} needs at least {least}: "
-            "nothing was uploaded"
+    if sums.enough:
+        return 0
+    doubles = sums.fingerprints.doubles()
+    if doubles and "duplicates" not in sums.target.ignored:
+        line, first = doubles[0]
+        sums.add_to_file(
+            "duplicates",
+            f"{len(doubles):,} records are there before (line {line} is line {first} again): "
+            "each is learned, and billed, again",
+            line=line,
         )
-    if most is not None and records > most:
-        raise DataError(
-            f"{what} has {records} records, {model.name} takes at most {most}: nothing was uploaded"
-        )
+    return len(doubles)

@@ -1,0 +1,241 @@
+"""`tunestack data`: check, convert and split training data, with no account and no network."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from tunestack import catalog
+from tunestack.cli.options import data_options, json_option
+from tunestack.cli.output import NO, as_json, note, out, show
+from tunestack.errors import ConfigError, DataError, ModelError
+from tunestack.records import (
+    Progress,
+    Report,
+    Severity,
+    check,
+    check_together,
+    prepare,
+)
+from tunestack.records import split as split_data
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tunestack.catalog import BaseModel
+
+_EVERY = 0.5
+"""Seconds between two lines of progress."""
+
+_model = click.option("--model", "-m", required=True, help="Base model, see `tunestack models`.")
+_validation = click.option(
+    "--validation-set", is_flag=True, help="FILE is a validation set, which has limits of its own."
+)
+_most = click.option(
+    "--most", default=20, show_default=True, help="How many problems of a kind are shown."
+)
+
+
+@click.group()
+def data() -> None:
+    """Check, convert and split training data; needs no account."""
+
+
+@data.command("check")
+@click.argument("file")
+@_model
+@data_options
+@_validation
+@click.option(
+    "--against", metavar="FILE", help="The training data that a validation set goes with."
+)
+@_most
+@json_option
+def check_command(
+    file: str, model: str, against: str | None, most: int, *, json_wanted: bool, **options: Any
+) -> int:
+    """Hold FILE against every rule of a model; exits with 1 if a job would fail on it.
+
+    FILE is a path, - for standard input, or an s3:// URI; .gz is unzipped.
+    """
+    base = _base(model)
+    if against is not None:
+        return _check_together(file, against, base, options)
+    report = _checked(file, base, options)
+    _show(report, most, json_wanted=json_wanted, tokens=False)
+    return 0 if report.ok else NO
+
+
+@data.command()
+@click.argument("file")
+@_model
+@data_options
+@_validation
+@_most
+@json_option
+def report(file: str, model: str, most: int, *, json_wanted: bool, **options: Any) -> None:
+    """Tell all about FILE: problems, losses, duplicates, tokens and how long records are."""
+    _show(_checked(file, _base(model), options), most, json_wanted=json_wanted)
+
+
+@data.command()
+@click.argument("file")
+@_model
+@click.option("--output", "-o", required=True, metavar="FILE", help="The file to write.")
+@data_options
+@_validation
+@_most
+@json_option
+def convert(
+    file: str, model: str, output: str, most: int, *, json_wanted: bool, **options: Any
+) -> int:
+    """Write FILE in the format that a model learns from; nothing is written if there are errors."""
+    place = Path(output)
+    if not place.parent.is_dir():
+        raise ConfigError(f"{output!r} can't be written: there is no folder {str(place.parent)!r}")
+    base = _base(model)
+    # Beside its place: what is there stays whole until what replaces it is.
+    handle, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
+    os.close(handle)
+    made = Path(name)
+    try:
+        dataset = prepare(_opened(file), base, made, progress=_progress(), **_named(options))
+        made.chmod(0o666 & ~_umask())
+        made.replace(place)
+    except DataError as error:
+        if error.report is None:
+            raise
+        _show(error.report, most, json_wanted=json_wanted)
+        return NO
+    finally:
+        made.unlink(missing_ok=True)
+    if json_wanted:
+        out(
+            as_json(
+                {
+                    "file": output,
+                    "sha256": dataset.sha256,
+                    "bytes": dataset.bytes,
+                    **dataset.report.to_dict(),
+                }
+            )
+        )
+    else:
+        _show(dataset.report, most, json_wanted=False, tokens=False)
+        note(f"wrote {output}: {dataset.bytes:,} bytes, sha256 {dataset.sha256}")
+    return 0
+
+
+@data.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.option("--training", "-t", required=True, metavar="FILE", help="Where most records go.")
+@click.option("--validation", "-v", required=True, metavar="FILE", help="Where the others go.")
+@click.option(
+    "--fraction", default=0.1, show_default=True, help="How many records are for validation."
+)
+@click.option("--seed", default=0, show_default=True, help="Another one gives another split.")
+@json_option
+def split(
+    file: str, training: str, validation: str, fraction: float, seed: int, *, json_wanted: bool
+) -> None:
+    """Split FILE into training and validation data, the same way every time.
+
+    Records with the same question are never on both sides.
+    """
+    made = split_data(file, Path(training), Path(validation), fraction=fraction, seed=seed)
+    show(made, json_wanted=json_wanted)
+
+
+def _base(name: str) -> BaseModel:
+    model = catalog.find(name)
+    if model is None:
+        raise ModelError(f"{name!r} is not in the catalog: `tunestack models --all` lists it")
+    return model
+
+
+def _checked(file: str, base: BaseModel, options: dict[str, Any]) -> Report:
+    return check(_opened(file), base, progress=_progress(), **_named(options))
+
+
+def _check_together(file: str, against: str, base: BaseModel, options: dict[str, Any]) -> int:
+    """Check both files, and what concerns them together."""
+    named = _named(options) | {"validation": False}
+    with tempfile.TemporaryDirectory(prefix="tunestack-") as folder:
+        training = prepare(_opened(against), base, Path(folder, "t"), **named)
+        validation = prepare(
+            _opened(file), base, Path(folder, "v"), **(named | {"validation": True})
+        )
+    for warning in check_together(training, validation):
+        out(f"warning: {warning}")
+    out(
+        f"{training.records:,} records of training data and {validation.records:,} of validation data can be used"
+    )
+    return 0
+
+
+def _named(options: dict[str, Any]) -> dict[str, Any]:
+    """Name the options as the functions do."""
+    return {
+        ("validation" if name == "validation_set" else name): value
+        for name, value in options.items()
+    }
+
+
+def _opened(file: str) -> str | BinaryIO:
+    if file == "-":
+        return sys.stdin.buffer
+    if file.startswith("s3://"):
+        # boto3 takes a while to load, and nothing else here needs it.
+        from tunestack.providers.clients import new_session  # noqa: PLC0415
+        from tunestack.providers.s3 import open_object  # noqa: PLC0415
+
+        return open_object(new_session().client("s3"), file)
+    return file
+
+
+def _show(report: Report, most: int, *, json_wanted: bool, tokens: bool = True) -> None:
+    if json_wanted:
+        out(as_json(report.to_dict()))
+        return
+    for line in report.text(most=most, tokens=tokens).splitlines():
+        out(line)
+    if report.counted(Severity.ERROR) and not report.ok:
+        note("rules and their sources: docs/training-data-rules.md")
+
+
+def _progress() -> Callable[[Progress], None] | None:
+    """Say how far it is, to a person who waits."""
+    if not sys.stderr.isatty():
+        return None
+    last = time.monotonic()
+
+    def say(progress: Progress) -> None:
+        nonlocal last
+        if time.monotonic() - last < _EVERY:
+            return
+        last = time.monotonic()
+        note("".join(_said(progress)))
+
+    return say
+
+
+def _said(progress: Progress) -> Iterator[str]:
+    yield f"{progress.records:,} records"
+    if progress.total_bytes:
+        yield f", {100 * progress.bytes / progress.total_bytes:.0f} %"
+    if progress.bytes:
+        yield f", {progress.bytes_per_second / 1e6:.0f} MB/s"
+    if progress.eta is not None:
+        yield f", {progress.eta:.0f} s to go"
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,327 @@
+"""The rules on one record: its turns, tools, images, reasoning, weights and size."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from tunestack.catalog import Content
+from tunestack.records.conversation import (
+    Conversation,
+    Media,
+    Reasoning,
+    Text,
+    ToolResult,
+    ToolUse,
+    Turn,
+)
+from tunestack.records.findings import quoted
+from tunestack.records.formats import SourceFormat
+from tunestack.records.text_rules import ANSWER, PROMPT, check_dspy, check_special, check_texts
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+
+    from tunestack.records.conversation import Block
+    from tunestack.records.findings import Findings
+    from tunestack.records.target import Target
+
+_TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_TOOL_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
+# The characters that AWS's validators let through, which are fewer than S3's.
+_S3_URI = re.compile(r"s3://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]/[A-Za-z0-9_./-]+")
+_URL = re.compile(r"https?://\S+|data:image/[a-z]+;base64,\S+")
+
+
+def check(conversation: Conversation, target: Target, findings: Findings) -> None:
+    """Check a record against all rules that are about one record alone, but for its tokens."""
+    _check_turns(conversation, target, findings)
+    _check_weights(conversation, findings)
+    _check_tools(conversation, target, findings)
+    _check_media(conversation, target, findings)
+    _check_reasoning(conversation, target, findings)
+    texts = list(_texts(conversation))
+    check_texts(texts, target, findings)
+    if target.template is not None and target.is_templated(conversation):
+        check_special(texts, target.template.special, findings)
+    check_dspy(conversation, target, findings)
+
+
+def without_blank_parts(conversation: Conversation, findings: Findings) -> Conversation:
+    """Leave out blank texts beside other parts, as DSPy writes between two images."""
+    turns = []
+    for turn in conversation.turns:
+        kept = tuple(
+            block for block in turn.blocks if not isinstance(block, Text) or block.text.strip()
+        )
+        if kept and len(kept) < len(turn.blocks):
+            findings.add("blank-part", turn.at, "has a blank part, which was left out")
+            turns.append(Turn(turn.role, kept, turn.at, turn.name, turn.weight))
+        else:
+            turns.append(turn)
+    return Conversation(
+        tuple(turns),
+        conversation.tools,
+        conversation.parallel_tool_calls,
+        conversation.preferred,
+        conversation.rejected,
+    )
+
+
+def without_untaken(conversation: Conversation, target: Target, findings: Findings) -> Conversation:
+    """Leave out what the model does not learn from, and note it as lost; a message that held nothing else is left empty."""
+    takes = target.model.takes
+    tools = conversation.tools
+    if tools and Content.TOOLS not in takes:
+        findings.lose("$.tools", "the model does not learn from tools")
+        tools = ()
+    turns = []
+    for turn in conversation.turns:
+        kept = tuple(block for block in turn.blocks if _is_taken(block, takes))
+        if len(kept) < len(turn.blocks):
+            findings.lose(turn.at, "the model does not learn from what else is in this message")
+        turns.append(Turn(turn.role, kept, turn.at, turn.name, turn.weight))
+    return Conversation(
+        tuple(turns),
+        tools,
+        conversation.parallel_tool_calls,
+        conversation.preferred,
+        conversation.rejected,
+    )
+
+
+def _is_taken(block: Block, takes: Collection[str]) -> bool:
+    match block:
+        case Media():
+            return block.kind in takes
+        case ToolUse() | ToolResult():
+            return Content.TOOLS in takes
+        case Reasoning():
+            return Content.REASONING in takes
+    return True
+
+
+def _texts(conversation: Conversation) -> Iterator[tuple[str, str, str]]:
+    """List all texts with their paths, and whether the model is to learn them."""
+    for turn in (*conversation.turns, *conversation.preferred, *conversation.rejected):
+        where = ANSWER if turn.role == "assistant" else PROMPT
+        for block in turn.blocks:
+            if isinstance(block, Text | Reasoning):
+                yield turn.at, where, block.text
+            elif isinstance(block, ToolResult):
+                for part in block.content:
+                    if isinstance(part, Text):
+                        yield turn.at, where, part.text
+    for place, tool in enumerate(conversation.tools):
+        if tool.description:
+            yield f"$.tools[{place}]", PROMPT, tool.description
+
+
+def _check_turns(conversation: Conversation, target: Target, findings: Findings) -> None:
+    turns = conversation.turns
+    for turn in (*turns, *conversation.preferred, *conversation.rejected):
+        if not any(not isinstance(block, Text) or block.text.strip() for block in turn.blocks):
+            findings.add("empty-text", turn.at, f"the message of the {turn.role} is empty")
+    asked = [turn for turn in turns if turn.role != "system"]
+    if target.form.strict_turns:
+        systems = [turn for turn in turns if turn.role == "system"]
+        if systems and (len(systems) > 1 or turns[0] is not systems[0]):
+            late = systems[1] if len(systems) > 1 else systems[0]
+            findings.add(
+                "system-place", late.at, "expected one system prompt, as the first message"
+            )
+        most = target.model.limits.max_system_texts
+        if most is not None and systems and len(systems[0].blocks) > most:
+            findings.add(
+                "system-texts",
+                systems[0].at,
+                f"{len(systems[0].blocks)} pieces of text, expected {most}: join them",
+            )
+        _check_order(asked, findings)
+    elif not conversation.preferred:
+        answers = [turn for turn in asked if turn.role == "assistant"]
+        if not any(turn.weight != 0 for turn in answers):
+            findings.add("no-answer", "$.messages", "no message of the assistant is to be learned")
+        elif asked[-1].role != "assistant":
+            findings.add(
+                "last-turn", asked[-1].at, "comes after the last answer, and teaches nothing"
+            )
+
+
+def _check_order(turns: list[Turn], findings: Findings) -> None:
+    if not turns:
+        findings.add(
+            "turns", "$", "expected at least one message of the user and one of the assistant"
+        )
+        return
+    if turns[0].role != "user":
+        findings.add(
+            "turns", turns[0].at, "the first message is the assistant's, expected the user's"
+        )
+    for before, turn in pairwise(turns):
+        if before.role == turn.role:
+            findings.add(
+                "turns",
+                turn.at,
+                f"two messages of the {turn.role} in a row: user and assistant take turns",
+            )
+    if turns[-1].role != "assistant":
+        findings.add(
+            "turns",
+            turns[-1].at,
+            "the last message is the user's, expected the assistant's: it is what is learned",
+        )
+
+
+def _check_weights(conversation: Conversation, findings: Findings) -> None:
+    for turn in conversation.turns:
+        if turn.weight is not None and turn.role != "assistant":
+            findings.add(
+                "weight", f"{turn.at}.weight", "only the assistant's messages have a weight"
+            )
+
+
+def _check_tools(conversation: Conversation, target: Target, findings: Findings) -> None:
+    blocks = [(turn, block) for turn in conversation.turns for block in turn.blocks]
+    used = [turn.at for turn, block in blocks if isinstance(block, ToolUse | ToolResult)]
+    if not used and not conversation.tools:
+        return
+    if Content.TOOLS not in target.model.takes:
+        if "tools-not-taken" not in target.ignored:
+            findings.add(
+                "tools-not-taken",
+                used[0] if used else "$.tools",
+                f"{target.model.name} does not learn from records with tools",
+            )
+        return
+    names = Counter(tool.name for tool in conversation.tools)
+    for place, tool in enumerate(conversation.tools):
+        at = f"$.tools[{place}]"
+        if not _TOOL_NAME.fullmatch(tool.name):
+            findings.add("tool-name", at, "the name is not 1 to 64 letters, digits, _ and -")
+        if names[tool.name] > 1:
+            findings.add("tool-definition", at, f"{quoted(tool.name)} is there twice")
+        if not target.on_openai and not (tool.description or "").strip():
+            findings.add("tool-definition", at, "has no description, which the service demands")
+        if not target.on_openai and tool.schema is not None and "type" not in tool.schema:
+            findings.add("tool-definition", at, "its schema has no type, which the service demands")
+    _check_calls(blocks, names, target, findings)
+
+
+def _check_calls(
+    blocks: Sequence[tuple[Turn, object]], names: Counter[str], target: Target, findings: Findings
+) -> None:
+    called: set[str] = set()
+    answered: set[str] = set()
+    for turn, block in blocks:
+        if isinstance(block, ToolUse):
+            if turn.role != "assistant":
+                findings.add("tool-call", turn.at, "a call is the assistant's, and not the user's")
+            if block.name not in names:
+                findings.add(
+                    "tool-call",
+                    turn.at,
+                    f"calls {quoted(block.name)}, which the record's tools do not have",
+                )
+            if block.id in called or not (target.on_openai or _TOOL_ID.fullmatch(block.id)):
+                findings.add(
+                    "tool-call",
+                    turn.at,
+                    "expected an id of its own, of 1 to 64 letters, digits and _ . : -",
+                )
+            called.add(block.id)
+        elif isinstance(block, ToolResult):
+            if turn.role != "user" or block.id not in called or block.id in answered:
+                findings.add(
+                    "tool-result",
+                    turn.at,
+                    "answers no call before it, or one that was answered already",
+                )
+            if not block.content:
+                findings.add("tool-result", turn.at, "is empty")
+            answered.add(block.id)
+
+
+def _check_media(conversation: Conversation, target: Target, findings: Findings) -> None:
+    counts: Counter[str] = Counter()
+    for turn in (*conversation.turns, *conversation.preferred, *conversation.rejected):
+        for block in turn.blocks:
+            if isinstance(block, Media):
+                counts[block.kind] += 1
+                _check_medium(block, turn, target, findings)
+    most = target.model.limits.max_images
+    if most is not None and counts["image"] > most:
+        findings.add("media-count", "$", f"{counts['image']} images, expected at most {most}")
+    if counts["video"] > 1:
+        findings.add("media-count", "$", f"{counts['video']} videos, expected at most one")
+    if counts["video"] and counts["image"]:
+        findings.add("media-mix", "$", "has images and a video: use one kind")
+
+
+def _check_medium(block: Media, turn: Turn, target: Target, findings: Findings) -> None:
+    if block.kind not in target.model.takes:
+        findings.add(
+            "media-not-taken", turn.at, f"{target.model.name} does not learn from {block.kind}s"
+        )
+        return
+    if turn.role != "user":
+        findings.add(
+            "media-role",
+            turn.at,
+            f"a message of the {turn.role} has a {block.kind}: only the user's may",
+        )
+    if target.on_openai:
+        if not _URL.fullmatch(block.uri):
+            findings.add("media-source", turn.at, "expected an https or data URL of an image")
+    elif not _S3_URI.fullmatch(block.uri):
+        findings.add(
+            "media-source",
+            turn.at,
+            f"a {block.kind} has to be in the bucket of the training data, named s3://bucket/key "
+            "with letters, digits and _ . / - in the key: upload it there and name it so",
+        )
+    # OpenAI looks at what a URL gives, and not at its name.
+    forms = _forms(block.kind, target)
+    if block.format not in forms and (block.format or not target.on_openai):
+        findings.add(
+            "media-format",
+            turn.at,
+            f"expected a {block.kind} of format {', '.join(forms)}, found {quoted(block.format)}",
+        )
+
+
+def _forms(kind: str, target: Target) -> tuple[str, ...]:
+    if target.on_openai:
+        return ("png", "jpeg", "webp")
+    newer = target.model_key == "nova-2-lite"
+    if kind == "video":
+        return ("mov", "mkv", "mp4") if newer else ("mov", "mkv", "mp4", "webm")
+    return ("png", "jpeg", "gif") if newer else ("png", "jpeg", "gif", "webp")
+
+
+def _check_reasoning(conversation: Conversation, target: Target, findings: Findings) -> None:
+    for turn in conversation.turns:
+        thoughts = [
+            place for place, block in enumerate(turn.blocks) if isinstance(block, Reasoning)
+        ]
+        if not thoughts:
+            continue
+        if Content.REASONING not in target.model.takes:
+            # What has no place in a format is the writer's to lose; where it has one, the model decides.
+            if target.format is SourceFormat.CONVERSE:
+                findings.add(
+                    "reasoning", turn.at, f"{target.model.name} does not learn from reasoning"
+                )
+            continue
+        if turn.role != "assistant" or thoughts != [0]:
+            findings.add(
+                "reasoning",
+                turn.at,
+                "expected one piece of reasoning, before what the assistant says",
+            )
+        if len(turn.blocks) == len(thoughts):
+            findings.add("reasoning", turn.at, "expected an answer behind the reasoning")
+        if not all(turn.blocks[place].text.strip() for place in thoughts):  # type: ignore[union-attr]
+            findings.add("reasoning", turn.at, "the reasoning is empty")

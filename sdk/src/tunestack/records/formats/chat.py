@@ -1,0 +1,361 @@
+"""OpenAI's chat format, which DSPy writes too: messages, tools, weights; and its pairs of preferred answers.
+
+Source: openai-openapi, FineTuneChatRequestInput and FineTunePreferenceRequestInput; the guides supervised-fine-tuning,
+vision-fine-tuning and direct-preference-optimization (developers.openai.com, read 2026-11-22).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from tunestack.records.conversation import (
+    Block,
+    Conversation,
+    Media,
+    Reasoning,
+    Text,
+    Tool,
+    ToolResult,
+    ToolUse,
+    Turn,
+)
+from tunestack.records.findings import Findings, below, quoted
+from tunestack.records.formats.fields import lose_unknown, objects, optional, text
+from tunestack.records.jsonline import decode, named_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+_FIELDS = {
+    "system": {"role", "content", "name"},
+    "developer": {"role", "content", "name"},
+    "user": {"role", "content", "name"},
+    "assistant": {"role", "content", "name", "weight", "tool_calls", "reasoning_content"},
+    "tool": {"role", "content", "tool_call_id", "name"},
+}
+_ROLES = {"developer": "system"}
+_EXTENSIONS = {"jpg": "jpeg", "svg+xml": "svg", "x-matroska": "mkv", "quicktime": "mov"}
+_DATA = re.compile(r"data:(?:(?P<kind>\w+)/(?P<format>[\w.+-]+))?[;,]")
+_SUFFIX = re.compile(r"\.(\w{2,5})(?:[?#].*)?$")
+
+
+def read(record: Mapping[str, Any], findings: Findings) -> Conversation:
+    """Read `{"messages": [...], "tools": [...], "parallel_tool_calls": ...}`."""
+    lose_unknown(record, ("messages", "tools", "parallel_tool_calls"), "$", findings)
+    return _conversation(record, "$", findings)
+
+
+def read_preference(record: Mapping[str, Any], findings: Findings) -> Conversation:
+    """Read `{"input": {"messages"}, "preferred_output": [...], "non_preferred_output": [...]}`."""
+    lose_unknown(record, ("input", "preferred_output", "non_preferred_output"), "$", findings)
+    asked = record.get("input")
+    if not isinstance(asked, dict):
+        findings.add(
+            "field", "$.input", f"expected an object with messages, found {named_type(asked)}"
+        )
+        asked = {}
+    else:
+        lose_unknown(asked, ("messages", "tools", "parallel_tool_calls"), "$.input", findings)
+    conversation = _conversation(asked, "$.input", findings)
+    answers = []
+    for name in ("preferred_output", "non_preferred_output"):
+        turns = tuple(_turns(record.get(name), f"$.{name}", findings))
+        if [turn.role for turn in turns] != ["assistant"]:
+            findings.add("preference", f"$.{name}", "expected one message, the assistant's")
+        answers.append(turns)
+    return Conversation(
+        turns=conversation.turns,
+        tools=conversation.tools,
+        parallel_tool_calls=conversation.parallel_tool_calls,
+        preferred=answers[0],
+        rejected=answers[1],
+    )
+
+
+def write(conversation: Conversation, findings: Findings) -> dict[str, Any]:
+    """Write `{"messages": [...]}`."""
+    if conversation.preferred:
+        findings.lose(
+            "$.non_preferred_output", "this format has one answer, not two to choose from"
+        )
+    return _written(conversation, (*conversation.turns, *conversation.preferred), findings)
+
+
+def write_preference(conversation: Conversation, findings: Findings) -> dict[str, Any] | None:
+    """Write `{"input", "preferred_output", "non_preferred_output"}`."""
+    if not conversation.preferred:
+        findings.add(
+            "preference",
+            "$",
+            "expected two answers to choose from: preferred_output and non_preferred_output",
+        )
+        return None
+    return {
+        "input": _written(conversation, conversation.turns, findings),
+        "preferred_output": list(_messages(conversation.preferred, findings)),
+        "non_preferred_output": list(_messages(conversation.rejected, findings)),
+    }
+
+
+def _conversation(record: Mapping[str, Any], path: str, findings: Findings) -> Conversation:
+    return Conversation(
+        turns=tuple(_turns(record.get("messages"), f"{path}.messages", findings)),
+        tools=tuple(_tools(record.get("tools"), f"{path}.tools", findings)),
+        parallel_tool_calls=optional(record, "parallel_tool_calls", bool, path, findings),
+    )
+
+
+def _turns(messages: Any, path: str, findings: Findings) -> Iterator[Turn]:
+    results: list[ToolResult] = []
+    answered = path
+    for at, message in objects(messages, path, "messages", findings):
+        role = message.get("role")
+        if role not in _FIELDS:
+            known = ", ".join(_FIELDS)
+            findings.add("role", f"{at}.role", f"{quoted(role)} is no role: use {known}")
+            continue
+        lose_unknown(message, _FIELDS[role], at, findings)
+        if role == "tool":
+            answered = answered if results else at
+            results.append(_result(message, at, findings))
+            continue
+        turn = Turn(
+            role=_ROLES.get(role, role),
+            blocks=tuple(_content(message, at, findings)),
+            at=at,
+            name=optional(message, "name", str, at, findings),
+            weight=_weight(message, at, findings),
+        )
+        if results and role == "user":
+            # What tools answer and what the user says next are one turn: elsewhere turns alternate.
+            yield Turn("user", (*results, *turn.blocks), answered, turn.name, turn.weight)
+        elif results:
+            yield Turn("user", tuple(results), answered)
+            yield turn
+        else:
+            yield turn
+        results = []
+    if results:
+        yield Turn("user", tuple(results), answered)
+
+
+def _weight(message: Mapping[str, Any], at: str, findings: Findings) -> int | None:
+    weight: int | None = optional(message, "weight", int, at, findings)
+    if weight in (None, 0, 1):
+        return weight
+    findings.add("weight", f"{at}.weight", "expected 0 or 1")
+    return None
+
+
+def _content(message: Mapping[str, Any], at: str, findings: Findings) -> Iterator[Block]:
+    thought = optional(message, "reasoning_content", str, at, findings)
+    if thought is not None:
+        yield Reasoning(thought)
+    calls = message.get("tool_calls")
+    yield from _said(message, at, findings, has_calls=bool(calls))
+    if calls is not None:
+        for here, call in objects(calls, f"{at}.tool_calls", "tool calls", findings):
+            yield from _call(call, here, findings)
+
+
+def _said(
+    message: Mapping[str, Any], at: str, findings: Findings, *, has_calls: bool
+) -> Iterator[Block]:
+    content = message.get("content")
+    if isinstance(content, list):
+        if not content:
+            findings.add("empty-text", f"{at}.content", "is empty")
+        for here, part in objects(content, f"{at}.content", "parts", findings):
+            yield from _part(part, here, findings)
+    elif isinstance(content, str):
+        # Beside calls, OpenAI writes an empty text where there is none.
+        if content or not has_calls:
+            yield Text(content)
+    elif content is not None or not has_calls:
+        why = f"found {named_type(content)}" if "content" in message else "it is missing"
+        findings.add("field", f"{at}.content", f"expected a text, or a list of parts, {why}")
+
+
+def _part(part: Mapping[str, Any], at: str, findings: Findings) -> Iterator[Block]:
+    kind = part.get("type", "text" if "text" in part else None)
+    if kind == "text":
+        lose_unknown(part, ("type", "text"), at, findings)
+        found = text(part, "text", at, findings)
+        if found is not None:
+            yield Text(found)
+    elif kind in ("image_url", "video_url"):
+        lose_unknown(part, ("type", kind), at, findings)
+        source = part.get(kind)
+        if isinstance(source, dict):
+            lose_unknown(source, ("url", "detail"), f"{at}.{kind}", findings)
+            url = text(source, "url", f"{at}.{kind}", findings)
+            detail = optional(source, "detail", str, f"{at}.{kind}", findings)
+            if url is not None:
+                yield _media(url, kind.removesuffix("_url"), detail)
+        else:
+            findings.add(
+                "field", f"{at}.{kind}", f"expected an object with url, found {named_type(source)}"
+            )
+    elif kind in ("input_audio", "file", "document"):
+        findings.add(
+            "media-not-taken", at, f"a part of type {kind!r}: no model learns from it, leave it out"
+        )
+    else:
+        findings.add(
+            "field", f"{at}.type", f"{quoted(kind)} is no type of part: use text, image_url"
+        )
+
+
+def _media(url: str, kind: str, detail: str | None) -> Media:
+    """Tell what a URL holds by its MIME type or its ending; it is never opened."""
+    if match := _DATA.match(url):
+        kind = match["kind"] if match["kind"] in ("video", "audio") else kind
+        form = (match["format"] or "").lower()
+    else:
+        suffix = _SUFFIX.search(url)
+        form = suffix[1].lower() if suffix else ""
+    return Media(kind=kind, format=_EXTENSIONS.get(form, form), uri=url, detail=detail)
+
+
+def _call(call: Mapping[str, Any], at: str, findings: Findings) -> Iterator[Block]:
+    lose_unknown(call, ("id", "type", "function"), at, findings)
+    function = call.get("function")
+    if not isinstance(function, dict):
+        findings.add("field", f"{at}.function", f"expected an object, found {named_type(function)}")
+        return
+    lose_unknown(function, ("name", "arguments"), f"{at}.function", findings)
+    identifier = text(call, "id", at, findings)
+    name = text(function, "name", f"{at}.function", findings)
+    arguments = text(function, "arguments", f"{at}.function", findings)
+    if identifier is None or name is None or arguments is None:
+        return
+    inside = Findings()
+    value = decode(arguments.encode("utf-8", "surrogatepass"), inside)
+    if value is None or inside.problems:
+        why = inside.problems[0].message
+        findings.add("tool-arguments", f"{at}.function.arguments", f"expected a JSON object: {why}")
+    else:
+        yield ToolUse(id=identifier, name=name, input=value)
+
+
+def _result(message: Mapping[str, Any], at: str, findings: Findings) -> ToolResult:
+    content: list[Any] = []
+    for block in _content(message, at, findings):
+        if isinstance(block, Text):
+            content.append(block)
+        else:
+            findings.add("media-not-taken", f"{at}.content", "what a tool answers is text only")
+    return ToolResult(
+        id=text(message, "tool_call_id", at, findings) or "",
+        content=tuple(content),
+        name=optional(message, "name", str, at, findings),
+    )
+
+
+def _tools(tools: Any, path: str, findings: Findings) -> Iterator[Tool]:
+    if tools is None:
+        return
+    for at, tool in objects(tools, path, "tools", findings):
+        lose_unknown(tool, ("type", "function"), at, findings)
+        function = tool.get("function")
+        if not isinstance(function, dict):
+            findings.add(
+                "field", f"{at}.function", f"expected an object, found {named_type(function)}"
+            )
+            continue
+        here = f"{at}.function"
+        lose_unknown(function, ("name", "description", "parameters", "strict"), here, findings)
+        name = text(function, "name", here, findings)
+        if name is not None:
+            yield Tool(
+                name=name,
+                description=optional(function, "description", str, here, findings),
+                schema=optional(function, "parameters", dict, here, findings),
+                strict=optional(function, "strict", bool, here, findings),
+            )
+
+
+def _written(
+    conversation: Conversation, turns: Sequence[Turn], findings: Findings
+) -> dict[str, Any]:
+    record: dict[str, Any] = {"messages": list(_messages(turns, findings))}
+    if conversation.tools:
+        record["tools"] = [_tool(tool) for tool in conversation.tools]
+    if conversation.parallel_tool_calls is not None:
+        record["parallel_tool_calls"] = conversation.parallel_tool_calls
+    return record
+
+
+def _messages(turns: Sequence[Turn], findings: Findings) -> Iterator[dict[str, Any]]:
+    for turn in turns:
+        results = [block for block in turn.blocks if isinstance(block, ToolResult)]
+        for result in results:
+            yield _tool_message(result, turn, findings)
+        rest = [block for block in turn.blocks if not isinstance(block, ToolResult)]
+        if rest or not results:
+            yield _message(turn, rest, findings)
+
+
+def _message(turn: Turn, blocks: Sequence[Block], findings: Findings) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": turn.role}
+    parts = [_part_of(block) for block in blocks if isinstance(block, Text | Media)]
+    calls = [block for block in blocks if isinstance(block, ToolUse)]
+    if len(parts) == 1 and "text" in parts[0]:
+        message["content"] = parts[0]["text"]
+    elif parts:
+        message["content"] = parts
+    if calls:
+        message["tool_calls"] = [_call_of(call) for call in calls]
+    if turn.name is not None:
+        message["name"] = turn.name
+    if turn.weight is not None:
+        message["weight"] = turn.weight
+    if any(isinstance(block, Reasoning) for block in blocks):
+        findings.lose(turn.at, "this format has no place for reasoning")
+    return message
+
+
+def _part_of(block: Text | Media) -> dict[str, Any]:
+    if isinstance(block, Text):
+        return {"type": "text", "text": block.text}
+    image = {"url": block.uri} | ({"detail": block.detail} if block.detail else {})
+    return {f"{block.kind}_url": image} | {"type": f"{block.kind}_url"}
+
+
+def _call_of(call: ToolUse) -> dict[str, Any]:
+    return {
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": orjson.dumps(call.input).decode()},
+    }
+
+
+def _tool_message(result: ToolResult, turn: Turn, findings: Findings) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": "tool", "tool_call_id": result.id}
+    texts = [
+        part.text if isinstance(part, Text) else orjson.dumps(part).decode()
+        for part in result.content
+    ]
+    message["content"] = (
+        texts[0] if len(texts) == 1 else [{"type": "text", "text": part} for part in texts]
+    )
+    if result.name is not None:
+        message["name"] = result.name
+    if result.status is not None:
+        findings.lose(below(turn.at, "status"), "this format has no place for a result's status")
+    if any(not isinstance(part, Text) for part in result.content):
+        findings.lose(turn.at, "this format has no JSON in a tool's result: it was written as text")
+    return message
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    optionally = {
+        "description": tool.description,
+        "parameters": tool.schema,
+        "strict": tool.strict,
+    }
+    given = {name: value for name, value in optionally.items() if value is not None}
+    return {"type": "function", "function": {"name": tool.name, **given}}

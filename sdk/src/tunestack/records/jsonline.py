@@ -1,0 +1,182 @@
+"""One line of a JSONL file, decoded with care: nothing is dropped, rounded or guessed."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from tunestack.records.findings import quoted
+
+if TYPE_CHECKING:
+    from tunestack.records.findings import Findings
+
+_DEEPEST = 100
+"""Levels; far more than any record has, and far fewer than a parser's stack."""
+# What JSON has no type for is to be refused, and not to be turned into a text.
+_AS_IT_IS = (
+    orjson.OPT_APPEND_NEWLINE
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+    | orjson.OPT_PASSTHROUGH_SUBCLASS
+)
+BOM = b"\xef\xbb\xbf"
+# Only a number this long can lose digits: 2^53 has 16. A text that holds one is looked at for nothing.
+_LONG_NUMBER = re.compile(rb"\d{16}|[eE][-+]?\d{3}|NaN|Infinity")
+_KEY = re.compile(rb'"\s*:')
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{}[]")
+_NEVER_AN_OBJECT = re.compile(rb"^\s*[^\s{]")
+
+
+def decode(line: bytes, findings: Findings) -> dict[str, Any] | None:
+    """Read the object of a line, or note why it has none."""
+    if line.startswith(BOM):
+        findings.add("byte-order-mark", "$", "begins with a byte order mark, which was left out")
+        line = line[len(BOM) :]
+    if not line.strip(b" \t\r"):
+        findings.add("blank-line", "$", "the line is empty, and was left out")
+        return None
+    record = _parsed(line, findings)
+    if record is None:
+        return None
+    # What reads JSON keeps the last of two equal keys and drops the first: that would be data lost.
+    # A key is followed by a colon; only where there are more of those than keys can one be double.
+    if len(_KEY.findall(line)) > _keys(record) and _has_double_keys(line, findings):
+        return None
+    return record
+
+
+def _parsed(line: bytes, findings: Findings) -> dict[str, Any] | None:
+    rule, record = "object", None
+    try:
+        line.decode("utf-8")
+        if _depth(line) > _DEEPEST:
+            rule, why = "depth", f"is nested deeper than {_DEEPEST} levels, as no record is"
+        else:
+            record = orjson.loads(line)
+            if _LONG_NUMBER.search(line):
+                record = _exact(line)
+            why = f"expected an object with fields, found {named_type(record)}"
+    except UnicodeDecodeError as error:
+        rule = "encoding"
+        why = f"byte {error.start} of the line is not UTF-8: save the file as UTF-8"
+    except orjson.JSONDecodeError as error:
+        rule, why = "json", _not_json(line, error)
+    except ValueError as error:
+        rule, why = "number", str(error)
+    if isinstance(record, dict):
+        return record
+    findings.add(rule, "$", why)
+    return None
+
+
+def encode(record: object, findings: Findings) -> bytes | None:
+    """Write a record that came as an object as a line, or note why it can't be one."""
+    try:
+        line = orjson.dumps(record, option=_AS_IT_IS)
+    except orjson.JSONEncodeError as error:
+        findings.add("encoding", "$", f"can't be written as JSON: {error}")
+        return None
+    if b"null" in line and _has_no_number(record):
+        findings.add("number", "$", "holds NaN or infinity, which is not JSON")
+        return None
+    return line
+
+
+def named_type(value: object) -> str:
+    """Say what a value is, in the words of JSON."""
+    for kind, name in _TYPES.items():
+        if isinstance(value, kind):
+            return name
+    return f"a {type(value).__name__}"
+
+
+_TYPES: dict[type | tuple[type, ...], str] = {
+    type(None): "null",
+    bool: "true or false",
+    (int, float): "a number",
+    str: "a text",
+    (list, tuple): "a list",
+    dict: "an object",
+}
+
+
+def _not_json(line: bytes, error: orjson.JSONDecodeError) -> str:
+    if _NEVER_AN_OBJECT.match(line):
+        begins = "[" if line.lstrip().startswith(b"[") else None
+        if begins:
+            return "not one object a line: this looks like a JSON array, write each of its objects on a line of its own"
+    return f"not JSON: {error.msg.split(':')[0]} at byte {len(error.doc[: error.pos].encode('utf-8', 'replace'))} of the line"
+
+
+def _depth(line: bytes) -> int:
+    """Tell how deeply a line is nested."""
+    bound = line.count(b"{") + line.count(b"[")
+    if bound <= _DEEPEST:
+        return bound
+    deepest = depth = 0
+    for byte in _TEXT.sub(b"", line).translate(None, _NO_BRACKETS):
+        depth += 1 if byte in b"{[" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _exact(line: bytes) -> Any:
+    """Decode, and refuse numbers that would be altered on the way."""
+
+    def integer(digits: str) -> int:
+        if len(digits) > 20 or not -(2**63) <= int(digits) < 2**64:
+            raise ValueError(
+                "holds an integer beyond 64 bits, which would be rounded: write it as a text"
+            )
+        return int(digits)
+
+    def constant(name: str) -> float:
+        raise ValueError(f"holds {name}, which is not JSON")
+
+    def real(digits: str) -> float:
+        value = float(digits)
+        if value in (float("inf"), float("-inf")):
+            raise ValueError("holds a number beyond what a double can hold: write it as a text")
+        return value
+
+    return json.loads(line, parse_int=integer, parse_float=real, parse_constant=constant)
+
+
+def _keys(value: object) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(map(_keys, value.values()))
+    return sum(map(_keys, value)) if isinstance(value, list) else 0
+
+
+def _has_double_keys(line: bytes, findings: Findings) -> bool:
+    double = False
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal double
+        counts = Counter(name for name, _ in items)
+        for name, count in counts.items():
+            if count > 1:
+                double = True
+                why = f"the key {quoted(name)} is there twice in one object: keep one of them"
+                findings.add("double-key", "$", why)
+        return dict(items)
+
+    json.loads(line, object_pairs_hook=pairs)
+    return double
+
+
+def _has_no_number(value: object) -> bool:
+    match value:
+        case float():
+            return not math.isfinite(value)
+        case dict():
+            return any(map(_has_no_number, value.values()))
+        case list() | tuple():
+            return any(map(_has_no_number, value))
+    return False

@@ -1,0 +1,220 @@
+"""Rules on what texts hold: words that fail a job, and the traces of what went wrong before.
+
+A word is looked for by its last character, which is rare, and then backwards: one scan of a text for `:` finds every
+`User:`, `Bot:` and `Assistant:` at a sixth of what a search for each would take.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from tunestack.records.formats import SourceFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tunestack.records.conversation import Conversation
+    from tunestack.records.findings import Findings
+    from tunestack.records.target import Target
+
+PROMPT, ANSWER = "prompt", "answer"
+EVERYWHERE = (PROMPT, ANSWER)
+
+COMPLETED = "[[ ## completed ## ]]"
+"""What DSPy's ChatAdapter ends every answer with, and announces in its system prompt."""
+INCOMPLETE = "though some input or output fields are not supplied."
+"""What DSPy says of a demo that lacks fields."""
+_LONG = 40
+"""Characters; shorter answers may well repeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextRule:
+    """What a text must not hold."""
+
+    rule: str
+    gate: str
+    """A character that every match has; where it isn't in the text, nothing is."""
+    pattern: str
+    message: str
+    where: tuple[str, ...] = EVERYWHERE
+    before: str = ""
+    """The characters of which one stands before the gate in every match, where the gate is a colon."""
+    word: str = ""
+    """The word that it is about, if it is about one."""
+
+
+def _words(
+    rule: str, words: Iterable[str], message: str, where: tuple[str, ...], *, in_any_case: bool
+) -> Iterator[TextRule]:
+    """Make rules of words by a rare character of theirs: a colon at the end, or what they begin with."""
+    for word in words:
+        pattern = _any_case(word) if in_any_case else re.escape(word)
+        if word.endswith(":"):
+            letters = {word[-2].lower(), word[-2].upper()} if in_any_case else {word[-2]}
+            found = f":(?<={pattern})"
+            yield TextRule(rule, ":", found, message, where, before="".join(letters), word=word)
+        else:
+            yield TextRule(rule, word[0], pattern, message, where, word=word)
+
+
+def _any_case(word: str) -> str:
+    # Not re.IGNORECASE: with it, the search has no first character to jump to, and takes five times as long.
+    return "".join(
+        f"[{char.lower()}{char.upper()}]" if char.isalpha() else re.escape(char) for char in word
+    )
+
+
+@cache
+def rules_for(target: Target) -> tuple[TextRule, ...]:
+    """List the rules on texts for a target, without those that were waived."""
+    return tuple(rule for rule in _all(target) if rule.rule not in target.ignored)
+
+
+def _all(target: Target) -> Iterator[TextRule]:
+    reserved = target.model.limits.reserved_words
+    # Nova's words fail a job in prompts, in whatever case; Claude's as they are written, in answers too.
+    nova = target.format is SourceFormat.CONVERSE
+    where = (PROMPT,) if nova else EVERYWHERE
+    yield from _words("reserved-word", reserved, _RESERVED, where, in_any_case=nova)
+    if nova and reserved:
+        yield from _words("reserved-word-unsure", reserved, _UNSURE, (ANSWER,), in_any_case=True)
+        more = ("Thought:", "<unk>")
+        yield from _words("reserved-word-unsure", more, _UNSURE, EVERYWHERE, in_any_case=True)
+    else:
+        speakers = ("\nAssistant:", "\nassistant:", "\nBot:", "\nAI:")
+        yield from _words("transcript", speakers, _TRANSCRIPT, (PROMPT,), in_any_case=False)
+    yield TextRule("type-marker", "<", "<<CUSTOM-TYPE-START-IDENTIFIER>>", _MARKER)
+    shown = r"<(?:[A-Z]+_BASE_64_ENCODED\(|DATA_URI\(|[\w.]+ object at 0x)"
+    yield TextRule("object-as-text", "<", shown, _OBJECT)
+    yield TextRule("data-as-text", ":", r":(?<=data:)[\w/.+-]*;base64,", _DATA, before="a")
+    for gate, pattern in (
+        ("{", r'\{"(?:tool_calls|function_call|toolUse|tool_use)"'),
+        ("{", r'\{\s*"name"\s*:\s*"[\w.-]+"\s*,\s*"(?:arguments|parameters|input)"\s*:'),
+        ("<", r"<(?:tool_call|function_call|function)[>=]"),
+    ):
+        yield TextRule("tool-call-as-text", gate, pattern, _CALL, (ANSWER,))
+    none = r"\[\[ ## \w+ ## \]\]\nNone(?=\s*(?:\n\[\[|\Z))"
+    yield TextRule("none-as-answer", "[", none, _NONE, (ANSWER,))
+
+
+_RESERVED = "holds {found}, which this model keeps for itself and which fails the whole job: word it differently"
+_UNSURE = (
+    "holds {found}, which AWS's validators refuse: word it differently, or see if the job takes it"
+)
+_TRANSCRIPT = "is a transcript of several speakers: make each of them a message"
+_MARKER = "holds DSPy's mark of a type that was not made a part of the message: the model would learn to write it"
+_OBJECT = "holds the Python representation of an object: something became text on the way"
+_DATA = "holds base64 as text: pass a file as a part of the message (an image as image_url)"
+_CALL = "looks like a tool call that was written as text: pass calls as tool_calls"
+_NONE = "answers None in a field of DSPy's, as it writes what was missing: leave the example out"
+
+
+@cache
+def gates(target: Target, where: str) -> tuple[tuple[str, Callable[[str], object]], ...]:
+    """Join the patterns of a target by their gates, for a quick look at a text: characters, and what then looks at it."""
+    rules = [rule for rule in rules_for(target) if where in rule.where]
+    if target.template is not None:
+        # Not every text of such a model is written with the template; those that are not are looked at for nothing.
+        special = target.template.special
+        rules += _words("special-token", special, "", EVERYWHERE, in_any_case=False)
+    by_gate: dict[str, list[TextRule]] = {}
+    for rule in rules:
+        by_gate.setdefault(rule.gate, []).append(rule)
+    return tuple((gate, re.compile(_joined(gate, found)).search) for gate, found in by_gate.items())
+
+
+def _joined(gate: str, rules: list[TextRule]) -> str:
+    """Join patterns that all begin with their gate, and keep it in front: a search jumps to it."""
+    rests = "|".join(rule.pattern.removeprefix(re.escape(gate)) for rule in rules)
+    # Most colons are told from a word's by the letter before.
+    letters = "".join(sorted({char for rule in rules for char in rule.before}))
+    return f"{re.escape(gate)}{f'(?<=[{letters}]:)' if gate == ':' else ''}(?:{rests})"
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern)
+
+
+def check_texts(texts: Iterable[tuple[str, str, str]], target: Target, findings: Findings) -> None:
+    """Look at texts, given with their paths and whether they are a prompt or an answer."""
+    for path, where, text in texts:
+        for rule in rules_for(target):
+            if (
+                where in rule.where
+                and rule.gate in text
+                and _compiled(rule.pattern).search(text) is not None
+            ):
+                findings.add(rule.rule, path, rule.message.format(found=repr(rule.word)))
+
+
+def check_special(
+    texts: Iterable[tuple[str, str, str]], special: Iterable[str], findings: Findings
+) -> None:
+    """Refuse texts that hold what a chat template puts between turns."""
+    for path, _, text in texts:
+        for word in special:
+            if word in text:
+                findings.add(
+                    "special-token",
+                    path,
+                    f"holds {word!r}, which this model's chat template has between turns",
+                )
+                break
+
+
+def check_dspy(conversation: Conversation, target: Target, findings: Findings) -> None:
+    """Look for what DSPy leaves in records when something was missing or failed."""
+    said = [
+        (turn, "\n".join(getattr(block, "text", "") for block in turn.blocks))
+        for turn in conversation.turns
+    ]
+    answers = [text for turn, text in said if turn.role == "assistant"]
+    last = next((turn.at for turn, _ in reversed(said) if turn.role == "assistant"), "$")
+    if answers and len(answers[-1]) > _LONG and answers[-1] in answers[:-1]:
+        _unless_waived(
+            "answer-in-prompt",
+            last,
+            "is there before, word for word: the model learns to copy what it is shown",
+            target,
+            findings,
+        )
+    if not any(turn.role == "system" and COMPLETED in text for turn, text in said):
+        return
+    for turn, text in said:
+        if turn.role == "assistant" and COMPLETED not in text and text:
+            _unless_waived(
+                "unfinished-answer",
+                turn.at,
+                f"does not end with {COMPLETED}, as its system prompt demands: was it cut off?",
+                target,
+                findings,
+            )
+        if turn.role == "user" and INCOMPLETE in text:
+            _unless_waived(
+                "incomplete-demo",
+                turn.at,
+                "is a demo that lacks fields, which DSPy says in it: complete it, or leave it out",
+                target,
+                findings,
+            )
+
+
+def _unless_waived(rule: str, path: str, message: str, target: Target, findings: Findings) -> None:
+    if rule not in target.ignored:
+        findings.add(rule, path, message)
+
+
+def dspy_traces(texts: list[str], answers: list[str], *, dspy: bool) -> bool:
+    """Tell quickly whether `check_dspy` might find something."""
+    last = answers[-1]
+    if len(answers) > 1 and len(last) > _LONG and last in answers[:-1]:
+        return True
+    return dspy and (
+        any(COMPLETED not in answer for answer in answers)
+        or any(INCOMPLETE in text for text in texts)
+    )
