@@ -153,21 +153,17 @@ def test_a_job_that_is_cancelled_before_it_began_is_never_submitted(tuner, chat)
 
 def test_a_cancel_during_submit_stops_the_job_as_soon_as_there_is_one(tuner, chat):
     job = BedrockTrainingJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
-    job.train_data = iter([*chat[:-1], _CancelWhenRead(job, chat[-1])])
+    job.train_data = _cancelled_when_read(job, chat)
     dspy.LM(NOVA, provider=BedrockProvider(tuner))._run_finetune_job(job)
     assert isinstance(job.exception(), JobStoppedError)
     (submitted,) = tuner.jobs()
     assert "stopped" == submitted.status()
 
 
-class _CancelWhenRead(dict):
-    def __init__(self, job, row):
-        super().__init__(row)
-        self.job = job
-
-    def keys(self):
-        assert self.job.cancel() is True
-        return super().keys()
+def _cancelled_when_read(job, rows):
+    yield from rows[:-1]
+    assert job.cancel() is True
+    yield rows[-1]
 
 
 def test_programs_are_copied_with_their_lm(provider):
@@ -244,7 +240,7 @@ def test_a_storm_of_errors_does_not_fail_the_job(provider, chat, broken):
 
 def test_a_cancel_that_was_promised_is_tried_until_it_is_done(tuner, chat, broken):
     job = BedrockTrainingJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
-    job.train_data = iter([*chat[:-1], _CancelWhenRead(job, chat[-1])])
+    job.train_data = _cancelled_when_read(job, chat)
     broken("StopModelCustomizationJob", "ThrottlingException", times=7)
     dspy.LM(NOVA, provider=BedrockProvider(tuner))._run_finetune_job(job)
     assert isinstance(job.exception(), JobStoppedError)
@@ -255,7 +251,7 @@ def test_a_cancel_that_was_promised_is_tried_until_it_is_done(tuner, chat, broke
 def test_a_cancel_of_what_has_succeeded_already_starts_no_endpoint(tuner, chat):
     tuner.submit("nova-micro", chat).wait()
     job = BedrockTrainingJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
-    job.train_data = iter([*chat[:-1], _CancelWhenRead(job, chat[-1])])
+    job.train_data = _cancelled_when_read(job, chat)
     dspy.LM(NOVA, provider=BedrockProvider(tuner))._run_finetune_job(job)
     assert isinstance(job.exception(), JobStoppedError)
     assert [] == list(tuner.endpoints())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from tunestack import catalog
-from tunestack.cli.options import data_options, json_option
+from tunestack.cli.options import DataFile, data_options, json_option
 from tunestack.cli.output import NO, as_json, note, out, show
 from tunestack.errors import ConfigError, DataError, ModelError
 from tunestack.records import (
@@ -48,7 +48,7 @@ def data() -> None:
 
 
 @data.command("check")
-@click.argument("file")
+@click.argument("file", type=DataFile())
 @_model
 @data_options
 @_validation
@@ -73,7 +73,7 @@ def check_command(
 
 
 @data.command()
-@click.argument("file")
+@click.argument("file", type=DataFile())
 @_model
 @data_options
 @_validation
@@ -85,7 +85,7 @@ def report(file: str, model: str, most: int, *, json_wanted: bool, **options: An
 
 
 @data.command()
-@click.argument("file")
+@click.argument("file", type=DataFile())
 @_model
 @click.option("--output", "-o", required=True, metavar="FILE", help="The file to write.")
 @data_options

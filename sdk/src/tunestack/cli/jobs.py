@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tunestack.cli.options import Pair, data_options, json_option, once, place_options
+from tunestack.cli.options import DataFile, Pair, data_options, json_option, once, place_options
 from tunestack.cli.output import as_json, note, out, show, table
 from tunestack.jobs import TIMEOUT, described
 from tunestack.tuner import Tuner
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("file")
+@click.argument("file", type=DataFile())
 @click.option("--model", "-m", required=True, help="Base model, see `tunestack models`.")
 @click.option(
     "--set", "-p", "values", type=Pair(), multiple=True, help="A hyperparameter: epochCount=3."
 )
 @data_options
-@click.option("--validation", metavar="FILE")
+@click.option("--validation", type=DataFile())
 @click.option("--s3-path", help="Where to put the data: a folder, or the file's own place.")
 @click.option(
     "--name", default="tunestack", show_default=True, help="What the job's name begins with."

@@ -65,6 +65,18 @@ class Pair(click.ParamType[tuple[str, str]]):
         return name, content
 
 
+class DataFile(click.ParamType[str]):
+    """A file of training data: a path, `-` for standard input, or an `s3://` URI."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
+        """Refuse a path where no file is, as wrong usage."""
+        if value == "-" or str(value).startswith("s3://"):
+            return str(value)
+        return str(click.Path(exists=True, dir_okay=False).convert(value, param, ctx))
+
+
 class Duration(click.ParamType[timedelta]):
     """`90m`, `4h`, `2d`."""
 

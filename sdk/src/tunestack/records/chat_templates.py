@@ -133,3 +133,16 @@ TEMPLATES: Mapping[ChatTemplate, Template] = {
         source="user guide, model-parameters-titan-text (User:, Bot:); where a system prompt goes is not documented",
     ),
 }
+
+# Those that nobody writes by chance.
+_UNMISTAKABLE = (TEMPLATES[ChatTemplate.LLAMA_3], TEMPLATES[ChatTemplate.LLAMA_2])
+UNMISTAKABLE_WORDS = tuple(word for template in _UNMISTAKABLE for word in template.special)
+"""What a prompt holds that was written with such a template."""
+
+
+def recognized(record: Mapping[str, object]) -> Template | None:
+    """Tell with which template a prompt was written, so that its turns can be written in a format that has turns."""
+    prompt = record.get("prompt")
+    if not isinstance(prompt, str):
+        return None
+    return next((known for known in _UNMISTAKABLE if prompt.startswith(known.begin)), None)

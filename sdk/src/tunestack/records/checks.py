@@ -113,7 +113,8 @@ def _texts(conversation: Conversation) -> Iterator[tuple[str, str, str]]:
             elif isinstance(block, ToolResult):
                 for part in block.content:
                     if isinstance(part, Text):
-                        yield turn.at, where, part.text
+                        # Not what anybody says: one of AWS's validators looks for reserved words there.
+                        yield turn.at, ANSWER, part.text
     for place, tool in enumerate(conversation.tools):
         if tool.description:
             yield f"$.tools[{place}]", PROMPT, tool.description
@@ -121,6 +122,10 @@ def _texts(conversation: Conversation) -> Iterator[tuple[str, str, str]]:
 
 def _check_turns(conversation: Conversation, target: Target, findings: Findings) -> None:
     turns = conversation.turns
+    if conversation.preferred and target.form.strict_turns:
+        why = "two answers to choose from: this model learns from one"
+        findings.add("preference", "$", why)
+        return
     for turn in (*turns, *conversation.preferred, *conversation.rejected):
         if not any(not isinstance(block, Text) or block.text.strip() for block in turn.blocks):
             findings.add("empty-text", turn.at, f"the message of the {turn.role} is empty")

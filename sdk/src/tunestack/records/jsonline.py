@@ -27,6 +27,7 @@ _AS_IT_IS = (
 BOM = b"\xef\xbb\xbf"
 # Only a number this long can lose digits: 2^53 has 16. A text that holds one is looked at for nothing.
 _LONG_NUMBER = re.compile(rb"\d{16}|[eE][-+]?\d{3}|NaN|Infinity")
+_DIGITS = 20
 _KEY = re.compile(rb'"\s*:')
 _TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 _NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{}[]")
@@ -52,33 +53,34 @@ def decode(line: bytes, findings: Findings) -> dict[str, Any] | None:
 
 
 def _parsed(line: bytes, findings: Findings) -> dict[str, Any] | None:
-    rule, record = "object", None
     try:
         line.decode("utf-8")
         if _depth(line) > _DEEPEST:
-            rule, why = "depth", f"is nested deeper than {_DEEPEST} levels, as no record is"
-        else:
-            record = orjson.loads(line)
-            if _LONG_NUMBER.search(line):
-                record = _exact(line)
-            why = f"expected an object with fields, found {named_type(record)}"
+            why = f"is nested deeper than {_DEEPEST} levels, as no record is"
+            findings.add("depth", "$", why)
+            return None
+        if _LONG_NUMBER.search(line):
+            _check_numbers(line)
+        record = orjson.loads(line)
     except UnicodeDecodeError as error:
-        rule = "encoding"
         why = f"byte {error.start} of the line is not UTF-8: save the file as UTF-8"
+        findings.add("encoding", "$", why)
     except orjson.JSONDecodeError as error:
-        rule, why = "json", _not_json(line, error)
+        findings.add("json", "$", _not_json(line, error))
     except ValueError as error:
-        rule, why = "number", str(error)
-    if isinstance(record, dict):
-        return record
-    findings.add(rule, "$", why)
+        findings.add("number", "$", str(error))
+    else:
+        if isinstance(record, dict):
+            return record
+        why = f"expected an object with fields, found {named_type(record)}"
+        findings.add("object", "$", why)
     return None
 
 
 def encode(record: object, findings: Findings) -> bytes | None:
     """Write a record that came as an object as a line, or note why it can't be one."""
     try:
-        line = orjson.dumps(record, option=_AS_IT_IS)
+        line = orjson.dumps(record, _plain, _AS_IT_IS)
     except orjson.JSONEncodeError as error:
         findings.add("encoding", "$", f"can't be written as JSON: {error}")
         return None
@@ -86,6 +88,20 @@ def encode(record: object, findings: Findings) -> bytes | None:
         findings.add("number", "$", "holds NaN or infinity, which is not JSON")
         return None
     return line
+
+
+def _plain(value: object) -> object:
+    """Take a subclass for what it is a kind of, and nothing else."""
+    match value:
+        case dict():
+            return dict(value)
+        case list():
+            return list(value)
+        case str():
+            return str.__str__(value)
+        case int():
+            return int(value)
+    raise TypeError(f"JSON has no {type(value).__name__}")
 
 
 def named_type(value: object) -> str:
@@ -126,11 +142,11 @@ def _depth(line: bytes) -> int:
     return deepest
 
 
-def _exact(line: bytes) -> Any:
-    """Decode, and refuse numbers that would be altered on the way."""
+def _check_numbers(line: bytes) -> None:
+    """Refuse numbers that would be altered on the way."""
 
     def integer(digits: str) -> int:
-        if len(digits) > 20 or not -(2**63) <= int(digits) < 2**64:
+        if len(digits) > _DIGITS or not -(2**63) <= int(digits) < 2**64:
             raise ValueError(
                 "holds an integer beyond 64 bits, which would be rounded: write it as a text"
             )
@@ -141,11 +157,14 @@ def _exact(line: bytes) -> Any:
 
     def real(digits: str) -> float:
         value = float(digits)
-        if value in (float("inf"), float("-inf")):
+        if math.isinf(value):
             raise ValueError("holds a number beyond what a double can hold: write it as a text")
         return value
 
-    return json.loads(line, parse_int=integer, parse_float=real, parse_constant=constant)
+    try:
+        json.loads(line, parse_int=integer, parse_float=real, parse_constant=constant)
+    except json.JSONDecodeError:
+        return  # not JSON at all, as whoever reads it next will say
 
 
 def _keys(value: object) -> int:

@@ -129,7 +129,7 @@ class Sums:
         source = self.target.source or SourceFormat.CHAT
         return Report(
             model=self.target.model_key,
-            format=self.target.format.value,
+            format=self.target.record_format,
             source_format=source.value,
             records=self.records,
             bad_records=self.bad,

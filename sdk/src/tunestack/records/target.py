@@ -74,6 +74,15 @@ class Target:
         return TEMPLATES[name] if name is not None and self.form.templated else None
 
     @property
+    def record_format(self) -> str:
+        """The format by the catalog's name."""
+        return next(
+            form.value
+            for form in (self.model.record_format, *self.model.other_formats)
+            if SourceFormat(form.value) is self.format
+        )
+
+    @property
     def form(self) -> Format:
         """How the format is read and written."""
         return FORMATS[self.format]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
+from tunestack.records.chat_templates import UNMISTAKABLE_WORDS
 from tunestack.records.formats import SourceFormat
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def _all(target: Target) -> Iterator[TextRule]:
         yield from _words("reserved-word-unsure", reserved, _UNSURE, (ANSWER,), in_any_case=True)
         more = ("Thought:", "<unk>")
         yield from _words("reserved-word-unsure", more, _UNSURE, EVERYWHERE, in_any_case=True)
-    else:
+    elif not target.form.templated:
+        # Where a prompt is one text, several speakers may well be in it.
         speakers = ("\nAssistant:", "\nassistant:", "\nBot:", "\nAI:")
         yield from _words("transcript", speakers, _TRANSCRIPT, (PROMPT,), in_any_case=False)
     yield TextRule("type-marker", "<", "<<CUSTOM-TYPE-START-IDENTIFIER>>", _MARKER)
@@ -121,6 +123,9 @@ def gates(target: Target, where: str) -> tuple[tuple[str, Callable[[str], object
         # Not every text of such a model is written with the template; those that are not are looked at for nothing.
         special = target.template.special
         rules += _words("special-token", special, "", EVERYWHERE, in_any_case=False)
+    if target.source is SourceFormat.COMPLETION and not target.form.templated:
+        # A prompt that was written with a template is to be taken apart.
+        rules += _words("special-token", UNMISTAKABLE_WORDS, "", EVERYWHERE, in_any_case=False)
     by_gate: dict[str, list[TextRule]] = {}
     for rule in rules:
         by_gate.setdefault(rule.gate, []).append(rule)
@@ -143,12 +148,10 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def check_texts(texts: Iterable[tuple[str, str, str]], target: Target, findings: Findings) -> None:
     """Look at texts, given with their paths and whether they are a prompt or an answer."""
     for path, where, text in texts:
+        if not any(gate in text and search(text) for gate, search in gates(target, where)):
+            continue
         for rule in rules_for(target):
-            if (
-                where in rule.where
-                and rule.gate in text
-                and _compiled(rule.pattern).search(text) is not None
-            ):
+            if where in rule.where and _compiled(rule.pattern).search(text) is not None:
                 findings.add(rule.rule, path, rule.message.format(found=repr(rule.word)))
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 
+from tunestack.records.chat_templates import recognized
 from tunestack.records.checks import check, without_blank_parts, without_untaken
 from tunestack.records.conversation import Conversation, Media, Reasoning, ToolResult, ToolUse
 from tunestack.records.findings import Findings, Found, Severity
@@ -81,8 +82,8 @@ def _read(
     record: dict[str, Any], source: SourceFormat, target: Target, findings: Findings
 ) -> Conversation:
     form = FORMATS[source]
-    if form.templated and source is target.format:
-        return form.read(record, findings, template=target.template)
+    if form.templated and not target.form.templated:
+        return form.read(record, findings, template=recognized(record))
     return form.read(record, findings)
 
 

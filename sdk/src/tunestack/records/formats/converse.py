@@ -107,9 +107,6 @@ def lose_extras(conversation: Conversation, findings: Findings, *, text_only: bo
         findings.lose("$.tools", "this format has no place for tools")
     if conversation.parallel_tool_calls is not None:
         findings.lose("$.parallel_tool_calls", "this format has no place for it")
-    if conversation.preferred:
-        why = "two answers to choose from: this model learns from one"
-        findings.add("preference", "$", why)
 
 
 def _written(block: Block, turn: Turn, findings: Findings, owner: str | None) -> dict[str, Any]:

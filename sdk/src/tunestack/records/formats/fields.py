@@ -18,13 +18,14 @@ def lose_unknown(
 ) -> None:
     """Note the fields that a record has and its format does not."""
     for name in sorted(value.keys() - known):
-        findings.lose(below(path, name), "is no field of this format")
+        findings.lose(below(path, name), "this format has no such field")
 
 
 def objects(value: Any, path: str, what: str, findings: Findings) -> Iterator[tuple[str, Any]]:
     """Go through a list of objects with their paths; note what is none."""
     if not isinstance(value, list):
-        findings.add("field", path, f"expected a list of {what}, found {named_type(value)}")
+        found = "nothing" if value is None else named_type(value)
+        findings.add("field", path, f"expected a list of {what}, found {found}")
         return
     for place, item in enumerate(value):
         at = f"{path}[{place}]"

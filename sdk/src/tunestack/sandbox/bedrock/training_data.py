@@ -116,7 +116,13 @@ def _converse(row: Mapping[str, Any], base: BaseModel) -> Iterator[Pair]:
         known.add("toolConfig")
     if row["schemaVersion"] != "bedrock-conversation-2024" or row.keys() - known:
         raise ValueError("unexpected keys or schemaVersion")
-    asked = [block["text"] for block in row.get("system", [])]
+    system = row.get("system", [])
+    if not isinstance(system, list):
+        raise TypeError("system must be a list")
+    asked = [_text(block["text"]) for block in system]
+    for tool in row.get("toolConfig", {"tools": ()})["tools"]:
+        if not isinstance(tool["toolSpec"]["inputSchema"]["json"], dict):
+            raise TypeError("a tool must have a schema")
     media: Counter[str] = Counter()
     for role, turn in _alternating(row["messages"]):
         text, kinds = _blocks(turn["content"], role, base)
@@ -139,6 +145,7 @@ def _blocks(content: list[Mapping[str, Any]], role: str, base: BaseModel) -> tup
             media.append(kind)
             texts.append(_medium(kind, block[kind]))
         elif kind in ("toolUse", "toolResult") and base.customization_id.startswith(_TOOLS):
+            _text(block[kind]["toolUseId"])
             texts.append(json.dumps(block, sort_keys=True))
         elif (
             kind == "reasoningContent"
@@ -222,8 +229,8 @@ _READERS: dict[RecordFormat, tuple[Callable[[Any, BaseModel], Iterator[Pair]], s
 
 
 def tokens(text: str) -> int:
-    """Estimate the tokens of a text: four characters each, the usual rule of thumb."""
-    return len(text) // 4 + 1
+    """Estimate the tokens of a text: four bytes of UTF-8 each, the usual rule of thumb for English."""
+    return len(text.encode()) // 4 + 1
 
 
 def _check_tokens(pairs: list[Pair], base: BaseModel, line: int) -> None:

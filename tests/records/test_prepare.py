@@ -88,93 +88,12 @@ def test_a_file_a_zipped_file_and_an_iterable_are_the_same(converted, tmp_path):
     assert expected == converted(str(zipped))
 
 
-@pytest.mark.parametrize(
-    ("bad", "problem"),
-    [
-        (row(turn("assistant", "a")), r"messages\[0\].role: 'assistant', expected 'user'"),
-        (row(turn("user", "a")), "the last message must be the assistant's"),
-        (row(turn("user", "a"), turn("user", "b"), turn("assistant", "c")), "alternate"),
-        (
-            row(turn("user", "a"), turn("system", "b"), turn("assistant", "c")),
-            "one system message first",
-        ),
-        (row(turn("user", "a"), turn("tool", "b"), turn("assistant", "c")), "'tool', expected"),
-        (row(turn("user", " "), turn("assistant", "c")), r"messages\[0\].content: is empty"),
-        (row(turn("user", []), turn("assistant", "c")), "is empty"),
-        (row(turn("user", None), turn("assistant", "c")), "expected text, found NoneType"),
-        (row({"role": "user"}, turn("assistant", "c")), "expected text, found NoneType"),
-        (
-            row("user", turn("assistant", "c")),
-            "expected an object with role and content, found str",
-        ),
-        (
-            row(turn("user", [{"type": "image_url"}]), turn("assistant", "c")),
-            "'image_url' would be lost",
-        ),
-        (
-            row(turn("user", "a"), turn("assistant", "c") | {"weight": 0}),
-            r"messages\[1\].weight: would be lost",
-        ),
-        (
-            row(turn("user", "a"), turn("assistant", "c") | {"tool_calls": []}),
-            "tool_calls: would be lost",
-        ),
-        (PLAIN | {"tools": []}, "tools: would be lost"),
-        ({}, "expected a list of at least one user"),
-        ({"messages": {}}, "expected a list"),
-        ("text", r"\$: expected an object with fields, found str"),
-        (row(turn("user", "USER: hello"), turn("assistant", "c")), "'USER:' is reserved"),
-        (
-            row(turn("system", "see <image>"), turn("user", "a"), turn("assistant", "c")),
-            "system: '<image>' is reserved",
-        ),
-        (row(turn("user", "\ud800"), turn("assistant", "c")), "can't be written as UTF-8"),
-    ],
-)
-def test_what_the_job_would_fail_on_is_named_with_its_line(converted, bad, problem):
-    with pytest.raises(DataError, match=rf"line 9, .*{problem}|line 9, {problem}") as error:
-        converted([PLAIN] * 8 + [bad])
-    assert "nothing was uploaded" in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("bad", "problem"),
-    [
-        ({"prompt": "a"}, "completion: is missing"),
-        ({"prompt": "a", "completion": "b", "weight": 1}, "weight: would be lost"),
-        ({"prompt": 1, "completion": "b"}, "prompt: expected text, found int"),
-    ],
-)
-def test_a_bad_completion_is_named_with_its_line(converted, bad, problem):
-    with pytest.raises(DataError, match=f"line 1, {problem}"):
-        converted([bad], LLAMA)
-
-
-def test_what_a_model_can_not_carry_is_an_error_and_never_dropped(converted):
-    with pytest.raises(DataError, match=r"line 1, messages\[0\]: a system prompt would be lost"):
-        converted([row(turn("system", "s"), *PLAIN["messages"])] * 100, LLAMA)
-    with pytest.raises(DataError, match="4 turns, expected 2"):
-        converted([row(*PLAIN["messages"] * 2)] * 100, LLAMA)
-    with pytest.raises(DataError, match="several pieces of text"):
-        parts = [{"text": "a"}, {"text": "b"}]
-        converted([row(turn("user", parts), turn("assistant", "c"))] * 100, LLAMA)
-
-
-@pytest.mark.parametrize(
-    ("line", "problem"),
-    [
-        (b"", "the line is empty"),
-        (b"{", "not JSON"),
-        (b"\xff{}", "not JSON"),
-        (b"[1]", "expected an object with fields, found list"),
-        (b'{"a": NaN}', "not JSON"),
-    ],
-)
-def test_a_line_that_is_no_record_is_named(converted, tmp_path, line, problem):
-    file = tmp_path / "in.jsonl"
-    file.write_bytes(b"\n".join([json.dumps(PLAIN).encode()] * 8 + [line, b"{}"]))
-    with pytest.raises(DataError, match=rf"line 9, \$: {problem}"):
-        converted(file)
+def test_a_problem_is_named_with_its_line_and_nothing_is_written(converted, tmp_path):
+    with pytest.raises(DataError, match=r"line 9, \$\.messages: expected a list") as error:
+        converted([PLAIN] * 8 + [{}])
+    assert "nothing was uploaded: 1 in 9 records" in str(error.value)
+    assert 1 == error.value.report.bad_records
+    assert [] == [*tmp_path.iterdir()]
 
 
 def test_all_problems_are_counted_and_the_first_are_shown(converted):
@@ -188,7 +107,7 @@ def test_all_problems_are_counted_and_the_first_are_shown(converted):
     [
         ([PLAIN] * 7, NOVA, {}, "has 7 records, Nova Micro needs at least 8"),
         ([], NOVA, {}, "has 0 records"),
-        ([PLAIN] * 20_001, NOVA, {}, "takes at most 20000"),
+        ([PLAIN] * 20_001, NOVA, {}, "takes at most 20,000"),
         ([PLAIN], CATALOG["nova-2-lite"], {"validation": True}, "takes no validation data"),
         ([], NOVA, {"validation": True}, "validation data has 0 records"),
     ],
@@ -207,31 +126,12 @@ def test_an_unknown_format_names_the_known_ones(converted):
         converted([PLAIN], data_format="grpo_chat")
 
 
-def test_a_format_that_this_version_can_not_write_is_said_so(converted):
-    with pytest.raises(DataError, match="can't write the record format 'messages'"):
-        converted([PLAIN], CATALOG["claude-3-haiku"])
-
-
 @pytest.mark.parametrize("name", ["missing.jsonl", "folder", "broken.jsonl.gz"])
 def test_a_file_that_can_not_be_read_is_one_clear_error(converted, tmp_path, name):
     (tmp_path / "folder").mkdir()
     (tmp_path / "broken.jsonl.gz").write_bytes(b"no gzip")
     with pytest.raises(DataError, match="can't be read"):
         converted(tmp_path / name)
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        '{"messages": [], "messages": []}',
-        '{"messages": [{"role": "user", "content": "lost", "content": "kept"}]}',
-    ],
-)
-def test_a_key_that_is_there_twice_is_named_and_nothing_is_lost(converted, tmp_path, line):
-    file = tmp_path / "in.jsonl"
-    file.write_text("\n".join([json.dumps(PLAIN)] * 8 + [line]))
-    with pytest.raises(DataError, match=r"line 9, \$: the key '(messages|content)' is there twice"):
-        converted(file)
 
 
 def test_what_only_looks_like_a_key_is_fine(converted, tmp_path):
@@ -260,7 +160,7 @@ def test_a_line_that_no_machine_should_hold_is_refused(converted, tmp_path):
     with gzip.open(file, "wb", compresslevel=1) as zipped:
         for _ in range(65):
             zipped.write(bytes(2**20))
-    with pytest.raises(DataError, match="line 1 is longer than 67108864 bytes"):
+    with pytest.raises(DataError, match="line 1, .*longer than 8 MiB"):
         converted(file)
 
 
@@ -289,26 +189,10 @@ def test_training_and_validation_are_counted_together_where_the_model_does(tmp_p
     training = prepare([completion] * 9_999, LLAMA, tmp_path / "t")
     validation = prepare([completion] * 2, LLAMA, tmp_path / "v", validation=True)
     with pytest.raises(DataError, match="10001 records together, .* at most 10000"):
-        check_together(training, validation, LLAMA)
-    check_together(training, validation, NOVA)
-
-
-def test_no_text_of_the_data_is_quoted(converted):
-    secret = "SSN 078-05-1120 of Hilda Schrader Whitcher, who lives in Lockport"
-    rows = [{secret: 1, "messages": [{secret: 1, "role": secret, "content": [{"type": secret}]}]}]
-    with pytest.raises(DataError) as error:
-        converted(rows)
-    assert "who lives" not in str(error.value)
+        check_together(training, validation)
 
 
 def test_text_that_is_taken_for_a_path_is_not_quoted(converted):
     with pytest.raises(DataError, match="a text that is no path") as error:
         converted('{"prompt": "SECRET", "completion": "a"}')
     assert "SECRET" not in str(error.value)
-
-
-def test_what_is_nested_too_deeply_is_named(converted, tmp_path):
-    file = tmp_path / "in.jsonl"
-    file.write_text(f'{{"messages": {"[" * 1000}{"]" * 1000}}}')
-    with pytest.raises(DataError, match="line 1, "):
-        converted(file)
