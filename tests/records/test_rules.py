@@ -35,6 +35,7 @@ from tunestack.records.thorough import examine
 
 GPT, GPT4O = "gpt-4.1-2025-04-14", "gpt-4o-2024-08-06"
 VIDEO = {"type": "video_url", "video_url": {"url": "s3://bucket/clip.mp4"}}
+OF_DSPY = turn("system", "In adhering to this structure, your objective is: answer")
 DEMANDS = turn("system", "All answers end with [[ ## completed ## ]]")
 
 
@@ -64,6 +65,10 @@ def converse(content, **more):
     return {"schemaVersion": "bedrock-conversation-2024", "messages": messages, **more}
 
 
+CALLS_FIRST = converse([{"text": "a"}])
+CALLS_FIRST["messages"][1]["content"].insert(
+    0, {"toolUse": {"toolUseId": "1", "name": "weather", "input": {}}}
+)
 # The rule; the model; what breaks the rule and the path where; what does not, and looks like it.
 CASES = [
     ("json", "nova-micro", b'{"messages": [', "$", PLAIN),
@@ -120,6 +125,8 @@ CASES = [
     ("tool-result", GPT, row(ASK, CALL, RESULT, RESULT, SAY, tools=TOOLS), "$.messages[2]", WITH_TOOLS),
     ("tool-arguments", "nova-micro", called(arguments="[1]"), "$.messages[1].tool_calls[0].function.arguments", called(arguments="{}")),
     ("tool-arguments", GPT, called(arguments='{"a": 1, "a": 2}'), "$.messages[1].tool_calls[0].function.arguments", called(arguments='{"a": {"a": 2}}')),
+    ("tools-undefined", "nova-micro", row(ASK, CALL, RESULT, SAY), "$.messages[1]", WITH_TOOLS),
+    ("unanswered-call", GPT, row(ASK, CALL, ASK, SAY, tools=TOOLS), "$.messages[1]", row(ASK, CALL, tools=TOOLS)),
     ("media-not-taken", "nova-micro", WITH_IMAGE, "$.messages[0]", PLAIN),
     ("media-not-taken", "llama-3-2-11b", row(turn("user", [VIDEO]), SAY), "$.messages[0]", WITH_IMAGE),
     ("media-not-taken", "nova-lite", row(turn("user", [{"type": "input_audio", "input_audio": {}}]), SAY), "$.messages[0].content[0]", WITH_IMAGE),
@@ -159,7 +166,16 @@ CASES = [
     ("none-as-answer", "nova-micro", answered("[[ ## answer ## ]]\nNone\n\n[[ ## completed ## ]]\n"), "$.messages[1]", answered("[[ ## answer ## ]]\nNone of them\n\n[[ ## completed ## ]]\n")),
     ("answer-in-prompt", "nova-micro", row(ASK, turn("assistant", "a" * 41), ASK, turn("assistant", "a" * 41)), "$.messages[3]", row(ASK, SAY, ASK, SAY)),
     ("unfinished-answer", "nova-micro", row(DEMANDS, ASK, turn("assistant", "[[ ## answer ## ]]\nfo")), "$.messages[2]", row(DEMANDS, ASK, turn("assistant", "fo\n\n[[ ## completed ## ]]\n"))),
-    ("incomplete-demo", "nova-micro", row(DEMANDS, turn("user", "This is an example of the task, though some input or output fields are not supplied.\n\n"), turn("assistant", "[[ ## completed ## ]]")), "$.messages[1]", row(DEMANDS, ASK, turn("assistant", "[[ ## completed ## ]]"))),
+    ("incomplete-demo", "nova-micro", row(OF_DSPY, turn("user", "This is an example of the task, though some input or output fields are not supplied.\n\n"), turn("assistant", "[[ ## completed ## ]]")), "$.messages[1]", row(DEMANDS, ASK, turn("assistant", "[[ ## completed ## ]]"))),
+    ("none-as-answer", "nova-micro", answered("<answer>\nNone\n</answer>"), "$.messages[1]", answered("<answer>\nNone of them\n</answer>")),
+    ("preference", GPT, {**PREFERENCE, "non_preferred_output": [SAY]}, "$.non_preferred_output", PREFERENCE),
+    ("preference", GPT, {**PREFERENCE, "input": {"messages": []}}, "$.input.messages", PREFERENCE),
+    ("field", "nova-micro", converse([{"text": "a"}], toolConfig={"tools": []}), "$.toolConfig", converse([{"text": "a"}])),
+    ("field", GPT, row(ASK, json.loads(json.dumps(CALL).replace('"function", "function"', '"custom", "function"')), RESULT, SAY, tools=TOOLS), "$.messages[1].tool_calls[0].type", WITH_TOOLS),
+    ("role", "nova-micro", row({"role": [], "content": "a"}, SAY), "$.messages[0].role", PLAIN),
+    ("empty-text", "nova-micro", row(turn("system", ""), ASK, SAY), "$.messages[0]", row(SYSTEM, ASK, SAY)),
+    ("loss", GPT, CALLS_FIRST, "$.messages[1]", PLAIN),
+    ("media-source", "nova-lite", row(turn("user", [image("s3://bucket/a//b.png")]), SAY), "$.messages[0]", WITH_IMAGE),
     ("transcript", "claude-3-haiku", asked("User: hi\nBot: hello"), "$.messages[0]", asked("Bot: hello")),
     ("transcript", GPT, asked("Q: hi\nBot: hello"), "$.messages[0]", asked("a bot: hello")),
 ]  # fmt: skip

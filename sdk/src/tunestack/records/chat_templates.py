@@ -121,7 +121,7 @@ TEMPLATES: Mapping[ChatTemplate, Template] = {
         after=dict.fromkeys(_ROLES, ""),
         between="\n",
         ask="Chatbot:",
-        special=("\nUser:", "\nChatbot:"),
+        special=("\nSystem:", "\nUser:", "\nChatbot:"),
         source="a convention: the names of the roles are those of Cohere's chat API; no page documents the form",
     ),
     ChatTemplate.TITAN: Template(
@@ -129,7 +129,7 @@ TEMPLATES: Mapping[ChatTemplate, Template] = {
         after=dict.fromkeys(_ROLES, ""),
         between="\n",
         ask="Bot:",
-        special=("\nUser:", "\nBot:"),
+        special=("\nSystem:", "\nUser:", "\nBot:"),
         source="user guide, model-parameters-titan-text (User:, Bot:); where a system prompt goes is not documented",
     ),
 }

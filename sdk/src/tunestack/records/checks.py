@@ -7,6 +7,9 @@ from collections import Counter
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import msgspec
+import orjson
+
 from tunestack.catalog import Content
 from tunestack.records.conversation import (
     Conversation,
@@ -31,8 +34,11 @@ if TYPE_CHECKING:
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _TOOL_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
 # The characters that AWS's validators let through, which are fewer than S3's.
-_S3_URI = re.compile(r"s3://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9]/[A-Za-z0-9_./-]+")
-_URL = re.compile(r"https?://\S+|data:image/[a-z]+;base64,\S+")
+_S3_URI = re.compile(r"s3://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9](?:/[A-Za-z0-9_.-]+)+")
+_ACCOUNT = re.compile(r"\d{12}")
+# What else an image may be called after.
+_OTHER_IMAGES = ("gif", "bmp", "tif", "tiff", "svg", "heic", "avif")
+_URL = re.compile(r"https?://\S+|data:image/[a-zA-Z]+;base64,\S+")
 
 
 def check(conversation: Conversation, target: Target, findings: Findings) -> None:
@@ -51,45 +57,48 @@ def check(conversation: Conversation, target: Target, findings: Findings) -> Non
 
 def without_blank_parts(conversation: Conversation, findings: Findings) -> Conversation:
     """Leave out blank texts beside other parts, as DSPy writes between two images."""
-    turns = []
-    for turn in conversation.turns:
+
+    def change(turn: Turn) -> Turn:
         kept = tuple(
             block for block in turn.blocks if not isinstance(block, Text) or block.text.strip()
         )
-        if kept and len(kept) < len(turn.blocks):
-            findings.add("blank-part", turn.at, "has a blank part, which was left out")
-            turns.append(Turn(turn.role, kept, turn.at, turn.name, turn.weight))
-        else:
-            turns.append(turn)
-    return Conversation(
-        tuple(turns),
-        conversation.tools,
-        conversation.parallel_tool_calls,
-        conversation.preferred,
-        conversation.rejected,
-    )
+        if not kept or len(kept) == len(turn.blocks):
+            return turn
+        findings.add("blank-part", turn.at, "has a blank part, which was left out")
+        return Turn(turn.role, kept, turn.at, turn.name, turn.weight)
+
+    return conversation.changed(change)
+
+
+def with_one_text(conversation: Conversation, findings: Findings) -> Conversation:
+    """Join the pieces of text of each message, for formats in which it is one; as litellm does when a model is asked."""
+
+    def change(turn: Turn) -> Turn:
+        texts = [block.text for block in turn.blocks if isinstance(block, Text)]
+        if len(texts) < 2 or len(texts) < len(turn.blocks):
+            return turn
+        findings.lose(turn.at, f"{len(texts)} pieces of text become one, with nothing between them")
+        return Turn(turn.role, (Text("".join(texts)),), turn.at, turn.name, turn.weight)
+
+    return conversation.changed(change)
 
 
 def without_untaken(conversation: Conversation, target: Target, findings: Findings) -> Conversation:
     """Leave out what the model does not learn from, and note it as lost; a message that held nothing else is left empty."""
     takes = target.model.takes
-    tools = conversation.tools
-    if tools and Content.TOOLS not in takes:
-        findings.lose("$.tools", "the model does not learn from tools")
-        tools = ()
-    turns = []
-    for turn in conversation.turns:
+
+    def change(turn: Turn) -> Turn:
         kept = tuple(block for block in turn.blocks if _is_taken(block, takes))
-        if len(kept) < len(turn.blocks):
-            findings.lose(turn.at, "the model does not learn from what else is in this message")
-        turns.append(Turn(turn.role, kept, turn.at, turn.name, turn.weight))
-    return Conversation(
-        tuple(turns),
-        tools,
-        conversation.parallel_tool_calls,
-        conversation.preferred,
-        conversation.rejected,
-    )
+        if len(kept) == len(turn.blocks):
+            return turn
+        findings.lose(turn.at, "the model does not learn from what else is in this message")
+        return Turn(turn.role, kept, turn.at, turn.name, turn.weight)
+
+    changed = conversation.changed(change)
+    if not changed.tools or Content.TOOLS in takes:
+        return changed
+    findings.lose("$.tools", "the model does not learn from tools")
+    return msgspec.structs.replace(changed, tools=())
 
 
 def _is_taken(block: Block, takes: Collection[str]) -> bool:
@@ -105,31 +114,31 @@ def _is_taken(block: Block, takes: Collection[str]) -> bool:
 
 def _texts(conversation: Conversation) -> Iterator[tuple[str, str, str]]:
     """List all texts with their paths, and whether the model is to learn them."""
-    for turn in (*conversation.turns, *conversation.preferred, *conversation.rejected):
+    for turn in conversation.all_turns:
         where = ANSWER if turn.role == "assistant" else PROMPT
         for block in turn.blocks:
             if isinstance(block, Text | Reasoning):
                 yield turn.at, where, block.text
             elif isinstance(block, ToolResult):
                 for part in block.content:
-                    if isinstance(part, Text):
-                        # Not what anybody says: one of AWS's validators looks for reserved words there.
-                        yield turn.at, ANSWER, part.text
+                    # Not what anybody says: one of AWS's validators looks for reserved words there.
+                    said = part.text if isinstance(part, Text) else orjson.dumps(part).decode()
+                    yield turn.at, ANSWER, said
     for place, tool in enumerate(conversation.tools):
         if tool.description:
             yield f"$.tools[{place}]", PROMPT, tool.description
+        yield f"$.tools[{place}]", ANSWER, orjson.dumps(tool.schema).decode()
 
 
 def _check_turns(conversation: Conversation, target: Target, findings: Findings) -> None:
     turns = conversation.turns
-    if conversation.preferred and target.form.strict_turns:
-        why = "two answers to choose from: this model learns from one"
-        findings.add("preference", "$", why)
-        return
-    for turn in (*turns, *conversation.preferred, *conversation.rejected):
+    for turn in conversation.all_turns:
         if not any(not isinstance(block, Text) or block.text.strip() for block in turn.blocks):
             findings.add("empty-text", turn.at, f"the message of the {turn.role} is empty")
     asked = [turn for turn in turns if turn.role != "system"]
+    if conversation.preferred:
+        _check_preference(conversation, asked, target, findings)
+        return
     if target.form.strict_turns:
         systems = [turn for turn in turns if turn.role == "system"]
         if systems and (len(systems) > 1 or turns[0] is not systems[0]):
@@ -145,7 +154,7 @@ def _check_turns(conversation: Conversation, target: Target, findings: Findings)
                 f"{len(systems[0].blocks)} pieces of text, expected {most}: join them",
             )
         _check_order(asked, findings)
-    elif not conversation.preferred:
+    else:
         answers = [turn for turn in asked if turn.role == "assistant"]
         if not any(turn.weight != 0 for turn in answers):
             findings.add("no-answer", "$.messages", "no message of the assistant is to be learned")
@@ -153,6 +162,21 @@ def _check_turns(conversation: Conversation, target: Target, findings: Findings)
             findings.add(
                 "last-turn", asked[-1].at, "comes after the last answer, and teaches nothing"
             )
+
+
+def _check_preference(
+    conversation: Conversation, asked: list[Turn], target: Target, findings: Findings
+) -> None:
+    if target.form.strict_turns:
+        why = "two answers to choose from: this model learns from one"
+        findings.add("preference", "$", why)
+    if not asked or asked[-1].role != "user":
+        findings.add("preference", "$.input.messages", "expected the user's message as the last")
+    answers = [
+        [turn.blocks for turn in some] for some in (conversation.preferred, conversation.rejected)
+    ]
+    if answers[0] == answers[1]:
+        findings.add("preference", "$.non_preferred_output", "is the same as preferred_output")
 
 
 def _check_order(turns: list[Turn], findings: Findings) -> None:
@@ -181,7 +205,7 @@ def _check_order(turns: list[Turn], findings: Findings) -> None:
 
 
 def _check_weights(conversation: Conversation, findings: Findings) -> None:
-    for turn in conversation.turns:
+    for turn in conversation.all_turns:
         if turn.weight is not None and turn.role != "assistant":
             findings.add(
                 "weight", f"{turn.at}.weight", "only the assistant's messages have a weight"
@@ -189,18 +213,17 @@ def _check_weights(conversation: Conversation, findings: Findings) -> None:
 
 
 def _check_tools(conversation: Conversation, target: Target, findings: Findings) -> None:
-    blocks = [(turn, block) for turn in conversation.turns for block in turn.blocks]
+    blocks = [(turn, block) for turn in conversation.all_turns for block in turn.blocks]
     used = [turn.at for turn, block in blocks if isinstance(block, ToolUse | ToolResult)]
     if not used and not conversation.tools:
         return
-    if Content.TOOLS not in target.model.takes:
-        if "tools-not-taken" not in target.ignored:
-            findings.add(
-                "tools-not-taken",
-                used[0] if used else "$.tools",
-                f"{target.model.name} does not learn from records with tools",
-            )
+    if Content.TOOLS not in target.model.takes and "tools-not-taken" not in target.ignored:
+        why = f"{target.model.name} does not learn from records with tools"
+        findings.add("tools-not-taken", used[0] if used else "$.tools", why)
         return
+    if not conversation.tools:
+        why = "calls tools that the record does not define: when it is asked, the model is told of them"
+        findings.add("tools-undefined", used[0], why)
     names = Counter(tool.name for tool in conversation.tools)
     for place, tool in enumerate(conversation.tools):
         at = f"$.tools[{place}]"
@@ -210,7 +233,11 @@ def _check_tools(conversation: Conversation, target: Target, findings: Findings)
             findings.add("tool-definition", at, f"{quoted(tool.name)} is there twice")
         if not target.on_openai and not (tool.description or "").strip():
             findings.add("tool-definition", at, "has no description, which the service demands")
-        if not target.on_openai and tool.schema is not None and "type" not in tool.schema:
+        if (
+            not target.on_openai
+            and tool.schema is not None
+            and not isinstance(tool.schema.get("type"), str)
+        ):
             findings.add("tool-definition", at, "its schema has no type, which the service demands")
     _check_calls(blocks, names, target, findings)
 
@@ -220,11 +247,12 @@ def _check_calls(
 ) -> None:
     called: set[str] = set()
     answered: set[str] = set()
+    _check_answered(blocks, findings)
     for turn, block in blocks:
         if isinstance(block, ToolUse):
             if turn.role != "assistant":
                 findings.add("tool-call", turn.at, "a call is the assistant's, and not the user's")
-            if block.name not in names:
+            if names and block.name not in names:
                 findings.add(
                     "tool-call",
                     turn.at,
@@ -249,9 +277,18 @@ def _check_calls(
             answered.add(block.id)
 
 
+def _check_answered(blocks: Sequence[tuple[Turn, object]], findings: Findings) -> None:
+    """Look for calls that the next turn does not answer; the last one need not be."""
+    last = blocks[-1][0]
+    results = {block.id for _, block in blocks if isinstance(block, ToolResult)}
+    for turn, block in blocks:
+        if isinstance(block, ToolUse) and block.id not in results and turn is not last:
+            findings.add("unanswered-call", turn.at, "calls a tool, and goes on without its answer")
+
+
 def _check_media(conversation: Conversation, target: Target, findings: Findings) -> None:
     counts: Counter[str] = Counter()
-    for turn in (*conversation.turns, *conversation.preferred, *conversation.rejected):
+    for turn in conversation.all_turns:
         for block in turn.blocks:
             if isinstance(block, Media):
                 counts[block.kind] += 1
@@ -287,9 +324,12 @@ def _check_medium(block: Media, turn: Turn, target: Target, findings: Findings) 
             f"a {block.kind} has to be in the bucket of the training data, named s3://bucket/key "
             "with letters, digits and _ . / - in the key: upload it there and name it so",
         )
-    # OpenAI looks at what a URL gives, and not at its name.
+    if block.owner is not None and not _ACCOUNT.fullmatch(block.owner):
+        findings.add("media-source", turn.at, "expected an account of 12 digits as bucketOwner")
     forms = _forms(block.kind, target)
-    if block.format not in forms and (block.format or not target.on_openai):
+    # A web address may end in anything.
+    unknown = block.uri.startswith("http") and block.format not in _OTHER_IMAGES
+    if block.format not in forms and not unknown:
         findings.add(
             "media-format",
             turn.at,
@@ -307,7 +347,7 @@ def _forms(kind: str, target: Target) -> tuple[str, ...]:
 
 
 def _check_reasoning(conversation: Conversation, target: Target, findings: Findings) -> None:
-    for turn in conversation.turns:
+    for turn in conversation.all_turns:
         thoughts = [
             place for place, block in enumerate(turn.blocks) if isinstance(block, Reasoning)
         ]

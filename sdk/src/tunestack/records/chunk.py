@@ -13,6 +13,7 @@ import msgspec
 import xxhash
 
 from tunestack.records.findings import Found, Severity
+from tunestack.records.jsonline import BOM
 from tunestack.records.quick import Quick, can_read
 from tunestack.records.rules import RULES
 from tunestack.records.thorough import Examined, examine
@@ -89,12 +90,13 @@ class Pieces:
         offsets = _Offsets(piece_lines)
         for place in unsure:
             line = lines[place].rstrip(b"\r\n")
-            if skim and not line.strip(b" \t\r"):
+            if skim or piece.errors >= self._most:
+                # An empty line is no record, whoever looks at it.
+                skimmed = bool(line.removeprefix(BOM).strip(b" \t\r"))
+                piece.unsure += skimmed
+                piece.skimmed += skimmed
                 continue
             piece.unsure += 1
-            if skim or piece.errors >= self._most:
-                piece.skimmed += 1
-                continue
             refused = piece_lines.refused.get(place)
             examined = (
                 examine(line, self._target)

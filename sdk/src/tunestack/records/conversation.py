@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MEDIA = ("image", "video", "audio", "document")
 """The kinds of `Media`."""
@@ -37,6 +40,8 @@ class ToolUse(msgspec.Struct, frozen=True):
     name: str
     input: Any
     """The arguments, an object."""
+    arguments: str | None = None
+    """The arguments as they are written, where they are a text: the model learns to write them so."""
 
 
 class ToolResult(msgspec.Struct, frozen=True):
@@ -90,3 +95,17 @@ class Conversation(msgspec.Struct, frozen=True):
     preferred: tuple[Turn, ...] = ()
     """The answer that is to be learned, where a record holds two."""
     rejected: tuple[Turn, ...] = ()
+
+    @property
+    def all_turns(self) -> tuple[Turn, ...]:
+        """Every turn, the two answers too."""
+        return (*self.turns, *self.preferred, *self.rejected)
+
+    def changed(self, change: Callable[[Turn], Turn]) -> Conversation:
+        """Change every turn; the same conversation if none is changed."""
+        turns, preferred, rejected = (
+            tuple(map(change, some)) for some in (self.turns, self.preferred, self.rejected)
+        )
+        if (turns, preferred, rejected) == (self.turns, self.preferred, self.rejected):
+            return self
+        return Conversation(turns, self.tools, self.parallel_tool_calls, preferred, rejected)

@@ -21,14 +21,15 @@ from typing import IO, TYPE_CHECKING, Self
 
 import msgspec
 
+# At run time: messages are decoded by their types.
 from tunestack.records.chunk import Piece, Pieces
 from tunestack.records.source import read_span, readable
+from tunestack.records.target import Target  # noqa: TC001 - see above
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tunestack.records.source import File
-    from tunestack.records.target import Target
 
 AHEAD = 3
 """Pieces that a helper has been given and not been relieved of: enough that it need not wait."""
@@ -130,7 +131,7 @@ class _Helper:
         self._given = 0
         self._has_started = self._is_gone = False
         shared = self._shared.fileno()
-        self._in, self._out, self._end = _started(source.fileno, shared)
+        self._in, self._out, self._kill = _started(source.fileno, shared)
         order = Order(source.fileno, source.size, shared, most, target)
         self._send(msgspec.msgpack.encode(order))
 
@@ -169,7 +170,7 @@ class _Helper:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end()
+        self._kill()
         for file in (self._in, self._out, self._shared):
             with contextlib.suppress(OSError):
                 file.close()
@@ -234,8 +235,9 @@ def _forked() -> tuple[IO[bytes], IO[bytes], Callable[[], object]]:
     os.close(from_there)
 
     def end() -> None:
-        os.kill(process, signal.SIGKILL)
-        os.waitpid(process, 0)
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(process, signal.SIGKILL)
+            os.waitpid(process, 0)
 
     return os.fdopen(here_in, "wb", buffering=0), os.fdopen(here_out, "rb", buffering=0), end
 

@@ -30,6 +30,10 @@ _WORTH_HELP = 48 * 2**20
 """Bytes; a helping process takes a tenth of a second to start, in which one process does some 20 MiB."""
 
 
+_FIRST = 16
+"""Pieces in which a first record is looked for."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Progress:
     """How far it is."""
@@ -172,25 +176,29 @@ def run(
         DataError: the data can't be read, or the file can't be written.
     """
     pieces = source.pieces()
-    first = next(pieces, None)
+    first: list[Lines] = []
     if target.source is None:
-        target = replace(target, source=_told_by(first))
+        told = None
+        while told is None and len(first) < _FIRST and (lines := next(pieces, None)):
+            first.append(lines)
+            told = _told_by(lines)
+        target = replace(target, source=told or SourceFormat.CHAT)
     sums = Sums(target, most)
     began = time.monotonic()
     helpers = _helpers(source, processes)
     if isinstance(source, File) and helpers:
         looked_at = with_helpers(source, target, most, helpers, lambda: sums.enough)
     else:
-        looked_at = _alone(() if first is None else chain([first], pieces), sums)
-    for lines, piece, out in looked_at:
-        sums.add(piece, lines.offset)
+        looked_at = _alone(chain(first, pieces), sums)
+    for place, piece, out in looked_at:
+        sums.add(piece, place.offset)
         if not sums.errors:
             writer.write(out)
         if progress is not None:
             progress(
                 Progress(
                     records=sums.records,
-                    bytes=lines.end or 0,
+                    bytes=place.end or 0,
                     total_bytes=source.size,
                     seconds=time.monotonic() - began,
                 )
@@ -214,10 +222,10 @@ def _helpers(source: File | Stream | Records, processes: int | None) -> int:
     return len(os.sched_getaffinity(0)) - 1 if source.size >= _WORTH_HELP else 0
 
 
-def _told_by(lines: Lines | None) -> SourceFormat:
+def _told_by(lines: Lines) -> SourceFormat | None:
     """Tell what records come in by the first one that is one."""
-    for line in lines.lines if lines else ():
-        record = decode(line, Findings())
+    for line in lines.lines:
+        record = decode(line.rstrip(b"\r\n"), Findings())
         if record is not None:
             return told_by(record)
-    return SourceFormat.CHAT
+    return None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tunestack.errors import DataError
+from tunestack.errors import ConfigError, DataError
 from tunestack.records.pipeline import Progress, Sums, run
-from tunestack.records.source import opened
+from tunestack.records.source import opened, refuse_same
 from tunestack.records.target import Target
 from tunestack.records.writer import Writer
 
@@ -184,6 +184,9 @@ def _run(
     progress: Callable[[Progress], None] | None,
 ) -> tuple[Report, tuple[Sums, Writer]]:
     what = _called(validation=validation)
+    if most < 1:
+        raise ConfigError(f"most {most!r} is not possible: use 1 or more")
+    refuse_same((("the data", source), ("the file to write", path)))
     if validation and not target.model.limits.validation_set:
         raise DataError(f"{target.model.name} takes no validation data: leave it out")
     # First the source: what can't be read is not to leave an empty file behind.

@@ -15,7 +15,7 @@ import msgspec
 import orjson
 
 from tunestack.records.formats import SourceFormat
-from tunestack.records.text_rules import ANSWER, COMPLETED, PROMPT, dspy_traces, gates
+from tunestack.records.text_rules import ANSWER, COMPLETED, DSPY, PROMPT, dspy_traces, gates
 from tunestack.records.thorough import examine
 from tunestack.records.tokens import may_be_near
 
@@ -81,7 +81,7 @@ class Quick:
         near = may_be_near(target)
         self._largest = near if near is not None else float("inf")
         # The system prompt is mostly that of the record before.
-        self._system = ""
+        self._system: str | None = None
         self._system_line = b""
         self._dspy = False
 
@@ -155,7 +155,7 @@ class Quick:
                     )
                     and not (
                         (self._dspy or len(texts) > 2)
-                        and dspy_traces(texts, texts[1::2], dspy=shape.system and self._dspy)
+                        and dspy_traces(texts, (self._system or "") if shape.system else "")
                     )
                 ):
                     outs.append(out)
@@ -176,7 +176,7 @@ class Quick:
         except orjson.JSONEncodeError:
             return False
         self._system = system
-        self._dspy = COMPLETED in system
+        self._dspy = COMPLETED in system or DSPY in system
         return True
 
 
@@ -187,6 +187,8 @@ def can_read(target: Target) -> bool:
 
 def _shape(roles: Roles, target: Target) -> Shape | None:
     """Let `thorough` write a conversation of these roles, and see what it puts around the texts."""
+    if not _take_turns(roles):
+        return None
     marks = [f"TEXT{place}TEXT" for place in range(len(roles))]
     source = _source(roles, marks, target)
     examined = examine(orjson.dumps(source), target)
@@ -215,6 +217,13 @@ def _shape(roles: Roles, target: Target) -> Shape | None:
         keys=keys,
         system=roles[0] == "system",
     )
+
+
+def _take_turns(roles: Roles) -> bool:
+    """Tell whether user and assistant take turns behind a system prompt, as OpenAI does not demand."""
+    asked = roles[1:] if roles[:1] == ("system",) else roles
+    turns = len(asked)
+    return turns > 0 and asked == ("user", "assistant") * (turns // 2)
 
 
 def _with_places(pieces: list[bytes]) -> list[bytes]:

@@ -100,8 +100,8 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether a job can be given the data."""
-        return not self.errors
+        """Whether a job can be given the data: it was looked at, and there are no errors."""
+        return not self.errors and not self.unexamined_records
 
     @property
     def errors(self) -> tuple[Problem, ...]:

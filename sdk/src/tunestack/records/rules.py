@@ -47,7 +47,7 @@ _ALL = (
     ),
     Rule("number", ERROR, "no number is NaN, infinite, or an integer beyond 64 bits", _JSONL),
     Rule("depth", ERROR, "no record is nested deeper than 100 levels", "what a parser can hold"),
-    Rule("line-length", ERROR, "no line is longer than 64 MiB", "what a machine can hold"),
+    Rule("line-length", ERROR, "no line is longer than 8 MiB", "what a machine can hold"),
     Rule("blank-line", WARNING, "no line is empty; one that is, is left out", _JSONL),
     Rule("byte-order-mark", WARNING, "no byte order mark begins the file; it is left out", _JSONL),
     Rule("field", ERROR, "every field is there and of its type", _SHAPE),
@@ -125,6 +125,20 @@ _ALL = (
     Rule("tool-result", ERROR, "a result answers a call before it, once", "[ns], [nf]"),
     Rule("tool-arguments", ERROR, "the arguments of a call are a JSON object", "[api]"),
     Rule(
+        "tools-undefined",
+        WARNING,
+        "a record with calls defines its tools",
+        "[ns]: names are checked only where they are defined; [dspy]: it never defines them in records",
+        can_be_waived=True,
+    ),
+    Rule(
+        "unanswered-call",
+        WARNING,
+        "a call has its result before the conversation goes on",
+        "Converse's own check; [ns] and [nf] do not look",
+        can_be_waived=True,
+    ),
+    Rule(
         "media-not-taken",
         ERROR,
         "the model learns from images or videos, if there are any",
@@ -139,7 +153,7 @@ _ALL = (
     Rule(
         "media-format",
         ERROR,
-        "an image is png, jpeg, gif or webp, a video mov, mkv, mp4 or webm; never jpg; no gif on OpenAI, no webp and webm on Nova 2",
+        "an image is png, jpeg, gif or webp, a video mov, mkv, mp4 or webm; never called jpg (Bedrock); no gif on OpenAI, no webp and webm on Nova 2",
         "[N1], [ns], [vis]",
     ),
     Rule("media-count", ERROR, "a record has at most 10 images or one video", "[N1], [N2]; [vis]"),
@@ -168,7 +182,7 @@ _ALL = (
     Rule(
         "special-token",
         ERROR,
-        "no text holds what the chat template puts between turns",
+        "no text of a conversation that is written with a chat template holds what that puts between turns",
         "meta-llama/llama, generation.py: such texts are unsafe",
     ),
     Rule(
@@ -229,14 +243,14 @@ _ALL = (
     Rule(
         "answer-in-prompt",
         WARNING,
-        "the last answer is not there before, word for word",
+        "the last answer is no earlier answer, word for word",
         "[dspy]: ReActV2's history holds what comes after it",
         can_be_waived=True,
     ),
     Rule(
         "unfinished-answer",
         WARNING,
-        "an answer in DSPy's form ends as its system prompt demands",
+        "an answer ends as DSPy's system prompt demands",
         "[dspy]: a parse that failed",
         can_be_waived=True,
     ),
@@ -292,7 +306,7 @@ _ALL = (
     Rule(
         "mixed-content",
         WARNING,
-        "all records have images, reasoning or tools, or none has",
+        "all records have images, videos or reasoning, or none has",
         "[nf]: all or none; [N2]: modalities are not mixed",
         can_be_waived=True,
     ),

@@ -17,7 +17,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from tunestack.errors import DataError
+from tunestack.errors import ConfigError, DataError
 from tunestack.records.findings import Findings, Found
 from tunestack.records.jsonline import encode
 
@@ -140,7 +140,7 @@ class Stream:
             end = whole.rfind(b"\n")
             if not data:
                 if rest:
-                    yield Lines([rest], offset).drop_long()
+                    yield Lines([rest + b"\n"], offset).drop_long()
                 return
             if end < 0:
                 rest = whole
@@ -214,6 +214,8 @@ def _read_span(fileno: int, start: int, end: int, size: int) -> Lines:
             lines.drop_long().add_long(length)
             return lines
         lines.lines.append(rest + _read(fileno, end, stop - end))
+    if end == size and lines.lines and not lines.lines[-1].endswith(b"\n"):
+        lines.lines[-1] += b"\n"
     return lines.drop_long()
 
 
@@ -286,6 +288,29 @@ def opened(source: Source, what: str) -> Iterator[File | Stream | Records]:
             yield File(cast("BinaryIO", file), name)
         else:
             yield Stream(cast("BinaryIO", file), name)
+
+
+def refuse_same(files: Iterable[tuple[str, object]]) -> None:
+    """Refuse to write a file that is read, or written otherwise too.
+
+    Raises:
+        ConfigError: two of the files are one.
+    """
+    paths = [(what, file) for what, file in files if isinstance(file, str | PathLike)]
+    for place, (what, file) in enumerate(paths):
+        for other, same in paths[:place]:
+            # Not resolve(): a path that is none is for whoever opens it to say.
+            if _names_same(Path(file), Path(same)):
+                raise ConfigError(
+                    f"{other} and {what} are the same file, {str(file)!r}: use another"
+                )
+
+
+def _names_same(one: Path, other: Path) -> bool:
+    try:
+        return one.absolute() == other.absolute() or one.samefile(other)
+    except (OSError, ValueError):
+        return False
 
 
 @contextmanager

@@ -26,6 +26,8 @@ EVERYWHERE = (PROMPT, ANSWER)
 
 COMPLETED = "[[ ## completed ## ]]"
 """What DSPy's ChatAdapter ends every answer with, and announces in its system prompt."""
+DSPY = "In adhering to this structure, your objective is:"
+"""What the system prompts of DSPy's adapters hold."""
 INCOMPLETE = "though some input or output fields are not supplied."
 """What DSPy says of a demo that lacks fields."""
 _LONG = 40
@@ -90,17 +92,18 @@ def _all(target: Target) -> Iterator[TextRule]:
         speakers = ("\nAssistant:", "\nassistant:", "\nBot:", "\nAI:")
         yield from _words("transcript", speakers, _TRANSCRIPT, (PROMPT,), in_any_case=False)
     yield TextRule("type-marker", "<", "<<CUSTOM-TYPE-START-IDENTIFIER>>", _MARKER)
-    shown = r"<(?:[A-Z]+_BASE_64_ENCODED\(|DATA_URI\(|[\w.]+ object at 0x)"
+    shown = r"<(?:[A-Z]+_BASE_64_ENCODED\(|DATA_URI\(|[\w.]+(?:<locals>[\w.]+)* object at 0x)"
     yield TextRule("object-as-text", "<", shown, _OBJECT)
-    yield TextRule("data-as-text", ":", r":(?<=data:)[\w/.+-]*;base64,", _DATA, before="a")
+    yield TextRule("data-as-text", ":", r":(?<=data:)[\w/.+;= -]{0,200};base64,", _DATA, before="a")
     for gate, pattern in (
-        ("{", r'\{"(?:tool_calls|function_call|toolUse|tool_use)"'),
+        ("{", r'\{\s*"(?:tool_calls|function_call|toolUse|tool_use)"'),
         ("{", r'\{\s*"name"\s*:\s*"[\w.-]+"\s*,\s*"(?:arguments|parameters|input)"\s*:'),
         ("<", r"<(?:tool_call|function_call|function)[>=]"),
     ):
         yield TextRule("tool-call-as-text", gate, pattern, _CALL, (ANSWER,))
     none = r"\[\[ ## \w+ ## \]\]\nNone(?=\s*(?:\n\[\[|\Z))"
     yield TextRule("none-as-answer", "[", none, _NONE, (ANSWER,))
+    yield TextRule("none-as-answer", "<", r"<(\w{1,80})>\nNone\n</", _NONE, (ANSWER,))
 
 
 _RESERVED = "holds {found}, which this model keeps for itself and which fails the whole job: word it differently"
@@ -186,10 +189,9 @@ def check_dspy(conversation: Conversation, target: Target, findings: Findings) -
             target,
             findings,
         )
-    if not any(turn.role == "system" and COMPLETED in text for turn, text in said):
-        return
+    system = "".join(text for turn, text in said if turn.role == "system")
     for turn, text in said:
-        if turn.role == "assistant" and COMPLETED not in text and text:
+        if turn.role == "assistant" and COMPLETED in system and _is_unfinished(text):
             _unless_waived(
                 "unfinished-answer",
                 turn.at,
@@ -197,7 +199,7 @@ def check_dspy(conversation: Conversation, target: Target, findings: Findings) -
                 target,
                 findings,
             )
-        if turn.role == "user" and INCOMPLETE in text:
+        if turn.role == "user" and DSPY in system and INCOMPLETE in text:
             _unless_waived(
                 "incomplete-demo",
                 turn.at,
@@ -207,17 +209,20 @@ def check_dspy(conversation: Conversation, target: Target, findings: Findings) -
             )
 
 
+def _is_unfinished(answer: str) -> bool:
+    return bool(answer) and not answer.rstrip().endswith(COMPLETED)
+
+
 def _unless_waived(rule: str, path: str, message: str, target: Target, findings: Findings) -> None:
     if rule not in target.ignored:
         findings.add(rule, path, message)
 
 
-def dspy_traces(texts: list[str], answers: list[str], *, dspy: bool) -> bool:
-    """Tell quickly whether `check_dspy` might find something."""
-    last = answers[-1]
-    if len(answers) > 1 and len(last) > _LONG and last in answers[:-1]:
+def dspy_traces(texts: list[str], system: str) -> bool:
+    """Tell quickly whether `check_dspy` might find something in texts that take turns."""
+    answers = texts[1::2]
+    if len(answers) > 1 and len(answers[-1]) > _LONG and answers[-1] in answers[:-1]:
         return True
-    return dspy and (
-        any(COMPLETED not in answer for answer in answers)
-        or any(INCOMPLETE in text for text in texts)
-    )
+    if COMPLETED in system and any(map(_is_unfinished, answers)):
+        return True
+    return DSPY in system and any(INCOMPLETE in text for text in texts[::2])

@@ -11,7 +11,12 @@ import msgspec
 import orjson
 
 from tunestack.records.chat_templates import recognized
-from tunestack.records.checks import check, without_blank_parts, without_untaken
+from tunestack.records.checks import (
+    check,
+    with_one_text,
+    without_blank_parts,
+    without_untaken,
+)
 from tunestack.records.conversation import Conversation, Media, Reasoning, ToolResult, ToolUse
 from tunestack.records.findings import Findings, Found, Severity
 from tunestack.records.formats import FORMATS, SourceFormat, told_by
@@ -55,26 +60,25 @@ def examine(line: bytes, target: Target) -> Examined:
     source = target.source or told_by(record)
     conversation = _read(record, source, target, findings)
     # Where fields are missing, rules on what they say would only repeat it.
+    said = conversation
     if not _is_bad(findings, target):
         conversation = without_blank_parts(conversation, findings)
         if target.lossy:
             conversation = without_untaken(conversation, target, findings)
+        if target.form.text_only:
+            conversation = with_one_text(conversation, findings)
         check(conversation, target, findings)
     if _is_bad(findings, target):
         return _examined(None, 0, conversation, target, findings)
-    before = len(findings.losses), len(findings.problems)
     written = _write(conversation, target, findings)
     if written is None:
         return _examined(None, 0, conversation, target, findings)
     size = _size(written, conversation, target)
     check_size(written, size, target, findings)
-    untouched = (len(findings.losses), len(findings.problems)) == before == (0, 0)
-    if source is target.format and untouched and source in _KEPT:
+    if source is target.format and source in _KEPT and conversation is said and not findings.losses:
         text: bytes | None = line.removeprefix(BOM).strip(b" \t\r") + b"\n"
     else:
-        # In the same format, only what was left out may differ: arguments of tools are texts, to be learned as they are.
-        kept = record if source is target.format and not findings.losses else written
-        text = _encoded(written if written == kept else kept, findings)
+        text = _encoded(written, findings)
     return _examined(text, size, conversation, target, findings)
 
 

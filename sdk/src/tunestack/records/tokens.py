@@ -97,4 +97,5 @@ def may_be_near(target: Target) -> int | None:
         for most in (limits.max_tokens, limits.max_prompt_tokens, limits.max_completion_tokens)
         if most is not None
     ]
-    return int(min(known) * NEAR * BYTES_PER_TOKEN) if known else None
+    # Tokens are rounded up: the last size at which the estimate is not yet beyond.
+    return int(min(known) * NEAR) * BYTES_PER_TOKEN if known else None

@@ -38,7 +38,7 @@ _FIELDS = {
 }
 _ROLES = {"developer": "system"}
 _EXTENSIONS = {"jpg": "jpeg", "svg+xml": "svg", "x-matroska": "mkv", "quicktime": "mov"}
-_DATA = re.compile(r"data:(?:(?P<kind>\w+)/(?P<format>[\w.+-]+))?[;,]")
+_DATA = re.compile(r"(?i)data:(?:(?P<kind>\w+)/(?P<format>[\w.+-]+))?[;,]")
 _SUFFIX = re.compile(r"\.(\w{2,5})(?:[?#].*)?$")
 
 
@@ -113,7 +113,7 @@ def _turns(messages: Any, path: str, findings: Findings) -> Iterator[Turn]:
     answered = path
     for at, message in objects(messages, path, "messages", findings):
         role = message.get("role")
-        if role not in _FIELDS:
+        if not isinstance(role, str) or role not in _FIELDS:
             known = ", ".join(_FIELDS)
             findings.add("role", f"{at}.role", f"{quoted(role)} is no role: use {known}")
             continue
@@ -212,7 +212,9 @@ def _part(part: Mapping[str, Any], at: str, findings: Findings) -> Iterator[Bloc
 def _media(url: str, kind: str, detail: str | None) -> Media:
     """Tell what a URL holds by its MIME type or its ending; it is never opened."""
     if match := _DATA.match(url):
-        kind = match["kind"] if match["kind"] in ("video", "audio") else kind
+        kind = (
+            match["kind"].lower() if (match["kind"] or "").lower() in ("video", "audio") else kind
+        )
         form = (match["format"] or "").lower()
     else:
         suffix = _SUFFIX.search(url)
@@ -222,6 +224,7 @@ def _media(url: str, kind: str, detail: str | None) -> Media:
 
 def _call(call: Mapping[str, Any], at: str, findings: Findings) -> Iterator[Block]:
     lose_unknown(call, ("id", "type", "function"), at, findings)
+    _check_type(call, at, findings)
     function = call.get("function")
     if not isinstance(function, dict):
         findings.add("field", f"{at}.function", f"expected an object, found {named_type(function)}")
@@ -238,7 +241,14 @@ def _call(call: Mapping[str, Any], at: str, findings: Findings) -> Iterator[Bloc
         why = inside.problems[0].message
         findings.add("tool-arguments", f"{at}.function.arguments", f"expected a JSON object: {why}")
     else:
-        yield ToolUse(id=identifier, name=name, input=value)
+        yield ToolUse(id=identifier, name=name, input=value, arguments=arguments)
+
+
+def _check_type(value: Mapping[str, Any], at: str, findings: Findings) -> None:
+    if value.get("type", "function") != "function":
+        findings.add(
+            "field", f"{at}.type", "expected 'function': no model learns another kind of tool"
+        )
 
 
 def _result(message: Mapping[str, Any], at: str, findings: Findings) -> ToolResult:
@@ -260,6 +270,7 @@ def _tools(tools: Any, path: str, findings: Findings) -> Iterator[Tool]:
         return
     for at, tool in objects(tools, path, "tools", findings):
         lose_unknown(tool, ("type", "function"), at, findings)
+        _check_type(tool, at, findings)
         function = tool.get("function")
         if not isinstance(function, dict):
             findings.add(
@@ -292,11 +303,23 @@ def _written(
 def _messages(turns: Sequence[Turn], findings: Findings) -> Iterator[dict[str, Any]]:
     for turn in turns:
         results = [block for block in turn.blocks if isinstance(block, ToolResult)]
+        if sorted(turn.blocks, key=_place) != list(turn.blocks):
+            findings.lose(turn.at, "the order is lost: results come first, and calls last")
         for result in results:
             yield _tool_message(result, turn, findings)
         rest = [block for block in turn.blocks if not isinstance(block, ToolResult)]
         if rest or not results:
             yield _message(turn, rest, findings)
+
+
+def _place(block: Block) -> int:
+    """Tell where a block stands in this format."""
+    match block:
+        case ToolResult():
+            return 0
+        case ToolUse():
+            return 2
+    return 1
 
 
 def _message(turn: Turn, blocks: Sequence[Block], findings: Findings) -> dict[str, Any]:
@@ -305,8 +328,8 @@ def _message(turn: Turn, blocks: Sequence[Block], findings: Findings) -> dict[st
     calls = [block for block in blocks if isinstance(block, ToolUse)]
     if len(parts) == 1 and "text" in parts[0]:
         message["content"] = parts[0]["text"]
-    elif parts:
-        message["content"] = parts
+    elif parts or calls:
+        message["content"] = parts or None
     if calls:
         message["tool_calls"] = [_call_of(call) for call in calls]
     if turn.name is not None:
@@ -326,10 +349,11 @@ def _part_of(block: Text | Media) -> dict[str, Any]:
 
 
 def _call_of(call: ToolUse) -> dict[str, Any]:
+    arguments = orjson.dumps(call.input).decode() if call.arguments is None else call.arguments
     return {
         "id": call.id,
         "type": "function",
-        "function": {"name": call.name, "arguments": orjson.dumps(call.input).decode()},
+        "function": {"name": call.name, "arguments": arguments},
     }
 
 

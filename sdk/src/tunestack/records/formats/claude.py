@@ -42,7 +42,7 @@ def write(conversation: Conversation, findings: Findings) -> dict[str, Any]:
     record: dict[str, Any] = {}
     messages = []
     for turn in conversation.turns:
-        content = one_text(turn, findings)
+        content = one_text(turn)
         if turn.role == "system":
             record["system"] = content
         else:

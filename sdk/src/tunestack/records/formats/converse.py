@@ -52,7 +52,7 @@ def read(record: Mapping[str, Any], findings: Findings) -> Conversation:
             findings.add("empty-text", f"{at}.content", "is empty")
         blocks = tuple(_blocks(content, f"{at}.content", _KINDS, findings))
         turns.append(Turn(role=role, blocks=blocks, at=at))
-    return Conversation(turns=tuple(turns), tools=tuple(_tools(record.get("toolConfig"), findings)))
+    return Conversation(turns=tuple(turns), tools=tuple(_tools(record, findings)))
 
 
 def write(
@@ -91,7 +91,7 @@ def lose_extras(conversation: Conversation, findings: Findings, *, text_only: bo
     for turn in conversation.turns:
         if text_only and not all(isinstance(block, Text) for block in turn.blocks):
             findings.lose(turn.at, "this format holds text only")
-        if turn.weight is not None:
+        if turn.weight == 0:
             why = "this format has no weights: every answer is learned"
             findings.lose(f"{turn.at}.weight", why)
         called |= {block.id: block.name for block in turn.blocks if isinstance(block, ToolUse)}
@@ -167,6 +167,8 @@ def _media(kind: str) -> Any:
         form = text(inner, "format", at, findings)
         source = inner.get("source")
         location = source.get("s3Location") if isinstance(source, dict) else None
+        if isinstance(source, dict):
+            lose_unknown(source, ("s3Location",), f"{at}.source", findings)
         if not isinstance(location, dict):
             findings.add("media-source", f"{at}.source", "expected an s3Location with a uri")
             return None
@@ -200,7 +202,7 @@ def _tool_result(inner: Mapping[str, Any], at: str, findings: Findings) -> ToolR
     for here, part in objects(inner.get("content"), f"{at}.content", "texts or JSON", findings):
         if part.keys() == {"text"} and isinstance(part["text"], str):
             content.append(Text(part["text"]))
-        elif part.keys() == {"json"}:
+        elif part.keys() == {"json"} and isinstance(part["json"], dict):
             content.append(part["json"])
         else:
             findings.add("field", here, "expected text or json: what a tool answers holds no more")
@@ -232,11 +234,13 @@ _READERS = {
 }
 
 
-def _tools(config: Any, findings: Findings) -> Iterator[Tool]:
-    if config is None:
+def _tools(record: Mapping[str, Any], findings: Findings) -> Iterator[Tool]:
+    if "toolConfig" not in record:
         return
-    if not isinstance(config, dict):
-        findings.add("field", "$.toolConfig", f"expected an object, found {named_type(config)}")
+    config = record["toolConfig"]
+    if not isinstance(config, dict) or config.get("tools") == []:
+        why = "expected an object with at least one tool: leave it out where there is none"
+        findings.add("field", "$.toolConfig", why)
         return
     lose_unknown(config, ("tools",), "$.toolConfig", findings)
     for at, tool in objects(config.get("tools"), "$.toolConfig.tools", "tools", findings):
@@ -251,6 +255,7 @@ def _tools(config: Any, findings: Findings) -> Iterator[Tool]:
         if not isinstance(schema, dict) or not isinstance(schema.get("json"), dict):
             findings.add("field", below(here, "inputSchema"), "expected an object with json")
             continue
+        lose_unknown(schema, ("json",), below(here, "inputSchema"), findings)
         if name is not None:
             description = optional(spec, "description", str, here, findings)
             yield Tool(name=name, description=description, schema=schema["json"])

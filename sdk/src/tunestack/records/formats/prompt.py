@@ -20,14 +20,9 @@ if TYPE_CHECKING:
     from tunestack.records.findings import Findings
 
 
-def one_text(turn: Turn, findings: Findings) -> str:
+def one_text(turn: Turn) -> str:
     """Return the text of a turn, for a format that has one text for it."""
-    texts = [block.text for block in turn.blocks if isinstance(block, Text)]
-    if len(texts) > 1:
-        findings.lose(
-            turn.at, f"{len(texts)} pieces of text become one, with a line break between them"
-        )
-    return "\n".join(texts)
+    return "".join(block.text for block in turn.blocks if isinstance(block, Text))
 
 
 def reader(prompt: str, completion: str) -> Callable[..., Conversation]:
@@ -80,7 +75,7 @@ def _write(
     template: Template | None = None,
 ) -> dict[str, Any] | None:
     lose_extras(conversation, findings, text_only=True)
-    turns = [(turn.role, one_text(turn, findings)) for turn in conversation.turns]
+    turns = [(turn.role, one_text(turn)) for turn in conversation.turns]
     if [role for role, _ in turns] == ["user", "assistant"]:
         return {prompt: turns[0][1], completion: turns[1][1]}
     if template is None:

@@ -50,6 +50,8 @@ class Format:
     write: Callable[..., dict[str, Any] | None]
     strict_turns: bool = True
     """Whether turns have to alternate, the user's first and the assistant's last."""
+    text_only: bool = False
+    """Whether a message is one text."""
     templated: bool = False
     """Whether several turns are written with a chat template."""
 
@@ -60,15 +62,19 @@ FORMATS: Mapping[SourceFormat, Format] = {
         chat.read_preference, chat.write_preference, strict_turns=False
     ),
     SourceFormat.COMPLETION: Format(
-        prompt.reader("prompt", "completion"), prompt.writer("prompt", "completion"), templated=True
+        prompt.reader("prompt", "completion"),
+        prompt.writer("prompt", "completion"),
+        text_only=True,
+        templated=True,
     ),
     SourceFormat.INPUT_OUTPUT_TEXT: Format(
         prompt.reader("inputText", "outputText"),
         prompt.writer("inputText", "outputText"),
+        text_only=True,
         templated=True,
     ),
     SourceFormat.CONVERSE: Format(converse.read, converse.write),
-    SourceFormat.MESSAGES: Format(claude.read, claude.write),
+    SourceFormat.MESSAGES: Format(claude.read, claude.write, text_only=True),
 }
 
 
