@@ -16,7 +16,7 @@ import pytest
 from tests.records.samples import PLAIN, Generator, row, turn
 from tunestack.catalog import CATALOG
 from tunestack.errors import DataError, TunestackError
-from tunestack.records import check, pipeline, prepare, source
+from tunestack.records import check, fingerprints, helpers, pipeline, prepare, source
 from tunestack.records.fingerprints import Fingerprints
 from tunestack.records.source import read_span
 
@@ -207,7 +207,7 @@ def test_lines_are_cut_at_line_ends_wherever_pieces_end(tmp_path, piece):
             found = read_span(handle.fileno(), start, min(start + piece, size), size)
             lines += found.lines
             offsets += [found.offset] if found.lines else []
-    assert content == b"".join(lines)
+    assert content + b"\n" == b"".join(lines)
     assert all(offset == 0 or content[offset - 1 : offset] == b"\n" for offset in offsets)
 
 

@@ -164,7 +164,7 @@ CASES = [
     ("tool-call-as-text", "nova-micro", answered("<tool_call>weather"), "$.messages[1]", answered("<tools>")),
     ("tool-call-as-text", GPT, answered('{"tool_calls": []}'), "$.messages[1]", answered('{"calls": []}')),
     ("none-as-answer", "nova-micro", answered("[[ ## answer ## ]]\nNone\n\n[[ ## completed ## ]]\n"), "$.messages[1]", answered("[[ ## answer ## ]]\nNone of them\n\n[[ ## completed ## ]]\n")),
-    ("answer-in-prompt", "nova-micro", row(ASK, turn("assistant", "a" * 41), ASK, turn("assistant", "a" * 41)), "$.messages[3]", row(ASK, SAY, ASK, SAY)),
+    ("answer-in-prompt", "nova-micro", row(ASK, turn("assistant", "a" * 201), ASK, turn("assistant", "a" * 201)), "$.messages[3]", row(ASK, SAY, ASK, SAY)),
     ("unfinished-answer", "nova-micro", row(DEMANDS, ASK, turn("assistant", "[[ ## answer ## ]]\nfo")), "$.messages[2]", row(DEMANDS, ASK, turn("assistant", "fo\n\n[[ ## completed ## ]]\n"))),
     ("incomplete-demo", "nova-micro", row(OF_DSPY, turn("user", "This is an example of the task, though some input or output fields are not supplied.\n\n"), turn("assistant", "[[ ## completed ## ]]")), "$.messages[1]", row(DEMANDS, ASK, turn("assistant", "[[ ## completed ## ]]"))),
     ("none-as-answer", "nova-micro", answered("<answer>\nNone\n</answer>"), "$.messages[1]", answered("<answer>\nNone of them\n</answer>")),

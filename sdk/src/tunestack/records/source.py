@@ -214,7 +214,7 @@ def _read_span(fileno: int, start: int, end: int, size: int) -> Lines:
             lines.drop_long().add_long(length)
             return lines
         lines.lines.append(rest + _read(fileno, end, stop - end))
-    if end == size and lines.lines and not lines.lines[-1].endswith(b"\n"):
+    if lines.lines and not lines.lines[-1].endswith(b"\n"):
         lines.lines[-1] += b"\n"
     return lines.drop_long()
 

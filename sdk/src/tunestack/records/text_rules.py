@@ -30,8 +30,8 @@ DSPY = "In adhering to this structure, your objective is:"
 """What the system prompts of DSPy's adapters hold."""
 INCOMPLETE = "though some input or output fields are not supplied."
 """What DSPy says of a demo that lacks fields."""
-_LONG = 40
-"""Characters; shorter answers may well repeat."""
+_LONG = 200
+"""Characters; shorter answers may well repeat, such as the labels of a classification in DSPy's form."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,8 @@ def _all(target: Target) -> Iterator[TextRule]:
     yield TextRule("object-as-text", "<", shown, _OBJECT)
     yield TextRule("data-as-text", ":", r":(?<=data:)[\w/.+;= -]{0,200};base64,", _DATA, before="a")
     for gate, pattern in (
-        ("{", r'\{\s*"(?:tool_calls|function_call|toolUse|tool_use)"'),
-        ("{", r'\{\s*"name"\s*:\s*"[\w.-]+"\s*,\s*"(?:arguments|parameters|input)"\s*:'),
+        ("{", r'\{(?<=\A\{)\s*"(?:tool_calls|function_call|toolUse|tool_use)"'),
+        ("{", r'\{(?<=\A\{)\s*"name"\s*:\s*"[\w.-]+"\s*,\s*"(?:arguments|parameters|input)"\s*:'),
         ("<", r"<(?:tool_call|function_call|function)[>=]"),
     ):
         yield TextRule("tool-call-as-text", gate, pattern, _CALL, (ANSWER,))
