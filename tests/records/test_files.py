@@ -51,8 +51,13 @@ def written(path, content):
         (LINE.replace(b"question", "a\u2028b\u0085c".encode()), 1, {}),
         (b'{"a": NaN}\n{"a": -Infinity}\n{"a": 1e999}\n', 3, {"number": 3}),
         (b'{"a": ' + b"9" * 5000 + b"}\n", 1, {"number": 1}),
-        (b"[" * 100_000 + b"\n", 1, {"depth": 1}),
-        (b'{"a":' * 1_000_000 + b"\n", 1, {"depth": 1}),
+        (b"[" * 100_000 + b"]" * 100_000, 1, {"depth": 1}),
+        (b'{"a":' * 1_000_000 + b"1" + b"}" * 1_000_000, 1, {"depth": 1}),
+        (b"[" * 1_000_000, 1, {"depth": 1}),
+        (b'{"a":"' + b"[" * 101 + b'\\"' * 1_000_000, 1, {"json": 1}),
+        (b"\n" * 200_000, 0, {"blank-line": 200_000}),
+        (b"{}\n" * 200_000, 200_000, {"field": 1000}),
+        (b'{"messages": [' + b"1," * 1_000_000 + b"1]}", 1, {"field": 100}),
         (b'{"a": "' + b"[{" * 100_000 + b'"}\n', 1, {"loss": 1, "field": 1}),
         (b"{" + b'"a":1,' * 3 + b'"a":1}\n', 1, {"double-key": 1}),
         (b"x" * (9 * 2**20) + b"\n" + LINE, 2, {"line-length": 1}),
@@ -110,6 +115,7 @@ def large(tmp_path_factory):
 def everything(file, folder, *, processes, **options):
     """All that comes of a file; the output if there is one."""
     path = folder / f"out-{processes}.jsonl"
+    path.unlink(missing_ok=True)
     try:
         dataset = prepare(file, NOVA, path, processes=processes, **FREE, **options)
     except DataError as error:
@@ -214,9 +220,13 @@ def test_lines_are_cut_at_line_ends_wherever_pieces_end(tmp_path, piece):
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("in.jsonl.gz", b"no gzip", "Not a gzipped file"),
-        ("in.jsonl.gz", gzip.compress(LINE * 1000)[:-9], "ended before"),
-        ("in.jsonl.gz", gzip.compress(os.urandom(10_000))[:5000] + b"x" * 5000, "can't be read"),
+        ("in.jsonl.gz", b"no gzip", "is no whole gzip file"),
+        ("in.jsonl.gz", gzip.compress(LINE * 1000)[:-9], "is no whole gzip file"),
+        (
+            "in.jsonl.gz",
+            gzip.compress(os.urandom(10_000))[:5000] + b"x" * 5000,
+            "is no whole gzip file",
+        ),
     ],
 )
 def test_a_zipped_file_that_is_broken_is_one_clear_error(tmp_path, name, content, words):
@@ -338,8 +348,9 @@ def test_equal_records_are_found_however_many_there_are(monkeypatch):
         some.add(number.to_bytes(8, "little"))
     for number in [1, 0, 7]:
         other.add(number.to_bytes(8, "little"))
-    assert [(4, 1), (106, 3), (107, 1), (108, 56)] == some.doubles()
-    assert [(3, 3)] == other.shared(some)
+    assert fingerprints.Doubles(4, line=4, other=1) == some.doubles()
+    assert fingerprints.Doubles(1, line=3, other=3) == other.shared(some)
+    assert other.doubles() is None
 
 
 def test_only_plain_files_that_are_large_are_worth_help(tmp_path, monkeypatch):

@@ -186,6 +186,7 @@ OF_THE_FILE = {
     "duplicates",
     "overlap",
     "mixed-content",
+    "validation-not-taken",
     "line-length",
 }
 
@@ -254,6 +255,7 @@ def different(count):
         ("record-count", "claude-3-haiku", different(31), different(32), {"validation": True}),
         ("few-records", "nova-micro", different(199), different(200), {}),
         ("few-records", GPT, different(49), different(50), {}),
+        ("validation-not-taken", "nova-2-lite", different(8), different(8), {"validation": True}),
         ("duplicates", "nova-micro", [*different(8), *different(1)], different(9), {}),
         ("mixed-content", "nova-lite", [*different(8), WITH_IMAGE], [WITH_IMAGE] * 8, {}),
         ("line-length", "nova-micro", [*different(8), asked("a" * 9 * 2**20)], different(8), {}),
@@ -262,7 +264,20 @@ def different(count):
 )  # fmt: skip
 def test_a_rule_on_the_file_bites_and_does_not(rule, key, bad, good, options):
     assert rule in rules_of(check(bad, CATALOG[key], **options))
+    if rule == "validation-not-taken":
+        options = {}
     assert rule not in rules_of(check(good, CATALOG[key], **options))
+
+
+def test_a_validation_set_is_checked_against_its_training_data():
+    nova = CATALOG["nova-micro"]
+    both = check(different(9)[8:], nova, validation=True, against=different(9))
+    assert "overlap" in rules_of(both)
+    apart = check(different(9)[8:], nova, validation=True, against=different(8))
+    assert "overlap" not in rules_of(apart)
+    llama = CATALOG["llama-3-1-8b"]
+    many = [{"prompt": f"{number}", "completion": "a"} for number in range(10_000)]
+    assert "record-count" in rules_of(check(different(1), llama, validation=True, against=many))
 
 
 def test_the_rules_are_written_down():

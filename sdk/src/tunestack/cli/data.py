@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import signal
 import sys
-import tempfile
 import time
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -13,14 +13,13 @@ import click
 
 from tunestack import catalog
 from tunestack.cli.options import DataFile, data_options, json_option
-from tunestack.cli.output import NO, as_json, note, out, show
+from tunestack.cli.output import INTERRUPTED, NO, as_json, note, out, show
 from tunestack.errors import ConfigError, DataError, ModelError
 from tunestack.records import (
     Progress,
     Report,
     Severity,
     check,
-    check_together,
     prepare,
 )
 from tunestack.records import split as split_data
@@ -38,11 +37,28 @@ _validation = click.option(
     "--validation-set", is_flag=True, help="FILE is a validation set, which has limits of its own."
 )
 _most = click.option(
-    "--most", default=20, show_default=True, help="How many problems of a kind are shown."
+    "--most",
+    type=click.IntRange(1),
+    default=20,
+    show_default=True,
+    help="Problems of each severity that are shown.",
 )
 
 
-@click.group()
+class _Group(click.Group):
+    """Commands that submit nothing, and say so when they are interrupted."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a polite request to end is Ctrl-C, too, so that nothing is left behind."""
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            note("interrupted: nothing was written")
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(cls=_Group)
 def data() -> None:
     """Check, convert and split training data; needs no account."""
 
@@ -53,7 +69,9 @@ def data() -> None:
 @data_options
 @_validation
 @click.option(
-    "--against", metavar="FILE", help="The training data that a validation set goes with."
+    "--against",
+    type=DataFile(),
+    help="FILE is the validation set of this training data: check both together.",
 )
 @_most
 @json_option
@@ -62,14 +80,13 @@ def check_command(
 ) -> int:
     """Hold FILE against every rule of a model; exits with 1 if a job would fail on it.
 
-    FILE is a path, - for standard input, or an s3:// URI; .gz is unzipped.
+    FILE is a path, - for standard input, or an s3:// URI; what is zipped by gzip is unzipped.
     """
-    base = _base(model)
-    if against is not None:
-        return _check_together(file, against, base, options)
-    report = _checked(file, base, options)
-    _show(report, most, json_wanted=json_wanted, tokens=False)
-    return 0 if report.ok else NO
+    trained = None if against is None else _opened(against)
+    options["validation_set"] = options["validation_set"] or against is not None
+    found = _checked(file, _base(model), options, against=trained)
+    _show(found, most, json_wanted=json_wanted, tokens=False)
+    return 0 if found.ok else NO
 
 
 @data.command()
@@ -80,7 +97,10 @@ def check_command(
 @_most
 @json_option
 def report(file: str, model: str, most: int, *, json_wanted: bool, **options: Any) -> None:
-    """Tell all about FILE: problems, losses, duplicates, tokens and how long records are."""
+    """Tell all about FILE: problems, losses, duplicates, tokens and how long records are.
+
+    Exits with 0 also if there are errors: `check` judges.
+    """
     _show(_checked(file, _base(model), options), most, json_wanted=json_wanted)
 
 
@@ -96,36 +116,18 @@ def convert(
     file: str, model: str, output: str, most: int, *, json_wanted: bool, **options: Any
 ) -> int:
     """Write FILE in the format that a model learns from; nothing is written if there are errors."""
-    place = Path(output)
-    if not place.parent.is_dir():
-        raise ConfigError(f"{output!r} can't be written: there is no folder {str(place.parent)!r}")
-    base = _base(model)
-    # Beside its place: what is there stays whole until what replaces it is.
-    handle, name = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
-    os.close(handle)
-    made = Path(name)
     try:
-        dataset = prepare(_opened(file), base, made, progress=_progress(), **_named(options))
-        made.chmod(0o666 & ~_umask())
-        made.replace(place)
+        dataset = prepare(
+            _opened(file), _base(model), Path(output), progress=_progress(), **_named(options)
+        )
     except DataError as error:
         if error.report is None:
             raise
-        _show(error.report, most, json_wanted=json_wanted)
+        _show(error.report, most, json_wanted=json_wanted, tokens=False)
         return NO
-    finally:
-        made.unlink(missing_ok=True)
     if json_wanted:
-        out(
-            as_json(
-                {
-                    "file": output,
-                    "sha256": dataset.sha256,
-                    "bytes": dataset.bytes,
-                    **dataset.report.to_dict(),
-                }
-            )
-        )
+        made = {"file": output, "sha256": dataset.sha256, "bytes": dataset.bytes}
+        out(as_json(made | dataset.report.to_dict()))
     else:
         _show(dataset.report, most, json_wanted=False, tokens=False)
         note(f"wrote {output}: {dataset.bytes:,} bytes, sha256 {dataset.sha256}")
@@ -137,7 +139,7 @@ def convert(
 @click.option("--training", "-t", required=True, metavar="FILE", help="Where most records go.")
 @click.option("--validation", "-v", required=True, metavar="FILE", help="Where the others go.")
 @click.option(
-    "--fraction", default=0.1, show_default=True, help="How many records are for validation."
+    "--fraction", default=0.1, show_default=True, help="The share of records for validation."
 )
 @click.option("--seed", default=0, show_default=True, help="Another one gives another split.")
 @json_option
@@ -155,28 +157,17 @@ def split(
 def _base(name: str) -> BaseModel:
     model = catalog.find(name)
     if model is None:
-        raise ModelError(f"{name!r} is not in the catalog: `tunestack models --all` lists it")
+        known = [known.key for known in catalog.CATALOG]
+        near = get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ModelError(f"{name!r} is not in the catalog: {hint}`tunestack models --all` lists it")
     return model
 
 
-def _checked(file: str, base: BaseModel, options: dict[str, Any]) -> Report:
-    return check(_opened(file), base, progress=_progress(), **_named(options))
-
-
-def _check_together(file: str, against: str, base: BaseModel, options: dict[str, Any]) -> int:
-    """Check both files, and what concerns them together."""
-    named = _named(options) | {"validation": False}
-    with tempfile.TemporaryDirectory(prefix="tunestack-") as folder:
-        training = prepare(_opened(against), base, Path(folder, "t"), **named)
-        validation = prepare(
-            _opened(file), base, Path(folder, "v"), **(named | {"validation": True})
-        )
-    for warning in check_together(training, validation):
-        out(f"warning: {warning}")
-    out(
-        f"{training.records:,} records of training data and {validation.records:,} of validation data can be used"
-    )
-    return 0
+def _checked(
+    file: str, base: BaseModel, options: dict[str, Any], *, against: str | BinaryIO | None = None
+) -> Report:
+    return check(_opened(file), base, against=against, progress=_progress(), **_named(options))
 
 
 def _named(options: dict[str, Any]) -> dict[str, Any]:
@@ -189,6 +180,8 @@ def _named(options: dict[str, Any]) -> dict[str, Any]:
 
 def _opened(file: str) -> str | BinaryIO:
     if file == "-":
+        if sys.stdin is None:
+            raise ConfigError("standard input is closed: name a file")
         return sys.stdin.buffer
     if file.startswith("s3://"):
         # boto3 takes a while to load, and nothing else here needs it.
@@ -233,9 +226,3 @@ def _said(progress: Progress) -> Iterator[str]:
         yield f", {progress.bytes_per_second / 1e6:.0f} MB/s"
     if progress.eta is not None:
         yield f", {progress.eta:.0f} s to go"
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

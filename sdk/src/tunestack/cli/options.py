@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tunestack.records import SourceFormat
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -37,7 +39,7 @@ def data_options(command: Command) -> Command:
         click.option(
             "--format",
             "data_format",
-            help="chat, completion, preference, ...; told by the first record.",
+            help=f"{', '.join(SourceFormat)}; told by the first record.",
         ),
     ):
         command = option(command)

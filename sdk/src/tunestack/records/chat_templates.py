@@ -7,6 +7,7 @@ is best asked by InvokeModel with the same template.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,27 +51,30 @@ class Template:
         ask = self.between + self.ask
         if not prompt.startswith(self.begin) or not prompt.endswith(ask):
             return None
-        rest = prompt[len(self.begin) : len(prompt) - len(ask)]
+        place, end = len(self.begin), len(prompt) - len(ask)
         turns: list[Said] = []
-        while rest:
-            role = next((role for role, word in self.before.items() if rest.startswith(word)), None)
+        while place < end:
+            role = next((name for name in self.before if self._speaks(name, prompt, place)), None)
             if role is None:
                 return None
-            rest = rest[len(self.before[role]) :]
-            end, behind = self._end(role, rest)
-            if end < 0:
+            place += len(self.before[role])
+            stop, behind = self._stop(role, prompt, place, end)
+            if stop < 0:
                 return None
-            turns.append((role, rest[:end]))
-            rest = rest[end + behind :]
+            turns.append((role, prompt[place:stop]))
+            place = stop + behind
         return [*self._unfolded(turns), ("assistant", answer)] if turns else None
 
-    def _end(self, role: str, rest: str) -> tuple[int, int]:
-        """Find where a text ends, and how long what comes before the next turn is."""
+    def _speaks(self, role: str, prompt: str, place: int) -> bool:
+        return prompt.startswith(self.before[role], place)
+
+    def _stop(self, role: str, prompt: str, place: int, end: int) -> tuple[int, int]:
+        """Find where a text stops, and how long what comes before the next turn is."""
         if after := self.after[role]:
-            return rest.find(after), len(after)
-        starts = [rest.find(self.between + word) for word in self.before.values()]
-        end = min((start for start in starts if start >= 0), default=len(rest))
-        return end, len(self.between)
+            return prompt.find(after, place, end), len(after)
+        words = "|".join(re.escape(self.between + word) for word in self.before.values())
+        found = re.compile(words).search(prompt, place, end)
+        return (found.start(), len(self.between)) if found else (end, 0)
 
     def _folded(self, turns: Sequence[Said]) -> Sequence[Said]:
         if self.system is None or turns[0][0] != "system":

@@ -312,7 +312,7 @@ def _check_medium(block: Media, turn: Turn, target: Target, findings: Findings) 
         findings.add(
             "media-role",
             turn.at,
-            f"a message of the {turn.role} has a {block.kind}: only the user's may",
+            f"a message of the {turn.role} has {_a(block.kind)}: only the user's may",
         )
     if target.on_openai:
         if not _URL.fullmatch(block.uri):
@@ -321,7 +321,7 @@ def _check_medium(block: Media, turn: Turn, target: Target, findings: Findings) 
         findings.add(
             "media-source",
             turn.at,
-            f"a {block.kind} has to be in the bucket of the training data, named s3://bucket/key "
+            f"{_a(block.kind)} has to be in the bucket of the training data, named s3://bucket/key "
             "with letters, digits and _ . / - in the key: upload it there and name it so",
         )
     if block.owner is not None and not _ACCOUNT.fullmatch(block.owner):
@@ -333,8 +333,12 @@ def _check_medium(block: Media, turn: Turn, target: Target, findings: Findings) 
         findings.add(
             "media-format",
             turn.at,
-            f"expected a {block.kind} of format {', '.join(forms)}, found {quoted(block.format)}",
+            f"expected {_a(block.kind)} of format {', '.join(forms)}, found {quoted(block.format)}",
         )
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def _forms(kind: str, target: Target) -> tuple[str, ...]:

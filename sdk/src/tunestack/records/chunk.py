@@ -51,6 +51,8 @@ class Piece(msgspec.Struct):
     others: dict[int, int] = {}
     """The same of those that did."""
     careful: list[Careful] = []
+    counts: dict[str, int] = {}
+    """How often each rule was broken; no more than `most` of each are in `careful`."""
     holds: dict[str, int] = {}
     """How many records hold something beside text."""
     errors: int = 0
@@ -90,24 +92,21 @@ class Pieces:
         offsets = _Offsets(piece_lines)
         for place in unsure:
             line = lines[place].rstrip(b"\r\n")
+            is_record = bool(line.removeprefix(BOM).strip(b" \t"))
+            piece.unsure += is_record
             if skim or piece.errors >= self._most:
-                # An empty line is no record, whoever looks at it.
-                skimmed = bool(line.removeprefix(BOM).strip(b" \t\r"))
-                piece.unsure += skimmed
-                piece.skimmed += skimmed
+                piece.skimmed += is_record
                 continue
-            piece.unsure += 1
+            if not is_record and piece.counts.get("blank-line", 0) >= self._most:
+                piece.counts["blank-line"] += 1
+                continue
             refused = piece_lines.refused.get(place)
             examined = (
                 examine(line, self._target)
                 if refused is None
                 else Examined(None, 0, (refused,), ())
             )
-            if examined.found or examined.losses:
-                piece.careful.append(
-                    Careful(place, offsets.of(place), examined.found, examined.losses)
-                )
-            self._count(examined, piece)
+            self._count(examined, piece, place, offsets)
             if examined.line is not None:
                 outs[place] = examined.line
                 other_sizes.append(examined.size)
@@ -120,10 +119,17 @@ class Pieces:
         piece.others = _histogram(other_sizes)
         return piece, b"".join(outs)
 
-    def _count(self, examined: Examined, piece: Piece) -> None:
-        if any(found.rule == "blank-line" for found in examined.found):
-            piece.unsure -= 1
-        errors = sum(RULES[found.rule].severity is Severity.ERROR for found in examined.found)
+    def _count(self, examined: Examined, piece: Piece, place: int, offsets: _Offsets) -> None:
+        listed = []
+        errors = 0
+        for found in examined.found:
+            count = piece.counts.get(found.rule, 0) + 1
+            piece.counts[found.rule] = count
+            errors += RULES[found.rule].severity is Severity.ERROR
+            if count <= self._most:
+                listed.append(found)
+        if listed or examined.losses:
+            piece.careful.append(Careful(place, offsets.of(place), tuple(listed), examined.losses))
         piece.errors += errors
         piece.bad += bool(errors)
         for kind in examined.holds:

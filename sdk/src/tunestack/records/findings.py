@@ -32,6 +32,9 @@ class Found(msgspec.Struct, frozen=True):
     """What is wrong, and what was expected; never a text of the data."""
 
 
+_MOST = 100
+
+
 class Findings:
     """Collects what is found in one record."""
 
@@ -43,19 +46,21 @@ class Findings:
         self.losses: list[Found] = []
 
     def add(self, rule: str, path: str, message: str) -> None:
-        """Note a problem."""
-        self.problems.append(Found(rule, path, message))
+        """Note a problem; of one record, no more than a person reads."""
+        if len(self.problems) < _MOST:
+            self.problems.append(Found(rule, path, message))
 
     def lose(self, path: str, message: str) -> None:
         """Note something that the target format can't carry."""
-        self.losses.append(Found("loss", path, message))
+        if len(self.losses) < _MOST:
+            self.losses.append(Found("loss", path, message))
 
 
 def quoted(word: object) -> str:
     """Quote a field's name, a role or a type, unless it may be somebody's data."""
     if isinstance(word, str):
         return repr(word) if _WORD.fullmatch(word) else "a text"
-    return "null" if word is None else f"a value of type {type(word).__name__}"
+    return "nothing" if word is None else f"a value of type {type(word).__name__}"
 
 
 def below(path: str, key: object) -> str:

@@ -6,13 +6,26 @@ Two different records have the same fingerprint by chance once in some 37 millio
 from __future__ import annotations
 
 from array import array
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 _AT_ONCE = 200_000
 """Fingerprints that are compared at once: a set of them takes some 80 bytes each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doubles:
+    """Lines that are there before, or elsewhere."""
+
+    count: int
+    line: int
+    """The first of them, from 1."""
+    other: int
+    """The line that it is equal to."""
 
 
 class Fingerprints:
@@ -30,34 +43,25 @@ class Fingerprints:
         """Add those of the next lines."""
         self._all.frombytes(fingerprints)
 
-    def doubles(self) -> list[tuple[int, int]]:
-        """List the lines that are there before, each with the line where it is first; lines count from 1."""
-        seen_twice: set[int] = set()
+    def doubles(self) -> Doubles | None:
+        """Count the lines that are there before; `None` if there are none."""
+        twice: set[int] = set()
+        distinct = lines = 0
         for some in self._parts():
-            once: set[int] = set()
-            for fingerprint in some if len(set(some)) < len(some) else ():
-                if fingerprint in once:
-                    seen_twice.add(fingerprint)
-                once.add(fingerprint)
-        return list(_pairs(self._all, seen_twice)) if seen_twice else []
+            counts = Counter(some)
+            lines += len(some)
+            distinct += len(counts)
+            if len(counts) < len(some):
+                twice.update(key for key, count in counts.items() if count > 1)
+        return _first(self._all, self._all, twice, lines - distinct) if twice else None
 
-    def shared(self, other: Fingerprints) -> list[tuple[int, int]]:
-        """List the lines that another file has too, each with the first such line there."""
-        found: list[tuple[int, int]] = []
+    def shared(self, other: Fingerprints) -> Doubles | None:
+        """Count the lines that another file has too; `None` if there are none."""
+        common: set[int] = set()
         for some in other._parts():
-            wanted = set(some)
-            common = {fingerprint for fingerprint in self._all if fingerprint in wanted}
-            if common:
-                first: dict[int, int] = {}
-                for line, fingerprint in enumerate(other._all, start=1):
-                    if fingerprint in common:
-                        first.setdefault(fingerprint, line)
-                found += [
-                    (line, first[fingerprint])
-                    for line, fingerprint in enumerate(self._all, start=1)
-                    if fingerprint in common
-                ]
-        return sorted(found)
+            common |= set(some).intersection(self._all)
+        count = sum(key in common for key in self._all)
+        return _first(self._all, other._all, common, count) if common else None
 
     def _parts(self) -> Iterator[list[int]]:
         """Go through the fingerprints in parts, equal ones in the same part."""
@@ -73,10 +77,11 @@ class Fingerprints:
             ]
 
 
-def _pairs(fingerprints: Iterable[int], wanted: set[int]) -> Iterator[tuple[int, int]]:
-    first: dict[int, int] = {}
-    for line, fingerprint in enumerate(fingerprints, start=1):
-        if fingerprint in wanted:
-            before = first.setdefault(fingerprint, line)
-            if before != line:
-                yield line, before
+def _first(lines: array[int], others: array[int], wanted: set[int], count: int) -> Doubles:
+    """Find the first line that is another line too."""
+    for line, key in enumerate(lines, start=1):
+        if key in wanted:
+            other = others.index(key) + 1
+            if lines is not others or other < line:
+                return Doubles(count=count, line=line, other=other)
+    raise AssertionError("what is there twice was not found again")

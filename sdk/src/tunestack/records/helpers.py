@@ -91,7 +91,11 @@ def with_helpers(
     own = Pieces(target, most)
     waiting: deque[_Helper | tuple[Place, Piece, bytes]] = deque()
     with contextlib.ExitStack() as stack:
-        helpers = [stack.enter_context(_Helper(source, target, most)) for _ in range(count)]
+        helpers: list[_Helper] = []
+        # Where no more can be started, those that there are have to do.
+        with contextlib.suppress(OSError):
+            while len(helpers) < count:
+                helpers.append(stack.enter_context(_Helper(source, target, most)))
         while spans or waiting:
             for helper in helpers:
                 while spans and helper.is_free:
@@ -132,6 +136,8 @@ class _Helper:
         self._has_started = self._is_gone = False
         shared = self._shared.fileno()
         self._in, self._out, self._kill = _started(source.fileno, shared)
+        self._watch = select.poll()
+        self._watch.register(self._out, select.POLLIN)
         order = Order(source.fileno, source.size, shared, most, target)
         self._send(msgspec.msgpack.encode(order))
 
@@ -176,7 +182,7 @@ class _Helper:
                 file.close()
 
     def _says_more(self) -> bool:
-        return bool(select.select([self._out], [], [], 0)[0])
+        return bool(self._watch.poll(0))
 
     def _number(self) -> int | None:
         """Read the number that it says next: that it has started, or how long an answer is."""

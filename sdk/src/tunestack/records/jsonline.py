@@ -29,9 +29,8 @@ BOM = b"\xef\xbb\xbf"
 _LONG_NUMBER = re.compile(rb"\d{16}|[eE][-+]?\d{3}|NaN|Infinity")
 _DIGITS = 20
 _KEY = re.compile(rb'"\s*:')
-_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
-_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"{}[]")
-_NEVER_AN_OBJECT = re.compile(rb"^\s*[^\s{]")
+_UTF16 = (b"\xff\xfe", b"\xfe\xff")
+_TOO_DEEP = f"is nested deeper than {_DEEPEST} levels, as no record is"
 
 
 def decode(line: bytes, findings: Findings) -> dict[str, Any] | None:
@@ -47,33 +46,33 @@ def decode(line: bytes, findings: Findings) -> dict[str, Any] | None:
         return None
     # What reads JSON keeps the last of two equal keys and drops the first: that would be data lost.
     # A key is followed by a colon; only where there are more of those than keys can one be double.
-    if len(_KEY.findall(line)) > _keys(record) and _has_double_keys(line, findings):
+    if sum(1 for _ in _KEY.finditer(line)) > _keys(record) and _has_double_keys(line, findings):
         return None
     return record
 
 
 def _parsed(line: bytes, findings: Findings) -> dict[str, Any] | None:
+    rule, why = "object", ""
     try:
         line.decode("utf-8")
-        if _depth(line) > _DEEPEST:
-            why = f"is nested deeper than {_DEEPEST} levels, as no record is"
-            findings.add("depth", "$", why)
-            return None
-        if _LONG_NUMBER.search(line):
-            _check_numbers(line)
         record = orjson.loads(line)
-    except UnicodeDecodeError as error:
-        why = f"byte {error.start} of the line is not UTF-8: save the file as UTF-8"
-        findings.add("encoding", "$", why)
-    except orjson.JSONDecodeError as error:
-        findings.add("json", "$", _not_json(line, error))
-    except ValueError as error:
-        findings.add("number", "$", str(error))
-    else:
-        if isinstance(record, dict):
+        if _depth(record) > _DEEPEST:
+            rule, why = "depth", _TOO_DEEP
+        elif _LONG_NUMBER.search(line) and (bad := _bad_number(line)):
+            rule, why = "number", bad
+        elif isinstance(record, dict):
             return record
-        why = f"expected an object with fields, found {named_type(record)}"
-        findings.add("object", "$", why)
+        else:
+            why = f"expected an object with fields, found {named_type(record)}"
+    except UnicodeDecodeError as error:
+        rule, why = "encoding", _not_utf8(line, error)
+    except orjson.JSONDecodeError as error:
+        rule, why = "json", _not_json(line, error)
+        if "depth" in error.msg:
+            rule, why = "depth", _TOO_DEEP
+        elif _LONG_NUMBER.search(line) and (bad := _bad_number(line)):
+            rule, why = "number", bad
+    findings.add(rule, "$", why)
     return None
 
 
@@ -122,49 +121,70 @@ _TYPES: dict[type | tuple[type, ...], str] = {
 }
 
 
+def _not_utf8(line: bytes, error: UnicodeDecodeError) -> str:
+    if line[:2] in _UTF16:
+        return "is UTF-16: save the file as UTF-8"
+    return f"byte {error.start + 1} of the line is not UTF-8: save the file as UTF-8"
+
+
 def _not_json(line: bytes, error: orjson.JSONDecodeError) -> str:
-    if _NEVER_AN_OBJECT.match(line):
-        begins = "[" if line.lstrip().startswith(b"[") else None
-        if begins:
-            return "not one object a line: this looks like a JSON array, write each of its objects on a line of its own"
-    return f"not JSON: {error.msg.split(':')[0]} at byte {len(error.doc[: error.pos].encode('utf-8', 'replace'))} of the line"
+    text = line.strip()
+    for begins, hint in _HINTS.items():
+        if text.startswith(begins):
+            return f"not JSON: {hint}"
+    if b"}{" in text:
+        return "not JSON: two records on one line, put each on a line of its own"
+    byte = len(error.doc[: error.pos].encode("utf-8", "replace")) + 1
+    return f"not JSON: {error.msg.split(':')[0]} at byte {byte}"
 
 
-def _depth(line: bytes) -> int:
-    """Tell how deeply a line is nested."""
-    bound = line.count(b"{") + line.count(b"[")
-    if bound <= _DEEPEST:
-        return bound
-    deepest = depth = 0
-    for byte in _TEXT.sub(b"", line).translate(None, _NO_BRACKETS):
-        depth += 1 if byte in b"{[" else -1
-        deepest = max(deepest, depth)
-    return deepest
+_HINTS = {
+    b"{'": "names and texts stand in double quotes",
+    b"[": "not one object a line, but a JSON array: write each of its objects on a line of its own",
+    b"#": "JSON has no comments",
+    b"//": "JSON has no comments",
+}
+"""What a line begins with that is no JSON, and what to do."""
 
 
-def _check_numbers(line: bytes) -> None:
-    """Refuse numbers that would be altered on the way."""
+def _depth(value: object) -> int:
+    """Tell how deeply a value is nested, up to just beyond what is allowed."""
+    depth, level = 0, [value]
+    while level and depth <= _DEEPEST:
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        depth += 1
+    return depth
+
+
+def _bad_number(line: bytes) -> str | None:
+    """Name a number that would be altered on the way."""
 
     def integer(digits: str) -> int:
         if len(digits) > _DIGITS or not -(2**63) <= int(digits) < 2**64:
-            raise ValueError(
-                "holds an integer beyond 64 bits, which would be rounded: write it as a text"
-            )
+            raise OverflowError("an integer beyond 64 bits, which would be rounded")
         return int(digits)
 
     def constant(name: str) -> float:
-        raise ValueError(f"holds {name}, which is not JSON")
+        raise OverflowError(f"{name}, which is not JSON")
 
     def real(digits: str) -> float:
         value = float(digits)
         if math.isinf(value):
-            raise ValueError("holds a number beyond what a double can hold: write it as a text")
+            raise OverflowError("a number beyond what a double can hold")
         return value
 
     try:
         json.loads(line, parse_int=integer, parse_float=real, parse_constant=constant)
-    except json.JSONDecodeError:
-        return  # not JSON at all, as whoever reads it next will say
+    except OverflowError as error:
+        return f"holds {error}: write it as a text"
+    except (ValueError, RecursionError):
+        return None  # not JSON at all
+    return None
 
 
 def _keys(value: object) -> int:

@@ -30,6 +30,8 @@ _WORTH_HELP = 48 * 2**20
 """Bytes; a helping process takes a tenth of a second to start, in which one process does some 20 MiB."""
 
 
+_PLACES = 100
+"""Places in records whose losses are counted one by one."""
 _FIRST = 16
 """Pieces in which a first record is looked for."""
 
@@ -74,6 +76,7 @@ class Sums:
     histogram: Counter[int] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
+    _listed: Counter[str] = field(default_factory=Counter)
 
     @property
     def enough(self) -> bool:
@@ -86,11 +89,12 @@ class Sums:
         Whether it got more than a quick look depends on what ran beside it; what is counted does not.
         """
         self.histogram.update(piece.plain)
-        self.fingerprints.add(piece.fingerprints)
         self.records += piece.records
         if self.enough:
+            # Nothing comes of the file: what is in it twice does not matter any more.
             self.skimmed += piece.unsure
         else:
+            self.fingerprints.add(piece.fingerprints)
             self._add_careful(piece, offset)
         self.lines += piece.lines
 
@@ -102,8 +106,8 @@ class Sums:
         self.bad += piece.bad
         for careful in piece.careful:
             for found in careful.found:
-                self.counts[found.rule] += 1
-                if self.counts[found.rule] <= self.most:
+                self._listed[found.rule] += 1
+                if self._listed[found.rule] <= self.most:
                     self.problems.append(
                         Problem(
                             rule=found.rule,
@@ -115,7 +119,10 @@ class Sums:
                         )
                     )
             for loss in careful.losses:
-                self.losses[f"{_anywhere(loss.path)}: {loss.message}"] += 1
+                place = f"{_anywhere(loss.path)}: {loss.message}"
+                known = place in self.losses or len(self.losses) < _PLACES
+                self.losses[place if known else "elsewhere"] += 1
+        self.counts.update(piece.counts)
 
     def add_to_file(self, rule: str, message: str, *, line: int | None = None) -> None:
         """Add a problem of the whole file."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tunestack.errors import ConfigError, DataError
+from tunestack.errors import ConfigError, DataError, shortened
 from tunestack.records.pipeline import Progress, Sums, run
 from tunestack.records.source import opened, refuse_same
 from tunestack.records.target import Target
@@ -13,10 +14,9 @@ from tunestack.records.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
-    from pathlib import Path
 
     from tunestack.catalog import BaseModel
-    from tunestack.records.fingerprints import Fingerprints
+    from tunestack.records.fingerprints import Doubles, Fingerprints
     from tunestack.records.report import Report
     from tunestack.records.source import Source
 
@@ -24,6 +24,7 @@ MOST_PROBLEMS = 1000
 """How many errors are looked for, and how many problems of one rule are listed, if the caller does not say."""
 _SHOWN = 20
 """How many problems an error shows."""
+_NAMED = {"image": "images", "video": "videos", "audio": "recordings", "reasoning": "reasoning"}
 _FEW = {"bedrock": 200, "openai": 50}
 
 
@@ -48,13 +49,27 @@ def check(
     data_format: str | None = None,
     record_format: str | None = None,
     validation: bool = False,
+    against: Source | None = None,
     on_loss: str = "error",
     ignore: Collection[str] = (),
     most: int = MOST_PROBLEMS,
     processes: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Report:
-    """Check data by the model's rules; nothing is written. See `prepare` for the arguments.
+    """Check data by the model's rules; nothing is written.
+
+    Args:
+        source: see `prepare`, as for what is not here.
+        model: see `prepare`.
+        data_format: see `prepare`.
+        record_format: see `prepare`.
+        validation: see `prepare`.
+        against: the training data that this validation set goes with: what concerns both is checked too.
+        on_loss: see `prepare`.
+        ignore: see `prepare`.
+        most: see `prepare`.
+        processes: see `prepare`.
+        progress: see `prepare`.
 
     Raises:
         DataError: the data can't be read.
@@ -67,8 +82,16 @@ def check(
         on_loss=on_loss,
         ignore=ignore,
     )
-    report, _ = _run(source, target, None, validation, most, processes, progress)
-    return report
+    trained = None
+    if against is not None:
+        with Writer(None) as nowhere:
+            trained = _looked(against, target, nowhere, "training data", most, processes, progress)
+    with Writer(None) as writer:
+        what = _called(validation=validation)
+        sums = _looked(source, target, writer, what, most, processes, progress)
+        if trained is not None:
+            _check_overlap(sums, trained)
+        return _report(sums, writer, validation=validation)
 
 
 def prepare(
@@ -91,7 +114,7 @@ def prepare(
     Args:
         source: a path to a `.jsonl` or `.jsonl.gz` file, or any iterable of dicts.
         model: whose rules and format.
-        path: the file to write; deleted again if there are errors.
+        path: the file to write; what is there stays if there are errors.
         data_format: what records come in, see `SourceFormat`; told by the first record if not given.
         record_format: what they are written in, where the model takes more than one format.
         validation: this is the validation set, which has limits of its own.
@@ -114,10 +137,15 @@ def prepare(
         ignore=ignore,
         owner=owner,
     )
-    report, written = _run(source, target, path, validation, most, processes, progress)
-    if not report.ok:
-        raise failed(report, validation=validation)
-    sums, writer = written
+    path = Path(path)
+    refuse_same((("the data", source), ("the file to write", path)))
+    with Writer(path) as writer:
+        what = _called(validation=validation)
+        sums = _looked(source, target, writer, what, most, processes, progress)
+        report = _report(sums, writer, validation=validation)
+        if not report.ok:
+            raise failed(report, validation=validation)
+        writer.keep()
     return Dataset(
         path=path,
         sha256=writer.sha256,
@@ -137,7 +165,7 @@ def failed(report: Report, *, validation: bool) -> DataError:
     more = "" if count <= len(shown) else f" (the first {len(shown)} of them)"
     error = DataError(
         f"{_called(validation=validation)} has problems, nothing was uploaded: "
-        f"{count:,} in {report.records:,} records{more}",
+        f"{count:,} in {_records(report.records)}{more}",
         shown,
     )
     error.report = report
@@ -150,57 +178,72 @@ def check_together(training: Dataset, validation: Dataset) -> list[str]:
     Raises:
         DataError: they are too many.
     """
-    model = training.model
-    most = model.limits.max_total_records
-    total = training.records + validation.records
-    if most is not None and total > most:
-        raise DataError(
-            f"training and validation data have {total} records together, "
-            f"{model.name} takes at most {most}: nothing was uploaded"
-        )
+    why = _too_many(training.model, training.records + validation.records)
+    if why is not None:
+        raise DataError(f"{why}: nothing was uploaded")
     both = validation.fingerprints.shared(training.fingerprints)
-    if not both:
-        return []
-    line, other = both[0]
-    return [
-        (
-            f"{len(both):,} records of the validation data are in the training data too "
-            f"(line {line} is line {other} there): their loss says nothing"
-        )
-    ]
+    return [] if both is None else [_overlapping(both)]
+
+
+def _check_overlap(sums: Sums, training: Sums) -> None:
+    """Check what concerns a validation set together with its training data."""
+    why = _too_many(sums.target.model, training.records + sums.records)
+    if why is not None:
+        sums.add_to_file("record-count", why)
+    both = sums.fingerprints.shared(training.fingerprints)
+    if both is not None:
+        sums.add_to_file("overlap", _overlapping(both), line=both.line)
+
+
+def _too_many(model: BaseModel, total: int) -> str | None:
+    most = model.limits.max_total_records
+    if most is None or total <= most:
+        return None
+    return (
+        f"training and validation data have {total:,} records together, "
+        f"{model.name} takes at most {most:,}"
+    )
+
+
+def _overlapping(both: Doubles) -> str:
+    return (
+        f"{_records(both.count)} of the validation data are in the training data too "
+        f"(line {both.line} is line {both.other} there): their loss says nothing"
+    )
+
+
+def _records(count: int) -> str:
+    return f"{count:,} record{'' if count == 1 else 's'}"
 
 
 def _called(*, validation: bool) -> str:
     return "validation data" if validation else "training data"
 
 
-def _run(
+def _looked(
     source: Source,
     target: Target,
-    path: Path | None,
-    validation: bool,  # noqa: FBT001 - one caller's own
+    writer: Writer,
+    what: str,
     most: int,
     processes: int | None,
     progress: Callable[[Progress], None] | None,
-) -> tuple[Report, tuple[Sums, Writer]]:
-    what = _called(validation=validation)
-    if most < 1:
-        raise ConfigError(f"most {most!r} is not possible: use 1 or more")
-    refuse_same((("the data", source), ("the file to write", path)))
-    if validation and not target.model.limits.validation_set:
-        raise DataError(f"{target.model.name} takes no validation data: leave it out")
-    # First the source: what can't be read is not to leave an empty file behind.
-    with opened(source, what) as data, Writer(path) as writer:
-        try:
-            sums = run(data, target, writer, most=most, processes=processes, progress=progress)
-        except BaseException:
-            writer.discard()
-            raise
-    duplicates = _check_file(sums, writer, what, validation=validation)
-    report = sums.report(duplicates)
-    if not report.ok:
-        writer.discard()
-    return report, (sums, writer)
+) -> Sums:
+    if not isinstance(most, int) or most < 1:
+        raise ConfigError(f"most {shortened(most)} is not possible: use 1 or more")
+    with opened(source, what) as data:
+        sums = run(data, target, writer, most=most, processes=processes, progress=progress)
+    writer.close()
+    return sums
+
+
+def _report(sums: Sums, writer: Writer, *, validation: bool) -> Report:
+    model = sums.target.model
+    if validation and not model.limits.validation_set:
+        why = f"{model.name} takes no validation data: leave it out"
+        sums.add_to_file("validation-not-taken", why)
+    duplicates = _check_file(sums, writer, _called(validation=validation), validation=validation)
+    return sums.report(duplicates)
 
 
 def _check_file(sums: Sums, writer: Writer, what: str, *, validation: bool) -> int:
@@ -210,7 +253,7 @@ def _check_file(sums: Sums, writer: Writer, what: str, *, validation: bool) -> i
     least = (limits.min_validation_records if validation else limits.min_records) or 1
     most = limits.max_validation_records if validation else limits.max_records
     size = limits.max_validation_bytes if validation else limits.max_bytes
-    count = f"{what} has {sums.records:,} records"
+    count = f"{what} has {_records(sums.records)}"
     if sums.records < least:
         sums.add_to_file("record-count", f"{count}, {model.name} needs at least {least:,}")
     elif most is not None and sums.records > most:
@@ -226,17 +269,15 @@ def _check_file(sums: Sums, writer: Writer, what: str, *, validation: bool) -> i
         if held < sums.records - sums.bad and kind != "tools":
             sums.add_to_file(
                 "mixed-content",
-                f"{held:,} of {sums.records:,} records have {kind}: all should, or none",
+                f"{held:,} of {sums.records:,} records have {_NAMED[kind]}: all should, or none",
             )
-    if sums.enough:
+    doubles = None if sums.enough else sums.fingerprints.doubles()
+    if doubles is None:
         return 0
-    doubles = sums.fingerprints.doubles()
-    if doubles and "duplicates" not in sums.target.ignored:
-        line, first = doubles[0]
-        sums.add_to_file(
-            "duplicates",
-            f"{len(doubles):,} records are there before (line {line} is line {first} again): "
-            "each is learned, and billed, again",
-            line=line,
-        )
-    return len(doubles)
+    sums.add_to_file(
+        "duplicates",
+        f"{_records(doubles.count)} that {'is' if doubles.count == 1 else 'are'} there before "
+        f"(line {doubles.line} is line {doubles.other} again): learned, and billed, again",
+        line=doubles.line,
+    )
+    return doubles.count

@@ -30,6 +30,9 @@ _KEY = re.compile(rb'"\s*:')
 # A key that is there twice takes more bytes than the spaces of `json.dumps` in so many messages:
 # where the length is right, nothing can hide.
 _FEW = 3
+_LONGEST = 64
+"""Messages; what is learned of a conversation is kept."""
+_LARGE = 2**17
 _MARK = re.compile(rb"TEXT\d+TEXT")
 _QUOTED_MARK = re.compile(rb'"TEXT\d+TEXT"')
 
@@ -115,7 +118,7 @@ class Quick:
             try:
                 shape = shapes[roles]
             except KeyError:
-                shape = shapes[roles] = _shape(roles, self._target)
+                shape = self._shape(roles)
             if shape is None:
                 unsure.append(len(outs))
                 outs.append(b"")
@@ -151,7 +154,7 @@ class Quick:
                     size <= largest
                     and (
                         len(line) - len(out) in shape.widths
-                        or len(_KEY.findall(line)) == shape.keys
+                        or (len(line) < _LARGE and len(_KEY.findall(line)) == shape.keys)
                     )
                     and not (
                         (self._dspy or len(texts) > 2)
@@ -164,6 +167,13 @@ class Quick:
             unsure.append(len(outs))
             outs.append(b"")
         return outs, sizes, unsure
+
+    def _shape(self, roles: Roles) -> Shape | None:
+        """Learn how conversations of a sequence of roles are written, if that is one of many."""
+        if len(roles) > _LONGEST or not _take_turns(roles):
+            return None
+        shape = self._shapes[roles] = _shape(roles, self._target)
+        return shape
 
     def _takes(self, system: str) -> bool:
         """Look at a system prompt that the record before did not have."""
@@ -187,8 +197,6 @@ def can_read(target: Target) -> bool:
 
 def _shape(roles: Roles, target: Target) -> Shape | None:
     """Let `thorough` write a conversation of these roles, and see what it puts around the texts."""
-    if not _take_turns(roles):
-        return None
     marks = [f"TEXT{place}TEXT" for place in range(len(roles))]
     source = _source(roles, marks, target)
     examined = examine(orjson.dumps(source), target)

@@ -176,9 +176,9 @@ class Report:
 
     def _lines(self, most: int, *, tokens: bool) -> Iterator[str]:
         judged = "can be used" if self.ok else "can't be used as it is"
-        yield f"{self.records:,} records ({self.source_format}) for {self.model} ({self.format}): {judged}"
+        yield f"{self.records:,} record{'' if self.records == 1 else 's'} ({self.source_format}) for {self.model} ({self.format}): {judged}"
         if self.bad_records:
-            yield f"  {self.bad_records:,} of them have errors"
+            yield f"  with errors: {self.bad_records:,}"
         if self.unexamined_records:
             yield (
                 f"  {self.unexamined_records:,} more do not pass at first sight; "

@@ -283,6 +283,12 @@ _ALL = (
         can_be_waived=True,
     ),
     Rule(
+        "validation-not-taken",
+        ERROR,
+        "there is no validation set where the model takes none",
+        "[UG:nova-2-sft-data-prep]",
+    ),
+    Rule(
         "file-size",
         ERROR,
         "the file is as large as the service takes",

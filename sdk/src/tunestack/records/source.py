@@ -28,6 +28,8 @@ LONGEST_LINE = 8 * 2**20
 """Bytes; far above what any model takes in text, and far below what a machine can't hold."""
 PIECE = 2**20
 """Bytes of a piece; it is as long as the line that reaches over it ends."""
+_NO_TEXT = 2**30
+_GZIP = b"\x1f\x8b"
 _UNREAD = b"\xff"
 """Stands for a line that was not kept: no line of JSON is like it."""
 _RECORDS = 512
@@ -127,6 +129,10 @@ class Stream:
                 end = data.find(b"\n")
                 if data and end < 0:
                     dropped += len(data)
+                    if dropped > _NO_TEXT:
+                        raise DataError(
+                            f"{self._name} has a line of more than 1 GiB: it is no JSON Lines"
+                        )
                     continue
                 dropped += max(end, 0)
                 long = Lines([], offset)
@@ -199,7 +205,8 @@ def read_span(fileno: int, start: int, end: int, size: int) -> Lines:
 
 
 def _read_span(fileno: int, start: int, end: int, size: int) -> Lines:
-    first = _next_line(fileno, start - 1, size) if start else 0
+    # No further than this piece: where no line begins in it, it is part of a line that began before.
+    first = _next_line(fileno, start - 1, end) if start else 0
     if first >= end:
         return Lines([], first)
     data = _read(fileno, first, end - first)
@@ -259,11 +266,14 @@ def opened(source: Source, what: str) -> Iterator[File | Stream | Records]:
     Raises:
         DataError: it is none, or can't be read.
     """
-    if isinstance(source, str) and ("\n" in source or "{" in source):
+    if isinstance(source, str) and _is_json(source):
         raise DataError(f"{what} is a text that is no path: pass a path, or a list of records")
     if isinstance(source, io.IOBase) or hasattr(source, "read"):
         # A text file has split its lines where no JSON line ends, and guessed its encoding.
-        yield Stream(cast("BinaryIO", getattr(source, "buffer", source)), what)
+        file = getattr(source, "buffer", source)
+        if isinstance(file, io.TextIOBase):
+            raise DataError(f"{what} is a text in memory: pass a path, or a file opened as 'rb'")
+        yield Stream(_unzipped(cast("BinaryIO", file)), what)
         return
     if not isinstance(source, str | PathLike):
         if not isinstance(source, Iterable) or isinstance(source, bytes | Mapping):
@@ -279,7 +289,7 @@ def opened(source: Source, what: str) -> Iterator[File | Stream | Records]:
     with file:
         with readable(name):
             kind = os.fstat(file.fileno()).st_mode
-            zipped = path.suffix == ".gz" or (stat.S_ISREG(kind) and file.read(2) == b"\x1f\x8b")
+            zipped = path.suffix == ".gz" or (stat.S_ISREG(kind) and file.read(2) == _GZIP)
             if stat.S_ISREG(kind):
                 file.seek(0)
         if zipped:
@@ -313,12 +323,29 @@ def _names_same(one: Path, other: Path) -> bool:
         return False
 
 
+def _is_json(text: str) -> bool:
+    """Tell whether somebody took data for the path of data."""
+    if "\n" in text:
+        return True
+    return text.lstrip().startswith("{") and not Path(text).exists()
+
+
+def _unzipped(file: BinaryIO) -> BinaryIO:
+    """Unzip what is zipped, as far as that can be seen without taking from it."""
+    peek = getattr(file, "peek", None)
+    if peek is None or peek(len(_GZIP))[: len(_GZIP)] != _GZIP:
+        return file
+    return cast("BinaryIO", gzip.GzipFile(fileobj=file))
+
+
 @contextmanager
 def readable(name: str) -> Iterator[None]:
     """Say what can't be read, and why."""
     try:
         yield
-    except (OSError, EOFError, ValueError, zlib.error) as error:
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{name} is no whole gzip file: zip it, or copy it, anew") from error
+    except (OSError, ValueError) as error:
         if isinstance(error, DataError):
             raise
         why = error.strerror or error if isinstance(error, OSError) else error

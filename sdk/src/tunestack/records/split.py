@@ -6,6 +6,7 @@ from array import array
 from collections import Counter
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -13,14 +14,13 @@ import xxhash
 
 from tunestack.errors import ConfigError, DataError
 from tunestack.records.findings import Findings
-from tunestack.records.jsonline import decode
+from tunestack.records.jsonline import BOM, decode
 from tunestack.records.source import Lines, opened, refuse_same
 from tunestack.records.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from os import PathLike
-    from pathlib import Path
 
 _WHAT = "data"
 
@@ -56,26 +56,30 @@ def split(
         seed: another number gives another split.
 
     Raises:
-        DataError: the file can't be read or written, or a line is no record; both files are deleted then.
+        DataError: the file can't be read or written, or a line is no record; then nothing is written.
         ConfigError: the fraction is not between 0 and 1, or two of the files are one.
     """
     if not 0 < fraction < 1:
         raise ConfigError(f"fraction {fraction!r} is not possible: use a number between 0 and 1")
+    if not Path(source).is_file():
+        raise ConfigError(
+            f"{str(source)!r} is no file: a split reads its data twice, so it has to be one"
+        )
+    training, validation = Path(training), Path(validation)
     refuse_same((("the data", source), ("training", training), ("validation", validation)))
     keys = array("Q", (_key(line, place, seed) for place, line in _lines(source)))
     if len(set(keys)) < len(("training", "validation")):
         raise DataError(f"{_WHAT} has {len(set(keys))} different questions: a split needs two")
     held = _held_out(keys, max(1, round(fraction * len(keys))))
     with Writer(training) as most, Writer(validation) as rest:
-        try:
-            chosen = 0
-            for key, (_, line) in zip(keys, _lines(source), strict=True):
-                chosen += key in held
-                (rest if key in held else most).write(line)
-        except BaseException:
-            most.discard()
-            rest.discard()
-            raise
+        chosen = 0
+        for key, (_, line) in zip(keys, _lines(source), strict=True):
+            chosen += key in held
+            (rest if key in held else most).write(line)
+        most.close()
+        rest.close()
+        most.keep()
+        rest.keep()
     return Split(
         training=training,
         validation=validation,
@@ -103,8 +107,8 @@ def _lines(source: str | PathLike[str]) -> Iterator[tuple[int, bytes]]:
             _refuse(piece, numbers)
             # The lines first: a number that is taken for a line that isn't there would be missing later.
             for line, number in zip(piece.lines, numbers, strict=False):
-                if line.strip(b" \t\r\n"):
-                    yield number, line
+                if line.removeprefix(BOM).strip(b" \t\r\n"):
+                    yield number, line.removeprefix(BOM)
 
 
 def _refuse(piece: Lines, numbers: Iterator[int]) -> None:

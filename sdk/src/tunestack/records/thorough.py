@@ -59,6 +59,11 @@ def examine(line: bytes, target: Target) -> Examined:
         return _examined(None, 0, None, target, findings)
     source = target.source or told_by(record)
     conversation = _read(record, source, target, findings)
+    if source is not (looks := told_by(record)) and _is_bad(findings, target):
+        # One sentence instead of one for every field.
+        why = f"looks like {looks.value!r}, and the data is {source.value!r} by its first record, or as was said: use one format"
+        findings = Findings()
+        findings.add("field", "$", why)
     # Where fields are missing, rules on what they say would only repeat it.
     said = conversation
     if not _is_bad(findings, target):

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import queue
+import tempfile
 import threading
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self
+from pathlib import Path
+from typing import Self
 
-from tunestack.errors import DataError
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tunestack.errors import ConfigError, DataError
 
 _WAITING = 4
 """Blocks that wait to be written, at most."""
@@ -20,13 +20,17 @@ _BLOCK = 2 * 2**20
 
 
 class Writer:
-    """A file that is written in a thread of its own: hashing and writing need no interpreter."""
+    """A file that is written in a thread of its own: hashing and writing need no interpreter.
+
+    It is written beside its place, and put there by `keep`: what was there before stays whole until then, and for good
+    if `keep` is not called.
+    """
 
     def __init__(self, path: Path | None) -> None:
         """Open the file; without a path, only the checksum is taken.
 
         Raises:
-            DataError: it can't be written; so do all methods.
+            ConfigError: it can't be written there.
         """
         self._path = path
         self._digest = hashlib.sha256()
@@ -34,12 +38,23 @@ class Writer:
         self._error: OSError | None = None
         self._parts: list[bytes] = []
         self._held = 0
+        self._thread: threading.Thread | None = None
+        self._beside: Path | None = None
+        self._place: Path | None = None
         self.bytes = 0
         try:
-            self._file = None if path is None else path.open("wb", buffering=0)
-        except OSError as error:
-            raise self._refused(error) from error
-        self._thread: threading.Thread | None = None
+            self._file = None if path is None else self._opened(path)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{str(path)!r} can't be written: {_why(error)}") from error
+
+    def _opened(self, path: Path) -> int:
+        self._place = path.resolve()
+        if self._place.exists() and not self._place.is_file():
+            # A pipe or a device: nothing can be put in its place.
+            return os.open(self._place, os.O_WRONLY)
+        handle, name = tempfile.mkstemp(prefix=".tunestack-", dir=self._place.parent)
+        self._beside = Path(name)
+        return handle
 
     @property
     def sha256(self) -> str:
@@ -47,16 +62,57 @@ class Writer:
         return self._digest.hexdigest()
 
     def write(self, data: bytes) -> None:
-        """Add to the file."""
+        """Add to the file.
+
+        Raises:
+            DataError: something could not be written.
+        """
         self._parts.append(data)
         self._held += len(data)
         self.bytes += len(data)
         if self._held >= _BLOCK:
             self._hand_over()
 
+    def close(self) -> None:
+        """Write what is not written yet.
+
+        Raises:
+            DataError: something could not be written.
+        """
+        if self._parts and self._error is None:
+            self._hand_over()
+        self._stop()
+        self._raise_error()
+
+    def keep(self) -> None:
+        """Put the file in its place.
+
+        Raises:
+            DataError: that can't be done.
+        """
+        if self._beside is None or self._place is None:
+            return
+        try:
+            mode = self._place.stat().st_mode if self._place.exists() else 0o666 & ~_umask()
+            self._beside.chmod(mode)
+            self._beside.replace(self._place)
+        except OSError as error:
+            raise DataError(f"{str(self._path)!r} can't be written: {_why(error)}") from error
+        self._beside = None
+
+    def __enter__(self) -> Self:
+        """Be open."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave nothing behind that was not kept."""
+        self._stop()
+        if self._beside is not None:
+            with suppress(OSError):
+                self._beside.unlink()
+
     def _hand_over(self) -> None:
-        if self._error is not None:
-            raise self._refused(self._error) from self._error
+        self._raise_error()
         if self._thread is None:
             # Not before there is something to write: a process without threads can be forked.
             self._thread = threading.Thread(target=self._work, name="tunestack-writer", daemon=True)
@@ -66,47 +122,41 @@ class Writer:
 
     def _work(self) -> None:
         while (block := self._blocks.get()) is not None:
-            if self._error is not None:
-                continue
-            self._digest.update(block)
-            try:
+            if self._error is None:
+                self._digest.update(block)
                 self._write_all(block)
-            except OSError as error:
-                self._error = error
 
     def _write_all(self, block: bytes) -> None:
-        if self._file is None:
-            return
         view = memoryview(block)
-        while view:
-            view = view[self._file.write(view) :]
-
-    def __enter__(self) -> Self:
-        """Be open."""
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        """Write what is not written yet, and close."""
         try:
-            if kind is None and self._parts:
-                self._hand_over()
-        finally:
-            if self._thread is not None:
-                self._blocks.put(None)
-                self._thread.join()
-            if self._file is not None:
-                try:
-                    self._file.close()
-                except OSError as error:
-                    self._error = self._error or error
-        if self._error is not None and kind is None:
-            raise self._refused(self._error) from self._error
+            while self._file is not None and view:
+                view = view[os.write(self._file, view) :]
+        except OSError as error:
+            self._error = error
 
-    def discard(self) -> None:
-        """Delete the file, which is not to be used."""
-        if self._path is not None and self._path.is_file():
-            with suppress(OSError):
-                self._path.unlink()
+    def _stop(self) -> None:
+        if self._thread is not None:
+            self._blocks.put(None)
+            self._thread.join()
+            self._thread = None
+        if self._file is not None:
+            try:
+                os.close(self._file)
+            except OSError as error:
+                self._error = self._error or error
+            self._file = None
 
-    def _refused(self, error: OSError) -> DataError:
-        return DataError(f"{str(self._path)!r} can't be written: {error}")
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            why = f"{str(self._path)!r} can't be written: {_why(self._error)}"
+            raise DataError(why) from self._error
+
+
+def _why(error: Exception) -> str:
+    return error.strerror or str(error) if isinstance(error, OSError) else str(error)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

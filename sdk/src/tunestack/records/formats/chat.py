@@ -39,7 +39,6 @@ _FIELDS = {
 _ROLES = {"developer": "system"}
 _EXTENSIONS = {"jpg": "jpeg", "svg+xml": "svg", "x-matroska": "mkv", "quicktime": "mov"}
 _DATA = re.compile(r"(?i)data:(?:(?P<kind>\w+)/(?P<format>[\w.+-]+))?[;,]")
-_SUFFIX = re.compile(r"\.(\w{2,5})(?:[?#].*)?$")
 
 
 def read(record: Mapping[str, Any], findings: Findings) -> Conversation:
@@ -217,8 +216,8 @@ def _media(url: str, kind: str, detail: str | None) -> Media:
         )
         form = (match["format"] or "").lower()
     else:
-        suffix = _SUFFIX.search(url)
-        form = suffix[1].lower() if suffix else ""
+        name = re.split("[?#]", url.rpartition("/")[2], maxsplit=1)[0]
+        form = name.rpartition(".")[2].lower() if "." in name else ""
     return Media(kind=kind, format=_EXTENSIONS.get(form, form), uri=url, detail=detail)
 
 
