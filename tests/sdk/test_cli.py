@@ -154,7 +154,7 @@ class TestJobs:
             (
                 ("submit", "{file}", "-m", "nova-micro", "--format", "completion"),
                 1,
-                "prompt: is missing",
+                "$.prompt: expected a text, it is missing",
             ),
             (("submit", "nowhere.jsonl", "-m", "nova-micro"), 2, "does not exist"),
             (("submit", "{file}"), 2, "Missing option"),

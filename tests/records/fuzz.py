@@ -1,0 +1,82 @@
+"""Feeds the whole of reading, checking and writing with bytes; run by `test_fuzz.py`, also by a fuzzer guided by coverage.
+
+`python fuzz.py ACCEPTED RUNS CORPUS` runs atheris; what was accepted is written to the file ACCEPTED, to be read by others.
+"""
+
+import json
+import sys
+from functools import cache
+from pathlib import Path
+
+if __name__ == "__main__":
+    import atheris
+
+    with atheris.instrument_imports(include=["tunestack.records"]):
+        from tunestack.records.chunk import Pieces
+else:
+    from tunestack.records.chunk import Pieces
+
+from tunestack.catalog import CATALOG
+from tunestack.records.source import Lines
+from tunestack.records.target import Target
+
+KEYS = [
+    "nova-micro", "nova-lite", "nova-2-lite", "llama-3-2-11b", "llama-3-1-8b", "llama-2-13b",
+    "claude-3-haiku", "cohere-command", "titan-text-express", "gpt-4o-2024-08-06", "gpt-4.1-2025-04-14",
+]  # fmt: skip
+SOURCES = [
+    "chat",
+    "completion",
+    "preference",
+    "bedrock-conversation-2024",
+    "messages",
+    "input-output-text",
+    None,
+]
+
+
+@cache
+def pieces(key, source, lossy, preference):
+    form = "openai-preference" if preference and "gpt-4.1" in key else None
+    target = Target.of(
+        CATALOG[key],
+        source=source,
+        record_format=form,
+        on_loss="report" if lossy else "error",
+    )
+    return Pieces(target, 50)
+
+
+def probe(data):
+    """Look at bytes as the lines of a file; returns what was accepted."""
+    if len(data) < 2:
+        return b""
+    chosen, more, body = data[0], data[1], data[2:]
+    look = pieces(
+        KEYS[chosen % len(KEYS)], SOURCES[more % len(SOURCES)], bool(more & 64), bool(more & 128)
+    ).look
+    lines = [line + b"\n" for line in body.split(b"\n")]
+    piece, out = look(Lines(lines, 0))
+    assert len(lines) == piece.lines == len(piece.fingerprints) // 8
+    assert out.count(b"\n") + piece.bad + piece.skimmed == piece.records, (lines, piece)
+    for line in out.splitlines():
+        json.loads(line, parse_constant=lambda word: 1 / 0)
+    return out
+
+
+def fuzz(accepted, runs, corpus):
+    """Run atheris; it ends the process."""
+    with Path(accepted).open("ab") as file:
+
+        def one(data):
+            file.write(probe(data))
+
+        atheris.Setup(
+            [sys.argv[0], f"-runs={runs}", "-max_len=1500", "-timeout=20", "-rss_limit_mb=2048", "-seed=1", "-print_final_stats=1", corpus],
+            one,
+        )  # fmt: skip
+        atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    fuzz(*sys.argv[1:])

@@ -1,0 +1,245 @@
+"""`tunestack data`: a file with twenty mistakes, what it says of each, and what becomes of good ones."""
+
+import gzip
+import json
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.records.samples import ASK, CALL, LONG, PLAIN, RESULT, SAY, TOOLS, image, row, text, turn
+from tunestack.cli.commands import run
+
+TUNESTACK = Path(sys.executable).with_name("tunestack")
+
+
+def line(record):
+    return json.dumps(record)
+
+
+# The line, the rule, the path, and a word of what is said.
+MISTAKES = [
+    (line(row(turn("human", "hi"), SAY)), "role", "$.messages[0].role", "'human' is no role"),
+    (line(row(turn("user", "User: hi"), SAY)), "reserved-word", "$.messages[0]", "'User:'"),
+    ("", "blank-line", "$", "empty"),
+    ("{'messages': []}", "json", "$", "double quotes"),
+    (line([PLAIN]), "object", "$", "a list"),
+    (line(row(ASK)), "turns", "$.messages[0]", "expected the assistant's"),
+    (line(row(ASK, ASK, SAY)), "turns", "$.messages[1]", "in a row"),
+    (line(row(ASK, turn("assistant", "  "))), "empty-text", "$.messages[1]", "is empty"),
+    (line(PLAIN | {"id": 7}), "loss", "$.id", "no such field"),
+    (line(row(ASK, SAY | {"weight": 0}, *LONG["messages"][3:])), "loss", "$.messages[1].weight", "no weights"),
+    (line(row(turn("user", [text("see"), image("https://example.com/a.png")]), SAY)), "media-source", "$.messages[0]", "s3://"),
+    (line(row(turn("user", [image("s3://bucket/a.bmp")]), SAY)), "media-format", "$.messages[0]", "png"),
+    (line(row(turn("user", 5), SAY)), "field", "$.messages[0].content", "a number"),
+    (line({"message": []}), "field", "$.messages", "expected a list"),
+    ('{"messages": [], "messages": []}', "double-key", "$", "twice"),
+    (line(row(ASK, CALL, RESULT | {"tool_call_id": "x"}, SAY, tools=TOOLS)), "tool-result", "$.messages[2]", "no call"),
+    (line(row(turn("user", "x" * 200_000), SAY)), "tokens", "$", "32,000"),
+    (line(row(ASK, turn("assistant", "<<CUSTOM-TYPE-START-IDENTIFIER>>"))), "type-marker", "$.messages[1]", "DSPy"),
+    (line(PLAIN) + line(PLAIN), "json", "$", "two records"),
+    (line(row(ASK, turn("assistant", "[[ ## a ## ]]\nNone"))), "none-as-answer", "$.messages[1]", "None"),
+    ('{"messages": [{"role": "user", "content": "' + "\udcff" + '"}]}', "encoding", "$", "UTF-8"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def messy(tmp_path):
+    """A good record, then a mistake on every line."""
+    file = tmp_path / "messy.jsonl"
+    lines = [line(PLAIN), *(bad for bad, *_ in MISTAKES)]
+    file.write_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
+    return file
+
+
+@pytest.fixture
+def good(tmp_path):
+    """Records that any model takes."""
+    file = tmp_path / "good.jsonl"
+    rows = [
+        row(turn("user", f"number {number}?"), turn("assistant", "so")) for number in range(200)
+    ]
+    file.write_text("".join(line(record) + "\n" for record in rows))
+    return file
+
+
+def test_every_mistake_is_reported_at_its_place_in_one_run(messy, capsys):
+    assert 1 == run(["data", "check", str(messy), "-m", "nova-lite", "--json"])
+    report = json.loads(capsys.readouterr().out)
+    content = messy.read_bytes().split(b"\n")
+    for number, (_, rule, path, words) in enumerate(MISTAKES, start=2):
+        offset = sum(len(before) + 1 for before in content[: number - 1])
+        found = [
+            problem
+            for problem in report["problems"]
+            if (problem["line"], problem["rule"], problem["path"]) == (number, rule, path)
+        ]
+        assert found, (number, rule, path, [p for p in report["problems"] if p["line"] == number])
+        assert offset == found[0]["offset"]
+        assert words in found[0]["message"]
+
+
+def test_what_a_person_reads(messy, capsys):
+    assert 1 == run(["data", "check", str(messy), "-m", "nova-lite", "--most", "100"])
+    said = capsys.readouterr().out
+    assert (
+        "21 records (chat) for nova-lite (bedrock-conversation-2024): can't be used as it is"
+        in said
+    )
+    assert "line 2, $.messages[0].role: 'human' is no role" in said
+    assert all(rule in said for _, rule, _, _ in MISTAKES)
+
+
+@pytest.mark.parametrize(
+    "model", ["nova-micro", "claude-3-haiku", "llama-3-1-8b", "titan-text-express", "gpt-4.1"]
+)
+def test_a_good_file_is_converted(good, tmp_path, capsys, model):
+    made = tmp_path / "made.jsonl"
+    assert 0 == run(["data", "convert", str(good), "-m", model, "-o", str(made), "--json"])
+    said = json.loads(capsys.readouterr().out)
+    assert 200 == said["records"] == made.read_bytes().count(b"\n")
+    assert said["bytes"] == made.stat().st_size
+    # What was written is read as that model's own.
+    assert 0 == run(["data", "check", str(made), "-m", model])
+    capsys.readouterr()
+
+
+def test_what_is_there_stays_until_what_replaces_it_is_whole(good, messy, tmp_path, capsys):
+    made = tmp_path / "made.jsonl"
+    made.write_text("before")
+    made.chmod(0o600)
+    assert 1 == run(["data", "convert", str(messy), "-m", "nova-micro", "-o", str(made)])
+    assert "before" == made.read_text()
+    assert 0 == run(["data", "convert", str(good), "-m", "nova-micro", "-o", str(made)])
+    assert made.read_bytes().startswith(b"{")
+    assert 0o600 == stat.S_IMODE(made.stat().st_mode)
+    assert {"made.jsonl", "good.jsonl", "messy.jsonl"} == {file.name for file in tmp_path.iterdir()}
+    capsys.readouterr()
+
+
+def test_losses_are_counted_where_they_are_wanted(tmp_path, capsys):
+    file = tmp_path / "in.jsonl"
+    file.write_text("".join(line(PLAIN | {"id": number}) + "\n" for number in range(9)))
+    assert 1 == run(["data", "check", str(file), "-m", "nova-micro"])
+    assert 0 == run(["data", "check", str(file), "-m", "nova-micro", "--on-loss", "report"])
+    assert "9 x $.id: this format has no such field" in capsys.readouterr().out
+
+
+def test_a_rule_is_ignored_by_name(tmp_path, capsys):
+    file = tmp_path / "in.jsonl"
+    file.write_text(line(PLAIN))
+    assert 1 == run(["data", "check", str(file), "-m", "nova-micro"])
+    assert 0 == run(["data", "check", str(file), "-m", "nova-micro", "--ignore", "record-count"])
+    assert 2 == run(["data", "check", str(file), "-m", "nova-micro", "--ignore", "json"])
+    assert "can't be ignored" in capsys.readouterr().err
+
+
+def test_a_report_tells_how_long_records_are(good, capsys):
+    assert 0 == run(["data", "report", str(good), "-m", "nova-micro"])
+    said = capsys.readouterr().out
+    assert "tokens, estimated (a quarter of the bytes" in said
+    assert "####" in said
+
+
+def test_a_split_is_the_same_every_time_and_divides_no_question(tmp_path, capsys):
+    file = tmp_path / "in.jsonl"
+    rows = [
+        {"prompt": f"q{number % 40}", "completion": f"a{number}", "id": number}
+        for number in range(400)
+    ]
+    file.write_text("".join(line(record) + "\n" for record in rows))
+
+    def split(name, *more):
+        training, validation = tmp_path / f"{name}-t", tmp_path / f"{name}-v"
+        command = ["data", "split", str(file), "-t", str(training), "-v", str(validation), *more]
+        assert 0 == run(command)
+        return training.read_text(), validation.read_text()
+
+    first = split("a")
+    assert first == split("b")
+    assert first != split("c", "--seed", "1")
+    assert sorted(file.read_text().splitlines()) == sorted("".join(first).splitlines())
+    asked = [{json.loads(row)["prompt"] for row in side.splitlines()} for side in first]
+    assert not asked[0] & asked[1]
+    assert 40 == first[1].count("\n")
+    capsys.readouterr()
+    shuffled = tmp_path / "in.jsonl"
+    shuffled.write_text("".join(line(record) + "\n" for record in reversed(rows)))
+    again = split("d")
+    assert sorted(first[1].splitlines()) == sorted(again[1].splitlines())
+
+
+@pytest.mark.parametrize(
+    ("places", "code", "words"),
+    [
+        (["-t", "{file}", "-v", "v"], 2, "the same file"),
+        (["-t", "t", "-v", "t"], 2, "the same file"),
+        (["-t", "t", "-v", "no/v"], 2, "can't be written"),
+        (["-t", "t", "-v", "v", "--fraction", "1"], 2, "between 0 and 1"),
+    ],
+)
+def test_a_split_that_can_not_be_made_leaves_everything(
+    good, tmp_path, capsys, monkeypatch, places, code, words
+):
+    monkeypatch.chdir(tmp_path)
+    before = good.read_bytes()
+    places = [place.format(file=good.name) for place in places]
+    assert code == run(["data", "split", good.name, *places])
+    assert words in capsys.readouterr().err
+    assert before == good.read_bytes()
+    assert [good.name] == [file.name for file in tmp_path.iterdir()]
+
+
+def test_a_split_needs_two_questions(tmp_path, capsys):
+    file = tmp_path / "in.jsonl"
+    file.write_text((line(PLAIN) + "\n") * 5)
+    assert 1 == run(
+        ["data", "split", str(file), "-t", str(tmp_path / "t"), "-v", str(tmp_path / "v")]
+    )
+    assert "a split needs two" in capsys.readouterr().err
+    assert [file] == [*tmp_path.iterdir()]
+
+
+def test_a_validation_set_is_checked_with_its_training_data(good, tmp_path, capsys):
+    other = tmp_path / "other.jsonl"
+    other.write_text(line(row(turn("user", "number 7?"), turn("assistant", "so"))))
+    assert 0 == run(
+        ["data", "check", str(other), "-m", "nova-micro", "--against", str(good), "--json"]
+    )
+    assert {"overlap": 1} == json.loads(capsys.readouterr().out)["counts"]
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_standard_input_is_read(good, zipped):
+    content = good.read_bytes()
+    done = subprocess.run(
+        [TUNESTACK, "data", "check", "-", "-m", "nova-micro", "--json"],
+        input=gzip.compress(content) if zipped else content,
+        capture_output=True,
+        check=True,
+    )
+    assert 200 == json.loads(done.stdout)["records"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["check", "missing.jsonl", "-m", "nova-micro"], 2, "does not exist"),
+        (["check", "{file}", "-m", "nova-micrp"], 2, "did you mean 'nova-micro'?"),
+        (["check", "{file}", "-m", "nova-micro", "--format", "csv"], 2, "'csv' is unknown: use 'chat'"),
+        (["check", "{file}", "-m", "nova-micro", "--record-format", "messages"], 2, "does not learn from"),
+        (["check", "{file}", "-m", "nova-micro", "--most", "0"], 2, "0"),
+        (["check", "{file}", "-m", "titan-embed-image"], 2, "images with captions"),
+        (["convert", "{file}", "-m", "nova-micro", "-o", "no/such/folder"], 2, "can't be written"),
+        (["convert", "{file}", "-m", "nova-micro", "-o", "{file}"], 2, "the same file"),
+        (["convert", "{file}", "-m", "nova-micro", "-o", "/dev/full"], 1, "No space left"),
+        (["convert", "{file}", "-m", "nova-micro", "-o", "/dev/null"], 0, "wrote /dev/null"),
+    ],
+)  # fmt: skip
+def test_exit_codes_and_words(good, capsys, arguments, code, words):
+    assert code == run(["data", *(argument.format(file=good) for argument in arguments)])
+    assert words in capsys.readouterr().err
+    assert good.stat().st_size > 1000
+    assert Path("/dev/null").is_char_device()

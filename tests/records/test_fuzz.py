@@ -1,0 +1,159 @@
+"""A million inputs: never another error, never a hang; and what is accepted is the same to everybody who reads JSON."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import orjson
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from tests.records import fuzz
+from tests.records.samples import (
+    LONG,
+    PLAIN,
+    PREFERENCE,
+    WITH_IMAGE,
+    WITH_REASONING,
+    WITH_TOOLS,
+    Generator,
+)
+from tests.records.test_golden import GOLDEN
+from tests.records.test_rules import CASES
+
+NODE = """
+const lines = require('fs').readFileSync(0, 'utf8').split('\\n');
+lines.pop();
+for (const line of lines) console.log(JSON.stringify(JSON.parse(line)));
+"""
+WORDS = some.sampled_from(
+    ["role", "content", "user", "assistant", "system", "tool", "messages", "text", "type", "image_url", "tool_calls",
+     "prompt", "completion", "schemaVersion", "bedrock-conversation-2024", "inputText", "outputText", "User:", "a"]
+)  # fmt: skip
+VALUES = some.recursive(
+    some.none() | some.booleans() | some.integers() | some.floats() | some.text(max_size=20) | WORDS,
+    lambda inner: some.lists(inner, max_size=4) | some.dictionaries(WORDS | some.text(max_size=5), inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+def seeds():
+    """Records of every kind, good and bad."""
+    for record in (PLAIN, LONG, PREFERENCE, WITH_IMAGE, WITH_REASONING, WITH_TOOLS):
+        yield orjson.dumps(record)
+    for _, record, written in GOLDEN:
+        yield orjson.dumps(record)
+        yield orjson.dumps(written)
+    for _, _, bad, _, good in CASES:
+        for record in (bad, good):
+            line = record if isinstance(record, bytes) else orjson.dumps(record)
+            if len(line) < 1500:
+                yield line
+
+
+@some.composite
+def mutated(draw):
+    """A good line with some bytes of it replaced, left out or repeated."""
+    line = bytearray(draw(some.sampled_from([*seeds()])))
+    for _ in range(draw(some.integers(0, 4))):
+        place = draw(some.integers(0, len(line)))
+        end = min(len(line), place + draw(some.integers(0, 20)))
+        line[place:end] = draw(
+            some.sampled_from([b"", line[place:end] * 2]) | some.binary(max_size=4)
+        )
+    return bytes(line)
+
+
+def looked_at(prefix, lines):
+    return fuzz.probe(prefix + b"\n".join(lines))
+
+
+LINES = some.lists(
+    some.binary(max_size=60) | mutated() | VALUES.map(lambda value: json.dumps(value).encode()),
+    min_size=1,
+    max_size=4,
+)
+
+
+@settings(max_examples=1000, deadline=None, suppress_health_check=[*HealthCheck], derandomize=True)
+@given(some.binary(min_size=2, max_size=2), LINES)
+def test_no_line_brings_it_down(prefix, lines):
+    looked_at(prefix, lines)
+
+
+def large(value):
+    """Whether a value holds an integer that JavaScript rounds."""
+    if isinstance(value, dict | list):
+        return any(map(large, value.values() if isinstance(value, dict) else value))
+    return isinstance(value, int) and abs(value) > 2**53
+
+
+def same_in_node(content):
+    """Compare what Python reads with what JavaScript reads; returns how many lines were compared."""
+    lines = [line for line in content.split(b"\n") if line]
+    lines = [line for line in lines if not large(json.loads(line))]
+    if not lines:
+        return 0
+    said = subprocess.run(
+        ["node", "-e", NODE], input=b"\n".join(lines) + b"\n", capture_output=True, check=True
+    ).stdout
+    others = said.removesuffix(b"\n").split(b"\n")
+    for line, other in zip(lines, others, strict=True):
+        assert json.loads(line) == json.loads(other), line
+    return len(lines)
+
+
+def test_what_is_accepted_is_the_same_in_python_and_javascript():
+    accepted = b"".join(
+        fuzz.probe(bytes([model, source]) + line)
+        for line in seeds()
+        for model in range(len(fuzz.KEYS))
+        for source in range(64, 64 + 7 * 2)
+    )
+    generator = Generator(3)
+    for number in range(2000):
+        record = generator.conversation(tools=True, images=True, weights=True)
+        accepted += fuzz.probe(bytes([number % 11, 70]) + orjson.dumps(record))
+    assert same_in_node(accepted) > 3000
+
+
+def test_a_number_that_is_read_differently_is_found(monkeypatch):
+    """The control."""
+    monkeypatch.setattr(sys.modules[__name__], "large", lambda _: False)
+    with pytest.raises(AssertionError):
+        same_in_node(b'{"a": 9007199254740993}\n')
+
+
+@pytest.mark.campaign
+@settings(
+    max_examples=50_000, deadline=None, suppress_health_check=[*HealthCheck], derandomize=True
+)
+@given(some.binary(min_size=2, max_size=2), LINES)
+def test_fifty_thousand_made_by_hypothesis(prefix, lines):
+    looked_at(prefix, lines)
+
+
+@pytest.mark.campaign
+@pytest.mark.skipif(sys.platform != "linux", reason="atheris is for Linux")
+def test_a_million_made_by_a_fuzzer_that_sees_what_they_reach(tmp_path):
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    for number, line in enumerate(seeds()):
+        (corpus / str(number)).write_bytes(bytes([number % 11, number % 256]) + line)
+    accepted = tmp_path / "accepted"
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("fuzz.py"), accepted, "950000", corpus],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert 0 == done.returncode, done.stderr[-3000:]
+    runs = re.search(r"stat::number_of_executed_units:\s*(\d+)", done.stderr)
+    peak = re.search(r"stat::peak_rss_mb:\s*(\d+)", done.stderr)
+    assert int(runs[1]) >= 950_000
+    assert int(peak[1]) < 1000
+    assert same_in_node(accepted.read_bytes()) > 10_000
