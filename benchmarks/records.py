@@ -61,7 +61,7 @@ WORDS = [
     "password",
     "reset",
     "email",
-    "item:",
+    "note:",
     "price,",
     "a",
     "to",
@@ -93,9 +93,9 @@ def make(
 ) -> Path:
     """Write chat records of some 1,350 bytes: system, user, assistant."""
     chance = random.Random(1)  # noqa: S311 - the same file every time
-    prompts = [text(chance, 70, foreign=False) for _ in range(systems)]
+    prompts = [text(chance, 62, foreign=False) for _ in range(systems)]
     turns = [
-        [text(chance, count, foreign=escaped or number % 20 == 0) for count in (110, 65)]
+        [text(chance, count, foreign=escaped or number % 20 == 0) for count in (98, 57)]
         for number in range(2000)
     ]
     roles = ("system", "assistant" if bad else "user", "assistant")
@@ -160,22 +160,36 @@ def dspys(path: Path, folder: Path) -> None:
     save_data(records)
 
 
-def rows(paths: dict[str, Path], folder: Path) -> dict[str, tuple[Path, Callable[[], object]]]:
-    """List what is measured, each with the file that its unit is taken of."""
-    usual = paths["usual"]
-
-    def of(name: str, processes: int) -> tuple[Path, Callable[[], object]]:
-        return paths[name], lambda: converted(paths[name], folder, processes)
-
-    return {
-        "one process": of("usual", 1),
-        "two processes": of("usual", 2),
-        "one process, 50 system prompts in turn": of("many systems", 1),
-        "one process, non-ASCII and escaped": of("escaped", 1),
-        "one process, every record bad": of("bad", 1),
-        "copy and SHA-256": (usual, lambda: copied(usual, folder)),
-        "DSPy: read, validate_data_format, save_data": (usual, lambda: dspys(usual, folder)),
+def measure(name: str, path: Path, folder: Path, rounds: int) -> list[tuple[float, float]]:
+    """Measure the unit and one thing in turn; called in a process of its own, in which nothing else was."""
+    actions: dict[str, Callable[[], object]] = {
+        "one": lambda: converted(path, folder, 1),
+        "two": lambda: converted(path, folder, 2),
+        "copy": lambda: copied(path, folder),
+        "dspy": lambda: dspys(path, folder),
     }
+    if name == "dspy":
+        dspys(make(folder / "warm.jsonl", 10), folder)  # so that its import is not measured
+    found = []
+    for _ in range(rounds):
+        lines = path.read_bytes().splitlines()
+        took_unit = unit(lines)
+        del lines
+        (folder / "out.jsonl").unlink(missing_ok=True)
+        os.sync()  # what was written before is not to be written meanwhile
+        found.append((took_unit, seconds(actions[name])))
+    return found
+
+
+ROWS = {
+    "one process": ("one", "usual"),
+    "two processes": ("two", "usual"),
+    "one process, 50 system prompts in turn": ("one", "many systems"),
+    "one process, non-ASCII and escaped": ("one", "escaped"),
+    "one process, every record bad": ("one", "bad"),
+    "copy and SHA-256": ("copy", "usual"),
+    "DSPy: read, validate_data_format, save_data": ("dspy", "usual"),
+}
 
 
 def throughput(folder: Path, records: int, rounds: int) -> None:
@@ -186,41 +200,48 @@ def throughput(folder: Path, records: int, rounds: int) -> None:
         "escaped": make(folder / "escaped.jsonl", records, escaped=True),
         "bad": make(folder / "bad.jsonl", records, bad=True),
     }
-    dspys(make(folder / "warm.jsonl", 10), folder)  # so that its import is not measured
-    measured = rows(paths, folder)
-    ratios: dict[str, list[float]] = {name: [] for name in measured}
-    speeds: dict[str, list[float]] = {name: [] for name in measured}
-    units = []
-    for _ in range(rounds):
-        for name, (path, action) in measured.items():
-            lines = path.read_bytes().splitlines()
-            took_unit = unit(lines)
-            del lines
-            for left in folder.glob("*out*"):
-                left.unlink()
-            took = seconds(action)
-            ratios[name].append(took_unit / took)
-            speeds[name].append(path.stat().st_size / took / 1e6)
-            units.append(path.stat().st_size / took_unit / 1e6)
     size = paths["usual"].stat().st_size / 1e6
-    print(f"{records:,} chat records, {size:.0f} MB; U = {statistics.median(units):.0f} MB/s\n")
-    print("| what | MB/s | in U, median | range |\n| --- | --- | --- | --- |")
-    for name, found in ratios.items():
-        speed = statistics.median(speeds[name])
+    print(f"{records:,} chat records, {size:.0f} MB; {rounds} rounds each\n")
+    print("| what | MB/s | U, MB/s | in U, median | range |\n| --- | --- | --- | --- | --- |")
+    for what, (name, file) in ROWS.items():
+        path = paths[file]
+        done = subprocess.run(
+            [
+                sys.executable,
+                __file__,
+                "--measure",
+                name,
+                str(path),
+                str(folder),
+                "--rounds",
+                str(rounds),
+            ],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        times = json.loads(done.stdout)
+        ratios = [took_unit / took for took_unit, took in times]
+        size = path.stat().st_size / 1e6
+        speeds = [size / statistics.median(column) for column in zip(*times, strict=True)]
         print(
-            f"| {name} | {speed:.0f} | {statistics.median(found):.2f} | {min(found):.2f} to {max(found):.2f} |"
+            f"| {what} | {speeds[1]:.0f} | {speeds[0]:.0f} | {statistics.median(ratios):.2f} "
+            f"| {min(ratios):.2f} to {max(ratios):.2f} |",
+            flush=True,
         )
 
 
 PEAK = """
-import resource, sys, time
+import sys, time
 from pathlib import Path
 from tunestack.catalog import CATALOG
 from tunestack.records import prepare
 start = time.perf_counter()
 made = prepare(sys.argv[1], CATALOG["nova-micro"], Path(sys.argv[2]), data_format="chat", ignore=["record-count"], processes=1)
 took = time.perf_counter() - start
-print(made.records, took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# Not ru_maxrss, which a child inherits.
+peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
+print(made.records, took, peak)
 """
 
 
@@ -235,6 +256,7 @@ def sizes(folder: Path, records: int) -> None:
         best: tuple[float, int] | None = None
         for _ in range(3):
             out.unlink(missing_ok=True)
+            os.sync()
             done = subprocess.run(
                 [sys.executable, "-c", PEAK, str(path), str(out)],
                 capture_output=True,
@@ -257,8 +279,13 @@ def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--records", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.measure:
+        name, path, place = options.measure
+        print(json.dumps(measure(name, Path(path), Path(place), options.rounds)))
+        return
     folder = Path(tempfile.mkdtemp(prefix="tunestack-benchmark-"))
     try:
         throughput(folder, options.records, options.rounds)

@@ -72,7 +72,7 @@ def fuzz(accepted, runs, corpus):
             file.write(probe(data))
 
         atheris.Setup(
-            [sys.argv[0], f"-runs={runs}", "-max_len=1500", "-timeout=20", "-rss_limit_mb=2048", "-seed=1", "-print_final_stats=1", corpus],
+            [sys.argv[0], f"-runs={runs}", "-max_len=1500", "-timeout=20", "-rss_limit_mb=2048", "-seed=1", "-print_final_stats=1", f"-artifact_prefix={corpus}-", corpus],
             one,
         )  # fmt: skip
         atheris.Fuzz()

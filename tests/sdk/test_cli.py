@@ -154,7 +154,7 @@ class TestJobs:
             (
                 ("submit", "{file}", "-m", "nova-micro", "--format", "completion"),
                 1,
-                "$.prompt: expected a text, it is missing",
+                "looks like 'chat', and the data is 'completion'",
             ),
             (("submit", "nowhere.jsonl", "-m", "nova-micro"), 2, "does not exist"),
             (("submit", "{file}"), 2, "Missing option"),

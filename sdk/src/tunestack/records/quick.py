@@ -32,7 +32,9 @@ _KEY = re.compile(rb'"\s*:')
 _FEW = 3
 _LONGEST = 64
 """Messages; what is learned of a conversation is kept."""
-_LARGE = 2**17
+_LARGE = 2**14
+_SYSTEMS = 256
+"""System prompts that are kept."""
 _MARK = re.compile(rb"TEXT\d+TEXT")
 _QUOTED_MARK = re.compile(rb'"TEXT\d+TEXT"')
 
@@ -83,10 +85,11 @@ class Quick:
         self._answer_gates = gates(target, ANSWER)
         near = may_be_near(target)
         self._largest = near if near is not None else float("inf")
-        # The system prompt is mostly that of the record before.
+        # The system prompt is mostly that of the record before, or of another before.
         self._system: str | None = None
         self._system_line = b""
         self._dspy = False
+        self._systems: dict[str, tuple[bytes, bool]] = {}
 
     def write(  # noqa: C901, PLR0912, PLR0915 - in pieces, it takes a third longer
         self, lines: Iterable[bytes]
@@ -177,16 +180,20 @@ class Quick:
 
     def _takes(self, system: str) -> bool:
         """Look at a system prompt that the record before did not have."""
-        if not system or system.isspace():
-            return False
-        if any(gate in system and search(system) for gate, search in self._prompt_gates):
-            return False
-        try:
-            self._system_line = orjson.dumps(system)
-        except orjson.JSONEncodeError:
-            return False
+        known = self._systems.get(system)
+        if known is None:
+            if not system or system.isspace():
+                return False
+            if any(gate in system and search(system) for gate, search in self._prompt_gates):
+                return False
+            try:
+                known = orjson.dumps(system), COMPLETED in system or DSPY in system
+            except orjson.JSONEncodeError:
+                return False
+            if len(self._systems) < _SYSTEMS and len(system) < _LARGE:
+                self._systems[system] = known
         self._system = system
-        self._dspy = COMPLETED in system or DSPY in system
+        self._system_line, self._dspy = known
         return True
 
 

@@ -15,8 +15,8 @@ from tunestack.errors import ConfigError, DataError
 
 _WAITING = 4
 """Blocks that wait to be written, at most."""
-_BLOCK = 2 * 2**20
-"""Bytes that are written at a time: each time costs a change of threads, twice."""
+_BLOCK = 2**19
+"""Bytes from which on a part is written as it is: to join parts costs time, and so does each change of threads."""
 
 
 class Writer:
