@@ -66,7 +66,7 @@ def probe(data):
 
 def fuzz(accepted, runs, corpus):
     """Run atheris; it ends the process."""
-    with Path(accepted).open("ab") as file:
+    with Path(accepted).open("ab", buffering=0) as file:
 
         def one(data):
             file.write(probe(data))

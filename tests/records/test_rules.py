@@ -109,6 +109,7 @@ CASES = [
     ("system-texts", "llama-3-3-70b", row(turn("system", [text("a"), text("b")]), ASK, SAY), "$.messages[0]", row(SYSTEM, ASK, SAY)),
     ("empty-text", "nova-micro", asked(" \n\u3000"), "$.messages[0]", asked("\u200b")),
     ("empty-text", "llama-3-1-8b", answered(""), "$.messages[1]", answered("0")),
+    ("turns", "nova-micro", row(tools=TOOLS), "$", PLAIN),
     ("empty-text", "nova-micro", row(turn("user", []), SAY), "$.messages[0].content", PLAIN),
     ("blank-part", "nova-micro", row(turn("user", [text("a"), text(" ")]), SAY), "$.messages[0]", row(turn("user", [text("a"), text(".")]), SAY)),
     ("weight", GPT, row(ASK, SAY | {"weight": 2}), "$.messages[1].weight", row(ASK, SAY | {"weight": 1})),

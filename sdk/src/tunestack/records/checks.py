@@ -126,7 +126,7 @@ def _texts(conversation: Conversation) -> Iterator[tuple[str, str, str]]:
                     yield turn.at, ANSWER, said
     for place, tool in enumerate(conversation.tools):
         if tool.description:
-            yield f"$.tools[{place}]", PROMPT, tool.description
+            yield f"$.tools[{place}]", ANSWER, tool.description
         yield f"$.tools[{place}]", ANSWER, orjson.dumps(tool.schema).decode()
 
 
@@ -279,7 +279,7 @@ def _check_calls(
 
 def _check_answered(blocks: Sequence[tuple[Turn, object]], findings: Findings) -> None:
     """Look for calls that the next turn does not answer; the last one need not be."""
-    last = blocks[-1][0]
+    last = blocks[-1][0] if blocks else None
     results = {block.id for _, block in blocks if isinstance(block, ToolResult)}
     for turn, block in blocks:
         if isinstance(block, ToolUse) and block.id not in results and turn is not last:
