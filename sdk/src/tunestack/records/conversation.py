@@ -9,9 +9,6 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MEDIA = ("image", "video", "audio", "document")
-"""The kinds of `Media`."""
-
 
 class Text(msgspec.Struct, frozen=True):
     """A piece of text."""
@@ -20,9 +17,10 @@ class Text(msgspec.Struct, frozen=True):
 
 
 class Media(msgspec.Struct, frozen=True):
-    """An image, a video, a recording or a document, by reference or inside the record."""
+    """An image, a video or a recording, by reference or inside the record."""
 
     kind: str
+    """`image`, `video` or `audio`."""
     format: str
     """`png`, `jpeg`, `mp4`, ...; empty where neither the record nor the name tells."""
     uri: str

@@ -10,7 +10,7 @@ from tunestack.records.rules import RULES
 from tunestack.records.tokens import METHOD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
 _SHOWN = 20
 """Problems that a text shows."""
@@ -248,8 +248,3 @@ def _bars(histogram: Mapping[int, int]) -> Iterator[str]:
             count = counts.get(step, 0)
             bar = "#" * max(round(_WIDEST * count / widest), bool(count))
             yield f"  up to {step:>9,}  {bar:<{_WIDEST}} {count:,}"
-
-
-def summary(problems: Sequence[Problem]) -> list[str]:
-    """Write problems for the text of an error."""
-    return [str(problem) for problem in problems]

@@ -59,7 +59,7 @@ def examine(line: bytes, target: Target) -> Examined:
         return _examined(None, 0, None, target, findings)
     source = target.source or told_by(record)
     conversation = _read(record, source, target, findings)
-    if source is not (looks := told_by(record)) and _is_bad(findings, target):
+    if record.keys().isdisjoint(FORMATS[source].keys) and (looks := told_by(record)) is not source:
         # One sentence instead of one for every field.
         why = f"looks like {looks.value!r}, and the data is {source.value!r} by its first record, or as was said: use one format"
         findings = Findings()

@@ -48,6 +48,8 @@ class Format:
 
     read: Callable[..., Conversation]
     write: Callable[..., dict[str, Any] | None]
+    keys: tuple[str, ...] = ("messages",)
+    """Fields of which every record has one."""
     strict_turns: bool = True
     """Whether turns have to alternate, the user's first and the assistant's last."""
     text_only: bool = False
@@ -59,17 +61,22 @@ class Format:
 FORMATS: Mapping[SourceFormat, Format] = {
     SourceFormat.CHAT: Format(chat.read, chat.write, strict_turns=False),
     SourceFormat.PREFERENCE: Format(
-        chat.read_preference, chat.write_preference, strict_turns=False
+        chat.read_preference,
+        chat.write_preference,
+        keys=("input", "preferred_output"),
+        strict_turns=False,
     ),
     SourceFormat.COMPLETION: Format(
         prompt.reader("prompt", "completion"),
         prompt.writer("prompt", "completion"),
+        keys=("prompt", "completion"),
         text_only=True,
         templated=True,
     ),
     SourceFormat.INPUT_OUTPUT_TEXT: Format(
         prompt.reader("inputText", "outputText"),
         prompt.writer("inputText", "outputText"),
+        keys=("inputText", "outputText"),
         text_only=True,
         templated=True,
     ),
