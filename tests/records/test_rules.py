@@ -65,6 +65,15 @@ def converse(content, **more):
     return {"schemaVersion": "bedrock-conversation-2024", "messages": messages, **more}
 
 
+LEGACY = {
+    "messages": [
+        ASK,
+        {"role": "assistant", "function_call": CALL["tool_calls"][0]["function"]},
+        {"role": "function", "name": "weather", "content": "rain"},
+        SAY,
+    ],
+    "functions": [TOOLS[0]["function"]],
+}
 CALLS_FIRST = converse([{"text": "a"}])
 CALLS_FIRST["messages"][1]["content"].insert(
     0, {"toolUse": {"toolUseId": "1", "name": "weather", "input": {}}}
@@ -127,6 +136,7 @@ CASES = [
     ("tool-arguments", "nova-micro", called(arguments="[1]"), "$.messages[1].tool_calls[0].function.arguments", called(arguments="{}")),
     ("tool-arguments", GPT, called(arguments='{"a": 1, "a": 2}'), "$.messages[1].tool_calls[0].function.arguments", called(arguments='{"a": {"a": 2}}')),
     ("tools-undefined", "nova-micro", row(ASK, CALL, RESULT, SAY), "$.messages[1]", WITH_TOOLS),
+    ("legacy-functions", "nova-micro", LEGACY, "$.messages[1].function_call", WITH_TOOLS),
     ("unanswered-call", GPT, row(ASK, CALL, ASK, SAY, tools=TOOLS), "$.messages[1]", row(ASK, CALL, tools=TOOLS)),
     ("media-not-taken", "nova-micro", WITH_IMAGE, "$.messages[0]", PLAIN),
     ("media-not-taken", "llama-3-2-11b", row(turn("user", [VIDEO]), SAY), "$.messages[0]", WITH_IMAGE),
@@ -211,6 +221,14 @@ def test_a_rule_bites_and_does_not(rule, key, bad, path, good):
     good_one = look(good, key)
     assert rule not in [problem.rule for problem in good_one.found]
     assert good_one.line is not None
+
+
+def test_older_functions_are_written_as_tools():
+    said = json.loads(look(LEGACY, GPT).line)
+    call = said["messages"][1]["tool_calls"][0]
+    assert call["function"] == CALL["tool_calls"][0]["function"]
+    assert said["messages"][2] == RESULT | {"tool_call_id": call["id"], "name": "weather"}
+    assert TOOLS == said["tools"]
 
 
 def test_every_rule_has_its_tests():

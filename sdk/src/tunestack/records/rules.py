@@ -139,6 +139,13 @@ _ALL = (
         can_be_waived=True,
     ),
     Rule(
+        "legacy-functions",
+        HINT,
+        "calls are tool_calls, and not OpenAI's older functions, which are written as tools",
+        "[api]: deprecated",
+        can_be_waived=True,
+    ),
+    Rule(
         "media-not-taken",
         ERROR,
         "the model learns from images or videos, if there are any",

@@ -33,9 +33,19 @@ _FIELDS = {
     "system": {"role", "content", "name"},
     "developer": {"role", "content", "name"},
     "user": {"role", "content", "name"},
-    "assistant": {"role", "content", "name", "weight", "tool_calls", "reasoning_content"},
+    "assistant": {
+        "role",
+        "content",
+        "name",
+        "weight",
+        "tool_calls",
+        "function_call",
+        "reasoning_content",
+    },
     "tool": {"role", "content", "tool_call_id", "name"},
+    "function": {"role", "content", "name"},
 }
+_RECORD = ("messages", "tools", "functions", "parallel_tool_calls")
 _ROLES = {"developer": "system"}
 _EXTENSIONS = {"jpg": "jpeg", "svg+xml": "svg", "x-matroska": "mkv", "quicktime": "mov"}
 _DATA = re.compile(r"(?i)data:(?:(?P<kind>\w+)/(?P<format>[\w.+-]+))?[;,]")
@@ -43,7 +53,7 @@ _DATA = re.compile(r"(?i)data:(?:(?P<kind>\w+)/(?P<format>[\w.+-]+))?[;,]")
 
 def read(record: Mapping[str, Any], findings: Findings) -> Conversation:
     """Read `{"messages": [...], "tools": [...], "parallel_tool_calls": ...}`."""
-    lose_unknown(record, ("messages", "tools", "parallel_tool_calls"), "$", findings)
+    lose_unknown(record, _RECORD, "$", findings)
     return _conversation(record, "$", findings)
 
 
@@ -57,7 +67,7 @@ def read_preference(record: Mapping[str, Any], findings: Findings) -> Conversati
         )
         asked = {}
     else:
-        lose_unknown(asked, ("messages", "tools", "parallel_tool_calls"), "$.input", findings)
+        lose_unknown(asked, _RECORD, "$.input", findings)
     conversation = _conversation(asked, "$.input", findings)
     answers = []
     for name in ("preferred_output", "non_preferred_output"):
@@ -102,7 +112,10 @@ def write_preference(conversation: Conversation, findings: Findings) -> dict[str
 def _conversation(record: Mapping[str, Any], path: str, findings: Findings) -> Conversation:
     return Conversation(
         turns=tuple(_turns(record.get("messages"), f"{path}.messages", findings)),
-        tools=tuple(_tools(record.get("tools"), f"{path}.tools", findings)),
+        tools=(
+            *_tools(record.get("tools"), f"{path}.tools", findings),
+            *_functions(record.get("functions"), f"{path}.functions", findings),
+        ),
         parallel_tool_calls=optional(record, "parallel_tool_calls", bool, path, findings),
     )
 
@@ -110,6 +123,7 @@ def _conversation(record: Mapping[str, Any], path: str, findings: Findings) -> C
 def _turns(messages: Any, path: str, findings: Findings) -> Iterator[Turn]:
     results: list[ToolResult] = []
     answered = path
+    called = ""
     for at, message in objects(messages, path, "messages", findings):
         role = message.get("role")
         if not isinstance(role, str) or role not in _FIELDS:
@@ -117,10 +131,11 @@ def _turns(messages: Any, path: str, findings: Findings) -> Iterator[Turn]:
             findings.add("role", f"{at}.role", f"{quoted(role)} is no role: use {known}")
             continue
         lose_unknown(message, _FIELDS[role], at, findings)
-        if role == "tool":
+        if role in ("tool", "function"):
             answered = answered if results else at
-            results.append(_result(message, at, findings))
+            results.append(_result(message, at, findings, called))
             continue
+        called = at if message.get("function_call") else called
         turn = Turn(
             role=_ROLES.get(role, role),
             blocks=tuple(_content(message, at, findings)),
@@ -154,7 +169,11 @@ def _content(message: Mapping[str, Any], at: str, findings: Findings) -> Iterato
     if thought is not None:
         yield Reasoning(thought)
     calls = message.get("tool_calls")
-    yield from _said(message, at, findings, has_calls=bool(calls))
+    legacy = message.get("function_call")
+    yield from _said(message, at, findings, has_calls=bool(calls or legacy))
+    if legacy is not None:
+        findings.add("legacy-functions", f"{at}.function_call", "is written as a tool call")
+        yield from _call({"id": _id(at), "function": legacy}, at, findings)
     if calls is not None:
         for here, call in objects(calls, f"{at}.tool_calls", "tool calls", findings):
             yield from _call(call, here, findings)
@@ -250,15 +269,21 @@ def _check_type(value: Mapping[str, Any], at: str, findings: Findings) -> None:
         )
 
 
-def _result(message: Mapping[str, Any], at: str, findings: Findings) -> ToolResult:
+def _id(at: str) -> str:
+    """Make an id for a call that has none, of the place of its message."""
+    return "call-" + "-".join(re.findall(r"\d+", at))
+
+
+def _result(message: Mapping[str, Any], at: str, findings: Findings, called: str) -> ToolResult:
     content: list[Any] = []
     for block in _content(message, at, findings):
         if isinstance(block, Text):
             content.append(block)
         else:
             findings.add("media-not-taken", f"{at}.content", "what a tool answers is text only")
+    legacy = message["role"] == "function"
     return ToolResult(
-        id=text(message, "tool_call_id", at, findings) or "",
+        id=_id(called) if legacy else text(message, "tool_call_id", at, findings) or "",
         content=tuple(content),
         name=optional(message, "name", str, at, findings),
     )
@@ -286,6 +311,19 @@ def _tools(tools: Any, path: str, findings: Findings) -> Iterator[Tool]:
                 schema=optional(function, "parameters", dict, here, findings),
                 strict=optional(function, "strict", bool, here, findings),
             )
+
+
+def _functions(functions: Any, path: str, findings: Findings) -> Iterator[Tool]:
+    """Read what OpenAI had before tools."""
+    if functions is None:
+        return
+    findings.add("legacy-functions", path, "are written as tools")
+    wrapped = (
+        [{"function": function} for function in functions]
+        if isinstance(functions, list)
+        else functions
+    )
+    yield from _tools(wrapped, path, findings)
 
 
 def _written(
