@@ -198,6 +198,8 @@ def _show(report: Report, most: int, *, json_wanted: bool, tokens: bool = True) 
         return
     for line in report.text(most=most, tokens=tokens).splitlines():
         out(line)
+    if "loss" in report.counts:
+        note("what would be lost is left out, and counted, with --on-loss report")
     if report.counted(Severity.ERROR) and not report.ok:
         note("rules and their sources: docs/training-data-rules.md")
 
