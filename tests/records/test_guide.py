@@ -1,0 +1,43 @@
+"""What docs/training-data.md shows is what happens."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.records.samples import row, turn
+
+GUIDE = (Path(__file__).parents[2] / "docs/training-data.md").read_text()
+(SHELL,) = re.findall(r"^```sh\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+(PYTHON,) = re.findall(r"^```python\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder with the file that the guide is about."""
+    rows = [
+        row(turn("user", f"where is parcel {number}?"), turn("assistant", "on its way"))
+        for number in range(200)
+    ]
+    text = "".join(json.dumps(record) + "\n" for record in rows)
+    (tmp_path / "tickets.jsonl").write_text(text)
+    return tmp_path
+
+
+def test_the_commands_run(folder):
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    subprocess.run(["sh", "-ec", SHELL], cwd=folder, env=os.environ | {"PATH": path}, check=True)
+    assert 20 == (folder / "validation.jsonl").read_text().count("\n")
+    assert 180 == (folder / "train.jsonl").read_text().count("\n")
+
+
+def test_the_code_runs(folder):
+    done = subprocess.run(
+        [sys.executable, "-c", PYTHON], cwd=folder, check=True, capture_output=True, text=True
+    )
+    assert done.stdout.startswith("True 200 ")
+    assert done.stdout.endswith(" 200\n")
