@@ -231,6 +231,14 @@ def test_older_functions_are_written_as_tools():
     assert TOOLS == said["tools"]
 
 
+def test_warnings_do_not_crowd_out_an_error():
+    blank = turn("user", [text("a"), text(" ")])
+    turns = [message for _ in range(150) for message in (blank, SAY)]
+    found = look(row(*turns, turn("user", "User: hi"), SAY), "nova-micro")
+    assert found.line is None
+    assert {"blank-part", "reserved-word"} == {problem.rule for problem in found.found}
+
+
 def test_every_rule_has_its_tests():
     assert {*RULES} == {rule for rule, *_ in CASES} | OF_THE_FILE
 

@@ -3,7 +3,7 @@
 from tunestack.records.findings import Severity
 from tunestack.records.formats import SourceFormat
 from tunestack.records.pipeline import Progress
-from tunestack.records.prepare import Dataset, check, check_together, failed, prepare
+from tunestack.records.prepare import Dataset, check, check_together, prepare
 from tunestack.records.report import Problem, Report
 from tunestack.records.rules import RULES, Rule
 from tunestack.records.split import Split, split
@@ -20,7 +20,6 @@ __all__ = [
     "Split",
     "check",
     "check_together",
-    "failed",
     "prepare",
     "split",
 ]

@@ -52,7 +52,7 @@ def check(conversation: Conversation, target: Target, findings: Findings) -> Non
     check_texts(texts, target, findings)
     if target.template is not None and target.is_templated(conversation):
         check_special(texts, target.template.special, findings)
-    check_dspy(conversation, target, findings)
+    check_dspy(conversation, findings)
 
 
 def without_blank_parts(conversation: Conversation, findings: Findings) -> Conversation:

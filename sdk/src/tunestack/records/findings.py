@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from enum import StrEnum
 
 import msgspec
@@ -38,16 +39,18 @@ _MOST = 100
 class Findings:
     """Collects what is found in one record."""
 
-    __slots__ = ("losses", "problems")
+    __slots__ = ("_counts", "losses", "problems")
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self.problems: list[Found] = []
         self.losses: list[Found] = []
+        self._counts: Counter[str] = Counter()
 
     def add(self, rule: str, path: str, message: str) -> None:
-        """Note a problem; of one record, no more than a person reads."""
-        if len(self.problems) < _MOST:
+        """Note a problem; of one rule in one record, no more than a person reads."""
+        self._counts[rule] += 1
+        if self._counts[rule] <= _MOST:
             self.problems.append(Found(rule, path, message))
 
     def lose(self, path: str, message: str) -> None:

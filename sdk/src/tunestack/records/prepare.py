@@ -144,7 +144,7 @@ def prepare(
         sums = _looked(source, target, writer, what, most, processes, progress)
         report = _report(sums, writer, validation=validation)
         if not report.ok:
-            raise failed(report, validation=validation)
+            raise _failed(report, validation=validation)
         writer.keep()
     return Dataset(
         path=path,
@@ -157,7 +157,7 @@ def prepare(
     )
 
 
-def failed(report: Report, *, validation: bool) -> DataError:
+def _failed(report: Report, *, validation: bool) -> DataError:
     """Make the error of a report."""
     errors = report.errors
     shown = [str(problem) for problem in errors[:_SHOWN]]

@@ -1,7 +1,7 @@
 """Rules on what texts hold: words that fail a job, and the traces of what went wrong before.
 
-A word is looked for by its last character, which is rare, and then backwards: one scan of a text for `:` finds every
-`User:`, `Bot:` and `Assistant:` at a sixth of what a search for each would take.
+A word is looked for by a rare character of its own: one scan of a text for `:` finds every `User:`, `Bot:` and
+`Assistant:` at a sixth of what a search for each would take.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def check_special(
                 break
 
 
-def check_dspy(conversation: Conversation, target: Target, findings: Findings) -> None:
+def check_dspy(conversation: Conversation, findings: Findings) -> None:
     """Look for what DSPy leaves in records when something was missing or failed."""
     said = [
         (turn, "\n".join(getattr(block, "text", "") for block in turn.blocks))
@@ -182,40 +182,29 @@ def check_dspy(conversation: Conversation, target: Target, findings: Findings) -
     answers = [text for turn, text in said if turn.role == "assistant"]
     last = next((turn.at for turn, _ in reversed(said) if turn.role == "assistant"), "$")
     if answers and len(answers[-1]) > _LONG and answers[-1] in answers[:-1]:
-        _unless_waived(
+        findings.add(
             "answer-in-prompt",
             last,
             "is there before, word for word: the model learns to copy what it is shown",
-            target,
-            findings,
         )
     system = "".join(text for turn, text in said if turn.role == "system")
     for turn, text in said:
         if turn.role == "assistant" and COMPLETED in system and _is_unfinished(text):
-            _unless_waived(
+            findings.add(
                 "unfinished-answer",
                 turn.at,
                 f"does not end with {COMPLETED}, as its system prompt demands: was it cut off?",
-                target,
-                findings,
             )
         if turn.role == "user" and DSPY in system and INCOMPLETE in text:
-            _unless_waived(
+            findings.add(
                 "incomplete-demo",
                 turn.at,
                 "is a demo that lacks fields, which DSPy says in it: complete it, or leave it out",
-                target,
-                findings,
             )
 
 
 def _is_unfinished(answer: str) -> bool:
     return bool(answer) and not answer.rstrip().endswith(COMPLETED)
-
-
-def _unless_waived(rule: str, path: str, message: str, target: Target, findings: Findings) -> None:
-    if rule not in target.ignored:
-        findings.add(rule, path, message)
 
 
 def dspy_traces(texts: list[str], system: str) -> bool:

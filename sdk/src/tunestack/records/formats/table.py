@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from tunestack.records.formats import chat, claude, converse, prompt
+from tunestack.records.formats import chat, chat_writer, claude, converse, prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,10 +59,10 @@ class Format:
 
 
 FORMATS: Mapping[SourceFormat, Format] = {
-    SourceFormat.CHAT: Format(chat.read, chat.write, strict_turns=False),
+    SourceFormat.CHAT: Format(chat.read, chat_writer.write, strict_turns=False),
     SourceFormat.PREFERENCE: Format(
         chat.read_preference,
-        chat.write_preference,
+        chat_writer.write_preference,
         keys=("input", "preferred_output"),
         strict_turns=False,
     ),
