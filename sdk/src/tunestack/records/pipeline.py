@@ -194,6 +194,7 @@ def run(
     began = time.monotonic()
     helpers = _helpers(source, processes)
     if isinstance(source, File) and helpers:
+        writer.stay_here()
         looked_at = with_helpers(source, target, most, helpers, lambda: sums.enough)
     else:
         looked_at = _alone(chain(first, pieces), sums)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 from typing import TYPE_CHECKING
 
 from tunestack.records.chat_templates import UNMISTAKABLE_WORDS
@@ -30,7 +31,8 @@ DSPY = "In adhering to this structure, your objective is:"
 """What the system prompts of DSPy's adapters hold."""
 INCOMPLETE = "though some input or output fields are not supplied."
 """What DSPy says of a demo that lacks fields."""
-_LONG = 200
+_INCOMPLETE_TRACE = INCOMPLETE[:11]
+LONG = 200
 """Characters; shorter answers may well repeat, such as the labels of a classification in DSPy's form."""
 
 
@@ -48,6 +50,8 @@ class TextRule:
     """The characters of which one stands before the gate in every match, where the gate is a colon."""
     word: str = ""
     """The word that it is about, if it is about one."""
+    traces: tuple[str, ...] = ()
+    """Of what every match has one, as JSON writes it: some three characters, for a search of whole files."""
 
 
 def _words(
@@ -56,12 +60,14 @@ def _words(
     """Make rules of words by a rare character of theirs: a colon at the end, or what they begin with."""
     for word in words:
         pattern = _any_case(word) if in_any_case else re.escape(word)
+        short = word.strip("\n")[-3:] if word.endswith(":") else word.strip("\n")[:3]
+        traces = tuple(_cases(short)) if in_any_case else (short,)
         if word.endswith(":"):
             letters = {word[-2].lower(), word[-2].upper()} if in_any_case else {word[-2]}
             found = f":(?<={pattern})"
-            yield TextRule(rule, ":", found, message, where, before="".join(letters), word=word)
+            yield TextRule(rule, ":", found, message, where, "".join(letters), word, traces)
         else:
-            yield TextRule(rule, word[0], pattern, message, where, word=word)
+            yield TextRule(rule, word[0], pattern, message, where, word=word, traces=traces)
 
 
 def _any_case(word: str) -> str:
@@ -69,6 +75,10 @@ def _any_case(word: str) -> str:
     return "".join(
         f"[{char.lower()}{char.upper()}]" if char.isalpha() else re.escape(char) for char in word
     )
+
+
+def _cases(word: str) -> Iterator[str]:
+    return map("".join, product(*({char.lower(), char.upper()} for char in word)))
 
 
 @cache
@@ -91,19 +101,32 @@ def _all(target: Target) -> Iterator[TextRule]:
         # Where a prompt is one text, several speakers may well be in it.
         speakers = ("\nAssistant:", "\nassistant:", "\nBot:", "\nAI:")
         yield from _words("transcript", speakers, _TRANSCRIPT, (PROMPT,), in_any_case=False)
-    yield TextRule("type-marker", "<", "<<CUSTOM-TYPE-START-IDENTIFIER>>", _MARKER)
+    yield TextRule("type-marker", "<", "<<CUSTOM-TYPE-START-IDENTIFIER>>", _MARKER, traces=("<<C",))
     shown = r"<(?:[A-Z]+_BASE_64_ENCODED\(|DATA_URI\(|[\w.]+(?:<locals>[\w.]+)* object at 0x)"
-    yield TextRule("object-as-text", "<", shown, _OBJECT)
-    yield TextRule("data-as-text", ":", r":(?<=data:)[\w/.+;= -]{0,200};base64,", _DATA, before="a")
-    for gate, pattern in (
-        ("{", r'\{(?<=\A\{)\s*"(?:tool_calls|function_call|toolUse|tool_use)"'),
-        ("{", r'\{(?<=\A\{)\s*"name"\s*:\s*"[\w.-]+"\s*,\s*"(?:arguments|parameters|input)"\s*:'),
-        ("<", r"<(?:tool_call|function_call|function)[>=]"),
+    yield TextRule("object-as-text", "<", shown, _OBJECT, traces=("_BASE_64", "<DATA", " 0x"))
+    yield TextRule(
+        "data-as-text",
+        ":",
+        r":(?<=data:)[\w/.+;= -]{0,200};base64,",
+        _DATA,
+        before="a",
+        traces=("ta:",),
+    )
+    for gate, pattern, trace in (
+        ("{", r'\{(?<=\A\{)\s*"(?:tool_calls|function_call|toolUse|tool_use)"', ':"{'),
+        (
+            "{",
+            r'\{(?<=\A\{)\s*"name"\s*:\s*"[\w.-]+"\s*,\s*"(?:arguments|parameters|input)"\s*:',
+            ':"{',
+        ),
+        ("<", r"<tool_call[>=]", "<tool"),
+        ("<", r"<(?:function_call|function)[>=]", "<func"),
     ):
-        yield TextRule("tool-call-as-text", gate, pattern, _CALL, (ANSWER,))
+        yield TextRule("tool-call-as-text", gate, pattern, _CALL, (ANSWER,), traces=(trace,))
     none = r"\[\[ ## \w+ ## \]\]\nNone(?=\s*(?:\n\[\[|\Z))"
-    yield TextRule("none-as-answer", "[", none, _NONE, (ANSWER,))
-    yield TextRule("none-as-answer", "<", r"<(\w{1,80})>\nNone\n</", _NONE, (ANSWER,))
+    yield TextRule("none-as-answer", "[", none, _NONE, (ANSWER,), traces=("nNone",))
+    pattern = r"<(\w{1,80})>\nNone\n</"
+    yield TextRule("none-as-answer", "<", pattern, _NONE, (ANSWER,), traces=("nNone",))
 
 
 _RESERVED = "holds {found}, which this model keeps for itself and which fails the whole job: word it differently"
@@ -121,7 +144,25 @@ _NONE = "answers None in a field of DSPy's, as it writes what was missing: leave
 @cache
 def gates(target: Target, where: str) -> tuple[tuple[str, Callable[[str], object]], ...]:
     """Join the patterns of a target by their gates, for a quick look at a text: characters, and what then looks at it."""
-    rules = [rule for rule in rules_for(target) if where in rule.where]
+    by_gate: dict[str, list[TextRule]] = {}
+    for rule in _looked_for(target):
+        if where in rule.where:
+            by_gate.setdefault(rule.gate, []).append(rule)
+    return tuple((gate, re.compile(_joined(gate, found)).search) for gate, found in by_gate.items())
+
+
+def traces(target: Target) -> set[bytes]:
+    """List short words, of which one is in every record that breaks a rule on texts, or holds a demo of DSPy that lacks fields."""
+    return {
+        word.encode()
+        for words in ((_INCOMPLETE_TRACE,), *(rule.traces for rule in _looked_for(target)))
+        for word in words
+    }
+
+
+def _looked_for(target: Target) -> list[TextRule]:
+    """List the rules on texts, with those on what a template has between turns."""
+    rules = list(rules_for(target))
     if target.template is not None:
         # Not every text of such a model is written with the template; those that are not are looked at for nothing.
         special = target.template.special
@@ -129,10 +170,7 @@ def gates(target: Target, where: str) -> tuple[tuple[str, Callable[[str], object
     if target.source is SourceFormat.COMPLETION and not target.form.templated:
         # A prompt that was written with a template is to be taken apart.
         rules += _words("special-token", UNMISTAKABLE_WORDS, "", EVERYWHERE, in_any_case=False)
-    by_gate: dict[str, list[TextRule]] = {}
-    for rule in rules:
-        by_gate.setdefault(rule.gate, []).append(rule)
-    return tuple((gate, re.compile(_joined(gate, found)).search) for gate, found in by_gate.items())
+    return rules
 
 
 def _joined(gate: str, rules: list[TextRule]) -> str:
@@ -181,7 +219,7 @@ def check_dspy(conversation: Conversation, findings: Findings) -> None:
     ]
     answers = [text for turn, text in said if turn.role == "assistant"]
     last = next((turn.at for turn, _ in reversed(said) if turn.role == "assistant"), "$")
-    if answers and len(answers[-1]) > _LONG and answers[-1] in answers[:-1]:
+    if answers and len(answers[-1]) > LONG and answers[-1] in answers[:-1]:
         findings.add(
             "answer-in-prompt",
             last,
@@ -210,7 +248,7 @@ def _is_unfinished(answer: str) -> bool:
 def dspy_traces(texts: list[str], system: str) -> bool:
     """Tell quickly whether `check_dspy` might find something in texts that take turns."""
     answers = texts[1::2]
-    if len(answers) > 1 and len(answers[-1]) > _LONG and answers[-1] in answers[:-1]:
+    if len(answers) > 1 and len(answers[-1]) > LONG and answers[-1] in answers[:-1]:
         return True
     if COMPLETED in system and any(map(_is_unfinished, answers)):
         return True

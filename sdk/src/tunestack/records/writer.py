@@ -39,6 +39,7 @@ class Writer:
         self._parts: list[bytes] = []
         self._held = 0
         self._thread: threading.Thread | None = None
+        self._here = False
         self._beside: Path | None = None
         self._place: Path | None = None
         self.bytes = 0
@@ -60,6 +61,13 @@ class Writer:
     def sha256(self) -> str:
         """The checksum in hex, of what was written when the file was closed."""
         return self._digest.hexdigest()
+
+    def stay_here(self) -> None:
+        """Work in the caller's thread.
+
+        Where helping processes do the rest, all cores are busy, and a thread would mostly wait for the interpreter.
+        """
+        self._here = True
 
     def write(self, data: bytes) -> None:
         """Add to the file.
@@ -113,18 +121,24 @@ class Writer:
 
     def _hand_over(self) -> None:
         self._raise_error()
+        block = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        self._parts, self._held = [], 0
+        if self._here:
+            self._take(block)
+            return
         if self._thread is None:
-            # Not before there is something to write: a process without threads can be forked.
             self._thread = threading.Thread(target=self._work, name="tunestack-writer", daemon=True)
             self._thread.start()
-        self._blocks.put(self._parts[0] if len(self._parts) == 1 else b"".join(self._parts))
-        self._parts, self._held = [], 0
+        self._blocks.put(block)
 
     def _work(self) -> None:
         while (block := self._blocks.get()) is not None:
-            if self._error is None:
-                self._digest.update(block)
-                self._write_all(block)
+            self._take(block)
+
+    def _take(self, block: bytes) -> None:
+        if self._error is None:
+            self._digest.update(block)
+            self._write_all(block)
 
     def _write_all(self, block: bytes) -> None:
         view = memoryview(block)
