@@ -114,7 +114,9 @@ def spoken(rule: TextRule):
     return rule.word or BREAKS[rule.rule]
 
 
-@pytest.mark.parametrize("key", [model.key for model in CATALOG if model.record_format != "image-caption"])
+@pytest.mark.parametrize(
+    "key", [model.key for model in CATALOG if model.record_format != "image-caption"]
+)
 def test_every_rule_on_texts_leaves_a_trace(key):
     target = Target.of(CATALOG[key], source="chat")
     assert rules_for(target)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _SYSTEMS = 256
 """System prompts that are kept."""
+_FEW = 16
+"""Records that are not worth to be looked at together."""
 
 
 class _Message(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -70,13 +72,32 @@ class Quick:
             of those that do not; and the places of those that do.
         """
         outs, sizes, left = self._verbatim.write(lines)
-        unsure = self._decoded(lines, left, outs, sizes) if left else []
+        unsure: list[int] = []
+        if len(left) > _FEW:
+            unsure = self._decoded(lines, left, outs, sizes, gated=False)
+            left = sorted(self._verbatim.doubtful(outs).intersection(left))
+        if left:
+            unsure = sorted(unsure + self._decoded(lines, left, outs, sizes, gated=True))
         return outs, [size for size in sizes if size], unsure
 
     def _decoded(  # noqa: C901, PLR0912 - in pieces, it takes a third longer
-        self, lines: Sequence[bytes], left: list[int], outs: list[bytes], sizes: list[int]
+        self,
+        lines: Sequence[bytes],
+        left: list[int],
+        outs: list[bytes],
+        sizes: list[int],
+        *,
+        gated: bool,
     ) -> list[int]:
-        """Decode the texts of some lines, look at them, and write them; returns those that need a careful look."""
+        """Decode the texts of some lines and write them; returns those that need a careful look.
+
+        Args:
+            lines: all lines.
+            left: the places of those that are meant.
+            outs: where they are written to.
+            sizes: the same for the bytes of their texts.
+            gated: look at each text; otherwise, what is written is to be looked at together.
+        """
         kind = _Chat if self._target.source is SourceFormat.CHAT else _Completion
         decode: Callable[[bytes], Any] = msgspec.json.Decoder(kind).decode
         shapes, dumps, largest = self._shapes.known, orjson.dumps, self._largest
@@ -106,7 +127,7 @@ class Quick:
                     unsure.append(place)
                     continue
                 written.append(self._system_line)
-            gates = prompt_gates
+            gates = prompt_gates if gated or not shape.quoted else ()
             for text in texts:
                 if not text or text.isspace():
                     break
@@ -114,7 +135,8 @@ class Quick:
                     if gate in text and search(text):
                         break
                 else:
-                    gates = answer_gates if gates is prompt_gates else prompt_gates
+                    if gates:
+                        gates = answer_gates if gates is prompt_gates else prompt_gates
                     written.append(dumps(text))
                     continue
                 break
@@ -129,6 +151,7 @@ class Quick:
                     size <= largest
                     and (
                         len(line) - len(out) in shape.widths
+                        or line.count(b'"') == shape.quotes
                         or (len(line) < LARGE and len(KEY.findall(line)) == shape.keys)
                     )
                     and not (

@@ -41,7 +41,9 @@ class Shape:
     ends: frozenset[bytes]
     """What stands right before a text: the end of its key, and a colon."""
     keys: int
-    """How many keys the source has."""
+    """How many keys the source has: one that is there twice would hide what the first one says."""
+    quotes: int
+    """How many quotes it has, if no text holds one: more of them are texts' or of such a key."""
     system: bool
 
 
@@ -92,6 +94,7 @@ def _shape(roles: Roles, target: Target) -> Shape | None:
         quoted=quoted,
         widths=tuple(layout - empty for layout in layouts),
         keys=keys,
+        quotes=2 * keys + 2 * len(roles) * (2 if target.source is SourceFormat.CHAT else 1),
         system=roles[0] == "system",
     )
 

@@ -86,13 +86,13 @@ class Verbatim:
             has; and the places of those.
         """
         outs, sizes, left = self._copied(lines[:_SAMPLE])
-        found = self._doubtful(outs)
+        found = self.doubtful(outs) | _no_text(outs)
         if len(left) + len(found) > len(outs) // 2:
             # Most are not written as they stand: the rest is not worth a try.
             return [b""] * len(lines), [0] * len(lines), list(range(len(lines)))
         if len(lines) > _SAMPLE:
             outs, sizes, left = self._copied(lines)
-            found = self._doubtful(outs)
+            found = self.doubtful(outs) | _no_text(outs)
         for place in found:
             outs[place] = b""
         return outs, sizes, sorted([*left, *found]) if found else left
@@ -128,6 +128,7 @@ class Verbatim:
                     size <= largest
                     and (
                         len(line) - len(out) in shape.widths
+                        or line.count(b'"') == shape.quotes
                         or (len(line) < LARGE and len(KEY.findall(line)) == shape.keys)
                     )
                     and not (
@@ -151,7 +152,7 @@ class Verbatim:
         self._known[roles] = shape
         return shape
 
-    def _doubtful(self, outs: list[bytes]) -> set[int]:
+    def doubtful(self, outs: list[bytes]) -> set[int]:
         """Find those among what would be written that need more than to be copied."""
         whole = b"".join(outs)
         found = [match[1] for search in self._searches for match in search(whole)]
@@ -159,10 +160,6 @@ class Verbatim:
         if found:
             ends = list(accumulate(map(len, outs)))
             doubtful.update(bisect_right(ends, start) for start in found)
-        try:
-            whole.decode()
-        except UnicodeDecodeError:
-            doubtful.update(place for place, out in enumerate(outs) if not _is_text(out))
         return doubtful
 
 
@@ -177,6 +174,13 @@ def _dspy_traces(answers: list[bytes], *, dspy: bool) -> bool:
     if len(answers) > 1 and len(answers[-1]) > LONG and answers[-1] in answers[:-1]:
         return True
     return dspy and not all(answer.endswith(_COMPLETED) for answer in answers)
+
+
+def _no_text(outs: list[bytes]) -> set[int]:
+    """Find what is not UTF-8, which only those who decode a text notice."""
+    if _is_text(b"".join(outs)):
+        return set()
+    return {place for place, out in enumerate(outs) if not _is_text(out)}
 
 
 def _is_text(line: bytes) -> bool:
