@@ -1,20 +1,32 @@
 """The CDK app: one stack for each stage and region.
 
-`npx cdk deploy --all` deploys every stage; `npx cdk deploy 'Tunestack-dev-*'` those of one.
+`npx cdk deploy --all` deploys every stage; `npx cdk deploy 'Tunestack-dev-*'` those of one;
+`npx cdk deploy --all -c stages=examples/stages/three_stages.py` those of another file.
 """
+
+import runpy
+import sys
 
 from aws_cdk import App
 
 from infra.stack import TunestackStack
-from infra.stages import STAGES
+from infra.stages import STAGES, StageError
 
-app = App()
-for stage in STAGES.values():
-    for region in stage.regions:
-        TunestackStack(
-            app,
-            f"Tunestack-{stage.name}-{region}",
-            stage=stage,
-            region=region,
-        )
-app.synth()
+
+def main() -> None:
+    """Synthesize."""
+    app = App()
+    file = app.node.try_get_context("stages")
+    try:
+        stages = STAGES if file is None else runpy.run_path(file)["STAGES"]
+    except (OSError, KeyError) as error:
+        sys.exit(f"-c stages={file} is no Python file that defines STAGES: {error}")
+    except StageError as error:
+        sys.exit(str(error))
+    for stage in stages.values():
+        for region in stage.regions:
+            TunestackStack(app, f"Tunestack-{stage.name}-{region}", stage=stage, region=region)
+    app.synth()
+
+
+main()

@@ -40,8 +40,16 @@ class Requests:
         if problems := violations(plain, model.input_shape):
             self.broken.append(f"{model.name}: {'; '.join(problems)}")
 
+    def counts(self):
+        """How much was checked in this process."""
+        return Counter(
+            {"clients": self.of_all, "sdk": sum(self.seen.values()), **self.at_sandboxes}
+        )
+
 
 REQUESTS = Requests()
+CHECKED = Counter()
+"""What was checked in processes that this one started."""
 # The one place that every botocore session of the process takes its handlers from.
 botocore.handlers.BUILTIN_HANDLERS.append(("before-parameter-build", REQUESTS.check))
 
@@ -67,13 +75,24 @@ def synthesized():
     return template_of
 
 
+def pytest_sessionfinish(session):
+    """Tell the process that started this one what was checked here."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["checked"] = dict(REQUESTS.counts())
+
+
+def pytest_testnodedown(node):
+    """Take what a process checked that was started by this one."""
+    CHECKED.update(getattr(node, "workeroutput", {}).get("checked", {}))
+
+
 def pytest_terminal_summary(terminalreporter):
     """Say how much was checked: a hook that saw nothing would find nothing."""
-    sandboxes = REQUESTS.at_sandboxes
+    checked = CHECKED + REQUESTS.counts()
     terminalreporter.write_line(
-        f"checked against botocore's model, patterns included: {REQUESTS.of_all} requests of this "
-        f"process's AWS clients ({sum(REQUESTS.seen.values())} of them the SDK's); at the sandboxes "
-        f"{sandboxes['requests']} requests, {sandboxes['answers']} answers, {sandboxes['errors']} errors"
+        f"checked against botocore's model, patterns included: {checked['clients']} requests of the "
+        f"tests' AWS clients ({checked['sdk']} of them the SDK's); at the sandboxes "
+        f"{checked['requests']} requests, {checked['answers']} answers, {checked['errors']} errors"
     )
 
 

@@ -7,9 +7,12 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
+_KEPT = Duration.days(90)
+"""Old versions and access logs."""
+
 
 class DataStore(Construct):
-    """A private, encrypted, versioned bucket with a key of its own.
+    """A private, encrypted, versioned bucket with a key of its own, and a bucket for the log of who read it.
 
     Attributes:
         bucket: holds training data and job output.
@@ -26,6 +29,24 @@ class DataStore(Construct):
             enable_key_rotation=True,
             removal_policy=removal,
         )
+        log = s3.Bucket(
+            self,
+            "AccessLog",
+            # S3 writes access logs to buckets with its own encryption only.
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            enforce_ssl=True,
+            minimum_tls_version=1.2,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            versioned=True,
+            lifecycle_rules=[
+                _abort_uploads(),
+                s3.LifecycleRule(
+                    id="Expire", expiration=_KEPT, noncurrent_version_expiration=_KEPT
+                ),
+            ],
+            removal_policy=removal,
+        )
         self.bucket = s3.Bucket(
             self,
             "Bucket",
@@ -38,17 +59,22 @@ class DataStore(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             versioned=True,
+            server_access_logs_bucket=log,
+            server_access_logs_prefix="access/",
             lifecycle_rules=[
-                s3.LifecycleRule(
-                    id="AbortUploads",
-                    # What an upload that was killed half-way leaves behind is billed and invisible.
-                    abort_incomplete_multipart_upload_after=Duration.days(1),
-                ),
+                _abort_uploads(),
                 s3.LifecycleRule(
                     id="ExpireOldVersions",
-                    noncurrent_version_expiration=Duration.days(90),
+                    noncurrent_version_expiration=_KEPT,
                     expired_object_delete_marker=True,
                 ),
             ],
             removal_policy=removal,
         )
+
+
+def _abort_uploads() -> s3.LifecycleRule:
+    """What an upload that was killed half-way leaves behind is billed and invisible."""
+    return s3.LifecycleRule(
+        id="AbortUploads", abort_incomplete_multipart_upload_after=Duration.days(1)
+    )

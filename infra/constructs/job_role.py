@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.constructs.conditions import in_own_account, through_s3
-from infra.constructs.data_store import DataStore
+from infra.constructs.conditions import in_own_account, through
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from infra.constructs.data_store import DataStore
+    from infra.constructs.network import JobNetwork
+    from infra.stages import DataLocation
 
 
 class JobRole(Construct):
     """Reads the datasets and writes the outputs of this account's customization jobs in this region; nothing else.
 
-    Source: user guide, model-customization-iam-role (read 2026-11-22), narrowed to the prefixes and to buckets of this
-    account; that Bedrock needs no more is unconfirmed by a job in a real account.
+    Source: user guide, model-customization-iam-role and custom-model-job-access-security (read 2026-11-22), narrowed to the
+    prefixes and to buckets of the account; that Bedrock needs no more is unconfirmed by a job in a real account.
 
     Attributes:
         role: what jobs are created with.
@@ -26,12 +34,44 @@ class JobRole(Construct):
         construct_id: str,
         *,
         data: DataStore,
-        datasets_prefix: str,
-        outputs_prefix: str,
+        datasets: str,
+        outputs: str,
+        extra_data: Sequence[DataLocation],
+        network: JobNetwork | None,
     ) -> None:
         super().__init__(scope, construct_id)
-        bucket = data.bucket.bucket_arn
         own = in_own_account()
+        bucket = data.bucket.bucket_arn
+        statements = [
+            iam.PolicyStatement(
+                sid="ListData",
+                actions=["s3:ListBucket"],
+                resources=[bucket],
+                conditions={**own, "StringLike": {"s3:prefix": [f"{datasets}*", f"{outputs}*"]}},
+            ),
+            iam.PolicyStatement(
+                sid="ReadData",
+                actions=["s3:GetObject"],
+                resources=[f"{bucket}/{datasets}*", f"{bucket}/{outputs}*"],
+                conditions=own,
+            ),
+            iam.PolicyStatement(
+                sid="WriteOutput",
+                actions=["s3:PutObject"],
+                resources=[f"{bucket}/{outputs}*"],
+                conditions=own,
+            ),
+            iam.PolicyStatement(
+                sid="UseKeyThroughS3",
+                actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                resources=[data.key.key_arn],
+                conditions=through("s3"),
+            ),
+        ]
+        for number, location in enumerate(extra_data):
+            statements += _reading(location, number)
+        if network is not None:
+            statements += network.job_statements()
         jobs = (
             f"arn:{Aws.PARTITION}:bedrock:{Aws.REGION}:{Aws.ACCOUNT_ID}:model-customization-job/*"
         )
@@ -47,42 +87,36 @@ class JobRole(Construct):
                     "ArnEquals": {"aws:SourceArn": jobs},
                 },
             ),
-            inline_policies={
-                "Data": iam.PolicyDocument(
-                    statements=[
-                        iam.PolicyStatement(
-                            sid="ListData",
-                            actions=["s3:ListBucket"],
-                            resources=[bucket],
-                            conditions={
-                                **own,
-                                "StringLike": {
-                                    "s3:prefix": [f"{datasets_prefix}*", f"{outputs_prefix}*"]
-                                },
-                            },
-                        ),
-                        iam.PolicyStatement(
-                            sid="ReadData",
-                            actions=["s3:GetObject"],
-                            resources=[
-                                f"{bucket}/{datasets_prefix}*",
-                                f"{bucket}/{outputs_prefix}*",
-                            ],
-                            conditions=own,
-                        ),
-                        iam.PolicyStatement(
-                            sid="WriteOutput",
-                            actions=["s3:PutObject"],
-                            resources=[f"{bucket}/{outputs_prefix}*"],
-                            conditions=own,
-                        ),
-                        iam.PolicyStatement(
-                            sid="UseKeyThroughS3",
-                            actions=["kms:Decrypt", "kms:GenerateDataKey"],
-                            resources=[data.key.key_arn],
-                            conditions=through_s3(),
-                        ),
-                    ]
-                )
-            },
+        )
+        iam.ManagedPolicy(
+            self,
+            "Data",
+            description="Read training data and write the output of fine-tuning jobs",
+            statements=statements,
+            roles=[self.role],
+        )
+
+
+def _reading(location: DataLocation, number: int) -> Iterator[iam.PolicyStatement]:
+    """Let jobs read a further place, if it still belongs to whom the stage says."""
+    owner = {"StringEquals": {"aws:ResourceAccount": location.account or Aws.ACCOUNT_ID}}
+    bucket = f"arn:{Aws.PARTITION}:s3:::{location.bucket}"
+    yield iam.PolicyStatement(
+        sid=f"ListExtra{number}",
+        actions=["s3:ListBucket"],
+        resources=[bucket],
+        conditions={**owner, "StringLike": {"s3:prefix": f"{location.prefix}*"}},
+    )
+    yield iam.PolicyStatement(
+        sid=f"ReadExtra{number}",
+        actions=["s3:GetObject"],
+        resources=[f"{bucket}/{location.prefix}*"],
+        conditions=owner,
+    )
+    if location.key_arn is not None:
+        yield iam.PolicyStatement(
+            sid=f"DecryptExtra{number}",
+            actions=["kms:Decrypt"],
+            resources=[location.key_arn],
+            conditions=through("s3"),
         )

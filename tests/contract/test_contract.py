@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from infra.stages import Stage
+from infra.stages import DataLocation, Network, Stage
 from tunestack.catalog import CATALOG
 from tunestack.contract import Deployment, parameter_name
 from tunestack.errors import ContractError
@@ -66,7 +66,19 @@ def test_the_outputs_are_the_environment_variables(template, published):
 def test_the_longest_document_fits_into_a_standard_parameter(synthesized):
     """AWS refuses more than 4,096 characters; the emulator does not."""
     every = [model.key for model in CATALOG if "us-west-2" in model.regions]
-    longest = Stage(name="a" * 20, regions=("us-west-2",), base_models=every, data_prefix="p" * 100)
+    longest = Stage(
+        name="a" * 20,
+        regions=("us-west-2",),
+        base_models=tuple(every),
+        data_prefix="p" * 100,
+        model_key=True,
+        network=Network(
+            vpc_id="vpc-0a", subnet_ids=tuple(f"subnet-0123456789abcde{n}" for n in range(4))
+        ),
+        extra_data=tuple(
+            DataLocation(uri=f"s3://{'b' * 63}/{'p' * 20}{number}/") for number in range(5)
+        ),
+    )
     (parameter,) = synthesized(longest, "us-west-2").find_resources("AWS::SSM::Parameter").values()
     references = json.dumps(parameter["Properties"]["Value"]).count('"Ref"') + 3
     # An ARN or name in place of each reference is shorter than this.

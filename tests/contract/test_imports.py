@@ -59,6 +59,10 @@ BREACHES = {
         "from tunestack.tuner import Tuner",
     ),
     "infra calls no service": ("infra/stack.py", "import boto3"),
+    "the guard runs alone: with boto3, and with nothing of ours": (
+        "infra/guard/handler.py",
+        "from infra import stages",
+    ),
     "the SDK's layers": ("sdk/src/tunestack/waiting.py", "from tunestack import jobs"),
     "the sandbox is a second opinion: of the SDK it knows the catalog and the contract": (
         "sdk/src/tunestack/sandbox/clock.py",

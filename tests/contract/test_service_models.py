@@ -14,6 +14,7 @@ from tunestack.providers.bedrock_requests import ENDPOINT_STATES, JOB_STATES
 SESSION = botocore.session.get_session()
 BEDROCK = SESSION.get_service_model("bedrock")
 RUNTIME = SESSION.get_service_model("bedrock-runtime")
+MODELS = {"bedrock": BEDROCK, "scheduler": SESSION.get_service_model("scheduler")}
 # Said in the message; what to do depends on what was asked.
 NO_CLASS_OF_ITS_OWN = {"ModelErrorException"}
 
@@ -37,9 +38,12 @@ def called():
     """The operations behind the actions that the SDK is granted."""
     for action in ACTIONS["tuner"]:
         service, _, name = action.partition(":")
-        if service == "bedrock":
-            name, model = ("Converse", RUNTIME) if name == "InvokeModel" else (name, BEDROCK)
-            yield model.operation_model(name)
+        if name.startswith("InvokeModel"):
+            yield RUNTIME.operation_model(
+                name.replace("InvokeModel", "Converse", 1).replace("WithResponse", "")
+            )
+        elif service in MODELS:
+            yield MODELS[service].operation_model(name)
 
 
 def test_every_error_of_the_operations_we_call_has_a_class():

@@ -8,6 +8,7 @@ import pytest
 
 from tunestack import EndpointState, JobState
 from tunestack.catalog import Serving
+from tunestack.contract import Deployment
 from tunestack.provider import EndpointRequest, JobRequest
 from tunestack.providers import bedrock_requests as requests
 from tunestack.sandbox.shapes import violations
@@ -18,7 +19,18 @@ RUNTIME = botocore.session.get_session().get_service_model("bedrock-runtime")
 CUSTOM = (
     "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-micro-v1:0:128k/0123456789ab"
 )
-ROLE = "arn:aws:iam::123456789012:role/AmazonBedrockJob"
+DEPLOYMENT = Deployment(
+    region="us-east-1",
+    account="123456789012",
+    data_bucket="data",
+    job_role_arn="arn:aws:iam::123456789012:role/AmazonBedrockJob",
+)
+PRIVATE = dataclasses.replace(
+    DEPLOYMENT,
+    model_key_arn="arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef",
+    subnet_ids=("subnet-0a", "subnet-0b"),
+    security_group_ids=("sg-0a",),
+)
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 JOB = JobRequest(
     base_model="amazon.nova-micro-v1:0:128k",
@@ -48,7 +60,9 @@ ANSWER = {
 @pytest.mark.parametrize(
     ("operation", "wire"),
     [
-        ("CreateModelCustomizationJob", requests.create_job(JOB, ROLE)),
+        ("CreateModelCustomizationJob", requests.create_job(JOB, DEPLOYMENT)),
+        ("CreateModelCustomizationJob", requests.create_job(JOB, PRIVATE)),
+        ("TagResource", requests.tag_resource(CUSTOM, {"tunestack:stage": "dev"})),
         ("CreateCustomModelDeployment", requests.create_deployment(ENDPOINT)),
         ("CreateProvisionedModelThroughput", requests.create_throughput(ENDPOINT)),
     ],
@@ -80,12 +94,13 @@ def test_a_system_message_goes_to_its_own_field():
 
 @pytest.mark.parametrize("change", [{"name": "x"}, {"tags": {}}, {"training_data": "s3://b/x"}])
 def test_a_job_has_the_token_of_its_key_and_of_nothing_else(change):
-    token = requests.create_job(JOB, ROLE)["clientRequestToken"]
+    token = requests.create_job(JOB, DEPLOYMENT)["clientRequestToken"]
     assert (
-        token == requests.create_job(dataclasses.replace(JOB, **change), ROLE)["clientRequestToken"]
+        token
+        == requests.create_job(dataclasses.replace(JOB, **change), DEPLOYMENT)["clientRequestToken"]
     )
     other = dataclasses.replace(JOB, key="0123456789abcdef-2")
-    assert token != requests.create_job(other, ROLE)["clientRequestToken"]
+    assert token != requests.create_job(other, DEPLOYMENT)["clientRequestToken"]
 
 
 @pytest.mark.parametrize("create", [requests.create_deployment, requests.create_throughput])

@@ -1,6 +1,6 @@
 """Endpoints from start to gone, of both kinds, on the sandbox."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import boto3
 import pytest
@@ -39,7 +39,9 @@ def test_a_deployment_starts_answers_and_is_gone(job, tuner):
 
 
 def test_throughput_warns_of_its_cost_and_is_tagged_with_its_end(llama, west):
-    with pytest.warns(EndpointCostWarning, match="billed by the hour.*end in 2:00:00"):
+    with pytest.warns(
+        EndpointCostWarning, match="billed by the hour.*guard of the stage ends it at 2"
+    ):
         llama.start_endpoint(ttl=timedelta(hours=2), model_units=2)
     endpoint = llama.endpoint()
     assert (Serving.PROVISIONED, 2) == (endpoint.serving, endpoint.last.model_units)
@@ -203,9 +205,9 @@ def test_what_is_there_is_not_taken_for_what_was_asked_for(llama):
 
 
 def test_a_deadline_is_never_before_what_was_asked_for_and_the_same_for_callers_at_once(
-    llama, west
+    llama, west, sandbox
 ):
-    before = datetime.now(UTC)
+    before = sandbox.clock.now()
     with pytest.warns(EndpointCostWarning):
         llama.start_endpoint(ttl=timedelta(hours=2))
     end = datetime.fromisoformat(tags_of(llama.endpoint().id)["tunestack:expires-at"])

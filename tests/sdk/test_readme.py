@@ -124,7 +124,7 @@ def test_the_readmes_shell(reader, fast):
         ("llama_from_dspy.py", "shipping", "us-west-2"),
     ],
 )
-def test_the_examples(reader, fast, name, answer, region, with_ssm):
+def test_the_examples(reader, fast, place, name, answer, region, with_ssm):
     deployment = fast.deployment(region).environment()
     changes = dict.fromkeys(deployment) | (
         {"AWS_REGION": region}
@@ -132,6 +132,13 @@ def test_the_examples(reader, fast, name, answer, region, with_ssm):
         else {seed: deployment[seed] for seed in SEEDS}
         | {"AWS_ENDPOINT_URL_SSM": "http://127.0.0.1:9"}
     )
-    out = reader(sys.executable, str(ROOT / "examples" / name), **changes)
+    program = ROOT / "examples" / name
+    if not with_ssm and region == "us-west-2":
+        # Served by the hour, and nothing is known of a guard: it has to be said that this is meant.
+        text = program.read_text().replace("start_endpoint(", "start_endpoint(unguarded=True, ")
+        program = place / name
+        program.write_text(text)
+        changes["PYTHONPATH"] = str(ROOT / "examples")
+    out = reader(sys.executable, str(program), **changes)
     assert f"Answer: {answer}" in out
     assert [] == endpoints(fast, region)

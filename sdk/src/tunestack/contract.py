@@ -32,35 +32,80 @@ STAGE = "TUNESTACK_STAGE"
 DEPLOYMENT = "TUNESTACK_DEPLOYMENT"
 """The whole document; the others alone are enough for everything that needs no more."""
 
+STAGE_TAG = "tunestack:stage"
+"""The tag of everything that belongs to a stage: what the stack makes, and jobs, models and endpoints."""
+EXPIRES_AT_TAG = "tunestack:expires-at"
+"""The tag that says until when an endpoint may live, in ISO 8601; without it, none is made that is billed by the hour."""
+
+_SEE_ENDPOINTS = (
+    "bedrock:GetCustomModelDeployment",
+    "bedrock:GetProvisionedModelThroughput",
+    "bedrock:ListCustomModelDeployments",
+    "bedrock:ListProvisionedModelThroughputs",
+)
+_INVOKE = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
+_SEE_JOBS = ("bedrock:GetModelCustomizationJob", "bedrock:ListModelCustomizationJobs")
+_FIND = ("ssm:GetParameter",)
+
 ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "tuner": (
-            "bedrock:CreateCustomModelDeployment",
-            "bedrock:CreateModelCustomizationJob",
-            "bedrock:CreateProvisionedModelThroughput",
-            "bedrock:DeleteCustomModelDeployment",
-            "bedrock:DeleteProvisionedModelThroughput",
-            "bedrock:GetCustomModelDeployment",
-            "bedrock:GetModelCustomizationJob",
-            "bedrock:GetProvisionedModelThroughput",
-            "bedrock:InvokeModel",
-            "bedrock:ListCustomModelDeployments",
-            "bedrock:ListFoundationModels",
-            "bedrock:ListModelCustomizationJobs",
-            "bedrock:ListProvisionedModelThroughputs",
-            "bedrock:StopModelCustomizationJob",
-            "bedrock:TagResource",
-            "iam:PassRole",
-            "kms:Decrypt",
-            "kms:GenerateDataKey",
-            "s3:GetObject",
-            "s3:ListBucket",
-            "s3:PutObject",
-            "ssm:GetParameter",
+        "tuner": tuple(
+            sorted(
+                (
+                    *_SEE_ENDPOINTS,
+                    *_INVOKE,
+                    *_SEE_JOBS,
+                    *_FIND,
+                    "bedrock:CreateCustomModelDeployment",
+                    "bedrock:CreateModelCustomizationJob",
+                    "bedrock:CreateProvisionedModelThroughput",
+                    "bedrock:DeleteCustomModelDeployment",
+                    "bedrock:DeleteProvisionedModelThroughput",
+                    "bedrock:ListFoundationModels",
+                    "bedrock:StopModelCustomizationJob",
+                    "bedrock:TagResource",
+                    "iam:PassRole",
+                    "kms:Decrypt",
+                    "kms:GenerateDataKey",
+                    "s3:GetObject",
+                    "s3:ListBucket",
+                    "s3:PutObject",
+                    "scheduler:CreateSchedule",
+                    "scheduler:DeleteSchedule",
+                    "scheduler:GetSchedule",
+                    "scheduler:UpdateSchedule",
+                    "sqs:DeleteMessage",
+                    "sqs:ReceiveMessage",
+                )
+            )
+        ),
+        "invoker": tuple(sorted((*_SEE_ENDPOINTS, *_INVOKE, *_FIND))),
+        "viewer": tuple(
+            sorted(
+                (
+                    *_SEE_ENDPOINTS,
+                    *_SEE_JOBS,
+                    *_FIND,
+                    "bedrock:ListFoundationModels",
+                    "bedrock:ListTagsForResource",
+                    "kms:Decrypt",
+                    "s3:GetObject",
+                    "s3:ListBucket",
+                )
+            )
         ),
     }
 )
 """The IAM actions that the SDK needs, by the policy that grants them."""
+
+MODEL_KEY_ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "tuner": ("kms:CreateGrant", "kms:DescribeKey"),
+        "invoker": ("kms:Decrypt",),
+        "viewer": (),
+    }
+)
+"""Those that are needed beside, where the stage has a key for its tuned models."""
 
 STAGE_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 
@@ -105,6 +150,25 @@ class Deployment:
     """The `s3://bucket/prefix/` locations that the job role may read; empty when not known."""
     base_models: tuple[str, ...] = ()
     """The catalog keys that the stage allows; empty when not known."""
+    model_key_arn: str | None = None
+    """The KMS key that tuned models are encrypted with; `None` for AWS's own."""
+    subnet_ids: tuple[str, ...] = ()
+    """Where jobs run, if not in AWS's own network."""
+    security_group_ids: tuple[str, ...] = ()
+    guard_arn: str | None = None
+    """The function that ends endpoints whose time is over; `None` where there is none."""
+    schedule_group: str | None = None
+    """Where its schedules are."""
+    scheduler_role_arn: str | None = None
+    """What they invoke it by."""
+    dead_letters_arn: str | None = None
+    """Where an invocation goes that fails for good."""
+    default_endpoint_hours: int = 4
+    """How long an endpoint lives that is billed by the hour, if nobody says."""
+    max_endpoint_hours: int = 24
+    """How long it lives at most."""
+    event_queue_url: str | None = None
+    """The queue of what Bedrock says of jobs; `None` where there is none."""
     version: int = VERSION
 
     @property

@@ -125,7 +125,12 @@ class BedrockTrainingJob(TrainingJob):
         return self.job is not None and self.job.cancel()
 
     def start_endpoint(
-        self, serving: str = "auto", *, ttl: timedelta | None = None, model_units: int = 1
+        self,
+        serving: str = "auto",
+        *,
+        ttl: timedelta | None = None,
+        model_units: int = 1,
+        unguarded: bool = False,
     ) -> str:
         """Start the endpoint of the tuned model, wait until it answers, and let the tuned LM use it.
 
@@ -135,7 +140,7 @@ class BedrockTrainingJob(TrainingJob):
             The endpoint's name.
         """
         job = self._finished()
-        name = job.start_endpoint(serving, ttl=ttl, model_units=model_units)
+        name = job.start_endpoint(serving, ttl=ttl, model_units=model_units, unguarded=unguarded)
         self._let_lm_call(job.endpoint().id)
         return name
 

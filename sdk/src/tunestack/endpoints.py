@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from tunestack.catalog import Serving
+from tunestack.contract import EXPIRES_AT_TAG
 from tunestack.errors import (
     ConfigError,
     ConflictError,
@@ -31,6 +34,8 @@ STOP_TIMEOUT = 1800.0
 """Seconds; most of them for what has to finish starting before it can be deleted."""
 
 _MOST_REFUSALS = 5
+_STEP = timedelta(minutes=5)
+"""Times in requests are rounded up to this."""
 
 
 class Endpoint:
@@ -157,7 +162,43 @@ class Endpoint:
                 "stop it again",
                 endpoint_id=self.id,
             )
+        self._disarm()
         logger.info("endpoint %s is gone", self.name)
+
+    def extend(self, ttl: timedelta) -> datetime:
+        """Let the endpoint live on, for so long from now; what is billed by the hour is billed on.
+
+        Returns:
+            When the guard of the stage ends it.
+
+        Raises:
+            ConfigError: no guard is deployed, or the stage does not allow so much.
+            NotFoundError: the endpoint is gone.
+        """
+        info = self.info()
+        guard = self._provider.guard()
+        if guard is None:
+            raise ConfigError("no endpoint guard is deployed here: there is no end to put off")
+        now = self._provider.now()
+        latest = (info.created or now) + guard.longest
+        if not isinstance(ttl, timedelta) or ttl <= timedelta(0) or now + ttl > latest:
+            raise ConfigError(
+                f"ttl {ttl!r} is not possible: endpoint {self.name!r} may live until "
+                f"{time_text(latest)}, another {max(latest - now, timedelta(0))}"
+            )
+        end = rounded(now + ttl)
+        # In this order: in between, the guard is woken too early, and sees in the tag that it is.
+        self._provider.tag_endpoint(self.id, {EXPIRES_AT_TAG: time_text(end)})
+        guard.arm(self.name, self.serving, end, later=True)
+        logger.info("endpoint %s ends at %s", self.name, time_text(end))
+        return end
+
+    def _disarm(self) -> None:
+        """Forget what was armed; if it can't be, it ends by itself."""
+        with suppress(TunestackError):
+            guard = self._provider.guard()
+            if guard is not None:
+                guard.disarm(self.name)
 
     def __enter__(self) -> Self:
         """Wait until the endpoint answers, and stop it if it fails to; Ctrl-C leaves it starting."""
@@ -202,6 +243,17 @@ def conversation(messages: object) -> list[dict[str, str]]:
                 "and a content of text"
             )
     return [{"role": message["role"], "content": message["content"]} for message in messages]
+
+
+def rounded(time: datetime) -> datetime:
+    """Round up, so that two callers at about the same time say the same."""
+    step = _STEP.total_seconds()
+    return datetime.fromtimestamp(-(time.timestamp() // -step) * step, UTC)
+
+
+def time_text(time: datetime) -> str:
+    """Write a time as tags have it."""
+    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _is_settled(info: EndpointInfo) -> bool:

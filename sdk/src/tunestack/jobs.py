@@ -22,7 +22,7 @@ from tunestack.serving import own, start, stop_own
 from tunestack.waiting import Poll, answer, appears, seconds, watch
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import timedelta
 
     from tunestack.catalog import BaseModel
@@ -45,7 +45,12 @@ class Job:
     """
 
     def __init__(
-        self, provider: Provider, info: JobInfo, *, tags: Mapping[str, str], poll: Poll
+        self,
+        provider: Provider,
+        info: JobInfo,
+        *,
+        tags: Callable[[], Mapping[str, str]],
+        poll: Poll,
     ) -> None:
         """Take an observation of the job; `tuner.submit(...)` and `tuner.job(...)` make one."""
         self._provider = provider
@@ -186,6 +191,7 @@ class Job:
         *,
         ttl: timedelta | None = None,
         model_units: int = 1,
+        unguarded: bool = False,
         timeout: float = START_TIMEOUT,
     ) -> str:
         """Start the endpoint of the tuned model and wait until it answers; one that there is, is kept.
@@ -193,15 +199,18 @@ class Job:
         Args:
             serving: `on-demand` (free while idle, paid by the token), `provisioned` (billed by the hour for each
                 model unit until it is stopped), or `auto`: on demand where the model can be served so.
-            ttl: how long it may live, written into a tag; for provisioned throughput four hours if not given.
+            ttl: how long it may live: the endpoint guard of the stage ends it then, whatever becomes of this process. For
+                provisioned throughput what the stage says (four hours) if not given; at most what the stage allows (24).
             model_units: provisioned throughput only.
+            unguarded: start it although nothing is deployed that would end it.
             timeout: seconds to wait for it, once it is created; after a stop, creating it anew may take 20 more.
 
         Returns:
             The endpoint's name; `job.endpoint()` is the object to ask.
 
         Raises:
-            ConfigError: the job has no model (yet), the model can't be served so, or an argument is not possible.
+            ConfigError: the job has no model (yet), the model can't be served so, an argument is not possible, or no guard
+                is deployed.
             ConflictError: there is one already, with another number of model units.
             QuotaError: the account may not have so many.
             EndpointFailedError: it could not be started.
@@ -217,7 +226,8 @@ class Job:
             serving=serving,
             ttl=ttl,
             model_units=model_units,
-            tags=self._tags,
+            tags=self._tags(),
+            unguarded=unguarded,
             poll=self._poll,
         )
         return self._endpoint.wait(timeout).name

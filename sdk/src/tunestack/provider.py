@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
     from pathlib import Path
 
     from tunestack.catalog import BaseModel, LifecycleState, Serving
@@ -117,6 +117,35 @@ class EndpointRequest:
     """Tells apart what is started, stopped and started again: equal requests of one generation are the same endpoint."""
 
 
+class Guard(Protocol):
+    """What ends endpoints in the account, whatever becomes of who started them."""
+
+    @property
+    def default(self) -> timedelta:
+        """How long an endpoint lives that is billed by the hour, if nobody says."""
+        ...
+
+    @property
+    def longest(self) -> timedelta:
+        """How long it lives at most, from when it was created."""
+        ...
+
+    def arm(self, name: str, serving: Serving, end: datetime, *, later: bool = False) -> None:
+        """Let an endpoint end, whether it is there already or not; what was armed for its name stays if it is earlier.
+
+        Args:
+            name: the endpoint's.
+            serving: which kind it is.
+            end: when, by the vendor's clock.
+            later: put off what was armed before.
+        """
+        ...
+
+    def disarm(self, name: str) -> None:
+        """Forget what was armed for an endpoint that is gone; fine when there is nothing."""
+        ...
+
+
 class Provider(Protocol):
     """A vendor. Every method raises only `tunestack.errors.ProviderError`, `ConfigError` and their children."""
 
@@ -179,6 +208,18 @@ class Provider(Protocol):
 
     def delete_endpoint(self, endpoint: EndpointInfo) -> None:
         """Ask for an endpoint to be deleted; `NotFoundError` when it is gone."""
+        ...
+
+    def tag_endpoint(self, endpoint_id: str, tags: Mapping[str, str]) -> None:
+        """Add tags to an endpoint, by its id, or write over those of the same names."""
+        ...
+
+    def guard(self) -> Guard | None:
+        """Tell what ends endpoints here; `None` where nothing does."""
+        ...
+
+    def now(self) -> datetime:
+        """Tell the time by the vendor's clock, as far as it was heard of."""
         ...
 
     def invoke(self, endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> str:

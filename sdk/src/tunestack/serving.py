@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import warnings
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tunestack.catalog import Serving
-from tunestack.endpoints import STOP_TIMEOUT, Endpoint
+from tunestack.contract import EXPIRES_AT_TAG
+from tunestack.endpoints import STOP_TIMEOUT, Endpoint, rounded, time_text
 from tunestack.errors import (
     BusyError,
     ConfigError,
@@ -33,16 +34,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-EXPIRES_AT = "tunestack:expires-at"
-"""The tag that says until when an endpoint may live, in ISO 8601."""
-
 DEFAULT_TTL = timedelta(hours=4)
-"""How long provisioned throughput may live when the caller does not say."""
+"""How long provisioned throughput may live when neither the caller nor a stage says."""
 
 _WAYS = (Serving.PROVISIONED, Serving.ON_DEMAND)
 _LONGEST_TTL = timedelta(days=366)
-# Times in a request are rounded up to this, so that two callers at about the same time send the same request.
-_STEP = timedelta(minutes=5)
 # How often one endpoint may be started again in such a time.
 _MOST_GENERATIONS = 20
 
@@ -86,12 +82,13 @@ def start(
     ttl: timedelta | None,
     model_units: int,
     tags: Mapping[str, str],
+    unguarded: bool,
     poll: Poll,
 ) -> Endpoint:
     """Start the endpoint of a tuned model, or adopt the one that there is; does not wait until it is ready.
 
     Raises:
-        ConfigError: an argument is not possible; nothing was started.
+        ConfigError: an argument is not possible, or nothing would end the endpoint; nothing was started.
         ConflictError: there is one already, with another number of model units.
     """
     _check(ttl, model_units)
@@ -104,17 +101,56 @@ def start(
         if found.state is not EndpointState.FAILED:
             return Endpoint(provider, _adopted(found, model, base, model_units), poll=poll)
         Endpoint(provider, found, poll=poll).stop()
-    if way is Serving.PROVISIONED:
-        ttl = DEFAULT_TTL if ttl is None else ttl
-        _warn_of_cost(f"endpoint {name!r} is", base, model_units, f"It is tagged to end in {ttl}")
-    if ttl is not None:
-        tags = {**tags, EXPIRES_AT: _rounded(datetime.now(UTC) + ttl)}
+    if way is Serving.PROVISIONED or ttl is not None:
+        end = _armed(provider, name, way, ttl, unguarded=unguarded)
+        tags = {**tags, EXPIRES_AT_TAG: time_text(end.time)}
+        if way is Serving.PROVISIONED:
+            _warn_of_cost(f"endpoint {name!r} is", base, model_units, end.words)
     request = EndpointRequest(
         model=model, serving=way, name=name, model_units=model_units, tags=tags
     )
     info = _create(provider, request, base, poll=poll)
     logger.info("endpoint %s is %s", name, info.raw_state)
     return Endpoint(provider, info, poll=poll)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """When an endpoint ends, and what sees to it, in words."""
+
+    time: datetime
+    words: str
+
+
+def _armed(
+    provider: Provider, name: str, way: Serving, ttl: timedelta | None, *, unguarded: bool
+) -> _End:
+    """Let the guard end an endpoint that is about to be created.
+
+    Raises:
+        ConfigError: there is no guard, or it allows less.
+    """
+    guard = provider.guard()
+    if guard is None:
+        if not unguarded:
+            raise ConfigError(
+                f"no endpoint guard is deployed here, so nothing would end endpoint {name!r} if this process does not: "
+                "run `cdk deploy`, or accept that with unguarded=True (--unguarded)"
+            )
+        time = rounded(provider.now() + (ttl or DEFAULT_TTL))
+        return _End(
+            time,
+            "Nothing in the account stops it for you: call stop_endpoint() when you are done",
+        )
+    ttl = guard.default if ttl is None else ttl
+    if ttl > guard.longest:
+        raise ConfigError(f"ttl {ttl} is not possible: this stage allows at most {guard.longest}")
+    time = rounded(provider.now() + ttl)
+    guard.arm(name, way, time)
+    return _End(
+        time,
+        f"The guard of the stage ends it at {time_text(time)}, if stop_endpoint() is not called before",
+    )
 
 
 def own(provider: Provider, model: str, *, poll: Poll) -> list[Endpoint]:
@@ -180,7 +216,7 @@ def _adopted(found: EndpointInfo, model: str, base: BaseModel, model_units: int)
             f"endpoint {found.name!r} is there already,",
             base,
             found.model_units,
-            "Its end is the one that it was started with",
+            "It ends when it was to, as it was started",
         )
     logger.info("endpoint %s is there already", found.name)
     return found
@@ -195,7 +231,7 @@ def _create(
     is asked for. Callers at about the same time send the same requests in the same order, and so make one endpoint;
     the name, which is unique, holds the others off.
     """
-    now = _rounded(datetime.now(UTC))
+    now = time_text(rounded(datetime.now(UTC)))
     for number in range(_MOST_GENERATIONS):
         asked = replace(request, generation=f"{now}/{number}")
         try:
@@ -238,12 +274,6 @@ def _starting(endpoint_id: str, request: EndpointRequest) -> EndpointInfo:
     )
 
 
-def _rounded(time: datetime) -> str:
-    step = _STEP.total_seconds()
-    end = -(time.timestamp() // -step) * step
-    return f"{datetime.fromtimestamp(end, UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
 def _created(info: EndpointInfo) -> datetime:
     return info.created or datetime.min.replace(tzinfo=UTC)
 
@@ -256,8 +286,7 @@ def _warn_of_cost(what: str, base: BaseModel, units: int, end: str) -> None:
         else f"at {price} for each of {units} model units"
     )
     warnings.warn(
-        f"{what} billed by the hour, {cost}, until it is stopped: "
-        f"nothing in the account stops it for you. {end}; call stop_endpoint() before.",
+        f"{what} billed by the hour, {cost}, until it is stopped. {end}.",
         EndpointCostWarning,
         stacklevel=4,
     )

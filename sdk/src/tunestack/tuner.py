@@ -7,6 +7,7 @@ import json
 import logging
 import re
 import tempfile
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -14,14 +15,23 @@ from typing import TYPE_CHECKING, Any
 
 from tunestack import catalog
 from tunestack.arguments import OWN_TAGS, bare, checked, checked_id, checked_tags, region_of
-from tunestack.discovery import find_deployment, find_region, find_stage, require_region
+from tunestack.contract import STAGE_TAG
+from tunestack.discovery import (
+    find_deployment,
+    find_region,
+    find_stage,
+    published,
+    require_region,
+)
 from tunestack.endpoints import Endpoint
 from tunestack.errors import (
     ConfigError,
     ConflictError,
+    ContractError,
     InvalidRequestError,
     ModelError,
     NotFoundError,
+    TunestackError,
     shortened,
 )
 from tunestack.hyperparameters import complete, resolve
@@ -88,7 +98,6 @@ class Tuner:
         self._clients = Clients(self._session)
         self._poll = poll or Poll()
         self._given = deployment is not None
-        self._stage_of_deployment = deployment.stage if deployment else None
         self._deployments = {deployment.region: deployment} if deployment else {}
 
     def submit(
@@ -294,15 +303,42 @@ class Tuner:
         return self._deployments[region]
 
     def _provider(self, deployment: Deployment) -> Provider:
-        return Bedrock(self._clients, deployment.region, deployment=deployment)
+        return self._bedrock(deployment.region)
 
     def _anywhere(self, region: str | None) -> Provider:
         """Return Bedrock in a region, deployed or not: what runs and is billed can always be seen and stopped."""
-        return Bedrock(self._clients, region or require_region(self._session, self._region))
+        region = region or require_region(self._session, self._region)
+        return self._bedrock(region)
+
+    def _bedrock(self, region: str) -> Bedrock:
+        return Bedrock(
+            self._clients,
+            region,
+            deployment=partial(self._deployment, region),
+            guarded=partial(self._guarded, region),
+        )
+
+    def _guarded(self, region: str) -> Deployment:
+        """Find the deployment with its guard, of which bucket and role alone say nothing."""
+        deployment = self._deployment(region)
+        if deployment.guard_arn is None and not self._given:
+            stage = find_stage(deployment.stage or self._stage)
+            with suppress(TunestackError):
+                found = published(self._clients, stage=stage, region=region)
+                if found.data_bucket == deployment.data_bucket:
+                    self._deployments[region] = found
+        return self._deployments[region]
 
     def _handle(self, provider: Provider, info: JobInfo) -> Job:
-        tags = _own_tags(find_stage(self._stage or self._stage_of_deployment))
+        tags = partial(self._endpoint_tags, region_of(info.id))
         return Job(provider, info, tags=tags, poll=self._poll)
+
+    def _endpoint_tags(self, region: str | None) -> Mapping[str, str]:
+        try:
+            stage = self._deployment(region).stage
+        except ContractError:  # nothing is deployed, and an endpoint needs nothing of it
+            stage = None
+        return _own_tags(find_stage(stage or self._stage))
 
     def __getstate__(self) -> dict[str, object]:
         """Keep what was said, and leave out credentials and clients: they are found anew where it is loaded."""
@@ -377,7 +413,7 @@ def _attempt(info: JobInfo) -> int:
 
 
 def _own_tags(stage: str) -> dict[str, str]:
-    return {f"{OWN_TAGS}managed-by": "tunestack", f"{OWN_TAGS}stage": stage}
+    return {f"{OWN_TAGS}managed-by": "tunestack", STAGE_TAG: stage}
 
 
 def _digest(

@@ -31,6 +31,7 @@ def endpoint() -> None:
 )
 @click.option("--ttl", type=Duration(), help="How long it may live: 90m, 4h, 2d.")
 @click.option("--units", default=1, show_default=True, help="Model units (provisioned).")
+@click.option("--unguarded", is_flag=True, help="Start it although nothing would end it.")
 @place_options
 @json_option
 def start(
@@ -41,11 +42,12 @@ def start(
     stage: str | None,
     region: str | None,
     *,
+    unguarded: bool,
     json_wanted: bool,
 ) -> None:
     """Start the endpoint of a job's model and wait until it answers."""
     job = Tuner(stage, region=region).job(job_id)
-    name = job.start_endpoint(serving, ttl=ttl, model_units=units)
+    name = job.start_endpoint(serving, ttl=ttl, model_units=units, unguarded=unguarded)
     note(f"endpoint {name} is ready")
     show(job.endpoint().info(), json_wanted=json_wanted)
 
@@ -61,6 +63,21 @@ def list_endpoints(stage: str | None, region: str | None, *, json_wanted: bool) 
         of="endpoints",
         json_wanted=json_wanted,
     )
+
+
+@endpoint.command()
+@click.argument("endpoint_id")
+@click.option("--ttl", type=Duration(), required=True, help="For how long from now: 90m, 4h, 2d.")
+@place_options
+@json_option
+def extend(
+    endpoint_id: str, ttl: timedelta, stage: str | None, region: str | None, *, json_wanted: bool
+) -> None:
+    """Let an endpoint live on, by its name or ARN; the stage says for how long at most."""
+    found = Tuner(stage, region=region).endpoint(endpoint_id)
+    end = found.extend(ttl)
+    note(f"endpoint {found.name} ends at {end:%Y-%m-%d %H:%M} UTC")
+    show({"id": found.id, "name": found.name, "ends": end}, json_wanted=json_wanted)
 
 
 @endpoint.command()

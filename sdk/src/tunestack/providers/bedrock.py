@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from tunestack.catalog import LifecycleState, Serving
+from tunestack.contract import STAGE_TAG
 from tunestack.errors import (
     AccessError,
     BusyError,
@@ -16,10 +17,12 @@ from tunestack.errors import (
 )
 from tunestack.providers import bedrock_requests as requests
 from tunestack.providers.aws_errors import translated
+from tunestack.providers.guard import ScheduledGuard
 from tunestack.providers.s3 import Location, Store, open_object
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from types_boto3_bedrock import BedrockClient
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 
     from tunestack.catalog import BaseModel
     from tunestack.contract import Deployment
-    from tunestack.provider import EndpointInfo, EndpointRequest, JobInfo, JobRequest
+    from tunestack.provider import EndpointInfo, EndpointRequest, Guard, JobInfo, JobRequest
     from tunestack.providers.clients import Clients
 
 _PAGE = 1000
@@ -39,18 +42,29 @@ class Bedrock:
     """`tunestack.provider.Provider` on Amazon Bedrock, in one region of one account."""
 
     def __init__(
-        self, clients: Clients, region: str, *, deployment: Deployment | None = None
+        self,
+        clients: Clients,
+        region: str,
+        *,
+        deployment: Callable[[], Deployment],
+        guarded: Callable[[], Deployment],
     ) -> None:
-        """Take who calls and where, and what `cdk deploy` made there, which only new jobs need; no call is made here."""
+        """Take who calls and where; no call is made here.
+
+        Args:
+            clients: who calls.
+            region: where.
+            deployment: finds what `cdk deploy` made there; only new jobs need it.
+            guarded: finds the same, with its guard if there is one; only endpoints that are to end need it.
+        """
         self._clients = clients
         self._region = region
-        self._deployed = deployment
+        self._find = deployment
+        self._find_guarded = guarded
 
     @property
     def _deployment(self) -> Deployment:
-        if self._deployed is None:
-            raise ContractError(f"nothing is known of a deployment in {self._region}")
-        return self._deployed
+        return self._find()
 
     @property
     def _control(self) -> BedrockClient:
@@ -126,7 +140,7 @@ class Bedrock:
 
     def create_job(self, request: JobRequest) -> str:
         """Create a customization job and return its ARN; billed by the token trained."""
-        wire = requests.create_job(request, self._deployment.job_role_arn)
+        wire = requests.create_job(request, self._deployment)
         try:
             with translated(f"creating job {request.name!r}"):
                 answer: Mapping[str, Any] = self._control.create_model_customization_job(**wire)
@@ -245,6 +259,25 @@ class Bedrock:
                 )
             else:
                 self._control.delete_provisioned_model_throughput(provisionedModelId=endpoint.id)
+
+    def tag_endpoint(self, endpoint_id: str, tags: Mapping[str, str]) -> None:
+        """Add tags to an endpoint, by its ARN; the stage's is among them, without which nobody may."""
+        stage = self._deployment.stage
+        own = {} if stage is None else {STAGE_TAG: stage}
+        with translated(f"tagging endpoint {endpoint_id!r}"):
+            self._control.tag_resource(**requests.tag_resource(endpoint_id, {**tags, **own}))
+
+    def guard(self) -> Guard | None:
+        """Tell what the deployment has to end endpoints; `None` where nothing is deployed, or no guard."""
+        try:
+            deployment = self._find_guarded()
+        except ContractError:
+            return None
+        return ScheduledGuard(self._clients, deployment) if deployment.guard_arn else None
+
+    def now(self) -> datetime:
+        """Tell the time by Bedrock's clock."""
+        return self._clients.now(self._region)
 
     def invoke(self, endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> str:
         """Send a conversation through Converse and return the answer's text; billed by the token on demand."""

@@ -17,6 +17,7 @@ from tunestack.provider import EndpointInfo, EndpointState, JobInfo, JobState
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tunestack.contract import Deployment
     from tunestack.provider import EndpointRequest, JobRequest
 
 JOB_STATES: Mapping[str, JobState] = MappingProxyType(
@@ -44,13 +45,13 @@ _PHASES = (
 )
 
 
-def create_job(request: JobRequest, role_arn: str) -> dict[str, Any]:
+def create_job(request: JobRequest, deployment: Deployment) -> dict[str, Any]:
     """Build `CreateModelCustomizationJob`; job and model get the same name and tags."""
     tags = _tags(request.tags)
     wire: dict[str, Any] = {
         "jobName": request.name,
         "customModelName": request.name,
-        "roleArn": role_arn,
+        "roleArn": deployment.job_role_arn,
         "baseModelIdentifier": request.base_model,
         "customizationType": "FINE_TUNING",
         "trainingDataConfig": {"s3Uri": request.training_data},
@@ -61,6 +62,13 @@ def create_job(request: JobRequest, role_arn: str) -> dict[str, Any]:
     }
     if request.validation_data is not None:
         wire["validationDataConfig"] = {"validators": [{"s3Uri": request.validation_data}]}
+    if deployment.model_key_arn is not None:
+        wire["customModelKmsKeyId"] = deployment.model_key_arn
+    if deployment.subnet_ids:
+        wire["vpcConfig"] = {
+            "subnetIds": list(deployment.subnet_ids),
+            "securityGroupIds": list(deployment.security_group_ids),
+        }
     return wire | {"clientRequestToken": _token(request.key)}
 
 
@@ -83,6 +91,11 @@ def create_throughput(request: EndpointRequest) -> dict[str, Any]:
         "tags": _tags(request.tags),
     }
     return wire | {"clientRequestToken": _token(wire, request.generation)}
+
+
+def tag_resource(arn: str, tags: Mapping[str, str]) -> dict[str, Any]:
+    """Build `TagResource`."""
+    return {"resourceARN": arn, "tags": _tags(tags)}
 
 
 def converse(endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:

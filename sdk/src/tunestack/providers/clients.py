@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any
 
 import boto3
@@ -37,6 +41,7 @@ class Clients:
         self._session: Any = session
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
+        self._ahead: dict[str, timedelta] = {}
 
     def get(self, service: str, region: str) -> Any:
         """Return the client of a service in a region; callers name its type.
@@ -51,4 +56,19 @@ class Clients:
                     region,
                     config=_RUNTIME if service == "bedrock-runtime" else _CONTROL,
                 )
+                if service == "bedrock":
+                    heard = partial(self._hear_time, region)
+                    self._clients[service, region].meta.events.register("after-call", heard)
             return self._clients[service, region]
+
+    def now(self, region: str) -> datetime:
+        """Tell the time by Bedrock's clock in a region, as of its last answer; by this machine's before the first.
+
+        What ends endpoints goes by that clock, and that of a laptop may be wrong.
+        """
+        return datetime.now(UTC) + self._ahead.get(region, timedelta(0))
+
+    def _hear_time(self, region: str, *, http_response: Any, **_: object) -> None:
+        with suppress(ValueError, TypeError, KeyError):
+            said = parsedate_to_datetime(http_response.headers["date"])
+            self._ahead[region] = said - datetime.now(UTC)

@@ -7,6 +7,7 @@ It ends with its standard input, so it does not outlive the sandbox.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import os
 import signal
@@ -120,6 +121,33 @@ def _apply_bucket_encryption() -> None:
     )
 
 
+def _run_functions_as_their_roles() -> None:
+    """Give a Lambda function the credentials of its role, as AWS does, and not the account's."""
+    from ministack.core import lambda_runtime  # noqa: PLC0415
+    from ministack.services import lambda_svc, sts  # noqa: PLC0415
+
+    def credentials(config: dict[str, Any]) -> dict[str, str]:
+        _, _, _, _, account, role = config["Role"].split(":", 5)
+        function = config["FunctionName"]
+        known = hashlib.sha256(f"{config['FunctionArn']} {role}".encode()).hexdigest()
+        key, secret, token = f"ASIA{known[:16].upper()}", known[16:56], known[24:]
+        session = {
+            "Arn": f"arn:aws:sts::{account}:assumed-role/{role.rsplit('/', 1)[1]}/{function}",
+            "UserId": f"AROA{known[:17].upper()}:{function}",
+            "SecretAccessKey": secret,
+            "SessionToken": token,
+        }
+        sts.register_session(key, session)
+        return {
+            "AWS_ACCESS_KEY_ID": key,
+            "AWS_SECRET_ACCESS_KEY": secret,
+            "AWS_SESSION_TOKEN": token,
+        }
+
+    lambda_runtime.execution_credentials = credentials
+    lambda_svc.execution_credentials = credentials
+
+
 def reset() -> None:
     """Forget everything that any service holds."""
     from ministack import app  # noqa: PLC0415
@@ -160,6 +188,7 @@ def main() -> None:
     from ministack.core import tls  # noqa: PLC0415
 
     _apply_bucket_encryption()
+    _run_functions_as_their_roles()
     config = Config()
     config.bind = [f"fd://{sys.argv[1]}"]
     config.keep_alive_timeout = 75

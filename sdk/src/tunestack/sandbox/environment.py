@@ -134,6 +134,7 @@ class Sandbox:
                 ACCOUNT,
                 credential=self._emulator.credential,
                 aws=lambda account: self._aws(account, self.region),
+                now=self.clock.now,
                 strict=enforce_iam,
             ),
             aws=self._aws,
@@ -143,7 +144,12 @@ class Sandbox:
         )
         admin = Admin(clock=self.clock, faults=self.faults, state=self.state, reset=self.reset)
         self._server = Server(
-            self._wire, self._bedrock.handle, faults=self.faults, admin=admin, tls=self._tls
+            self._wire,
+            self._bedrock.handle,
+            faults=self.faults,
+            admin=admin,
+            now=self.clock.now,
+            tls=self._tls,
         )
 
     @property

@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 from contextlib import suppress
+from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
 from werkzeug.serving import WSGIRequestHandler, make_server
@@ -18,6 +19,7 @@ from tunestack.sandbox.wire import Answer, Call, Fault, Reply, Request, Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from datetime import datetime
     from pathlib import Path
     from wsgiref.types import StartResponse, WSGIEnvironment
 
@@ -32,6 +34,8 @@ _HANDSHAKE = 10.0
 
 
 class _Handler(WSGIRequestHandler):
+    now: Callable[[], datetime]
+
     def handle(self) -> None:
         """Shake hands in the connection's own thread, so that one that says nothing holds up nobody else."""
         if isinstance(self.connection, ssl.SSLSocket):
@@ -42,6 +46,14 @@ class _Handler(WSGIRequestHandler):
                 return
             self.connection.settimeout(None)
         super().handle()
+
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Say what time it is in the sandbox."""
+        return (
+            format_datetime(self.now(), usegmt=True)
+            if timestamp is None
+            else super().date_time_string(timestamp)
+        )
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug's name
         """Write nothing: the caller's own output is what counts."""
@@ -57,6 +69,7 @@ class Server:
         *,
         faults: Faults,
         admin: Callable[[Request], Answer | None],
+        now: Callable[[], datetime],
         tls: bool,
     ) -> None:
         """Bind a free port; `start` begins to answer.
@@ -66,8 +79,10 @@ class Server:
             handle: does what is asked.
             faults: what goes wrong.
             admin: answers what is not for AWS; `None` for what is.
+            now: the time that answers say it is.
             tls: serve HTTPS.
         """
+        self._now = now
         self._wire = wire
         self._handle = handle
         self._faults = faults
@@ -89,7 +104,7 @@ class Server:
             self._socket.getsockname()[1],
             self._application,
             threaded=True,
-            request_handler=_Handler,
+            request_handler=type("Handler", (_Handler,), {"now": staticmethod(self._now)}),
             fd=self._socket.fileno(),
         )
         if certificate is not None:

@@ -1,0 +1,57 @@
+"""Three stages in two accounts: `dev` and `test` share one, `prod` has its own, with all that a careful owner asks for.
+
+npx cdk deploy 'Tunestack-prod-*' -c stages=examples/stages/three_stages.py
+"""
+
+from infra.stages import DataLocation, Endpoints, Network, Oidc, Roles, Stage
+
+_SHARED, _PROD = "111122223333", "444455556666"
+_MODELS = ("nova-micro", "nova-lite")
+
+STAGES = {
+    stage.name: stage
+    for stage in (
+        Stage(
+            name="dev",
+            account=_SHARED,
+            regions=("us-east-1",),
+            base_models=_MODELS,
+            retain_data=False,
+            endpoints=Endpoints(provisioned=False),
+        ),
+        Stage(
+            name="test",
+            account=_SHARED,
+            regions=("us-east-1",),
+            base_models=_MODELS,
+            roles=Roles(
+                ci=Oidc(
+                    provider_arn=f"arn:aws:iam::{_SHARED}:oidc-provider/token.actions.githubusercontent.com",
+                    subjects=("repo:example/support-bot:ref:refs/heads/main",),
+                )
+            ),
+        ),
+        Stage(
+            name="prod",
+            account=_PROD,
+            regions=("us-east-1",),
+            base_models=_MODELS,
+            extra_data=(DataLocation(uri="s3://example-curated-data/tickets/", account=_SHARED),),
+            model_key=True,
+            endpoints=Endpoints(default_hours=8, max_hours=72),
+            alert_email="ml-on-call@example.com",
+            monthly_budget_usd=5000,
+            roles=Roles(
+                tuners=(f"arn:aws:iam::{_SHARED}:role/ReleasePipeline",),
+                invokers=(f"arn:aws:iam::{_PROD}:role/SupportBot",),
+                viewers=(f"arn:aws:iam::{_PROD}:role/Auditors",),
+            ),
+            network=Network(
+                vpc_id="vpc-0a1b2c3d4e5f60718",
+                subnet_ids=("subnet-0a1b2c3d4e5f60718", "subnet-0918273645f6e7d8c"),
+                route_table_ids=("rtb-0a1b2c3d4e5f60718",),
+                bedrock_endpoints=True,
+            ),
+        ),
+    )
+}

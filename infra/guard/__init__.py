@@ -1,0 +1,1 @@
+"""The code of the endpoint guard's Lambda function."""
