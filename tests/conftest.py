@@ -54,19 +54,28 @@ CHECKED = Counter()
 botocore.handlers.BUILTIN_HANDLERS.append(("before-parameter-build", REQUESTS.check))
 
 
-def template_of(stage, region="us-east-1"):
-    """Synthesize a stack as the CLI does: without cdk.json's context, another template would be tested."""
+def stack_of(stage, region="us-east-1"):
+    """Make a stack as the CLI does: without cdk.json's context, another would be tested."""
     context = json.loads((Path(__file__).parents[1] / "cdk.json").read_text())["context"]
     name = f"Tunestack-{stage.name}-{region}"
-    return Template.from_stack(
-        TunestackStack(App(context=context), name, stage=stage, region=region)
-    )
+    return TunestackStack(App(context=context), name, stage=stage, region=region)
+
+
+def template_of(stage, region="us-east-1"):
+    """Synthesize the template of a stack."""
+    return Template.from_stack(stack_of(stage, region))
 
 
 @pytest.fixture(scope="session")
 def template():
     """The template of the `dev` stage in us-east-1."""
     return template_of(STAGES["dev"])
+
+
+@pytest.fixture(scope="session")
+def stack():
+    """Make the stack of any stage."""
+    return stack_of
 
 
 @pytest.fixture(scope="session")

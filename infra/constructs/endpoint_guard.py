@@ -136,13 +136,13 @@ class EndpointGuard(Construct):
                 ),
                 iam.PolicyStatement(
                     sid="UseKeyThroughSqs",
-                    actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                    actions=["kms:GenerateDataKey"],
                     resources=[key.key_arn],
                     conditions=through("sqs"),
                 ),
                 iam.PolicyStatement(
-                    # Lambda decrypts the function's settings as the function.
-                    sid="ReadSettings",
+                    # Lambda decrypts the function's settings as the function; SQS, too, asks for it.
+                    sid="DecryptSettings",
                     actions=["kms:Decrypt"],
                     resources=[key.key_arn],
                 ),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from aws_cdk import aws_events as events
-from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
@@ -32,29 +31,36 @@ class JobEvents(Construct):
         key = kms.Key.from_key_arn(self, "Key", operations.key.key_arn)
         dead = dead_letters(self, "DeadLetters", key=key)
         self.queue = queue(self, "Queue", dead=dead, key=key)
-        source, changes = ["aws.bedrock"], ["Model Customization Job State Change"]
-        events.Rule(
+        pattern = {
+            "source": ["aws.bedrock"],
+            "detail-type": ["Model Customization Job State Change"],
+        }
+        give_up = events.CfnRule.DeadLetterConfigProperty(arn=dead.queue_arn)
+        # Plain resources: CDK's own targets would let EventBridge use queues, topic and key for any rule of the account.
+        changes = events.CfnRule(
             self,
             "Changes",
             description="Fine-tuning jobs: every change of state, for the SDK",
-            event_pattern=events.EventPattern(source=source, detail_type=changes),
-            targets=[targets.SqsQueue(self.queue, dead_letter_queue=dead)],
+            event_pattern=pattern,
+            targets=[
+                events.CfnRule.TargetProperty(
+                    arn=self.queue.queue_arn, id="Queue", dead_letter_config=give_up
+                )
+            ],
         )
-        # A plain resource: CDK's own target would let EventBridge of any account use the topic and its key.
         ends = events.CfnRule(
             self,
             "Ends",
             description="Fine-tuning jobs that have ended, for people",
             event_pattern={
-                "source": source,
-                "detail-type": changes,
+                **pattern,
                 "detail": {"jobStatus": ["Completed", "Failed", "Stopped"]},
             },
             targets=[
                 events.CfnRule.TargetProperty(
                     arn=operations.topic.topic_arn,
                     id="Topic",
-                    dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=dead.queue_arn),
+                    dead_letter_config=give_up,
                     input_transformer=events.CfnRule.InputTransformerProperty(
                         input_paths_map={
                             name: f"$.detail.{name}" for name in ("jobArn", "jobName", "jobStatus")
@@ -64,12 +70,13 @@ class JobEvents(Construct):
                 )
             ],
         )
-        dead.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="TellOfFailures",
-                actions=["sqs:SendMessage"],
-                principals=[iam.ServicePrincipal("events.amazonaws.com")],
-                resources=[dead.queue_arn],
-                conditions={"ArnEquals": {"aws:SourceArn": ends.attr_arn}},
+        for receiver, rules in ((self.queue, [changes]), (dead, [changes, ends])):
+            receiver.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid="LetRulesSend",
+                    actions=["sqs:SendMessage"],
+                    principals=[iam.ServicePrincipal("events.amazonaws.com")],
+                    resources=[receiver.queue_arn],
+                    conditions={"ArnEquals": {"aws:SourceArn": [rule.attr_arn for rule in rules]}},
+                )
             )
-        )

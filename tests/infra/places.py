@@ -1,0 +1,20 @@
+"""Every stage and region that the project comes with."""
+
+import runpy
+from pathlib import Path
+
+import pytest
+
+from infra.stages import STAGES
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = {
+    path.stem: runpy.run_path(str(path))["STAGES"]
+    for path in sorted((ROOT / "examples/stages").glob("*.py"))
+}
+PLACES = [
+    pytest.param(stage, region, id=f"{source}-{stage.name}-{region}")
+    for source, stages in {"default": STAGES, **EXAMPLES}.items()
+    for stage in stages.values()
+    for region in stage.regions
+]
