@@ -132,11 +132,13 @@ class Network(_Settings):
         bedrock_endpoints: make interface endpoints for Bedrock, for whoever calls it from there.
     """
 
-    vpc_id: Annotated[str, Field(pattern=r"^vpc-[0-9a-f]+$")]
-    subnet_ids: tuple[Annotated[str, Field(pattern=r"^subnet-[0-9a-f]+$")], ...] = Field(
-        min_length=1, max_length=16
-    )
-    route_table_ids: tuple[Annotated[str, Field(pattern=r"^rtb-[0-9a-f]+$")], ...] = ()
+    vpc_id: Annotated[str, Field(pattern=r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$")]
+    subnet_ids: tuple[
+        Annotated[str, Field(pattern=r"^subnet-([0-9a-f]{8}|[0-9a-f]{17})$")], ...
+    ] = Field(min_length=1, max_length=16)
+    route_table_ids: tuple[
+        Annotated[str, Field(pattern=r"^rtb-([0-9a-f]{8}|[0-9a-f]{17})$")], ...
+    ] = ()
     bedrock_endpoints: bool = False
 
 

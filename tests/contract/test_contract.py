@@ -73,7 +73,7 @@ def test_the_longest_document_fits_into_a_standard_parameter(synthesized):
         data_prefix="p" * 100,
         model_key=True,
         network=Network(
-            vpc_id="vpc-0a", subnet_ids=tuple(f"subnet-0123456789abcde{n}" for n in range(4))
+            vpc_id="vpc-0a1b2c3d", subnet_ids=tuple(f"subnet-0123456789abcde{n}f" for n in range(4))
         ),
         extra_data=tuple(
             DataLocation(uri=f"s3://{'b' * 63}/{'p' * 20}{number}/") for number in range(5)

@@ -70,7 +70,7 @@ def test_a_new_account_is_deployed_updated_and_emptied(cdk, empty):
     outputs = cdk.folder / "outputs.json"
     cdk("bootstrap")
     new = cdk("diff", "--all")
-    assert new.count("[+] AWS::S3::Bucket ") == len(STACKS)
+    assert new.count("[+] AWS::S3::Bucket ") == 2 * len(STACKS)
 
     cdk("deploy", "--all", "--require-approval", "never", "--outputs-file", str(outputs))
     published = json.loads(outputs.read_text())

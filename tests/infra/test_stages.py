@@ -5,7 +5,7 @@ import pytest
 from infra.stages import STAGES, Endpoints, Stage, StageError
 
 OIDC = "arn:aws:iam::123456789012:oidc-provider/token.example.com"
-NETWORK = {"vpc_id": "vpc-0a", "subnet_ids": ("subnet-0a",)}
+NETWORK = {"vpc_id": "vpc-0a1b2c3d", "subnet_ids": ("subnet-0a1b2c3d",)}
 GOOD = {"name": "dev", "regions": ("us-east-1",), "base_models": ("nova-micro",)}
 
 
@@ -43,7 +43,7 @@ def test_all_mistakes_are_named_at_once():
         ({"endpoints": {"default_hours": 9, "max_hours": 8}}, "default_hours 9 is more than"),
         ({"extra_data": ({"uri": "s3://bucket/no-slash"},)}, "use s3://bucket/prefix/"),
         ({"extra_data": ({"uri": "s3://bucket/../x/"},)}, "use s3://bucket/prefix/"),
-        ({"network": {"vpc_id": "vpc", "subnet_ids": ("subnet-0a",)}}, "network.vpc_id"),
+        ({"network": {"vpc_id": "vpc-0a", "subnet_ids": ("subnet-0a1b2c3d",)}}, "network.vpc_id"),
         ({"network": NETWORK, "regions": ("us-east-1", "us-west-2")}, "of one region"),
         ({"roles": {"tuners": ("*",)}}, "roles.tuners.0"),
         ({"roles": {"ci": {"provider_arn": OIDC, "subjects": ("*",)}}}, "no wildcard"),

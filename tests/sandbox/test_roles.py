@@ -2,6 +2,7 @@
 
 import copy
 import json
+from contextlib import suppress
 
 import boto3
 import pytest
@@ -19,10 +20,14 @@ def role(sandbox):
     iam = boto3.client("iam")
     name = sandbox.deployment().job_role_arn.rsplit("/", 1)[1]
     trust = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
-    policy = iam.get_role_policy(RoleName=name, PolicyName="Data")["PolicyDocument"]
+    (attached,) = iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]
+    arn = attached["PolicyArn"]
+    version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
+    policy = iam.get_policy_version(PolicyArn=arn, VersionId=version)["PolicyVersion"]["Document"]
 
     def write(trust, policy):
         iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
+        iam.detach_role_policy(RoleName=name, PolicyArn=arn)
         iam.put_role_policy(RoleName=name, PolicyName="Data", PolicyDocument=json.dumps(policy))
 
     def change(part, alter):
@@ -31,7 +36,10 @@ def role(sandbox):
         write(**documents)
 
     yield change
-    write(trust, policy)
+    iam.update_assume_role_policy(RoleName=name, PolicyDocument=json.dumps(trust))
+    iam.attach_role_policy(RoleName=name, PolicyArn=arn)
+    with suppress(iam.exceptions.NoSuchEntityException):
+        iam.delete_role_policy(RoleName=name, PolicyName="Data")
 
 
 def trust_service(statements):
@@ -121,7 +129,8 @@ def test_a_job_whose_role_is_broken_fails_with_awss_words(
     assert [] == bedrock.list_custom_models()["modelSummaries"]
     # What AWS leaves out is in a header, and in the dump.
     why = job["ResponseMetadata"]["HTTPHeaders"]["x-tunestack-sandbox"]
-    assert why == sandbox.state()["regions"][0]["jobs"][0]["why"]
+    (dumped,) = [job for region in sandbox.state()["regions"] for job in region["jobs"]]
+    assert why == dumped["why"]
 
 
 @pytest.mark.parametrize(("part", "alter", "message"), BROKEN[:3], ids=NAMES[:3])

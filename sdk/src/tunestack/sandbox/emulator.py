@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tunestack.errors import TunestackError
@@ -150,7 +151,8 @@ class Emulator:
         self._socket.close()
         if process is None or process.stdin is None or process.stdout is None:
             return
-        process.stdin.close()  # which it takes as its end
+        with suppress(BrokenPipeError):  # it is gone, and what was written last with it
+            process.stdin.close()  # which it takes as its end
         process.stdout.close()
         try:
             process.wait(timeout=10)
