@@ -211,8 +211,26 @@ def test_what_recurs_fires_each_time_the_clock_is_turned_past_it(sandbox, queue,
 
 
 def test_a_function_in_the_account_reaches_bedrock(sandbox, queue, schedule, create):
-    """So does the guard of a stack: a schedule, a function, and Bedrock."""
+    """So does the guard of a stack: a schedule, a function, and Bedrock; as its role, by its policies."""
     create("seen")
+    iam = boto3.client("iam")
+    trust = {
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow",
+            "Principal": {"Service": "lambda.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        },
+    }
+    own = iam.create_role(RoleName="look", AssumeRolePolicyDocument=json.dumps(trust))["Role"][
+        "Arn"
+    ]
+    may = {"Effect": "Allow", "Action": ["bedrock:List*", "sqs:SendMessage"], "Resource": "*"}
+    iam.put_role_policy(
+        RoleName="look",
+        PolicyName="may",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": may}),
+    )
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
         file.writestr("code.py", LAMBDA)
@@ -220,7 +238,7 @@ def test_a_function_in_the_account_reaches_bedrock(sandbox, queue, schedule, cre
     arn = functions.create_function(
         FunctionName="look",
         Runtime="python3.11",
-        Role=ROLE,
+        Role=own,
         Handler="code.handler",
         Code={"ZipFile": archive.getvalue()},
         Timeout=30,
@@ -230,3 +248,5 @@ def test_a_function_in_the_account_reaches_bedrock(sandbox, queue, schedule, cre
     sandbox.clock.advance(61)
     assert ["seen"] == queue.taken(1)
     functions.delete_function(FunctionName="look")
+    iam.delete_role_policy(RoleName="look", PolicyName="may")
+    iam.delete_role(RoleName="look")
