@@ -169,7 +169,7 @@ class Stage(_Settings):
     regions: tuple[Region, ...] = Field(min_length=1)
     base_models: tuple[str, ...]
     account: AccountId | None = None
-    data_prefix: str = Field(default="tunestack", pattern=_PREFIX, max_length=100)
+    data_prefix: str = Field(default="tunestack", pattern=_PREFIX, max_length=50)
     retain_data: bool = True
     extra_data: tuple[DataLocation, ...] = Field(default=(), max_length=5)
     model_key: bool = False
@@ -256,7 +256,7 @@ _WORDS = {
     "name": "use 1 to 20 lower-case letters, digits and hyphens, a letter first",
     "account": "use twelve digits",
     "regions": "use names of regions, such as us-east-1",
-    "data_prefix": "use at most 100 lower-case letters, digits and '-', single '/' between",
+    "data_prefix": "use at most 50 lower-case letters, digits and '-', single '/' between",
     "subjects": "use what tokens say of their subject, with no wildcard in its first four letters",
 }
 

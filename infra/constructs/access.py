@@ -103,7 +103,7 @@ def _federated(ci: Oidc) -> iam.WebIdentityPrincipal:
 
 
 class _Rights:
-    """The statements of the policies."""
+    """The statements of the policies; without names, which would not leave room for what they say."""
 
     def __init__(self, granted: Granted) -> None:
         self._granted = granted
@@ -124,13 +124,11 @@ class _Rights:
         ]
         yield iam.PolicyStatement(
             # What is made gets the tag, what is tuned does not: the condition is on the job and the model.
-            sid="SubmitJobs",
             actions=["bedrock:CreateModelCustomizationJob"],
             resources=[*base, self._models, self._jobs],
         )
         yield from self._seeing(jobs=True)
         yield iam.PolicyStatement(
-            sid="StopOwn",
             actions=[
                 "bedrock:DeleteCustomModelDeployment",
                 "bedrock:DeleteProvisionedModelThroughput",
@@ -143,7 +141,6 @@ class _Rights:
         if granted.stage.endpoints.provisioned:
             serving.append("bedrock:CreateProvisionedModelThroughput")
         yield iam.PolicyStatement(
-            sid="Serve",
             actions=serving,
             resources=[self._models],
             conditions=for_stage(self._stage),
@@ -157,7 +154,6 @@ class _Rights:
             conditions={"Null": {f"aws:RequestTag/{EXPIRES_AT_TAG}": "true"}},
         )
         yield iam.PolicyStatement(
-            sid="Tag",
             actions=["bedrock:TagResource"],
             resources=[self._jobs, self._models, self._deployments, self._throughputs],
             conditions={**for_stage(self._stage), **of_stage(self._stage)},
@@ -167,7 +163,6 @@ class _Rights:
         yield from self._reading(write=True)
         schedules = f"arn:{Aws.PARTITION}:scheduler:{Aws.REGION}:{Aws.ACCOUNT_ID}:schedule"
         yield iam.PolicyStatement(
-            sid="ArmGuard",
             actions=[
                 "scheduler:CreateSchedule",
                 "scheduler:DeleteSchedule",
@@ -177,12 +172,10 @@ class _Rights:
             resources=[f"{schedules}/{granted.guard.schedule_group}/*"],
         )
         yield iam.PolicyStatement(
-            sid="HearOfJobs",
             actions=["sqs:DeleteMessage", "sqs:ReceiveMessage"],
             resources=[granted.job_events.queue.queue_arn],
         )
         yield iam.PolicyStatement(
-            sid="UseKeyThroughSqs",
             actions=["kms:Decrypt"],
             resources=[granted.operations.key.key_arn],
             conditions=through("sqs"),
@@ -201,7 +194,6 @@ class _Rights:
     def viewer(self) -> Iterator[iam.PolicyStatement]:
         yield from self._seeing(jobs=True)
         yield iam.PolicyStatement(
-            sid="SeeTags",
             actions=["bedrock:ListTagsForResource"],
             resources=[self._jobs, self._models, self._deployments, self._throughputs],
         )
@@ -216,25 +208,23 @@ class _Rights:
             get.append("bedrock:GetModelCustomizationJob")
             listed += ["bedrock:ListFoundationModels", "bedrock:ListModelCustomizationJobs"]
             resources.append(self._jobs)
-        yield iam.PolicyStatement(sid="See", actions=get, resources=resources)
+        yield iam.PolicyStatement(actions=get, resources=resources)
         # List has no resource to name.
-        yield iam.PolicyStatement(sid="List", actions=listed, resources=["*"])
+        yield iam.PolicyStatement(actions=listed, resources=["*"])
 
     def _invoking(self) -> Iterator[iam.PolicyStatement]:
         yield iam.PolicyStatement(
-            sid="Invoke",
             actions=["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"],
             resources=[self._deployments, self._throughputs],
             conditions=of_stage(self._stage),
         )
 
     def _passing(self) -> Iterator[iam.PolicyStatement]:
-        for sid, role, service in (
-            ("GiveJobsTheirRole", self._granted.job_role.role, "bedrock"),
-            ("GiveSchedulesTheirRole", self._granted.guard.scheduler_role, "scheduler"),
+        for role, service in (
+            (self._granted.job_role.role, "bedrock"),
+            (self._granted.guard.scheduler_role, "scheduler"),
         ):
             yield iam.PolicyStatement(
-                sid=sid,
                 actions=["iam:PassRole"],
                 resources=[role.role_arn],
                 conditions={"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}},
@@ -244,7 +234,6 @@ class _Rights:
         own = in_own_account()
         datasets, outputs = self._granted.stage.datasets, self._granted.stage.outputs
         yield iam.PolicyStatement(
-            sid="ListOutput",
             actions=["s3:ListBucket"],
             resources=[self._bucket],
             conditions={**own, "StringLike": {"s3:prefix": [f"{outputs}*"]}},
@@ -253,17 +242,13 @@ class _Rights:
         if write:
             readable.insert(0, f"{self._bucket}/{datasets}*")
             yield iam.PolicyStatement(
-                sid="WriteData",
                 actions=["s3:PutObject"],
                 resources=[f"{self._bucket}/{datasets}*"],
                 conditions=own,
             )
-        yield iam.PolicyStatement(
-            sid="ReadData", actions=["s3:GetObject"], resources=readable, conditions=own
-        )
+        yield iam.PolicyStatement(actions=["s3:GetObject"], resources=readable, conditions=own)
         yield iam.PolicyStatement(
             sid="UseKeyThroughS3",
-            actions=["kms:Decrypt", "kms:GenerateDataKey"] if write else ["kms:Decrypt"],
             resources=[self._granted.data.key.key_arn],
             conditions=through("s3"),
         )
@@ -272,7 +257,6 @@ class _Rights:
         """Let Bedrock use the key of tuned models for the caller (user guide, encryption-custom-job, read 2026-11-22)."""
         if self._granted.model_key is not None:
             yield iam.PolicyStatement(
-                sid="UseModelKeyThroughBedrock",
                 actions=list(actions),
                 resources=[self._granted.model_key.key_arn],
                 conditions=through("bedrock"),
@@ -281,7 +265,6 @@ class _Rights:
     def _finding(self) -> Iterator[iam.PolicyStatement]:
         name = parameter_name(self._stage)
         yield iam.PolicyStatement(
-            sid="FindDeployment",
             actions=["ssm:GetParameter"],
             resources=[f"arn:{Aws.PARTITION}:ssm:{Aws.REGION}:{Aws.ACCOUNT_ID}:parameter{name}"],
         )

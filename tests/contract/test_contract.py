@@ -70,7 +70,7 @@ def test_the_longest_document_fits_into_a_standard_parameter(synthesized):
         name="a" * 20,
         regions=("us-west-2",),
         base_models=tuple(every),
-        data_prefix="p" * 100,
+        data_prefix="p" * 50,
         model_key=True,
         network=Network(
             vpc_id="vpc-0a1b2c3d", subnet_ids=tuple(f"subnet-0123456789abcde{n}f" for n in range(4))

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from infra.stages import STAGES
+from infra.stages import STAGES, Stage
 from tests.infra.invariants import Invariants
 from tests.infra.places import EXAMPLES, PLACES
 from tests.infra.prove import allows, same, trusts
@@ -30,6 +30,25 @@ def test_no_account_is_written_into_a_permission(synthesized):
             assert stage.account not in json.dumps(row), name
 
 
+def test_policies_are_short_enough_with_the_longest_names(synthesized):
+    """AWS takes 6,144 characters without white space; names that CloudFormation makes have up to 64."""
+    stage = Stage(
+        name="a" * 20,
+        regions=("us-west-2",),
+        base_models=_WEST,
+        data_prefix="p" * 50,
+        model_key=True,
+    )
+    resolved = Resolver(synthesized(stage, "us-west-2").to_json(), region="us-west-2").resolved()
+    for name, row in resolved.items():
+        if row["Type"] == "AWS::IAM::ManagedPolicy":
+            text = json.dumps(row["Properties"]["PolicyDocument"], separators=(",", ":"))
+            for made, other in resolved.items():
+                longest = 36 if other["Type"] == "AWS::KMS::Key" else 64
+                text = text.replace(made, made.ljust(longest, "x"))
+            assert len(text) < 6144, (name, len(text))
+
+
 @pytest.mark.parametrize("stage", [STAGES["dev"], EXAMPLES["three_stages"]["prod"]])
 def test_a_stack_that_keeps_data_is_protected_from_deletion(stack, stage):
     assert stage.retain_data == stack(stage).termination_protection
@@ -40,6 +59,7 @@ def test_where_bootstrapping_was_done_otherwise_it_is_found(synthesized):
     assert "/cdk-bootstrap/platform/version" in json.dumps(template["Parameters"])
 
 
+_WEST = tuple(key for key in STAGES["dev"].base_models if key.startswith("llama"))
 # What a person reads, and what only tells tools.
 COSMETIC = ("Description", "AlarmDescription", "Metadata", "DisplayName", "Sid", "GroupDescription")
 # AWS ignores these, or fills them in.
