@@ -248,7 +248,7 @@ class _Rights:
             )
         yield iam.PolicyStatement(actions=["s3:GetObject"], resources=readable, conditions=own)
         yield iam.PolicyStatement(
-            sid="UseKeyThroughS3",
+            actions=["kms:Decrypt", "kms:GenerateDataKey"] if write else ["kms:Decrypt"],
             resources=[self._granted.data.key.key_arn],
             conditions=through("s3"),
         )
