@@ -13,18 +13,28 @@ from tunestack.errors import ConfigError, TunestackError
 HOUR, FIVE_MINUTES = 3600, 300
 
 
-@pytest.fixture
-def account(sandbox):
-    """What the stack made in us-west-2, where there is throughput; the rule sweeps again afterwards."""
-    deployment = sandbox.deployment("us-west-2")
-    events = boto3.client("events", "us-west-2")
-    (sweep,) = [
-        rule["Name"]
-        for rule in events.list_rules()["Rules"]
+@pytest.fixture(autouse=True)
+def _sweeping(sandbox):
+    """The guards sweep, as they do where no test keeps them from it."""
+    rules = [
+        (boto3.client("events", region), rule["Name"])
+        for region in ("us-east-1", "us-west-2")
+        for rule in boto3.client("events", region).list_rules()["Rules"]
         if rule.get("ScheduleExpression") == "rate(5 minutes)"
     ]
-    yield deployment, events, sweep
-    events.enable_rule(Name=sweep)
+    assert len(rules) == 2
+    for client, rule in rules:
+        client.enable_rule(Name=rule)
+    yield rules
+    for client, rule in rules:
+        client.disable_rule(Name=rule)
+
+
+@pytest.fixture
+def account(sandbox, _sweeping):
+    """What the stack made in us-west-2, where there is throughput."""
+    (events, sweep) = _sweeping[1]
+    return sandbox.deployment("us-west-2"), events, sweep
 
 
 def gone(tuner, sandbox, *, steps=4):

@@ -3,12 +3,16 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import botocore.session
 import pytest
+from aws_cdk import App, Environment, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk.assertions import Template
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -231,3 +235,19 @@ def test_five_thousand_stages_are_made_or_refused_in_words(synthesized):
     run()
     assert len(made) >= 5000
     assert 500 < sum(made) < 4500
+
+
+def test_the_construct_is_used_in_another_app_as_the_guide_shows():
+    guide = (ROOT / "docs/infrastructure.md").read_text()
+    (shown,) = re.findall(r"^```python\n(.*?)^```", guide, re.DOTALL | re.MULTILINE)
+    my_stack = Stack(App(), "Mine", env=Environment(region="us-east-1"))
+    my_role = iam.Role(my_stack, "MyRole", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
+    exec(compile(shown, "guide", "exec"), {"my_stack": my_stack, "my_role": my_role})
+    template = Template.from_stack(my_stack)
+    (role,) = [
+        row
+        for name, row in template.find_resources("AWS::IAM::Role").items()
+        if name.startswith("MyRole")
+    ]
+    (attached,) = role["Properties"]["ManagedPolicyArns"]
+    assert attached["Ref"].startswith("TunestackAccessTuner")

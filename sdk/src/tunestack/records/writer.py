@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import os
 import queue
-import tempfile
+import secrets
 import threading
 from contextlib import suppress
-from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from tunestack.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _WAITING = 4
 """Blocks that wait to be written, at most."""
@@ -27,11 +29,7 @@ class Writer:
     """
 
     def __init__(self, path: Path | None) -> None:
-        """Open the file; without a path, only the checksum is taken.
-
-        Raises:
-            ConfigError: it can't be written there.
-        """
+        """Take the file's place; without one, only the checksum is taken."""
         self._path = path
         self._digest = hashlib.sha256()
         self._blocks: queue.Queue[bytes | None] = queue.Queue(_WAITING)
@@ -42,20 +40,17 @@ class Writer:
         self._here = False
         self._beside: Path | None = None
         self._place: Path | None = None
+        self._file: int | None = None
         self.bytes = 0
-        try:
-            self._file = None if path is None else self._opened(path)
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{str(path)!r} can't be written: {_why(error)}") from error
 
     def _opened(self, path: Path) -> int:
         self._place = path.resolve()
         if self._place.exists() and not self._place.is_file():
             # A pipe or a device: nothing can be put in its place.
             return os.open(self._place, os.O_WRONLY)
-        handle, name = tempfile.mkstemp(prefix=".tunestack-", dir=self._place.parent)
-        self._beside = Path(name)
-        return handle
+        # Named before it is made: wherever Ctrl-C comes between, it is taken away.
+        self._beside = self._place.with_name(f".tunestack-{secrets.token_hex(8)}")
+        return os.open(self._beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
     @property
     def sha256(self) -> str:
@@ -109,7 +104,19 @@ class Writer:
         self._beside = None
 
     def __enter__(self) -> Self:
-        """Be open."""
+        """Open the file.
+
+        Raises:
+            ConfigError: it can't be written there.
+        """
+        try:
+            self._file = None if self._path is None else self._opened(self._path)
+        except (OSError, ValueError) as error:
+            self.__exit__()
+            raise ConfigError(f"{str(self._path)!r} can't be written: {_why(error)}") from error
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
