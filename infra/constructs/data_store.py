@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration, RemovalPolicy
+from typing import cast
+
+from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
@@ -59,8 +62,6 @@ class DataStore(Construct):
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             versioned=True,
-            server_access_logs_bucket=log,
-            server_access_logs_prefix="access/",
             lifecycle_rules=[
                 _abort_uploads(),
                 s3.LifecycleRule(
@@ -70,6 +71,26 @@ class DataStore(Construct):
                 ),
             ],
             removal_policy=removal,
+        )
+        self._log_access(log)
+
+    def _log_access(self, log: s3.Bucket) -> None:
+        """Let S3 write who reads and writes; by CDK's own way, it depends on the app's feature flags who may."""
+        prefix = "access/"
+        bucket = cast("s3.CfnBucket", self.bucket.node.default_child)
+        bucket.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
+            destination_bucket_name=log.bucket_name, log_file_prefix=prefix
+        )
+        log.add_to_resource_policy(
+            iam.PolicyStatement(
+                actions=["s3:PutObject"],
+                principals=[iam.ServicePrincipal("logging.s3.amazonaws.com")],
+                resources=[log.arn_for_objects(f"{prefix}*")],
+                conditions={
+                    "ArnLike": {"aws:SourceArn": self.bucket.bucket_arn},
+                    "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
+                },
+            )
         )
 
 

@@ -244,10 +244,10 @@ def test_the_construct_is_used_in_another_app_as_the_guide_shows():
     my_role = iam.Role(my_stack, "MyRole", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
     exec(compile(shown, "guide", "exec"), {"my_stack": my_stack, "my_role": my_role})
     template = Template.from_stack(my_stack)
-    (role,) = [
-        row
-        for name, row in template.find_resources("AWS::IAM::Role").items()
-        if name.startswith("MyRole")
+    (policy,) = [
+        row["Properties"]
+        for name, row in template.find_resources("AWS::IAM::ManagedPolicy").items()
+        if name.startswith("TunestackAccessTuner")
     ]
-    (attached,) = role["Properties"]["ManagedPolicyArns"]
-    assert attached["Ref"].startswith("TunestackAccessTuner")
+    (role,) = policy["Roles"]
+    assert role["Ref"].startswith("MyRole")
