@@ -123,7 +123,6 @@ class _Rights:
             for key in granted.stage.base_models_in(granted.region)
         ]
         yield iam.PolicyStatement(
-            # What is made gets the tag, what is tuned does not: the condition is on the job and the model.
             actions=["bedrock:CreateModelCustomizationJob"],
             resources=[*base, self._models, self._jobs],
         )

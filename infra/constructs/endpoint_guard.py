@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from infra.stages import Endpoints
 
 SWEEP = Duration.minutes(5)
+_COUNTED = {
+    "Failed": "The endpoint guard can't end an endpoint, which may be billed: its log says which and why",
+    "Foreign": "An endpoint is billed by the hour and carries no stage's tag: nothing ends it. The guard's log names it",
+    "Unseen": "There are more endpoints than the guard can look at in one go",
+}
+"""Alarms on what the guard counts, by the counts' names."""
 _CODE = Path(__file__).parents[1] / "guard" / "handler.py"
 
 
@@ -248,32 +254,17 @@ class EndpointGuard(Construct):
                 evaluation_periods=3,
                 treat_missing_data=cloudwatch.TreatMissingData.BREACHING,
             ),
-            cloudwatch.Alarm(
-                self,
-                "Failed",
-                alarm_description="The endpoint guard can't end an endpoint, which may be billed: its log says which and why",
-                metric=counted("failed"),
-                threshold=1,
-                evaluation_periods=3,
-                treat_missing_data=none_is_fine,
-            ),
-            cloudwatch.Alarm(
-                self,
-                "Foreign",
-                alarm_description="An endpoint is billed by the hour and carries no stage's tag: nothing ends it. The guard's log names it",
-                metric=counted("foreign"),
-                threshold=1,
-                evaluation_periods=3,
-                treat_missing_data=none_is_fine,
-            ),
-            cloudwatch.Alarm(
-                self,
-                "Unseen",
-                alarm_description="There are more endpoints than the guard can look at in one go",
-                metric=counted("unseen"),
-                threshold=1,
-                evaluation_periods=3,
-                treat_missing_data=none_is_fine,
+            *(
+                cloudwatch.Alarm(
+                    self,
+                    name,
+                    alarm_description=words,
+                    metric=counted(name.lower()),
+                    threshold=1,
+                    evaluation_periods=3,
+                    treat_missing_data=none_is_fine,
+                )
+                for name, words in _COUNTED.items()
             ),
             cloudwatch.Alarm(
                 self,

@@ -47,8 +47,6 @@ class Kind:
     listed: str
     """The member of List's answer."""
     arn: str
-    title: str
-    """The member of a row that holds the endpoint's name."""
     created: str
     is_billed_idle: bool
     """Whether it costs by the hour: such an endpoint has a deadline, said or not."""
@@ -63,7 +61,6 @@ KINDS = {
             identifier="provisionedModelId",
             listed="provisionedModelSummaries",
             arn="provisionedModelArn",
-            title="provisionedModelName",
             created="creationTime",
             is_billed_idle=True,
         ),
@@ -73,7 +70,6 @@ KINDS = {
             identifier="customModelDeploymentIdentifier",
             listed="modelDeploymentSummaries",
             arn="customModelDeploymentArn",
-            title="customModelDeploymentName",
             created="createdAt",
             is_billed_idle=False,
         ),
