@@ -19,7 +19,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from infra.constructs.access import Access, Granted
-from infra.constructs.cost import Dashboard, MonthlyBudget
+from infra.constructs.cost import Dashboard, MonthlyBudget, has_budgets
 from infra.constructs.data_store import DataStore
 from infra.constructs.endpoint_guard import EndpointGuard
 from infra.constructs.job_events import JobEvents
@@ -88,7 +88,8 @@ class Tunestack(Construct):
                 model_key=model_key,
             ),
         )
-        if region == stage.regions[0]:  # it is the account's, not the region's
+        # It is the account's, not the region's.
+        if region == stage.regions[0] and has_budgets(region):
             MonthlyBudget(
                 self,
                 "Cost",

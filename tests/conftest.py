@@ -10,12 +10,54 @@ import botocore.handlers
 import pytest
 from aws_cdk import App
 from aws_cdk.assertions import Template
+from botocore.credentials import Credentials
 
 from infra.stack import TunestackStack
 from infra.stages import STAGES
 from tunestack import Poll, Tuner
 from tunestack.sandbox import Sandbox
 from tunestack.sandbox.shapes import violations
+
+REGIONS = ("us-east-1", "us-west-2")
+
+
+@dataclass
+class TunerUser:
+    """Somebody with the tuner policies of both regions, and nothing else, who signs what the SDK sends."""
+
+    credentials: Credentials | None = None
+    acting: bool = False
+
+    def exist(self, sandbox):
+        """Begin to be."""
+        iam = root(sandbox, "iam")
+        iam.create_user(UserName="tuner")
+        for region in REGIONS:
+            (stack,) = root(sandbox, "cloudformation", region).describe_stacks(
+                StackName=f"Tunestack-dev-{region}"
+            )["Stacks"]
+            outputs = {row["OutputKey"]: row["OutputValue"] for row in stack["Outputs"]}
+            iam.attach_user_policy(UserName="tuner", PolicyArn=outputs["TunerPolicyArn"])
+        key = iam.create_access_key(UserName="tuner")["AccessKey"]
+        self.credentials = Credentials(key["AccessKeyId"], key["SecretAccessKey"])
+
+    def sign(self, request, **_):
+        """Called by botocore before it signs a request."""
+        if self.acting and request.context["client_config"].user_agent_extra == "tunestack":
+            request.context.setdefault("signing", {})["request_credentials"] = self.credentials
+
+
+def root(sandbox, service, region="us-east-1"):
+    """A client of the account's root, whatever the environment."""
+    variables = sandbox.variables()
+    return boto3.client(
+        service,
+        region,
+        endpoint_url=variables["AWS_ENDPOINT_URL"],
+        aws_access_key_id=variables["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=variables["AWS_SECRET_ACCESS_KEY"],
+        verify=variables.get("AWS_CA_BUNDLE"),
+    )
 
 
 @dataclass
@@ -50,8 +92,20 @@ class Requests:
 REQUESTS = Requests()
 CHECKED = Counter()
 """What was checked in processes that this one started."""
+TUNER = TunerUser()
 # The one place that every botocore session of the process takes its handlers from.
-botocore.handlers.BUILTIN_HANDLERS.append(("before-parameter-build", REQUESTS.check))
+botocore.handlers.BUILTIN_HANDLERS += [
+    ("before-parameter-build", REQUESTS.check),
+    ("before-sign", TUNER.sign),
+]
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--as-tuner",
+        action="store_true",
+        help="enforce IAM, and let the SDK's requests be those of a user with the tuner policy alone",
+    )
 
 
 def stack_of(stage, region="us-east-1"):
@@ -123,31 +177,38 @@ def requests():
 
 
 @pytest.fixture(scope="session")
-def tunestack_sandbox_process(count_traffic):
+def tunestack_sandbox_process(count_traffic, request):
     """A sandbox in which everything takes as long as on AWS, on a clock that tests turn."""
-    with Sandbox(speed=1) as sandbox:
+    with Sandbox(speed=1, enforce_iam=request.config.option.as_tuner) as sandbox:
+        if request.config.option.as_tuner:
+            TUNER.exist(sandbox)
         # It would take faults that are meant for a test's own calls; what the guard does is tested where it is on.
-        for region in ("us-east-1", "us-west-2"):
-            for client, rule in sweeps(sandbox, region):
-                client.disable_rule(Name=rule)
+        for client, rule in sweeps(sandbox):
+            client.disable_rule(Name=rule)
         yield sandbox
     count_traffic(sandbox.traffic)
 
 
-def sweeps(sandbox, region):
-    """The rules by which guards sweep."""
-    client = boto3.client(
-        "events",
-        region,
-        endpoint_url=sandbox.variables()["AWS_ENDPOINT_URL"],
-        aws_access_key_id="123456789012",
-        aws_secret_access_key="x",
-    )
+def sweeps(sandbox):
+    """The rules by which the guards of both regions sweep."""
     return [
         (client, rule["Name"])
+        for client in (root(sandbox, "events", region) for region in REGIONS)
         for rule in client.list_rules()["Rules"]
         if rule.get("ScheduleExpression") == "rate(5 minutes)"
     ]
+
+
+@pytest.fixture
+def sweeping(sandbox):
+    """The guards sweep, as they do where no test keeps them from it."""
+    rules = sweeps(sandbox)
+    assert len(rules) == 2
+    for client, rule in rules:
+        client.enable_rule(Name=rule)
+    yield rules
+    for client, rule in rules:
+        client.disable_rule(Name=rule)
 
 
 @pytest.fixture(autouse=True)
@@ -166,7 +227,9 @@ def sandbox(tunestack_sandbox, request):
     What other processes send it is checked here, as are its own answers.
     """
     tunestack_sandbox.traffic.refused.clear()
+    TUNER.acting = request.config.option.as_tuner and "as_root" not in request.keywords
     yield tunestack_sandbox
+    TUNER.acting = False
     if "breaks_the_model" not in request.keywords:
         assert [] == tunestack_sandbox.traffic.refused
     assert [] == tunestack_sandbox.traffic.violations

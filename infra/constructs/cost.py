@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from infra.constructs.operations import Operations
 
 
+def has_budgets(region: str) -> bool:
+    """Tell whether CloudFormation makes budgets there: in GovCloud, whose accounts are paid for by another, it does not."""
+    return not region.startswith("us-gov-")
+
+
 class MonthlyBudget(Construct):
     """Tells the alert address when the stage has cost, or will cost, what it may in a month.
 

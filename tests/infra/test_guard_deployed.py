@@ -13,27 +13,10 @@ from tunestack.errors import ConfigError, TunestackError
 HOUR, FIVE_MINUTES = 3600, 300
 
 
-@pytest.fixture(autouse=True)
-def _sweeping(sandbox):
-    """The guards sweep, as they do where no test keeps them from it."""
-    rules = [
-        (boto3.client("events", region), rule["Name"])
-        for region in ("us-east-1", "us-west-2")
-        for rule in boto3.client("events", region).list_rules()["Rules"]
-        if rule.get("ScheduleExpression") == "rate(5 minutes)"
-    ]
-    assert len(rules) == 2
-    for client, rule in rules:
-        client.enable_rule(Name=rule)
-    yield rules
-    for client, rule in rules:
-        client.disable_rule(Name=rule)
-
-
 @pytest.fixture
-def account(sandbox, _sweeping):
+def account(sandbox, sweeping):
     """What the stack made in us-west-2, where there is throughput."""
-    (events, sweep) = _sweeping[1]
+    (events, sweep) = sweeping[1]
     return sandbox.deployment("us-west-2"), events, sweep
 
 

@@ -65,6 +65,7 @@ class TestEnv:
         assert "$env:A = 'it''s \"x\" $y'" == written({"A": value}, "powershell")
         assert {"A": value} == dotenv_values(stream=io.StringIO(written({"A": value}, "dotenv")))
 
+    @pytest.mark.as_root
     def test_a_stage_that_is_not_deployed_is_a_setting_to_mend(self, cli, sandbox):
         code, out, err = cli("env", "--stage", "prod")
         assert (2, "") == (code, out)

@@ -111,6 +111,7 @@ class TestDiscovery:
         with pytest.raises(ConfigError):
             list(Tuner().jobs())
 
+    @pytest.mark.as_root
     def test_a_stage_that_is_not_deployed_says_every_way_out(self, bare, chat):
         with pytest.raises(
             ContractError, match="(?s)cdk deploy.*TUNESTACK_DEPLOYMENT.*DSPY_BEDROCK_S3_BUCKET"
@@ -140,6 +141,7 @@ class TestDiscovery:
         assert len(sent) >= 2
         assert {sandbox.deployment().account} == {row.get("ExpectedBucketOwner") for row in sent}
 
+    @pytest.mark.as_root
     def test_no_credentials_is_one_clear_error(self, sandbox, monkeypatch, chat):
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")

@@ -136,6 +136,27 @@ def _apply_bucket_encryption() -> None:
     )
 
 
+def _name_schedules_with_their_group() -> None:
+    """Let permissions be about the group that a schedule is in; MiniStack takes every schedule for one of the default group."""
+    from ministack.core import iam_actions  # noqa: PLC0415
+
+    known = iam_actions.extract_resource_arn
+
+    def resource(
+        service: str, method: str, path: str, headers: Any, body: bytes, query: Any, *where: str
+    ) -> str:
+        arn: str = known(service, method, path, headers, body, query, *where)
+        if service != "scheduler" or ":schedule/default/" not in arn:
+            return arn
+        in_query = query.get("groupName", ["default"])
+        group = in_query if isinstance(in_query, str) else in_query[0]
+        if method in ("POST", "PUT"):
+            group = json.loads(body).get("GroupName", "default")
+        return arn.replace(":schedule/default/", f":schedule/{group}/")
+
+    iam_actions.extract_resource_arn = resource
+
+
 def _run_functions_as_their_roles() -> None:
     """Give a Lambda function the credentials of its role, as AWS does, and not the account's."""
     from ministack.core import lambda_runtime  # noqa: PLC0415
@@ -204,6 +225,7 @@ def main() -> None:
 
     _look_often()
     _apply_bucket_encryption()
+    _name_schedules_with_their_group()
     _run_functions_as_their_roles()
     config = Config()
     config.bind = [f"fd://{sys.argv[1]}"]
