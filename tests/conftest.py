@@ -90,6 +90,8 @@ class Requests:
 
 
 REQUESTS = Requests()
+FIGURES = []
+"""What tests have measured, in words."""
 CHECKED = Counter()
 """What was checked in processes that this one started."""
 TUNER = TunerUser()
@@ -142,21 +144,32 @@ def pytest_sessionfinish(session):
     """Tell the process that started this one what was checked here."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["checked"] = dict(REQUESTS.counts())
+        session.config.workeroutput["figures"] = FIGURES
 
 
 def pytest_testnodedown(node):
     """Take what a process checked that was started by this one."""
-    CHECKED.update(getattr(node, "workeroutput", {}).get("checked", {}))
+    output = getattr(node, "workeroutput", {})
+    CHECKED.update(output.get("checked", {}))
+    FIGURES.extend(output.get("figures", ()))
 
 
 def pytest_terminal_summary(terminalreporter):
     """Say how much was checked: a hook that saw nothing would find nothing."""
+    for text in FIGURES:
+        terminalreporter.write_line(text)
     checked = CHECKED + REQUESTS.counts()
     terminalreporter.write_line(
         f"checked against botocore's model, patterns included: {checked['clients']} requests of the "
         f"tests' AWS clients ({checked['sdk']} of them the SDK's); at the sandboxes "
         f"{checked['requests']} requests, {checked['answers']} answers, {checked['errors']} errors"
     )
+
+
+@pytest.fixture(scope="session")
+def figure():
+    """Say at the end of the run what was measured."""
+    return FIGURES.append
 
 
 @pytest.fixture(scope="session")
@@ -197,6 +210,12 @@ def sweeps(sandbox):
         for rule in client.list_rules()["Rules"]
         if rule.get("ScheduleExpression") == "rate(5 minutes)"
     ]
+
+
+@pytest.fixture(scope="session")
+def sweep_rules():
+    """Find the rules by which the guards of a sandbox sweep."""
+    return sweeps
 
 
 @pytest.fixture

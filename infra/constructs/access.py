@@ -132,10 +132,14 @@ class _Rights:
                 "bedrock:DeleteCustomModelDeployment",
                 "bedrock:DeleteProvisionedModelThroughput",
                 "bedrock:StopModelCustomizationJob",
+                "bedrock:UpdateCustomModelDeployment",
+                "bedrock:UpdateProvisionedModelThroughput",
             ],
-            resources=[self._jobs, self._deployments, self._throughputs],
+            # The model that an endpoint is pointed to is asked for as well.
+            resources=[self._jobs, self._models, self._deployments, self._throughputs],
             conditions=of_stage(self._stage),
         )
+        yield iam.PolicyStatement(actions=["bedrock:ListTagsForResource"], resources=[self._jobs])
         serving = ["bedrock:CreateCustomModelDeployment"]
         if granted.stage.endpoints.provisioned:
             serving.append("bedrock:CreateProvisionedModelThroughput")
@@ -164,7 +168,6 @@ class _Rights:
         yield iam.PolicyStatement(
             actions=[
                 "scheduler:CreateSchedule",
-                "scheduler:DeleteSchedule",
                 "scheduler:GetSchedule",
                 "scheduler:UpdateSchedule",
             ],

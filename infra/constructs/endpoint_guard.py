@@ -60,9 +60,6 @@ class EndpointGuard(Construct):
         group = scheduler.CfnScheduleGroup(self, "Schedules")
         # Its name is not known before it is made, and CloudFormation's own is as good.
         self.schedule_group = group.ref
-        schedules = (
-            f"arn:{Aws.PARTITION}:scheduler:{Aws.REGION}:{Aws.ACCOUNT_ID}:schedule/{group.ref}/*"
-        )
         log = operations.log_group(self, "Log")
         role = iam.Role(
             self,
@@ -91,7 +88,6 @@ class EndpointGuard(Construct):
                 "EXPIRY_TAG": EXPIRES_AT_TAG,
                 "DEFAULT_HOURS": str(endpoints.default_hours),
                 "MAX_HOURS": str(endpoints.max_hours),
-                "SCHEDULE_GROUP": group.ref,
             },
         )
         self.function.configure_async_invoke(retry_attempts=2, max_event_age=Duration.hours(1))
@@ -129,11 +125,6 @@ class EndpointGuard(Construct):
                     ],
                     resources=kinds,
                     conditions=of_stage(stage),
-                ),
-                iam.PolicyStatement(
-                    sid="ForgetSchedules",
-                    actions=["scheduler:DeleteSchedule"],
-                    resources=[schedules],
                 ),
                 iam.PolicyStatement(
                     sid="TellOfFailures",

@@ -26,8 +26,12 @@ def dead_letters(scope: Construct, construct_id: str, *, key: kms.IKey) -> sqs.Q
     )
 
 
+# Several who wait read the same message before the one whom it is for.
+_MOST_READS = 1000
+
+
 def queue(scope: Construct, construct_id: str, *, dead: sqs.Queue, key: kms.IKey) -> sqs.Queue:
-    """Make a queue; what is read five times and not deleted goes to the dead letters."""
+    """Make a queue that many read from; what nobody ever deletes goes to the dead letters."""
     return sqs.Queue(
         scope,
         construct_id,
@@ -36,5 +40,5 @@ def queue(scope: Construct, construct_id: str, *, dead: sqs.Queue, key: kms.IKey
         enforce_ssl=True,
         # A job takes hours, and whoever waits for it may be away over a weekend.
         retention_period=Duration.days(4),
-        dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=5),
+        dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=_MOST_READS),
     )

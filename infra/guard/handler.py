@@ -3,7 +3,7 @@
 This file is the whole code of a Lambda function, so it needs nothing but boto3. It is invoked
 
 - by the schedule that was armed before an endpoint was created, with its name and kind: from the deadline on, every few
-  minutes, until the endpoint is gone;
+  minutes, for a day;
 - by a rule every few minutes, with nothing: then it looks at all endpoints of the account in its region.
 
 Each of the two is enough. It touches nothing but what carries its stage's tag.
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,8 +88,6 @@ class Settings:
     """How long an endpoint lives that is billed by the hour and says nothing readable."""
     longest: timedelta
     """How long it lives at most, whatever it says."""
-    group: str
-    """Of the schedules."""
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> Settings:
@@ -100,7 +98,6 @@ class Settings:
             expiry_tag=environment["EXPIRY_TAG"],
             default=timedelta(hours=int(environment["DEFAULT_HOURS"])),
             longest=timedelta(hours=int(environment["MAX_HOURS"])),
-            group=environment["SCHEDULE_GROUP"],
         )
 
 
@@ -123,10 +120,9 @@ def is_committed(row: Mapping[str, Any], now: datetime) -> bool:
 class Guard:
     """Looks at endpoints, and ends those whose time is over."""
 
-    def __init__(self, bedrock: Any, scheduler: Any, settings: Settings) -> None:
-        """Take the clients of one region."""
+    def __init__(self, bedrock: Any, settings: Settings) -> None:
+        """Take the client of one region."""
         self._bedrock = bedrock
-        self._scheduler = scheduler
         self._settings = settings
 
     def sweep(self, milliseconds_left: Any) -> dict[str, int]:
@@ -148,7 +144,7 @@ class Guard:
         return counts
 
     def wake(self, kind: Kind, name: str) -> str:
-        """Look at the one endpoint that a schedule names; once it is gone, so is the schedule.
+        """Look at the one endpoint that a schedule names.
 
         Raises:
             ClientError: it can't be looked at.
@@ -159,7 +155,6 @@ class Guard:
         except ClientError as error:
             if _code(error) != "ResourceNotFoundException":
                 raise
-            self._forget(name)
             return "gone"
         return self.look_at(kind, row, _now(row))
 
@@ -226,19 +221,13 @@ class Guard:
             raise
         return {tag["key"]: tag["value"] for tag in answer.get("tags", ())}
 
-    def _forget(self, name: str) -> None:
-        with suppress(ClientError, BotoCoreError):  # it ends by itself, later
-            self._scheduler.delete_schedule(Name=name, GroupName=self._settings.group)
-
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     """Be invoked."""
     settings = Settings.of(os.environ)
     # A throttled call is tried again, within the minutes that the function has.
     config = Config(retries={"mode": "standard", "total_max_attempts": 5})
-    guard = Guard(
-        boto3.client("bedrock", config=config), boto3.client("scheduler", config=config), settings
-    )
+    guard = Guard(boto3.client("bedrock", config=config), settings)
     if "name" in event:
         return {"outcome": guard.wake(KINDS[event["kind"]], event["name"])}
     counts = guard.sweep(context.get_remaining_time_in_millis)

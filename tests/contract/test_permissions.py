@@ -30,8 +30,6 @@ ACTION = {
 
 FEATURES = {
     "bedrock:InvokeModelWithResponseStream": "answers as they are written, by whatever client asks the endpoint",
-    "sqs:DeleteMessage": "waiting for a job by its events",
-    "sqs:ReceiveMessage": "waiting for a job by its events",
 }
 """What is granted and that the SDK does not call itself yet, with what will."""
 
@@ -125,11 +123,17 @@ def test_every_call_of_the_sdk_is_granted(tuner, west, chat, completions, reques
     job.start_endpoint()
     job.endpoint().invoke("What is number 7?")
     list(tuner.endpoints())
+    other = tuner.submit("nova-micro", chat[:9]).wait()
+    list(tuner.jobs(tags={"tunestack:stage": "dev"}))
+    assert job.provider.listen({other.id}, 10)
+    job.endpoint().update(other.model).stop()
     job.stop_endpoint()
     with pytest.warns(EndpointCostWarning):
         throughput = west.submit("llama-3-1-8b", completions).wait()
         throughput.start_endpoint()
     throughput.endpoint().extend(timedelta(hours=5))
+    another = west.submit("llama-3-1-8b", [*completions[1:], completions[0]]).wait()
+    throughput.endpoint().update(another.model).update(throughput.model)
     # Another of the same name, at the same time: what was armed is looked at, and changed.
     throughput.endpoint()._provider.guard().arm(
         throughput.endpoint().name, Serving.PROVISIONED, sandbox.clock.now() + timedelta(hours=2)

@@ -14,7 +14,17 @@ from tunestack.providers.bedrock_requests import ENDPOINT_STATES, JOB_STATES
 SESSION = botocore.session.get_session()
 BEDROCK = SESSION.get_service_model("bedrock")
 RUNTIME = SESSION.get_service_model("bedrock-runtime")
-MODELS = {"bedrock": BEDROCK, "scheduler": SESSION.get_service_model("scheduler")}
+MODELS = {
+    service: SESSION.get_service_model(service)
+    for service in ("bedrock", "scheduler", "sqs", "ssm")
+}
+# Beside those that the tuner is granted by their names.
+OTHERS = {
+    "iam": ("GetRole",),
+    "s3": ("PutObject", "GetObject", "HeadObject", "ListObjectsV2"),
+    "service-quotas": ("GetServiceQuota",),
+    "sts": ("GetCallerIdentity",),
+}
 # Said in the message; what to do depends on what was asked.
 NO_CLASS_OF_ITS_OWN = {"ModelErrorException"}
 
@@ -44,10 +54,17 @@ def called():
             )
         elif service in MODELS:
             yield MODELS[service].operation_model(name)
+    for service, names in OTHERS.items():
+        model = SESSION.get_service_model(service)
+        yield from map(model.operation_model, names)
 
 
 def test_every_error_of_the_operations_we_call_has_a_class():
-    errors = {shape.name for operation in called() for shape in operation.error_shapes}
+    errors = {
+        shape.metadata.get("error", {}).get("code") or shape.name
+        for operation in called()
+        for shape in operation.error_shapes
+    }
     assert len(errors) > 8
     assert errors - NO_CLASS_OF_ITS_OWN <= CODES.keys()
 

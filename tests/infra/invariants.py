@@ -241,7 +241,9 @@ class Invariants:
             name,
             properties,
             MessageRetentionPeriod=(14 if is_dead else 4) * 86_400,
-            RedrivePolicy=None if is_dead else {"deadLetterTargetArn": dead, "maxReceiveCount": 5},
+            RedrivePolicy=None
+            if is_dead
+            else {"deadLetterTargetArn": dead, "maxReceiveCount": 1000},
         )
 
     def sqs_queuepolicy(self, name, properties, _):
@@ -372,7 +374,6 @@ class Invariants:
                     "EXPIRY_TAG": "tunestack:expires-at",
                     "DEFAULT_HOURS": str(limits.default_hours),
                     "MAX_HOURS": str(limits.max_hours),
-                    "SCHEDULE_GROUP": "GuardSchedulesE7822186",
                 }
             },
         )

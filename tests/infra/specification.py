@@ -132,10 +132,6 @@ class Specification:
             row("bedrock:ListTagsForResource", kinds),
             row("bedrock:DeleteCustomModelDeployment", kinds, self.tagged),
             row("bedrock:DeleteProvisionedModelThroughput", kinds, self.tagged),
-            row(
-                "scheduler:DeleteSchedule",
-                self.arn("scheduler", "schedule/GuardSchedulesE7822186/*"),
-            ),
             row("sqs:SendMessage", self.arn("sqs", "GuardDeadLetters4D72EFE5")),
             row("kms:GenerateDataKey", self.operations_key, self.through("sqs")),
             row("kms:Decrypt", self.operations_key),
@@ -192,15 +188,20 @@ class Specification:
             if self.region in CATALOG[key].regions
         ]
         kinds = [self.jobs, self.deployments, self.throughputs]
+        # An operation on another kind of thing than its own is nothing.
+        changed = [*kinds, self.models]
         schedules = self.arn("scheduler", "schedule/GuardSchedulesE7822186/*")
         pass_job = {"StringEquals": {"iam:PassedToService": "bedrock.amazonaws.com"}}
         pass_schedule = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
         rows = [
             row("bedrock:CreateModelCustomizationJob", [*base, self.models, self.jobs]),
             *self.seeing(jobs=True),
-            row("bedrock:StopModelCustomizationJob", kinds, self.tagged),
-            row("bedrock:DeleteCustomModelDeployment", kinds, self.tagged),
-            row("bedrock:DeleteProvisionedModelThroughput", kinds, self.tagged),
+            row("bedrock:ListTagsForResource", self.jobs),
+            row("bedrock:StopModelCustomizationJob", changed, self.tagged),
+            row("bedrock:DeleteCustomModelDeployment", changed, self.tagged),
+            row("bedrock:DeleteProvisionedModelThroughput", changed, self.tagged),
+            row("bedrock:UpdateCustomModelDeployment", changed, self.tagged),
+            row("bedrock:UpdateProvisionedModelThroughput", changed, self.tagged),
             row("bedrock:CreateCustomModelDeployment", self.models, self.tags),
             row("bedrock:TagResource", [*kinds, self.models], {**self.tags, **self.tagged}),
             self.invoking(),
@@ -211,7 +212,6 @@ class Specification:
             row("s3:PutObject", self.below("datasets"), self.own),
             row("kms:Decrypt kms:GenerateDataKey", self.data_key, self.through("s3")),
             row("scheduler:CreateSchedule", schedules),
-            row("scheduler:DeleteSchedule", schedules),
             row("scheduler:GetSchedule", schedules),
             row("scheduler:UpdateSchedule", schedules),
             row("sqs:DeleteMessage", self.arn("sqs", "JobEventsQueueD1562793")),

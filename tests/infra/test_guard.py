@@ -22,7 +22,6 @@ SETTINGS = Settings(
     expiry_tag=EXPIRES_AT_TAG,
     default=timedelta(hours=4),
     longest=timedelta(hours=24),
-    group="schedules",
 )
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 MINUTE = 60
@@ -68,7 +67,6 @@ def place(count_traffic):
         bedrock = session.client(
             "bedrock", endpoint_url=environment["AWS_ENDPOINT_URL_BEDROCK"], config=once
         )
-        scheduler = session.client("scheduler", endpoint_url=environment["AWS_ENDPOINT_URL"])
         # Whatever the stack has, is off: here, the code runs in the test.
         events = session.client("events", endpoint_url=environment["AWS_ENDPOINT_URL"])
         for rule in events.list_rules()["Rules"]:
@@ -76,16 +74,16 @@ def place(count_traffic):
                 events.disable_rule(Name=rule["Name"])
         # Nothing there needs the time, and to tell it takes as long as all else.
         sandbox.clock._followers.clear()
-        yield Place(sandbox, bedrock, scheduler)
+        yield Place(sandbox, bedrock)
     count_traffic(sandbox.traffic)
 
 
 class Place:
     """A sandbox with clients, and a model that can be served."""
 
-    def __init__(self, sandbox, bedrock, scheduler):
-        self.sandbox, self.bedrock, self.scheduler = sandbox, bedrock, scheduler
-        self.guard = Guard(bedrock, scheduler, SETTINGS)
+    def __init__(self, sandbox, bedrock):
+        self.sandbox, self.bedrock = sandbox, bedrock
+        self.guard = Guard(bedrock, SETTINGS)
         self.numbers = itertools.count()
         self.model = self._tuned()
 

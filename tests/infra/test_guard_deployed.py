@@ -48,7 +48,8 @@ def test_the_clients_own_stop_leaves_nothing(started, llama, west, account):
     assert [started.name] == [row["Name"] for row in schedules(deployment)]
     llama.stop_endpoint()
     assert [] == list(west.endpoints())
-    assert [] == schedules(deployment)
+    # Its schedule stays: somebody else may be about to start it again.
+    assert [started.name] == [row["Name"] for row in schedules(deployment)]
 
 
 def test_its_schedule_alone_ends_it(started, west, sandbox, account):
@@ -58,11 +59,32 @@ def test_its_schedule_alone_ends_it(started, west, sandbox, account):
     assert [started.name] == [found.name for found in west.endpoints()]
     sandbox.clock.advance(HOUR)
     assert gone(west, sandbox)
-    # The schedule comes once more, finds nothing, and goes.
+    # The schedule comes for a day, finds nothing, and goes.
+    sandbox.clock.advance(23 * HOUR)
+    assert [started.name] == [row["Name"] for row in schedules(deployment)]
+    sandbox.clock.advance(HOUR)
     end = time.monotonic() + 5
     while schedules(deployment) and time.monotonic() < end:
         sandbox.clock.advance(FIVE_MINUTES + 1)
     assert [] == schedules(deployment)
+
+
+def test_what_is_started_again_meanwhile_is_ended_too(started, llama, west, sandbox, account):
+    """Whoever stops takes nothing away from whoever starts: the schedule of a name is widened, never deleted."""
+    deployment, events, sweep = account
+    events.disable_rule(Name=sweep)
+    sandbox.clock.advance(HOUR)
+    guard = started._provider.guard()
+    first = sandbox.clock.now() + timedelta(hours=20)
+    guard.arm(started.name, started.serving, first)
+    llama.stop_endpoint()
+    with pytest.warns(EndpointCostWarning):
+        llama.start_endpoint(ttl=timedelta(hours=20))
+    sandbox.clock.advance(19 * HOUR)
+    assert [started.name] == [found.name for found in west.endpoints()]
+    sandbox.clock.advance(HOUR)
+    assert gone(west, sandbox)
+    assert [started.name] == [row["Name"] for row in schedules(deployment)]
 
 
 def test_the_sweep_alone_ends_it(started, west, sandbox, account):

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import sys
 
 import pytest
 
@@ -181,11 +180,11 @@ def survivors(template, stage, region):
     return seen, left
 
 
-def test_every_change_that_matters_is_noticed(synthesized):
+def test_every_change_that_matters_is_noticed(synthesized, figure):
     stage = STAGES["dev"]
     template = synthesized(stage, "us-east-1").to_json()
     seen, left = survivors(template, stage, "us-east-1")
-    sys.stderr.write(f"{seen} mutants, {len(left)} survive\n")
+    figure(f"{seen} mutants of the main stack's template, {len(left)} survive: {left}")
     assert seen > 150
     assert len(left) <= 0.02 * seen, left
     assert {reason(what) for what in left} <= set(EXPLAINED), left

@@ -351,3 +351,15 @@ def test_a_child_that_lives_on_keeps_nothing_alive():
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def test_a_request_that_is_cut_off_does_nothing(sandbox, bedrock):
+    """As from a client that is killed between the headers and the body."""
+    host, port = sandbox.admin_url.split("/")[2].split(":")
+    with socket.create_connection((host, int(port))) as client:
+        client.sendall(
+            b"POST /model-customization-jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{"
+        )
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(1000).startswith(b"HTTP/1.1 400 ")
+    assert [] == bedrock.list_model_customization_jobs()["modelCustomizationJobSummaries"]

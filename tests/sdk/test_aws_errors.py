@@ -18,8 +18,10 @@ from botocore.exceptions import (
 from tunestack.errors import (
     AccessError,
     BusyError,
+    ClockError,
     ConfigError,
     ConflictError,
+    CredentialsExpiredError,
     DataError,
     InvalidRequestError,
     JobFailedError,
@@ -44,7 +46,8 @@ def client_error(code):
     ("raised", "kind", "words"),
     [
         (client_error("AccessDeniedException"), AccessError, "tuner policy"),
-        (client_error("ExpiredTokenException"), AccessError, "credentials"),
+        (client_error("ExpiredTokenException"), CredentialsExpiredError, "sign in again"),
+        (client_error("RequestTimeTooSkewed"), ClockError, "set this machine's clock"),
         (client_error("ResourceNotFoundException"), NotFoundError, "region"),
         (client_error("ConflictException"), ConflictError, "look at what is there"),
         (client_error("ServiceQuotaExceededException"), QuotaError, "Service Quotas"),

@@ -392,3 +392,44 @@ def test_the_command_line_is_an_extra():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert 1 == done.returncode
     assert "error: the command line is not installed: pip install 'tunestack[cli]'\n" == done.stderr
+
+
+class TestMoney:
+    def test_the_doctor_says_what_is_and_what_to_do(self, cli, sandbox, monkeypatch):
+        code, out, _ = cli("doctor", "--model", "nova-micro")
+        assert 0 == code
+        assert "ok       credentials: arn:aws:iam::123456789012:" in out
+        assert "ok       model nova-micro: can be tuned in us-east-1" in out
+        code, out, _ = cli("doctor", "--model", "llama-3-1-8b", "--json")
+        (failed,) = [row for row in lines(out) if row["verdict"] == "fail"]
+        assert (1, "model llama-3-1-8b") == (code, failed["name"])
+        assert "tunestack models" in failed["fix"]
+
+    def test_a_cost_is_told_before_it_is_paid(self, cli, sandbox, file):
+        code, out, _ = cli("cost", file, "--model", "nova-micro", "-p", "epochCount=4")
+        assert 0 == code
+        assert "x 4 epochs at $1.00" in out
+        (cost,) = lines(cli("cost", file, "--model", "nova-micro", "--json")[1])
+        assert 2 == cost["epochs"]
+        assert cost["training_usd"] > 0
+
+    def test_what_costs_too_much_is_refused(self, cli, sandbox, file):
+        code, out, err = cli("submit", file, "--model", "nova-micro", "--max-cost", "0.00001")
+        assert (2, "") == (code, out)
+        assert "more than max_cost" in err
+
+    def test_jobs_are_found_by_state_and_tag(self, cli, sandbox, file):
+        cli("submit", file, "--model", "nova-micro", "--tag", "team=search")
+        assert 1 == len(lines(cli("jobs", "--state", "pending", "--json")[1]))
+        assert 0 == len(lines(cli("jobs", "--state", "succeeded", "--json")[1]))
+        assert 1 == len(lines(cli("jobs", "--tag", "team=search", "--json")[1]))
+        assert 0 == len(lines(cli("jobs", "--tag", "team=ads", "--json")[1]))
+        assert 2 == cli("jobs", "--state", "done")[0]
+
+    def test_an_endpoint_is_pointed_to_another_model(self, cli, tuner, chat):
+        first, second = (tuner.submit("nova-micro", chat[: 8 + more]).wait() for more in (0, 1))
+        name = first.start_endpoint()
+        first.endpoint().update(second.model)
+        code, out, _ = cli("endpoint", "update", name, second.model, "--json")
+        assert (0, second.model) == (code, lines(out)[0]["model"])
+        first.endpoint()._provider.delete_endpoint(tuner.endpoint(name).last)

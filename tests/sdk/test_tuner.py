@@ -362,6 +362,7 @@ def test_a_tuner_crosses_processes_without_its_credentials(sandbox, chat):
     assert deployment.data_bucket in again.submit("nova-micro", chat).last.training_data
 
 
+@pytest.mark.as_root
 def test_the_stage_of_a_deployment_that_was_given_is_on_everything(sandbox, chat, poll):
     prod = dataclasses.replace(sandbox.deployment(), stage="prod")
     job = Tuner(deployment=prod, poll=poll).submit("nova-micro", chat).wait()

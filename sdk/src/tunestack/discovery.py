@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tunestack.contract import (
@@ -16,7 +17,7 @@ from tunestack.contract import (
     Deployment,
     parameter_name,
 )
-from tunestack.errors import ConfigError, ContractError, NotFoundError
+from tunestack.errors import ConfigError, ContractError, NotFoundError, TunestackError
 from tunestack.providers.aws_errors import translated
 
 if TYPE_CHECKING:
@@ -83,3 +84,36 @@ def require_region(session: boto3.Session, region: str | None) -> str:
     if found is None:
         raise ConfigError(f"no region: pass region= (--region), or set {REGION}")
     return found
+
+
+class Deployments:
+    """The deployments that one caller works with, each looked up once.
+
+    Attributes:
+        stage: the one that was asked for by name.
+        given: what was handed in, instead of being looked up.
+    """
+
+    def __init__(self, clients: Clients, *, stage: str | None, given: Deployment | None) -> None:
+        """Take who looks, and what was said."""
+        self._clients = clients
+        self.stage = stage
+        self.given = given
+        self._found = {} if given is None else {given.region: given}
+
+    def find(self, region: str) -> Deployment:
+        """Find the deployment in a region; the errors are those of `find_deployment`."""
+        if region not in self._found:
+            self._found[region] = find_deployment(self._clients, stage=self.stage, region=region)
+        return self._found[region]
+
+    def guarded(self, region: str) -> Deployment:
+        """Find the deployment with its guard, of which bucket and role alone say nothing."""
+        deployment = self.find(region)
+        if deployment.guard_arn is None and self.given is None:
+            stage = find_stage(deployment.stage or self.stage)
+            with suppress(TunestackError):
+                found = published(self._clients, stage=stage, region=region)
+                if found.data_bucket == deployment.data_bucket:
+                    self._found[region] = found
+        return self._found[region]

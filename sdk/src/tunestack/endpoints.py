@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
@@ -162,7 +161,6 @@ class Endpoint:
                 "stop it again",
                 endpoint_id=self.id,
             )
-        self._disarm()
         logger.info("endpoint %s is gone", self.name)
 
     def extend(self, ttl: timedelta) -> datetime:
@@ -187,18 +185,46 @@ class Endpoint:
                 f"{time_text(latest)}, another {max(latest - now, timedelta(0))}"
             )
         end = rounded(now + ttl)
-        # In this order: in between, the guard is woken too early, and sees in the tag that it is.
+        # What was armed before stays: the guard is woken too early, and sees in the tag that it is.
         self._provider.tag_endpoint(self.id, {EXPIRES_AT_TAG: time_text(end)})
-        guard.arm(self.name, self.serving, end, later=True)
+        guard.arm(self.name, self.serving, end)
         logger.info("endpoint %s ends at %s", self.name, time_text(end))
         return end
 
-    def _disarm(self) -> None:
-        """Forget what was armed; if it can't be, it ends by itself."""
-        with suppress(TunestackError):
-            guard = self._provider.guard()
-            if guard is not None:
-                guard.disarm(self.name)
+    def update(self, model: str, timeout: float = START_TIMEOUT) -> Self:
+        """Let the endpoint serve another tuned model of the same base, and wait until it does.
+
+        It answers all the while, with the old model at first; its name, its ARN, its end and what it costs stay.
+
+        Args:
+            model: the tuned model (`job.model`).
+            timeout: seconds to wait.
+
+        Raises:
+            EndpointFailedError: it still serves the old model.
+            EndpointTimeoutError: it does not serve the new one after `timeout` seconds; it goes on.
+            InvalidRequestError: the model is of another base, or the endpoint is busy changing.
+        """
+        timeout = seconds(timeout)
+        if self.info().model == model:
+            return self
+        self._provider.update_endpoint(self._info, model)
+        for info in watch(self.info, until=_is_settled, timeout=timeout, poll=self._poll):
+            logger.debug("endpoint %s is %s", info.name, info.raw_state)
+        if self._info.state is EndpointState.UPDATING:
+            raise EndpointTimeoutError(
+                f"endpoint {self.name!r} does not serve {model!r} after {timeout:g}s; it goes on: wait again",
+                endpoint_id=self.id,
+            )
+        if self._info.model != model:
+            reason = self._info.failure or "no reason given"
+            raise EndpointFailedError(
+                f"endpoint {self.name!r} still serves {self._info.model!r}: {reason}: try again",
+                endpoint_id=self.id,
+                reason=reason,
+            )
+        logger.info("endpoint %s serves %s", self.name, model)
+        return self
 
     def __enter__(self) -> Self:
         """Wait until the endpoint answers, and stop it if it fails to; Ctrl-C leaves it starting."""

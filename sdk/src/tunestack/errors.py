@@ -5,11 +5,14 @@ TunestackError
 ├── ConfigError (ValueError)          a bad argument or setting: says what is allowed
 │   ├── ContractError                 no deployment, or one of another version: says `cdk deploy`
 │   ├── ModelError                    the model can't be tuned (here): names those that can
-│   └── HyperparameterError           unknown name or value out of range: says the range
+│   ├── HyperparameterError           unknown name or value out of range: says the range
+│   └── CostError                     it would cost more than was allowed; nothing was paid
 ├── DataError (ValueError)            training data that the job would fail on: every problem, with its line
 ├── MissingExtraError (ImportError)   an optional dependency is not installed: says which extra
 ├── ProviderError                     the vendor refused or failed; `__cause__` is the vendor's error
-│   ├── AccessError                   credentials missing, expired, or without the permission
+│   ├── AccessError                   credentials missing, or without the permission
+│   │   ├── CredentialsExpiredError   sign in again
+│   │   └── ClockError                this machine's clock is wrong: says by how much
 │   ├── NotFoundError                 no such job, model, endpoint, bucket or parameter
 │   ├── InvalidRequestError           the vendor does not take the request as it is
 │   ├── ConflictError                 it exists already with other content, or is busy changing
@@ -19,6 +22,7 @@ TunestackError
 │   ├── JobFailedError                it failed; `reason` in the vendor's words
 │   ├── JobStoppedError               it was stopped: no model, and what was trained is billed
 │   └── JobTimeoutError (TimeoutError)      the wait ended, the job goes on
+│       └── JobStalledError           nothing has changed for longer than it should take
 └── EndpointError                     about one endpoint
     ├── EndpointFailedError           it could not be started; `reason` in the vendor's words
     └── EndpointTimeoutError (TimeoutError) the wait ended, the endpoint may go on (and be billed)
@@ -76,6 +80,10 @@ class HyperparameterError(ConfigError):
     """A hyperparameter that the model does not have, or a value out of its range."""
 
 
+class CostError(ConfigError):
+    """What was asked for would cost more than was allowed, or nobody knows; nothing was paid."""
+
+
 class DataError(TunestackError, ValueError):
     """Training data that the job would fail on.
 
@@ -113,7 +121,15 @@ class ProviderError(TunestackError):
 
 
 class AccessError(ProviderError):
-    """Credentials are missing or expired, or lack the permission."""
+    """Credentials are missing, or lack the permission."""
+
+
+class CredentialsExpiredError(AccessError):
+    """The credentials have expired: sign in again."""
+
+
+class ClockError(AccessError):
+    """This machine's clock is too far from the vendor's for a request to be believed; the message says how far."""
 
 
 class NotFoundError(ProviderError):
@@ -168,6 +184,10 @@ class JobStoppedError(JobError):
 
 class JobTimeoutError(JobError, TimeoutError):
     """The wait ended before the job did; the job goes on."""
+
+
+class JobStalledError(JobTimeoutError):
+    """The job has not changed for longer than it should take; it goes on."""
 
 
 class EndpointError(TunestackError):

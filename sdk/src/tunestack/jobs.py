@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,13 @@ from tunestack.errors import (
     JobStoppedError,
     JobTimeoutError,
 )
+from tunestack.patience import Patience
 from tunestack.provider import JobInfo, JobState
 from tunestack.serving import own, start, stop_own
-from tunestack.waiting import Poll, answer, appears, seconds, watch
+from tunestack.waiting import Poll, answer, appears, seconds, watch, watch_async
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from datetime import timedelta
 
     from tunestack.catalog import BaseModel
     from tunestack.endpoints import Endpoint
@@ -91,14 +92,22 @@ class Job:
         """The last observation, without another look."""
         return self._info
 
+    @property
+    def provider(self) -> Provider:
+        """Where it lives."""
+        return self._provider
+
     def info(self) -> JobInfo:
         """Look at the job now."""
-        before = self._info
-        self._info = self._look()
-        if (self._info.state, self._info.phase) != (before.state, before.phase):
-            level = logging.WARNING if self._info.state is JobState.UNKNOWN else logging.INFO
-            logger.log(level, "job %s is %s", self.name, described(self._info))
-        return self._info
+        return self.take(self._look())
+
+    def take(self, seen: JobInfo) -> JobInfo:
+        """Take an observation that was made elsewhere, of many jobs at once, for the last."""
+        before, self._info = self._info, seen
+        if (seen.state, seen.phase) != (before.state, before.phase):
+            level = logging.WARNING if seen.state is JobState.UNKNOWN else logging.INFO
+            logger.log(level, "job %s is %s", self.name, seen.described)
+        return seen
 
     def _look(self) -> JobInfo:
         look = partial(self._provider.job, self.id)
@@ -111,24 +120,80 @@ class Job:
         """Look at the job's state now."""
         return self.info().state
 
-    def watch(self, timeout: float = TIMEOUT) -> Iterator[JobInfo]:
+    def watch(
+        self, timeout: float = TIMEOUT, *, stall_after: timedelta | None = None
+    ) -> Iterator[JobInfo]:
         """Yield an observation now and then, until the job has ended or `timeout` seconds are over.
 
-        What the vendor is too busy to answer is asked again later.
-        """
-        return watch(self.info, until=_has_ended, timeout=seconds(timeout), poll=self._poll)
+        What the vendor is too busy to answer is asked again later, and so is what expired credentials keep from being
+        answered, which may be renewed meanwhile. Where the stage has a queue of events, it is looked at as soon as
+        something is said of the job.
 
-    def wait(self, timeout: float = TIMEOUT) -> Job:
+        Args:
+            timeout: seconds to watch.
+            stall_after: for how long nothing may change; if not given, as long as each phase may take: `STALL_AFTER`.
+
+        Raises:
+            JobStalledError: nothing has changed for too long, or the vendor says for too long what this version does not
+                know; the job goes on.
+        """
+        looks = watch(
+            self.info,
+            until=has_ended,
+            timeout=seconds(timeout),
+            poll=self._poll,
+            pause=self._pause,
+        )
+        return Patience(stall_after, clock=self._poll.clock).through(looks)
+
+    def _pause(self, length: float) -> None:
+        if not (self._poll.listens and self._provider.listen((self.id,), length)):
+            self._poll.sleep(length)
+
+    def wait(self, timeout: float = TIMEOUT, *, stall_after: timedelta | None = None) -> Job:
         """Wait until the job has succeeded. Ctrl-C leaves the job running: attach again with its id.
+
+        Args:
+            timeout: seconds to wait.
+            stall_after: for how long nothing may change, see `watch`.
 
         Raises:
             JobFailedError: it failed; `reason` has the vendor's words.
             JobStoppedError: somebody stopped it.
-            JobTimeoutError: it is not over after `timeout` seconds; it goes on.
+            JobTimeoutError: it is not over after `timeout` seconds, or `JobStalledError`, nothing changes; it goes on.
         """
-        for _ in self.watch(timeout):
+        for _ in self.watch(timeout, stall_after=stall_after):
             pass
         return self.require_success(timeout)
+
+    async def wait_async(
+        self,
+        timeout: float = TIMEOUT,  # noqa: ASYNC109 - the same as that of `wait`
+        *,
+        stall_after: timedelta | None = None,
+    ) -> Job:
+        """Do as `wait` without keeping others from running; cancelling it leaves the job running."""
+        patience = Patience(stall_after, clock=self._poll.clock)
+        looks = watch_async(self.info, until=has_ended, timeout=seconds(timeout), poll=self._poll)
+        async for info in looks:
+            patience.hold(info)
+        return self.require_success(timeout)
+
+    def remaining(self) -> timedelta | None:
+        """Tell how long the job will go on, by how long those of the same base model took that succeeded here.
+
+        Returns:
+            The median of what they took, less what it has taken; `None` when there were none.
+        """
+        took = sorted(
+            other.ended - other.created
+            for other in self._provider.jobs(state=JobState.SUCCEEDED)
+            if other.ended and other.created and _same_base(other, self._info)
+        )
+        if not took or self._info.created is None:
+            return None
+        elapsed = self._provider.now() - self._info.created
+        return max(took[len(took) // 2] - elapsed, timedelta(0))
 
     def require_success(self, waited: float = 0.0) -> Job:
         """Raise, by the last observation, unless the job has succeeded; the errors are those of `wait`."""
@@ -149,7 +214,7 @@ class Job:
                 job_id=info.id,
             )
         raise JobTimeoutError(
-            f"job {info.name!r} is still {described(info)} after {waited:g}s; it goes on: "
+            f"job {info.name!r} is still {info.described} after {waited:g}s; it goes on: "
             f"wait again, or attach to {info.id!r} later",
             job_id=info.id,
         )
@@ -257,21 +322,19 @@ class Job:
         model = self.model
         if model is None:
             hope = "" if self._info.state.is_terminal else ": wait for it to succeed first"
-            raise ConfigError(
-                f"job {self.name!r} is {described(self._info)} and has no model{hope}"
-            )
+            raise ConfigError(f"job {self.name!r} is {self._info.described} and has no model{hope}")
         return model
 
     def __repr__(self) -> str:
         """Show the name and the last state seen."""
-        return f"<Job {self.name} {described(self._info)}>"
+        return f"<Job {self.name} {self._info.described}>"
 
 
-def described(info: JobInfo) -> str:
-    """Put a job's state and phase into words."""
-    state = info.raw_state if info.state is JobState.UNKNOWN else info.state.value
-    return f"{state} ({info.phase})" if info.phase else state
+def _same_base(one: JobInfo, other: JobInfo) -> bool:
+    # One is a base model's ARN, the other may be its id.
+    return one.base_model.rsplit("/", 1)[-1] == other.base_model.rsplit("/", 1)[-1]
 
 
-def _has_ended(info: JobInfo) -> bool:
+def has_ended(info: JobInfo) -> bool:
+    """Tell whether a job will never change again."""
     return info.state.is_terminal

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
 
@@ -68,6 +68,12 @@ class JobInfo:
     training_loss: float | None = None
     validation_loss: float | None = None
 
+    @property
+    def described(self) -> str:
+        """The state and the phase, in words."""
+        state = self.raw_state if self.state is JobState.UNKNOWN else self.state.value
+        return f"{state} ({self.phase})" if self.phase else state
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EndpointInfo:
@@ -117,6 +123,27 @@ class EndpointRequest:
     """Tells apart what is started, stopped and started again: equal requests of one generation are the same endpoint."""
 
 
+class Verdict(StrEnum):
+    """What came of a check."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+    """It could not be told; the detail says why."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Check:
+    """Something that can be known before money is spent."""
+
+    name: str
+    verdict: Verdict
+    detail: str
+    """What was found."""
+    fix: str | None = None
+    """What to do about it; of a check that failed."""
+
+
 class Guard(Protocol):
     """What ends endpoints in the account, whatever becomes of who started them."""
 
@@ -130,19 +157,14 @@ class Guard(Protocol):
         """How long it lives at most, from when it was created."""
         ...
 
-    def arm(self, name: str, serving: Serving, end: datetime, *, later: bool = False) -> None:
-        """Let an endpoint end, whether it is there already or not; what was armed for its name stays if it is earlier.
+    def arm(self, name: str, serving: Serving, end: datetime) -> None:
+        """Let an endpoint end, whether it is there already or not; what was armed for its name before stays.
 
         Args:
             name: the endpoint's.
             serving: which kind it is.
             end: when, by the vendor's clock.
-            later: put off what was armed before.
         """
-        ...
-
-    def disarm(self, name: str) -> None:
-        """Forget what was armed for an endpoint that is gone; fine when there is nothing."""
         ...
 
 
@@ -182,8 +204,26 @@ class Provider(Protocol):
         """Observe one job, by its id or name."""
         ...
 
-    def jobs(self, *, name_contains: str | None = None) -> Iterator[JobInfo]:
+    def jobs(
+        self,
+        *,
+        name_contains: str | None = None,
+        state: JobState | None = None,
+        created_after: datetime | None = None,
+    ) -> Iterator[JobInfo]:
         """List the jobs, the newest first; without the details that only one job's own answer has."""
+        ...
+
+    def job_tags(self, job_id: str) -> Mapping[str, str]:
+        """Read the tags of a job."""
+        ...
+
+    def listen(self, job_ids: Collection[str], timeout: float) -> bool:
+        """Pause until the vendor says something of one of these jobs, at most `timeout` seconds; it need not say it.
+
+        Returns:
+            Whether it paused: `False` at once where the vendor says nothing.
+        """
         ...
 
     def stop_job(self, job_id: str) -> None:
@@ -210,8 +250,20 @@ class Provider(Protocol):
         """Ask for an endpoint to be deleted; `NotFoundError` when it is gone."""
         ...
 
+    def update_endpoint(self, endpoint: EndpointInfo, model: str) -> None:
+        """Let an endpoint serve another tuned model of the same base; it answers with the old one meanwhile."""
+        ...
+
     def tag_endpoint(self, endpoint_id: str, tags: Mapping[str, str]) -> None:
         """Add tags to an endpoint, by its id, or write over those of the same names."""
+        ...
+
+    def checks(self, model: BaseModel | None) -> Iterator[Check]:
+        """Check everything that can be known here without spending money; a check never raises.
+
+        Args:
+            model: what is to be tuned; `None` checks what every model needs.
+        """
         ...
 
     def guard(self) -> Guard | None:

@@ -2,66 +2,42 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import logging
 import re
-import tempfile
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunestack import catalog
-from tunestack.arguments import OWN_TAGS, bare, checked, checked_id, checked_tags, region_of
-from tunestack.contract import STAGE_TAG
-from tunestack.discovery import (
-    find_deployment,
-    find_region,
-    find_stage,
-    published,
-    require_region,
-)
+from tunestack.arguments import bare, checked, checked_id, checked_tags, region_of
+from tunestack.cost import checked_most
+from tunestack.discovery import Deployments, find_region, find_stage, require_region
 from tunestack.endpoints import Endpoint
-from tunestack.errors import (
-    ConfigError,
-    ConflictError,
-    ContractError,
-    InvalidRequestError,
-    ModelError,
-    NotFoundError,
-    TunestackError,
-    shortened,
-)
-from tunestack.hyperparameters import complete, resolve
-from tunestack.jobs import SUBMITTED, Job
-from tunestack.provider import JobInfo, JobRequest, JobState
+from tunestack.errors import ConfigError, ContractError, ModelError, NotFoundError, shortened
+from tunestack.following import follow
+from tunestack.hyperparameters import resolve
+from tunestack.jobs import TIMEOUT, Job
+from tunestack.preflight import check_model
+from tunestack.provider import JobState
 from tunestack.providers.bedrock import Bedrock
 from tunestack.providers.clients import Clients, new_session
-from tunestack.records import Dataset, Severity, check_together, prepare
+from tunestack.submitting import Submission, estimate, own_tags, submit
 from tunestack.waiting import Poll
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     import boto3
 
     from tunestack.catalog import BaseModel
     from tunestack.contract import Deployment
-    from tunestack.provider import Provider
+    from tunestack.cost import Cost
+    from tunestack.provider import Check, JobInfo, Provider
     from tunestack.records.source import Source
-
-logger = logging.getLogger(__name__)
 
 # With the model's key, the digest and the attempt it stays below the 63 characters that Bedrock allows.
 _NAME = re.compile(r"(?=.{1,20}$)[a-zA-Z0-9](-?[a-zA-Z0-9])*")
 _BASES = (":foundation-model/", ":inference-profile/")
 _ENDPOINTS = (":custom-model-deployment/", ":provisioned-model/")
-_LOGGED = 5
-"""Warnings of training data that are logged one by one."""
-# Submitting the same again finds a job in one of these; a new attempt is made where there is none.
-_ALIVE = frozenset({JobState.PENDING, JobState.RUNNING, JobState.SUCCEEDED, JobState.UNKNOWN})
 
 
 class Tuner:
@@ -92,13 +68,16 @@ class Tuner:
         Raises:
             ConfigError: the AWS profile or configuration file is wrong.
         """
-        self._stage = checked("stage", stage, str) if stage is not None else None
         self._region = deployment.region if deployment else region
         self._session = session or new_session()
-        self._clients = Clients(self._session)
+        renew = new_session if session is None else None
+        self._clients = Clients(self._session, renew=renew)
         self._poll = poll or Poll()
-        self._given = deployment is not None
-        self._deployments = {deployment.region: deployment} if deployment else {}
+        self._deployments = Deployments(
+            self._clients,
+            stage=None if stage is None else checked("stage", stage, str),
+            given=deployment,
+        )
 
     def submit(
         self,
@@ -115,6 +94,7 @@ class Tuner:
         name: str = "tunestack",
         tags: Mapping[str, str] | None = None,
         rerun: bool = False,
+        max_cost: float | None = None,
     ) -> Job:
         """Submit a fine-tuning job; billed by the token trained (tokens of the file x epochs).
 
@@ -137,81 +117,119 @@ class Tuner:
             name: what the names of job and tuned model begin with; at most 20 characters.
             tags: for the job and the tuned model, beside Tunestack's own.
             rerun: start another job although an equal one runs or has succeeded; it is billed again.
+            max_cost: US dollars that training may cost, by an estimate of its tokens and the prices that are known.
 
         Raises:
             ModelError: the model can't be tuned, or not in this region; names those that can.
             HyperparameterError: a name or value that the model does not take.
             DataError: the data has problems; names every line.
-            ConfigError: any other argument or setting is wrong; `ContractError` when nothing is deployed.
+            ConfigError: any other argument or setting is wrong; `ContractError` when nothing is deployed, `CostError` when
+                it would cost more than `max_cost`, or nobody knows.
             ProviderError: AWS refused or failed.
         """
-        tags = checked_tags({} if tags is None else tags)
-        checked("rerun", rerun, bool)
+        deployment, wanted = self._wanted(
+            model,
+            data,
+            hyperparameters,
+            validation_data=validation_data,
+            data_format=data_format,
+            record_format=record_format,
+            on_loss=on_loss,
+            ignore=ignore,
+            location=s3_path,
+            name=name,
+            tags=checked_tags({} if tags is None else tags),
+            rerun=checked("rerun", rerun, bool),
+            max_cost=None if max_cost is None else checked_most(max_cost),
+        )
+        provider = self._bedrock(deployment.region)
+        return self._handle(provider, submit(provider, wanted))
+
+    def cost(
+        self,
+        model: str,
+        data: Source,
+        *,
+        data_format: str | None = None,
+        hyperparameters: Mapping[str, object] | None = None,
+        record_format: str | None = None,
+    ) -> Cost:
+        """Tell what a job would cost; nothing is uploaded, created or billed. The arguments are those of `submit`.
+
+        Raises:
+            ModelError: the model can't be tuned, or not in this region.
+            HyperparameterError: a name or value that the model does not take.
+            DataError: the data has problems.
+        """
+        deployment, wanted = self._wanted(
+            model, data, hyperparameters, data_format=data_format, record_format=record_format
+        )
+        return estimate(self._bedrock(deployment.region), wanted)
+
+    def preflight(self, model: str | None = None) -> list[Check]:
+        """Check what can be known before money is spent: credentials, clock, deployment, bucket, role, guard, quotas, model.
+
+        Nothing is changed, and nothing is billed. What the caller may not read is unknown, and the check says so.
+
+        Args:
+            model: a base model by any of its names; without one, what every model needs is checked.
+
+        Raises:
+            ModelError: no base model is called so.
+            ConfigError: there is no region to check.
+        """
+        base = None if model is None else catalog.find(checked("model", model, str))
+        if model is not None and base is None:
+            raise ModelError(f"no model is called {shortened(model)}: see `tunestack models`")
+        region = self._region or find_region(self._session)
+        if region is None and base is not None and base.regions:
+            region = base.regions[0]
+        region = require_region(self._session, region)
+        provider = self._bedrock(region)
+        found = list(provider.checks(base))
+        return found if base is None else [*found, check_model(provider, base, region)]
+
+    def _wanted(
+        self,
+        model: str,
+        data: Source,
+        hyperparameters: Mapping[str, object] | None,
+        *,
+        name: str = "tunestack",
+        tags: Mapping[str, str] | None = None,
+        location: str | None = None,
+        **how: Any,
+    ) -> tuple[Deployment, Submission]:
+        """Check what can be known of a job before its data is read."""
         if not _NAME.fullmatch(checked("name", name, str)):
             raise ConfigError(
                 f"name {shortened(name)} is not possible: "
                 "use 1 to 20 letters and digits, single hyphens between"
             )
-        if s3_path is not None:
-            one_file = checked("s3_path", s3_path, str).endswith(".jsonl")
-            if one_file and validation_data is not None:
+        if location is not None:
+            one_file = checked("s3_path", location, str).endswith(".jsonl")
+            if one_file and how.get("validation_data") is not None:
                 raise ConfigError(
-                    f"s3_path {shortened(s3_path)} is one file, and there are training "
+                    f"s3_path {shortened(location)} is one file, and there are training "
                     "and validation data: use a folder"
                 )
         base, identifier, deployment = self._resolve(checked("model", model, str))
         values = resolve(base, {} if hyperparameters is None else hyperparameters)
-        provider = self._provider(deployment)
-        if s3_path is not None:
-            provider.check_location(s3_path)
-        with tempfile.TemporaryDirectory(prefix="tunestack-") as folder:
-            prepared = partial(
-                prepare,
-                model=base,
-                data_format=data_format,
-                record_format=record_format,
-                on_loss=on_loss,
-                ignore=ignore,
-                owner=deployment.account or None,
-            )
-            training, validation = _prepared(
-                prepared, provider, data, validation_data, Path(folder)
-            )
-            digest = _digest(identifier, complete(base, values), training, validation)
-            attempts = list(provider.jobs(name_contains=digest))
-            alive = None if rerun else _newest_alive(attempts)
-            if alive is not None:
-                logger.info("job %s is there already", alive.name)
-                return self._handle(provider, provider.job(alive.id))
-            number = 1 + max(map(_attempt, attempts), default=0)
-
-            def upload(dataset: Dataset) -> str:
-                return provider.upload(dataset.path, sha256=dataset.sha256, location=s3_path)
-
-            request = JobRequest(
-                base_model=identifier,
-                training_data=upload(training),
-                validation_data=None if validation is None else upload(validation),
-                hyperparameters=values,
-                name=f"{name}-{base.key}-{digest}-{number}",
-                key=f"{digest}-{number}",
-                output=f"s3://{deployment.data_bucket}/{deployment.outputs_prefix}",
-                tags={
-                    **tags,
-                    **_own_tags(find_stage(deployment.stage or self._stage)),
-                    f"{OWN_TAGS}base-model": base.key,
-                },
-            )
-        try:
-            job_id = provider.create_job(request)
-        except (ConflictError, InvalidRequestError):
-            # Somebody was faster with the same content under another name: it is the one job.
-            faster = _newest_alive(list(provider.jobs(name_contains=digest)))
-            if rerun or faster is None:
-                raise
-            return self._handle(provider, provider.job(faster.id))
-        logger.info("job %s was submitted: %d records", request.name, training.records)
-        return self._handle(provider, _submitted(job_id, request))
+        if location is not None:
+            self._bedrock(deployment.region).check_location(location)
+        stage = find_stage(deployment.stage or self._deployments.stage)
+        return deployment, Submission(
+            model=base,
+            identifier=identifier,
+            hyperparameters=values,
+            data=data,
+            location=location,
+            name=name,
+            output=f"s3://{deployment.data_bucket}/{deployment.outputs_prefix}",
+            owner=deployment.account or None,
+            tags={**(tags or {}), **own_tags(stage)},
+            **how,
+        )
 
     def job(self, job_id: str) -> Job:
         """Attach to a job by its id (on Bedrock its ARN, or its name in the region).
@@ -223,11 +241,68 @@ class Tuner:
         provider = self._anywhere(region_of(job_id))
         return self._handle(provider, provider.job(job_id))
 
-    def jobs(self, *, name_contains: str | None = None) -> Iterator[Job]:
-        """List the jobs of the account in the region, the newest first."""
-        provider = self._anywhere(None)
-        for info in provider.jobs(name_contains=name_contains):
-            yield self._handle(provider, info)
+    def jobs(
+        self,
+        *,
+        name_contains: str | None = None,
+        state: str | None = None,
+        created_after: datetime | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Iterator[Job]:
+        """List the jobs of the account in the region, the newest first.
+
+        Args:
+            name_contains: only those whose name contains this.
+            state: only those in this `JobState`.
+            created_after: only those created since.
+            tags: only those that carry all of these; costs a call for each job that is left by then.
+
+        Raises:
+            ConfigError: there is no such state, or the time has no time zone.
+        """
+        wanted = None if state is None else _state(state)
+        if (
+            created_after is not None
+            and checked("created_after", created_after, datetime).tzinfo is None
+        ):
+            raise ConfigError(
+                "created_after has no time zone: use datetime.now(UTC) - timedelta(...)"
+            )
+        found = self._anywhere(None)
+        return self._listed(found, tags or {}, name_contains, wanted, created_after)
+
+    def _listed(
+        self,
+        provider: Provider,
+        tags: Mapping[str, str],
+        name_contains: str | None,
+        state: JobState | None,
+        created_after: datetime | None,
+    ) -> Iterator[Job]:
+        for info in provider.jobs(
+            name_contains=name_contains, state=state, created_after=created_after
+        ):
+            if not tags or tags.items() <= provider.job_tags(info.id).items():
+                yield self._handle(provider, info)
+
+    def follow(self, jobs: Iterable[Job], timeout: float = TIMEOUT) -> Iterator[Job]:
+        """Give out each of many jobs when it has changed, until all have ended: one list a look, however many they are.
+
+        Raises:
+            JobTimeoutError: not all have ended after `timeout` seconds; they go on.
+        """
+        return follow(list(jobs), timeout=timeout, poll=self._poll)
+
+    def wait_all(self, jobs: Iterable[Job], timeout: float = TIMEOUT) -> list[Job]:
+        """Wait until all of many jobs have ended, however they do: `job.last.state` tells, `job.require_success()` raises.
+
+        Raises:
+            JobTimeoutError: not all have ended after `timeout` seconds; they go on.
+        """
+        waited_for = list(jobs)
+        for _ in self.follow(waited_for, timeout):
+            pass
+        return waited_for
 
     def endpoint(self, endpoint_id: str) -> Endpoint:
         """Attach to an endpoint by its ARN (also as DSPy calls it, `bedrock/converse/arn:...`), or its name in the region.
@@ -272,7 +347,7 @@ class Tuner:
             deployment = self._deployment(region or base.regions[0])
             identifier = base.customization_id
         catalog.require(base.key, on=today, provider="bedrock", region=deployment.region)
-        said = self._provider(deployment).lifecycle(base)
+        said = self._bedrock(deployment.region).lifecycle(base)
         catalog.require_living(base, on=today, said=said)
         catalog.require_allowed(base, deployment.base_models)
         return base, identifier, deployment
@@ -287,7 +362,7 @@ class Tuner:
                 "or the endpoint of one"
             )
         try:
-            return self._provider(deployment).endpoint(arn).model
+            return self._bedrock(deployment.region).endpoint(arn).model
         except NotFoundError as error:
             raise ModelError(
                 f"endpoint {shortened(arn)} is gone, and with it what it served: "
@@ -295,39 +370,19 @@ class Tuner:
             ) from error
 
     def _deployment(self, region: str | None) -> Deployment:
-        region = region or require_region(self._session, self._region)
-        if region not in self._deployments:
-            self._deployments[region] = find_deployment(
-                self._clients, stage=self._stage, region=region
-            )
-        return self._deployments[region]
-
-    def _provider(self, deployment: Deployment) -> Provider:
-        return self._bedrock(deployment.region)
+        return self._deployments.find(region or require_region(self._session, self._region))
 
     def _anywhere(self, region: str | None) -> Provider:
         """Return Bedrock in a region, deployed or not: what runs and is billed can always be seen and stopped."""
-        region = region or require_region(self._session, self._region)
-        return self._bedrock(region)
+        return self._bedrock(region or require_region(self._session, self._region))
 
     def _bedrock(self, region: str) -> Bedrock:
         return Bedrock(
             self._clients,
             region,
-            deployment=partial(self._deployment, region),
-            guarded=partial(self._guarded, region),
+            deployment=partial(self._deployments.find, region),
+            guarded=partial(self._deployments.guarded, region),
         )
-
-    def _guarded(self, region: str) -> Deployment:
-        """Find the deployment with its guard, of which bucket and role alone say nothing."""
-        deployment = self._deployment(region)
-        if deployment.guard_arn is None and not self._given:
-            stage = find_stage(deployment.stage or self._stage)
-            with suppress(TunestackError):
-                found = published(self._clients, stage=stage, region=region)
-                if found.data_bucket == deployment.data_bucket:
-                    self._deployments[region] = found
-        return self._deployments[region]
 
     def _handle(self, provider: Provider, info: JobInfo) -> Job:
         tags = partial(self._endpoint_tags, region_of(info.id))
@@ -338,87 +393,25 @@ class Tuner:
             stage = self._deployment(region).stage
         except ContractError:  # nothing is deployed, and an endpoint needs nothing of it
             stage = None
-        return _own_tags(find_stage(stage or self._stage))
+        return own_tags(find_stage(stage or self._deployments.stage))
 
     def __getstate__(self) -> dict[str, object]:
         """Keep what was said, and leave out credentials and clients: they are found anew where it is loaded."""
-        (deployment,) = self._deployments.values() if self._given else (None,)
-        return {"stage": self._stage, "region": self._region, "deployment": deployment}
+        return {
+            "stage": self._deployments.stage,
+            "region": self._region,
+            "deployment": self._deployments.given,
+        }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Find the environment anew."""
         Tuner.__init__(self, **state)
 
 
-def _prepared(
-    prepared: Callable[..., Dataset],
-    provider: Provider,
-    data: Source,
-    validation_data: Source | None,
-    folder: Path,
-) -> tuple[Dataset, Dataset | None]:
-    def opened(source: Source) -> Source:
-        if isinstance(source, str) and source.startswith("s3://"):
-            return provider.open(source)
-        return source
-
-    training = prepared(opened(data), path=folder / "training.jsonl")
-    _log(training, "training data")
-    if validation_data is None:
-        return training, None
-    validation = prepared(
-        opened(validation_data), path=folder / "validation.jsonl", validation=True
-    )
-    _log(validation, "validation data")
-    for warning in check_together(training, validation):
-        logger.warning("%s", warning)
-    return training, validation
-
-
-def _log(dataset: Dataset, what: str) -> None:
-    """Say what a job does not fail on and a person should know."""
-    report = dataset.report
-    for problem in report.warnings[:_LOGGED]:
-        logger.warning("%s: %s", what, problem)
-    count = report.counted(Severity.WARNING)
-    if count > _LOGGED:
-        logger.warning("%s: %d more warnings", what, count - _LOGGED)
-    for place, times in report.losses.items():
-        logger.warning("%s: left out %d times, as was asked for: %s", what, times, place)
-
-
-def _submitted(job_id: str, request: JobRequest) -> JobInfo:
-    """Describe a job that was just created, which the vendor may not show at once."""
-    return JobInfo(
-        id=job_id,
-        name=request.name,
-        state=JobState.PENDING,
-        raw_state=SUBMITTED,
-        base_model=request.base_model,
-        hyperparameters=request.hyperparameters,
-        training_data=request.training_data,
-        output=request.output,
-    )
-
-
-def _newest_alive(attempts: list[JobInfo]) -> JobInfo | None:
-    """Choose the job that an equal request is answered with: the latest attempt that runs or has succeeded."""
-    alive = [info for info in attempts if info.state in _ALIVE]
-    return max(alive, key=_attempt, default=None)
-
-
-def _attempt(info: JobInfo) -> int:
-    number = info.name.rsplit("-", 1)[-1]
-    return int(number) if number.isdecimal() else 0
-
-
-def _own_tags(stage: str) -> dict[str, str]:
-    return {f"{OWN_TAGS}managed-by": "tunestack", STAGE_TAG: stage}
-
-
-def _digest(
-    model: str, values: Mapping[str, str], training: Dataset, validation: Dataset | None
-) -> str:
-    """Tell requests apart by what decides their result, in 16 hex digits."""
-    content = [model, values, training.sha256, validation and validation.sha256]
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+def _state(state: str) -> JobState:
+    try:
+        return JobState(state)
+    except ValueError as error:
+        raise ConfigError(
+            f"state {shortened(state)} is none: use one of {', '.join(JobState)}"
+        ) from error

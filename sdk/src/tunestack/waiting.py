@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 import time
@@ -9,10 +10,17 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
-from tunestack.errors import BusyError, ConfigError, NotFoundError, shortened
+from tunestack.errors import (
+    BusyError,
+    ConfigError,
+    CredentialsExpiredError,
+    NotFoundError,
+    ProviderError,
+    shortened,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +43,8 @@ class Poll:
         jitter: share of each pause that is random, so that many waiters do not look at the same moment.
         sleep: pauses; a test passes one that turns the sandbox's clock.
         clock: monotonic seconds.
+        events: whether to be woken by what the vendor says of jobs, where the stage has a queue for it; on the real clock
+            only.
     """
 
     first: float = 1.0
@@ -43,6 +53,7 @@ class Poll:
     jitter: float = 0.2
     sleep: Callable[[float], object] = time.sleep
     clock: Callable[[], float] = time.monotonic
+    events: bool = True
 
     def __post_init__(self) -> None:
         """Refuse what would never pause, or never look, before anything is paid for."""
@@ -56,8 +67,8 @@ class Poll:
                 f"{self!r} is not possible: use 0 < first <= longest, factor from 1, jitter below 1"
             )
 
-    def pauses(self, timeout: float) -> Iterator[float]:
-        """Pause again and again until `timeout` seconds are over; yields each pause after it.
+    def pauses(self, timeout: float) -> Iterator[Pause]:
+        """Tell how long to pause, again and again until `timeout` seconds are over; whoever asks pauses.
 
         The last pause ends at the deadline, so that there is one look at the very end.
         """
@@ -65,36 +76,92 @@ class Poll:
         pause = self.first
         while (left := deadline - self.clock()) > 0:
             spread = pause * self.jitter
-            length = min(pause + random.uniform(-spread, spread), left)  # noqa: S311 - not a secret
-            self.sleep(length)
-            yield length
+            yield Pause(min(pause + random.uniform(-spread, spread), left))  # noqa: S311 - not a secret
             pause = min(pause * self.factor, self.longest)
 
+    @property
+    def listens(self) -> bool:
+        """Whether events may cut a pause short."""
+        return self.events and self.sleep is time.sleep
 
-def watch(
+    async def sleep_async(self, seconds: float) -> None:
+        """Pause without keeping others from running."""
+        if self.sleep is time.sleep:
+            await asyncio.sleep(seconds)
+        else:
+            await asyncio.to_thread(self.sleep, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """What a wait asks for between two looks."""
+
+    seconds: float
+
+
+def steps(
     look: Callable[[], T], *, until: Callable[[T], bool], timeout: float, poll: Poll
-) -> Iterator[T]:
-    """Look, yield what was seen, pause, and again; ends after the observation that `until` accepts, or at the timeout.
+) -> Iterator[T | Pause]:
+    """Look, give out what was seen, ask for a pause, and again; the one loop that everything waits by.
 
-    A look that the vendor was too busy for is no look: the next one tells.
+    It ends after the observation that `until` accepts, or at the timeout. A look that the vendor was too busy for, or that
+    found the credentials expired, is no look: the next one tells. They may be renewed meanwhile.
 
     Raises:
         BusyError: the vendor was too busy even at the last look.
+        CredentialsExpiredError: at the first look, or still at the last.
     """
-    busy: BusyError | None = None
-    for _ in chain([0.0], poll.pauses(timeout)):
+    missed: ProviderError | None = None
+    before = False
+    for pause in chain([None], poll.pauses(timeout)):
+        if pause is not None:
+            yield pause
         try:
             seen = look()
-        except BusyError as error:
-            busy = error
+        except (BusyError, CredentialsExpiredError) as error:
+            if isinstance(error, CredentialsExpiredError) and not before:
+                raise
+            missed = error
             logger.warning("no answer, looking again later: %s", error)
             continue
-        busy = None
+        missed, before = None, True
         yield seen
         if until(seen):
             return
-    if busy is not None:
-        raise busy
+    if missed is not None:
+        raise missed
+
+
+def watch(
+    look: Callable[[], T],
+    *,
+    until: Callable[[T], bool],
+    timeout: float,
+    poll: Poll,
+    pause: Callable[[float], object] | None = None,
+) -> Iterator[T]:
+    """Give out every observation of `steps`, and pause between them, in `pause` or as the poll does."""
+    for step in steps(look, until=until, timeout=timeout, poll=poll):
+        if isinstance(step, Pause):
+            (pause or poll.sleep)(step.seconds)
+        else:
+            yield step
+
+
+async def watch_async(
+    look: Callable[[], T],
+    *,
+    until: Callable[[T], bool],
+    timeout: float,  # noqa: ASYNC109 - the same as that of `watch`
+    poll: Poll,
+) -> AsyncIterator[T]:
+    """Do the same without keeping others from running; each look is in a thread, a pause in none."""
+    looks = steps(look, until=until, timeout=timeout, poll=poll)
+    while (step := await asyncio.to_thread(next, looks, None)) is not None:
+        if isinstance(step, Pause):
+            await poll.sleep_async(step.seconds)
+        else:
+            yield step
 
 
 def answer(look: Callable[[], T], *, timeout: float, poll: Poll) -> T:

@@ -7,6 +7,7 @@ import warnings
 import click
 
 from tunestack.cli.data import data
+from tunestack.cli.doctor import cost, doctor
 from tunestack.cli.endpoints import endpoint
 from tunestack.cli.env import env
 from tunestack.cli.jobs import job, jobs, submit
@@ -29,7 +30,7 @@ def tunestack() -> None:
     """Fine-tune language models on Amazon Bedrock: submit, track, serve and stop."""
 
 
-for command in (env, models, data, submit, jobs, job, endpoint, sandbox):
+for command in (env, doctor, models, data, cost, submit, jobs, job, endpoint, sandbox):
     tunestack.add_command(command)
 
 

@@ -82,6 +82,20 @@ def extend(
 
 @endpoint.command()
 @click.argument("endpoint_id")
+@click.argument("model")
+@place_options
+@json_option
+def update(
+    endpoint_id: str, model: str, stage: str | None, region: str | None, *, json_wanted: bool
+) -> None:
+    """Let an endpoint serve another tuned MODEL (its ARN) of the same base; it answers all the while."""
+    found = Tuner(stage, region=region).endpoint(endpoint_id).update(model)
+    note(f"endpoint {found.name} serves {model}")
+    show(found.last, json_wanted=json_wanted)
+
+
+@endpoint.command()
+@click.argument("endpoint_id")
 @place_options
 @json_option
 def stop(endpoint_id: str, stage: str | None, region: str | None, *, json_wanted: bool) -> None:

@@ -8,7 +8,8 @@ import click
 
 from tunestack.cli.options import DataFile, Pair, data_options, json_option, once, place_options
 from tunestack.cli.output import as_json, note, out, show, table
-from tunestack.jobs import TIMEOUT, described
+from tunestack.jobs import TIMEOUT
+from tunestack.provider import JobState
 from tunestack.tuner import Tuner
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 )
 @click.option("--tag", "tags", type=Pair(), multiple=True, help="For the job and the tuned model.")
 @click.option("--rerun", is_flag=True, help="Train again although an equal job runs or succeeded.")
+@click.option("--max-cost", type=float, help="US dollars that training may cost, as estimated.")
 @click.option("--wait", is_flag=True, help="Follow the job to its end.")
 @place_options
 @json_option
@@ -46,6 +48,7 @@ def submit(
     tags: tuple[tuple[str, str], ...],
     stage: str | None,
     region: str | None,
+    max_cost: float | None,
     *,
     rerun: bool,
     wait: bool,
@@ -65,6 +68,7 @@ def submit(
         name=name,
         tags=once(tags),
         rerun=rerun,
+        max_cost=max_cost,
     )
     # At once: whatever comes, this is what attaches to it.
     note(f"job {submitted.id}")
@@ -75,15 +79,28 @@ def submit(
 
 @click.command()
 @click.option("--name", "name_contains", help="Only those whose name contains this.")
+@click.option(
+    "--state",
+    type=click.Choice([state.value for state in JobState]),
+    help="Only those in this state.",
+)
+@click.option("--tag", "tags", type=Pair(), multiple=True, help="Only those with this tag.")
 @place_options
 @json_option
 def jobs(
-    name_contains: str | None, stage: str | None, region: str | None, *, json_wanted: bool
+    name_contains: str | None,
+    state: str | None,
+    tags: tuple[tuple[str, str], ...],
+    stage: str | None,
+    region: str | None,
+    *,
+    json_wanted: bool,
 ) -> None:
     """List the jobs of the account in the region, the newest first."""
     tuner = Tuner(stage, region=region)
+    found = tuner.jobs(name_contains=name_contains, state=state, tags=once(tags))
     table(
-        [found.last for found in tuner.jobs(name_contains=name_contains)],
+        [one.last for one in found],
         ("name", "state", "created", "id"),
         of="jobs",
         json_wanted=json_wanted,
@@ -138,7 +155,7 @@ def cancel(job_id: str, stage: str | None, region: str | None, *, json_wanted: b
 def _follow(found: Job, timeout: float = TIMEOUT) -> None:
     seen = ""
     for info in found.watch(timeout):
-        if described(info) != seen:
-            seen = described(info)
+        if info.described != seen:
+            seen = info.described
             note(f"job {info.name} is {seen}")
     found.require_success(timeout)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -31,8 +33,10 @@ from botocore.exceptions import (
 from tunestack.errors import (
     AccessError,
     BusyError,
+    ClockError,
     ConfigError,
     ConflictError,
+    CredentialsExpiredError,
     InvalidRequestError,
     NotFoundError,
     ProviderError,
@@ -43,7 +47,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _SIGN_IN = "check the credentials (`aws sts get-caller-identity` shows who you are)"
+_SIGN_IN_AGAIN = (
+    "sign in again (`aws login`, `aws sso login`, or whatever gave you the credentials)"
+)
+_CLOCK = "set this machine's clock (`timedatectl set-ntp true`)"
 _PERMISSION = "attach the stage's tuner policy (stack output `TunerPolicyArn`) to whoever calls"
+_DEPLOY = "run `cdk deploy` in this account and region"
+_KEY = "look at the key in KMS: it must be enabled, and for encryption"
 _LATER = "try again later"
 # botocore quotes what does not fit.
 _VALUES = re.compile(r", value: .*?(?=, type: |, valid |\Z)", re.DOTALL)
@@ -53,18 +63,45 @@ CODES: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
         "AccessDenied": (AccessError, _PERMISSION),
         "AccessDeniedException": (AccessError, _PERMISSION),
         "403": (AccessError, _PERMISSION),
-        "ExpiredToken": (AccessError, _SIGN_IN),
-        "ExpiredTokenException": (AccessError, _SIGN_IN),
+        "KmsAccessDenied": (AccessError, _PERMISSION),
+        "KmsOptInRequired": (AccessError, "sign up for KMS in this account"),
+        "RegionDisabledException": (AccessError, "turn the region on in this account"),
+        "ExpiredToken": (CredentialsExpiredError, _SIGN_IN_AGAIN),
+        "ExpiredTokenException": (CredentialsExpiredError, _SIGN_IN_AGAIN),
         "InvalidAccessKeyId": (AccessError, _SIGN_IN),
         "InvalidClientTokenId": (AccessError, _SIGN_IN),
         "InvalidSignatureException": (AccessError, _SIGN_IN),
+        "RequestExpired": (ClockError, _CLOCK),
+        "RequestTimeTooSkewed": (ClockError, _CLOCK),
         "SignatureDoesNotMatch": (AccessError, _SIGN_IN),
         "UnrecognizedClientException": (AccessError, _SIGN_IN),
         "404": (NotFoundError, "check the name and the region"),
         "NoSuchBucket": (NotFoundError, "check the name and the region"),
         "NoSuchKey": (NotFoundError, "check the name"),
-        "ParameterNotFound": (NotFoundError, "run `cdk deploy` in this account and region"),
+        "ParameterNotFound": (NotFoundError, _DEPLOY),
         "ResourceNotFoundException": (NotFoundError, "check the id and the region"),
+        "AWS.SimpleQueueService.NonExistentQueue": (NotFoundError, _DEPLOY),
+        "NoSuchEntity": (NotFoundError, _DEPLOY),
+        "NoSuchResourceException": (NotFoundError, "check the region"),
+        "QueueDoesNotExist": (NotFoundError, _DEPLOY),
+        "ParameterVersionNotFound": (NotFoundError, _DEPLOY),
+        "KmsNotFound": (NotFoundError, _DEPLOY),
+        "IllegalArgumentException": (InvalidRequestError, ""),
+        "IllegalLocationConstraintException": (InvalidRequestError, "use the bucket's region"),
+        "InvalidAddress": (InvalidRequestError, ""),
+        "InvalidIdFormat": (InvalidRequestError, ""),
+        "InvalidKeyId": (InvalidRequestError, "look at the key's policy"),
+        "InvalidObjectState": (InvalidRequestError, "restore the object from its archive"),
+        "InvalidRequest": (InvalidRequestError, ""),
+        "InvalidSecurity": (InvalidRequestError, ""),
+        "InvalidWriteOffset": (InvalidRequestError, ""),
+        "EncryptionTypeMismatch": (InvalidRequestError, ""),
+        "KmsInvalidKeyUsage": (InvalidRequestError, _KEY),
+        "KmsInvalidState": (InvalidRequestError, _KEY),
+        "KmsDisabled": (InvalidRequestError, _KEY),
+        "PermanentRedirect": (InvalidRequestError, "use the bucket's region"),
+        "ReceiptHandleIsInvalid": (InvalidRequestError, ""),
+        "UnsupportedOperation": (InvalidRequestError, ""),
         "ValidationException": (InvalidRequestError, ""),
         "ConditionalRequestConflict": (ConflictError, "look at what is there before trying again"),
         "ConflictException": (ConflictError, "look at what is there before trying again"),
@@ -72,6 +109,12 @@ CODES: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
         "ResourceInUseException": (ConflictError, "look at what is there before trying again"),
         "ServiceQuotaExceededException": (QuotaError, "ask for more in Service Quotas"),
         "TooManyTagsException": (QuotaError, "use fewer tags"),
+        "TooManyParts": (QuotaError, "use less data"),
+        "OverLimit": (QuotaError, "read less at a time"),
+        "KmsThrottled": (BusyError, _LATER),
+        "RequestThrottled": (BusyError, _LATER),
+        "ServiceException": (BusyError, _LATER),
+        "ServiceFailure": (BusyError, _LATER),
         "InternalError": (BusyError, _LATER),
         "InternalServerError": (BusyError, _LATER),
         "InternalServerException": (BusyError, _LATER),
@@ -88,13 +131,10 @@ CODES: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
 )
 """AWS's error codes: our class, and what to do. A code that is not here becomes `ProviderError`."""
 
-_CREDENTIALS = (
-    CredentialRetrievalError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    TokenRetrievalError,
-    UnauthorizedSSOTokenError,
-)
+_CREDENTIALS = (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError)
+_EXPIRED = (TokenRetrievalError, UnauthorizedSSOTokenError)
+# What most services say of a signature from another time, under the code of any wrong signature.
+_OF_ANOTHER_TIME = re.compile(r"Signature (expired|not yet current)")
 _SETTINGS = (
     ConfigNotFound,
     ConfigParseError,
@@ -128,6 +168,8 @@ def translated(doing: str) -> Iterator[None]:
     except ParamValidationError as error:
         report = _VALUES.sub("", str(error))
         raise ConfigError(f"{doing}: {report}") from None
+    except _EXPIRED as error:
+        raise CredentialsExpiredError(f"{doing}: {error}: {_SIGN_IN_AGAIN}") from error
     except _CREDENTIALS as error:
         raise AccessError(f"{doing}: {error}: {_SIGN_IN}") from error
     except _NETWORK as error:
@@ -148,5 +190,21 @@ def _from_client(error: ClientError, doing: str) -> ProviderError:
     words = error.response.get("Error", {}).get("Message", "") or str(error)
     request_id = error.response.get("ResponseMetadata", {}).get("RequestId")
     kind, remedy = CODES.get(code, (ProviderError, ""))
+    if _OF_ANOTHER_TIME.search(words):
+        kind, remedy = ClockError, _CLOCK
     message = f"{doing}: {words} ({code})"
+    if kind is ClockError:
+        message += _difference(error)
     return kind(f"{message}: {remedy}" if remedy else message, code=code, request_id=request_id)
+
+
+def _difference(error: ClientError) -> str:
+    """Tell by how much this machine's clock differs from that of the answer."""
+    headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+    try:
+        theirs = parsedate_to_datetime(headers["date"])
+        minutes = round((datetime.now(UTC) - theirs).total_seconds() / 60)
+    except (KeyError, TypeError, ValueError):
+        return ""
+    side = "ahead of" if minutes > 0 else "behind"
+    return f": this machine's clock is {abs(minutes)} minutes {side} AWS's"

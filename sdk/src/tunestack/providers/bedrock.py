@@ -14,14 +14,17 @@ from tunestack.errors import (
     ConflictError,
     ContractError,
     NotFoundError,
+    TunestackError,
 )
 from tunestack.providers import bedrock_requests as requests
 from tunestack.providers.aws_errors import translated
+from tunestack.providers.bedrock_checks import checks
+from tunestack.providers.events import JobEvents
 from tunestack.providers.guard import ScheduledGuard
 from tunestack.providers.s3 import Location, Store, open_object
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -30,7 +33,15 @@ if TYPE_CHECKING:
 
     from tunestack.catalog import BaseModel
     from tunestack.contract import Deployment
-    from tunestack.provider import EndpointInfo, EndpointRequest, Guard, JobInfo, JobRequest
+    from tunestack.provider import (
+        Check,
+        EndpointInfo,
+        EndpointRequest,
+        Guard,
+        JobInfo,
+        JobRequest,
+        JobState,
+    )
     from tunestack.providers.clients import Clients
 
 _PAGE = 1000
@@ -61,6 +72,7 @@ class Bedrock:
         self._region = region
         self._find = deployment
         self._find_guarded = guarded
+        self._events: JobEvents | None = None
 
     @property
     def _deployment(self) -> Deployment:
@@ -159,19 +171,40 @@ class Bedrock:
                 self._control.get_model_customization_job(jobIdentifier=job_id)
             )
 
-    def jobs(self, *, name_contains: str | None = None) -> Iterator[JobInfo]:
+    def jobs(
+        self,
+        *,
+        name_contains: str | None = None,
+        state: JobState | None = None,
+        created_after: datetime | None = None,
+    ) -> Iterator[JobInfo]:
         """List the customization jobs, the newest first."""
-        contains: Any = {} if name_contains is None else {"nameContains": name_contains}
+        wanted = requests.list_jobs(name_contains, state, created_after)
         pages = self._control.get_paginator("list_model_customization_jobs").paginate(
-            sortBy="CreationTime",
-            sortOrder="Descending",
-            PaginationConfig={"PageSize": _PAGE},
-            **contains,
+            **wanted, PaginationConfig={"PageSize": _PAGE}
         )
         with translated("listing jobs"):
             for page in pages:
                 for row in page.get("modelCustomizationJobSummaries", ()):
-                    yield requests.job_info(row)
+                    info = requests.job_info(row)
+                    if state in (None, info.state):
+                        yield info
+
+    def job_tags(self, job_id: str) -> Mapping[str, str]:
+        """Read the tags of a job, by ARN."""
+        with translated(f"reading the tags of job {job_id!r}"):
+            rows = self._control.list_tags_for_resource(resourceARN=job_id).get("tags", ())
+        return {row["key"]: row["value"] for row in rows}
+
+    def listen(self, job_ids: Collection[str], timeout: float) -> bool:
+        """Pause until there is an event of one of these jobs in the stage's queue."""
+        if self._events is None:
+            try:
+                queue = self._deployment.event_queue_url
+            except TunestackError:
+                queue = None
+            self._events = JobEvents(self._clients, self._region, queue)
+        return self._events.listen(job_ids, timeout)
 
     def stop_job(self, job_id: str) -> None:
         """Stop a job for good: no model comes of it, and what was trained is billed."""
@@ -260,12 +293,28 @@ class Bedrock:
             else:
                 self._control.delete_provisioned_model_throughput(provisionedModelId=endpoint.id)
 
+    def update_endpoint(self, endpoint: EndpointInfo, model: str) -> None:
+        """Point a deployment or provisioned throughput to another custom model of the same base."""
+        with translated(f"pointing endpoint {endpoint.name!r} to {model!r}"):
+            if endpoint.serving is Serving.ON_DEMAND:
+                self._control.update_custom_model_deployment(
+                    customModelDeploymentIdentifier=endpoint.id, modelArn=model
+                )
+            else:
+                self._control.update_provisioned_model_throughput(
+                    provisionedModelId=endpoint.id, desiredModelId=model
+                )
+
     def tag_endpoint(self, endpoint_id: str, tags: Mapping[str, str]) -> None:
         """Add tags to an endpoint, by its ARN; the stage's is among them, without which nobody may."""
         stage = self._deployment.stage
         own = {} if stage is None else {STAGE_TAG: stage}
         with translated(f"tagging endpoint {endpoint_id!r}"):
             self._control.tag_resource(**requests.tag_resource(endpoint_id, {**tags, **own}))
+
+    def checks(self, model: BaseModel | None) -> Iterator[Check]:
+        """Check credentials, clock, deployment, bucket, role, guard and quotas; calls nothing that is billed."""
+        return checks(self._clients, self._region, self._find_guarded, model)
 
     def guard(self) -> Guard | None:
         """Tell what the deployment has to end endpoints; `None` where nothing is deployed, or no guard."""

@@ -16,6 +16,7 @@ from tunestack.provider import EndpointInfo, EndpointState, JobInfo, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from tunestack.contract import Deployment
     from tunestack.provider import EndpointRequest, JobRequest
@@ -70,6 +71,23 @@ def create_job(request: JobRequest, deployment: Deployment) -> dict[str, Any]:
             "securityGroupIds": list(deployment.security_group_ids),
         }
     return wire | {"clientRequestToken": _token(request.key)}
+
+
+def list_jobs(
+    name_contains: str | None, state: JobState | None, created_after: datetime | None
+) -> dict[str, Any]:
+    """Build `ListModelCustomizationJobs`, the newest first.
+
+    Bedrock knows one word for pending and running: whoever asks for one of them gets both.
+    """
+    words = {ours: theirs for theirs, ours in JOB_STATES.items()} | {JobState.PENDING: "InProgress"}
+    wanted = {
+        "nameContains": name_contains,
+        "statusEquals": None if state is None else words.get(state),
+        "creationTimeAfter": created_after,
+    }
+    newest = {"sortBy": "CreationTime", "sortOrder": "Descending"}
+    return newest | {key: value for key, value in wanted.items() if value is not None}
 
 
 def create_deployment(request: EndpointRequest) -> dict[str, Any]:

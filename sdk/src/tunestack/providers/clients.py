@@ -7,12 +7,15 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 
 from tunestack.providers.aws_errors import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Five calls in all. Every create carries a token that follows from its content, so a repeated one makes nothing new.
 _CONTROL = Config(
@@ -20,6 +23,7 @@ _CONTROL = Config(
 )
 # An answer may take minutes, and one that is asked for again is billed again.
 _RUNTIME = _CONTROL.merge(Config(read_timeout=600))
+_EXPIRED = ("ExpiredToken", "ExpiredTokenException")
 
 
 def new_session() -> boto3.Session:
@@ -35,10 +39,19 @@ def new_session() -> boto3.Session:
 class Clients:
     """Makes clients of one session, and keeps them; safe to share between threads, which a session is not."""
 
-    def __init__(self, session: boto3.Session) -> None:
-        """Take the session, which decides who calls."""
+    def __init__(
+        self, session: boto3.Session, *, renew: Callable[[], boto3.Session] | None = None
+    ) -> None:
+        """Take the session, which decides who calls.
+
+        Args:
+            session: boto3's.
+            renew: makes another, with the credentials that there are then; called after those of this one have expired.
+        """
         # The stubs know a method for each service, not one for any.
         self._session: Any = session
+        self._renew = renew
+        self._expired = False
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
         self._ahead: dict[str, timedelta] = {}
@@ -50,15 +63,17 @@ class Clients:
             ConfigError: there is no such region, or an endpoint that is set is no URL.
         """
         with self._lock, translated(f"connecting to {service} in {region}"):
+            if self._expired and self._renew is not None:
+                self._session, self._expired = self._renew(), False
+                self._clients.clear()
             if (service, region) not in self._clients:
                 self._clients[service, region] = self._session.client(
                     service,
                     region,
                     config=_RUNTIME if service == "bedrock-runtime" else _CONTROL,
                 )
-                if service == "bedrock":
-                    heard = partial(self._hear_time, region)
-                    self._clients[service, region].meta.events.register("after-call", heard)
+                heard = partial(self._hear, service, region)
+                self._clients[service, region].meta.events.register("after-call", heard)
             return self._clients[service, region]
 
     def now(self, region: str) -> datetime:
@@ -68,7 +83,17 @@ class Clients:
         """
         return datetime.now(UTC) + self._ahead.get(region, timedelta(0))
 
-    def _hear_time(self, region: str, *, http_response: Any, **_: object) -> None:
-        with suppress(ValueError, TypeError, KeyError):
-            said = parsedate_to_datetime(http_response.headers["date"])
-            self._ahead[region] = said - datetime.now(UTC)
+    def ahead(self, region: str) -> float:
+        """Tell by how many seconds Bedrock's clock is ahead of this machine's, as of its last answer."""
+        return self._ahead.get(region, timedelta(0)).total_seconds()
+
+    def _hear(
+        self, service: str, region: str, *, http_response: Any, parsed: Any, **_: object
+    ) -> None:
+        """Take from every answer what time it is, and whether the credentials have expired."""
+        if parsed.get("Error", {}).get("Code") in _EXPIRED:
+            self._expired = True
+        if service == "bedrock":
+            with suppress(ValueError, TypeError, KeyError):
+                said = parsedate_to_datetime(http_response.headers["date"])
+                self._ahead[region] = said - datetime.now(UTC)

@@ -1,28 +1,29 @@
 """The endpoint guard of a deployment: one schedule for each endpoint, which invokes it from the deadline on.
 
 A schedule is armed before its endpoint is created, by the name that the endpoint will have: there is no moment at which
-something is billed and nothing would end it. It repeats until the guard finds the endpoint gone.
+something is billed and nothing would end it. Nobody deletes one, for somebody else may just be about to create what it is
+for: it comes for a day after the deadline, and finds the endpoint gone.
 """
 
 from __future__ import annotations
 
 import json
-from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, cast
 
-from tunestack.errors import NotFoundError
 from tunestack.providers.aws_errors import translated
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from types_boto3_scheduler import EventBridgeSchedulerClient
 
     from tunestack.catalog import Serving
     from tunestack.contract import Deployment
     from tunestack.providers.clients import Clients
 
-_REPEATED = timedelta(days=7)
-"""How long a schedule lives on after its deadline, if the endpoint can't be ended."""
+_REPEATED = timedelta(days=1)
+"""How long a schedule comes after its deadline."""
 _AGAIN = "rate(5 minutes)"
 
 
@@ -49,30 +50,35 @@ class ScheduledGuard:
         client = self._clients.get("scheduler", self._deployment.region)
         return cast("EventBridgeSchedulerClient", client)
 
-    def arm(self, name: str, serving: Serving, end: datetime, *, later: bool = False) -> None:
-        """Create or change the schedule of an endpoint."""
+    def arm(self, name: str, serving: Serving, end: datetime) -> None:
+        """Let the schedule of an endpoint come from its end on, whatever it was to come for before."""
         with translated(f"arming the guard for endpoint {name!r}"):
+            last = end + _REPEATED
             try:
-                self._client.create_schedule(**schedule(self._deployment, name, serving, end))
+                self._client.create_schedule(**self._wanted(name, serving, end, last))
             except self._client.exceptions.ConflictException:
-                # Somebody else starts it too, or did before.
-                end = end if later else self._earlier(name, end)
-                self._client.update_schedule(**schedule(self._deployment, name, serving, end))
+                # Somebody else starts it too, or did before: what ends theirs stays.
+                there = self._client.get_schedule(
+                    Name=name, GroupName=self._deployment.schedule_group or ""
+                )
+                first, until = there.get("StartDate", end), there.get("EndDate", last)
+                if first <= end and last <= until:
+                    return
+                # AWS refuses a start that is over.
+                first = max(min(first, end), self._clients.now(self._deployment.region))
+                wanted = self._wanted(name, serving, first, max(until, last))
+                self._client.update_schedule(**wanted)
 
-    def _earlier(self, name: str, end: datetime) -> datetime:
-        group = self._deployment.schedule_group or ""
-        armed = self._client.get_schedule(Name=name, GroupName=group).get("StartDate")
-        return armed if armed is not None and datetime.now(UTC) < armed < end else end
-
-    def disarm(self, name: str) -> None:
-        """Delete the schedule of an endpoint."""
-        group = self._deployment.schedule_group or ""
-        with suppress(NotFoundError), translated(f"disarming the guard for endpoint {name!r}"):
-            self._client.delete_schedule(Name=name, GroupName=group)
+    def _wanted(
+        self, name: str, serving: Serving, first: datetime, last: datetime
+    ) -> dict[str, Any]:
+        return schedule(self._deployment, name, serving, first, last)
 
 
-def schedule(deployment: Deployment, name: str, serving: Serving, end: datetime) -> dict[str, Any]:
-    """Build `CreateSchedule` and `UpdateSchedule`."""
+def schedule(
+    deployment: Deployment, name: str, serving: Serving, first: datetime, last: datetime
+) -> dict[str, Any]:
+    """Build `CreateSchedule` and `UpdateSchedule`: from the first time to the last, again and again."""
     target: dict[str, Any] = {
         "Arn": deployment.guard_arn,
         "RoleArn": deployment.scheduler_role_arn,
@@ -86,8 +92,8 @@ def schedule(deployment: Deployment, name: str, serving: Serving, end: datetime)
         "GroupName": deployment.schedule_group,
         "Description": "Ends an endpoint of Tunestack",
         "ScheduleExpression": _AGAIN,
-        "StartDate": end,
-        "EndDate": end + _REPEATED,
+        "StartDate": first,
+        "EndDate": last,
         "ActionAfterCompletion": "DELETE",
         "FlexibleTimeWindow": {"Mode": "OFF"},
         "Target": target,

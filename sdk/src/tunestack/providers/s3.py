@@ -17,10 +17,11 @@ from tunestack.errors import (
     NotFoundError,
     shortened,
 )
+from tunestack.providers import multipart
 from tunestack.providers.aws_errors import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from types_boto3_s3 import S3Client
@@ -78,24 +79,29 @@ class Store:
             ConflictError: there is something else at that place.
         """
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
-        if self._has(place, checksum):
+        in_parts = path.stat().st_size > multipart.PART
+        known = {checksum, multipart.checksum(path)} if in_parts else {checksum}
+        if self._has(place, known):
             return
+        where: dict[str, Any] = {
+            "Bucket": place.bucket,
+            "Key": place.key,
+            "ExpectedBucketOwner": self._owner,
+        }
         try:
-            with translated(f"uploading {place}"), path.open("rb") as body:
-                self._client.put_object(
-                    Bucket=place.bucket,
-                    Key=place.key,
-                    Body=body,
-                    ChecksumSHA256=checksum,
-                    ExpectedBucketOwner=self._owner,
-                    IfNoneMatch="*",
-                )
+            if in_parts:
+                multipart.upload(self._client, path, where)
+            else:
+                with translated(f"uploading {place}"), path.open("rb") as body:
+                    self._client.put_object(
+                        **where, Body=body, ChecksumSHA256=checksum, IfNoneMatch="*"
+                    )
         except ConflictError:
             # Another process was faster: fine, if it brought the same.
-            if not self._has(place, checksum):
+            if not self._has(place, known):
                 raise
 
-    def _has(self, place: Location, checksum: str) -> bool:
+    def _has(self, place: Location, checksums: Collection[str]) -> bool:
         try:
             with translated(f"looking for {place}"):
                 found = self._client.head_object(
@@ -107,7 +113,7 @@ class Store:
         except (NotFoundError, AccessError):
             # S3 answers 403 for what is not there, too, when the caller may list only some prefixes.
             return False
-        if found.get("ChecksumSHA256") != checksum:
+        if found.get("ChecksumSHA256") not in checksums:
             raise ConflictError(
                 f"{place} holds other data: choose another s3_path, or delete it there"
             )

@@ -110,6 +110,10 @@ class Emulator:
         """Forget everything."""
         self._ask("reset")
 
+    def forget_schedules(self) -> None:
+        """Forget every schedule, and keep the groups that they were in."""
+        self._ask("forget-schedules")
+
     def turn_clock(self, ahead: timedelta) -> None:
         """Set its clock ahead of the real one, and fire the schedules that are due by it."""
         self._ask("clock", ahead=ahead.total_seconds())

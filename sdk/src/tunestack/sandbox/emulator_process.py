@@ -191,10 +191,19 @@ def reset() -> None:
     app._reset_all_state()  # noqa: SLF001
 
 
+def forget_schedules() -> None:
+    """Forget every schedule of Scheduler's."""
+    from ministack.services import scheduler  # noqa: PLC0415
+
+    scheduler._schedules.clear()  # noqa: SLF001
+    scheduler._schedule_last_fired.clear()  # noqa: SLF001
+
+
 DOES: dict[str, Callable[..., object]] = {
     "clock": turn_clock,
     "event": send_event,
     "credential": credential,
+    "forget-schedules": forget_schedules,
     "reset": reset,
 }
 

@@ -205,7 +205,7 @@ class Sandbox:
         self._remains.stop()
 
     def reset(self, *, everything: bool = False) -> None:
-        """Forget every job, model, endpoint and fault, and turn the clock back.
+        """Forget every job, model, endpoint, schedule and fault, and turn the clock back.
 
         Args:
             everything: also what the rest of AWS holds, buckets, roles, queues and the like; the stage is deployed anew, with
@@ -216,6 +216,7 @@ class Sandbox:
             self.clock.reset()
             self.faults.clear()
             self._bedrock.reset()
+        self._emulator.forget_schedules()
         if everything:
             self._emulator.reset()
             if not self._empty:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from email.utils import format_datetime
 from typing import TYPE_CHECKING
 
+from werkzeug.exceptions import ClientDisconnected
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wrappers import Request as HttpRequest
 from werkzeug.wrappers import Response
@@ -139,7 +140,7 @@ class Server:
         http = HttpRequest(environ)
         try:
             body = http.get_data()
-        except OSError:  # the way it is cut into chunks
+        except (OSError, ClientDisconnected):  # cut into chunks in no possible way, or cut off
             return Response(b"{}", 400)(environ, start_response)
         request = Request(
             method=http.method,

@@ -1,0 +1,236 @@
+"""What can be known of an account before a job is paid for.
+
+Nothing here needs more than the tuner policy: what it may not read is unknown, with what would tell.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tunestack.catalog import Serving
+from tunestack.errors import AccessError, NotFoundError, TunestackError
+from tunestack.provider import Check, Verdict
+from tunestack.providers.aws_errors import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tunestack.catalog import BaseModel
+    from tunestack.contract import Deployment
+    from tunestack.providers.clients import Clients
+
+_MOST_SKEW = 300
+"""Seconds by which a signature's time may differ from AWS's."""
+_JOBS = "L-0406044C"
+_MODEL_UNITS = "L-BE77399C"
+_MOST_DEPLOYMENTS = 10
+"""Custom model deployments in an account and region, if nobody asked for more (user guide, read 2026-11-22)."""
+_POLICY = "attach the stage's tuner policy (stack output `TunerPolicyArn`)"
+
+
+def checks(
+    clients: Clients, region: str, find: Callable[[], Deployment], model: BaseModel | None
+) -> Iterator[Check]:
+    """Check one thing after the other; what a check depends on comes before it."""
+    known = _Checks(clients, region)
+    account = known.account()
+    yield known.credentials(account)
+    if isinstance(account, TunestackError):
+        return
+    yield known.clock()
+    try:
+        deployment = find()
+    except TunestackError as error:
+        yield _failed("deployment", str(error), "run `cdk deploy` in this account and region")
+        return
+    yield known.deployment(deployment, account["Account"])
+    yield known.bucket(deployment)
+    yield known.role(deployment)
+    yield known.guard(deployment)
+    yield known.jobs()
+    if model is not None and Serving.ON_DEMAND in model.serving:
+        yield known.deployments()
+    elif model is not None:
+        yield known.model_units()
+
+
+def _passed(name: str, detail: str) -> Check:
+    return Check(name=name, verdict=Verdict.PASS, detail=detail)
+
+
+def _failed(name: str, detail: str, fix: str) -> Check:
+    return Check(name=name, verdict=Verdict.FAIL, detail=detail, fix=fix)
+
+
+def _unknown(name: str, detail: object) -> Check:
+    return Check(name=name, verdict=Verdict.UNKNOWN, detail=str(detail))
+
+
+class _Checks:
+    """Each method that returns a `Check` is one."""
+
+    def __init__(self, clients: Clients, region: str) -> None:
+        self._clients = clients
+        self._region = region
+
+    def _client(self, service: str) -> Any:
+        return self._clients.get(service, self._region)
+
+    def account(self) -> Mapping[str, str] | TunestackError:
+        """Ask who calls."""
+        try:
+            with translated("asking who calls"):
+                identity: Mapping[str, str] = self._client("sts").get_caller_identity()
+        except TunestackError as error:
+            return error
+        return identity
+
+    def credentials(self, account: Mapping[str, str] | TunestackError) -> Check:
+        """Tell who calls."""
+        name = "credentials"
+        if isinstance(account, TunestackError):
+            return _failed(name, str(account), "`aws sts get-caller-identity` has to answer")
+        return _passed(name, account["Arn"])
+
+    def clock(self) -> Check:
+        """Compare the clocks, by an answer of Bedrock's."""
+        try:
+            with translated("listing the models that can be tuned"):
+                self._client("bedrock").list_foundation_models(byCustomizationType="FINE_TUNING")
+        except TunestackError as error:
+            return _unknown("clock", error)
+        skew = self._clients.ahead(self._region)
+        detail = f"{abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'} AWS's"
+        if abs(skew) > _MOST_SKEW:
+            return _failed("clock", detail, "set this machine's clock (`timedatectl set-ntp true`)")
+        return _passed("clock", detail)
+
+    def deployment(self, deployment: Deployment, account: str) -> Check:
+        """Compare the accounts."""
+        name = "deployment"
+        if deployment.account not in ("", account):
+            return _failed(
+                name,
+                f"it is of account {deployment.account}, and the caller is of {account}",
+                "use the credentials of the stage's account, or another stage",
+            )
+        return _passed(
+            name, f"stage {deployment.stage or 'of the environment'} in {deployment.region}"
+        )
+
+    def bucket(self, deployment: Deployment) -> Check:
+        """Look at the bucket: that it is there, of the account, and may be read."""
+        name = f"bucket {deployment.data_bucket}"
+        try:
+            with translated("listing the outputs"):
+                self._client("s3").list_objects_v2(
+                    Bucket=deployment.data_bucket,
+                    Prefix=deployment.outputs_prefix,
+                    MaxKeys=1,
+                    ExpectedBucketOwner=deployment.account,
+                )
+        except AccessError as error:
+            return _failed(name, str(error), f"{_POLICY}; check whose bucket it is")
+        except NotFoundError as error:
+            return _failed(name, str(error), "run `cdk deploy`: the bucket is gone")
+        except TunestackError as error:
+            return _unknown(name, error)
+        return _passed(name, "it is there, and this account's")
+
+    def role(self, deployment: Deployment) -> Check:
+        """Look at whom the job role trusts."""
+        role = deployment.job_role_arn.rsplit("/", 1)[1]
+        name = f"job role {role}"
+        try:
+            with translated("looking at the job role"):
+                found = self._client("iam").get_role(RoleName=role)["Role"]
+        except NotFoundError as error:
+            return _failed(name, str(error), "run `cdk deploy`: the role is gone")
+        except TunestackError as error:
+            return _unknown(name, error)
+        trusted = [
+            row.get("Principal", {}).get("Service")
+            for row in found["AssumeRolePolicyDocument"]["Statement"]
+            if row.get("Effect") == "Allow" and isinstance(row.get("Principal"), dict)
+        ]
+        if not any("bedrock.amazonaws.com" in (one or ()) for one in trusted):
+            return _failed(
+                name, "Bedrock may not take it on", "run `cdk deploy`, which restores its trust"
+            )
+        return _passed(name, "Bedrock may take it on")
+
+    def guard(self, deployment: Deployment) -> Check:
+        """Look at whether anything would end endpoints."""
+        name = "endpoint guard"
+        if deployment.guard_arn is None or deployment.schedule_group is None:
+            return _failed(name, "none is deployed: no endpoint by the hour", "run `cdk deploy`")
+        try:
+            with translated("looking at its schedules"):
+                self._client("scheduler").get_schedule(
+                    Name="tunestack-preflight", GroupName=deployment.schedule_group
+                )
+        except NotFoundError:  # whoever may ask for a schedule may arm one
+            pass
+        except AccessError as error:
+            return _failed(name, str(error), _POLICY)
+        except TunestackError as error:
+            return _unknown(name, error)
+        return _passed(name, f"ends endpoints after {deployment.max_endpoint_hours} h at most")
+
+    def jobs(self) -> Check:
+        """Compare the jobs that run with how many may."""
+        name = "quota of jobs"
+        running = self._count("list_model_customization_jobs", statusEquals="InProgress")
+        allowed = self._quota(_JOBS)
+        if isinstance(running, TunestackError):
+            return _unknown(name, running)
+        if isinstance(allowed, TunestackError):
+            return _unknown(name, f"{running} run; how many may is not known: {allowed}")
+        detail = f"{running} run, of {allowed:g}"
+        if running >= allowed:
+            return _failed(name, detail, f"wait for one to end, or ask for more of {_JOBS}")
+        return _passed(name, detail)
+
+    def deployments(self) -> Check:
+        """Compare the deployments that there are with how many there may be."""
+        name = "quota of deployments"
+        there = self._count("list_custom_model_deployments")
+        if isinstance(there, TunestackError):
+            return _unknown(name, there)
+        detail = f"{there} of {_MOST_DEPLOYMENTS}, if nobody asked for more"
+        if there >= _MOST_DEPLOYMENTS:
+            return _failed(name, detail, "stop one (`tunestack endpoint list`), or ask for more")
+        return _passed(name, detail)
+
+    def model_units(self) -> Check:
+        """Tell whether provisioned throughput may be bought: in most accounts it may not, until somebody asks."""
+        name = "quota of model units"
+        allowed = self._quota(_MODEL_UNITS)
+        if isinstance(allowed, TunestackError):
+            return _unknown(name, allowed)
+        if allowed < 1:
+            return _failed(
+                name,
+                "0: the tuned model could not be served",
+                f"ask for more of {_MODEL_UNITS} in Service Quotas before you train",
+            )
+        return _passed(name, f"{allowed:g}")
+
+    def _count(self, operation: str, **wanted: str) -> int | TunestackError:
+        """Count what a list has on its first page."""
+        try:
+            with translated(f"asking {operation}"):
+                page = getattr(self._client("bedrock"), operation)(maxResults=1000, **wanted)
+        except TunestackError as error:
+            return error
+        return sum(len(rows) for rows in page.values() if isinstance(rows, list))
+
+    def _quota(self, code: str) -> float | TunestackError:
+        try:
+            with translated(f"reading quota {code}"):
+                answer = self._client("service-quotas").get_service_quota(
+                    ServiceCode="bedrock", QuotaCode=code
+                )
+        except TunestackError as error:
+            return error
+        return float(answer["Quota"]["Value"])

@@ -1,0 +1,58 @@
+"""What a job costs is said before it is paid, and held against what it may."""
+
+import pytest
+
+from tunestack.catalog import CATALOG, find
+from tunestack.cost import of_job
+from tunestack.errors import ConfigError, CostError
+
+
+def test_training_is_tokens_times_epochs_times_price():
+    cost = of_job(find("nova-micro"), tokens=2_000_000, hyperparameters={"epochCount": "3"})
+    assert 6.0 == pytest.approx(cost.training_usd)
+    assert 1.95 == cost.storage_usd_a_month
+    assert 0.0 == cost.hosting_usd_an_hour
+    assert "$6.00: 2,000,000 tokens (estimated) x 3 epochs at $1.00" in "\n".join(cost.lines())
+
+
+def test_what_is_served_by_the_hour_says_so():
+    cost = of_job(find("llama-3-1-70b"), tokens=10, hyperparameters={"epochCount": "1"})
+    assert 24.0 == cost.hosting_usd_an_hour
+    assert "serving: $24.00 an hour for each model unit" in "\n".join(cost.lines())
+
+
+def test_what_nobody_knows_is_said_to_be_unknown():
+    cost = of_job(find("nova-pro"), tokens=10, hyperparameters={})
+    assert cost.training_usd is None
+    assert "training: nobody knows how much" in "\n".join(cost.lines())
+    with pytest.raises(CostError, match="nobody knows what training nova-pro costs"):
+        cost.require_below(10)
+
+
+@pytest.mark.parametrize("model", CATALOG, ids=lambda model: model.key)
+def test_every_model_has_something_to_say(model):
+    lines = list(of_job(model, tokens=1000, hyperparameters={}).lines())
+    assert 3 == len(lines)
+
+
+def test_a_job_that_costs_too_much_is_not_submitted(tuner, chat, objects):
+    before = objects()
+    with pytest.raises(CostError, match=r"about \$0.00 .* more than max_cost \$0.00"):
+        tuner.submit("nova-micro", chat, max_cost=0.00001)
+    assert before == objects()
+    assert [] == list(tuner.jobs())
+    assert tuner.submit("nova-micro", chat, max_cost=1)
+
+
+@pytest.mark.parametrize("most", [-1, "5", True, float("nan"), float("inf")])
+def test_a_limit_that_is_no_money_is_refused(tuner, chat, most):
+    with pytest.raises(ConfigError, match="max_cost .* is not possible: use US dollars"):
+        tuner.submit("nova-micro", chat, max_cost=most)
+
+
+def test_an_estimate_uploads_nothing(tuner, chat, objects):
+    before = objects()
+    cost = tuner.cost("nova-micro", chat, hyperparameters={"epochCount": 5})
+    assert (5, "nova-micro") == (cost.epochs, cost.model)
+    assert cost.tokens > 100
+    assert before == objects()

@@ -1,0 +1,185 @@
+"""Many jobs are followed with one list a look, and none is lost."""
+
+import boto3
+import pytest
+
+from tunestack import JobState, Poll, Tuner
+from tunestack.errors import ConfigError, JobTimeoutError
+from tunestack.sandbox import Sandbox
+from tunestack.sandbox.bedrock.state import Quotas
+
+
+@pytest.fixture
+def calls():
+    """Count what a session asks Bedrock."""
+    session, counted = boto3.Session(), []
+
+    def count(model, **_):
+        counted.append(model.name)
+
+    session.events.register("before-call.bedrock.*", count)
+    return session, counted
+
+
+@pytest.fixture
+def several(sandbox, tuner, chat):
+    return [tuner.submit("nova-micro", chat[: 8 + number]) for number in range(6)]
+
+
+def test_each_is_given_out_when_it_changes_until_all_have_ended(several, calls, poll):
+    session, counted = calls
+    tuner = Tuner(session=session, poll=poll)
+    jobs = [tuner.job(job.id) for job in several]
+    counted.clear()
+    seen = [(job.id, job.last.state, job.last.phase) for job in tuner.follow(jobs)]
+    assert len(seen) == len(set(seen))
+    for job in several:
+        states = [state for name, state, _ in seen if name == job.id]
+        assert JobState.SUCCEEDED == states[-1]
+        assert len(states) >= 3
+    assert {"ListModelCustomizationJobs"} == set(counted)
+    assert all(job.last.model for job in jobs)
+
+
+def test_the_reason_of_a_failure_is_asked_for(sandbox, several, tuner):
+    sandbox.faults.add("internal-failure", phase="training", times=2)
+    ended = tuner.wait_all(several)
+    assert several == ended
+    failed = [job.last for job in ended if job.last.state is JobState.FAILED]
+    assert 2 == len(failed)
+    assert all(info.failure for info in failed)
+    assert 4 == sum(job.last.state is JobState.SUCCEEDED for job in ended)
+
+
+def test_those_of_several_regions_are_followed_at_once(tuner, west, chat, completions):
+    jobs = [tuner.submit("nova-micro", chat), west.submit("llama-3-1-8b", completions)]
+    assert jobs == tuner.wait_all(jobs)
+    assert all(job.last.model for job in jobs)
+
+
+def test_one_that_no_list_shows_is_asked_for_by_itself(sandbox, several, poll):
+    session, hidden = boto3.Session(), several[0].id
+
+    def hide(parsed, **_):
+        rows = parsed.get("modelCustomizationJobSummaries", ())
+        parsed["modelCustomizationJobSummaries"] = [row for row in rows if row["jobArn"] != hidden]
+
+    session.events.register("after-call.bedrock.ListModelCustomizationJobs", hide)
+    tuner = Tuner(session=session, poll=poll)
+    jobs = tuner.wait_all([tuner.job(job.id) for job in several])
+    assert all(job.last.model for job in jobs)
+
+
+def test_a_wait_for_many_that_is_too_short_says_how_many_go_on(several, tuner):
+    with pytest.raises(JobTimeoutError, match="6 of 6 jobs have not ended after 60s; they go on"):
+        tuner.wait_all(several, 60)
+
+
+def test_nothing_to_follow_is_no_wait(tuner, job):
+    assert [] == list(tuner.follow([]))
+    assert [job] == tuner.wait_all([job])
+
+
+def test_jobs_are_found_by_state_by_time_and_by_tag(sandbox, tuner, chat):
+    first = tuner.submit("nova-micro", chat, tags={"team": "search"}).wait()
+    between = sandbox.clock.now()
+    sandbox.clock.advance(60)
+    second = tuner.submit("nova-micro", chat[:9], tags={"team": "ads"})
+
+    def found(**wanted):
+        return [job.name for job in tuner.jobs(**wanted)]
+
+    assert [first.name] == found(state="succeeded")
+    assert [second.name] == found(state="pending")
+    assert [] == found(state="failed")
+    assert [second.name] == found(created_after=between)
+    assert [first.name] == found(tags={"team": "search"})
+    assert [] == found(tags={"team": "search"}, state="pending")
+    with pytest.raises(ConfigError, match="use one of pending, running"):
+        tuner.jobs(state="done")
+    with pytest.raises(ConfigError, match="has no time zone"):
+        tuner.jobs(created_after=between.replace(tzinfo=None))
+
+
+def test_how_long_it_will_go_on_is_told_by_those_before(sandbox, tuner, chat):
+    first = tuner.submit("nova-micro", chat)
+    assert first.remaining() is None
+    took = first.wait().last.ended - first.last.created
+    second = tuner.submit("nova-micro", chat[:9])
+    assert abs((second.remaining() - took).total_seconds()) < 60
+    sandbox.clock.advance(600)
+    assert 540 < (took - second.remaining()).total_seconds() < 660
+
+
+@pytest.mark.campaign
+def test_five_thousand_are_followed_to_their_ends_with_throttling(
+    monkeypatch, count_traffic, figure
+):
+    """At most six lists a look, none lost, none asked for by itself while it is as it was."""
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+    with Sandbox(speed=1, quotas=Quotas(jobs=6000, custom_models=6000)) as sandbox:
+        for name, value in sandbox.environment().items():
+            monkeypatch.setenv(name, value)
+        deployment = sandbox.deployment()
+        rows = b'{"schemaVersion":"bedrock-conversation-2024","messages":[{"role":"user","content":[{"text":"a"}]},{"role":"assistant","content":[{"text":"b"}]}]}\n'
+        key = f"{deployment.datasets_prefix}rows.jsonl"
+        boto3.client("s3").put_object(Bucket=deployment.data_bucket, Key=key, Body=rows * 8)
+        root = boto3.client("bedrock")
+        asked = {
+            "roleArn": deployment.job_role_arn,
+            "baseModelIdentifier": "amazon.nova-micro-v1:0:128k",
+            "trainingDataConfig": {"s3Uri": f"s3://{deployment.data_bucket}/{key}"},
+            "outputDataConfig": {"s3Uri": f"s3://{deployment.data_bucket}/tunestack/outputs/"},
+            "hyperParameters": {"epochCount": "1"},
+        }
+        figures = {}
+        for many in (10, 100, 1000, 5000):
+            names = [f"j{many}-{number}" for number in range(many)]
+            for name in names:
+                root.create_model_customization_job(jobName=name, customModelName=name, **asked)
+            figures[many] = _followed(sandbox, names)
+        count_traffic(sandbox.traffic)
+    figure(f"followed, by how many jobs: {figures}")
+    assert {10: 1, 100: 1, 1000: 1} == {
+        many: figures[many]["most lists"] for many in (10, 100, 1000)
+    }
+    assert figures[5000]["most lists"] <= 6
+
+
+def _followed(sandbox, names):
+    session, counted, looks = boto3.Session(), [], []
+
+    def count(model, **_):
+        counted.append(model.name)
+
+    def sleep(seconds):
+        looks.append(list(counted))
+        counted.clear()
+        sandbox.clock.advance(seconds)
+
+    tuner = Tuner(
+        session=session, poll=Poll(sleep=sleep, clock=sandbox.clock.monotonic, longest=600)
+    )
+    wanted = set(names)
+    jobs = [job for job in tuner.jobs() if job.name in wanted]
+    assert len(jobs) == len(names)
+    session.events.register("before-call.bedrock.*", count)
+    tuner._clients._clients.clear()
+    sandbox.faults.add("throttle", operation="ListModelCustomizationJobs", rate=0.1)
+    sandbox.faults.add("internal-failure", phase="training", rate=0.05)
+    # Thousands of events would take most of the time, and nobody listens.
+    sandbox.faults.add("event-loss")
+    tuner.wait_all(jobs)
+    sandbox.faults.clear()
+    looks.append(counted)
+    ends = [job.last.state for job in jobs]
+    failed = ends.count(JobState.FAILED)
+    assert len(names) == failed + ends.count(JobState.SUCCEEDED)
+    gets = sum(look.count("GetModelCustomizationJob") for look in looks)
+    assert gets == failed
+    return {
+        "looks": len(looks),
+        "most lists": max(look.count("ListModelCustomizationJobs") for look in looks),
+        "gets": gets,
+        "failed": failed,
+    }

@@ -1,0 +1,146 @@
+"""What is killed: a script that submits, waits, starts and stops, forked anew for each order on standard input.
+
+Imports are done once, in the process that forks: each run begins where a new process has imported everything.
+The child speaks to its parent by readv and writev, so that nothing of this counts among the calls that it is killed at.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import uuid
+import warnings
+from datetime import timedelta
+
+from tunestack import Poll, Tuner, serving, submitting
+from tunestack.providers.bedrock import Bedrock
+from tunestack.providers.guard import ScheduledGuard
+
+KINDS = {"on-demand": ("nova-micro", "us-east-1"), "provisioned": ("llama-3-1-8b", "us-west-2")}
+
+
+def arm_late():
+    """Let the guard be armed only once there is something to end."""
+    pending = []
+    arm, create = ScheduledGuard.arm, Bedrock.create_endpoint
+
+    def create_and_arm(self, request):
+        made = create(self, request)
+        while pending:
+            arm(*pending.pop())
+        return made
+
+    ScheduledGuard.arm = lambda *what: pending.append(what)
+    Bedrock.create_endpoint = create_and_arm
+
+
+def name_at_random():
+    """Let nothing follow from the content: names and tokens are others each time."""
+    submitting._digest = lambda *_: uuid.uuid4().hex[:16]
+    serving.name_of = lambda *_: f"tunestack-{uuid.uuid4().hex[:12]}"
+
+
+MUTANTS = {"arms-late": arm_late, "random": name_at_random, "": lambda: None}
+
+
+class Script:
+    """The script, step by step."""
+
+    def __init__(self, order, tell):
+        model, region = KINDS[order["kind"]]
+        data = [
+            {"prompt": f"{order['seed']}: what is {number}?", "completion": f"It is {number}."}
+            for number in range(100)
+        ]
+        slept = [0.0]
+
+        def sleep(seconds):
+            slept[0] += seconds
+            tell(f"sleep {seconds}")
+
+        # Few looks, and always as many: a point is the same call in every run.
+        clock = {"sleep": sleep, "clock": lambda: time.monotonic() + slept[0]}
+        tuner = Tuner(
+            region=region, poll=Poll(first=30, factor=10, longest=3600, jitter=0, **clock)
+        )
+        self.submit = lambda: tuner.submit(model, data)
+        self.wait = lambda: self.job.wait()  # noqa: PLW0108 - there is a job once it is submitted
+        self.start = lambda: self.job.start_endpoint(ttl=timedelta(hours=order["hours"]))
+        self.stop = lambda: self.job.stop_endpoint()  # noqa: PLW0108
+
+    def run(self, step):
+        done = getattr(self, step)()
+        if step == "submit":
+            self.job = done
+
+
+def child(order, read, write):
+    """Run the steps; before the last, let the parent attach what kills."""
+
+    def tell(text):
+        os.writev(write, [text.encode() + b"\n"])
+        os.readv(read, [bytearray(1)])
+
+    try:
+        warnings.simplefilter("ignore")
+        MUTANTS[order["mutant"]]()
+        script = Script(order, tell)
+        *before, last = order["steps"]
+        for step in before:
+            script.run(step)
+        if order["strace"]:
+            tell("attach")
+        script.run(last)
+        tell("done")
+    except BaseException as error:  # noqa: BLE001
+        tell(f"failed {error!r}")
+
+
+def attached(pid, options):
+    """Attach strace to a process that waits."""
+    strace = subprocess.Popen(
+        ["strace", "-f", "-p", str(pid), *options], stderr=subprocess.PIPE, text=True
+    )
+    assert "attached" in strace.stderr.readline()
+    return strace
+
+
+def run(order):
+    """Fork, serve the child until it is gone, and tell its last words."""
+    (to_read, child_write), (child_read, to_write) = os.pipe(), os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(to_read)
+        os.close(to_write)
+        child(order, child_read, child_write)
+        os._exit(0)
+    os.close(child_read)
+    os.close(child_write)
+    word, strace = "", None
+    with os.fdopen(to_read) as lines:
+        for line in lines:
+            word, _, text = line.strip().partition(" ")
+            if word == "attach":
+                strace = attached(pid, order["strace"])
+            elif word == "sleep":
+                turn = json.dumps({"advance": float(text)}).encode()
+                urllib.request.urlopen(f"{os.environ['ADMIN']}/clock", turn).close()
+            elif word == "failed":
+                word = line.strip()
+            os.write(to_write, b".")
+    os.close(to_write)
+    _, status = os.waitpid(pid, 0)
+    if strace is not None:
+        strace.stderr.read()
+        strace.wait()
+    return "killed" if os.WIFSIGNALED(status) else word
+
+
+if __name__ == "__main__":
+    tempfile.gettempdir()  # tries by a file whether it may write there, once for each process
+    for line in sys.stdin:
+        sys.stdout.write(json.dumps(run(json.loads(line))) + "\n")
+        sys.stdout.flush()
