@@ -85,7 +85,8 @@ def cycled(sandbox, cycles):
 def held(sandbox, cycles, figure):
     first, *_, last = cycled(sandbox, cycles)
     assert last["jobs"] == cycles
-    assert first["descriptors"] == last["descriptors"]
+    # The connection of the last call is open, or a fault has just closed it.
+    assert last["descriptors"] <= first["descriptors"] + 1
     assert first["threads"] == last["threads"]
     growth = last["memory"] - first["memory"]
     figure(f"after {first['jobs']} and {cycles} submissions and waits with faults: {first}, {last}")
