@@ -111,6 +111,10 @@ class Tunestack(Construct):
                 f"s3://{bucket}/{stage.datasets}",
                 *(location.uri for location in stage.extra_data),
             ),
+            data_owners=(
+                Aws.ACCOUNT_ID,
+                *(location.account or Aws.ACCOUNT_ID for location in stage.extra_data),
+            ),
             job_role_arn=self.job_role.role.role_arn,
             base_models=stage.base_models_in(region),
             model_key_arn=None if model_key is None else model_key.key_arn,

@@ -153,7 +153,7 @@ class Stage(_Settings):
         data_prefix: where training data and job output go in the bucket.
         retain_data: keep bucket and keys when the stack is deleted, and protect the stack from that; if not,
             `cdk destroy` deletes an empty bucket, and fails on one that still holds data.
-        extra_data: further places that jobs may read training data from.
+        extra_data: further places that jobs may read training data from; who puts it there has the right to from elsewhere.
         model_key: encrypt tuned models with a KMS key of the stage; if not, AWS's own key does.
         endpoints: how long they may live.
         alert_email: who hears of alarms, the budget and finished jobs; can also be given at `cdk deploy`.
@@ -225,6 +225,9 @@ class Stage(_Settings):
             yield "regions: an account belongs to one partition, these are of several"
         if self.network is not None and len(self.regions) > 1:
             yield "network: a network is of one region, and the stage has several"
+        owners = {(place.bucket, place.account or self.account) for place in self.extra_data}
+        if len(owners) > len({bucket for bucket, _ in owners}):
+            yield "extra_data: a bucket has one owner, and is said to have two"
         yield from self._unknown_models()
 
     def _unknown_models(self) -> Iterator[str]:

@@ -1,6 +1,8 @@
 """What all tests share: one sandbox, and a check of every request that any AWS client sends."""
 
+import asyncio
 import json
+import signal
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +16,7 @@ from botocore.credentials import Credentials
 
 from infra.stack import TunestackStack
 from infra.stages import STAGES
+from tests.day import AS_OF
 from tunestack import Poll, Tuner
 from tunestack.sandbox import Sandbox
 from tunestack.sandbox.shapes import violations
@@ -45,6 +48,16 @@ class TunerUser:
         """Called by botocore before it signs a request."""
         if self.acting and request.context["client_config"].user_agent_extra == "tunestack":
             request.context.setdefault("signing", {})["request_credentials"] = self.credentials
+
+
+def pytest_configure():
+    """Let what tests start be ended: what runs in the background, or by `nohup`, ignores signals, and passes that on."""
+    for number, handler in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def root(sandbox, service, region="us-east-1"):
@@ -192,7 +205,7 @@ def requests():
 @pytest.fixture(scope="session")
 def tunestack_sandbox_process(count_traffic, request):
     """A sandbox in which everything takes as long as on AWS, on a clock that tests turn."""
-    with Sandbox(speed=1, enforce_iam=request.config.option.as_tuner) as sandbox:
+    with Sandbox(speed=1, as_of=AS_OF, enforce_iam=request.config.option.as_tuner) as sandbox:
         if request.config.option.as_tuner:
             TUNER.exist(sandbox)
         # It would take faults that are meant for a test's own calls; what the guard does is tested where it is on.
@@ -230,6 +243,16 @@ def sweeping(sandbox):
         client.disable_rule(Name=rule)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _event_loop():
+    """Have one that is closed: litellm takes the thread's, or makes one and leaves it to the collector."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
 @pytest.fixture(autouse=True)
 def _only_valid_requests(request):
     """Fail the test whose requests break botocore's model, patterns included."""
@@ -256,8 +279,8 @@ def sandbox(tunestack_sandbox, request):
 
 @pytest.fixture
 def poll(sandbox):
-    """Waits that turn the sandbox's clock instead of the wall's."""
-    return Poll(sleep=sandbox.clock.advance, clock=sandbox.clock.monotonic)
+    """Waits that turn the sandbox's clock instead of the wall's; with few looks, each of which takes a hundredth of a second."""
+    return Poll(longest=900, sleep=sandbox.clock.advance, clock=sandbox.clock.monotonic)
 
 
 @pytest.fixture

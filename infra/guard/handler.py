@@ -33,6 +33,10 @@ logger.setLevel(logging.INFO)
 
 ENOUGH = 30_000
 """Milliseconds that must be left to look at another endpoint."""
+BUSY = ("ConflictException", "ValidationException")
+"""What Bedrock says of an endpoint that can't be deleted, while it is being created or changed among other times."""
+PATIENCE = timedelta(hours=1)
+"""How long after its end an endpoint may be so: creating one takes half an hour at most."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,7 @@ class Guard:
 
         Returns:
             `ended`; `kept`, its time is not over or it is paid for anyway; `waiting`, it can't be deleted yet, as when it is
-            still being created; `foreign`, it carries no tag of this stage and may not be touched.
+            still being created; `failed`, the same for longer than that takes; `foreign`, it carries no tag of this stage and may not be touched.
 
         Raises:
             ClientError: Bedrock refuses.
@@ -182,11 +186,18 @@ class Guard:
         is_over = row["status"] == "Failed" or (end is not None and end <= now)
         if not is_over or is_committed(row, now):
             return "kept"
+        return self._end(kind, row, end, now)
+
+    def _end(self, kind: Kind, row: Mapping[str, Any], end: datetime | None, now: datetime) -> str:
+        arn = row[kind.arn]
         delete = getattr(self._bedrock, f"delete_{kind.noun}")
         try:
             delete(**{kind.identifier: arn})
         except ClientError as error:
-            if _code(error) == "ConflictException":
+            if _code(error) in BUSY:
+                if end is not None and now - end > PATIENCE:
+                    logger.exception("%s can't be deleted, and its time was over at %s", arn, end)
+                    return "failed"
                 logger.info("%s can't be deleted yet: %s", arn, error)
                 return "waiting"
             if _code(error) != "ResourceNotFoundException":

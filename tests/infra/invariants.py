@@ -513,6 +513,10 @@ class Invariants:
                 f"s3://{DATA}/{self.stage.data_prefix}/datasets/",
                 *(place.uri for place in self.stage.extra_data),
             ],
+            "data_owners": [
+                self.account,
+                *(place.account or self.account for place in self.stage.extra_data),
+            ],
             "data_prefix": self.stage.data_prefix,
             "dead_letters_arn": self.arn("sqs", "GuardDeadLetters4D72EFE5"),
             "default_endpoint_hours": limits.default_hours,

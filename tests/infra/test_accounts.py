@@ -13,6 +13,7 @@ from tunestack.contract import Deployment
 from tunestack.sandbox import Sandbox
 
 SHARED, PROD = "111122223333", "444455556666"
+STAGES = ROOT / "examples/stages/three_stages.py"
 NAMES = {"dev": SHARED, "test": SHARED, "prod": PROD}
 
 
@@ -27,7 +28,9 @@ def cdk(empty, tmp_path):
     """Runs the CLI for the accounts of a file of stages."""
     program = shutil.which("cdk", path=f"{ROOT}/node_modules/.bin:{os.environ['PATH']}")
 
-    def run(account, *arguments, stages="examples/stages/three_stages.py", code=0):
+    made = tmp_path / "made"
+
+    def run(account, *arguments, app=("--app", str(made)), code=0):
         environment = empty.environment() | {
             "AWS_ACCESS_KEY_ID": account,
             "CDK_HOME": str(tmp_path / "home"),
@@ -36,7 +39,7 @@ def cdk(empty, tmp_path):
         done = subprocess.run(
             [
                 *(program, *arguments, "--no-notices"),
-                *("-c", f"stages={stages}", "--output", str(tmp_path / "out")),
+                *app,
             ],
             cwd=ROOT,
             env=environment,
@@ -49,7 +52,13 @@ def cdk(empty, tmp_path):
         assert code == done.returncode, done.stdout[-3000:]
         return done.stdout
 
+    run(SHARED, "synth", "--quiet", app=made_from(STAGES, made))
     return run
+
+
+def made_from(stages, output):
+    """The options that make a cloud assembly of a file of stages; what is made once can be deployed in many steps."""
+    return "-c", f"stages={stages}", "--output", str(output)
 
 
 def published(empty, stage):
@@ -80,10 +89,11 @@ def test_three_stages_in_two_accounts(cdk, empty, tmp_path):
     assert found["prod"].model_key_arn
     assert found["prod"].subnet_ids
 
-    text = (ROOT / "examples/stages/three_stages.py").read_text()
+    text = STAGES.read_text()
     later = tmp_path / "later.py"
     later.write_text(text.replace("max_hours=72", "max_hours=48"))
-    cdk(PROD, *deploy, "Tunestack-prod-us-east-1", *quiet, stages=str(later))
+    app = made_from(later, tmp_path / "later")
+    cdk(PROD, *deploy, "Tunestack-prod-us-east-1", *quiet, app=app)
     updated = published(empty, "prod")
     assert 48 == updated.max_endpoint_hours
     # What holds data is what it was.

@@ -222,6 +222,24 @@ def test_what_is_still_created_waits_and_ends_then(place):
     assert "gone" == place.guard.wake(KINDS["provisioned"], name)
 
 
+def test_what_can_not_be_ended_for_long_is_told_of(place):
+    """Bedrock says of a deployment that is still created that the request is not valid, and not that it conflicts."""
+    name = place.provisioned(tagged(place, 1))
+    place.sandbox.clock.advance(timedelta(hours=1, minutes=1))
+    for code, minutes, outcome in (
+        ("ConflictException", 0, "waiting"),
+        ("ValidationException", 30, "waiting"),
+        ("ConflictException", 40, "failed"),
+    ):
+        place.sandbox.clock.advance(timedelta(minutes=minutes))
+        place.sandbox.faults.add(
+            "error", operation="DeleteProvisionedModelThroughput", code=code, times=2
+        )
+        assert outcome == place.guard.wake(KINDS["provisioned"], name)
+        assert 1 == place.sweep()[outcome]
+    assert "ended" == place.guard.wake(KINDS["provisioned"], name)
+
+
 def test_a_list_that_cant_be_had_is_an_error_that_the_alarm_hears(place):
     place.sandbox.faults.add("error", operation="ListProvisionedModelThroughputs")
     with pytest.raises(ClientError):

@@ -43,6 +43,15 @@ def test_all_mistakes_are_named_at_once():
         ({"endpoints": {"default_hours": 9, "max_hours": 8}}, "default_hours 9 is more than"),
         ({"extra_data": ({"uri": "s3://bucket/no-slash"},)}, "use s3://bucket/prefix/"),
         ({"extra_data": ({"uri": "s3://bucket/../x/"},)}, "use s3://bucket/prefix/"),
+        (
+            {
+                "extra_data": (
+                    {"uri": "s3://bucket/a/", "account": "111122223333"},
+                    {"uri": "s3://bucket/b/"},
+                )
+            },
+            "a bucket has one owner",
+        ),
         ({"network": {"vpc_id": "vpc-0a", "subnet_ids": ("subnet-0a1b2c3d",)}}, "network.vpc_id"),
         ({"network": NETWORK, "regions": ("us-east-1", "us-west-2")}, "of one region"),
         ({"roles": {"tuners": ("*",)}}, "roles.tuners.0"),

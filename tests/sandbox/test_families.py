@@ -2,12 +2,12 @@
 
 import dataclasses
 import json
-from datetime import UTC, datetime
 
 import boto3
 import pytest
 from botocore.config import Config
 
+from tests.day import AS_OF, SPRING
 from tests.sandbox.samples import (
     A_JOB,
     A_THROUGHPUT,
@@ -26,11 +26,8 @@ ROWS = {
     RecordFormat.MESSAGES: claude_row,
     RecordFormat.PROMPT_COMPLETION: completion_row,
 }
-SPRING = datetime(2026, 3, 1, tzinfo=UTC)
-"""The four families of the project's specification could all be tuned."""
-TODAY = datetime.now(UTC).date()
 TUNED = [model for model in CATALOG if model.provider == "bedrock" and model.record_format in ROWS]
-LIVING = [model for model in TUNED if model.lifecycle.state(TODAY) is LifecycleState.ACTIVE]
+LIVING = [model for model in TUNED if model.lifecycle.state(AS_OF.date()) is LifecycleState.ACTIVE]
 RETIRED = [model for model in TUNED if model not in LIVING]
 GONE = "This model version has reached the end of its life."
 NATIVE = {

@@ -156,7 +156,11 @@ def test_an_endpoint_fails_and_an_update_does(sandbox, bedrock, model):
         ("slow", {}, "use how many it is to take"),
         ("slow", {"seconds": -1}, "use 0 to a year"),
         ("slow", {"seconds": float("nan")}, "use 0 to a year"),
-        ("throttle", {"operation": "list_custom_models"}, "as AWS writes them, 'ListCustomModels'"),
+        (
+            "throttle",
+            {"operation": "list_custom_models"},
+            "as the vendor writes them, 'ListCustomModels'",
+        ),
         ("throttle", {"operation": "PutObject"}, "has none of this name"),
         ("error", {"code": "Nope"}, "no \\* answers it; use AccessDenied"),
         ("error", {"code": "ConflictException", "operation": "List*"}, "no List\\* answers it"),

@@ -197,16 +197,19 @@ def said(code, text):
     return found[1], found[2].strip()
 
 
-@pytest.fixture
-def by_cli(tmp_path):
+@pytest.fixture(scope="module")
+def drivers():
     """The CLI's own code, in this process: a process of its own each time takes a second."""
-    kept = []
+    return {}
 
+
+@pytest.fixture
+def by_cli(tmp_path, drivers):
     def call(case, params):
-        if not kept:
-            kept.append(create_clidriver())
         # It keeps the credentials that it found first.
-        driver = create_clidriver() if case.as_nobody else kept[0]
+        if case.as_nobody not in drivers:
+            drivers[case.as_nobody] = create_clidriver()
+        driver = drivers[case.as_nobody]
         errors = io.StringIO()
         with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
             code = driver.main(command_line(case, params, tmp_path))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 
 import boto3
@@ -119,25 +120,71 @@ def test_a_command_ends_with_a_sandbox_that_is_killed(place):
     assert soon(lambda: left_of(place) == ([], []))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_nothing_is_left_when_it_is_ended_while_it_starts(place, number):
-    # A test run in the background has Ctrl-C switched off, and passes that on.
-    code = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from tunestack.cli import main; main()"
-    )
+@contextmanager
+def starting(place, before=""):
+    """Start `tunestack sandbox`, with Python code that runs before it; it does not outlive its test."""
     parent = subprocess.Popen(
-        [sys.executable, "-c", code, "sandbox"],
+        [sys.executable, "-c", f"{before}\nfrom tunestack.cli import main; main()", "sandbox"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "TMPDIR": str(place)},
     )
-    assert soon(lambda: left_of(place)[0])
-    parent.send_signal(number)
-    _, words = parent.communicate(timeout=30)
+    with parent:
+        try:
+            yield parent
+        finally:
+            parent.kill()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_nothing_is_left_when_it_is_ended_while_it_starts(place, number):
+    with starting(place) as parent:
+        assert soon(lambda: left_of(place)[0])
+        parent.send_signal(number)
+        _, words = parent.communicate(timeout=30)
     assert ("interrupted; nothing of the sandbox is left" in words) == (number == signal.SIGINT)
-    assert "Traceback" not in words
+    # Python itself tells of an interrupt in the middle of a callback.
+    assert words.count("Traceback") == words.count("Exception ignored in")
+    assert soon(lambda: left_of(place) == ([], []))
+
+
+def test_an_interrupt_that_python_loses_ends_it_all_the_same(place):
+    """One that comes while an object is being taken away, once the first process is started."""
+    before = """
+import signal, sys
+
+class Ends:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+held = [Ends()]
+sys.addaudithook(lambda event, _: held.clear() if event == "subprocess.Popen" else None)
+"""
+    with starting(place, before) as parent:
+        _, words = parent.communicate(timeout=60)
+    assert "Exception ignored in: <function Ends.__del__" in words
+    assert "interrupted; nothing of the sandbox is left" in words
+    assert 130 == parent.returncode
+    assert soon(lambda: left_of(place) == ([], []))
+
+
+def test_what_nohup_has_it_ignore_it_ignores(place):
+    parent = subprocess.Popen(
+        ["nohup", PROGRAM, "sandbox", "--empty"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(place)},
+    )
+    with parent:
+        assert "is running" in parent.stderr.readline()
+        status = Path(f"/proc/{parent.pid}/status").read_text()
+        (ignored,) = (line.split()[1] for line in status.splitlines() if "SigIgn" in line)
+        parent.send_signal(signal.SIGHUP)
+        parent.send_signal(signal.SIGTERM)
+    assert int(ignored, 16) >> (signal.SIGHUP - 1) & 1
+    assert 0 == parent.returncode
     assert soon(lambda: left_of(place) == ([], []))
 
 
@@ -218,6 +265,24 @@ def test_an_emulator_that_is_gone_is_said_to_be(place):
             os.kill(pid, signal.SIGKILL)
         with pytest.raises(TunestackError, match="is gone|it ended"):
             sandbox.clock.advance(1)
+
+
+def test_who_still_asks_while_it_ends_is_cut_off():
+    """As a function may: its request has begun, and what the sandbox stands on is gone before it is read."""
+    credential = "AWS4-HMAC-SHA256 Credential=AKIAX/20260101/us-east-1/bedrock/aws4_request"
+    with Sandbox(empty=True) as sandbox:
+        port = int(sandbox.variables()["AWS_ENDPOINT_URL_BEDROCK"].rsplit(":", 1)[1])
+        asks = socket.create_connection(("127.0.0.1", port))
+        asks.sendall(
+            "GET /model-customization/custom-model-deployments HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: {credential}\r\nContent-Length: 2\r\n\r\n{{".encode()
+        )
+        # Whoever is answered on a later connection knows that the earlier one was taken.
+        urllib.request.urlopen(f"{sandbox.admin_url}/state").close()
+    with asks:
+        asks.sendall(b"}")
+        assert b"" == asks.recv(1024)
+    assert (1, []) == (sandbox.traffic.requests, sandbox.traffic.violations)
 
 
 def test_a_sandbox_that_was_never_started_can_be_stopped():

@@ -8,10 +8,15 @@ from botocore.exceptions import (
     CredentialRetrievalError,
     EndpointConnectionError,
     HTTPClientError,
+    LoginRefreshRequired,
     NoCredentialsError,
     NoRegionError,
     ParamValidationError,
     ProfileNotFound,
+    ProxyConnectionError,
+    ResponseStreamingError,
+    SSLError,
+    SSOTokenLoadError,
     UnknownServiceError,
 )
 
@@ -32,11 +37,11 @@ from tunestack.errors import (
 from tunestack.providers.aws_errors import translated
 
 
-def client_error(code):
+def client_error(code, status=400):
     return ClientError(
         {
             "Error": {"Code": code, "Message": "AWS's words"},
-            "ResponseMetadata": {"RequestId": "r-1"},
+            "ResponseMetadata": {"RequestId": "r-1", "HTTPStatusCode": status},
         },
         "Operation",
     )
@@ -53,6 +58,26 @@ def client_error(code):
         (client_error("ServiceQuotaExceededException"), QuotaError, "Service Quotas"),
         (client_error("ThrottlingException"), BusyError, "try again later"),
         (client_error("SomethingNew"), ProviderError, "AWS's words"),
+        (client_error("503", 503), BusyError, "try again later"),
+        (client_error("SomethingNew", 500), BusyError, "try again later"),
+        (client_error("429", 429), BusyError, "try again later"),
+        (LoginRefreshRequired(), CredentialsExpiredError, "aws login"),
+        (SSOTokenLoadError(error_msg="e"), CredentialsExpiredError, "aws sso login"),
+        (
+            RuntimeError(
+                "Credentials were refreshed, but the refreshed credentials are still expired."
+            ),
+            CredentialsExpiredError,
+            "sign in again",
+        ),
+        (SSLError(endpoint_url="https://x", error="UNEXPECTED_EOF"), BusyError, "network"),
+        (
+            SSLError(endpoint_url="https://x", error="CERTIFICATE_VERIFY_FAILED"),
+            ConfigError,
+            "AWS_CA_BUNDLE",
+        ),
+        (ProxyConnectionError(proxy_url="http://x"), BusyError, "network"),
+        (ResponseStreamingError(error="reset"), BusyError, "network"),
         (NoCredentialsError(), AccessError, "aws sts get-caller-identity"),
         (EndpointConnectionError(endpoint_url="http://x"), BusyError, "network"),
         (client_error("ValidationException"), InvalidRequestError, "AWS's words"),
@@ -104,5 +129,7 @@ def test_errors_cross_processes():
 
 
 def test_what_is_not_awss_passes_untouched():
-    with pytest.raises(ZeroDivisionError), translated("doing it"):
-        raise ZeroDivisionError
+    for raised in (ZeroDivisionError(), RuntimeError("something else")):
+        with pytest.raises(type(raised)) as error, translated("doing it"):
+            raise raised
+        assert raised is error.value

@@ -1,5 +1,6 @@
 """The command line: what it prints, and what its exit codes mean."""
 
+import dataclasses
 import io
 import json
 import os
@@ -12,6 +13,7 @@ import boto3
 import pytest
 from dotenv import dotenv_values
 
+from tunestack import Deployment
 from tunestack.cli.commands import run
 from tunestack.cli.env import written
 
@@ -40,6 +42,14 @@ def lines(out):
     return [json.loads(line) for line in out.splitlines()]
 
 
+def told(variables):
+    """The deployment that variables tell, which are no more; on another day the sandbox leaves the models open."""
+    found = Deployment.from_environment(variables)
+    assert found.base_models
+    assert found.environment().items() <= variables.items()
+    return dataclasses.replace(found, base_models=())
+
+
 class TestEnv:
     def test_it_prints_what_a_shell_evaluates(self, cli, sandbox):
         code, out, _ = cli("env")
@@ -52,12 +62,14 @@ class TestEnv:
             check=True,
         )
         found = dict(line.split("=", 1) for line in done.stdout.splitlines())
-        assert sandbox.deployment().environment().items() <= found.items()
+        assert told(found) == sandbox.deployment()
 
     @pytest.mark.parametrize("arguments", [("--json",), ("--format", "json")])
     def test_it_prints_json(self, cli, sandbox, arguments):
         _, out, _ = cli("env", "--region", "us-west-2", *arguments)
-        assert sandbox.deployment("us-west-2").environment() == json.loads(out)
+        variables = json.loads(out)
+        assert told(variables) == sandbox.deployment("us-west-2")
+        assert told(variables).environment().keys() == variables.keys()
 
     def test_quotes_survive_every_shell(self):
         value = """it's "x" $y"""
@@ -213,13 +225,9 @@ class TestEndpoints:
         assert "use 90m, 4h or 2d" in err
 
 
-CTRL_C = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-
-
 def tunestack(*arguments, **options):
     return subprocess.Popen(
-        # Where the tests are started in the background, Ctrl-C would be ignored.
-        [sys.executable, "-c", f"{CTRL_C}from tunestack.cli import main; main()", *arguments],
+        [Path(sys.executable).with_name("tunestack"), *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -273,7 +281,7 @@ class TestSandbox:
     def test_what_could_lead_to_a_real_account_is_unset_in_a_shell(self, form, unset):
         environment = os.environ | {
             "AWS_BEARER_TOKEN_BEDROCK": "secret",
-            "OPENAI_API_KEY": "secret",
+            "OPENAI_ORG_ID": "secret",
         }
         process = tunestack("sandbox", "--empty", "--format", form, env=environment)
         lines = set()
@@ -282,7 +290,7 @@ class TestSandbox:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
         assert {
-            unset.format(name) for name in ("AWS_BEARER_TOKEN_BEDROCK", "OPENAI_API_KEY")
+            unset.format(name) for name in ("AWS_BEARER_TOKEN_BEDROCK", "OPENAI_ORG_ID")
         } <= lines
 
     def test_what_a_file_of_variables_can_not_unset_is_named(self):
@@ -395,6 +403,7 @@ def test_the_command_line_is_an_extra():
 
 
 class TestMoney:
+    @pytest.mark.usefixtures("today")
     def test_the_doctor_says_what_is_and_what_to_do(self, cli, sandbox, monkeypatch):
         code, out, _ = cli("doctor", "--model", "nova-micro")
         assert 0 == code
@@ -433,3 +442,38 @@ class TestMoney:
         code, out, _ = cli("endpoint", "update", name, second.model, "--json")
         assert (0, second.model) == (code, lines(out)[0]["model"])
         first.endpoint()._provider.delete_endpoint(tuner.endpoint(name).last)
+
+
+class TestOpenAI:
+    @pytest.fixture(autouse=True)
+    def _no_pause(self, monkeypatch):
+        monkeypatch.setattr("tunestack.providers.openai._SETTLED", 0.0)
+
+    def test_a_job_from_its_cost_to_its_answer(self, cli, file, sandbox):
+        model = ("-m", "openai/gpt-4o-mini-2024-07-18")
+        code, out, _ = cli("cost", file, *model, "-p", "n_epochs=3")
+        assert (0, True) == (code, "nothing while idle" in out)
+        code, out, _ = cli("doctor", *model)
+        assert (0, True) == (code, "key: http" in out)
+        code, out, _ = cli("submit", file, *model, "-p", "epochCount=3", "--seed", "7", "--json")
+        submitted = json.loads(out)
+        assert (0, "pending") == (code, submitted["state"])
+        sandbox.clock.advance(10_000)
+        code, out, _ = cli("job", "watch", submitted["id"], "--json")
+        assert 0 == code
+        tuned = lines(out)[-1]["model"]
+        assert submitted["id"] in cli("jobs", "--provider", "openai")[1]
+        assert submitted["id"] not in cli("jobs")[1]
+        assert tuned in cli("endpoint", "list", "--provider", "openai")[1]
+        code, out, _ = cli("endpoint", "start", submitted["id"], "--json")
+        assert (0, tuned) == (code, json.loads(out)["name"])
+        assert 0 == cli("endpoint", "invoke", tuned, "What is number 7?")[0]
+        assert 0 == cli("endpoint", "stop", tuned)[0]
+
+    def test_models_that_can_be_tuned_there_are_listed(self, cli):
+        assert "gpt-4o-mini-2024-07-18" in cli("models")[1]
+
+    def test_what_is_refused_is_one_line(self, cli, file, sandbox):
+        code, _, err = cli("submit", file, "-m", "gpt-4o", "-p", "learningRate=1e-5")
+        assert (2, True) == (code, "learning_rate_multiplier" in err)
+        assert 2 == cli("submit", file, "-m", "nova-micro", "--seed", "1")[0]

@@ -8,7 +8,9 @@ from tunestack.errors import ConfigError, CostError
 
 
 def test_training_is_tokens_times_epochs_times_price():
-    cost = of_job(find("nova-micro"), tokens=2_000_000, hyperparameters={"epochCount": "3"})
+    cost = of_job(
+        find("nova-micro"), tokens=2_000_000, records=10, hyperparameters={"epochCount": "3"}
+    )
     assert 6.0 == pytest.approx(cost.training_usd)
     assert 1.95 == cost.storage_usd_a_month
     assert 0.0 == cost.hosting_usd_an_hour
@@ -16,13 +18,13 @@ def test_training_is_tokens_times_epochs_times_price():
 
 
 def test_what_is_served_by_the_hour_says_so():
-    cost = of_job(find("llama-3-1-70b"), tokens=10, hyperparameters={"epochCount": "1"})
+    cost = of_job(find("llama-3-1-70b"), tokens=10, records=10, hyperparameters={"epochCount": "1"})
     assert 24.0 == cost.hosting_usd_an_hour
     assert "serving: $24.00 an hour for each model unit" in "\n".join(cost.lines())
 
 
 def test_what_nobody_knows_is_said_to_be_unknown():
-    cost = of_job(find("nova-pro"), tokens=10, hyperparameters={})
+    cost = of_job(find("nova-pro"), tokens=10, records=10, hyperparameters={})
     assert cost.training_usd is None
     assert "training: nobody knows how much" in "\n".join(cost.lines())
     with pytest.raises(CostError, match="nobody knows what training nova-pro costs"):
@@ -31,7 +33,7 @@ def test_what_nobody_knows_is_said_to_be_unknown():
 
 @pytest.mark.parametrize("model", CATALOG, ids=lambda model: model.key)
 def test_every_model_has_something_to_say(model):
-    lines = list(of_job(model, tokens=1000, hyperparameters={}).lines())
+    lines = list(of_job(model, tokens=1000, records=10, hyperparameters={}).lines())
     assert 3 == len(lines)
 
 

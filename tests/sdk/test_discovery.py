@@ -1,5 +1,7 @@
 """Where data goes, and how the deployment is found, on the sandbox."""
 
+import dataclasses
+
 import boto3
 import pytest
 
@@ -140,6 +142,29 @@ class TestDiscovery:
         Tuner(session=session).submit("nova-micro", chat, name="owner").metrics()
         assert len(sent) >= 2
         assert {sandbox.deployment().account} == {row.get("ExpectedBucketOwner") for row in sent}
+
+    @pytest.mark.as_root
+    def test_a_further_place_belongs_to_whom_the_stage_says(self, sandbox, chat, requests):
+        """For data that is put there, and for data that is there."""
+        theirs = "210987654321"
+        mine = sandbox.deployment()
+        boto3.client("s3").create_bucket(Bucket="curated")
+        place = "s3://curated/tickets/train.jsonl"
+        deployment = dataclasses.replace(
+            mine,
+            data_locations=(*mine.data_locations, "s3://curated/tickets/"),
+            data_owners=(mine.account, theirs),
+        )
+        sent = []
+        session = boto3.Session()
+        session.events.register(
+            "before-parameter-build.s3", lambda params, **_: sent.append(params)
+        )
+        tuner = Tuner(session=session, deployment=deployment)
+        tuner.submit("nova-micro", chat, s3_path=place)
+        tuner.submit("nova-micro", place, hyperparameters={"epochCount": 3})
+        asked = {(row["Bucket"], row["ExpectedBucketOwner"]) for row in sent}
+        assert {("curated", theirs), (mine.data_bucket, mine.account)} == asked
 
     @pytest.mark.as_root
     def test_no_credentials_is_one_clear_error(self, sandbox, monkeypatch, chat):

@@ -11,7 +11,7 @@ import pytest
 from dspy.clients.utils_finetune import TrainingStatus
 
 from tunestack import EndpointCostWarning, Tuner
-from tunestack.dspy import BedrockProvider, BedrockTrainingJob, TrainDataFormat
+from tunestack.dspy import BedrockProvider, TrainDataFormat, TuningJob
 from tunestack.errors import (
     ConfigError,
     HyperparameterError,
@@ -142,7 +142,7 @@ def test_a_running_job_says_how_it_stands_and_can_be_cancelled(held, chat, sandb
 
 
 def test_a_job_that_is_cancelled_before_it_began_is_never_submitted(tuner, chat):
-    job = BedrockTrainingJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
+    job = TuningJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
     assert TrainingStatus.not_started == job.status()
     assert job.cancel() is True
     lm = dspy.LM(NOVA, provider=BedrockProvider(tuner))
@@ -152,7 +152,7 @@ def test_a_job_that_is_cancelled_before_it_began_is_never_submitted(tuner, chat)
 
 
 def test_a_cancel_during_submit_stops_the_job_as_soon_as_there_is_one(tuner, chat):
-    job = BedrockTrainingJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
+    job = TuningJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
     job.train_data = _cancelled_when_read(job, chat)
     dspy.LM(NOVA, provider=BedrockProvider(tuner))._run_finetune_job(job)
     assert isinstance(job.exception(), JobStoppedError)
@@ -224,7 +224,7 @@ def test_a_timeout_of_the_wrong_kind_is_refused_before_anything_is_paid_for(prov
 
 
 def test_a_cancel_while_the_model_is_deployed_leaves_no_endpoint(tuner, chat, meanwhile):
-    job = BedrockTrainingJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
+    job = TuningJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
     slower = meanwhile("CreateCustomModelDeployment", job._cancelled.set)
     dspy.LM(NOVA, provider=BedrockProvider(slower))._run_finetune_job(job)
     assert isinstance(job.exception(), JobStoppedError)
@@ -239,7 +239,7 @@ def test_a_storm_of_errors_does_not_fail_the_job(provider, chat, broken):
 
 
 def test_a_cancel_that_was_promised_is_tried_until_it_is_done(tuner, chat, broken):
-    job = BedrockTrainingJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
+    job = TuningJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
     job.train_data = _cancelled_when_read(job, chat)
     broken("StopModelCustomizationJob", "ThrottlingException", times=7)
     dspy.LM(NOVA, provider=BedrockProvider(tuner))._run_finetune_job(job)
@@ -250,7 +250,7 @@ def test_a_cancel_that_was_promised_is_tried_until_it_is_done(tuner, chat, broke
 
 def test_a_cancel_of_what_has_succeeded_already_starts_no_endpoint(tuner, chat):
     tuner.submit("nova-micro", chat).wait()
-    job = BedrockTrainingJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
+    job = TuningJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
     job.train_data = _cancelled_when_read(job, chat)
     dspy.LM(NOVA, provider=BedrockProvider(tuner))._run_finetune_job(job)
     assert isinstance(job.exception(), JobStoppedError)
@@ -259,9 +259,7 @@ def test_a_cancel_of_what_has_succeeded_already_starts_no_endpoint(tuner, chat):
 
 def test_what_the_caller_does_with_its_data_afterwards_changes_nothing():
     data, settings = [{"prompt": "a"}], {"epochCount": 3}
-    job = BedrockTrainingJob(
-        model=NOVA, train_data=data, train_data_format="chat", train_kwargs=settings
-    )
+    job = TuningJob(model=NOVA, train_data=data, train_data_format="chat", train_kwargs=settings)
     data.clear()
     settings["epochCount"] = 1
     assert ([{"prompt": "a"}], {"epochCount": 3}) == (job.train_data, job.train_kwargs)
@@ -297,7 +295,7 @@ def test_a_provider_is_saved_with_a_program(sandbox):
     again = cloudpickle.loads(cloudpickle.dumps(BedrockProvider(stage="dev", region="us-east-1")))
     assert again.finetunable
     given = cloudpickle.loads(cloudpickle.dumps(BedrockProvider(Tuner(region="us-west-2"))))
-    assert "us-west-2" == given._tuner._region
+    assert "us-west-2" == given._tuner._accounts.aws._region
     with pytest.raises(ConfigError, match="not both"):
         BedrockProvider(Tuner(), region="us-west-2")
     assert [] == list(again._tuner.jobs())

@@ -3,11 +3,14 @@
 import boto3
 import pytest
 
-from tunestack import EndpointCostWarning
+from tunestack import EndpointCostWarning, Tuner
 from tunestack.errors import (
     AccessError,
     ConfigError,
     ConflictError,
+    EndpointTimeoutError,
+    ModelError,
+    NotFoundError,
     QuotaError,
 )
 from tunestack.sandbox.wire import Fault, Reply
@@ -56,7 +59,9 @@ def test_one_that_can_not_be_stopped_keeps_no_other_running(job, tuner, broken):
     job.start_endpoint()
     with pytest.warns(EndpointCostWarning):
         job.start_endpoint("provisioned")
-    broken("DeleteProvisionedModelThroughput", "AccessDeniedException")
+    # It is looked for by its name, and in the list.
+    broken("DeleteProvisionedModelThroughput", "AccessDeniedException", times=2)
+    broken("ListCustomModelDeployments", "AccessDeniedException")
     with pytest.raises(AccessError):
         job.stop_endpoint()
     assert ["provisioned"] == [endpoint.serving.value for endpoint in tuner.endpoints()]
@@ -117,7 +122,7 @@ def test_metrics_survive_a_file_that_is_not_as_expected(job):
 
 
 def test_an_endpoint_that_was_pointed_to_another_model_is_neither_used_nor_stopped(
-    job, tuner, chat, sandbox
+    job, tuner, chat, sandbox, caplog
 ):
     other = tuner.submit("nova-micro", chat[:9]).wait()
     job.start_endpoint()
@@ -132,6 +137,107 @@ def test_an_endpoint_that_was_pointed_to_another_model_is_neither_used_nor_stopp
         again.endpoint()
     again.stop_endpoint()
     assert 1 == len(list(tuner.endpoints()))
+    assert "serves" in caplog.text
+    assert other.endpoint().id == next(iter(tuner.endpoints())).id
+    other.stop_endpoint()
+    assert [] == list(tuner.endpoints())
+
+
+def test_what_is_no_model_is_not_taken_for_stopped(job, tuner):
+    job.start_endpoint()
+    endpoint = job.endpoint()
+    for wrong in (endpoint.id, endpoint.name, f"bedrock/converse/{endpoint.id}", job.id):
+        with pytest.raises(ModelError, match="is not the ARN of a tuned model"):
+            tuner.stop_endpoint(wrong)
+    assert [endpoint.name] == [one.name for one in tuner.endpoints()]
+    job.stop_endpoint()
+
+
+@pytest.fixture
+def seen_as(poll):
+    """Change what Bedrock answers to an operation, some times, as where a read is behind a write."""
+
+    def make(operation, change, *, region="us-east-1"):
+        session = boto3.Session(region_name=region)
+        session.events.register(
+            f"after-call.bedrock.{operation}", lambda parsed, **_: change(parsed)
+        )
+        return Tuner(region=region, session=session, poll=poll)
+
+    return make
+
+
+def test_an_update_that_is_not_shown_at_once_has_not_failed(job, tuner, chat, seen_as):
+    """And one that is on its way is neither done nor asked for again."""
+    other = tuner.submit("nova-micro", chat[:9]).wait()
+    job.start_endpoint()
+    behind = [job.model] * 3
+
+    def old(parsed):
+        if updates and behind:
+            parsed.pop("updateDetails", None)
+            parsed["modelArn"] = behind.pop()
+
+    updates = []
+    behind_by = seen_as("GetCustomModelDeployment", old)
+    behind_by._accounts.aws._session.events.register(
+        "before-call.bedrock.UpdateCustomModelDeployment", lambda **_: updates.append(1)
+    )
+    endpoint = behind_by.endpoint(job.endpoint().id)
+    assert other.model == endpoint.update(other.model).model
+    assert not behind
+    with pytest.raises(EndpointTimeoutError, match="update it again to wait"):
+        endpoint.update(job.model, timeout=1)
+    assert 2 == len(updates)
+    assert job.model == endpoint.update(job.model).model
+    assert 2 == len(updates), "it was on its way"
+    endpoint.stop()
+
+
+def test_throughput_that_is_on_its_way_to_a_model_does_not_serve_it_yet(llama, west, completions):
+    other = west.submit("llama-3-1-8b", [*completions, completions[0]]).wait()
+    with pytest.warns(EndpointCostWarning):
+        llama.start_endpoint()
+    endpoint = west.endpoint(llama.endpoint().id)
+    with pytest.raises(EndpointTimeoutError):
+        endpoint.update(other.model, timeout=1)
+    assert (llama.model, other.model) == (endpoint.last.model, endpoint.last.target)
+    assert other.model == endpoint.update(other.model).model
+    assert endpoint.last.target is None
+    endpoint.stop()
+
+
+def test_what_no_look_shows_is_in_hand_and_is_not_bought_twice(llama, west, requests, seen_as):
+    """The answer of the create tells what it is, and its name keeps a second from being made."""
+    hidden = {"Error": {"Code": "ResourceNotFoundException", "Message": "not there"}}
+    made, before = [], requests.seen.copy()
+
+    def nowhere(parsed):
+        if made:
+            parsed.clear()
+            parsed.update(hidden)
+
+    blind = seen_as("GetProvisionedModelThroughput", nowhere, region="us-west-2")
+    events = blind._accounts.aws._session.events
+    events.register(
+        "after-call.bedrock.CreateProvisionedModelThroughput", lambda **_: made.append(1)
+    )
+    events.register(
+        "after-call.bedrock.ListProvisionedModelThroughputs",
+        lambda parsed, **_: parsed.update(provisionedModelSummaries=[]),
+    )
+
+    def refuse(http_response, parsed, **_):
+        if made:
+            http_response.status_code = 404
+
+    events.register_first("after-call.bedrock.GetProvisionedModelThroughput", refuse)
+    with pytest.warns(EndpointCostWarning), pytest.raises(NotFoundError):
+        blind.start_endpoint(llama.model)
+    assert 1 == len(list(west.endpoints()))
+    assert 2 == (requests.seen - before)["bedrock", "CreateProvisionedModelThroughput"]
+    llama.stop_endpoint()
+    assert [] == list(west.endpoints())
 
 
 def test_a_stop_goes_through_a_storm_at_the_first_look_and_past_what_may_not_be_seen(
@@ -141,7 +247,7 @@ def test_a_stop_goes_through_a_storm_at_the_first_look_and_past_what_may_not_be_
     with pytest.warns(EndpointCostWarning):
         job.start_endpoint("provisioned")
     broken("GetProvisionedModelThroughput", "ThrottlingException", times=12)
-    broken("GetCustomModelDeployment", "AccessDeniedException")
+    broken("GetCustomModelDeployment", "AccessDeniedException", times=2)
     with pytest.raises(AccessError):
         job.stop_endpoint()
     assert ["on-demand"] == [endpoint.serving.value for endpoint in tuner.endpoints()]

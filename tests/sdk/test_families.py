@@ -3,18 +3,16 @@
 import dataclasses
 import gzip
 import json
-from datetime import UTC, datetime
 
 import boto3
 import pytest
 
+from tests.day import AS_OF, SPRING
 from tests.records.samples import TOOLS
 from tunestack import Poll, Tuner
 from tunestack.catalog import CATALOG, Content, LifecycleState, RecordFormat
 from tunestack.sandbox import Sandbox
 
-SPRING = datetime(2026, 3, 1, tzinfo=UTC)
-TODAY = datetime.now(UTC).date()
 MODELS = [
     model
     for model in CATALOG
@@ -35,12 +33,12 @@ def there(tunestack_sandbox, spring, monkeypatch):
     """A tuner on a day when a model could be tuned, in its region."""
 
     def go(model):
-        living = model.lifecycle.state(TODAY) is LifecycleState.ACTIVE
+        living = model.lifecycle.state(AS_OF.date()) is LifecycleState.ACTIVE
         sandbox = tunestack_sandbox if living else spring
         sandbox.reset()
         for name, value in sandbox.variables().items():
             monkeypatch.setenv(name, value)
-        poll = Poll(sleep=sandbox.clock.advance, clock=sandbox.clock.monotonic)
+        poll = Poll(longest=900, sleep=sandbox.clock.advance, clock=sandbox.clock.monotonic)
         # Whatever models the stage allows.
         deployment = dataclasses.replace(sandbox.deployment(model.regions[0]), base_models=())
         return Tuner(deployment=deployment, poll=poll)

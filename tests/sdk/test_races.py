@@ -3,7 +3,7 @@
 import boto3
 import pytest
 
-from tunestack import EndpointCostWarning, EndpointState, JobState
+from tunestack import EndpointCostWarning, EndpointState, JobState, Tuner
 from tunestack.errors import ConflictError, NotFoundError, ProviderError
 
 
@@ -151,3 +151,38 @@ def test_an_endpoint_with_other_units_by_somebody_faster_is_not_taken_for_ours(
         slower.start_endpoint("provisioned")
     job.stop_endpoint()
     assert [] == list(tuner.endpoints())
+
+
+def test_a_list_that_is_behind_a_stop_answers_with_no_stopped_job(tuner, poll, chat):
+    first = tuner.submit("nova-micro", chat)
+    first.cancel()
+    session = boto3.Session()
+
+    def behind(parsed, **_):
+        for row in parsed.get("modelCustomizationJobSummaries", ()):
+            row["status"] = "InProgress"
+
+    session.events.register("after-call.bedrock.ListModelCustomizationJobs", behind)
+    again = Tuner(session=session, poll=poll).submit("nova-micro", chat)
+    assert again.id != first.id
+    assert again.wait().model
+
+
+def test_a_job_of_our_name_that_is_not_shown_yet_is_waited_for(tuner, chat, broken, poll):
+    """Its list and its look are behind, and another token makes the create a conflict."""
+    first = tuner.submit("nova-micro", chat)
+    session = boto3.Session()
+
+    def nothing(parsed, **_):
+        parsed["modelCustomizationJobSummaries"] = []
+
+    def another(params, **_):
+        params["body"] = params["body"].replace(
+            b'"clientRequestToken": "', b'"clientRequestToken": "x'
+        )
+
+    session.events.register("after-call.bedrock.ListModelCustomizationJobs", nothing)
+    session.events.register("before-call.bedrock.CreateModelCustomizationJob", another)
+    broken("GetModelCustomizationJob", "ResourceNotFoundException", times=3)
+    tuner = Tuner(session=session, poll=poll)
+    assert first.id == tuner.submit("nova-micro", chat).id

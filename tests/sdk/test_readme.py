@@ -115,13 +115,22 @@ def test_the_readmes_shell(reader, fast):
     assert [] == endpoints(fast, "us-east-1")
 
 
-@pytest.mark.parametrize("with_ssm", [True, False], ids=["ssm", "seed variables"])
 @pytest.mark.parametrize(
-    ("name", "answer", "region"),
+    ("name", "answer", "region", "with_ssm"),
     [
-        ("from_dspy.py", "refunds", "us-east-1"),
-        ("from_python.py", "repairs", "us-west-2"),
-        ("llama_from_dspy.py", "shipping", "us-west-2"),
+        pytest.param(
+            *(name, answer, region, with_ssm),
+            id=f"{name}-{'ssm' if with_ssm else 'seed variables'}",
+            # Each is run in every check, and by either way to find the stage for each region.
+            marks=() if with_ssm == usual else pytest.mark.campaign,
+        )
+        for name, answer, region, usual in (
+            ("from_dspy.py", "refunds", "us-east-1", True),
+            ("openai_from_dspy.py", "refunds", "us-east-1", False),
+            ("from_python.py", "repairs", "us-west-2", True),
+            ("llama_from_dspy.py", "shipping", "us-west-2", False),
+        )
+        for with_ssm in (True, False)
     ],
 )
 def test_the_examples(reader, fast, place, name, answer, region, with_ssm):
@@ -142,3 +151,37 @@ def test_the_examples(reader, fast, place, name, answer, region, with_ssm):
     out = reader(sys.executable, str(program), **changes)
     assert f"Answer: {answer}" in out
     assert [] == endpoints(fast, region)
+
+
+def blocks(name):
+    text = (ROOT / "docs" / name).read_text()
+    return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+
+
+def test_the_page_about_openai(reader, fast):
+    (code,) = blocks("openai.md")
+    assert "shipping\n" == reader(sys.executable, "-W", "error", "-c", code)
+
+
+def test_the_page_about_dspy(reader, fast):
+    first, tomorrow = blocks("dspy.md")
+    reader(
+        sys.executable,
+        "-c",
+        "import json\n"
+        "train_data = [json.loads(line) for line in open('tickets.jsonl')]\n"
+        f"{first}"
+        "program = dspy.Predict('ticket -> desk')\n"
+        "program.set_lm(tuned)\n"
+        "program.save('program.json')\n"
+        "job.stop_endpoint()\n",
+    )
+    assert [] == endpoints(fast, "us-east-1")
+    said = "print(program.lm('Where is my lamp? The parcel has not come.')[0])\n"
+    again = "from tunestack.dspy import stop\nstop(program)\n"
+    assert "shipping\n" == reader(
+        sys.executable,
+        "-c",
+        tomorrow.replace("from tunestack", "import dspy\nfrom tunestack") + said + again,
+    )
+    assert [] == endpoints(fast, "us-east-1")

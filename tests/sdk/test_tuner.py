@@ -161,7 +161,7 @@ def test_a_wait_that_is_too_short_leaves_the_job_running(tuner, chat):
         ),
         ("amazon.titan-text-express-v1", {}, ModelError, "gone by 2026-08-09"),
         ("llama-3-1-8b", {}, ModelError, 'in us-east-1, but in us-west-2: set region="us-west-2"'),
-        ("gpt-4o-mini", {}, ModelError, "nova-micro"),
+        ("gpt-4", {}, ModelError, "retired on 2026-10-23"),
         ("nova-micro", {"earlyStoppingPatience": 1}, HyperparameterError, "it takes epochCount"),
         ("nova-micro", {"epochCount": 6}, HyperparameterError, "from 1 to 5"),
     ],
@@ -231,7 +231,7 @@ def test_a_job_that_is_being_stopped_is_tried_anew(tuner, chat):
 
 def test_a_job_is_not_lost_because_it_can_not_be_seen_at_once(tuner, chat, broken):
     """Everything after the create may fail: what is paid for is in hand."""
-    broken("GetModelCustomizationJob", "AccessDeniedException")
+    broken("GetModelCustomizationJob", "AccessDeniedException", times=2)
     job = tuner.submit("nova-micro", chat)
     assert (JobState.PENDING, "nova-micro") == (job.last.state, job.base.key)
     with pytest.raises(AccessError, match="tuner policy"):

@@ -34,7 +34,7 @@ def world(request, count_traffic):
             patch.setenv(name, value)
         # Tries that boto3 makes again pause on the wall's clock.
         patch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-        made = World(sandbox)
+        made = World(sandbox, "ignored" if request.param else "answered")
         # What jobs do with roles and files is tested elsewhere, and takes most of the time.
         patch.setattr("tunestack.sandbox.bedrock.jobs.JobRole", lambda *_: None)
         patch.setattr("tunestack.sandbox.bedrock.training.JobRole", lambda *_: None)

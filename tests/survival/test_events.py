@@ -71,7 +71,7 @@ def test_messages_for_others_are_left_to_them_for_a_while(sandbox, queue, chat):
     sent = '{"detail": {"jobArn": "arn:theirs"}}'
     client.send_message(QueueUrl=url, MessageBody=sent)
     client.send_message(QueueUrl=url, MessageBody="no event at all")
-    clients = Tuner()._clients
+    clients = Tuner()._accounts.aws._clients
     clients.get("bedrock", "us-east-1").list_custom_models()
     events = JobEvents(clients, "us-east-1", url)
     assert events.listen({"arn:ours"}, 1.5)
@@ -92,6 +92,6 @@ def bodies(client, url):
 @pytest.mark.parametrize("url", [None, "https://127.0.0.1:9/nowhere"])
 def test_where_no_queue_can_be_asked_the_pause_is_as_long(sandbox, url, monkeypatch):
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    events = JobEvents(Tuner()._clients, "us-east-1", url)
+    events = JobEvents(Tuner()._accounts.aws._clients, "us-east-1", url)
     assert (url is not None) == events.listen({"a"}, 0.2)
     assert not events.listen({"a"}, 0.2)

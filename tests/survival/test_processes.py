@@ -1,6 +1,7 @@
 """Two processes that submit the same thing at the same moment submit one job; and a process that goes on and on leaks nothing."""
 
 import json
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -85,8 +86,7 @@ def cycled(sandbox, cycles):
 def held(sandbox, cycles, figure):
     first, *_, last = cycled(sandbox, cycles)
     assert last["jobs"] == cycles
-    # The connection of the last call is open, or a fault has just closed it.
-    assert last["descriptors"] <= first["descriptors"] + 1
+    assert first["descriptors"] == last["descriptors"]
     assert first["threads"] == last["threads"]
     growth = last["memory"] - first["memory"]
     figure(f"after {first['jobs']} and {cycles} submissions and waits with faults: {first}, {last}")
@@ -102,3 +102,50 @@ def test_a_process_that_goes_on_for_a_thousand_jobs_leaks_nothing(count_traffic,
     with Sandbox(speed=1, quotas=Quotas(custom_models=2000)) as sandbox:
         assert held(sandbox, 1000, figure) < 5 * 2**20
         count_traffic(sandbox.traffic)
+
+
+@pytest.fixture
+def hasty(count_traffic, monkeypatch):
+    """A sandbox in which hours pass in seconds."""
+    with Sandbox(speed=10_000) as sandbox:
+        for name, value in sandbox.variables().items():
+            monkeypatch.setenv(name, value)
+        yield sandbox
+        count_traffic(sandbox.traffic)
+
+
+SERVING = """
+import signal, sys, time
+from tunestack import Tuner
+
+if sys.argv[1] == "handled":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+rows = [{"prompt": f"{row}?", "completion": "x"} for row in range(8)]
+job = Tuner().submit("nova-micro", rows).wait()
+job.start_endpoint()
+with job.endpoint() as endpoint:
+    print(endpoint.name, flush=True)
+    time.sleep(600)
+"""
+
+
+def terminated(sandbox, how):
+    """Send SIGTERM to a process that serves a model; returns its exit code, and the endpoints that are left."""
+    with subprocess.Popen(
+        [sys.executable, "-c", SERVING, how],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=sandbox.environment(),
+    ) as process:
+        assert process.stdout.readline().startswith("tunestack-")
+        process.send_signal(signal.SIGTERM)
+    rows = boto3.client("bedrock").list_custom_model_deployments()["modelDeploymentSummaries"]
+    return process.returncode, len(rows)
+
+
+def test_a_signal_that_a_program_handles_stops_the_endpoint(hasty):
+    assert (143, 0) == terminated(hasty, "handled")
+
+
+def test_a_signal_that_nobody_handles_leaves_it_to_its_end(hasty):
+    assert (-signal.SIGTERM, 1) == terminated(hasty, "ignored")

@@ -58,8 +58,8 @@ def _end_of(tags):
 class World:
     """One sandbox, in which one history after another takes place."""
 
-    def __init__(self, sandbox):
-        self.sandbox = sandbox
+    def __init__(self, sandbox, name):
+        self.sandbox, self.name = sandbox, name
         self.clock = sandbox.clock
         self.fuse, self.strange = None, 0
         self.outcomes_only = False
@@ -110,7 +110,7 @@ class World:
         self.known = defaultdict(list)
         self.reruns, self.contents = Counter(), {}
         self.ends, self.promised, self.armed = {}, {}, dict.fromkeys(self.groups)
-        self.asked = None
+        self.asked = self.since = None
         self.fuse, self.nested, self.disturbed, self.quiet = None, False, False, False
         self.lag = self.strange = self.missed = self.ended = 0
         self.faults, self.number = [], 0
@@ -129,8 +129,8 @@ class World:
         with self.quietly():
             armed = self._schedule(region, name)
             there = {row["provisionedModelName"] for row in self.throughputs(region)}
-        soonest = self.clock.now() + (self.asked or SETTINGS.default) - MARGIN
-        latest = soonest + PERIOD + MARGIN
+        ttl = self.asked or SETTINGS.default
+        soonest, latest = self.since + ttl - MARGIN, self.clock.now() + ttl + PERIOD
         if not self.outcomes_only:
             assert armed is not None, f"{name} is about to be created, and nothing is armed"
             assert armed["StartDate"] <= latest, f"{name} is armed later than it was asked for"
@@ -447,12 +447,13 @@ class World:
         self.tried(job.wait, JobFailedError, JobStoppedError)
         if not self._is_trained(model, job.id):
             return
-        asked, ended, ttl = self.asked, self.ended, hours and timedelta(hours=hours)
-        self.asked = ttl
+        # Another start may take place within this one.
+        outer, ended, ttl = (self.asked, self.since), self.ended, hours and timedelta(hours=hours)
+        self.asked, self.since = ttl, self.clock.now()
         try:
             name = self.tried(lambda: job.start_endpoint(ttl=ttl))
         finally:
-            self.asked = asked
+            self.asked, self.since = outer
         self._checked(model, self.check_endpoints)
         if name is not None and not self.disturbed and self.ended == ended:
             there = self._endpoints(REGIONS[model])[0]
@@ -469,7 +470,13 @@ class World:
             endpoint = job.endpoint()
             until = self.clock.now() + timedelta(hours=hours) + PERIOD
             self.ends[endpoint.name] = max(self.ends.get(endpoint.name, until), until)
-            self.promised[endpoint.name] = endpoint.extend(timedelta(hours=hours))
+            # What fails halfway may have brought the end forward already; of two at once, the last one counts.
+            asked = self.clock.now() + timedelta(hours=hours)
+            if endpoint.name in self.promised:
+                self.promised[endpoint.name] = min(self.promised[endpoint.name], asked)
+            end = endpoint.extend(timedelta(hours=hours))
+            soonest = min(self.promised.get(endpoint.name, end), end)
+            self.promised[endpoint.name] = soonest if self.disturbed else end
 
         self.tried(extend, ConfigError, NotFoundError)
         self._checked(model, self.check_endpoints)
@@ -514,7 +521,7 @@ class World:
             self.step(step)
         except Died:
             self.do_forget(step[1])
-            self.asked = None
+            self.asked = self.since = None
             self._checked(step[2], self.check_jobs, self.check_endpoints)
 
     def do_meanwhile(self, point, steps):

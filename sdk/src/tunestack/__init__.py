@@ -1,4 +1,4 @@
-"""Fine-tune language models on Amazon Bedrock: submit, track, serve and stop.
+"""Fine-tune language models on Amazon Bedrock and at OpenAI: submit, track, serve and stop.
 
 ```python
 from tunestack import Tuner
@@ -9,7 +9,7 @@ print(job.endpoint().invoke("Where is my parcel?"))
 job.stop_endpoint()
 ```
 
-From DSPy: `tunestack.dspy.BedrockProvider`. From a shell: `tunestack --help`.
+From DSPy: `tunestack.dspy.BedrockProvider` and `OpenAIProvider`. From a shell: `tunestack --help`.
 """
 
 from __future__ import annotations

@@ -150,6 +150,8 @@ class Deployment:
     """The KMS key of the bucket; `None` when not known."""
     data_locations: tuple[str, ...] = ()
     """The `s3://bucket/prefix/` locations that the job role may read; empty when not known."""
+    data_owners: tuple[str, ...] = ()
+    """Whose bucket each of these is, by account; empty when not known."""
     base_models: tuple[str, ...] = ()
     """The catalog keys that the stage allows; empty when not known."""
     model_key_arn: str | None = None
@@ -182,6 +184,13 @@ class Deployment:
     def outputs_prefix(self) -> str:
         """Where jobs write their output, as a key prefix of the data bucket."""
         return outputs_prefix(self.data_prefix)
+
+    def owner(self, bucket: str) -> str:
+        """Tell which account must own a bucket: this one, unless the stage has a location there that is another's."""
+        for location, owner in zip(self.data_locations, self.data_owners, strict=False):
+            if location.startswith(f"s3://{bucket}/"):
+                return owner
+        return self.account
 
     def to_json(self) -> str:
         """Write the document that the SSM parameter holds."""

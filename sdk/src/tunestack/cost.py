@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tunestack.catalog.model import Price
 
 _MILLION = 1_000_000
+_EPOCHS, _MOST_EPOCHS, _LITTLE, _MUCH = 3, 25, 100, 25_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,7 +58,7 @@ class Cost:
         if self.training_usd is None:
             raise CostError(
                 f"nobody knows what training {self.model} costs, so max_cost can't be held: "
-                "look at the Bedrock pricing page, and leave max_cost out"
+                "look at the vendor's pricing page, and leave max_cost out"
             )
         if self.training_usd > most:
             raise CostError(
@@ -67,26 +68,44 @@ class Cost:
             )
 
 
-def of_job(model: BaseModel, *, tokens: int, hyperparameters: Mapping[str, str]) -> Cost:
+def of_job(
+    model: BaseModel, *, tokens: int, records: int, hyperparameters: Mapping[str, str]
+) -> Cost:
     """Tell what a job costs.
 
     Args:
         model: what is tuned.
         tokens: of the training file.
+        records: of the same.
         hyperparameters: all of them, as they are sent.
     """
-    epochs = int(float(hyperparameters.get("epochCount") or hyperparameters.get("n_epochs") or 1))
+    given = hyperparameters.get("epochCount") or hyperparameters.get("n_epochs")
+    epochs = int(given) if given else _chosen(model, records)
     training = model.prices.get("training")
-    on_demand = Serving.ON_DEMAND in model.serving
+    idle_is_free = not {Serving.ON_DEMAND, Serving.DIRECT}.isdisjoint(model.serving)
     return Cost(
         model=model.key,
         tokens=tokens,
         epochs=epochs,
         training_usd=None if training is None else tokens * epochs * training.usd / _MILLION,
         storage_usd_a_month=_known(model.prices.get("storage")),
-        hosting_usd_an_hour=0.0 if on_demand else _known(model.prices.get("provisioned")),
+        hosting_usd_an_hour=0.0 if idle_is_free else _known(model.prices.get("provisioned")),
         prices={name: str(price) for name, price in model.prices.items()},
     )
+
+
+def _chosen(model: BaseModel, records: int) -> int:
+    """Tell how many epochs the vendor takes if nobody says, as far as that is known.
+
+    Source: openai-cookbook, Chat_finetuning_data_prep (read 2026-11-22): three, more of little data, fewer of much.
+    """
+    if "n_epochs" not in model.hyperparameters or records < 1:
+        return 1
+    if records * _EPOCHS < _LITTLE:
+        return min(_MOST_EPOCHS, -(-_LITTLE // records))
+    if records * _EPOCHS > _MUCH:
+        return max(1, _MUCH // records)
+    return _EPOCHS
 
 
 def checked_most(most: object) -> float:

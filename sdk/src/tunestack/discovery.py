@@ -107,11 +107,15 @@ class Deployments:
             self._found[region] = find_deployment(self._clients, stage=self.stage, region=region)
         return self._found[region]
 
+    def stage_of(self, deployment: Deployment | None) -> str:
+        """Tell the stage: the deployment's, as far as it says, else the one that was asked for."""
+        return find_stage((deployment and deployment.stage) or self.stage)
+
     def guarded(self, region: str) -> Deployment:
         """Find the deployment with its guard, of which bucket and role alone say nothing."""
         deployment = self.find(region)
         if deployment.guard_arn is None and self.given is None:
-            stage = find_stage(deployment.stage or self.stage)
+            stage = self.stage_of(deployment)
             with suppress(TunestackError):
                 found = published(self._clients, stage=stage, region=region)
                 if found.data_bucket == deployment.data_bucket:

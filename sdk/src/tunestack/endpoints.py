@@ -19,7 +19,7 @@ from tunestack.errors import (
     TunestackError,
 )
 from tunestack.provider import EndpointInfo, EndpointState
-from tunestack.waiting import Poll, seconds, watch
+from tunestack.waiting import APPEARS_WITHIN, Poll, seconds, watch
 
 if TYPE_CHECKING:
     from tunestack.provider import Provider
@@ -88,9 +88,7 @@ class Endpoint:
             EndpointTimeoutError: it is not ready after `timeout` seconds; it goes on starting.
         """
         timeout = seconds(timeout)
-        info = self._info
-        for info in watch(self.info, until=_is_settled, timeout=timeout, poll=self._poll):
-            logger.debug("endpoint %s is %s", info.name, info.raw_state)
+        info = self._settled(timeout)
         if info.state is EndpointState.READY:
             logger.info("endpoint %s is ready", info.name)
             return self
@@ -125,7 +123,7 @@ class Endpoint:
         return self._provider.invoke(self.id, conversation(messages))
 
     def stop(self, timeout: float = STOP_TIMEOUT) -> None:
-        """Delete the endpoint and wait until it is gone; fine when it is gone already.
+        """Delete the endpoint and wait until it is gone; fine when it is gone already, and on OpenAI, which has none.
 
         What is still starting can't be deleted: it is waited for, and then deleted.
 
@@ -135,6 +133,10 @@ class Endpoint:
             EndpointTimeoutError: it is still there after `timeout` seconds, and may be billed.
         """
         timeout = seconds(timeout)
+        if (
+            self.serving is Serving.DIRECT
+        ):  # there is nothing beside the model, and nothing is billed
+            return
         refused, accepted = 0, False
 
         def gone() -> bool:
@@ -191,6 +193,12 @@ class Endpoint:
         logger.info("endpoint %s ends at %s", self.name, time_text(end))
         return end
 
+    def _settled(self, timeout: float) -> EndpointInfo:
+        """Look until nothing changes by itself any more, or the time is over; returns the last observation."""
+        for info in watch(self.info, until=_is_settled, timeout=timeout, poll=self._poll):
+            logger.debug("endpoint %s is %s", info.name, info.raw_state)
+        return self._info
+
     def update(self, model: str, timeout: float = START_TIMEOUT) -> Self:
         """Let the endpoint serve another tuned model of the same base, and wait until it does.
 
@@ -206,20 +214,32 @@ class Endpoint:
             InvalidRequestError: the model is of another base, or the endpoint is busy changing.
         """
         timeout = seconds(timeout)
-        if self.info().model == model:
-            return self
-        self._provider.update_endpoint(self._info, model)
-        for info in watch(self.info, until=_is_settled, timeout=timeout, poll=self._poll):
+        info = self.info()
+        if info.target != model:
+            if info.model == model and info.target is None:
+                return self
+            self._provider.update_endpoint(info, model)
+        asked = self._poll.clock()
+
+        def is_over(info: EndpointInfo) -> bool:
+            if info.state is EndpointState.FAILED:
+                return True
+            if info.state is EndpointState.UPDATING or info.target is not None:
+                return False
+            # It may not be shown at once that it is being changed.
+            return info.model == model or self._poll.clock() - asked > APPEARS_WITHIN
+
+        for info in watch(self.info, until=is_over, timeout=timeout, poll=self._poll):
             logger.debug("endpoint %s is %s", info.name, info.raw_state)
-        if self._info.state is EndpointState.UPDATING:
+        if not is_over(info):
             raise EndpointTimeoutError(
-                f"endpoint {self.name!r} does not serve {model!r} after {timeout:g}s; it goes on: wait again",
+                f"endpoint {self.name!r} does not serve {model!r} after {timeout:g}s; it goes on: update it again to wait",
                 endpoint_id=self.id,
             )
-        if self._info.model != model:
-            reason = self._info.failure or "no reason given"
+        if info.model != model:
+            reason = info.failure or "no reason given"
             raise EndpointFailedError(
-                f"endpoint {self.name!r} still serves {self._info.model!r}: {reason}: try again",
+                f"endpoint {self.name!r} still serves {info.model!r}: {reason}: try again",
                 endpoint_id=self.id,
                 reason=reason,
             )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tunestack.arguments import region_of
@@ -47,48 +48,54 @@ def follow(jobs: Sequence[Job], *, timeout: float = TIMEOUT, poll: Poll) -> Iter
     ):
         yield from changed
     if followed.going:
-        first = next(iter(followed.going.values()))
+        left = [job for same in followed.going.values() for job in same]
+        first = left[0]
         raise JobTimeoutError(
-            f"{len(followed.going)} of {len(jobs)} jobs have not ended after {timeout:g}s; they go on: "
+            f"{len(left)} of {len(jobs)} jobs have not ended after {timeout:g}s; they go on: "
             f"follow them again, or attach to {first.id!r} and the others later",
             job_id=first.id,
         )
 
 
 class _Followed:
-    """The jobs that have not ended."""
+    """The jobs that have not ended, by their ids: of one job there may be several objects."""
 
     def __init__(self, jobs: Sequence[Job], poll: Poll) -> None:
-        self.going = {job.id: job for job in jobs if not has_ended(job.last)}
+        self.going: dict[str, list[Job]] = {}
+        for job in jobs:
+            if not has_ended(job.last):
+                self.going.setdefault(job.id, []).append(job)
         self._unseen = dict.fromkeys(self.going, 0)
         self._poll = poll
 
     def look(self) -> list[Job]:
-        """List them, and tell which have changed."""
-        seen = _listed(list(self.going.values()))
+        """List them, and tell which have changed; what can't be looked at as a whole is as it was."""
+        seen = _listed([same[0] for same in self.going.values()])
+        rows = {job_id: self._row(job_id, seen.get(job_id)) for job_id in self.going}
         changed = [
-            job for job in list(self.going.values()) if self._has_changed(job, seen.get(job.id))
+            job
+            for job_id, row in rows.items()
+            for job in self.going[job_id]
+            if row and (row.state, row.phase) != (job.last.state, job.last.phase) and job.take(row)
         ]
-        self.going = {name: job for name, job in self.going.items() if not has_ended(job.last)}
+        self.going = {
+            job_id: same for job_id, same in self.going.items() if not has_ended(same[0].last)
+        }
         return changed
 
-    def _has_changed(self, job: Job, row: JobInfo | None) -> bool:
-        self._unseen[job.id] = 0 if row else self._unseen[job.id] + 1
-        if row is None and self._unseen[job.id] % _UNSEEN:
-            return False
+    def _row(self, job_id: str, listed: JobInfo | None) -> JobInfo | None:
+        self._unseen[job_id] = 0 if listed else self._unseen[job_id] + 1
+        if listed is None and self._unseen[job_id] % _UNSEEN:
+            return None
         # The reason of a failure is in the job's own answer alone.
-        if row is None or row.state is JobState.FAILED:
-            row = job.provider.job(job.id)
-        if (row.state, row.phase) == (job.last.state, job.last.phase):
-            return False
-        job.take(row)
-        return True
+        if listed is None or listed.state is JobState.FAILED:
+            return self.going[job_id][0].look()
+        return listed
 
     def pause(self, length: float) -> None:
         """Pause until something is said of one of them; of those in other regions than the first's, the next look tells."""
-        provider = next(iter(self.going.values())).provider
-        if not (self._poll.listens and provider.listen(self.going.keys(), length)):
-            self._poll.sleep(length)
+        provider = next(iter(self.going.values()))[0].provider
+        self._poll.pause(length, partial(provider.listen, self.going.keys()))
 
 
 def _listed(jobs: Sequence[Job]) -> dict[str, JobInfo]:

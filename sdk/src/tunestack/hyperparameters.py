@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def resolve(model: BaseModel, given: Mapping[str, object]) -> dict[str, str]:
-    """Check hyperparameters against what the model takes and write them as Bedrock's strings.
+    """Check hyperparameters against what the model takes and write them as text, which is what Bedrock wants.
 
     `epochCount` is always sent, with the model's default if need be: it decides the price, and Nova has been seen to refuse an empty map.
 
@@ -28,19 +28,21 @@ def resolve(model: BaseModel, given: Mapping[str, object]) -> dict[str, str]:
     mistakes = []
     values: dict[str, Decimal] = {}
     for name, value in given.items():
-        known = model.hyperparameters.get(name)
+        known = _known(name, model)
         if known is None:
             mistakes.append(_unknown(name, model))
             continue
+        if known.auto and value == "auto":
+            continue
+        if known.name in values:
+            mistakes.append(f"{known.name} is given twice, also as {shortened(name)}")
+            continue
         number = _number(value)
-        if number is None:
-            mistakes.append(f"{name}={shortened(value)} is not a number: use {_range(known)}")
-        elif known.type is int and number != number.to_integral_value():
-            mistakes.append(f"{name}={shortened(value)} is not a whole number: use {_range(known)}")
-        elif not _exact(known.min) <= number <= _exact(known.max):
-            mistakes.append(f"{name}={shortened(value)} is out of range: use {_range(known)}")
+        wrong = _wrong(known, number)
+        if number is None or wrong:
+            mistakes.append(f"{name}={shortened(value)} is {wrong}: use {_range(known)}")
         else:
-            values[name] = number
+            values[known.name] = number
     if mistakes:
         raise HyperparameterError(f"hyperparameters of {model.name}: {'; '.join(mistakes)}")
     epochs = model.hyperparameters.get("epochCount")
@@ -57,6 +59,22 @@ def complete(model: BaseModel, wire: Mapping[str, str]) -> dict[str, str]:
         if known.default is not None
     }
     return defaults | dict(wire)
+
+
+def _wrong(known: Hyperparameter, number: Decimal | None) -> str | None:
+    """Tell what is wrong with a value, if anything is."""
+    if number is None:
+        return "not a number"
+    if known.type is int and number != number.to_integral_value():
+        return "not a whole number"
+    return None if _exact(known.min) <= number <= _exact(known.max) else "out of range"
+
+
+def _known(name: object, model: BaseModel) -> Hyperparameter | None:
+    return next(
+        (known for known in model.hyperparameters.values() if name in (known.name, *known.aliases)),
+        None,
+    )
 
 
 def _unknown(name: object, model: BaseModel) -> str:
@@ -84,6 +102,7 @@ def _exact(value: float) -> Decimal:
 def _range(known: Hyperparameter) -> str:
     kind = "a whole number" if known.type is int else "a number"
     default = "" if known.default is None else f" (default {_wire(_exact(known.default))})"
+    default = ", or 'auto'" if known.auto else default
     return f"{kind} from {_wire(_exact(known.min))} to {_wire(_exact(known.max))}{default}"
 
 

@@ -8,7 +8,6 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from tunestack import catalog
 from tunestack.endpoints import START_TIMEOUT
 from tunestack.errors import (
     ConfigError,
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from tunestack.catalog import BaseModel
     from tunestack.endpoints import Endpoint
-    from tunestack.provider import Provider
+    from tunestack.provider import Checkpoint, JobMessage, Provider
 
 logger = logging.getLogger(__name__)
 
@@ -84,8 +83,7 @@ class Job:
         Raises:
             ModelError: the catalog does not know it.
         """
-        known = catalog.find(self._info.base_model)
-        return known or catalog.of_custom_model(self._info.base_model)
+        return self._provider.base(self._info.base_model)
 
     @property
     def last(self) -> JobInfo:
@@ -99,7 +97,7 @@ class Job:
 
     def info(self) -> JobInfo:
         """Look at the job now."""
-        return self.take(self._look())
+        return self.take(self.look())
 
     def take(self, seen: JobInfo) -> JobInfo:
         """Take an observation that was made elsewhere, of many jobs at once, for the last."""
@@ -109,7 +107,8 @@ class Job:
             logger.log(level, "job %s is %s", self.name, seen.described)
         return seen
 
-    def _look(self) -> JobInfo:
+    def look(self) -> JobInfo:
+        """Look at the job, and leave the last observation as it is."""
         look = partial(self._provider.job, self.id)
         if self._info.raw_state != SUBMITTED:
             return look()
@@ -142,13 +141,9 @@ class Job:
             until=has_ended,
             timeout=seconds(timeout),
             poll=self._poll,
-            pause=self._pause,
+            pause=partial(self._poll.pause, listen=partial(self._provider.listen, (self.id,))),
         )
         return Patience(stall_after, clock=self._poll.clock).through(looks)
-
-    def _pause(self, length: float) -> None:
-        if not (self._poll.listens and self._provider.listen((self.id,), length)):
-            self._poll.sleep(length)
 
     def wait(self, timeout: float = TIMEOUT, *, stall_after: timedelta | None = None) -> Job:
         """Wait until the job has succeeded. Ctrl-C leaves the job running: attach again with its id.
@@ -183,8 +178,11 @@ class Job:
         """Tell how long the job will go on, by how long those of the same base model took that succeeded here.
 
         Returns:
-            The median of what they took, less what it has taken; `None` when there were none.
+            The median of what they took, less what it has taken; `None` when there were none. Nothing is left of what has
+            ended.
         """
+        if self._info.state.is_terminal:
+            return timedelta(0)
         took = sorted(
             other.ended - other.created
             for other in self._provider.jobs(state=JobState.SUCCEEDED)
@@ -246,6 +244,27 @@ class Job:
         self._info = replace(self._info, state=JobState.STOPPING, phase=None)
         return True
 
+    def pause(self) -> None:
+        """Let the job pause: what it has trained is billed, and kept.
+
+        Raises:
+            ConfigError: the vendor's jobs can't.
+            InvalidRequestError: the job is at nothing that could pause.
+        """
+        self._provider.pause_job(self.id)
+
+    def resume(self) -> None:
+        """Let the paused job go on; the errors are those of `pause`."""
+        self._provider.resume_job(self.id)
+
+    def messages(self) -> Iterator[JobMessage]:
+        """List what the vendor said of the job, the newest first; Bedrock says nothing."""
+        return self._provider.messages(self.id)
+
+    def checkpoints(self) -> Iterator[Checkpoint]:
+        """List the models that the job has left on its way, the newest first; Bedrock has none that could be asked."""
+        return self._provider.checkpoints(self.id)
+
     def metrics(self) -> Sequence[Mapping[str, float]]:
         """Read the losses, one row a step; there are none before the job has succeeded."""
         return self._provider.metrics(self.info())
@@ -263,7 +282,8 @@ class Job:
 
         Args:
             serving: `on-demand` (free while idle, paid by the token), `provisioned` (billed by the hour for each
-                model unit until it is stopped), or `auto`: on demand where the model can be served so.
+                model unit until it is stopped), or `auto`: on demand where the model can be served so. On OpenAI there is
+                nothing to start, and nothing is billed by the hour: `auto` answers with the model's name.
             ttl: how long it may live: the endpoint guard of the stage ends it then, whatever becomes of this process. For
                 provisioned throughput what the stage says (four hours) if not given; at most what the stage allows (24).
             model_units: provisioned throughput only.
@@ -300,7 +320,7 @@ class Job:
     def stop_endpoint(self) -> None:
         """Stop the endpoints that `start_endpoint` started, from here or anywhere, and wait until they are gone.
 
-        Fine when there are none. Others that serve the model are in `tuner.endpoints(model=job.model)`.
+        Fine when there are none, as always on OpenAI. Others that serve the model are in `tuner.endpoints(model=job.model)`.
         """
         self._endpoint = None
         stop_own(self._provider, self._require_model(), poll=self._poll)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from tunestack import catalog
@@ -14,23 +13,26 @@ if TYPE_CHECKING:
     from tunestack.provider import Provider
 
 
-def check_model(provider: Provider, model: BaseModel, region: str) -> Check:
+def check_model(provider: Provider, model: BaseModel, region: str | None) -> Check:
     """Check that a model can be tuned today, in a region, and tell how what comes of it is served."""
-    today = datetime.now(UTC).date()
     name = f"model {model.key}"
     try:
-        catalog.require(model.key, on=today, provider=model.provider, region=region)
+        catalog.require(model.key, on=provider.now().date(), provider=model.provider, region=region)
         said = provider.lifecycle(model)
-        catalog.require_living(model, on=today, said=said)
+        catalog.require_living(model, on=provider.now().date(), said=said)
     except ModelError as error:
         return Check(
             name=name, verdict=Verdict.FAIL, detail=str(error), fix="see `tunestack models`"
         )
+    if said is None:
+        return Check(
+            name=name,
+            verdict=Verdict.UNKNOWN,
+            detail="by the catalog it can be tuned; the vendor did not say",
+        )
     ways = " or ".join(way.value for way in model.serving)
     return Check(
         name=name,
-        verdict=Verdict.UNKNOWN if said is None else Verdict.PASS,
-        detail="by the catalog it can be tuned; the vendor did not say"
-        if said is None
-        else f"can be tuned in {region}, and served {ways}",
+        verdict=Verdict.PASS,
+        detail=f"can be tuned in {region}, and served {ways}",
     )

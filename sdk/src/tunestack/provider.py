@@ -20,6 +20,8 @@ class JobState(StrEnum):
     PENDING = "pending"
     """Accepted; validating or queued, nothing trained yet."""
     RUNNING = "running"
+    PAUSED = "paused"
+    """Goes on when it is told to (`job.resume()`), and is billed for what it has trained."""
     STOPPING = "stopping"
     SUCCEEDED = "succeeded"
     FAILED = "failed"
@@ -67,6 +69,10 @@ class JobInfo:
     output: str | None = None
     training_loss: float | None = None
     validation_loss: float | None = None
+    trained_tokens: int | None = None
+    """Tokens that are billed, where the vendor says."""
+    expected: datetime | None = None
+    """When the vendor expects it to end."""
 
     @property
     def described(self) -> str:
@@ -87,6 +93,8 @@ class EndpointInfo:
     raw_state: str
     model: str
     """The tuned model that it serves."""
+    target: str | None = None
+    """The tuned model that it is being pointed to, and does not serve yet."""
     model_units: int | None = None
     """Provisioned throughput only: how many units are billed by the hour."""
     failure: str | None = None
@@ -108,6 +116,35 @@ class JobRequest:
     """Of the content and the attempt: requests with the same key are the same job, whatever else they say."""
     output: str
     tags: Mapping[str, str] = field(default_factory=dict)
+    content: str = ""
+    """What of the key follows from the content alone: all attempts have it in common."""
+    method: str = "supervised"
+    """How it learns: `supervised`, or `dpo` from preferences."""
+    seed: int | None = None
+    suffix: str | None = None
+    """What the tuned model's name ends in, where the vendor makes up the rest."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobMessage:
+    """Something that a vendor says of a job while it runs."""
+
+    time: datetime
+    level: str
+    """`info`, `warn` or `error`."""
+    text: str
+    data: Mapping[str, object] = field(default_factory=dict)
+    """Metrics, for one."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checkpoint:
+    """A model as it was in the middle of its training, ready to be asked."""
+
+    model: str
+    step: int
+    metrics: Mapping[str, float]
+    created: datetime
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -171,12 +208,30 @@ class Guard(Protocol):
 class Provider(Protocol):
     """A vendor. Every method raises only `tunestack.errors.ProviderError`, `ConfigError` and their children."""
 
+    @property
+    def ways(self) -> tuple[Serving, ...]:
+        """How it serves tuned models, what is billed by the hour first."""
+        ...
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a create may be answered with what was created before, and is over by now."""
+        ...
+
+    def base(self, identifier: str) -> BaseModel:
+        """Tell the base model of what a job was created with, or of a tuned model; `ModelError` if nobody knows."""
+        ...
+
     def lifecycle(self, model: BaseModel) -> LifecycleState | None:
         """Ask the vendor where a base model stands today; `None` when it does not say."""
         ...
 
     def check_location(self, location: str) -> None:
         """Refuse a place that training data can't be put to, with a `ConfigError`."""
+        ...
+
+    def check_tags(self, tags: Mapping[str, str]) -> None:
+        """Refuse tags that a job can't carry here, with a `ConfigError`."""
         ...
 
     def open(self, uri: str) -> BinaryIO:
@@ -214,6 +269,10 @@ class Provider(Protocol):
         """List the jobs, the newest first; without the details that only one job's own answer has."""
         ...
 
+    def attempts(self, content: str) -> Iterator[JobInfo]:
+        """List the jobs that were created for a content, see `JobRequest.content`."""
+        ...
+
     def job_tags(self, job_id: str) -> Mapping[str, str]:
         """Read the tags of a job."""
         ...
@@ -230,6 +289,22 @@ class Provider(Protocol):
         """Ask a job to stop; fine when it has ended already."""
         ...
 
+    def pause_job(self, job_id: str) -> None:
+        """Ask a job to pause; `ConfigError` where jobs can't."""
+        ...
+
+    def resume_job(self, job_id: str) -> None:
+        """Let a paused job go on."""
+        ...
+
+    def messages(self, job_id: str) -> Iterator[JobMessage]:
+        """List what the vendor said of a job, the newest first; nothing where it says nothing."""
+        ...
+
+    def checkpoints(self, job_id: str) -> Iterator[Checkpoint]:
+        """List the models that a job has left on its way, the newest first; none where it leaves none."""
+        ...
+
     def metrics(self, job: JobInfo) -> Sequence[Mapping[str, float]]:
         """Read the losses of a finished job, one row a step."""
         ...
@@ -242,8 +317,10 @@ class Provider(Protocol):
         """Observe one endpoint, by its id, or by its name and the way it serves."""
         ...
 
-    def endpoints(self, *, model: str | None = None) -> Iterator[EndpointInfo]:
-        """List the endpoints of every kind, or those of one tuned model."""
+    def endpoints(
+        self, *, model: str | None = None, serving: Serving | None = None
+    ) -> Iterator[EndpointInfo]:
+        """List the endpoints of every kind or of one, or those of one tuned model."""
         ...
 
     def delete_endpoint(self, endpoint: EndpointInfo) -> None:

@@ -14,10 +14,10 @@ from tunestack.catalog import Serving
 from tunestack.contract import EXPIRES_AT_TAG
 from tunestack.endpoints import STOP_TIMEOUT, Endpoint, rounded, time_text
 from tunestack.errors import (
-    BusyError,
     ConfigError,
     ConflictError,
     EndpointFailedError,
+    InvalidRequestError,
     NotFoundError,
     ProviderError,
     TunestackError,
@@ -27,7 +27,7 @@ from tunestack.provider import EndpointInfo, EndpointRequest, EndpointState
 from tunestack.waiting import Poll, answer, appears
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tunestack.catalog import BaseModel
     from tunestack.provider import Provider
@@ -37,7 +37,8 @@ logger = logging.getLogger(__name__)
 DEFAULT_TTL = timedelta(hours=4)
 """How long provisioned throughput may live when neither the caller nor a stage says."""
 
-_WAYS = (Serving.PROVISIONED, Serving.ON_DEMAND)
+_PREFIX = "tunestack-"
+"""What the name of every endpoint begins with that is started here."""
 _LONGEST_TTL = timedelta(days=366)
 # How often one endpoint may be started again in such a time.
 _MOST_GENERATIONS = 20
@@ -49,7 +50,7 @@ class EndpointCostWarning(UserWarning):
 
 def name_of(model: str, serving: Serving) -> str:
     """Name the endpoint of a tuned model: one of each kind, whoever starts it."""
-    return f"tunestack-{model.rsplit('/', 1)[1]}-{serving.value}"
+    return f"{_PREFIX}{model.rsplit('/', 1)[1]}-{serving.value}"
 
 
 def choose(base: BaseModel, serving: str) -> Serving:
@@ -93,8 +94,10 @@ def start(
     """
     _check(ttl, model_units)
     way = choose(base, serving)
-    if way is Serving.ON_DEMAND and model_units != 1:
+    if way is not Serving.PROVISIONED and model_units != 1:
         raise ConfigError(f"model_units {model_units}: only provisioned throughput has units")
+    if way is Serving.DIRECT:
+        return Endpoint(provider, provider.endpoint(model, way), poll=poll)
     name = name_of(model, way)
     with suppress(NotFoundError):
         found = provider.endpoint(name, way)
@@ -154,37 +157,71 @@ def _armed(
 
 
 def own(provider: Provider, model: str, *, poll: Poll) -> list[Endpoint]:
-    """Find the endpoints that Tunestack started for a tuned model, the newest first."""
-    found = [info for way in _WAYS for info in _named(provider, model, way)]
-    newest_first = sorted(found, key=_created, reverse=True)
+    """Find the endpoints that Tunestack started for a tuned model, or pointed to it since, the newest first."""
+    found = {info.id: info for look in _looks(provider, model, provider.ways) for info in look()}
+    newest_first = sorted(found.values(), key=_created, reverse=True)
     return [Endpoint(provider, info, poll=poll) for info in newest_first]
 
 
-def stop_own(provider: Provider, model: str, *, poll: Poll) -> None:
-    """Stop the endpoints that Tunestack started for a tuned model; one that can't be stopped keeps no other running.
+def stop_own(provider: Provider, model: str, *, serving: str | None = None, poll: Poll) -> None:
+    """Stop the endpoints that `own` finds; what can't be stopped, or looked for, keeps no other running.
+
+    Raises:
+        TunestackError: the first thing that went wrong, once all were tried.
+    """
+
+    def stop(look: Callable[[], list[EndpointInfo]]) -> None:
+        for info in answer(look, timeout=STOP_TIMEOUT, poll=poll):
+            Endpoint(provider, info, poll=poll).stop()
+
+    # Of what answers by its name there is nothing beside the model.
+    ways = [way for way in provider.ways if way is not Serving.DIRECT and serving in (None, way)]
+    try_all(partial(stop, look) for look in _looks(provider, model, ways))
+
+
+def try_all(actions: Iterable[Callable[[], object]]) -> None:
+    """Do all of several things, although one fails.
 
     Raises:
         TunestackError: the first thing that went wrong, once all were tried.
     """
     failures: list[TunestackError] = []
-    for way in _WAYS:
-        look = partial(_named, provider, model, way)
+    for act in actions:
         try:
-            for info in answer(look, timeout=STOP_TIMEOUT, poll=poll):
-                Endpoint(provider, info, poll=poll).stop()
+            act()
         except TunestackError as error:
             failures.append(error)
     if failures:
         raise failures[0]
 
 
+def _looks(
+    provider: Provider, model: str, ways: Iterable[Serving]
+) -> Iterator[Callable[[], list[EndpointInfo]]]:
+    for way in ways:
+        # A list may not show yet what was just started; a name does not tell what was pointed elsewhere.
+        yield partial(_named, provider, model, way)
+        if way is not Serving.DIRECT:
+            yield partial(_listed, provider, model, way)
+
+
 def _named(provider: Provider, model: str, way: Serving) -> list[EndpointInfo]:
     """Find the endpoint of our name, unless it was pointed to another model meanwhile."""
+    name = model if way is Serving.DIRECT else name_of(model, way)
     try:
-        found = provider.endpoint(name_of(model, way), way)
+        found = provider.endpoint(name, way)
     except NotFoundError:
         return []
-    return [found] if found.model == model else []
+    if found.model != model:
+        logger.warning("endpoint %s serves %s by now, and belongs to it", name, found.model)
+        return []
+    return [found]
+
+
+def _listed(provider: Provider, model: str, way: Serving) -> list[EndpointInfo]:
+    """Find the endpoints that were started for other models, and pointed to this one."""
+    listed = provider.endpoints(model=model, serving=way)
+    return [info for info in listed if info.name.startswith(_PREFIX)]
 
 
 def _check(ttl: object, model_units: object) -> None:
@@ -232,6 +269,7 @@ def _create(
     the name, which is unique, holds the others off.
     """
     now = time_text(rounded(datetime.now(UTC)))
+    created: str | None = None
     for number in range(_MOST_GENERATIONS):
         asked = replace(request, generation=f"{now}/{number}")
         try:
@@ -241,23 +279,41 @@ def _create(
             try:
                 found = provider.endpoint(request.name, request.serving)
             except ProviderError:
+                if created is not None and isinstance(refused, ConflictError | InvalidRequestError):
+                    # The name is taken by what was created here, and is not shown yet.
+                    return _starting(created, request)
                 raise refused from refused.__cause__
             if found.state is EndpointState.FAILED:
                 raise
             return _adopted(found, request.model, base, request.model_units)
-        try:
-            seen = appears(partial(provider.endpoint, endpoint_id, request.serving), poll=poll)
-        except BusyError:
-            # It is there, and may be billed, whether it can be seen or not.
-            return _starting(endpoint_id, request)
+        seen = _shown(provider, endpoint_id, request, poll=poll)
         if seen is not None:
             return seen
+        created = endpoint_id
     raise EndpointFailedError(
         f"endpoint {request.name!r} was created and is gone, {_MOST_GENERATIONS} times: "
         "something else deletes it",
         endpoint_id=request.name,
         reason="deleted right after it was created",
     )
+
+
+def _shown(
+    provider: Provider, endpoint_id: str, request: EndpointRequest, *, poll: Poll
+) -> EndpointInfo | None:
+    """Look at what was created; `None` if it is nowhere, as what was stopped long ago."""
+    try:
+        seen = appears(partial(provider.endpoint, endpoint_id, request.serving), poll=poll)
+        if seen is not None:
+            return seen
+        for info in provider.endpoints(model=request.model, serving=request.serving):
+            if info.name == request.name or info.id == endpoint_id:
+                return info
+    except ProviderError as error:
+        # It is there, and may be billed, whether it can be seen or not.
+        logger.warning("endpoint %s was created and can't be looked at: %s", request.name, error)
+        return _starting(endpoint_id, request)
+    return None
 
 
 def _starting(endpoint_id: str, request: EndpointRequest) -> EndpointInfo:

@@ -6,20 +6,19 @@ import hashlib
 import json
 import logging
 import tempfile
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunestack import cost
-from tunestack.arguments import OWN_TAGS
-from tunestack.contract import STAGE_TAG
-from tunestack.errors import ConflictError, InvalidRequestError
+from tunestack.errors import ConflictError, InvalidRequestError, ProviderError
 from tunestack.hyperparameters import complete
 from tunestack.jobs import SUBMITTED
 from tunestack.provider import JobInfo, JobRequest, JobState
 from tunestack.records import Dataset, Severity, check_together, prepare
+from tunestack.waiting import appears
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -27,13 +26,15 @@ if TYPE_CHECKING:
     from tunestack.catalog import BaseModel
     from tunestack.provider import Provider
     from tunestack.records.source import Source
+    from tunestack.waiting import Poll
 
 logger = logging.getLogger(__name__)
 
 _LOGGED = 5
 """Warnings of training data that are logged one by one."""
+_MOST_ATTEMPTS = 20
 # Submitting the same again finds a job in one of these; a new attempt is made where there is none.
-_ALIVE = frozenset({JobState.PENDING, JobState.RUNNING, JobState.SUCCEEDED, JobState.UNKNOWN})
+_ALIVE = frozenset(JobState) - {JobState.STOPPING, JobState.STOPPED, JobState.FAILED}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,9 +58,12 @@ class Submission:
     tags: Mapping[str, str] = field(default_factory=dict)
     rerun: bool = False
     max_cost: float | None = None
+    method: str = "supervised"
+    seed: int | None = None
+    suffix: str | None = None
 
 
-def submit(provider: Provider, wanted: Submission) -> JobInfo:
+def submit(provider: Provider, wanted: Submission, *, poll: Poll) -> JobInfo:
     """Prepare and upload the data and create the job, unless an equal one runs or has succeeded.
 
     Raises:
@@ -71,12 +75,15 @@ def submit(provider: Provider, wanted: Submission) -> JobInfo:
         if wanted.max_cost is not None:
             _cost(wanted, training).require_below(wanted.max_cost)
         digest = _digest(wanted, training, validation)
-        attempts = list(provider.jobs(name_contains=digest))
+        attempts = list(provider.attempts(digest))
         alive = None if wanted.rerun else _newest_alive(attempts)
         if alive is not None:
-            logger.info("job %s is there already", alive.name)
-            return provider.job(alive.id)
-        number = 1 + max(map(_attempt, attempts), default=0)
+            # A list may be behind what was stopped a moment ago.
+            there = provider.job(alive.id)
+            if there.state in _ALIVE:
+                logger.info("job %s is there already", alive.name)
+                return there
+        first = 1 + max(map(_attempt, attempts), default=0)
 
         def upload(dataset: Dataset) -> str:
             return provider.upload(dataset.path, sha256=dataset.sha256, location=wanted.location)
@@ -86,21 +93,60 @@ def submit(provider: Provider, wanted: Submission) -> JobInfo:
             training_data=upload(training),
             validation_data=None if validation is None else upload(validation),
             hyperparameters=wanted.hyperparameters,
-            name=f"{wanted.name}-{wanted.model.key}-{digest}-{number}",
-            key=f"{digest}-{number}",
+            name=f"{wanted.name}-{wanted.model.key}-{digest}",
+            key=digest,
+            content=digest,
+            method=wanted.method,
+            seed=wanted.seed,
+            suffix=wanted.suffix,
             output=wanted.output,
-            tags={**wanted.tags, f"{OWN_TAGS}base-model": wanted.model.key},
+            tags=wanted.tags,
         )
     try:
-        job_id = provider.create_job(request)
+        info = _created(provider, request, first, poll)
     except (ConflictError, InvalidRequestError):
         # Somebody was faster with the same content under another name: it is the one job.
-        faster = _newest_alive(list(provider.jobs(name_contains=digest)))
+        faster = _newest_alive(list(provider.attempts(digest)))
         if wanted.rerun or faster is None:
             raise
         return provider.job(faster.id)
-    logger.info("job %s was submitted: %d records", request.name, training.records)
-    return _submitted(job_id, request, provider)
+    logger.info("job %s was submitted: %d records", info.name, training.records)
+    return info
+
+
+def _created(provider: Provider, request: JobRequest, first: int, poll: Poll) -> JobInfo:
+    """Create a job, by the number of the attempt; the next one where that was stopped.
+
+    A list may not show yet what was created and stopped a moment ago; then the vendor answers with it. So what was created
+    is looked at, as soon as it is shown.
+    """
+    for number in range(first, first + _MOST_ATTEMPTS):
+        asked = replace(request, name=f"{request.name}-{number}", key=f"{request.key}-{number}")
+        job_id, info = _named_so(provider, asked, poll=poll)
+        # One that has failed by now is this one, and tells why.
+        if info is not None and info.state in {JobState.STOPPING, JobState.STOPPED}:
+            continue
+        return _submitted(job_id if info is None else info.id, asked, provider)
+    raise ConflictError(
+        f"job {request.name!r} was created and is over, {_MOST_ATTEMPTS} times: something else stops it"
+    )
+
+
+def _named_so(provider: Provider, asked: JobRequest, *, poll: Poll) -> tuple[str, JobInfo | None]:
+    """Create a job, or find the one of its name; with it as it is shown, if it is, and if it may be another's by now."""
+    try:
+        job_id = provider.create_job(asked)
+    except ConflictError:
+        # The name is taken, and the name follows from the content: it is this job, which may not be shown yet.
+        look = partial(provider.job, asked.name)
+        info = appears(look, poll=poll) if provider.repeats else None
+        if info is None:
+            raise
+        return info.id, info
+    if provider.repeats:
+        with suppress(ProviderError):  # it is there, whether it can be seen or not
+            return job_id, appears(partial(provider.job, job_id), poll=poll)
+    return job_id, None
 
 
 def estimate(provider: Provider, wanted: Submission) -> cost.Cost:
@@ -113,14 +159,14 @@ def estimate(provider: Provider, wanted: Submission) -> cost.Cost:
         return _cost(wanted, training)
 
 
-def own_tags(stage: str) -> dict[str, str]:
-    """Tell what everything carries that Tunestack makes for a stage."""
-    return {f"{OWN_TAGS}managed-by": "tunestack", STAGE_TAG: stage}
-
-
 def _cost(wanted: Submission, training: Dataset) -> cost.Cost:
     values = complete(wanted.model, wanted.hyperparameters)
-    return cost.of_job(wanted.model, tokens=training.report.tokens.total, hyperparameters=values)
+    return cost.of_job(
+        wanted.model,
+        tokens=training.report.tokens.total,
+        records=training.records,
+        hyperparameters=values,
+    )
 
 
 @contextmanager
@@ -198,5 +244,12 @@ def _attempt(info: JobInfo) -> int:
 def _digest(wanted: Submission, training: Dataset, validation: Dataset | None) -> str:
     """Tell requests apart by what decides their result, in 16 hex digits."""
     values = complete(wanted.model, wanted.hyperparameters)
-    content = [wanted.identifier, values, training.sha256, validation and validation.sha256]
+    content: list[object] = [
+        wanted.identifier,
+        values,
+        training.sha256,
+        validation and validation.sha256,
+    ]
+    if wanted.seed is not None:
+        content.append(wanted.seed)
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 _LONGEST = 366 * 86400.0
 
-_APPEARS_WITHIN = 20.0
+APPEARS_WITHIN = 20.0
 """Seconds after which what was created and can't be seen is taken for gone."""
 
 
@@ -79,10 +79,11 @@ class Poll:
             yield Pause(min(pause + random.uniform(-spread, spread), left))  # noqa: S311 - not a secret
             pause = min(pause * self.factor, self.longest)
 
-    @property
-    def listens(self) -> bool:
-        """Whether events may cut a pause short."""
-        return self.events and self.sleep is time.sleep
+    def pause(self, seconds: float, listen: Callable[[float], bool]) -> None:
+        """Pause, in `listen` as far as it does: an event may cut it short, on the real clock only."""
+        listens = self.events and self.sleep is time.sleep
+        if not (listens and listen(seconds)):
+            self.sleep(seconds)
 
     async def sleep_async(self, seconds: float) -> None:
         """Pause without keeping others from running."""
@@ -182,7 +183,7 @@ def appears(look: Callable[[], T], *, poll: Poll) -> T | None:
         except NotFoundError:
             return None
 
-    looks = watch(see, until=_is_there, timeout=_APPEARS_WITHIN, poll=poll)
+    looks = watch(see, until=_is_there, timeout=APPEARS_WITHIN, poll=poll)
     return next((seen for seen in looks if seen is not None), None)
 
 
@@ -194,16 +195,16 @@ def _is_there(seen: object) -> bool:
     return seen is not None
 
 
-def seconds(timeout: object) -> float:
-    """Check a timeout, before anything is done that costs money.
+def seconds(timeout: object, name: str = "timeout") -> float:
+    """Check how long something may take, before anything is done that costs money.
 
     Raises:
         ConfigError: it is no finite number of seconds.
     """
     if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-        raise ConfigError(f"timeout {shortened(timeout)} is no number: use seconds")
+        raise ConfigError(f"{name} {shortened(timeout)} is no number: use seconds")
     if not 0 <= timeout <= _LONGEST:
         raise ConfigError(
-            f"timeout {shortened(timeout)} is not possible: use a finite number of seconds"
+            f"{name} {shortened(timeout)} is not possible: use a finite number of seconds"
         )
     return float(timeout)

@@ -14,6 +14,7 @@ from tunestack.catalog.lookup import (
     require_allowed,
     require_living,
     tunable,
+    unknown,
 )
 from tunestack.catalog.model import (
     BaseModel,
@@ -48,4 +49,5 @@ __all__ = [
     "require_allowed",
     "require_living",
     "tunable",
+    "unknown",
 ]

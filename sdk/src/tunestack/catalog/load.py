@@ -136,7 +136,8 @@ def _model(entry: dict[str, Any], seen: date) -> BaseModel:
 
 
 def _hyperparameter(name: str, row: dict[str, Any]) -> Hyperparameter:
-    return Hyperparameter(name=name, **_confident(row) | {"type": _NUMBERS[row["type"]]})
+    typed = {"type": _NUMBERS[row["type"]], "aliases": tuple(row.get("aliases", ()))}
+    return Hyperparameter(name=name, **_confident(row) | typed)
 
 
 def _confident(row: dict[str, Any]) -> dict[str, Any]:

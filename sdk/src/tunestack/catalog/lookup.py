@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tunestack.catalog.load import CATALOG
-from tunestack.catalog.model import BaseModel, LifecycleState
+from tunestack.catalog.model import (
+    BaseModel,
+    Confidence,
+    Content,
+    Lifecycle,
+    LifecycleState,
+    Limits,
+    RecordFormat,
+)
 from tunestack.errors import ModelError, shortened
 
 if TYPE_CHECKING:
@@ -17,6 +26,8 @@ if TYPE_CHECKING:
 _ROUTES = re.compile(r"^(?:bedrock/|openai/)?(?:converse/|invoke/|nova/|nova-2/|llama/)?")
 # Cross-region inference profiles: `us.amazon.nova-micro-v1:0`.
 _CUSTOM_MODEL = re.compile(r"arn:[^/]+:custom-model/([^/]+)/[^/]+")
+# `ft:gpt-4o-mini-2024-07-18:organization:suffix:id`
+_FINE_TUNED = re.compile(r"ft:([^:]+)(?::[^:]*)*")
 _GEOGRAPHY = re.compile(r"^(?:us|eu|apac|us-gov|global)\.")
 
 
@@ -24,7 +35,8 @@ def find(name: str) -> BaseModel | None:
     """Find a base model by any name that people call it by.
 
     Takes a catalog key, a customization id, an inference id, a foundation-model ARN, each also with the prefixes
-    of DSPy and litellm (`bedrock/`, `bedrock/converse/`, `openai/`) and of cross-region inference (`us.`).
+    of DSPy and litellm (`bedrock/`, `bedrock/converse/`, `openai/`) and of cross-region inference (`us.`); and what
+    OpenAI calls a tuned model, `ft:<base>:...`.
     """
     wanted = _plain(name)
     for model in CATALOG:
@@ -46,6 +58,28 @@ def of_custom_model(arn: str) -> BaseModel:
     raise ModelError(
         f"{shortened(arn)} is not the ARN of a tuned model of the catalog: "
         "expected arn:aws:bedrock:<region>:<account>:custom-model/<base model>/<id>"
+    )
+
+
+def unknown(name: str) -> BaseModel:
+    """Describe a model of a server that speaks OpenAI's API, of which nothing is known but what the API says of all."""
+    known = CATALOG["gpt-4o-mini-2024-07-18"]
+    source = "OpenAI's API, of whoever serves it"
+    return replace(
+        known,
+        key=re.sub(r"[^a-z0-9.-]+", "-", name.lower()).strip("-") or "model",
+        name=name,
+        vendor="unknown",
+        family="unknown",
+        customization_id=name,
+        aliases=(),
+        takes=tuple(Content),
+        hyperparameters=CATALOG["gpt-4.1-2025-04-14"].hyperparameters,
+        other_formats=(RecordFormat.OPENAI_PREFERENCE,),
+        lifecycle=Lifecycle(confidence=Confidence.LOW, source=source),
+        limits=Limits(confidence=Confidence.LOW, source=source),
+        prices={},
+        source=source,
     )
 
 
@@ -162,4 +196,6 @@ def _plain(name: str) -> str:
     name = name.strip().lower()
     if name.startswith("arn:") and (":foundation-model/" in name or ":inference-profile/" in name):
         name = name.rsplit("/", 1)[1]
-    return _GEOGRAPHY.sub("", _ROUTES.sub("", name))
+    plain = _GEOGRAPHY.sub("", _ROUTES.sub("", name))
+    tuned = _FINE_TUNED.fullmatch(plain)
+    return tuned[1] if tuned else plain

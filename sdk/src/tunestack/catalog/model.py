@@ -111,6 +111,10 @@ class Hyperparameter:
     min: float
     max: float
     default: float | None = None
+    aliases: tuple[str, ...] = ()
+    """What others call it, and may call it here."""
+    auto: bool = False
+    """Whether the vendor chooses it by the data, when it is `auto` or left out."""
     confidence: Confidence
     source: str
 

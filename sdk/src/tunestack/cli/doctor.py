@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import click
 
-from tunestack.cli.options import DataFile, Pair, json_option, once, place_options
+from tunestack.cli.options import (
+    DataFile,
+    json_option,
+    model_option,
+    once,
+    place_options,
+    values_option,
+)
 from tunestack.cli.output import NO, as_json, out, show
 from tunestack.provider import Verdict
 from tunestack.tuner import Tuner
@@ -14,11 +21,21 @@ _MARKS = {Verdict.PASS: "ok", Verdict.FAIL: "FAILS", Verdict.UNKNOWN: "unknown"}
 
 @click.command()
 @click.option("--model", "-m", help="Check also that this base model can be tuned and served.")
+@click.option(
+    "--provider", type=click.Choice(["bedrock", "openai"]), help="Whose; the model's, or bedrock."
+)
 @place_options
 @json_option
-def doctor(model: str | None, stage: str | None, region: str | None, *, json_wanted: bool) -> int:
+def doctor(
+    model: str | None,
+    provider: str | None,
+    stage: str | None,
+    region: str | None,
+    *,
+    json_wanted: bool,
+) -> int:
     """Check credentials, clock, deployment, bucket, role, guard and quotas; exits with 1 if something fails."""
-    found = Tuner(stage, region=region).preflight(model)
+    found = Tuner(stage, region=region).preflight(model, provider=provider)
     for check in found:
         if json_wanted:
             out(as_json(check))
@@ -31,10 +48,8 @@ def doctor(model: str | None, stage: str | None, region: str | None, *, json_wan
 
 @click.command()
 @click.argument("file", type=DataFile())
-@click.option("--model", "-m", required=True, help="Base model, see `tunestack models`.")
-@click.option(
-    "--set", "-p", "values", type=Pair(), multiple=True, help="A hyperparameter: epochCount=3."
-)
+@model_option
+@values_option
 @click.option(
     "--format",
     "data_format",

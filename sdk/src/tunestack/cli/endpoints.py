@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tunestack.cli.options import Duration, json_option, place_options
+from tunestack.cli.options import Duration, json_option, place_options, provider_option
 from tunestack.cli.output import note, out, show, table
 from tunestack.tuner import Tuner
 
@@ -53,12 +53,15 @@ def start(
 
 
 @endpoint.command("list")
+@provider_option
 @place_options
 @json_option
-def list_endpoints(stage: str | None, region: str | None, *, json_wanted: bool) -> None:
-    """List the endpoints of the account in the region."""
+def list_endpoints(
+    provider: str, stage: str | None, region: str | None, *, json_wanted: bool
+) -> None:
+    """List the endpoints of the account in the region, or the tuned models at OpenAI."""
     table(
-        [found.last for found in Tuner(stage, region=region).endpoints()],
+        [found.last for found in Tuner(stage, region=region).endpoints(provider=provider)],
         ("name", "serving", "state", "created", "id"),
         of="endpoints",
         json_wanted=json_wanted,

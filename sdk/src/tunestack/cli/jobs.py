@@ -6,7 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tunestack.cli.options import DataFile, Pair, data_options, json_option, once, place_options
+from tunestack.cli.options import (
+    DataFile,
+    Pair,
+    data_options,
+    json_option,
+    model_option,
+    once,
+    place_options,
+    provider_option,
+    values_option,
+)
 from tunestack.cli.output import as_json, note, out, show, table
 from tunestack.jobs import TIMEOUT
 from tunestack.provider import JobState
@@ -18,10 +28,8 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file", type=DataFile())
-@click.option("--model", "-m", required=True, help="Base model, see `tunestack models`.")
-@click.option(
-    "--set", "-p", "values", type=Pair(), multiple=True, help="A hyperparameter: epochCount=3."
-)
+@model_option
+@values_option
 @data_options
 @click.option("--validation", type=DataFile())
 @click.option("--s3-path", help="Where to put the data: a folder, or the file's own place.")
@@ -30,6 +38,9 @@ if TYPE_CHECKING:
 )
 @click.option("--tag", "tags", type=Pair(), multiple=True, help="For the job and the tuned model.")
 @click.option("--rerun", is_flag=True, help="Train again although an equal job runs or succeeded.")
+@click.option("--method", help="supervised, or dpo, from preferences (OpenAI).")
+@click.option("--seed", type=int, help="What chance is to begin with (OpenAI).")
+@click.option("--suffix", help="What the tuned model's name has in it (OpenAI).")
 @click.option("--max-cost", type=float, help="US dollars that training may cost, as estimated.")
 @click.option("--wait", is_flag=True, help="Follow the job to its end.")
 @place_options
@@ -48,6 +59,9 @@ def submit(
     tags: tuple[tuple[str, str], ...],
     stage: str | None,
     region: str | None,
+    method: str | None,
+    seed: int | None,
+    suffix: str | None,
     max_cost: float | None,
     *,
     rerun: bool,
@@ -69,6 +83,9 @@ def submit(
         tags=once(tags),
         rerun=rerun,
         max_cost=max_cost,
+        method=method,
+        seed=seed,
+        suffix=suffix,
     )
     # At once: whatever comes, this is what attaches to it.
     note(f"job {submitted.id}")
@@ -85,20 +102,22 @@ def submit(
     help="Only those in this state.",
 )
 @click.option("--tag", "tags", type=Pair(), multiple=True, help="Only those with this tag.")
+@provider_option
 @place_options
 @json_option
 def jobs(
     name_contains: str | None,
     state: str | None,
     tags: tuple[tuple[str, str], ...],
+    provider: str,
     stage: str | None,
     region: str | None,
     *,
     json_wanted: bool,
 ) -> None:
-    """List the jobs of the account in the region, the newest first."""
+    """List the jobs of the account in the region, or of the project at OpenAI, the newest first."""
     tuner = Tuner(stage, region=region)
-    found = tuner.jobs(name_contains=name_contains, state=state, tags=once(tags))
+    found = tuner.jobs(name_contains=name_contains, state=state, tags=once(tags), provider=provider)
     table(
         [one.last for one in found],
         ("name", "state", "created", "id"),
@@ -109,7 +128,7 @@ def jobs(
 
 @click.group()
 def job() -> None:
-    """Show, watch or cancel one job, by its ARN or name."""
+    """Show, watch or cancel one job, by its ARN or name, or its id at OpenAI."""
 
 
 @job.command("show")

@@ -30,7 +30,7 @@ def models(name: str | None, region: str | None, *, everything: bool, json_wante
             raise ModelError(f"{name!r} is not in the catalog: `tunestack models --all` lists it")
         _show(model, json_wanted=json_wanted)
         return
-    chosen = list(CATALOG) if everything else catalog.tunable(on=today, provider="bedrock")
+    chosen = list(CATALOG) if everything else catalog.tunable(on=today)
     table(
         [
             {

@@ -22,6 +22,20 @@ json_option = click.option(
 )
 
 
+model_option = click.option(
+    "--model", "-m", required=True, help="Base model, see `tunestack models`."
+)
+
+
+provider_option = click.option(
+    "--provider",
+    type=click.Choice(["bedrock", "openai"]),
+    default="bedrock",
+    show_default=True,
+    help="Whose.",
+)
+
+
 def data_options(command: Command) -> Command:
     """Add what decides how training data is read and written."""
     for option in (
@@ -102,3 +116,8 @@ def once(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
         if names.count(name) > 1:
             raise click.UsageError(f"{name!r} is given twice")
     return dict(pairs)
+
+
+values_option = click.option(
+    "--set", "-p", "values", type=Pair(), multiple=True, help="A hyperparameter: epochCount=3."
+)

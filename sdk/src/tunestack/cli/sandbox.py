@@ -16,6 +16,8 @@ from tunestack.cli.output import INTERRUPTED, note, out
 from tunestack.errors import ConfigError
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from tunestack.sandbox import Sandbox
 
 _UNSET = {
@@ -81,10 +83,12 @@ def sandbox(
         quotas=Quotas(model_units=0) if no_model_units else None,
         seed=seed,
     )
+    interrupts = _remembered_interrupts()
     try:
         for fault in faults:
             _add_fault(started, fault)
         with started as running:
+            _again(interrupts)
             if command:
                 return _run(command, running)
             _serve(running, "json" if json_wanted else form)
@@ -94,6 +98,24 @@ def sandbox(
     finally:
         started.stop()
     return 0
+
+
+def _remembered_interrupts() -> list[int]:
+    """Let Ctrl-C interrupt as ever, and list it too: Python loses one that comes in the middle of a callback."""
+    came: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        came.append(number)
+        signal.default_int_handler(number, frame)
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
+    return came
+
+
+def _again(interrupts: list[int]) -> None:
+    if interrupts:
+        raise KeyboardInterrupt
 
 
 def _add_fault(sandbox: Sandbox, text: str) -> None:
@@ -120,7 +142,10 @@ def _serve(sandbox: Sandbox, form: str) -> None:
     """Print the environment, and wait for the end."""
     ended: list[int] = []
     for number in _ENDS:
-        signal.signal(number, lambda number, _: ended.append(number))
+        if (
+            signal.getsignal(number) is not signal.SIG_IGN
+        ):  # as `nohup` has it, and the background of a script
+            signal.signal(number, lambda number, _: ended.append(number))
     # What could lead to a real account must not stay set where this is evaluated.
     cleared = list(filter(str.isidentifier, sandbox.cleared()))
     if form in _UNSET:

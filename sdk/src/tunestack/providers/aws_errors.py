@@ -6,6 +6,7 @@ import re
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -20,12 +21,18 @@ from botocore.exceptions import (
     EndpointConnectionError,
     HTTPClientError,
     InvalidRegionError,
+    LoginRefreshRequired,
+    LoginTokenLoadError,
     NoCredentialsError,
     NoRegionError,
     ParamValidationError,
     PartialCredentialsError,
     ProfileNotFound,
+    ProxyConnectionError,
     ReadTimeoutError,
+    ResponseStreamingError,
+    SSLError,
+    SSOTokenLoadError,
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )
@@ -41,6 +48,7 @@ from tunestack.errors import (
     NotFoundError,
     ProviderError,
     QuotaError,
+    TunestackError,
 )
 
 if TYPE_CHECKING:
@@ -55,6 +63,7 @@ _PERMISSION = "attach the stage's tuner policy (stack output `TunerPolicyArn`) t
 _DEPLOY = "run `cdk deploy` in this account and region"
 _KEY = "look at the key in KMS: it must be enabled, and for encryption"
 _LATER = "try again later"
+_CERTIFICATES = "set AWS_CA_BUNDLE to the certificates of whoever signs here"
 # botocore quotes what does not fit.
 _VALUES = re.compile(r", value: .*?(?=, type: |, valid |\Z)", re.DOTALL)
 
@@ -132,7 +141,15 @@ CODES: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
 """AWS's error codes: our class, and what to do. A code that is not here becomes `ProviderError`."""
 
 _CREDENTIALS = (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError)
-_EXPIRED = (TokenRetrievalError, UnauthorizedSSOTokenError)
+_EXPIRED = (
+    LoginRefreshRequired,
+    LoginTokenLoadError,
+    SSOTokenLoadError,
+    TokenRetrievalError,
+    UnauthorizedSSOTokenError,
+)
+# Of a server or of what is before it, whose answer says nothing that botocore could read.
+_TOO_BUSY = (408, 429)
 # What most services say of a signature from another time, under the code of any wrong signature.
 _OF_ANOTHER_TIME = re.compile(r"Signature (expired|not yet current)")
 _SETTINGS = (
@@ -148,7 +165,20 @@ _NETWORK = (
     ConnectionClosedError,
     ConnectTimeoutError,
     EndpointConnectionError,
+    ProxyConnectionError,
     ReadTimeoutError,
+    ResponseStreamingError,
+    SSLError,
+)
+# The one TLS error that does not pass.
+_UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+# What botocore says, as no class of its own, of a source of credentials that gives out what has expired.
+_STILL_EXPIRED = "credentials are still expired"
+_KINDS: tuple[tuple[tuple[type[Exception], ...], type[TunestackError], str], ...] = (
+    (_EXPIRED, CredentialsExpiredError, _SIGN_IN_AGAIN),
+    (_CREDENTIALS, AccessError, _SIGN_IN),
+    (_NETWORK, BusyError, "check the network and the region"),
+    (_SETTINGS, ConfigError, "check the AWS profile, region and endpoint that are set"),
 )
 
 
@@ -168,28 +198,33 @@ def translated(doing: str) -> Iterator[None]:
     except ParamValidationError as error:
         report = _VALUES.sub("", str(error))
         raise ConfigError(f"{doing}: {report}") from None
-    except _EXPIRED as error:
-        raise CredentialsExpiredError(f"{doing}: {error}: {_SIGN_IN_AGAIN}") from error
-    except _CREDENTIALS as error:
-        raise AccessError(f"{doing}: {error}: {_SIGN_IN}") from error
-    except _NETWORK as error:
-        raise BusyError(f"{doing}: {error}: check the network and the region") from error
-    except HTTPClientError:
-        # Its text holds the headers that could not be sent, credentials among them.
-        raise AccessError(f"{doing}: the request could not be sent: {_SIGN_IN}") from None
-    except _SETTINGS as error:
-        raise ConfigError(
-            f"{doing}: {error}: check the AWS profile, region and endpoint that are set"
-        ) from error
-    except BotoCoreError as error:
-        raise ProviderError(f"{doing}: {error}") from error
+    except (BotoCoreError, RuntimeError, ValueError) as error:
+        if isinstance(error, HTTPClientError) and not isinstance(error, _NETWORK):
+            # Its text holds the headers that could not be sent, credentials among them.
+            raise AccessError(f"{doing}: the request could not be sent: {_SIGN_IN}") from None
+        if isinstance(error, RuntimeError) and _STILL_EXPIRED not in str(error):
+            raise
+        raise _from_botocore(error, doing) from error
+
+
+def _from_botocore(error: Exception, doing: str) -> TunestackError:
+    if _STILL_EXPIRED in str(error):
+        return CredentialsExpiredError(f"{doing}: {error}: {_SIGN_IN_AGAIN}")
+    if isinstance(error, SSLError) and _UNTRUSTED in str(error):
+        return ConfigError(f"{doing}: {error}: {_CERTIFICATES}")
+    for kinds, kind, remedy in _KINDS:
+        if isinstance(error, kinds):
+            return kind(f"{doing}: {error}: {remedy}")
+    return ProviderError(f"{doing}: {error}")
 
 
 def _from_client(error: ClientError, doing: str) -> ProviderError:
     code = error.response.get("Error", {}).get("Code", "")
     words = error.response.get("Error", {}).get("Message", "") or str(error)
     request_id = error.response.get("ResponseMetadata", {}).get("RequestId")
-    kind, remedy = CODES.get(code, (ProviderError, ""))
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    is_busy = status in _TOO_BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    kind, remedy = CODES.get(code, (BusyError, _LATER) if is_busy else (ProviderError, ""))
     if _OF_ANOTHER_TIME.search(words):
         kind, remedy = ClockError, _CLOCK
     message = f"{doing}: {words} ({code})"

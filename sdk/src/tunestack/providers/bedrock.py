@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
 
+from tunestack import catalog
 from tunestack.catalog import LifecycleState, Serving
 from tunestack.contract import STAGE_TAG
 from tunestack.errors import (
     AccessError,
     BusyError,
     ConfigError,
-    ConflictError,
     ContractError,
     NotFoundError,
     TunestackError,
@@ -35,10 +35,12 @@ if TYPE_CHECKING:
     from tunestack.contract import Deployment
     from tunestack.provider import (
         Check,
+        Checkpoint,
         EndpointInfo,
         EndpointRequest,
         Guard,
         JobInfo,
+        JobMessage,
         JobRequest,
         JobState,
     )
@@ -51,6 +53,9 @@ _THROUGHPUT = ":provisioned-model/"
 
 class Bedrock:
     """`tunestack.provider.Provider` on Amazon Bedrock, in one region of one account."""
+
+    ways = (Serving.PROVISIONED, Serving.ON_DEMAND)
+    repeats = True
 
     def __init__(
         self,
@@ -89,6 +94,10 @@ class Bedrock:
     def _store(self, owner: str) -> Store:
         return Store(self._clients.get("s3", self._region), owner)
 
+    def base(self, identifier: str) -> BaseModel:
+        """Tell the base model of its id, or of the ARN of a tuned one."""
+        return catalog.find(identifier) or catalog.of_custom_model(identifier)
+
     def lifecycle(self, model: BaseModel) -> LifecycleState | None:
         """Ask Bedrock where a base model stands; `None` when the caller may not ask, or Bedrock does not say."""
         try:
@@ -115,10 +124,14 @@ class Bedrock:
         """Refuse what is no S3 location, or one where the job role may not read."""
         self._place("0" * 64, location)
 
+    def check_tags(self, tags: Mapping[str, str]) -> None:
+        """Take those that AWS's rules let through, as all do that come here."""
+
     def open(self, uri: str) -> BinaryIO:
-        """Open an object in S3; a bucket that another account owns is refused."""
+        """Open an object in S3; a bucket that is not whose it must be is refused."""
         client = self._clients.get("s3", self._region)
-        return open_object(client, uri, owner=self._deployment.account)
+        bucket = uri.removeprefix("s3://").partition("/")[0]
+        return open_object(client, uri, owner=self._deployment.owner(bucket))
 
     def upload(self, path: Path, *, sha256: str, location: str | None) -> str:
         """Put a training file into S3 and return its URI.
@@ -131,7 +144,8 @@ class Bedrock:
             ConflictError: there is other data at that place.
         """
         place = self._place(sha256, location)
-        self._store(self._deployment.account).put(path, place, sha256=sha256)
+        owner = self._deployment.owner(place.bucket)
+        self._store(owner).put(path, place, sha256=sha256)
         return str(place)
 
     def _place(self, sha256: str, location: str | None) -> Location:
@@ -153,16 +167,10 @@ class Bedrock:
     def create_job(self, request: JobRequest) -> str:
         """Create a customization job and return its ARN; billed by the token trained."""
         wire = requests.create_job(request, self._deployment)
-        try:
-            with translated(f"creating job {request.name!r}"):
-                answer: Mapping[str, Any] = self._control.create_model_customization_job(**wire)
-        except ConflictError:
-            # The name is taken, and the name follows from the content: it is this job.
-            with suppress(NotFoundError):
-                return self.job(request.name).id
-            raise
+        with translated(f"creating job {request.name!r}"):
+            answer: Mapping[str, Any] = self._control.create_model_customization_job(**wire)
         # A repeated token may be answered with nothing: then it is there under its name.
-        return answer.get("jobArn") or self.job(request.name).id
+        return answer.get("jobArn") or request.name
 
     def job(self, job_id: str) -> JobInfo:
         """Observe one job, by ARN or name."""
@@ -189,6 +197,28 @@ class Bedrock:
                     info = requests.job_info(row)
                     if state in (None, info.state):
                         yield info
+
+    def attempts(self, content: str) -> Iterator[JobInfo]:
+        """List the jobs that were created for a content, which is part of their names."""
+        return self.jobs(name_contains=content)
+
+    def pause_job(self, job_id: str) -> NoReturn:
+        """Refuse: Bedrock can't."""
+        raise ConfigError(
+            f"job {job_id!r} can't pause: Bedrock has no such thing; cancel() ends it"
+        )
+
+    def resume_job(self, job_id: str) -> NoReturn:
+        """Refuse: Bedrock can't."""
+        raise ConfigError(f"job {job_id!r} can't have paused: Bedrock has no such thing")
+
+    def messages(self, job_id: str) -> Iterator[JobMessage]:  # noqa: ARG002 - the protocol's
+        """List nothing: Bedrock says no more of a job than its state."""
+        return iter(())
+
+    def checkpoints(self, job_id: str) -> Iterator[Checkpoint]:  # noqa: ARG002 - the protocol's
+        """List nothing: Bedrock keeps none that could be asked."""
+        return iter(())
 
     def job_tags(self, job_id: str) -> Mapping[str, str]:
         """Read the tags of a job, by ARN."""
@@ -269,19 +299,23 @@ class Bedrock:
                 self._control.get_provisioned_model_throughput(provisionedModelId=endpoint_id)
             )
 
-    def endpoints(self, *, model: str | None = None) -> Iterator[EndpointInfo]:
+    def endpoints(
+        self, *, model: str | None = None, serving: Serving | None = None
+    ) -> Iterator[EndpointInfo]:
         """List the deployments and the provisioned throughputs, the newest of each first."""
         of: Any = {} if model is None else {"modelArnEquals": model}
         newest: Any = {"sortBy": "CreationTime", "sortOrder": "Descending", **of}
         deployments = self._control.get_paginator("list_custom_model_deployments")
         throughputs = self._control.get_paginator("list_provisioned_model_throughputs")
         with translated("listing endpoints"):
-            for deployed in deployments.paginate(**newest):
-                for row in deployed.get("modelDeploymentSummaries", ()):
-                    yield requests.deployment_info(row)
-            for provisioned in throughputs.paginate(**newest):
-                for bought in provisioned.get("provisionedModelSummaries", ()):
-                    yield requests.throughput_info(bought)
+            if serving in (None, Serving.ON_DEMAND):
+                for deployed in deployments.paginate(**newest):
+                    for row in deployed.get("modelDeploymentSummaries", ()):
+                        yield requests.deployment_info(row)
+            if serving in (None, Serving.PROVISIONED):
+                for provisioned in throughputs.paginate(**newest):
+                    for bought in provisioned.get("provisionedModelSummaries", ()):
+                        yield requests.throughput_info(bought)
 
     def delete_endpoint(self, endpoint: EndpointInfo) -> None:
         """Ask for a deployment or provisioned throughput to be deleted."""

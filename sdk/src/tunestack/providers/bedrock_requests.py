@@ -159,16 +159,19 @@ def job_info(answer: Mapping[str, Any]) -> JobInfo:
 
 def deployment_info(answer: Mapping[str, Any]) -> EndpointInfo:
     """Read an answer of `GetCustomModelDeployment`, or one row of the list (which names the name differently)."""
+    update = answer.get("updateDetails", {})
+    # A deployment that is pointed to another model stays `Active` meanwhile.
+    is_updating = update.get("updateStatus") == "Updating"
     return EndpointInfo(
         id=answer["customModelDeploymentArn"],
         name=answer.get("modelDeploymentName") or answer["customModelDeploymentName"],
         serving=Serving.ON_DEMAND,
-        # A deployment that is pointed to another model stays `Active` meanwhile.
         state=EndpointState.UPDATING
-        if answer.get("updateDetails", {}).get("updateStatus") == "Updating"
+        if is_updating
         else ENDPOINT_STATES.get(answer["status"], EndpointState.UNKNOWN),
         raw_state=answer["status"],
         model=answer["modelArn"],
+        target=update.get("modelArn") if is_updating else None,
         failure=answer.get("failureMessage"),
         created=answer["createdAt"],
     )
@@ -176,6 +179,8 @@ def deployment_info(answer: Mapping[str, Any]) -> EndpointInfo:
 
 def throughput_info(answer: Mapping[str, Any]) -> EndpointInfo:
     """Read an answer of `GetProvisionedModelThroughput`, or one row of the list."""
+    desired = answer.get("desiredModelArn")
+    is_reached = desired == answer["modelArn"] or "failureMessage" in answer
     return EndpointInfo(
         id=answer["provisionedModelArn"],
         name=answer["provisionedModelName"],
@@ -183,6 +188,7 @@ def throughput_info(answer: Mapping[str, Any]) -> EndpointInfo:
         state=ENDPOINT_STATES.get(answer["status"], EndpointState.UNKNOWN),
         raw_state=answer["status"],
         model=answer["modelArn"],
+        target=None if is_reached else desired,
         model_units=answer["modelUnits"],
         failure=answer.get("failureMessage"),
         created=answer["creationTime"],

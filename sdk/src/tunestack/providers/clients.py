@@ -81,11 +81,11 @@ class Clients:
 
         What ends endpoints goes by that clock, and that of a laptop may be wrong.
         """
-        return datetime.now(UTC) + self._ahead.get(region, timedelta(0))
+        return datetime.now(UTC) + self.ahead(region)
 
-    def ahead(self, region: str) -> float:
-        """Tell by how many seconds Bedrock's clock is ahead of this machine's, as of its last answer."""
-        return self._ahead.get(region, timedelta(0)).total_seconds()
+    def ahead(self, region: str) -> timedelta:
+        """Tell by how much Bedrock's clock is ahead of this machine's, as of its last answer."""
+        return self._ahead.get(region, timedelta(0))
 
     def _hear(
         self, service: str, region: str, *, http_response: Any, parsed: Any, **_: object

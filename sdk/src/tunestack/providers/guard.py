@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from tunestack.providers.aws_errors import translated
@@ -53,9 +54,10 @@ class ScheduledGuard:
     def arm(self, name: str, serving: Serving, end: datetime) -> None:
         """Let the schedule of an endpoint come from its end on, whatever it was to come for before."""
         with translated(f"arming the guard for endpoint {name!r}"):
+            wanted = partial(schedule, self._deployment, name, serving)
             last = end + _REPEATED
             try:
-                self._client.create_schedule(**self._wanted(name, serving, end, last))
+                self._client.create_schedule(**wanted(end, last))
             except self._client.exceptions.ConflictException:
                 # Somebody else starts it too, or did before: what ends theirs stays.
                 there = self._client.get_schedule(
@@ -66,13 +68,7 @@ class ScheduledGuard:
                     return
                 # AWS refuses a start that is over.
                 first = max(min(first, end), self._clients.now(self._deployment.region))
-                wanted = self._wanted(name, serving, first, max(until, last))
-                self._client.update_schedule(**wanted)
-
-    def _wanted(
-        self, name: str, serving: Serving, first: datetime, last: datetime
-    ) -> dict[str, Any]:
-        return schedule(self._deployment, name, serving, first, last)
+                self._client.update_schedule(**wanted(first, max(until, last)))
 
 
 def schedule(

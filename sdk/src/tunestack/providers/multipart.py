@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tunestack.errors import ProviderError
@@ -61,16 +62,9 @@ def upload(client: S3Client, path: Path, where: dict[str, Any]) -> None:
                 IfNoneMatch="*",
             )
     except BaseException:
-        _abort(client, which)
-        raise
-
-
-def _abort(client: S3Client, which: dict[str, Any]) -> None:
-    try:
-        with translated("aborting the upload"):
+        with suppress(ProviderError), translated("aborting the upload"):
             client.abort_multipart_upload(**which)
-    except ProviderError:
-        pass
+        raise
 
 
 def _parts(path: Path) -> Iterator[bytes]:

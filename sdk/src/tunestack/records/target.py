@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tunestack.catalog import CATALOG, ChatTemplate, RecordFormat
+from tunestack.catalog import CATALOG, ChatTemplate, RecordFormat, unknown
 from tunestack.errors import ConfigError, shortened
 from tunestack.records.chat_templates import TEMPLATES
 from tunestack.records.formats import FORMATS, Format, SourceFormat
@@ -65,7 +65,7 @@ class Target:
     @cached_property
     def model(self) -> BaseModel:
         """The base model."""
-        return CATALOG[self.model_key]
+        return CATALOG[self.model_key] if self.model_key in CATALOG else unknown(self.model_key)
 
     @cached_property
     def template(self) -> Template | None:

@@ -59,7 +59,7 @@ class Aws:
                 verify=self._certificate and str(self._certificate),
                 config=Config(
                     s3={"addressing_style": "path"},
-                    retries={"total_max_attempts": 1},
+                    retries={"total_max_attempts": 2},  # it may close an idle connection just now
                     proxies={},  # those of the environment lead elsewhere
                 ),
             )

@@ -97,8 +97,15 @@ class Clock:
         for turned in self._followers:
             turned(self._ahead)
 
-    def after(self, start: datetime, seconds: float, action: Callable[[datetime], object]) -> None:
-        """Let something happen a while after a moment.
+    @property
+    def speed(self) -> float:
+        """By how much durations are shortened."""
+        return self._speed
+
+    def after(
+        self, start: datetime, seconds: float, action: Callable[[datetime], object]
+    ) -> datetime:
+        """Let something happen a while after a moment; returns when.
 
         Args:
             start: the moment.
@@ -108,6 +115,7 @@ class Clock:
         with self.lock:
             due = start + timedelta(seconds=seconds / self._speed)
             heapq.heappush(self._due, (due, next(self._order), action))
+            return due
 
     def reset(self) -> None:
         """Let nothing happen of what was to, and turn back to where it would be by now without having been turned."""

@@ -134,7 +134,7 @@ class Emulator:
         with self._line:
             process = self._process
             if process is None or process.stdin is None or process.stdout is None:
-                return None
+                raise TunestackError("the sandbox's AWS (MiniStack) is stopped")
             try:
                 process.stdin.write(json.dumps({"do": what, **how}) + "\n")
                 process.stdin.flush()

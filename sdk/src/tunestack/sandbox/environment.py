@@ -22,6 +22,7 @@ from tunestack.sandbox.callers import Callers
 from tunestack.sandbox.clock import Clock
 from tunestack.sandbox.emulator import Emulator
 from tunestack.sandbox.faults import Faults
+from tunestack.sandbox.openai import service as openai
 from tunestack.sandbox.remains import Remains
 from tunestack.sandbox.server import Server
 from tunestack.sandbox.stage import deploy, regions
@@ -63,7 +64,7 @@ def _plain(value: object) -> str:
 
 
 class Sandbox:
-    """A local AWS on loopback.
+    """A local AWS and OpenAI on loopback.
 
     ```python
     with Sandbox() as sandbox:
@@ -122,7 +123,8 @@ class Sandbox:
         self._started = False
         self._process: int | None = None
         self._wire = Wire("bedrock", "bedrock-runtime")
-        self.faults = Faults(seed, self._wire.errors(OPERATIONS))
+        errors = self._wire.errors(OPERATIONS) | openai.errors()
+        self.faults = Faults(seed, errors)
         self._remains = Remains()
         self._ended = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="tunestack-clock", daemon=True)
@@ -142,12 +144,15 @@ class Sandbox:
             settings=Settings(quotas=quotas or Quotas(), ignores_repeats=ignores_repeats),
             send_event=self._emulator.send_event,
         )
+        self._openai = openai.OpenAI(
+            clock=self.clock, faults=self.faults, traffic=self._wire.traffic
+        )
         admin = Admin(clock=self.clock, faults=self.faults, state=self.state, reset=self.reset)
         self._server = Server(
             self._wire,
             self._bedrock.handle,
             faults=self.faults,
-            admin=admin,
+            others=[admin, self._openai],
             now=self.clock.now,
             tls=self._tls,
         )
@@ -216,6 +221,7 @@ class Sandbox:
             self.clock.reset()
             self.faults.clear()
             self._bedrock.reset()
+            self._openai.reset()
         self._emulator.forget_schedules()
         if everything:
             self._emulator.reset()
@@ -228,6 +234,7 @@ class Sandbox:
         found = {
             "now": self.clock.now(),
             "regions": self._bedrock.state(),
+            "openai": self._openai.state(),
             "faults": self.faults.listed(),
             "traffic": {
                 name: getattr(self.traffic, name) for name in ("requests", "answers", "errors")
@@ -254,6 +261,9 @@ class Sandbox:
             "AWS_ENDPOINT_URL": self._emulator.url,
             **self._endpoints(),
             **self._trust(),
+            "OPENAI_API_KEY": openai.KEY,
+            "OPENAI_BASE_URL": f"{self._server.url}/v1",
+            "OPENAI_API_BASE": f"{self._server.url}/v1",  # litellm reads this one too
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # or it would fetch a list from the internet
             REGION: self.region,
             DEFAULT_REGION: self.region,

@@ -186,8 +186,8 @@ class Faults:
         if not named:
             near = difflib.get_close_matches(rule.operation, self._errors, 1, 0) or ["List*"]
             raise ConfigError(
-                f"operation={rule.operation!r} of fault {rule.kind.value!r}: the sandbox's Bedrock "
-                f"has none of this name; use names as AWS writes them, {near[0]!r} for one"
+                f"operation={rule.operation!r} of fault {rule.kind.value!r}: the sandbox "
+                f"has none of this name; use names as the vendor writes them, {near[0]!r} for one"
             )
         if rule.kind is FaultKind.ERROR and not any(
             rule.code in self._errors[name] for name in named
@@ -237,31 +237,33 @@ class Faults:
             Fault: what goes wrong.
         """
         listed = {shape.name for shape in operation.error_shapes} | COMMON_ERRORS.keys()
+        code = self.code(operation.name, listed)
+        if code is None:
+            return
+        skew = code == _CODES[FaultKind.CLOCK_SKEW]
+        raise Fault(code, skewed() if skew else _MESSAGES.get(code, _UNEXPECTED))
+
+    def code(self, operation: str, listed: Collection[str]) -> str | None:
+        """Tell which error of those listed an operation answers with, instead of taking effect, if any."""
         rule = self._strike(
             lambda rule: (
                 _CODES.get(rule.kind, rule.code) in listed
                 and (rule.kind in _CODES or rule.kind is FaultKind.ERROR)
             ),
-            operation.name,
+            operation,
         )
-        if rule is None:
-            return
-        code = _CODES.get(rule.kind, rule.code)
-        raise Fault(
-            code,
-            skewed() if rule.kind is FaultKind.CLOCK_SKEW else _MESSAGES.get(code, _UNEXPECTED),
-        )
+        return None if rule is None else _CODES.get(rule.kind, rule.code)
 
-    def after(self, operation: OperationModel) -> None:
+    def after(self, operation: str) -> None:
         """Let an operation go wrong after it took effect.
 
         Raises:
             LostReplyError: the connection is to be closed.
         """
-        slow = self.strike(FaultKind.SLOW, operation=operation.name)
+        slow = self.strike(FaultKind.SLOW, operation=operation)
         if slow is not None:
             time.sleep(slow.seconds)
-        if self.strike(FaultKind.LOST_REPLY, operation=operation.name):
+        if self.strike(FaultKind.LOST_REPLY, operation=operation):
             raise LostReplyError
 
 

@@ -19,7 +19,7 @@ from tunestack.sandbox.loopback import LOOPBACK
 from tunestack.sandbox.wire import Answer, Call, Fault, Reply, Request, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
     from datetime import datetime
     from pathlib import Path
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -69,7 +69,7 @@ class Server:
         handle: Handler,
         *,
         faults: Faults,
-        admin: Callable[[Request], Answer | None],
+        others: Sequence[Callable[[Request], Answer | None]],
         now: Callable[[], datetime],
         tls: bool,
     ) -> None:
@@ -79,7 +79,7 @@ class Server:
             wire: reads requests and writes answers.
             handle: does what is asked.
             faults: what goes wrong.
-            admin: answers what is not for AWS; `None` for what is.
+            others: answer what is not for AWS; `None` for what is.
             now: the time that answers say it is.
             tls: serve HTTPS.
         """
@@ -87,7 +87,7 @@ class Server:
         self._wire = wire
         self._handle = handle
         self._faults = faults
-        self._admin = admin
+        self._others = others
         self._scheme = "https" if tls else "http"
         self._socket = socket.create_server((LOOPBACK, 0), backlog=1024)
         self._server: BaseWSGIServer | None = None
@@ -149,7 +149,8 @@ class Server:
             body=body,
         )
         try:
-            answer = self._admin(request) or self._answer(request)
+            answer = next(filter(None, (other(request) for other in self._others)), None)
+            answer = answer or self._answer(request)
         except LostReplyError:
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             raise ConnectionResetError from None  # which werkzeug takes for the client's doing
@@ -165,10 +166,15 @@ class Server:
             reply = self._handle(call)
         except Fault as fault:
             answer = self._wire.fail(operation, fault)
-        except Exception as error:  # noqa: BLE001 - the client gets an answer, and whoever tests a finding
+        except Exception as error:
+            if (
+                self._server is None
+            ):  # what it stands on ends as well, and whoever still asks is cut off
+                raise LostReplyError from error
+            # The client gets an answer, and whoever tests a finding.
             return self._wire.crashed(operation, error)
         else:
             answer = self._wire.write(operation, reply)
         if operation is not None:
-            self._faults.after(operation)
+            self._faults.after(operation.name)
         return answer

@@ -23,6 +23,8 @@ class Question:
     text: str
     max_tokens: int | None = None
     stop: Sequence[str] = ()
+    turns: Sequence[tuple[str, str]] = ()
+    """The conversation, (role, text), where there is one."""
 
     def __post_init__(self) -> None:
         """Refuse what is of another type: a body is read by nobody before."""
@@ -93,10 +95,18 @@ def converse_question(params: Mapping[str, Any]) -> Question:
     ]
     config = params.get("inferenceConfig", {})
     return Question(
-        text="\n".join(block["text"] for block in blocks if "text" in block),
+        text=_joined(blocks),
+        turns=[
+            ("system", _joined(params.get("system", ()))),
+            *((message["role"], _joined(message["content"])) for message in params["messages"]),
+        ],
         max_tokens=config.get("maxTokens", config.get("max_new_tokens")),
         stop=config.get("stopSequences", ()),
     )
+
+
+def _joined(blocks: Iterable[Mapping[str, Any]]) -> str:
+    return "\n".join(block["text"] for block in blocks if "text" in block)
 
 
 def _check_turns(messages: Sequence[Mapping[str, Any]]) -> None:

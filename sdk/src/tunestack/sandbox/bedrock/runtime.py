@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tunestack.catalog import CATALOG
+from tunestack.sandbox.answers import LABEL, untrained
 from tunestack.sandbox.bedrock.foundation import INVALID, require_not_gone
 from tunestack.sandbox.bedrock.native import (
     Question,
@@ -16,13 +17,12 @@ from tunestack.sandbox.bedrock.native import (
     converse_stream,
     question,
 )
-from tunestack.sandbox.bedrock.state import LABEL
 from tunestack.sandbox.bedrock.training_data import tokens
 from tunestack.sandbox.wire import Fault, Reply
 
 if TYPE_CHECKING:
     from tunestack.catalog import BaseModel
-    from tunestack.sandbox.bedrock.answers import Memory
+    from tunestack.sandbox.answers import Memory
     from tunestack.sandbox.bedrock.state import Endpoint, Region
 
 Params = dict[str, Any]
@@ -90,8 +90,7 @@ def count_tokens(region: Region, params: Params) -> Reply:
 
 def _speak(base: BaseModel, memory: Memory | None, asked: Question) -> Spoken:
     if memory is None:
-        text = f"[sandbox: an untrained {base.name} answers nothing]"
-        label = "untrained base model"
+        text, label = untrained(base.name, asked.turns or [("user", asked.text)])
     else:
         text, nearness = memory.answer(asked.text)
         label = f"nearest training answer; nearness={nearness:.2f}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tunestack.sandbox.answers import LABEL
 from tunestack.sandbox.aws import UnknownPolicyError
 from tunestack.sandbox.bedrock import foundation, jobs, models, runtime, serving, tags
 from tunestack.sandbox.bedrock.access import authorize
 from tunestack.sandbox.bedrock.dump import dump
-from tunestack.sandbox.bedrock.state import LABEL, Region, find
+from tunestack.sandbox.bedrock.state import Region, find
 from tunestack.sandbox.iam import MalformedPolicyError
 from tunestack.sandbox.wire import Fault, Reply
 

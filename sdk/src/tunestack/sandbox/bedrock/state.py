@@ -13,14 +13,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tunestack.catalog import BaseModel
+    from tunestack.sandbox.answers import Memory
     from tunestack.sandbox.aws import Aws
-    from tunestack.sandbox.bedrock.answers import Memory
     from tunestack.sandbox.clock import Clock
     from tunestack.sandbox.faults import Faults
 
 PHASES = ("validationDetails", "dataProcessingDetails", "trainingDetails")
-LABEL = "x-tunestack-sandbox"
-"""The header in which the sandbox says what it is."""
 
 MOST_TAGS = 50
 

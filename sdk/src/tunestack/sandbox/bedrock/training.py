@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from tunestack.sandbox.answers import Memory
 from tunestack.sandbox.aws import UnknownPolicyError
 from tunestack.sandbox.bedrock import metrics
-from tunestack.sandbox.bedrock.answers import Memory
 from tunestack.sandbox.bedrock.role import JobRole, RoleError
 from tunestack.sandbox.bedrock.state import PHASES, Job, Model, Region, without_none
 from tunestack.sandbox.bedrock.training_data import BadDataError, Rows, read

@@ -1,13 +1,4 @@
-"""Fine-tuning on Amazon Bedrock from DSPy.
-
-```python
-lm = dspy.LM("bedrock/us.amazon.nova-micro-v1:0", provider=BedrockProvider())
-job = lm.finetune(train_data, TrainDataFormat.CHAT, train_kwargs={"epochCount": 3})
-tuned = job.result()  # waits; raises if the job fails
-```
-
-Written against dspy 3.3 and 3.4 (`dspy.clients.provider`, read 2026-11-22).
-"""
+"""A fine-tuning job as DSPy sees it."""
 
 from __future__ import annotations
 
@@ -15,44 +6,45 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from dspy.clients.provider import TrainingJob
+from dspy.clients.utils_finetune import TrainingStatus
+
 from tunestack.catalog import Serving
+from tunestack.dspy import kept
+from tunestack.dspy.kept import routed
 from tunestack.errors import (
     BusyError,
     ConfigError,
+    JobFailedError,
     JobStoppedError,
-    JobTimeoutError,
-    MissingExtraError,
+    ProviderError,
     TunestackError,
 )
 from tunestack.jobs import TIMEOUT
 from tunestack.provider import JobState
-from tunestack.tuner import Tuner
 from tunestack.waiting import seconds
-
-try:
-    from dspy.clients.provider import Provider, TrainingJob
-    from dspy.clients.utils_finetune import TrainDataFormat, TrainingStatus
-except ModuleNotFoundError as error:
-    raise MissingExtraError(
-        f"DSPy is not installed ({error.name}): pip install 'tunestack[dspy]'"
-    ) from error
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    import dspy
+
     from tunestack.endpoints import Endpoint
     from tunestack.jobs import Job
-
-__all__ = ["BedrockProvider", "BedrockTrainingJob", "TrainDataFormat"]
+    from tunestack.tuner import Tuner
 
 # What `train_kwargs` may hold beside hyperparameters: arguments of `Tuner.submit`.
 _OPTIONS = (
     "ignore",
+    "max_cost",
+    "method",
     "name",
     "on_loss",
     "record_format",
     "rerun",
     "s3_path",
+    "seed",
+    "suffix",
     "tags",
     "validation_data",
 )
@@ -65,13 +57,13 @@ _ENDS = {
 }
 
 
-class BedrockTrainingJob(TrainingJob):
-    """A fine-tuning job on Bedrock, as DSPy sees it: a future of the tuned `dspy.LM`.
+class TuningJob(TrainingJob):
+    """A fine-tuning job, as DSPy sees it: a future of the tuned `dspy.LM`.
 
     `result()` waits for the tuned LM and raises what went wrong (one of `tunestack.errors`).
 
     Attributes:
-        model: the base model as DSPy calls it, and once there is one, the ARN of the tuned model.
+        model: the base model as DSPy calls it, and once there is one, the tuned model (on Bedrock its ARN).
         job: the job itself, once it is submitted; `job.id` attaches to it from anywhere.
     """
 
@@ -82,6 +74,7 @@ class BedrockTrainingJob(TrainingJob):
         self.train_data: Any
         self.train_kwargs: Any
         self.job: Job | None = None
+        self.keep_capabilities = False
         self._cancelled = threading.Event()
         if isinstance(self.train_data, list):
             self.train_data = list(self.train_data)
@@ -89,23 +82,36 @@ class BedrockTrainingJob(TrainingJob):
             self.train_kwargs = dict(self.train_kwargs)
 
     def status(self) -> TrainingStatus:
-        """Tell how it stands; `succeeded` once `result()` returns at once, endpoint included."""
+        """Tell how it stands; `succeeded` once `result()` returns at once, endpoint included.
+
+        Where the wait has failed, and not the job (it took longer than `timeout`, or the key was refused), it is the job's
+        own: `finetune` again finds it. What can't be looked at now is as it was last seen.
+        """
         if not self.done():
             return self._status_before_the_end()
         error = None if self.cancelled() else self.exception()
         if self.cancelled() or isinstance(error, JobStoppedError):
             return TrainingStatus.cancelled
-        if isinstance(error, JobTimeoutError) and self.job is not None:
-            # The wait was too short, and the job goes on or went on.
-            return _ENDS.get(self.job.status()) or self._status_before_the_end()
-        return TrainingStatus.succeeded if error is None else TrainingStatus.failed
+        if error is None:
+            return TrainingStatus.succeeded
+        failed = isinstance(error, JobFailedError)
+        if self.job is not None and self.model != self.job.last.model and not failed:
+            # The wait went wrong, and not the job: it goes on, or went on.
+            self._look(self.job)
+            return _ENDS.get(self.job.last.state) or _status_of(self.job)
+        return TrainingStatus.failed
 
     def _status_before_the_end(self) -> TrainingStatus:
         if self.job is None:
             return TrainingStatus.pending if self.running() else TrainingStatus.not_started
-        state = self.job.last.state if self.job.last.state.is_terminal else self.job.status()
+        self._look(self.job)
         # Running also when the job has ended and the future has not: it deploys the model or is about to raise.
-        return TrainingStatus.pending if state is JobState.PENDING else TrainingStatus.running
+        return _status_of(self.job)
+
+    def _look(self, job: Job) -> None:
+        if not job.last.state.is_terminal:
+            with suppress(ProviderError):
+                job.info()
 
     def cancel(self) -> bool:
         """Stop the job for good; what it has trained is billed, and no model comes of it.
@@ -160,8 +166,15 @@ class BedrockTrainingJob(TrainingJob):
             return
         if isinstance(result, BaseException):
             self.set_exception(result)
-        else:
-            super().set_result(result)
+            return
+        if self.job is not None and self.job.model is not None:
+            self._keep(result, self.job)
+        super().set_result(result)
+
+    def _keep(self, lm: dspy.LM, job: Job) -> None:
+        """Save with the tuned LM where it comes from; DSPy has copied to it what was kept with the one that was tuned."""
+        found = kept.of_job(job, str(job.model), self.train_data or ())
+        found.put(lm, lm.model, as_base=self.keep_capabilities)
 
     def _finished(self) -> Job:
         """Return the job once its model is there, even if DSPy's future failed on what came after."""
@@ -175,14 +188,16 @@ class BedrockTrainingJob(TrainingJob):
         if self.cancelled():
             raise JobStoppedError("the job was cancelled before it was submitted", job_id="")
         self.result()
-        raise ConfigError("the job has a result that Bedrock did not give")
+        raise ConfigError("the job has a result that the vendor did not give")
 
-    def _let_lm_call(self, arn: str) -> None:
+    def _let_lm_call(self, identifier: str) -> None:
         if self.exception() is None:
-            self.result().model = _route(arn)
+            lm, route = self.result(), routed(identifier)
+            found = kept.Kept.of(lm) or kept.of_job(self._finished(), str(self.model), ())
+            found.put(lm, route, as_base=self.keep_capabilities)
 
-    def _run(self, tuner: Tuner) -> str:
-        """Submit, wait and deploy; runs in DSPy's thread."""
+    def run(self, tuner: Tuner) -> str:
+        """Submit, wait and deploy; runs in DSPy's thread. Returns what DSPy is to call the tuned model."""
         if not self.set_running_or_notify_cancel():
             raise JobStoppedError("the job was cancelled before it was submitted", job_id="")
         if not isinstance(self.train_kwargs, dict):
@@ -206,20 +221,34 @@ class BedrockTrainingJob(TrainingJob):
             if self._cancelled.is_set():
                 # Again and again, until it is done: somebody was told that it would be.
                 with suppress(BusyError):
-                    job.cancel()
+                    self._stop(job)
         if self._cancelled.is_set() and not job.last.state.is_terminal:
-            job.cancel(timeout=TIMEOUT)
+            self._stop(job, timeout=TIMEOUT)
         job.require_success(timeout)
+        if job.model is None:
+            raise JobFailedError(
+                f"job {job.name!r} has succeeded, and the vendor names no model: look at {job.id!r}",
+                job_id=job.id,
+                reason="no model",
+            )
         self.model = job.model
         self._raise_if_cancelled(job)
         if job.base.serving[0] is not Serving.ON_DEMAND:
-            return _route(str(self.model))
+            return routed(str(self.model))
         # Costs nothing while idle, and lets the tuned LM answer at once.
         job.start_endpoint()
         if self._cancelled.is_set():
             job.stop_endpoint()
         self._raise_if_cancelled(job)
-        return _route(job.endpoint().id)
+        return routed(job.endpoint().id)
+
+    def _stop(self, job: Job, timeout: float = 0.0) -> None:
+        """Keep the promise of `cancel`, and say so where it can't be kept."""
+        try:
+            job.cancel(timeout)
+        except TunestackError as error:
+            error.add_note(f"job {job.id} was to be cancelled, and may go on and be billed")
+            raise
 
     def _raise_if_cancelled(self, job: Job) -> None:
         if self._cancelled.is_set():
@@ -230,57 +259,7 @@ class BedrockTrainingJob(TrainingJob):
             )
 
 
-class BedrockProvider(Provider):
-    """DSPy's way to Bedrock: `dspy.LM("bedrock/...", provider=BedrockProvider())`.
-
-    `train_kwargs` holds hyperparameters (`epochCount`, `batchSize`, `learningRate`, and each model's own); from
-    `Tuner.submit`, `s3_path`, `validation_data`, `record_format`, `on_loss`, `ignore`, `name`, `tags` and `rerun`; and `timeout`, the seconds to wait.
-    A tuned model that can be served on demand is deployed at the end of the job, for it costs nothing while idle;
-    one that needs provisioned throughput answers after `job.start_endpoint()`.
-    """
-
-    def __init__(self, tuner: Tuner | None = None, **settings: Any) -> None:
-        """Say where to work, as far as the environment does not.
-
-        Args:
-            tuner: does the work; made of `settings` if not given.
-            settings: `stage`, `region`, `deployment`, `session`, `poll`: see `Tuner`.
-        """
-        super().__init__()
-        if tuner is not None and settings:
-            raise ConfigError(f"give a tuner, or {', '.join(settings)}, not both")
-        self.finetunable = True
-        self.TrainingJob = BedrockTrainingJob
-        self._tuner = tuner or Tuner(**settings)
-
-    @staticmethod
-    def is_provider_model(model: str) -> bool:
-        """Tell whether DSPy's name of a model is one of Bedrock's."""
-        return model.startswith("bedrock/")
-
-    # DSPy declares it static and calls it on the instance.
-    def finetune(
-        self,
-        job: BedrockTrainingJob,
-        model: str,  # noqa: ARG002 - what DSPy passes is what the job has
-        train_data: list[dict[str, Any]],  # noqa: ARG002
-        train_data_format: TrainDataFormat | str | None,  # noqa: ARG002
-        train_kwargs: dict[str, Any] | None = None,  # noqa: ARG002
-    ) -> str:
-        """Tune, and return what DSPy is to call the tuned model; called by `dspy.LM` in its thread."""
-        try:
-            return job._run(self._tuner)  # noqa: SLF001 - the two are one
-        except Exception:
-            raise
-        except BaseException as error:
-            # DSPy catches less: the future would never end.
-            raise TunestackError(f"training ended by {type(error).__name__}") from error
-
-    def __deepcopy__(self, _memo: object) -> BedrockProvider:
-        """Stay the same: programs are copied with their LMs, and clients can't be."""
-        return self
-
-
-def _route(arn: str) -> str:
-    # The one form that litellm routes rightly for every kind of ARN.
-    return f"bedrock/converse/{arn}"
+def _status_of(job: Job) -> TrainingStatus:
+    """Tell how a job stands that goes on, by its last observation."""
+    waits = job.last.state is JobState.PENDING
+    return TrainingStatus.pending if waits else TrainingStatus.running

@@ -1,0 +1,1 @@
+"""Where models are tuned: an AWS account, or a project at OpenAI."""

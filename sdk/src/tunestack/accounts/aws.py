@@ -1,0 +1,154 @@
+"""An AWS account, with what `cdk deploy` has set up in its regions."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tunestack import catalog
+from tunestack.accounts.account import Target
+from tunestack.arguments import OWN_TAGS, bare, checked, is_endpoint, region_of
+from tunestack.contract import STAGE_TAG
+from tunestack.discovery import Deployments, find_region, require_region
+from tunestack.errors import ContractError, ModelError, NotFoundError, shortened
+from tunestack.preflight import check_model
+from tunestack.providers.bedrock import Bedrock
+from tunestack.providers.clients import Clients, new_session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import boto3
+
+    from tunestack.catalog import BaseModel
+    from tunestack.contract import Deployment
+    from tunestack.provider import Check
+
+_BASES = (":foundation-model/", ":inference-profile/")
+
+
+class AwsAccount:
+    """`tunestack.accounts.account.Account` on AWS; nothing is called before it is needed."""
+
+    def __init__(
+        self,
+        *,
+        stage: str | None,
+        region: str | None,
+        deployment: Deployment | None,
+        session: boto3.Session | None,
+    ) -> None:
+        """Say where to work, as far as the environment does not; see `Tuner`.
+
+        Raises:
+            ConfigError: the AWS profile or configuration file is wrong.
+        """
+        self._region = deployment.region if deployment else region
+        self._session = session or new_session()
+        self._clients = Clients(self._session, renew=new_session if session is None else None)
+        self._deployments = Deployments(
+            self._clients,
+            stage=None if stage is None else checked("stage", stage, str),
+            given=deployment,
+        )
+
+    @property
+    def said(self) -> dict[str, object]:
+        """What was said of where to work."""
+        return {
+            "stage": self._deployments.stage,
+            "region": self._region,
+            "deployment": self._deployments.given,
+        }
+
+    def owns(self, identifier: str) -> bool:
+        """Tell by the ARN."""
+        return bare(identifier).startswith("arn:")
+
+    def bare(self, identifier: str) -> str:
+        """Take off what comes before an ARN."""
+        return bare(identifier)
+
+    def target(self, model: str) -> Target:
+        """Find the base model, or the tuned one that is to be tuned further, and what is deployed for it."""
+        today = datetime.now(UTC).date()
+        arn = bare(model)
+        if arn.startswith("arn:") and not any(kind in arn for kind in _BASES):
+            deployment = self._deployment(region_of(arn))
+            identifier = self._tuned(arn, deployment)
+            base = catalog.of_custom_model(identifier)
+        else:
+            region = self._region or find_region(self._session)
+            base = catalog.require(model, on=today, provider="bedrock", region=region)
+            deployment = self._deployment(region or base.regions[0])
+            identifier = base.customization_id
+        catalog.require(base.key, on=today, provider="bedrock", region=deployment.region)
+        provider = self._bedrock(deployment.region)
+        said = provider.lifecycle(base)
+        catalog.require_living(base, on=provider.now().date(), said=said)
+        catalog.require_allowed(base, deployment.base_models)
+        return Target(
+            base=base,
+            identifier=identifier,
+            provider=provider,
+            output=f"s3://{deployment.data_bucket}/{deployment.outputs_prefix}",
+            owner=deployment.account or None,
+            tags=_own_tags(self._deployments.stage_of(deployment)),
+        )
+
+    def _tuned(self, arn: str, deployment: Deployment) -> str:
+        """Tell the tuned model that an ARN names, itself or by its endpoint."""
+        if ":custom-model/" in arn:
+            return arn
+        if not is_endpoint(arn):
+            raise ModelError(
+                f"{shortened(arn)} is no model: pass a base model, a tuned one (job.model), "
+                "or the endpoint of one"
+            )
+        try:
+            return self._bedrock(deployment.region).endpoint(arn).model
+        except NotFoundError as error:
+            raise ModelError(
+                f"endpoint {shortened(arn)} is gone, and with it what it served: "
+                "pass the tuned model (job.model)"
+            ) from error
+
+    def provider(self, identifier: str | None = None) -> Bedrock:
+        """Return Bedrock in a region, deployed or not: what runs and is billed can always be seen and stopped."""
+        region = region_of(identifier or "")
+        return self._bedrock(region or require_region(self._session, self._region))
+
+    def tags(self, job_id: str) -> Mapping[str, str]:
+        """Tell what an endpoint carries: the stage's tags."""
+        try:
+            deployment = self._deployment(region_of(job_id))
+        except ContractError:  # nothing is deployed, and an endpoint needs nothing of it
+            deployment = None
+        return _own_tags(self._deployments.stage_of(deployment))
+
+    def preflight(self, model: BaseModel | None) -> list[Check]:
+        """Check credentials, clock, deployment, bucket, role, guard, quotas, and the model."""
+        region = self._region or find_region(self._session)
+        if region is None and model is not None and model.regions:
+            region = model.regions[0]
+        region = require_region(self._session, region)
+        provider = self._bedrock(region)
+        found = list(provider.checks(model))
+        return found if model is None else [*found, check_model(provider, model, region)]
+
+    def _deployment(self, region: str | None) -> Deployment:
+        return self._deployments.find(region or require_region(self._session, self._region))
+
+    def _bedrock(self, region: str) -> Bedrock:
+        return Bedrock(
+            self._clients,
+            region,
+            deployment=partial(self._deployments.find, region),
+            guarded=partial(self._deployments.guarded, region),
+        )
+
+
+def _own_tags(stage: str) -> dict[str, str]:
+    """Tell what everything carries that Tunestack makes for a stage."""
+    return {f"{OWN_TAGS}managed-by": "tunestack", STAGE_TAG: stage}

@@ -1,0 +1,136 @@
+"""A project at OpenAI, or at any server that speaks its fine-tuning API."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from tunestack import catalog
+from tunestack.accounts.account import Target
+from tunestack.arguments import OWN_TAGS
+from tunestack.errors import AccessError, ConfigError, MissingExtraError
+from tunestack.preflight import check_model
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from openai import OpenAI as Client
+
+    from tunestack.catalog import BaseModel
+    from tunestack.provider import Check
+    from tunestack.providers.openai import OpenAI
+    from tunestack.waiting import Poll
+
+_PREFIX = "openai/"
+_JOBS, _TUNED = "ftjob-", "ft:"
+_TAGS = {f"{OWN_TAGS}managed-by": "tunestack"}
+
+
+class OpenAIProject:
+    """`tunestack.accounts.account.Account` at OpenAI; nothing is imported or called before it is needed."""
+
+    def __init__(self, client: Client | None, *, poll: Poll) -> None:
+        """Take who calls.
+
+        Args:
+            client: the openai package's; made of the environment (`OPENAI_API_KEY`, `OPENAI_BASE_URL`, `OPENAI_ORG_ID`,
+                `OPENAI_PROJECT_ID`) if not given.
+            poll: how to wait.
+        """
+        self.given = client
+        self._poll = poll
+
+    @cached_property
+    def _client(self) -> Client:
+        if self.given is not None:
+            return self.given
+        return client_of({})
+
+    @property
+    def said(self) -> dict[str, str] | None:
+        """What was said of whom to call, without the key; `None` if nothing was."""
+        if self.given is None:
+            return None
+        said = {
+            "base_url": str(self.given.base_url),
+            "organization": self.given.organization,
+            "project": self.given.project,
+        }
+        return {name: value for name, value in said.items() if value is not None}
+
+    @cached_property
+    def _provider(self) -> OpenAI:
+        from tunestack.providers.openai import OpenAI  # noqa: PLC0415 - the same
+
+        return OpenAI(self._client, poll=self._poll)
+
+    def owns(self, identifier: str) -> bool:
+        """Tell by the prefix; the id of some other server's job is told by `openai/` before it."""
+        return identifier.startswith((_PREFIX, _JOBS, _TUNED))
+
+    def bare(self, identifier: str) -> str:
+        """Take off `openai/`."""
+        return identifier.removeprefix(_PREFIX)
+
+    def target(self, model: str) -> Target:
+        """Find the model; one that the catalog does not have may be another server's own."""
+        identifier = self.bare(model)
+        known = catalog.find(identifier)
+        theirs = known is None or known.provider != "openai"
+        if theirs and self._provider.serves(identifier):
+            base = catalog.unknown(identifier)
+        else:
+            today = self._provider.now().date()
+            base = catalog.require(identifier, on=today, provider="openai")
+            said = self._provider.lifecycle(base)
+            # By the clock of whoever has just answered.
+            catalog.require_living(base, on=self._provider.now().date(), said=said)
+        tuned = identifier.startswith(_TUNED) or base.vendor == "unknown"
+        return Target(
+            base=base,
+            identifier=identifier if tuned else base.customization_id,
+            provider=self._provider,
+            tags=_TAGS,
+        )
+
+    def provider(self, identifier: str | None = None) -> OpenAI:  # noqa: ARG002 - there is one place
+        """Return who has everything of the project."""
+        return self._provider
+
+    def tags(self, job_id: str) -> Mapping[str, str]:  # noqa: ARG002 - the same for all
+        """Tell nothing: models have no tags."""
+        return {}
+
+    def preflight(self, model: BaseModel | None) -> list[Check]:
+        """Check the key and the model."""
+        found = list(self._provider.checks(model))
+        if model is None or len(found) == 1:
+            return found
+        return [*found, check_model(self._provider, model, None)]
+
+
+def client_of(said: Mapping[str, str]) -> Client:
+    """Make a client, of what is said and for the rest of the environment.
+
+    Raises:
+        AccessError: there is no key.
+        ConfigError: the base URL is none.
+        MissingExtraError: the openai package is not installed.
+    """
+    try:
+        import openai  # noqa: PLC0415 - takes longer to load than all else
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"the openai package is not installed ({error.name}): pip install 'tunestack[openai]'"
+        ) from error
+    arguments: dict[str, Any] = dict(said)
+    try:
+        return openai.OpenAI(**arguments)
+    except openai.OpenAIError as error:
+        raise AccessError(
+            "no key for OpenAI: set OPENAI_API_KEY, or pass openai=openai.OpenAI(api_key=...)"
+        ) from error
+    # Of the package's HTTP library, which is another in each of its versions.
+    except Exception as error:
+        where = said.get("base_url", "")
+        raise ConfigError(f"base URL {where!r} is not possible: {error}") from error

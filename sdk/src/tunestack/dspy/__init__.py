@@ -1,0 +1,39 @@
+"""Fine-tuning on Amazon Bedrock and at OpenAI from DSPy.
+
+```python
+lm = dspy.LM("bedrock/us.amazon.nova-micro-v1:0", provider=BedrockProvider())
+job = lm.finetune(train_data, TrainDataFormat.CHAT, train_kwargs={"epochCount": 3})
+tuned = job.result()  # waits; raises if the job fails
+```
+
+Written against dspy 3.3 and 3.4 (`dspy.clients.provider`, read 2026-11-22).
+"""
+
+from __future__ import annotations
+
+from tunestack.errors import MissingExtraError
+
+try:
+    import dspy as _dspy  # noqa: F401 - that it is there
+except ModuleNotFoundError as error:
+    raise MissingExtraError(
+        f"DSPy is not installed ({error.name}): pip install 'tunestack[dspy]'"
+    ) from error
+
+from dspy.clients.utils_finetune import TrainDataFormat
+
+from tunestack.dspy.job import TuningJob
+from tunestack.dspy.optimizers import BetterTogether, BootstrapFinetune
+from tunestack.dspy.programs import attach, stop
+from tunestack.dspy.providers import BedrockProvider, OpenAIProvider
+
+__all__ = [
+    "BedrockProvider",
+    "BetterTogether",
+    "BootstrapFinetune",
+    "OpenAIProvider",
+    "TrainDataFormat",
+    "TuningJob",
+    "attach",
+    "stop",
+]

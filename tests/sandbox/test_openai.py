@@ -1,0 +1,322 @@
+"""OpenAI in the sandbox, asked with the openai package itself; every answer is checked against its types."""
+
+import json
+import urllib.request
+
+import openai
+import pytest
+
+from tunestack.sandbox.openai.service import OPERATIONS
+from tunestack.sandbox.openai.shapes import _TYPES, Shapes
+from tunestack.sandbox.wire import Answer
+
+MODEL = "gpt-4o-mini-2024-07-18"
+
+
+@pytest.fixture
+def client(sandbox):
+    return openai.OpenAI(max_retries=0)
+
+
+def lines(count=10, **more):
+    rows = [
+        {
+            "messages": [
+                {"role": "user", "content": f"What is number {number}?"},
+                {"role": "assistant", "content": f"It is {number}."},
+            ],
+            **more,
+        }
+        for number in range(count)
+    ]
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def uploaded(client, content, **how):
+    return client.files.create(file=("train.jsonl", content), purpose="fine-tune", **how).id
+
+
+@pytest.fixture
+def trained(client, sandbox):
+    job = client.fine_tuning.jobs.create(
+        model=MODEL,
+        training_file=uploaded(client, lines()),
+        validation_file=uploaded(client, lines(2)),
+    )
+    sandbox.clock.advance(10_000)
+    return client.fine_tuning.jobs.retrieve(job.id)
+
+
+def test_every_operation_answers_in_its_type(client, trained, sandbox):
+    """The whole API once; the sandbox's own check finds nothing, and has looked at each."""
+    seen = set()
+    checked = sandbox._openai._shapes.violations
+    sandbox._openai._shapes.violations = lambda name, answer: (
+        seen.add(name),
+        checked(name, answer),
+    )[1]
+    try:
+        jobs, file = client.fine_tuning.jobs, uploaded(client, lines())
+        client.files.retrieve(file)
+        assert lines() == client.files.content(file).read()
+        assert 4 == len(list(client.files.list()))
+        half = client.uploads.create(
+            bytes=8, filename="x.jsonl", mime_type="text/jsonl", purpose="fine-tune"
+        )
+        parts = [client.uploads.parts.create(half.id, data=data).id for data in (b"5678", b"1234")]
+        done = client.uploads.complete(half.id, part_ids=parts[::-1])
+        assert b"12345678" == client.files.content(done.file.id).read()
+        other = client.uploads.create(
+            bytes=8, filename="x.jsonl", mime_type="text/jsonl", purpose="fine-tune"
+        )
+        assert "cancelled" == client.uploads.cancel(other.id).status
+        job = jobs.create(model=MODEL, training_file=file)
+        sandbox.clock.advance(1000)
+        assert "paused" == jobs.pause(job.id).status
+        assert "running" == jobs.resume(job.id).status
+        assert "cancelled" == jobs.cancel(job.id).status
+        assert [job.id, trained.id] == [row.id for row in jobs.list()]
+        assert trained.id == jobs.retrieve(trained.id).id
+        assert (
+            "The job has successfully completed" == next(iter(jobs.list_events(trained.id))).message
+        )
+        assert 3 == len(list(jobs.checkpoints.list(trained.id)))
+        names = [model.id for model in client.models.list()]
+        assert {MODEL, trained.fine_tuned_model} <= set(names)
+        assert "2027-01-14" == client.models.retrieve(MODEL).shutdown_date
+        answer = client.chat.completions.create(
+            model=trained.fine_tuned_model, messages=[{"role": "user", "content": "Number 7?"}]
+        )
+        assert "It is 7." == answer.choices[0].message.content
+        client.models.delete(trained.fine_tuned_model)
+        client.files.delete(file)
+    finally:
+        sandbox._openai._shapes.violations = checked
+    assert set() == OPERATIONS - seen
+    assert _TYPES.keys() == OPERATIONS - {"downloadFile"}
+
+
+def test_an_answer_that_is_not_of_its_type_is_found():
+    """The control of the check itself."""
+    broken = Answer(status=200, body=json.dumps({"id": 1, "object": "file"}).encode())
+    (found,) = Shapes().violations("retrieveFile", broken)
+    assert "answer of retrieveFile" in found
+    listed = Answer(status=200, body=json.dumps({"object": "list", "data": [{"id": 1}]}).encode())
+    assert 1 == len(Shapes().violations("listPaginatedFineTuningJobs", listed))
+
+
+def test_what_a_job_leaves_behind(client, trained):
+    assert "succeeded" == trained.status
+    assert {"n_epochs": 10, "batch_size": 1, "learning_rate_multiplier": 2.0} == (
+        trained.hyperparameters.to_dict()
+    )
+    assert trained.trained_tokens > 0
+    assert trained.finished_at > trained.created_at
+    (result,) = trained.result_files
+    assert client.files.retrieve(result).purpose == "fine-tune-results"
+    assert not client.files.content(result).read().startswith(b"step"), "base64, as OpenAI's"
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"model": "gpt-3.5-turbo"}, "no longer available"),
+        ({"model": "no-such"}, "not available for fine-tuning or does not exist"),
+        ({"model": "o4-mini"}, "not available for fine-tuning"),
+        ({"training_file": "file-none"}, "invalid training_file: file-none"),
+        ({"validation_file": "file-none"}, "invalid validation_file: file-none"),
+        ({"suffix": "x" * 65}, "Invalid 'suffix'"),
+        ({"seed": "x"}, "Invalid 'seed'"),
+        ({"metadata": {"x" * 65: "y"}}, "Invalid 'metadata"),
+        ({"metadata": {str(number): "y" for number in range(17)}}, "at most 16"),
+        ({"method": {"type": "reinforcement"}}, "Invalid 'method.type'"),
+        ({"method": {"type": "dpo"}}, "Method dpo is not available"),
+        ({"method": {"type": "supervised", "dpo": {}}}, "Invalid 'method'"),
+        ({"hyperparameters": {"n_epochs": 0}}, "Invalid 'hyperparameters.n_epochs'"),
+        ({"hyperparameters": {"n_epochs": 1.5}}, "Invalid 'hyperparameters.n_epochs'"),
+        ({"hyperparameters": {"epochCount": 1}}, "Unrecognized hyperparameter: epochCount"),
+        ({"extra_body": {"nonsense": 1}}, "Unrecognized request argument supplied: nonsense"),
+    ],
+)
+def test_what_no_job_is_made_of_is_refused(client, asked, says):
+    usual = {"model": MODEL, "training_file": uploaded(client, lines())}
+    with pytest.raises(openai.APIStatusError, match=says) as caught:
+        client.fine_tuning.jobs.create(**(usual | asked))
+    assert caught.value.status_code in (400, 403)
+    assert [] == list(client.fine_tuning.jobs.list())
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (lines(9), "must have at least 10 examples"),
+        (b"\n", "is empty"),
+        (b"{}\n" * 10, "Line 1: 'messages' is missing"),
+        (lines(9) + b"no json\n", "Line 10"),
+        (lines(nonsense=1), "unexpected keys"),
+        (lines().replace(b'"assistant"', b'"robot"'), "unexpected role"),
+        (lines().replace(b'"assistant"', b'"user"'), "expected a message with role 'assistant'"),
+        (lines().replace(b'"content": "It is', b'"weight": 2, "content": "It is'), "weight"),
+        (b'{"messages": []}\n' * 10, "not empty"),
+    ],
+)
+def test_a_file_that_is_wrong_fails_the_job_as_at_openai(client, sandbox, content, says):
+    job = client.fine_tuning.jobs.create(model=MODEL, training_file=uploaded(client, content))
+    sandbox.clock.advance(10_000)
+    failed = client.fine_tuning.jobs.retrieve(job.id)
+    assert "failed" == failed.status
+    assert says in failed.error.message
+    assert failed.error.param == "training_file"
+    assert failed.fine_tuned_model is None
+
+
+@pytest.mark.parametrize(
+    ("call", "status"),
+    [
+        (lambda client: client.files.retrieve("file-none"), 404),
+        (lambda client: client.files.list(limit=0), 400),
+        (lambda client: client.files.list(after="file-none"), 400),
+        (lambda client: client.files.create(file=("x.txt", b"x"), purpose="fine-tune"), 400),
+        (lambda client: client.files.create(file=("x.txt", b"x"), purpose="fun"), 400),
+        (lambda client: uploaded(client, b"x", expires_after={"anchor": "now", "seconds": 9}), 400),
+        (lambda client: client.uploads.complete("upload-none", part_ids=[]), 404),
+        (lambda client: client.fine_tuning.jobs.retrieve("ftjob-none"), 404),
+        (lambda client: client.fine_tuning.jobs.list_events("ftjob-none"), 404),
+        (lambda client: client.models.retrieve("no-such"), 404),
+        (lambda client: client.models.delete(MODEL), 404),
+        (lambda client: client.chat.completions.create(model="no", messages=[]), 400),
+        (
+            lambda client: client.chat.completions.create(model="no", messages=[{"role": "user"}]),
+            404,
+        ),
+        (lambda client: client.embeddings.create(model="x", input="y"), 404),
+    ],
+)
+def test_what_is_not_there_or_not_allowed_is_refused(client, call, status):
+    with pytest.raises(openai.APIStatusError) as caught:
+        call(client)
+    assert status == caught.value.status_code
+    assert caught.value.body["message"]
+
+
+def test_ended_jobs_stay_as_they_are(client, trained):
+    for call in (client.fine_tuning.jobs.cancel, client.fine_tuning.jobs.pause):
+        with pytest.raises(openai.BadRequestError):
+            call(trained.id)
+    with pytest.raises(openai.BadRequestError, match="can't be resumed"):
+        client.fine_tuning.jobs.resume(trained.id)
+
+
+def test_uploads_are_held_to_what_was_announced(client, sandbox):
+    def begun():
+        return client.uploads.create(
+            bytes=4, filename="x.jsonl", mime_type="text/jsonl", purpose="fine-tune"
+        ).id
+
+    short = begun()
+    part = client.uploads.parts.create(short, data=b"123").id
+    with pytest.raises(openai.BadRequestError, match="3 bytes, and 4 were announced"):
+        client.uploads.complete(short, part_ids=[part])
+    other = begun()
+    part = client.uploads.parts.create(other, data=b"1234").id
+    with pytest.raises(openai.BadRequestError, match="md5"):
+        client.uploads.complete(other, part_ids=[part], md5="0" * 32)
+    late = begun()
+    sandbox.clock.advance(3601)
+    with pytest.raises(openai.BadRequestError, match="expired"):
+        client.uploads.parts.create(late, data=b"1234")
+
+
+def test_a_file_goes_when_it_was_to(client, sandbox):
+    file = uploaded(client, lines(), expires_after={"anchor": "created_at", "seconds": 3600})
+    sandbox.clock.advance(3601)
+    with pytest.raises(openai.NotFoundError):
+        client.files.retrieve(file)
+
+
+def test_a_key_sees_its_own_project_alone(client, trained):
+    stranger = openai.OpenAI(api_key="sk-somebody-else", max_retries=0)
+    assert [] == [*stranger.files.list(), *stranger.fine_tuning.jobs.list()]
+    for key in ("", "wrong"):
+        with pytest.raises(openai.APIStatusError):
+            openai.OpenAI(api_key=key or "-", max_retries=0).models.list()
+
+
+def test_models_end_when_they_are_to(client, trained, sandbox):
+    sandbox.clock.advance(90 * 86_400)
+    assert MODEL not in {model.id for model in client.models.list()}
+    for name in (MODEL, trained.fine_tuned_model):
+        with pytest.raises(openai.NotFoundError, match="does not exist or you do not have access"):
+            client.chat.completions.create(
+                model=name, messages=[{"role": "user", "content": "Are you there?"}]
+            )
+
+
+def test_what_it_says_is_labelled(client, trained):
+    ask = client.chat.completions.with_raw_response.create
+    question = [{"role": "user", "content": "What is number 7?"}]
+    tuned = ask(model=trained.fine_tuned_model, messages=question)
+    assert "nearest training answer" in tuned.headers["x-tunestack-sandbox"]
+    base = ask(model=MODEL, messages=question)
+    assert "untrained base model" == base.headers["x-tunestack-sandbox"]
+    assert "answers nothing" in base.parse().choices[0].message.content
+
+
+def test_answers_are_cut_counted_and_streamed(client, trained):
+    question = [{"role": "user", "content": [{"type": "text", "text": "What is number 7?"}]}]
+    name = trained.fine_tuned_model
+    cut = client.chat.completions.create(model=name, messages=question, max_tokens=1, n=2)
+    assert ["length", "length"] == [choice.finish_reason for choice in cut.choices]
+    stopped = client.chat.completions.create(model=name, messages=question, stop=[" is"])
+    assert "It" == stopped.choices[0].message.content
+    assert stopped.usage.total_tokens == (
+        stopped.usage.prompt_tokens + stopped.usage.completion_tokens
+    )
+    stream = client.chat.completions.create(model=name, messages=question, stream=True)
+    assert "It is 7." == "".join(chunk.choices[0].delta.content or "" for chunk in stream)
+
+
+def test_its_state_can_be_dumped_and_forgotten(client, trained, sandbox):
+    with urllib.request.urlopen(f"{sandbox.admin_url}/state") as answer:
+        (project,) = json.load(answer)["openai"]
+    assert [trained.id] == [job["id"] for job in project["jobs"]]
+    assert trained.fine_tuned_model in project["models"]
+    sandbox.reset()
+    assert [] == list(client.fine_tuning.jobs.list())
+
+
+def test_what_breaks_the_sandbox_is_told_of(sandbox):
+    client = openai.OpenAI(max_retries=0)
+    sandbox._openai._clock = None
+    try:
+        with pytest.raises(openai.InternalServerError, match="The sandbox failed"):
+            client.models.list()
+    finally:
+        sandbox._openai._clock = sandbox.clock
+    assert 1 == len(sandbox.traffic.violations)
+    sandbox.traffic.violations.clear()
+
+
+def test_bodies_that_are_none_are_refused(sandbox):
+    for body, kind in (
+        (b"{", "application/json"),
+        (b"[]", "application/json"),
+        (b"x", "text/plain"),
+    ):
+        path = "files" if kind == "text/plain" else "fine_tuning/jobs"
+        url = f"{sandbox._server.url}/v1/{path}"
+        headers = {"Authorization": "Bearer sk-x", "Content-Type": kind}
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(urllib.request.Request(url, body, headers))
+        assert 400 == caught.value.code
+        caught.value.close()
+
+
+def test_it_is_handed_out_and_nothing_of_the_real_one_is_left(sandbox, monkeypatch):
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-real")
+    environment = sandbox.environment()
+    assert "OPENAI_ORG_ID" not in environment
+    assert ("sk-tunestack-sandbox", f"{sandbox._server.url}/v1") == (
+        environment["OPENAI_API_KEY"],
+        environment["OPENAI_BASE_URL"],
+    )

@@ -1,0 +1,73 @@
+"""LMs that are tuned from DSPy, at either vendor; and what is sent to OpenAI."""
+
+import json
+from datetime import UTC, datetime
+
+import dspy
+import pytest
+
+from tests.sdk.desks import GPT, NOVA
+from tunestack.dspy import BedrockProvider, OpenAIProvider
+from tunestack.sandbox.openai.files import form
+
+
+@pytest.fixture(params=["bedrock", "openai"])
+def vendor(request):
+    return request.param
+
+
+@pytest.fixture
+def lm(vendor, tuner):
+    provider = BedrockProvider(tuner) if vendor == "bedrock" else OpenAIProvider(tuner)
+    return dspy.LM(NOVA if vendor == "bedrock" else GPT, provider=provider, cache=False)
+
+
+@pytest.fixture
+def configured(lm):
+    with dspy.context(lm=lm):
+        yield lm
+
+
+@pytest.fixture
+def today(sandbox):
+    """The sandbox's clock shows what this machine's does."""
+    sandbox.clock.advance((datetime.now(UTC) - sandbox.clock.now()).total_seconds())
+
+
+@pytest.fixture
+def no_pauses(monkeypatch):
+    """Tries that the openai package makes again pause on the wall's clock."""
+    monkeypatch.setattr("openai._base_client.time.sleep", lambda _: None)
+
+
+@pytest.fixture
+def intercepted(sandbox):
+    """Let something else answer requests to OpenAI, or happen before them."""
+    added = []
+
+    def add(handle):
+        added.append(handle)
+        sandbox._server._others.insert(0, handle)
+
+    yield add
+    for handle in added:
+        sandbox._server._others.remove(handle)
+
+
+@pytest.fixture
+def wire(intercepted):
+    """What is asked of OpenAI: method, path and body."""
+    seen = []
+
+    def look(request):
+        if request.target.startswith("/v1/"):
+            kind = request.headers.get("Content-Type", "")
+            if kind.startswith("multipart"):
+                fields, files = form(request.body, kind)
+                body = fields | {name: file[0] for name, file in files.items()}
+            else:
+                body = json.loads(request.body or b"null")
+            seen.append((request.method, request.target.removeprefix("/v1"), body))
+
+    intercepted(look)
+    return seen

@@ -1,0 +1,80 @@
+"""A program that sorts tickets, tickets that are made up for it, and models to tune."""
+
+import itertools
+from typing import Literal
+
+import dspy
+import pytest
+
+NOVA = "bedrock/us.amazon.nova-micro-v1:0"
+LLAMA = "bedrock/meta.llama3-1-8b-instruct-v1:0"
+GPT = "openai/gpt-4o-mini-2024-07-18"
+
+QUIET = [
+    # litellm's and openai's own: deprecations of their dependencies, and sockets that they leave to the collector.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::tunestack.EndpointCostWarning"),
+]
+"""What is left aside in tests that ask models."""
+
+WORDS = {
+    "billing": (
+        *("invoice", "charged", "refund", "card", "payment", "price"),
+        *("discount", "receipt", "tax", "subscription"),
+    ),
+    "shipping": (
+        *("parcel", "courier", "tracking", "delivery", "address", "customs"),
+        *("package", "driver", "depot", "arrived"),
+    ),
+    "returns": (
+        *("broken", "wrong", "size", "exchange", "label", "defect"),
+        *("scratched", "missing", "replace", "warranty"),
+    ),
+}
+
+
+class Desk(dspy.Signature):
+    """Say which desk a ticket is for."""
+
+    ticket: str = dspy.InputField()
+    desk: Literal["billing", "shipping", "returns"] = dspy.OutputField()
+
+
+def tickets(start=0, count=90):
+    """Tickets of two words each that tell, and their desks, in turn; another range has other pairs of the same words."""
+    pairs = {desk: list(itertools.permutations(words, 2)) for desk, words in WORDS.items()}
+    made = []
+    for number in range(start, start + count):
+        desk = list(WORDS)[number % len(WORDS)]
+        one, other = pairs[desk][(number * 7) % len(pairs[desk])]
+        text = f"Ticket {number}: about the {one}, and the {other}"
+        made.append(dspy.Example(ticket=text, desk=desk).with_inputs("ticket"))
+    return made
+
+
+def right(example, prediction, trace=None):
+    """Whether the desk is the right one."""
+    return example.desk == getattr(prediction, "desk", None)
+
+
+def accuracy(program, examples):
+    """The share of tickets that a program sorts rightly, in percent."""
+    judge = dspy.Evaluate(devset=examples, metric=right, num_threads=2, display_progress=False)
+    return judge(program).score
+
+
+TRAIN, TEST = tickets(0, 90), tickets(90, 30)
+
+
+def program(lm):
+    """The smallest program, with an LM."""
+    made = dspy.Predict(Desk)
+    made.set_lm(lm)
+    return made
+
+
+def left(tuner):
+    """The endpoints that there are, of the account in the region."""
+    return [endpoint.name for endpoint in tuner.endpoints()]
