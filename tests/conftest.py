@@ -279,8 +279,11 @@ def sandbox(tunestack_sandbox, request):
 
 @pytest.fixture
 def poll(sandbox):
-    """Waits that turn the sandbox's clock instead of the wall's; with few looks, each of which takes a hundredth of a second."""
-    return Poll(longest=900, sleep=sandbox.clock.advance, clock=sandbox.clock.monotonic)
+    """Waits that turn the sandbox's clock instead of the wall's; with few looks, each of which takes a hundredth of a second.
+
+    Still, one falls between the end of a start of 25 minutes and a stop's deadline five minutes later.
+    """
+    return Poll(longest=240, sleep=sandbox.clock.advance, clock=sandbox.clock.monotonic)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Tuning at OpenAI, with the openai package itself against the sandbox."""
 
 import threading
+from dataclasses import replace
 
 import openai
 import pytest
@@ -221,6 +222,32 @@ def test_two_at_the_same_moment_submit_one_job(tuner, chat, poll, intercepted):
     assert faster == [job.id]
     states = [other.last.state for other in tuner.jobs(provider="openai")]
     assert [JobState.STOPPED, JobState.PENDING] == states, "the second one never trains"
+
+
+@pytest.mark.parametrize("shown", ["all at once", "one, and the others a moment later"])
+def test_of_several_that_are_there_it_is_given_the_one_that_stays(chat, poll, sandbox, shown):
+    """Whoever comes while others find out which of their jobs stays must not take one that is about to go."""
+    client = openai.OpenAI()
+    lost = client.fine_tuning.jobs.retrieve(Tuner(poll=poll).submit(BASE, chat).id)
+    client.fine_tuning.jobs.cancel(lost.id)
+    rivals = []
+
+    def create(times):
+        for _ in range(times):
+            made = client.fine_tuning.jobs.create(
+                model=lost.model, training_file=lost.training_file, metadata=lost.metadata
+            )
+            rivals.append((made.created_at, made.id))
+
+    def sleep(seconds):
+        if len(rivals) == 1:
+            create(5)
+        sandbox.clock.advance(seconds)
+
+    create(6 if shown == "all at once" else 1)
+    found = Tuner(poll=replace(poll, sleep=sleep)).submit(BASE, chat)
+    assert 6 == len(rivals)
+    assert min(rivals)[1] == found.id
 
 
 def test_what_was_created_is_not_lost_to_a_look_that_fails(

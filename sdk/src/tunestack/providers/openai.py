@@ -54,6 +54,7 @@ _PATIENT = 300.0
 """Seconds for which an upload or a create is tried again while the server is busy."""
 _SETTLED = 2.0
 """Seconds after which whoever created the same job at the same moment sees it: times are whole seconds."""
+_LOST = ("failed", "cancelled")
 _PAGE = 100
 
 
@@ -181,20 +182,14 @@ class OpenAI:
     def _all(self, request: JobRequest) -> list[FineTuningJob]:
         """List the jobs of a request that go on or have succeeded, the first one first."""
         with translated(f"looking for job {request.name!r}"):
-            listed = list(
-                each(
-                    self._client.fine_tuning.jobs.list(
-                        limit=_PAGE, metadata={requests.KEY: request.key}
-                    )
-                )
-            )
-        found = [
-            job
-            for job in listed
-            # Servers that know no metadata list all jobs.
-            if (job.metadata or {}).get(requests.KEY) == request.key
-            and job.status not in ("failed", "cancelled")
-        ]
+            found = self._with(requests.KEY, request.key)
+        return [job for job in found if job.status not in _LOST]
+
+    def _with(self, field: str, value: str) -> list[FineTuningJob]:
+        """List the jobs with something in their metadata, the first one first."""
+        listed = each(self._client.fine_tuning.jobs.list(limit=_PAGE, metadata={field: value}))
+        # Servers that know no metadata list all jobs.
+        found = [job for job in listed if (job.metadata or {}).get(field) == value]
         return sorted(found, key=lambda job: (job.created_at, job.id))
 
     def _first(self, request: JobRequest) -> FineTuningJob | None:
@@ -239,15 +234,23 @@ class OpenAI:
                     yield info
 
     def attempts(self, content: str) -> Iterator[JobInfo]:
-        """List the jobs that were created for a content, by their metadata."""
+        """List the jobs that were created for a content, by their metadata; of each request the one that stays.
+
+        What was created just now may have to give way to another job of the same moment: see `create_job`.
+        """
         with translated("listing jobs"):
-            for job in each(
-                self._client.fine_tuning.jobs.list(
-                    limit=_PAGE, metadata={requests.CONTENT: content}
-                )
-            ):
-                if (job.metadata or {}).get(requests.CONTENT) == content:
-                    yield requests.job_info(job)
+            found = self._with(requests.CONTENT, content)
+            young = self.now().timestamp() - _SETTLED
+            if any(job.created_at > young and job.status not in _LOST for job in found):
+                self._poll.sleep(_SETTLED)
+                found = self._with(requests.CONTENT, content)
+        stay = set()
+        for job in found:
+            key = (job.metadata or {}).get(requests.KEY)
+            if job.status in _LOST or key not in stay:
+                yield requests.job_info(job)
+            if job.status not in _LOST:
+                stay.add(key)
 
     def job_tags(self, job_id: str) -> Mapping[str, str]:
         """Read a job's metadata."""
