@@ -136,19 +136,27 @@ def test_the_same_in_two_thousand_histories(world, layers):
         raise error
 
 
-LLAMA = ("llama-3-1-8b", 0)
+LLAMA, NOVA = ("llama-3-1-8b", 0), ("nova-micro", 0)
 TRAINED = [("submit", 0, *LLAMA), ("wait", 0, *LLAMA)]
 START, STOP = ("start", 1, *LLAMA, 2), ("stop", 1, *LLAMA)
-REFUSED = ("fault", "error", json.dumps({"operation": "Delete*", "times": 6}))
+REFUSED = ("fault", "error", json.dumps({"operation": "Delete*", "times": 12}))
 # What chance meets too seldom, each in a history of its own.
 DIRECTED = {
+    "started twice": [*TRAINED, START, START],
     "stopped and started again": [*TRAINED, START, STOP, START],
+    # Twice, as Bedrock takes what is asked for in another five minutes for something else.
+    "stopped and started again, on demand": [
+        ("submit", 0, *NOVA),
+        ("wait", 0, *NOVA),
+        *3 * [("start", 1, *NOVA, None), ("stop", 1, *NOVA)],
+    ],
     "not to be deleted": [*TRAINED, START, REFUSED, STOP],
     "stopped while it starts": [
         *TRAINED,
         *[step for point in range(1, 9) for step in (("die", point, START), STOP)],
     ],
     "stopped and submitted again": [("submit", 0, *LLAMA), ("cancel", 0, *LLAMA), TRAINED[0]],
+    "run again": [*TRAINED, ("rerun", 0, *LLAMA), ("rerun", 1, *LLAMA)],
 }
 
 

@@ -55,7 +55,12 @@ def random_job_name(patch):
 
 def random_endpoint_name(patch):
     name_of = serving.name_of
-    patch.setattr(serving, "name_of", lambda *what: f"{name_of(*what)}-{secrets.token_hex(2)}")
+
+    def name_anew(*what):
+        stem = serving._PREFIX
+        return f"{stem}{secrets.token_hex(2)}{name_of(*what).removeprefix(stem)}"
+
+    patch.setattr(serving, "name_of", name_anew)
 
 
 def never_armed(patch):

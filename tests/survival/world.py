@@ -411,9 +411,12 @@ class World:
     def do_submit(self, who, model, data, *, rerun=False):
         content, rows = (model, data), ROWS[model][data]
         self.reruns[content] += rerun
+        calm = self._is_calm()
         job = self.tried(lambda: self.tuner(who, model).submit(model, rows, rerun=rerun))
         self._checked(model, self.check_jobs)
         if job is not None:
+            new = job.id not in self.known[content]
+            assert new or not (rerun and calm) or self.disturbed, "run again, and no job of its own"
             self.known[content].append(job.id)
             raw = self._raw(model, job.id)
             assert job.id == raw["jobArn"]
