@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tunestack.catalog.model import Price
 
 _MILLION = 1_000_000
+_CENT = 0.01
+_BY_THE_TOKEN = ("training", "input")
 _EPOCHS, _MOST_EPOCHS, _LITTLE, _MUCH = 3, 25, 100, 25_000
 
 
@@ -47,7 +49,8 @@ class Cost:
             yield f"serving: {hour} an hour for each model unit{self._price('provisioned')}"
 
     def _price(self, of: str) -> str:
-        return f" at {self.prices[of]}" if of in self.prices else ""
+        per = " per million tokens" if of in _BY_THE_TOKEN else ""
+        return f" at {self.prices[of]}{per}" if of in self.prices else ""
 
     def require_below(self, most: float) -> None:
         """Refuse what would cost more than `most` US dollars to train, or of which nobody knows.
@@ -124,4 +127,8 @@ def _known(price: Price | None) -> float | None:
 
 
 def _usd(amount: float | None) -> str:
-    return "nobody knows how much" if amount is None else f"${amount:,.2f}"
+    if amount is None:
+        return "nobody knows how much"
+    if 0 < amount < _CENT:
+        return f"${amount:.6f}".rstrip("0")
+    return f"${amount:,.2f}"
