@@ -153,7 +153,11 @@ DIRECTED = {
     "not to be deleted": [*TRAINED, START, REFUSED, STOP],
     "stopped while it starts": [
         *TRAINED,
-        *[step for point in range(1, 9) for step in (("die", point, START), STOP)],
+        *[step for point in range(1, 21) for step in (("die", point, START), STOP)],
+    ],
+    "left while it starts": [
+        *TRAINED,
+        *[step for point in range(1, 21) for step in (("die", point, START), ("turn", 400))],
     ],
     "stopped and submitted again": [("submit", 0, *LLAMA), ("cancel", 0, *LLAMA), TRAINED[0]],
     "run again": [*TRAINED, ("rerun", 0, *LLAMA), ("rerun", 1, *LLAMA)],

@@ -65,8 +65,9 @@ class World:
         self.outcomes_only = False
         # The deployed guard is as slow as real functions are: its code runs in this process, in virtual time.
         sandbox.clock._followers.clear()
+        # A stop may wait 30 minutes, a start takes 25: one look falls between, whatever chance adds to the pauses.
         self.poll = Poll(
-            first=1, factor=10, longest=300, sleep=self.advance, clock=self.clock.monotonic
+            first=1, factor=10, longest=240, sleep=self.advance, clock=self.clock.monotonic
         )
         self.sessions = [self._session(), self._session()]
         root = boto3.Session()
