@@ -64,8 +64,12 @@ def listens(url):
 def test_nothing_is_left_when_it_ends(place):
     with Sandbox(empty=True) as sandbox:
         variables = sandbox.variables()
-        urls = {value for name, value in variables.items() if "ENDPOINT" in name}
-        assert 2 == len(urls)
+        urls = {
+            value
+            for name, value in variables.items()
+            if name.startswith("AWS_ENDPOINT_URL") or name == "HTTPS_PROXY"
+        }
+        assert 3 == len(urls)
         assert all(map(listens, urls))
         folders, processes = left_of(place)
         assert (1, True) == (len(folders), len(processes) >= 2)
@@ -215,7 +219,7 @@ def test_everything_listens_on_loopback_only(sandbox):
     ports = {
         int(value.rsplit(":", 1)[1])
         for name, value in sandbox.variables().items()
-        if "ENDPOINT" in name
+        if name.startswith("AWS_ENDPOINT_URL") or name == "HTTPS_PROXY"
     }
     found = set()
     for family in ("tcp", "tcp6"):
@@ -230,17 +234,24 @@ def test_the_environment_leads_to_no_real_account(sandbox, monkeypatch):
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "secret")
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://s3.example.com")
+    monkeypatch.setenv("AZURE_OPENAI_API_KEY", "secret")
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com")
+    monkeypatch.setenv("ALL_PROXY", "http://proxy.example.com")
     environment = sandbox.environment()
     assert environment.keys().isdisjoint(
-        {"AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL_S3", "HTTPS_PROXY"}
+        {
+            "ALL_PROXY",
+            "AWS_ENDPOINT_URL_S3",
+            "AWS_PROFILE",
+            "AWS_SESSION_TOKEN",
+            "AZURE_OPENAI_API_KEY",
+        }
     )
-    assert os.devnull == environment["AWS_CONFIG_FILE"]
-    assert all(
-        value.startswith("http://127.0.0.1:")
-        for name, value in environment.items()
-        if "ENDPOINT" in name
-    )
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        assert "[default]" in Path(environment[name]).read_text()
+    for name, value in environment.items():
+        if "ENDPOINT" in name or name.endswith(("BASE_URL", "HTTPS_PROXY", "https_proxy")):
+            assert value.startswith("http://127.0.0.1:"), name
 
 
 def test_a_proxy_of_the_environment_is_not_asked_for_the_way(monkeypatch):

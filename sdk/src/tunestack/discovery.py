@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -21,35 +20,39 @@ from tunestack.errors import ConfigError, ContractError, NotFoundError, Tunestac
 from tunestack.providers.aws_errors import translated
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import boto3
 
     from tunestack.providers.clients import Clients
 
 
-def find_region(session: boto3.Session) -> str | None:
-    """Tell the region of the environment: `AWS_REGION`, `AWS_DEFAULT_REGION`, or the profile's."""
-    return os.environ.get(REGION) or os.environ.get(DEFAULT_REGION) or session.region_name
+def find_region(session: boto3.Session, environment: Mapping[str, str]) -> str | None:
+    """Return the region of an environment: `AWS_REGION`, `AWS_DEFAULT_REGION`, or the profile's."""
+    return environment.get(REGION) or environment.get(DEFAULT_REGION) or session.region_name
 
 
-def find_stage(stage: str | None) -> str:
-    """Tell the stage: argument, `TUNESTACK_STAGE`, `dev`."""
-    return stage or os.environ.get(STAGE) or DEFAULT_STAGE
+def find_stage(stage: str | None, environment: Mapping[str, str]) -> str:
+    """Return the stage: argument, `TUNESTACK_STAGE`, `dev`."""
+    return stage or environment.get(STAGE) or DEFAULT_STAGE
 
 
-def find_deployment(clients: Clients, *, stage: str | None, region: str) -> Deployment:
+def find_deployment(
+    clients: Clients, environment: Mapping[str, str], *, stage: str | None, region: str
+) -> Deployment:
     """Find the deployment of a stage in a region.
 
-    The environment's, if it speaks of this region and stage; else the one that `cdk deploy` published there.
+    Returns that of the environment if it is for this region and stage, else the one that `cdk deploy` published there.
 
     Raises:
         ContractError: there is none; names every way to give one.
         AccessError: the caller may not read it.
     """
-    found = Deployment.from_environment(os.environ, region=region)
-    wanted = stage or os.environ.get(STAGE)
+    found = Deployment.from_environment(environment, region=region)
+    wanted = stage or environment.get(STAGE)
     if found is not None and found.region == region and wanted in (None, found.stage):
         return found
-    return published(clients, stage=find_stage(stage), region=region)
+    return published(clients, stage=find_stage(stage, environment), region=region)
 
 
 def published(clients: Clients, *, stage: str, region: str) -> Deployment:
@@ -74,13 +77,15 @@ def published(clients: Clients, *, stage: str, region: str) -> Deployment:
     )
 
 
-def require_region(session: boto3.Session, region: str | None) -> str:
-    """Tell the region: argument or environment.
+def require_region(
+    session: boto3.Session, region: str | None, environment: Mapping[str, str]
+) -> str:
+    """Return the region: argument or environment.
 
     Raises:
-        ConfigError: neither says.
+        ConfigError: neither names one.
     """
-    found = region or find_region(session)
+    found = region or find_region(session, environment)
     if found is None:
         raise ConfigError(f"no region: pass region= (--region), or set {REGION}")
     return found
@@ -94,9 +99,24 @@ class Deployments:
         given: what was handed in, instead of being looked up.
     """
 
-    def __init__(self, clients: Clients, *, stage: str | None, given: Deployment | None) -> None:
-        """Take who looks, and what was said."""
+    def __init__(
+        self,
+        clients: Clients,
+        environment: Mapping[str, str],
+        *,
+        stage: str | None,
+        given: Deployment | None,
+    ) -> None:
+        """Keep where deployments are looked up; no call is made here.
+
+        Args:
+            clients: make the calls.
+            environment: the variables to look them up in, as they were when the caller was created.
+            stage: the stage that was specified, if any.
+            given: the deployment that was passed in, instead of being looked up.
+        """
         self._clients = clients
+        self._environment = environment
         self.stage = stage
         self.given = given
         self._found = {} if given is None else {given.region: given}
@@ -104,12 +124,14 @@ class Deployments:
     def find(self, region: str) -> Deployment:
         """Find the deployment in a region; the errors are those of `find_deployment`."""
         if region not in self._found:
-            self._found[region] = find_deployment(self._clients, stage=self.stage, region=region)
+            self._found[region] = find_deployment(
+                self._clients, self._environment, stage=self.stage, region=region
+            )
         return self._found[region]
 
     def stage_of(self, deployment: Deployment | None) -> str:
         """Tell the stage: the deployment's, as far as it says, else the one that was asked for."""
-        return find_stage((deployment and deployment.stage) or self.stage)
+        return find_stage((deployment and deployment.stage) or self.stage, self._environment)
 
     def guarded(self, region: str) -> Deployment:
         """Find the deployment with its guard, of which bucket and role alone say nothing."""

@@ -8,6 +8,7 @@ TunestackError
 │   ├── HyperparameterError           unknown name or value out of range: says the range
 │   └── CostError                     it would cost more than was allowed; nothing was paid
 ├── DataError (ValueError)            training data that the job would fail on: every problem, with its line
+├── IsolationError (ConnectionRefusedError) a connection that would leave the machine while the sandbox is active
 ├── MissingExtraError (ImportError)   an optional dependency is not installed: says which extra
 ├── ProviderError                     the vendor refused or failed; `__cause__` is the vendor's error
 │   ├── AccessError                   credentials missing, or without the permission
@@ -97,6 +98,10 @@ class DataError(TunestackError, ValueError):
         super().__init__("\n  ".join([message, *problems]))
         self.problems = tuple(problems)
         self.report: Any = None
+
+
+class IsolationError(TunestackError, ConnectionRefusedError):
+    """A connection that would leave this machine was refused, because the sandbox's pytest fixture is active."""
 
 
 class MissingExtraError(TunestackError, ImportError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tunestack import catalog
@@ -23,6 +24,7 @@ from tunestack.arguments import (
 )
 from tunestack.cost import checked_most
 from tunestack.endpoints import START_TIMEOUT, Endpoint
+from tunestack.environment import snapshot
 from tunestack.errors import ConfigError, ModelError, shortened
 from tunestack.following import follow
 from tunestack.hyperparameters import resolve
@@ -77,10 +79,43 @@ class Tuner:
             ConfigError: the AWS profile or configuration file is wrong.
         """
         self._poll = poll or Poll()
-        self._accounts = Accounts(
-            AwsAccount(stage=stage, region=region, deployment=deployment, session=session),
-            OpenAIProject(openai, poll=self._poll),
+        self._aws_account = partial(
+            AwsAccount, stage=stage, region=region, deployment=deployment, session=session
         )
+        self._openai_project = partial(OpenAIProject, openai, poll=self._poll)
+        self._is_bound = False
+        self._environment = snapshot()
+        self._resolved = self._resolve()
+
+    def _resolve(self) -> Accounts:
+        environment = self._environment
+        return Accounts(
+            self._aws_account(environment=environment), self._openai_project(environment)
+        )
+
+    @property
+    def _accounts(self) -> Accounts:
+        """Where to work; resolved again when the environment is no longer the one that it was resolved from."""
+        now = self._environment if self._is_bound else snapshot()
+        if now != self._environment:
+            self._environment = now
+            self._resolved = self._resolve()
+        return self._resolved
+
+    def bind(self, model: str) -> Tuner:
+        """Return a tuner that works with the present environment, whatever the environment becomes later.
+
+        Its clients are created now, and its deployment is looked up now, so that work in another thread goes where it was
+        meant to go.
+
+        Args:
+            model: the base model or custom model of the work to come.
+        """
+        accounts = self._accounts
+        accounts.of_model(model).connect(model)
+        bound = Tuner.__new__(Tuner)
+        bound.__dict__.update(self.__dict__, _is_bound=True)
+        return bound
 
     def submit(
         self,

@@ -48,6 +48,10 @@ class Account(Protocol):
         """
         ...
 
+    def connect(self, model: str) -> None:
+        """Create now what a job of a model needs: its deployment and its clients; errors are left to the job."""
+        ...
+
     def provider(self, identifier: str | None = None) -> Provider:
         """Return who has a job or an endpoint, by its id; without one, whoever is asked for all of them."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -11,7 +12,13 @@ from tunestack.accounts.account import Target
 from tunestack.arguments import OWN_TAGS, bare, checked, is_endpoint, region_of
 from tunestack.contract import STAGE_TAG
 from tunestack.discovery import Deployments, find_region, require_region
-from tunestack.errors import ContractError, ModelError, NotFoundError, shortened
+from tunestack.errors import (
+    ContractError,
+    ModelError,
+    NotFoundError,
+    TunestackError,
+    shortened,
+)
 from tunestack.preflight import check_model
 from tunestack.providers.bedrock import Bedrock
 from tunestack.providers.clients import Clients, new_session
@@ -38,17 +45,29 @@ class AwsAccount:
         region: str | None,
         deployment: Deployment | None,
         session: boto3.Session | None,
+        environment: Mapping[str, str],
     ) -> None:
-        """Say where to work, as far as the environment does not; see `Tuner`.
+        """Keep where to work; no call is made here.
+
+        Args:
+            stage: see `Tuner`, as for those that follow.
+            region: as above.
+            deployment: as above.
+            session: as above.
+            environment: the variables that decide what the arguments do not.
 
         Raises:
             ConfigError: the AWS profile or configuration file is wrong.
         """
         self._region = deployment.region if deployment else region
         self._session = session or new_session()
-        self._clients = Clients(self._session, renew=new_session if session is None else None)
+        self._environment = environment
+        self._clients = Clients(
+            self._session, environment, renew=new_session if session is None else None
+        )
         self._deployments = Deployments(
             self._clients,
+            environment,
             stage=None if stage is None else checked("stage", stage, str),
             given=deployment,
         )
@@ -79,7 +98,7 @@ class AwsAccount:
             identifier = self._tuned(arn, deployment)
             base = catalog.of_custom_model(identifier)
         else:
-            region = self._region or find_region(self._session)
+            region = self._region or find_region(self._session, self._environment)
             base = catalog.require(model, on=today, provider="bedrock", region=region)
             deployment = self._deployment(region or base.regions[0])
             identifier = base.customization_id
@@ -96,6 +115,18 @@ class AwsAccount:
             owner=deployment.account or None,
             tags=_own_tags(self._deployments.stage_of(deployment)),
         )
+
+    def connect(self, model: str) -> None:
+        """Look up the deployment, and create the clients, that a job of a model needs; no error is raised here."""
+        base = catalog.find(model)
+        region = region_of(bare(model)) or self._region
+        region = region or find_region(self._session, self._environment)
+        region = region or (base.regions[0] if base and base.regions else None)
+        if region is not None:
+            with suppress(TunestackError):
+                self._clients.open(region)
+            with suppress(TunestackError):
+                self._deployments.find(region)
 
     def _tuned(self, arn: str, deployment: Deployment) -> str:
         """Tell the tuned model that an ARN names, itself or by its endpoint."""
@@ -117,7 +148,9 @@ class AwsAccount:
     def provider(self, identifier: str | None = None) -> Bedrock:
         """Return Bedrock in a region, deployed or not: what runs and is billed can always be seen and stopped."""
         region = region_of(identifier or "")
-        return self._bedrock(region or require_region(self._session, self._region))
+        return self._bedrock(
+            region or require_region(self._session, self._region, self._environment)
+        )
 
     def tags(self, job_id: str) -> Mapping[str, str]:
         """Tell what an endpoint carries: the stage's tags."""
@@ -129,16 +162,18 @@ class AwsAccount:
 
     def preflight(self, model: BaseModel | None) -> list[Check]:
         """Check credentials, clock, deployment, bucket, role, guard, quotas, and the model."""
-        region = self._region or find_region(self._session)
+        region = self._region or find_region(self._session, self._environment)
         if region is None and model is not None and model.regions:
             region = model.regions[0]
-        region = require_region(self._session, region)
+        region = require_region(self._session, region, self._environment)
         provider = self._bedrock(region)
         found = list(provider.checks(model))
         return found if model is None else [*found, check_model(provider, model, region)]
 
     def _deployment(self, region: str | None) -> Deployment:
-        return self._deployments.find(region or require_region(self._session, self._region))
+        return self._deployments.find(
+            region or require_region(self._session, self._region, self._environment)
+        )
 
     def _bedrock(self, region: str) -> Bedrock:
         return Bedrock(

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tunestack import catalog
 from tunestack.accounts.account import Target
 from tunestack.arguments import OWN_TAGS
-from tunestack.errors import AccessError, ConfigError, MissingExtraError
+from tunestack.environment import require_same_endpoints
+from tunestack.errors import AccessError, ConfigError, MissingExtraError, TunestackError
 from tunestack.preflight import check_model
 
 if TYPE_CHECKING:
@@ -29,22 +31,32 @@ _TAGS = {f"{OWN_TAGS}managed-by": "tunestack"}
 class OpenAIProject:
     """`tunestack.accounts.account.Account` at OpenAI; nothing is imported or called before it is needed."""
 
-    def __init__(self, client: Client | None, *, poll: Poll) -> None:
-        """Take who calls.
+    def __init__(
+        self, client: Client | None, environment: Mapping[str, str], *, poll: Poll
+    ) -> None:
+        """Keep the client; no call is made here.
 
         Args:
             client: the openai package's; made of the environment (`OPENAI_API_KEY`, `OPENAI_BASE_URL`, `OPENAI_ORG_ID`,
                 `OPENAI_PROJECT_ID`) if not given.
+            environment: the variables, as they are now.
             poll: how to wait.
         """
         self.given = client
+        self._environment = environment
         self._poll = poll
 
     @cached_property
     def _client(self) -> Client:
         if self.given is not None:
             return self.given
+        require_same_endpoints(self._environment)
         return client_of({})
+
+    def connect(self, model: str) -> None:  # noqa: ARG002 - one client serves all models
+        """Create the client; no error is raised here."""
+        with suppress(TunestackError):
+            self._client  # noqa: B018 - creates it
 
     @property
     def said(self) -> dict[str, str] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,9 @@ def env(stage: str | None, region: str | None, form: str, *, json_wanted: bool) 
     """Print the environment variables of a deployment: eval "$(tunestack env)"."""
     session = new_session()
     deployment = published(
-        Clients(session), stage=find_stage(stage), region=require_region(session, region)
+        Clients(session),
+        stage=find_stage(stage, os.environ),
+        region=require_region(session, region, os.environ),
     )
     out(written(deployment.environment(), "json" if json_wanted else form))
 

@@ -14,6 +14,7 @@ import click
 from tunestack.cli.env import FORMATS, written
 from tunestack.cli.output import INTERRUPTED, note, out
 from tunestack.errors import ConfigError
+from tunestack.sandbox.variables import unset_matching
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -46,7 +47,14 @@ _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     metavar="NAME[,KEY=VALUE...]",
     help="Let something go wrong: throttle,operation=List*,rate=0.1 (see docs/sandbox.md).",
 )
-@click.option("--seed", default=0, show_default=True, help="Of the dice that faults roll.")
+@click.option("--seed", default=0, show_default=True, help="Random seed of the faults.")
+@click.option(
+    "--allow-host",
+    "allowed_hosts",
+    multiple=True,
+    metavar="HOST",
+    help="A host of AWS, OpenAI or Azure that the sandbox's proxy does not refuse.",
+)
 @click.option("form", "--format", type=click.Choice(FORMATS), default="sh", show_default=True)
 @click.option("json_wanted", "--json", is_flag=True, help="The same as --format json.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
@@ -56,6 +64,7 @@ def sandbox(
     as_of: datetime | None,
     faults: tuple[str, ...],
     seed: int,
+    allowed_hosts: tuple[str, ...],
     form: str,
     command: tuple[str, ...],
     *,
@@ -82,6 +91,7 @@ def sandbox(
         enforce_iam=enforce_iam,
         quotas=Quotas(model_units=0) if no_model_units else None,
         seed=seed,
+        allowed_hosts=allowed_hosts,
     )
     interrupts = _remembered_interrupts()
     try:
@@ -151,6 +161,9 @@ def _serve(sandbox: Sandbox, form: str) -> None:
     if form in _UNSET:
         for name in cleared:
             out(_UNSET[form].format(name))
+        out(
+            unset_matching(form)
+        )  # by the environment that it is evaluated in, which may be another one
     elif cleared:
         note(f"unset these where you use it, they lead elsewhere: {', '.join(cleared)}")
     out(written(sandbox.variables(), form))

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
+from tunestack.environment import require_same_endpoints, snapshot
 from tunestack.providers.aws_errors import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 # Five calls in all. Every create carries a token that follows from its content, so a repeated one makes nothing new.
 _CONTROL = Config(
@@ -23,6 +24,8 @@ _CONTROL = Config(
 )
 # An answer may take minutes, and one that is asked for again is billed again.
 _RUNTIME = _CONTROL.merge(Config(read_timeout=600))
+_SERVICES = ("bedrock", "bedrock-runtime", "s3", "scheduler", "sqs", "ssm")
+"""What a job and its endpoint call."""
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException")
 
 
@@ -40,16 +43,22 @@ class Clients:
     """Makes clients of one session, and keeps them; safe to share between threads, which a session is not."""
 
     def __init__(
-        self, session: boto3.Session, *, renew: Callable[[], boto3.Session] | None = None
+        self,
+        session: boto3.Session,
+        environment: Mapping[str, str] | None = None,
+        *,
+        renew: Callable[[], boto3.Session] | None = None,
     ) -> None:
-        """Take the session, which decides who calls.
+        """Keep the session, which has the credentials.
 
         Args:
             session: boto3's.
+            environment: the variables that clients are created from; the present ones if not given.
             renew: makes another, with the credentials that there are then; called after those of this one have expired.
         """
         # The stubs know a method for each service, not one for any.
         self._session: Any = session
+        self._environment = snapshot() if environment is None else environment
         self._renew = renew
         self._expired = False
         self._lock = threading.Lock()
@@ -60,13 +69,16 @@ class Clients:
         """Return the client of a service in a region; callers name its type.
 
         Raises:
-            ConfigError: there is no such region, or an endpoint that is set is no URL.
+            ConfigError: unknown region, an endpoint that is set is not a URL, or the environment names other endpoints
+                than when this object was created.
         """
         with self._lock, translated(f"connecting to {service} in {region}"):
             if self._expired and self._renew is not None:
+                require_same_endpoints(self._environment)
                 self._session, self._expired = self._renew(), False
                 self._clients.clear()
             if (service, region) not in self._clients:
+                require_same_endpoints(self._environment)
                 self._clients[service, region] = self._session.client(
                     service,
                     region,
@@ -75,6 +87,11 @@ class Clients:
                 heard = partial(self._hear, service, region)
                 self._clients[service, region].meta.events.register("after-call", heard)
             return self._clients[service, region]
+
+    def open(self, region: str) -> None:
+        """Create the clients that a job and its endpoint need; a later change of the environment does not concern them."""
+        for service in _SERVICES:
+            self.get(service, region)
 
     def now(self, region: str) -> datetime:
         """Tell the time by Bedrock's clock in a region, as of its last answer; by this machine's before the first.

@@ -23,21 +23,21 @@ from tunestack.sandbox.clock import Clock
 from tunestack.sandbox.emulator import Emulator
 from tunestack.sandbox.faults import Faults
 from tunestack.sandbox.openai import service as openai
+from tunestack.sandbox.proxy import Proxy, proxies_before
 from tunestack.sandbox.remains import Remains
 from tunestack.sandbox.server import Server
 from tunestack.sandbox.stage import deploy, regions
+from tunestack.sandbox.variables import PROXIES, UNSET, neutral, without_accounts
 from tunestack.sandbox.wire import Traffic, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection
     from pathlib import Path
 
 ACCOUNT = "123456789012"
-# Whatever could lead to a real account, or to another deployment, is not passed on.
-_CLEARED = ("AWS_", "BEDROCK_", "CDK_DEFAULT_", "DSPY_BEDROCK_", "OPENAI_", "TUNESTACK_")
+_LOCAL = "127.0.0.1,localhost,::1"
 _TICK = 0.1
 """Seconds between looks at what is due."""
-_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
 def _require_possible(
@@ -88,6 +88,7 @@ class Sandbox:
         quotas: Quotas | None = None,
         ignores_repeats: bool = False,
         seed: int = 0,
+        allowed_hosts: Collection[str] = (),
     ) -> None:
         """Say what the sandbox is to be; `start`, or entering it, starts it.
 
@@ -104,7 +105,8 @@ class Sandbox:
             quotas: what an account may have at a time; as in AWS, but for model units, if not given.
             ignores_repeats: answer a repeated `clientRequestToken` with nothing instead of the first answer: AWS documents
                 that it is ignored without an error, which can mean either.
-            seed: of the dice that faults with a `rate` roll.
+            seed: random seed of the faults that have a `rate`.
+            allowed_hosts: hosts of AWS, OpenAI or Azure that the proxy in `variables()` does not refuse.
 
         Raises:
             ConfigError: no stage is deployed in this region, an argument is of another kind, or `openssl` is not there.
@@ -126,6 +128,10 @@ class Sandbox:
         errors = self._wire.errors(OPERATIONS) | openai.errors()
         self.faults = Faults(seed, errors)
         self._remains = Remains()
+        self._proxies = {
+            internet: Proxy(internet=internet, allowed=allowed_hosts, before=proxies_before())
+            for internet in (True, False)
+        }
         self._ended = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="tunestack-clock", daemon=True)
         self._emulator = Emulator(account=ACCOUNT, tls=self._tls)
@@ -180,12 +186,17 @@ class Sandbox:
         self._process = os.getpid()
         try:
             self._folder = self._remains.start()
+            self._write_settings(self._folder)
             inside = {
-                **self._base_environment(),
-                **self._endpoints(),
-                "AWS_SECRET_ACCESS_KEY": SECRET,
+                **neutral(os.environ),
+                **self._clients(internet=True),
+                "HOME": str(self._folder),
             }
+            for name in ("AWS_ACCESS_KEY_ID", "AWS_ENDPOINT_URL"):
+                del inside[name]  # a function gets those of its role and region from the emulator
             self._remains.group(self._emulator.start(self._folder, inside))
+            for proxy in self._proxies.values():
+                proxy.start()
             self._emulator.wait()
             self._server.start(self._certificate())
             self._emulator.turn_clock(self.clock.ahead)
@@ -206,6 +217,8 @@ class Sandbox:
         if self._ticker.is_alive():
             self._ticker.join()
         self._server.stop()
+        for proxy in self._proxies.values():
+            proxy.stop()
         self._emulator.stop()
         self._remains.stop()
 
@@ -243,36 +256,80 @@ class Sandbox:
         plain: dict[str, Any] = json.loads(json.dumps(found, default=_plain))
         return plain
 
-    def environment(self) -> dict[str, str]:
-        """Return a whole environment, for `subprocess.run(env=...)`: the present one, with AWS replaced by the sandbox."""
-        return {
-            **self._base_environment(),
-            **self.variables(),
-        }
+    def environment(self, *, internet: bool = True) -> dict[str, str]:
+        """Return a whole environment, for `subprocess.run(env=...)`: the present one, with AWS replaced by the sandbox.
 
-    def variables(self) -> dict[str, str]:
-        """Return what has to be set for clients to find the sandbox, and the stage deployed in it."""
+        Args:
+            internet: see `variables`.
+        """
+        return {**without_accounts(os.environ), **self.variables(internet=internet)}
+
+    def variables(self, *, internet: bool = True) -> dict[str, str]:
+        """Return the variables to set for clients to find the sandbox, and the stage deployed in it.
+
+        Clients that ignore them, and use the proxy that is among them, are refused connections to AWS, OpenAI and Azure.
+
+        Args:
+            internet: let the proxy pass connections to other hosts.
+        """
         return {
-            "AWS_ACCESS_KEY_ID": ACCOUNT,
-            "AWS_SECRET_ACCESS_KEY": SECRET,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
-            "AWS_ENDPOINT_URL": self._emulator.url,
-            **self._endpoints(),
+            **self._clients(internet=internet),
             **self._trust(),
-            "OPENAI_API_KEY": openai.KEY,
-            "OPENAI_BASE_URL": f"{self._server.url}/v1",
-            "OPENAI_API_BASE": f"{self._server.url}/v1",  # litellm reads this one too
-            "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # or it would fetch a list from the internet
             REGION: self.region,
             DEFAULT_REGION: self.region,
             **({} if self._empty else self.deployment().environment()),
         }
 
     def cleared(self) -> list[str]:
-        """Name the variables of the present environment that have no place in the sandbox's."""
-        return sorted(os.environ.keys() - self.environment().keys())
+        """Return the names of variables to remove where `variables()` are set: some in any case, and those set here."""
+        return sorted({*UNSET, *os.environ.keys()} - self.environment().keys())
+
+    def _clients(self, *, internet: bool) -> dict[str, str]:
+        """Return the variables that clients of AWS and OpenAI read, but for the region."""
+        proxy = self._proxies[internet].url
+        proxies = {name: proxy for name in PROXIES if name != "ALL_PROXY"} | {"NO_PROXY": _LOCAL}
+        return {
+            "AWS_ACCESS_KEY_ID": ACCOUNT,
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT": f"{self.admin_url}/metadata/",  # which has none
+            "AWS_ENDPOINT_URL": self._emulator.url,
+            **self._endpoints(),
+            **self._settings(),
+            "ANTHROPIC_BEDROCK_BASE_URL": self._server.url,
+            "OPENAI_API_KEY": openai.KEY,
+            "OPENAI_BASE_URL": f"{self._server.url}/v1",
+            "OPENAI_API_BASE": f"{self._server.url}/v1",  # litellm reads this one too
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",  # or it would fetch a list from the internet
+            **proxies,
+            **{name.lower(): value for name, value in proxies.items()},
+        }
+
+    def _settings(self) -> dict[str, str]:
+        """Return the variables that name files of the sandbox, where clients would read the user's own."""
+        folder = self._folder
+        if folder is None:
+            return {}
+        return {
+            "AWS_CONFIG_FILE": str(folder / "aws" / "config"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(folder / "aws" / "credentials"),
+            "AWS_SDK_LOAD_CONFIG": "1",  # older SDKs read the configuration file only with it
+            # What DSPy has been answered here must not be taken for an answer of a real model, nor the other way round.
+            "DSPY_CACHEDIR": str(folder / "dspy-cache"),
+        }
+
+    def _write_settings(self, folder: Path) -> None:
+        """Write the files of AWS's SDKs: a default profile that leads to the sandbox, and no other."""
+        bedrock = f"\n  endpoint_url = {self._server.url}\n"
+        services = "".join(f"{name} ={bedrock}" for name in ("bedrock", "bedrock_runtime"))
+        (folder / "aws").mkdir()
+        (folder / "aws" / "config").write_text(
+            f"[default]\nregion = {self.region}\nendpoint_url = {self._emulator.url}\n"
+            f"services = sandbox\n[services sandbox]\n{services}"
+        )
+        (folder / "aws" / "credentials").write_text(
+            f"[default]\naws_access_key_id = {ACCOUNT}\naws_secret_access_key = {SECRET}\n"
+        )
 
     def deployment(self, region: str | None = None) -> Deployment:
         """Return what is deployed in a region, the default one if not given."""
@@ -325,15 +382,6 @@ class Sandbox:
         whole = str(bundle if bundle.exists() else certificate)
         names = ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
         return {**dict.fromkeys(names, whole), "NODE_EXTRA_CA_CERTS": str(certificate)}
-
-    @staticmethod
-    def _base_environment() -> dict[str, str]:
-        kept: Mapping[str, str] = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.upper().startswith(_CLEARED) and name.lower() not in _PROXIES
-        }
-        return {**kept, "NO_PROXY": "127.0.0.1,localhost"}
 
     def __repr__(self) -> str:
         """Show where it is."""

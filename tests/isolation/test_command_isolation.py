@@ -1,0 +1,300 @@
+"""What `tunestack sandbox` hands out leads to no real account, whatever the shell that uses it has set."""
+
+import http.server
+import io
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import urllib.request
+import zipfile
+from pathlib import Path
+
+import boto3
+import pytest
+
+from tests.conftest import root
+from tunestack.sandbox.proxy import Proxy, proxies_before, refused_hosts
+from tunestack.sandbox.variables import UNSET
+
+PROGRAM = Path(sys.executable).with_name("tunestack")
+SHOW = "import json, os; print(json.dumps(dict(os.environ)))"
+
+
+def sourced(lines, before):
+    """Evaluate lines in a shell that has other variables set; returns its variables afterwards."""
+    done = subprocess.run(
+        ["sh", "-c", f'{lines}\nexec "$0" -c "$1"', sys.executable, SHOW],
+        env={"PATH": os.environ["PATH"], **before, "AWS_ENDPOINT_URL_X": "http://127.0.0.1"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def lines():
+    """What `tunestack sandbox` prints, without the command's own environment having anything of AWS's."""
+    with subprocess.Popen(
+        [PROGRAM, "sandbox", "--empty"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as running:
+        for line in running.stderr:
+            if "is running" in line:
+                break
+        running.terminate()
+        text, _ = running.communicate()
+    return text
+
+
+def test_what_is_printed_unsets_what_another_shell_has_set(lines):
+    before = {
+        **dict.fromkeys(UNSET, "real"),
+        "AWS_ENDPOINT_URL_BEDROCK_AGENT": "https://bedrock-agent.us-east-1.amazonaws.com",
+        "AWS_ENDPOINT_URL_SSM": "https://ssm.us-east-1.amazonaws.com",
+        "ALL_PROXY": "http://proxy.example.com",
+        "HTTPS_PROXY": "http://proxy.example.com",
+        "NO_PROXY": "amazonaws.com",
+        "OPENAI_ORGANIZATION": "real",
+        "DSPY_BEDROCK_ROLE_ARN": "arn:aws:iam::999999999999:role/real",
+        "MINE": "kept",
+    }
+    after = sourced(lines, before)
+    assert [
+        name for name, value in after.items() if "real" in value or "example.com" in value
+    ] == []
+    assert [name for name, value in after.items() if "amazonaws.com" in value] == []
+    assert after["MINE"] == "kept"
+    assert after["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
+
+
+def test_every_variable_to_unset_is_named_whether_it_is_set_or_not(lines):
+    for name in UNSET:
+        assert f"unset {name}\n" in lines
+
+
+class Origin(http.server.BaseHTTPRequestHandler):
+    """Answers with what it was asked; also as the proxy that the environment had before."""
+
+    def do_GET(self):
+        body = f"{self.server.name} {self.path} {self.headers.get('Proxy-Authorization')}".encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def do_CONNECT(self):
+        self.server.connected.append((self.path, self.headers.get("Proxy-Authorization")))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"through")
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def origin():
+    """Start servers on loopback."""
+    started = []
+
+    def start(name):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Origin)
+        server.name, server.connected = name, []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def proxy():
+    """Start proxies."""
+    started = []
+
+    def start(*, internet=True, allowed=(), before=None):
+        found = Proxy(internet=internet, allowed=allowed, before=before or {})
+        found.start()
+        started.append(found)
+        return found
+
+    yield start
+    for found in started:
+        found.stop()
+
+
+def sent(proxy, text):
+    """Send a request to a proxy; returns all that it answers."""
+    with socket.create_connection(("127.0.0.1", int(proxy.url.rsplit(":", 1)[1])), 5) as client:
+        client.sendall(text.encode())
+        client.shutdown(socket.SHUT_WR)
+        return b"".join(iter(lambda: client.recv(65536), b"")).decode()
+
+
+REFUSED = [
+    "bedrock.us-east-1.amazonaws.com",
+    "s3.amazonaws.com.",
+    "BEDROCK-RUNTIME.us-east-1.amazonaws.com",
+    "bedrock-mantle.us-east-1.api.aws",
+    "bedrock.cn-north-1.amazonaws.com.cn",
+    "bedrock.eusc-de-east-1.amazonaws.eu",
+    "api.openai.com",
+    "mine.openai.azure.com",
+    "mine.services.ai.azure.com",
+    "d-1234567890.awsapps.com",
+    "us-east-1.signin.aws.amazon.com",
+    "169.254.169.254",
+    "169.254.170.2",
+    "fd00:ec2::254",
+    "::ffff:169.254.169.254",
+]
+PASSED = [
+    "pypi.org",
+    "registry.npmjs.org",
+    "notamazonaws.com",
+    "openai.com.example.org",
+    "10.0.0.1",
+]
+
+
+def test_the_hosts_of_aws_openai_and_azure_are_refused_and_no_others(proxy):
+    started = proxy()
+    assert [host for host in REFUSED if not started.refuses(host)] == []
+    assert [host for host in PASSED if started.refuses(host)] == []
+    assert not started.refuses("127.0.0.1")
+    assert {"amazonaws.com", "api.aws", "openai.com"} <= refused_hosts()
+
+
+def test_without_internet_only_loopback_passes(proxy):
+    started = proxy(internet=False, allowed=["models.example.com"])
+    assert [host for host in (*REFUSED, *PASSED) if not started.refuses(host)] == []
+    assert not started.refuses("localhost")
+    assert not started.refuses("Models.example.com")
+
+
+@pytest.mark.parametrize("host", REFUSED[:1] + REFUSED[-5:-3])
+def test_what_is_refused_is_answered_with_the_host(proxy, host):
+    for request in (
+        f"CONNECT {host}:443 HTTP/1.1\r\n\r\n",
+        f"GET http://{host}/x HTTP/1.1\r\n\r\n",
+    ):
+        answer = sent(proxy(), request)
+        assert answer.startswith("HTTP/1.1 403 ")
+        assert f"the Tunestack sandbox refuses connections to {host}" in answer
+
+
+def test_a_second_request_on_a_connection_does_not_reach_another_host(proxy, origin):
+    server = origin("first")
+    here = f"http://127.0.0.1:{server.server_port}"
+    there = "GET http://s3.amazonaws.com/ HTTP/1.1\r\nHost: s3.amazonaws.com\r\n\r\n"
+    answer = sent(proxy(), f"GET {here}/a HTTP/1.1\r\nHost: x\r\n\r\n{there}")
+    assert answer.startswith("HTTP/1.")
+    assert "first /a None" in answer
+    # It went to the first host or nowhere; never to the second.
+    assert answer.count("HTTP/1.") == 1 or "first" in answer.partition("first")[2]
+
+
+def test_a_tunnel_passes_bytes_both_ways(proxy, origin):
+    port = origin("inside").server_port
+    request = f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\nGET /b HTTP/1.0\r\n\r\n"
+    answer = sent(proxy(), request)
+    assert "200 Connection established" in answer
+    assert "inside /b None" in answer
+
+
+def test_the_proxy_of_before_leads_to_other_hosts(proxy, origin):
+    before = origin("before")
+    url = f"http://user:p%40ss@127.0.0.1:{before.server_port}"
+    started = proxy(before={"http": url, "https": url, "no": "invalid"})
+    login = "Basic dXNlcjpwQHNz"
+    answer = sent(started, "GET http://example.org/c?d HTTP/1.1\r\nHost: example.org\r\n\r\n")
+    assert f"before http://example.org/c?d {login}" in answer
+    assert "through" in sent(started, "CONNECT example.org:443 HTTP/1.1\r\n\r\n")
+    assert before.connected == [("example.org:443", login)]
+    assert "403" in sent(started, "CONNECT s3.amazonaws.com:443 HTTP/1.1\r\n\r\n")
+    assert "502" in sent(started, "GET http://nothing.invalid/ HTTP/1.1\r\n\r\n")
+
+
+def test_the_proxies_of_before_are_those_of_the_environment(monkeypatch):
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com:3128")
+    monkeypatch.setenv("https_proxy", "http://proxy.example.com:3128")
+    assert proxies_before()["https"] == "http://proxy.example.com:3128"
+
+
+@pytest.mark.parametrize(
+    "garbage", ["\r\n\r\n", "GET\r\n\r\n", "x" * 70000, "GET http://[ HTTP/1.1\r\n\r\n"]
+)
+def test_garbage_gets_an_answer_or_the_end(proxy, garbage):
+    assert sent(proxy(), garbage).partition(" ")[2][:3] in ("", "400")
+
+
+def test_a_function_in_the_sandbox_sees_nothing_of_the_users(sandbox, monkeypatch, tmp_path):
+    """A Lambda function runs on the user's machine: it gets neither home nor variables."""
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("f.py", "import os\ndef h(event, context): return dict(os.environ)\n")
+    iam, functions = root(sandbox, "iam"), root(sandbox, "lambda")
+    trust = {
+        "Effect": "Allow",
+        "Principal": {"Service": "lambda.amazonaws.com"},
+        "Action": "sts:AssumeRole",
+    }
+    role = iam.create_role(
+        RoleName="sees",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+    )["Role"]["Arn"]
+    functions.create_function(
+        FunctionName="sees",
+        Runtime="python3.13",
+        Handler="f.h",
+        Role=role,
+        Code={"ZipFile": code.getvalue()},
+    )
+    answer = functions.invoke(FunctionName="sees")
+    functions.delete_function(FunctionName="sees")
+    iam.delete_role(RoleName="sees")
+    seen = json.loads(answer["Payload"].read())
+    assert seen["AWS_ENDPOINT_URL_BEDROCK"] == sandbox.variables()["AWS_ENDPOINT_URL_BEDROCK"]
+    assert seen["HOME"] != os.environ["HOME"]
+    assert "tunestack-sandbox-" in seen["HOME"]
+    assert "tunestack-sandbox-" in seen["AWS_CONFIG_FILE"]
+    own = {"USER", "PYTEST_CURRENT_TEST", "PWD", "SHLVL", "UV_CACHE_DIR", "OLDPWD", "VIRTUAL_ENV"}
+    assert own & seen.keys() == set()
+
+
+def test_a_client_with_nothing_but_the_files_finds_the_sandbox(sandbox):
+    names = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+    code = (
+        "import boto3; print(boto3.client('sts').get_caller_identity()['Account'], "
+        "boto3.client('bedrock').meta.endpoint_url)"
+    )
+    environment = {name: sandbox.variables()[name] for name in names}
+    done = subprocess.run(
+        [
+            "env",
+            "-i",
+            *(f"{name}={value}" for name, value in environment.items()),
+            sys.executable,
+            "-c",
+            code,
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == ["123456789012", sandbox.variables()["AWS_ENDPOINT_URL_BEDROCK"]]
+
+
+def test_there_are_no_credentials_in_the_metadata_service(sandbox):
+    fetcher = boto3.session.Session()._session.get_component("credential_provider")
+    (metadata,) = [one for one in fetcher.providers if one.METHOD == "iam-role"]
+    assert metadata.load() is None
+    url = sandbox.variables()["AWS_EC2_METADATA_SERVICE_ENDPOINT"]
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        urllib.request.urlopen(f"{url}latest/meta-data/iam/security-credentials/")

@@ -1,0 +1,80 @@
+"""What DSPy was answered in the sandbox is not taken for an answer of a real model, nor the other way round."""
+
+import os
+import subprocess
+import sys
+
+import dspy
+import pytest
+
+from tunestack.sandbox.isolation import Isolation
+
+ASK = """
+import dspy, sys
+lm = dspy.LM("bedrock/us.amazon.nova-micro-v1:0")
+print(lm("Where is my parcel?")[0])
+print(bool(lm.history[-1]["response"].cache_hit) if hasattr(lm.history[-1]["response"], "cache_hit") else False)
+"""
+
+
+@pytest.mark.parametrize("environment", [{}, {"DSPY_CACHEDIR": "given"}])
+def test_a_command_does_not_use_the_cache_of_the_user(sandbox, tmp_path, environment):
+    """The cache that DSPy would use outside of the sandbox stays as it is: nothing is read from it, nothing written."""
+    outside = {**os.environ, "HOME": str(tmp_path), **environment}
+    if environment:
+        outside["DSPY_CACHEDIR"] = str(tmp_path / "given")
+    inside = {**outside, **sandbox.variables()}
+    done = subprocess.run(
+        [sys.executable, "-c", ASK], env=inside, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.fixture
+def cached(tmp_path):
+    """DSPy with a cache on disk, as an application has it before its tests begin."""
+    before = dspy.cache
+    dspy.configure_cache(disk_cache_dir=str(tmp_path))
+    yield dspy.cache
+    dspy.cache = before
+
+
+def test_the_fixture_takes_the_cache_away_and_gives_it_back(cached):
+    request = {"model": "bedrock/x", "messages": [{"role": "user", "content": "Hello"}]}
+    cached.put(request, "real")
+    assert dspy.cache.get(request) == "real"
+    isolation = Isolation([])
+    isolation.start()
+    isolation.enter({}, pytest.MonkeyPatch())
+    assert dspy.cache.get(request) is None
+    dspy.cache.put(request, "of the sandbox")
+    assert dspy.cache.get(request) == "of the sandbox"
+    isolation.stop()
+    assert dspy.cache is cached
+    assert dspy.cache.get(request) == "real"
+
+
+def test_dspy_imported_in_the_sandbox_gets_a_cache_of_its_own_afterwards():
+    """In a process of its own, in which DSPy is imported between the fixture's setup and teardown."""
+    code = """
+import os, sys, pytest
+from tunestack.sandbox.isolation import Isolation
+isolation = Isolation([])
+isolation.start()
+isolation.enter({"DSPY_CACHEDIR": os.environ["SANDBOX_CACHE"]}, pytest.MonkeyPatch())
+import dspy
+inside = dspy.cache
+isolation.stop()
+print(inside.disk_cache_dir, dspy.cache.disk_cache_dir)
+"""
+    environment = {**os.environ, "DSPY_CACHEDIR": "real-cache", "SANDBOX_CACHE": "sandbox-cache"}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=os.environ.get("TMPDIR", "/tmp"),
+    )
+    assert done.stdout.split() == ["sandbox-cache", "real-cache"], done.stderr
