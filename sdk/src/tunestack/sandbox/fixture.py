@@ -43,13 +43,13 @@ def pytest_configure(config: pytest.Config) -> None:
     if when not in ("test", "session"):
         raise pytest.UsageError(f"tunestack_isolation = {when!r}: use test or session")
     if when == "session":
-        _isolation(config).start()
+        _isolation(config)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """End what `pytest_configure` began."""
-    if config.getini("tunestack_isolation") == "session":
-        _isolation(config).stop()
+    """Refuse nothing any more: the process may go on after pytest."""
+    if _ISOLATION in config.stash:
+        config.stash[_ISOLATION].always = False
 
 
 def _isolation(config: pytest.Config) -> Isolation:
@@ -57,7 +57,10 @@ def _isolation(config: pytest.Config) -> Isolation:
     from tunestack.sandbox.isolation import Isolation  # noqa: PLC0415
 
     if _ISOLATION not in config.stash:
-        config.stash[_ISOLATION] = Isolation(config.getini("tunestack_allowed_hosts"))
+        config.stash[_ISOLATION] = Isolation(
+            config.getini("tunestack_allowed_hosts"),
+            always=config.getini("tunestack_isolation") == "session",
+        )
     return config.stash[_ISOLATION]
 
 
@@ -125,4 +128,6 @@ def _finish_work() -> None:
     """Wait for what a test has started in the background and not waited for, and end what takes longer."""
     background: Any = sys.modules.get("tunestack.background")
     if background is not None:  # the SDK is in use
-        background.finish(_REST)
+        if not background.join(_REST):
+            background.end()
+            background.join(_REST)

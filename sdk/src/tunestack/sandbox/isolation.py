@@ -35,27 +35,29 @@ _CACHE = "cache"
 class Isolation:
     """Keeps the process in a sandbox between `start` and `stop`, which nest; `enter` makes the sandbox known."""
 
-    def __init__(self, allowed: Collection[str]) -> None:
-        """Keep the opt-out list.
+    def __init__(self, allowed: Collection[str], *, always: bool = False) -> None:
+        """Keep the settings; connections are refused from now on if they always are.
 
         Args:
             allowed: hosts, as names or addresses, that connections are not refused to.
+            always: refuse connections before `start` and after `stop`, too.
         """
         self.refused: list[str] = []
         """The hosts that connections were refused to."""
         self._allowed = frozenset(name.lower() for name in allowed)
         self._resolved: set[str] = set()
         self._depth = 0
+        self.always = always
         self._hooked = False
         self._undo: pytest.MonkeyPatch | None = None
         self._cache: object = None
+        if always:
+            self._hook()
 
     def start(self) -> None:
         """Refuse connections that would leave this machine, from now on."""
         self._depth += 1
-        if not self._hooked:  # Python has no way to remove one
-            sys.addaudithook(self._check)
-            self._hooked = True
+        self._hook()
 
     def enter(self, variables: Mapping[str, str], patch: pytest.MonkeyPatch) -> None:
         """Replace the environment, and what was made from the one before.
@@ -91,9 +93,14 @@ class Isolation:
             _stop_fork_server()
             _restore_dspy_cache(self._cache)
 
+    def _hook(self) -> None:
+        if not self._hooked:  # Python has no way to remove one
+            sys.addaudithook(self._check)
+            self._hooked = True
+
     def _check(self, event: str, args: tuple[Any, ...]) -> None:
         """Take part in what Python does: called for every event of the process, so the first lines are the quick ones."""
-        if not self._depth:
+        if not (self._depth or self.always):
             return
         if event in _CONNECTS:
             address = args[1]

@@ -1,0 +1,26 @@
+"""A Tuner that a module creates and uses, and a test that stops every endpoint it finds."""
+
+from tunestack import Tuner
+
+TUNER = Tuner()
+try:
+    list(TUNER.jobs())
+except Exception as error:
+    print(error)
+
+
+def test_it(tunestack_sandbox):
+    for endpoint in TUNER.endpoints():
+        endpoint.stop()
+    TUNER.submit(
+        "nova-micro",
+        [
+            {
+                "messages": [
+                    {"role": "user", "content": f"q{n}"},
+                    {"role": "assistant", "content": "a"},
+                ]
+            }
+            for n in range(20)
+        ],
+    )

@@ -1,0 +1,164 @@
+"""A network in which every name leads to a listener, and a home with credentials of a "real" account; run by test_escapes.py.
+
+It has to be started in network and mount namespaces of its own. For each line of JSON on standard input, `{"name",
+"command", "folder"}`, it runs the command and writes `{"name", "requests", "output", "code"}`: what has reached the
+listener, by host name where the connection says it.
+"""
+
+import json
+import os
+import socket
+import socketserver
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+EVERYWHERE, METADATA, CONTAINER = "198.51.100.1", "169.254.169.254", "169.254.170.2"
+SEEN = []
+ROLE = {
+    "Code": "Success",
+    "Type": "AWS-HMAC",
+    "AccessKeyId": "ASIAREAL",
+    "SecretAccessKey": "real",
+    "Token": "real",
+    "LastUpdated": "2026-01-01T00:00:00Z",
+    "Expiration": "2099-01-01T00:00:00Z",
+}
+SETTLED = 0.3
+"""Seconds for a request to arrive that has left."""
+
+
+def host_of(data):
+    """Tell whom a connection is for: by the server name of TLS, or the Host of HTTP."""
+    if data[:1] == b"\x16":
+        place = data.find(b"\x00\x00", 40)
+        while (
+            place >= 0
+        ):  # extension server_name: list length, entry length, type 0, name length, name
+            try:
+                (length,) = struct.unpack(">H", data[place + 7 : place + 9])
+                name = data[place + 9 : place + 9 + length].decode("ascii")
+            except (struct.error, UnicodeDecodeError):
+                break
+            if "." in name and name.isprintable() and 3 < length < 254:
+                return name
+            place = data.find(b"\x00\x00", place + 1)
+        return "TLS"
+    for line in data.split(b"\r\n")[1:]:
+        if line.lower().startswith(b"host:"):
+            return line[5:].strip().decode("latin-1")
+    return repr(data[:40])
+
+
+class Listener(socketserver.BaseRequestHandler):
+    """Notes each connection; answers the metadata service's questions with credentials, and nothing else."""
+
+    def handle(self):
+        self.request.settimeout(2)
+        place = len(SEEN)
+        SEEN.append(self.server.server_address[0])
+        try:
+            data = self.request.recv(65536)
+        except OSError:
+            return
+        SEEN[place] = host_of(data) if data else f"{SEEN[place]}, a connection without data"
+        if self.server.server_address[0] in (METADATA, CONTAINER):
+            path = data.split(b" ")[1] if data.count(b" ") > 1 else b""
+            body = "token" if b"token" in path else json.dumps(ROLE) if b"role" in path else "role"
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+            self.request.sendall((head + body).encode())
+
+
+class Names(socketserver.BaseRequestHandler):
+    """A name server: every name has one address."""
+
+    def handle(self):
+        data, answers = self.request
+        end = data.index(b"\x00", 12) + 5
+        is_ipv4 = data[end - 4 : end - 2] == b"\x00\x01"
+        head = (
+            data[:2]
+            + b"\x81\x80"
+            + data[4:6]
+            + (b"\x00\x01" if is_ipv4 else b"\x00\x00")
+            + b"\x00" * 4
+        )
+        record = b"\xc0\x0c\x00\x01\x00\x01\x00\x00\x00\x05\x00\x04" + socket.inet_aton(EVERYWHERE)
+        answers.sendto(head + data[12:end] + (record if is_ipv4 else b""), self.client_address)
+
+
+def build(folder):
+    """Make the network, and the home of somebody with a real account; returns the environment."""
+    run = (
+        ["ip", "link", "set", "lo", "up"],
+        *(
+            ["ip", "address", "add", f"{address}/32", "dev", "lo"]
+            for address in (EVERYWHERE, METADATA, CONTAINER)
+        ),
+    )
+    for command in run:
+        subprocess.run(command, check=True)
+    settings = folder / "resolv.conf"
+    settings.write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
+    subprocess.run(["mount", "--bind", settings, Path("/etc/resolv.conf").resolve()], check=True)
+    servers = [socketserver.ThreadingUDPServer(("127.0.0.1", 53), Names)]
+    socketserver.ThreadingTCPServer.allow_reuse_address = True
+    places = (EVERYWHERE, 443), (EVERYWHERE, 80), (METADATA, 80), (CONTAINER, 80)
+    servers += [socketserver.ThreadingTCPServer(place, Listener) for place in places]
+    for server in servers:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    home = folder / "home"
+    (home / ".aws").mkdir(parents=True)
+    (home / ".aws/config").write_text(
+        "[default]\nregion = us-east-1\nmax_attempts = 1\n[profile real]\nregion = us-east-1\nmax_attempts = 1\n"
+    )
+    keys = "aws_access_key_id = AKIAREAL\naws_secret_access_key = real\n"
+    (home / ".aws/credentials").write_text(f"[default]\n{keys}[real]\n{keys}")
+    return {
+        "PATH": os.environ["PATH"],
+        "TMPDIR": os.environ.get("TMPDIR", "/tmp"),
+        "HOME": str(home),
+        "AWS_ACCESS_KEY_ID": "AKIAREAL",
+        "AWS_SECRET_ACCESS_KEY": "real",
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_MAX_ATTEMPTS": "1",
+        "OPENAI_API_KEY": "sk-real",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+def main():
+    """Run what is asked, until standard input ends."""
+    with tempfile.TemporaryDirectory() as name:
+        environment = build(Path(name))
+        for line in sys.stdin:
+            asked = json.loads(line)
+            SEEN.clear()
+            done = subprocess.run(
+                asked["command"],
+                cwd=asked["folder"],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                timeout=180,
+                check=False,
+            )
+            time.sleep(SETTLED)
+            answer = {
+                "name": asked["name"],
+                "requests": sorted(set(SEEN)),
+                "output": (done.stdout + done.stderr)[-3000:],
+                "code": done.returncode,
+            }
+            print(json.dumps(answer), flush=True)
+
+
+if __name__ == "__main__":
+    main()
