@@ -29,9 +29,11 @@ from tunestack.catalog.model import (
     RecordFormat,
     Serving,
 )
+from tunestack.catalog.names import REGION, ModelName, parse_name
 
 __all__ = [
     "CATALOG",
+    "REGION",
     "BaseModel",
     "ChatTemplate",
     "Confidence",
@@ -40,11 +42,13 @@ __all__ = [
     "Lifecycle",
     "LifecycleState",
     "Limits",
+    "ModelName",
     "Price",
     "RecordFormat",
     "Serving",
     "find",
     "of_custom_model",
+    "parse_name",
     "require",
     "require_allowed",
     "require_living",
