@@ -7,7 +7,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tunestack.contract import (
-    DEFAULT_REGION,
     DEFAULT_STAGE,
     DEPLOYMENT,
     REGION,
@@ -16,9 +15,11 @@ from tunestack.contract import (
     STAGE,
     Deployment,
     parameter_name,
+    region_from,
 )
 from tunestack.errors import ConfigError, ContractError, NotFoundError, TunestackError
 from tunestack.providers.aws_errors import translated
+from tunestack.settings import read, region_code
 
 if TYPE_CHECKING:
     import boto3
@@ -27,13 +28,20 @@ if TYPE_CHECKING:
 
 
 def find_region(session: boto3.Session) -> str | None:
-    """Tell the region of the environment: `AWS_REGION`, `AWS_DEFAULT_REGION`, or the profile's."""
-    return os.environ.get(REGION) or os.environ.get(DEFAULT_REGION) or session.region_name
+    """Return the region of the environment: `AWS_REGION`, `AWS_DEFAULT_REGION`, or the profile's.
+
+    Raises:
+        ConfigError: it is not a region.
+    """
+    found = region_from(os.environ)
+    if found is None and session.region_name:
+        return region_code("region of the AWS profile", session.region_name)
+    return found
 
 
 def find_stage(stage: str | None) -> str:
-    """Tell the stage: argument, `TUNESTACK_STAGE`, `dev`."""
-    return stage or os.environ.get(STAGE) or DEFAULT_STAGE
+    """Return the stage: argument, `TUNESTACK_STAGE`, `dev`."""
+    return stage or read(os.environ, STAGE) or DEFAULT_STAGE
 
 
 def find_deployment(clients: Clients, *, stage: str | None, region: str) -> Deployment:
@@ -46,7 +54,7 @@ def find_deployment(clients: Clients, *, stage: str | None, region: str) -> Depl
         AccessError: the caller may not read it.
     """
     found = Deployment.from_environment(os.environ, region=region)
-    wanted = stage or os.environ.get(STAGE)
+    wanted = stage or read(os.environ, STAGE)
     if found is not None and found.region == region and wanted in (None, found.stage):
         return found
     return published(clients, stage=find_stage(stage), region=region)

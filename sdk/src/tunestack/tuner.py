@@ -192,14 +192,14 @@ class Tuner:
             provider: `bedrock` or `openai`; the model's, or `bedrock` if not given.
 
         Raises:
-            ModelError: no base model is called so.
-            ConfigError: there is no region to check.
+            ModelError: no base model has this name.
+            ConfigError: there is no such provider.
         """
         base = None if model is None else catalog.find(checked("model", model, str))
         if model is not None and base is None:
             raise ModelError(f"no model is called {shortened(model)}: see `tunestack models`")
         named = provider or (BEDROCK if base is None else base.provider)
-        return self._accounts.named(named).preflight(base)
+        return self._accounts.named(named).preflight(base, model)
 
     def _wanted(
         self,

@@ -56,6 +56,11 @@ class Account(Protocol):
         """Tell what an endpoint carries that is made for a job."""
         ...
 
-    def preflight(self, model: BaseModel | None) -> list[Check]:
-        """Check what can be known before money is spent."""
+    def preflight(self, model: BaseModel | None, name: str | None = None) -> list[Check]:
+        """Check what can be known before money is spent.
+
+        Args:
+            model: the base model; `None` checks what every model needs.
+            name: the name by which the caller specified it, which may contain a region.
+        """
         ...

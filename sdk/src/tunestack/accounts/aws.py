@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -9,12 +10,14 @@ from typing import TYPE_CHECKING
 from tunestack import catalog
 from tunestack.accounts.account import Target
 from tunestack.arguments import OWN_TAGS, bare, checked, is_endpoint, region_of
-from tunestack.contract import STAGE_TAG
+from tunestack.contract import REGION, STAGE_TAG
 from tunestack.discovery import Deployments, find_region, require_region
-from tunestack.errors import ContractError, ModelError, NotFoundError, shortened
+from tunestack.errors import ConfigError, ContractError, ModelError, NotFoundError, shortened
 from tunestack.preflight import check_model
+from tunestack.provider import Check, Verdict
 from tunestack.providers.bedrock import Bedrock
 from tunestack.providers.clients import Clients, new_session
+from tunestack.settings import region_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,7 +26,8 @@ if TYPE_CHECKING:
 
     from tunestack.catalog import BaseModel
     from tunestack.contract import Deployment
-    from tunestack.provider import Check
+
+logger = logging.getLogger(__name__)
 
 _BASES = (":foundation-model/", ":inference-profile/")
 
@@ -42,8 +46,10 @@ class AwsAccount:
         """Say where to work, as far as the environment does not; see `Tuner`.
 
         Raises:
-            ConfigError: the AWS profile or configuration file is wrong.
+            ConfigError: `region` is not a region, or the AWS profile or configuration file is invalid.
         """
+        if region is not None:
+            region = region_code("region", checked("region", region, str))
         self._region = deployment.region if deployment else region
         self._session = session or new_session()
         self._clients = Clients(self._session, renew=new_session if session is None else None)
@@ -79,7 +85,7 @@ class AwsAccount:
             identifier = self._tuned(arn, deployment)
             base = catalog.of_custom_model(identifier)
         else:
-            region = self._region or find_region(self._session)
+            region = self._region_for(model)
             base = catalog.require(model, on=today, provider="bedrock", region=region)
             deployment = self._deployment(region or base.regions[0])
             identifier = base.customization_id
@@ -97,14 +103,22 @@ class AwsAccount:
             tags=_own_tags(self._deployments.stage_of(deployment)),
         )
 
+    def _region_for(self, model: str | None) -> str | None:
+        """Return the region for a model: the argument, the one in the model's name, or the environment's."""
+        named = None if model is None else catalog.parse_name(model).region
+        if self._region is not None or named is None:
+            return self._region or find_region(self._session)
+        logger.info("using %s, the region in %s", named, shortened(model))
+        return named
+
     def _tuned(self, arn: str, deployment: Deployment) -> str:
         """Tell the tuned model that an ARN names, itself or by its endpoint."""
         if ":custom-model/" in arn:
             return arn
         if not is_endpoint(arn):
             raise ModelError(
-                f"{shortened(arn)} is no model: pass a base model, a tuned one (job.model), "
-                "or the endpoint of one"
+                f"{shortened(arn)} is not the ARN of a model: pass a base model (`tunestack models`), "
+                "a fine-tuned model (job.model), or the endpoint of one"
             )
         try:
             return self._bedrock(deployment.region).endpoint(arn).model
@@ -127,12 +141,16 @@ class AwsAccount:
             deployment = None
         return _own_tags(self._deployments.stage_of(deployment))
 
-    def preflight(self, model: BaseModel | None) -> list[Check]:
+    def preflight(self, model: BaseModel | None, name: str | None = None) -> list[Check]:
         """Check credentials, clock, deployment, bucket, role, guard, quotas, and the model."""
-        region = self._region or find_region(self._session)
-        if region is None and model is not None and model.regions:
-            region = model.regions[0]
-        region = require_region(self._session, region)
+        try:
+            region = self._region_for(name)
+            if region is None and model is not None and model.regions:
+                region = model.regions[0]
+            region = require_region(self._session, region)
+        except ConfigError as error:
+            fix = f"set {REGION} to the region of the stage, or pass region= (--region)"
+            return [Check(name="region", verdict=Verdict.FAIL, detail=str(error), fix=fix)]
         provider = self._bedrock(region)
         found = list(provider.checks(model))
         return found if model is None else [*found, check_model(provider, model, region)]

@@ -101,7 +101,7 @@ class OpenAIProject:
         """Tell nothing: models have no tags."""
         return {}
 
-    def preflight(self, model: BaseModel | None) -> list[Check]:
+    def preflight(self, model: BaseModel | None, name: str | None = None) -> list[Check]:  # noqa: ARG002 - the protocol's
         """Check the key and the model."""
         found = list(self._provider.checks(model))
         if model is None or len(found) == 1:

@@ -29,11 +29,10 @@ from tunestack.catalog.model import (
     RecordFormat,
     Serving,
 )
-from tunestack.catalog.names import REGION, ModelName, parse_name
+from tunestack.catalog.names import ModelName, parse_name
 
 __all__ = [
     "CATALOG",
-    "REGION",
     "BaseModel",
     "ChatTemplate",
     "Confidence",

@@ -116,9 +116,12 @@ def require(name: str, *, on: date, provider: str, region: str | None = None) ->
         )
     if region is not None and model.regions and region not in model.regions:
         require_living(model, on=on, said=None)
+        is_in_name = parse_name(name).region == region
+        where = f"{region} (the region in {shortened(name)})" if is_in_name else region
+        variable = "" if is_in_name else f" (AWS_REGION={model.regions[0]})"
         raise ModelError(
-            f"{model.name} can't be fine-tuned in {region}, but in {' and '.join(model.regions)}: "
-            f'set region="{model.regions[0]}" (AWS_REGION={model.regions[0]}); '
+            f"{model.name} can't be fine-tuned in {where}, but in {' and '.join(model.regions)}: "
+            f'set region="{model.regions[0]}"{variable}; '
             f"{instead(on=on, provider=provider, region=region)}"
         )
     return model

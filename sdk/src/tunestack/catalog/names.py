@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from tunestack.settings import REGION
+
 # The providers and routes of litellm 1.93 (llms/bedrock/common_utils.py and base_aws_llm.py, read 2026-11-28), which come
 # before a model id in any number, and the terms that its price list has there.
 _ROUTES = frozenset(
@@ -31,8 +33,6 @@ _ROUTES = frozenset(
         "6-month-commitment",
     ]
 )
-REGION = re.compile(r"[a-z]{2,}(?:-[a-z]+)+-\d{1,2}")
-"""What the code of an AWS region looks like: `us-east-1`, `us-gov-west-1`, `cn-north-1`."""
 # Cross-region inference profiles: `us.amazon.nova-micro-v1:0` (user guide, inference-profiles-support, read 2026-11-28).
 _GEOGRAPHY = re.compile(r"(?:us|eu|apac|jp|au|ca|global|us-gov)\.")
 _BASE_MODEL_ARN = re.compile(
