@@ -39,6 +39,14 @@ class Account(Protocol):
         """Take off what DSPy and litellm put before the name of a model or endpoint."""
         ...
 
+    def checked_id(self, kind: str, identifier: str) -> str:
+        """Return an id without what DSPy and litellm put before it, if it can be one of a kind.
+
+        Raises:
+            ConfigError: it can't; says what it is, and what is expected.
+        """
+        ...
+
     def target(self, model: str) -> Target:
         """Find a model that is to be tuned.
 

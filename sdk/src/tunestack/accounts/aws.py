@@ -13,6 +13,7 @@ from tunestack.arguments import OWN_TAGS, bare, checked, is_endpoint, region_of
 from tunestack.contract import REGION, STAGE_TAG
 from tunestack.discovery import Deployments, find_region, require_region
 from tunestack.errors import ConfigError, ContractError, ModelError, NotFoundError, shortened
+from tunestack.identifiers import SOURCE, bedrock_id
 from tunestack.preflight import check_model
 from tunestack.provider import Check, Verdict
 from tunestack.providers.bedrock import Bedrock
@@ -76,12 +77,16 @@ class AwsAccount:
         """Take off what comes before an ARN."""
         return bare(identifier)
 
+    def checked_id(self, kind: str, identifier: str) -> str:
+        """Return an ARN or a name, if it can be one of a kind."""
+        return bedrock_id(kind, bare(identifier))
+
     def target(self, model: str) -> Target:
         """Find the base model, or the tuned one that is to be tuned further, and what is deployed for it."""
         today = datetime.now(UTC).date()
         arn = bare(model)
         if arn.startswith("arn:") and not any(kind in arn for kind in _BASES):
-            deployment = self._deployment(region_of(arn))
+            deployment = self._deployment(region_of(bedrock_id(SOURCE, arn)))
             identifier = self._tuned(arn, deployment)
             base = catalog.of_custom_model(identifier)
         else:
@@ -113,13 +118,8 @@ class AwsAccount:
 
     def _tuned(self, arn: str, deployment: Deployment) -> str:
         """Tell the tuned model that an ARN names, itself or by its endpoint."""
-        if ":custom-model/" in arn:
-            return arn
         if not is_endpoint(arn):
-            raise ModelError(
-                f"{shortened(arn)} is not the ARN of a model: pass a base model (`tunestack models`), "
-                "a fine-tuned model (job.model), or the endpoint of one"
-            )
+            return arn
         try:
             return self._bedrock(deployment.region).endpoint(arn).model
         except NotFoundError as error:

@@ -9,6 +9,7 @@ from tunestack import catalog
 from tunestack.accounts.account import Target
 from tunestack.arguments import OWN_TAGS
 from tunestack.errors import AccessError, ConfigError, MissingExtraError
+from tunestack.identifiers import SOURCE, openai_id
 from tunestack.preflight import check_model
 
 if TYPE_CHECKING:
@@ -72,9 +73,13 @@ class OpenAIProject:
         """Take off `openai/`."""
         return identifier.removeprefix(_PREFIX)
 
+    def checked_id(self, kind: str, identifier: str) -> str:
+        """Return an id without `openai/`, if it can be one of a kind."""
+        return openai_id(kind, self.bare(identifier))
+
     def target(self, model: str) -> Target:
         """Find the model; one that the catalog does not have may be another server's own."""
-        identifier = self.bare(model)
+        identifier = openai_id(SOURCE, self.bare(model))
         known = catalog.find(identifier)
         theirs = known is None or known.provider != "openai"
         if theirs and self._provider.serves(identifier):

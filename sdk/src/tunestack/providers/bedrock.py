@@ -16,6 +16,7 @@ from tunestack.errors import (
     NotFoundError,
     TunestackError,
 )
+from tunestack.identifiers import MODEL, bedrock_id
 from tunestack.providers import bedrock_requests as requests
 from tunestack.providers.aws_errors import translated
 from tunestack.providers.bedrock_checks import checks
@@ -329,6 +330,7 @@ class Bedrock:
 
     def update_endpoint(self, endpoint: EndpointInfo, model: str) -> None:
         """Point a deployment or provisioned throughput to another custom model of the same base."""
+        model = bedrock_id(MODEL, model)
         with translated(f"pointing endpoint {endpoint.name!r} to {model!r}"):
             if endpoint.serving is Serving.ON_DEMAND:
                 self._control.update_custom_model_deployment(
