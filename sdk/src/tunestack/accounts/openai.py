@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from tunestack import catalog
 from tunestack.accounts.account import Target
 from tunestack.arguments import OWN_TAGS
-from tunestack.errors import AccessError, ConfigError, MissingExtraError
+from tunestack.errors import AccessError, ConfigError
+from tunestack.extras import missing_extra
 from tunestack.identifiers import SOURCE, openai_id
 from tunestack.preflight import check_model
 
@@ -61,9 +62,10 @@ class OpenAIProject:
 
     @cached_property
     def _provider(self) -> OpenAI:
+        client = self._client  # which says what is missing, if the package is not installed
         from tunestack.providers.openai import OpenAI  # noqa: PLC0415 - the same
 
-        return OpenAI(self._client, poll=self._poll)
+        return OpenAI(client, poll=self._poll)
 
     def owns(self, identifier: str) -> bool:
         """Tell by the prefix; the id of some other server's job is told by `openai/` before it."""
@@ -125,9 +127,7 @@ def client_of(said: Mapping[str, str]) -> Client:
     try:
         import openai  # noqa: PLC0415 - takes longer to load than all else
     except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"the openai package is not installed ({error.name}): pip install 'tunestack[openai]'"
-        ) from error
+        raise missing_extra("openai", error) from error
     arguments: dict[str, Any] = dict(said)
     try:
         return openai.OpenAI(**arguments)
