@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
+    from threading import Event
 
     from types_boto3_bedrock import BedrockClient
     from types_boto3_bedrock_runtime import BedrockRuntimeClient
@@ -227,7 +228,9 @@ class Bedrock:
             rows = self._control.list_tags_for_resource(resourceARN=job_id).get("tags", ())
         return {row["key"]: row["value"] for row in rows}
 
-    def listen(self, job_ids: Collection[str], timeout: float) -> bool:
+    def listen(
+        self, job_ids: Collection[str], timeout: float, *, stop: Event | None = None
+    ) -> bool:
         """Pause until there is an event of one of these jobs in the stage's queue."""
         if self._events is None:
             try:
@@ -235,7 +238,7 @@ class Bedrock:
             except TunestackError:
                 queue = None
             self._events = JobEvents(self._clients, self._region, queue)
-        return self._events.listen(job_ids, timeout)
+        return self._events.listen(job_ids, timeout, stop=stop)
 
     def stop_job(self, job_id: str) -> None:
         """Stop a job for good: no model comes of it, and what was trained is billed."""
