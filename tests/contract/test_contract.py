@@ -99,7 +99,9 @@ def test_the_bucket_the_role_and_a_region_are_enough():
     }
     found = Deployment.from_environment(seeds)
     assert ("data", "123456789012", "us-east-1") == (found.data_bucket, found.account, found.region)
-    assert Deployment.from_environment(seeds | {"AWS_REGION": "", "AWS_DEFAULT_REGION": "x"})
+    assert Deployment.from_environment(
+        seeds | {"AWS_REGION": "", "AWS_DEFAULT_REGION": "us-west-2"}
+    )
     assert Deployment.from_environment({"AWS_REGION": "us-east-1"}) is None
     del seeds["AWS_REGION"]
     assert "eu-west-1" == Deployment.from_environment(seeds, region="eu-west-1").region

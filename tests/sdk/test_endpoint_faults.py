@@ -147,7 +147,7 @@ def test_what_is_no_model_is_not_taken_for_stopped(job, tuner):
     job.start_endpoint()
     endpoint = job.endpoint()
     for wrong in (endpoint.id, endpoint.name, f"bedrock/converse/{endpoint.id}", job.id):
-        with pytest.raises(ModelError, match="is not the ARN of a tuned model"):
+        with pytest.raises(ModelError, match="expected the ARN of a fine-tuned model"):
             tuner.stop_endpoint(wrong)
     assert [endpoint.name] == [one.name for one in tuner.endpoints()]
     job.stop_endpoint()
@@ -288,5 +288,5 @@ def test_a_delete_that_takes_its_time_is_waited_for(job, tuner, sandbox, monkeyp
 
 def test_the_endpoints_of_a_model_that_is_not_there_yet_are_not_all_endpoints(tuner, chat):
     job = tuner.submit("nova-micro", chat)
-    with pytest.raises(ConfigError, match="model is a NoneType"):
+    with pytest.raises(ConfigError, match="invalid model None: expected text"):
         tuner.endpoints(model=job.model)

@@ -14,9 +14,7 @@ From DSPy: `tunestack.dspy.BedrockProvider` and `OpenAIProvider`. From a shell: 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # typing's, which takes longer to load than all of this
 if TYPE_CHECKING:
     from tunestack.contract import Deployment
     from tunestack.endpoints import Endpoint
@@ -60,6 +58,8 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'tunestack' has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415 - the same
+
     return getattr(import_module(f"tunestack.{_HOMES[name]}"), name)
 
 

@@ -13,6 +13,8 @@ from tunestack.provider import JobState
 
 T = TypeVar("T")
 
+_TYPES: Mapping[type, str] = {str: "text", bool: "True or False", int: "a whole number"}
+
 OWN_TAGS = "tunestack:"
 """What the tags begin with that Tunestack sets itself."""
 
@@ -51,7 +53,8 @@ def checked(name: str, value: object, kind: type[T]) -> T:
     """
     if not isinstance(value, kind):
         raise ConfigError(
-            f"{name} is a {type(value).__name__}, expected {'text' if kind is str else kind.__name__}"
+            f"invalid {name} {shortened(value)}: expected {_TYPES.get(kind, kind.__name__)}, "
+            f"not {type(value).__name__}"
         )
     return value
 
@@ -60,7 +63,7 @@ def checked_id(what: str, value: object) -> str:
     """Return the value if it can be a name or an ARN."""
     text = checked(what, value, str)
     if not _ID.fullmatch(text):
-        raise ConfigError(f"{what} {shortened(text)} is not possible: use a name or an ARN")
+        raise ConfigError(f"invalid {what} {shortened(text)}: specify a name or an ARN")
     return text
 
 

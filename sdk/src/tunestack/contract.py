@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from tunestack import settings
 from tunestack.errors import ContractError
 
 if TYPE_CHECKING:
@@ -110,8 +111,6 @@ MODEL_KEY_ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Those that are needed beside, where the stage has a key for its tuned models."""
 
 STAGE_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
-
-_ROLE_ACCOUNT = re.compile(r"arn:aws[^:]*:iam::(\d{12}):role/.+")
 
 
 def parameter_name(stage: str) -> str:
@@ -262,15 +261,18 @@ class Deployment:
             region: where the bucket is, if no variable says so.
 
         Raises:
-            ContractError: half of the variables, a role ARN without an account, or variables that contradict each other.
+            ContractError: half of the variables, an invalid bucket or role, or variables that contradict each other.
+            ConfigError: an invalid region.
         """
         given = {
             name: value
             for name in (S3_BUCKET, ROLE_ARN, DEPLOYMENT)
-            if (value := environment.get(name))
+            if (value := settings.read(environment, name))
         }
         if not given:
             return None
+        if bucket := given.get(S3_BUCKET):
+            given[S3_BUCKET] = settings.bucket_name(S3_BUCKET, bucket)
         if text := given.get(DEPLOYMENT):
             deployment = cls.from_json(text, origin=DEPLOYMENT)
             for name, value in deployment.environment().items():
@@ -286,24 +288,31 @@ class Deployment:
                     f"{other} is set and {name} is not: "
                     'set both, or neither (`eval "$(tunestack env)"` sets them)'
                 )
-        account = _ROLE_ACCOUNT.fullmatch(given[ROLE_ARN])
-        if account is None:
-            raise ContractError(
-                f"{ROLE_ARN}={given[ROLE_ARN]!r} is not the ARN of a role: "
-                "expected arn:aws:iam::<account>:role/<name>"
-            )
-        region = environment.get(REGION) or environment.get(DEFAULT_REGION) or region
+        account = settings.role_account(ROLE_ARN, given[ROLE_ARN])
+        region = region_from(environment) or region
         if not region:
             raise ContractError(
                 f"{S3_BUCKET} is set and {REGION} is not: set it to the region of the bucket"
             )
         return cls(
             region=region,
-            account=account[1],
+            account=account,
             data_bucket=given[S3_BUCKET],
             job_role_arn=given[ROLE_ARN],
-            stage=environment.get(STAGE) or None,
+            stage=settings.read(environment, STAGE),
         )
+
+
+def region_from(environment: Mapping[str, str]) -> str | None:
+    """Return the region of the environment: `AWS_REGION`, then `AWS_DEFAULT_REGION`.
+
+    Raises:
+        ConfigError: the first of them that is set is not a region.
+    """
+    for name in (REGION, DEFAULT_REGION):
+        if environment.get(name):
+            return settings.region_code(name, environment[name])
+    return None
 
 
 def _fits(value: object, kind: str) -> bool:

@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from tunestack.contract import (
-    DEFAULT_REGION,
     DEFAULT_STAGE,
     DEPLOYMENT,
     REGION,
@@ -15,9 +14,11 @@ from tunestack.contract import (
     STAGE,
     Deployment,
     parameter_name,
+    region_from,
 )
 from tunestack.errors import ConfigError, ContractError, NotFoundError, TunestackError
 from tunestack.providers.aws_errors import translated
+from tunestack.settings import read, region_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,13 +29,20 @@ if TYPE_CHECKING:
 
 
 def find_region(session: boto3.Session, environment: Mapping[str, str]) -> str | None:
-    """Return the region of an environment: `AWS_REGION`, `AWS_DEFAULT_REGION`, or the profile's."""
-    return environment.get(REGION) or environment.get(DEFAULT_REGION) or session.region_name
+    """Return the region of an environment: `AWS_REGION`, `AWS_DEFAULT_REGION`, or the profile's.
+
+    Raises:
+        ConfigError: it is not a region.
+    """
+    found = region_from(environment)
+    if found is None and session.region_name:
+        return region_code("region of the AWS profile", session.region_name)
+    return found
 
 
 def find_stage(stage: str | None, environment: Mapping[str, str]) -> str:
     """Return the stage: argument, `TUNESTACK_STAGE`, `dev`."""
-    return stage or environment.get(STAGE) or DEFAULT_STAGE
+    return stage or read(environment, STAGE) or DEFAULT_STAGE
 
 
 def find_deployment(
@@ -49,7 +57,7 @@ def find_deployment(
         AccessError: the caller may not read it.
     """
     found = Deployment.from_environment(environment, region=region)
-    wanted = stage or environment.get(STAGE)
+    wanted = stage or read(environment, STAGE)
     if found is not None and found.region == region and wanted in (None, found.stage):
         return found
     return published(clients, stage=find_stage(stage, environment), region=region)

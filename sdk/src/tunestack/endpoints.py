@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
+from tunestack.arguments import checked_id
 from tunestack.catalog import Serving
 from tunestack.contract import EXPIRES_AT_TAG
 from tunestack.errors import (
@@ -213,7 +214,7 @@ class Endpoint:
             EndpointTimeoutError: it does not serve the new one after `timeout` seconds; it goes on.
             InvalidRequestError: the model is of another base, or the endpoint is busy changing.
         """
-        timeout = seconds(timeout)
+        timeout, model = seconds(timeout), checked_id("model", model)
         info = self.info()
         if info.target != model:
             if info.model == model and info.target is None:

@@ -61,6 +61,9 @@ def _restored(
     kind: type[TunestackError], args: tuple[object, ...], attributes: dict[str, object]
 ) -> TunestackError:
     error = kind.__new__(kind, *args)
+    # Some built-in exceptions keep their message only in their constructor, which those of subclasses do not call here.
+    builtin: Any = next(base for base in kind.__mro__ if not issubclass(base, TunestackError))
+    builtin.__init__(error, *args)
     error.__dict__.update(attributes)
     return error
 
@@ -105,7 +108,7 @@ class IsolationError(TunestackError, ConnectionRefusedError):
 
 
 class MissingExtraError(TunestackError, ImportError):
-    """An optional dependency is not installed; the message says which extra brings it."""
+    """An optional dependency is not installed; the message says how to install it."""
 
 
 class ProviderError(TunestackError):

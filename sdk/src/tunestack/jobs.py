@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -167,11 +168,21 @@ class Job:
         *,
         stall_after: timedelta | None = None,
     ) -> Job:
-        """Do as `wait` without keeping others from running; cancelling it leaves the job running."""
+        """Wait as `wait` does without blocking the event loop; cancelling it ends at once and leaves the job running."""
         patience = Patience(stall_after, clock=self._poll.clock)
-        looks = watch_async(self.info, until=has_ended, timeout=seconds(timeout), poll=self._poll)
-        async for info in looks:
-            patience.hold(info)
+        stop = threading.Event()
+        looks = watch_async(
+            self.info,
+            until=has_ended,
+            timeout=seconds(timeout),
+            poll=self._poll,
+            listen=partial(self._provider.listen, (self.id,), stop=stop),
+        )
+        try:
+            async for info in looks:
+                patience.hold(info)
+        finally:
+            stop.set()
         return self.require_success(timeout)
 
     def remaining(self) -> timedelta | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunestack import catalog
-from tunestack.errors import ModelError
+from tunestack.errors import ModelError, TunestackError
 from tunestack.provider import Check, Verdict
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ def check_model(provider: Provider, model: BaseModel, region: str | None) -> Che
         return Check(
             name=name, verdict=Verdict.FAIL, detail=str(error), fix="see `tunestack models`"
         )
+    except TunestackError as error:
+        return Check(name=name, verdict=Verdict.UNKNOWN, detail=str(error))
     if said is None:
         return Check(
             name=name,

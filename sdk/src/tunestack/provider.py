@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
     from pathlib import Path
+    from threading import Event
 
     from tunestack.catalog import BaseModel, LifecycleState, Serving
 
@@ -277,11 +278,18 @@ class Provider(Protocol):
         """Read the tags of a job."""
         ...
 
-    def listen(self, job_ids: Collection[str], timeout: float) -> bool:
-        """Pause until the vendor says something of one of these jobs, at most `timeout` seconds; it need not say it.
+    def listen(
+        self, job_ids: Collection[str], timeout: float, *, stop: Event | None = None
+    ) -> bool:
+        """Pause until the provider has an event of one of these jobs, at most `timeout` seconds; it need not have any.
+
+        Args:
+            job_ids: the jobs.
+            timeout: seconds.
+            stop: set by another thread when no one waits any more.
 
         Returns:
-            Whether it paused: `False` at once where the vendor says nothing.
+            Whether it paused: `False` at once where there are no events.
         """
         ...
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunestack import cost
@@ -18,6 +16,7 @@ from tunestack.hyperparameters import complete
 from tunestack.jobs import SUBMITTED
 from tunestack.provider import JobInfo, JobRequest, JobState
 from tunestack.records import Dataset, Severity, check_together, prepare
+from tunestack.temporary import temporary_directory
 from tunestack.waiting import appears
 
 if TYPE_CHECKING:
@@ -187,8 +186,7 @@ def _prepared(provider: Provider, wanted: Submission) -> Iterator[tuple[Dataset,
         ignore=wanted.ignore,
         owner=wanted.owner,
     )
-    with tempfile.TemporaryDirectory(prefix="tunestack-") as name:
-        folder = Path(name)
+    with temporary_directory() as folder:
         training = prepared(opened(wanted.data), path=folder / "training.jsonl")
         _log(training, "training data")
         if wanted.validation_data is None:

@@ -28,6 +28,7 @@ from tunestack.environment import snapshot
 from tunestack.errors import ConfigError, ModelError, shortened
 from tunestack.following import follow
 from tunestack.hyperparameters import resolve
+from tunestack.identifiers import ENDPOINT, JOB, MODEL
 from tunestack.jobs import TIMEOUT, Job
 from tunestack.serving import start, stop_own
 from tunestack.submitting import Submission, estimate, submit
@@ -227,14 +228,14 @@ class Tuner:
             provider: `bedrock` or `openai`; the model's, or `bedrock` if not given.
 
         Raises:
-            ModelError: no base model is called so.
-            ConfigError: there is no region to check.
+            ModelError: no base model has this name.
+            ConfigError: there is no such provider.
         """
         base = None if model is None else catalog.find(checked("model", model, str))
         if model is not None and base is None:
             raise ModelError(f"no model is called {shortened(model)}: see `tunestack models`")
         named = provider or (BEDROCK if base is None else base.provider)
-        return self._accounts.named(named).preflight(base)
+        return self._accounts.named(named).preflight(base, model)
 
     def _wanted(
         self,
@@ -279,7 +280,7 @@ class Tuner:
         Raises:
             NotFoundError: there is none.
         """
-        account, job_id = self._accounts.of_id("job id", job_id)
+        account, job_id = self._accounts.of_id(JOB, job_id)
         provider = account.provider(job_id)
         return self._handle(account, provider, provider.job(job_id))
 
@@ -351,7 +352,7 @@ class Tuner:
         Raises:
             NotFoundError: there is none.
         """
-        account, endpoint_id = self._accounts.of_id("endpoint id", endpoint_id)
+        account, endpoint_id = self._accounts.of_id(ENDPOINT, endpoint_id)
         provider = account.provider(endpoint_id)
         return Endpoint(provider, provider.endpoint(endpoint_id), poll=self._poll)
 
@@ -367,9 +368,10 @@ class Tuner:
                 provider.
         """
         # Checked at once, not at the first endpoint that is asked for.
-        model = checked("model", model, str)
-        account = self._accounts.of_model(model) if model else self._accounts.named(provider)
-        model = account.bare(model)
+        if checked("model", model, str):
+            account, model = self._accounts.of_id(MODEL, model)
+        else:
+            account = self._accounts.named(provider)
         return self._endpoints(account.provider(model), model or None)
 
     def _endpoints(self, provider: Provider, model: str | None) -> Iterator[Endpoint]:
@@ -388,7 +390,7 @@ class Tuner:
     ) -> Endpoint:
         """Start the endpoint of a tuned model, whichever job it is of, and wait until it answers; see `Job.start_endpoint`."""
         timeout = seconds(timeout)
-        account, model = self._accounts.of_id("model", model)
+        account, model = self._accounts.of_id(MODEL, model)
         endpoint = start(
             account.provider(model),
             model,
@@ -404,7 +406,7 @@ class Tuner:
 
     def stop_endpoint(self, model: str, serving: str | None = None) -> None:
         """Stop the endpoints that Tunestack started for a tuned model, those of one kind if it is given; fine without any."""
-        account, model = self._accounts.of_id("model", model)
+        account, model = self._accounts.of_id(MODEL, model)
         provider = account.provider(model)
         provider.base(model)
         if serving is not None and serving not in list(provider.ways):

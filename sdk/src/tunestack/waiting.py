@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import random
+import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from tunestack.errors import (
     BusyError,
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 _LONGEST = 366 * 86400.0
 
@@ -85,12 +90,12 @@ class Poll:
         if not (listens and listen(seconds)):
             self.sleep(seconds)
 
-    async def sleep_async(self, seconds: float) -> None:
-        """Pause without keeping others from running."""
-        if self.sleep is time.sleep:
-            await asyncio.sleep(seconds)
-        else:
-            await asyncio.to_thread(self.sleep, seconds)
+    async def pause_async(self, seconds: float, listen: Callable[[float], bool]) -> None:
+        """Pause as `pause` does without blocking the event loop; can be cancelled at once."""
+        real = self.sleep is time.sleep
+        if self.events and real and await in_thread(partial(listen, seconds)):
+            return
+        await (asyncio.sleep(seconds) if real else in_thread(partial(self.sleep, seconds)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +160,46 @@ async def watch_async(
     until: Callable[[T], bool],
     timeout: float,  # noqa: ASYNC109 - the same as that of `watch`
     poll: Poll,
+    listen: Callable[[float], bool],
 ) -> AsyncIterator[T]:
-    """Do the same without keeping others from running; each look is in a thread, a pause in none."""
+    """Do the same as `watch` without blocking the event loop: looks and pauses are in threads, and a pause listens."""
     looks = steps(look, until=until, timeout=timeout, poll=poll)
-    while (step := await asyncio.to_thread(next, looks, None)) is not None:
+    while (step := await in_thread(partial(next, looks, None))) is not None:
         if isinstance(step, Pause):
-            await poll.sleep_async(step.seconds)
+            await poll.pause_async(step.seconds, listen)
         else:
             yield step
+
+
+async def in_thread(action: Callable[[], R]) -> R:
+    """Run an action in a thread of its own and return its result.
+
+    When the caller is cancelled, nothing waits for the thread: neither the caller, nor the end of the event loop (as for
+    `asyncio.to_thread`), nor the end of the process.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[R] = loop.create_future()
+
+    def settle(result: R | None, error: BaseException | None) -> None:
+        if future.cancelled():
+            return
+        if error is None:
+            future.set_result(cast("R", result))
+        else:
+            future.set_exception(error)
+
+    def run() -> None:
+        result, failure = None, None
+        try:
+            result = context.run(action)
+        except BaseException as error:  # noqa: BLE001 - it is the caller's
+            failure = error
+        with suppress(RuntimeError):  # the event loop was closed meanwhile
+            loop.call_soon_threadsafe(settle, result, failure)
+
+    context = contextvars.copy_context()
+    threading.Thread(target=run, name="tunestack-wait", daemon=True).start()
+    return await future
 
 
 def answer(look: Callable[[], T], *, timeout: float, poll: Poll) -> T:

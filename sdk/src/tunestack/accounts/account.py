@@ -39,6 +39,14 @@ class Account(Protocol):
         """Take off what DSPy and litellm put before the name of a model or endpoint."""
         ...
 
+    def checked_id(self, kind: str, identifier: str) -> str:
+        """Return an id without what DSPy and litellm put before it, if it can be one of a kind.
+
+        Raises:
+            ConfigError: it can't; says what it is, and what is expected.
+        """
+        ...
+
     def target(self, model: str) -> Target:
         """Find a model that is to be tuned.
 
@@ -60,6 +68,11 @@ class Account(Protocol):
         """Tell what an endpoint carries that is made for a job."""
         ...
 
-    def preflight(self, model: BaseModel | None) -> list[Check]:
-        """Check what can be known before money is spent."""
+    def preflight(self, model: BaseModel | None, name: str | None = None) -> list[Check]:
+        """Check what can be known before money is spent.
+
+        Args:
+            model: the base model; `None` checks what every model needs.
+            name: the name by which the caller specified it, which may contain a region.
+        """
         ...

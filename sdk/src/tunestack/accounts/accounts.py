@@ -48,8 +48,12 @@ class Accounts:
         base = catalog.find(model)
         return self.named(BEDROCK if base is None else base.provider)
 
-    def of_id(self, what: str, identifier: object) -> tuple[Account, str]:
-        """Tell where a job or an endpoint is, by how it is called, and how it is called there."""
-        checked_one = checked_id(what, identifier)
-        account: Account = self.openai if self.openai.owns(checked_one) else self.aws
-        return account, account.bare(checked_one)
+    def of_id(self, kind: str, identifier: object) -> tuple[Account, str]:
+        """Return the account of a job, an endpoint or a fine-tuned model, and its id there.
+
+        Raises:
+            ConfigError: it is not an id of this kind.
+        """
+        text = checked_id(kind, identifier)
+        account: Account = self.openai if self.openai.owns(text) else self.aws
+        return account, account.checked_id(kind, text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -10,18 +11,22 @@ from typing import TYPE_CHECKING
 from tunestack import catalog
 from tunestack.accounts.account import Target
 from tunestack.arguments import OWN_TAGS, bare, checked, is_endpoint, region_of
-from tunestack.contract import STAGE_TAG
+from tunestack.contract import REGION, STAGE_TAG
 from tunestack.discovery import Deployments, find_region, require_region
 from tunestack.errors import (
+    ConfigError,
     ContractError,
     ModelError,
     NotFoundError,
     TunestackError,
     shortened,
 )
+from tunestack.identifiers import SOURCE, bedrock_id
 from tunestack.preflight import check_model
+from tunestack.provider import Check, Verdict
 from tunestack.providers.bedrock import Bedrock
 from tunestack.providers.clients import Clients, new_session
+from tunestack.settings import region_code
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +35,8 @@ if TYPE_CHECKING:
 
     from tunestack.catalog import BaseModel
     from tunestack.contract import Deployment
-    from tunestack.provider import Check
+
+logger = logging.getLogger(__name__)
 
 _BASES = (":foundation-model/", ":inference-profile/")
 
@@ -57,8 +63,10 @@ class AwsAccount:
             environment: the variables that decide what the arguments do not.
 
         Raises:
-            ConfigError: the AWS profile or configuration file is wrong.
+            ConfigError: `region` is not a region, or the AWS profile or configuration file is invalid.
         """
+        if region is not None:
+            region = region_code("region", checked("region", region, str))
         self._region = deployment.region if deployment else region
         self._session = session or new_session()
         self._environment = environment
@@ -89,16 +97,20 @@ class AwsAccount:
         """Take off what comes before an ARN."""
         return bare(identifier)
 
+    def checked_id(self, kind: str, identifier: str) -> str:
+        """Return an ARN or a name, if it can be one of a kind."""
+        return bedrock_id(kind, bare(identifier))
+
     def target(self, model: str) -> Target:
         """Find the base model, or the tuned one that is to be tuned further, and what is deployed for it."""
         today = datetime.now(UTC).date()
         arn = bare(model)
         if arn.startswith("arn:") and not any(kind in arn for kind in _BASES):
-            deployment = self._deployment(region_of(arn))
+            deployment = self._deployment(region_of(bedrock_id(SOURCE, arn)))
             identifier = self._tuned(arn, deployment)
             base = catalog.of_custom_model(identifier)
         else:
-            region = self._region or find_region(self._session, self._environment)
+            region = self._region_for(model)
             base = catalog.require(model, on=today, provider="bedrock", region=region)
             deployment = self._deployment(region or base.regions[0])
             identifier = base.customization_id
@@ -118,25 +130,26 @@ class AwsAccount:
 
     def connect(self, model: str) -> None:
         """Look up the deployment, and create the clients, that a job of a model needs; no error is raised here."""
-        base = catalog.find(model)
-        region = region_of(bare(model)) or self._region
-        region = region or find_region(self._session, self._environment)
-        region = region or (base.regions[0] if base and base.regions else None)
-        if region is not None:
-            with suppress(TunestackError):
+        with suppress(TunestackError):
+            base = catalog.find(model)
+            region = region_of(bare(model)) or self._region_for(model)
+            region = region or (base.regions[0] if base and base.regions else None)
+            if region is not None:
                 self._clients.open(region)
-            with suppress(TunestackError):
                 self._deployments.find(region)
+
+    def _region_for(self, model: str | None) -> str | None:
+        """Return the region for a model: the argument, the one in the model's name, or the environment's."""
+        named = None if model is None else catalog.parse_name(model).region
+        if self._region is not None or named is None:
+            return self._region or find_region(self._session, self._environment)
+        logger.info("using %s, the region in %s", named, shortened(model))
+        return named
 
     def _tuned(self, arn: str, deployment: Deployment) -> str:
         """Tell the tuned model that an ARN names, itself or by its endpoint."""
-        if ":custom-model/" in arn:
-            return arn
         if not is_endpoint(arn):
-            raise ModelError(
-                f"{shortened(arn)} is no model: pass a base model, a tuned one (job.model), "
-                "or the endpoint of one"
-            )
+            return arn
         try:
             return self._bedrock(deployment.region).endpoint(arn).model
         except NotFoundError as error:
@@ -160,12 +173,16 @@ class AwsAccount:
             deployment = None
         return _own_tags(self._deployments.stage_of(deployment))
 
-    def preflight(self, model: BaseModel | None) -> list[Check]:
+    def preflight(self, model: BaseModel | None, name: str | None = None) -> list[Check]:
         """Check credentials, clock, deployment, bucket, role, guard, quotas, and the model."""
-        region = self._region or find_region(self._session, self._environment)
-        if region is None and model is not None and model.regions:
-            region = model.regions[0]
-        region = require_region(self._session, region, self._environment)
+        try:
+            region = self._region_for(name)
+            if region is None and model is not None and model.regions:
+                region = model.regions[0]
+            region = require_region(self._session, region, self._environment)
+        except ConfigError as error:
+            fix = f"set {REGION} to the region of the stage, or pass region= (--region)"
+            return [Check(name="region", verdict=Verdict.FAIL, detail=str(error), fix=fix)]
         provider = self._bedrock(region)
         found = list(provider.checks(model))
         return found if model is None else [*found, check_model(provider, model, region)]

@@ -10,7 +10,9 @@ from tunestack import catalog
 from tunestack.accounts.account import Target
 from tunestack.arguments import OWN_TAGS
 from tunestack.environment import require_same_endpoints
-from tunestack.errors import AccessError, ConfigError, MissingExtraError, TunestackError
+from tunestack.errors import AccessError, ConfigError, TunestackError
+from tunestack.extras import missing_extra
+from tunestack.identifiers import SOURCE, openai_id
 from tunestack.preflight import check_model
 
 if TYPE_CHECKING:
@@ -72,9 +74,10 @@ class OpenAIProject:
 
     @cached_property
     def _provider(self) -> OpenAI:
+        client = self._client  # which says what is missing, if the package is not installed
         from tunestack.providers.openai import OpenAI  # noqa: PLC0415 - the same
 
-        return OpenAI(self._client, poll=self._poll)
+        return OpenAI(client, poll=self._poll)
 
     def owns(self, identifier: str) -> bool:
         """Tell by the prefix; the id of some other server's job is told by `openai/` before it."""
@@ -84,9 +87,13 @@ class OpenAIProject:
         """Take off `openai/`."""
         return identifier.removeprefix(_PREFIX)
 
+    def checked_id(self, kind: str, identifier: str) -> str:
+        """Return an id without `openai/`, if it can be one of a kind."""
+        return openai_id(kind, self.bare(identifier))
+
     def target(self, model: str) -> Target:
         """Find the model; one that the catalog does not have may be another server's own."""
-        identifier = self.bare(model)
+        identifier = openai_id(SOURCE, self.bare(model))
         known = catalog.find(identifier)
         theirs = known is None or known.provider != "openai"
         if theirs and self._provider.serves(identifier):
@@ -113,7 +120,7 @@ class OpenAIProject:
         """Tell nothing: models have no tags."""
         return {}
 
-    def preflight(self, model: BaseModel | None) -> list[Check]:
+    def preflight(self, model: BaseModel | None, name: str | None = None) -> list[Check]:  # noqa: ARG002 - the protocol's
         """Check the key and the model."""
         found = list(self._provider.checks(model))
         if model is None or len(found) == 1:
@@ -132,9 +139,7 @@ def client_of(said: Mapping[str, str]) -> Client:
     try:
         import openai  # noqa: PLC0415 - takes longer to load than all else
     except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"the openai package is not installed ({error.name}): pip install 'tunestack[openai]'"
-        ) from error
+        raise missing_extra("openai", error) from error
     arguments: dict[str, Any] = dict(said)
     try:
         return openai.OpenAI(**arguments)

@@ -29,6 +29,7 @@ from tunestack.catalog.model import (
     RecordFormat,
     Serving,
 )
+from tunestack.catalog.names import ModelName, parse_name
 
 __all__ = [
     "CATALOG",
@@ -40,11 +41,13 @@ __all__ = [
     "Lifecycle",
     "LifecycleState",
     "Limits",
+    "ModelName",
     "Price",
     "RecordFormat",
     "Serving",
     "find",
     "of_custom_model",
+    "parse_name",
     "require",
     "require_allowed",
     "require_living",

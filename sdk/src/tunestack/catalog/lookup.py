@@ -16,31 +16,26 @@ from tunestack.catalog.model import (
     Limits,
     RecordFormat,
 )
+from tunestack.catalog.names import parse_name
 from tunestack.errors import ModelError, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import date
 
-# What DSPy and litellm put before a Bedrock or OpenAI model id.
-_ROUTES = re.compile(r"^(?:bedrock/|openai/)?(?:converse/|invoke/|nova/|nova-2/|llama/)?")
-# Cross-region inference profiles: `us.amazon.nova-micro-v1:0`.
 _CUSTOM_MODEL = re.compile(r"arn:[^/]+:custom-model/([^/]+)/[^/]+")
-# `ft:gpt-4o-mini-2024-07-18:organization:suffix:id`
-_FINE_TUNED = re.compile(r"ft:([^:]+)(?::[^:]*)*")
-_GEOGRAPHY = re.compile(r"^(?:us|eu|apac|us-gov|global)\.")
 
 
 def find(name: str) -> BaseModel | None:
-    """Find a base model by any name that people call it by.
+    """Return the base model that a name means, or `None`.
 
-    Takes a catalog key, a customization id, an inference id, a foundation-model ARN, each also with the prefixes
-    of DSPy and litellm (`bedrock/`, `bedrock/converse/`, `openai/`) and of cross-region inference (`us.`); and what
-    OpenAI calls a tuned model, `ft:<base>:...`.
+    Takes a catalog key, a customization id, an inference id, or the ARN of a foundation model or inference profile, each
+    also with what litellm and DSPy put before it (`bedrock/`, `bedrock/converse/`, `bedrock/us-west-2/`, `openai/`) and
+    with the geography of cross-region inference (`us.`); and OpenAI's name of a fine-tuned model, `ft:<base>:...`.
     """
-    wanted = _plain(name)
+    identifier = parse_name(name).identifier
     for model in CATALOG:
-        if wanted in {_plain(known) for known in model.names()}:
+        if identifier in {parse_name(known).identifier for known in model.names()}:
             return model
     return None
 
@@ -121,9 +116,12 @@ def require(name: str, *, on: date, provider: str, region: str | None = None) ->
         )
     if region is not None and model.regions and region not in model.regions:
         require_living(model, on=on, said=None)
+        is_in_name = parse_name(name).region == region
+        where = f"{region} (the region in {shortened(name)})" if is_in_name else region
+        variable = "" if is_in_name else f" (AWS_REGION={model.regions[0]})"
         raise ModelError(
-            f"{model.name} can't be fine-tuned in {region}, but in {' and '.join(model.regions)}: "
-            f'set region="{model.regions[0]}" (AWS_REGION={model.regions[0]}); '
+            f"{model.name} can't be fine-tuned in {where}, but in {' and '.join(model.regions)}: "
+            f'set region="{model.regions[0]}"{variable}; '
             f"{instead(on=on, provider=provider, region=region)}"
         )
     return model
@@ -190,12 +188,3 @@ def instead(*, on: date, provider: str, region: str | None = None) -> str:
         ", ".join(keys) + (f" (in {place})" if place and not region else "")
         for place, keys in places.items()
     )
-
-
-def _plain(name: str) -> str:
-    name = name.strip().lower()
-    if name.startswith("arn:") and (":foundation-model/" in name or ":inference-profile/" in name):
-        name = name.rsplit("/", 1)[1]
-    plain = _GEOGRAPHY.sub("", _ROUTES.sub("", name))
-    tuned = _FINE_TUNED.fullmatch(plain)
-    return tuned[1] if tuned else plain

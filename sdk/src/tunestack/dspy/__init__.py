@@ -11,14 +11,12 @@ Written against dspy 3.3 and 3.4 (`dspy.clients.provider`, read 2026-11-22).
 
 from __future__ import annotations
 
-from tunestack.errors import MissingExtraError
+from tunestack.extras import missing_extra
 
 try:
     import dspy as _dspy  # noqa: F401 - that it is there
 except ModuleNotFoundError as error:
-    raise MissingExtraError(
-        f"DSPy is not installed ({error.name}): pip install 'tunestack[dspy]'"
-    ) from error
+    raise missing_extra("dspy", error) from error
 
 from dspy.clients.utils_finetune import TrainDataFormat
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -20,6 +21,10 @@ from botocore.exceptions import (
     CredentialRetrievalError,
     EndpointConnectionError,
     HTTPClientError,
+    InfiniteLoopConfigError,
+    InvalidChecksumConfigError,
+    InvalidConfigError,
+    InvalidDefaultsMode,
     InvalidRegionError,
     LoginRefreshRequired,
     LoginTokenLoadError,
@@ -35,6 +40,7 @@ from botocore.exceptions import (
     SSOTokenLoadError,
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
+    UnknownCredentialError,
 )
 
 from tunestack.errors import (
@@ -155,9 +161,14 @@ _OF_ANOTHER_TIME = re.compile(r"Signature (expired|not yet current)")
 _SETTINGS = (
     ConfigNotFound,
     ConfigParseError,
+    InfiniteLoopConfigError,
+    InvalidChecksumConfigError,
+    InvalidConfigError,
+    InvalidDefaultsMode,
     InvalidRegionError,
     NoRegionError,
     ProfileNotFound,
+    UnknownCredentialError,
     # boto3's, for an endpoint that is no URL.
     ValueError,
 )
@@ -180,6 +191,12 @@ _KINDS: tuple[tuple[tuple[type[Exception], ...], type[TunestackError], str], ...
     (_NETWORK, BusyError, "check the network and the region"),
     (_SETTINGS, ConfigError, "check the AWS profile, region and endpoint that are set"),
 )
+_FINDING_CREDENTIALS = ("botocore.credentials", "botocore.tokens", "botocore.auth")
+"""The modules that run programs and read files of the caller, or sign with what these returned, without a check."""
+_SOURCE = (
+    "check what the AWS profile gets its credentials from (credential_process, a token file): "
+    "`aws sts get-caller-identity` has to succeed"
+)
 
 
 @contextmanager
@@ -193,18 +210,42 @@ def translated(doing: str) -> Iterator[None]:
     """
     try:
         yield
+    except TunestackError:
+        raise
     except ClientError as error:
         raise _from_client(error, doing) from error
     except ParamValidationError as error:
         report = _VALUES.sub("", str(error))
         raise ConfigError(f"{doing}: {report}") from None
-    except (BotoCoreError, RuntimeError, ValueError) as error:
+    except Exception as error:
+        if not isinstance(error, BotoCoreError) and _is_finding_credentials(error):
+            problem = f"the AWS credentials can't be read: {type(error).__name__}: {error}"
+            raise AccessError(f"{doing}: {problem}: {_SOURCE}") from error
+        if not isinstance(error, BotoCoreError | RuntimeError | ValueError):
+            raise
         if isinstance(error, HTTPClientError) and not isinstance(error, _NETWORK):
             # Its text holds the headers that could not be sent, credentials among them.
             raise AccessError(f"{doing}: the request could not be sent: {_SIGN_IN}") from None
         if isinstance(error, RuntimeError) and _STILL_EXPIRED not in str(error):
             raise
         raise _from_botocore(error, doing) from error
+
+
+def _is_finding_credentials(error: Exception) -> bool:
+    """Return whether an exception comes from where botocore finds credentials."""
+    frames = traceback.walk_tb(error.__traceback__)
+    modules = [frame.f_globals.get("__name__") for frame, _ in frames]
+    return _STILL_EXPIRED not in str(error) and any(
+        name in _FINDING_CREDENTIALS for name in modules
+    )
+
+
+def _line(error: Exception) -> str:
+    """Return where a configuration file is invalid; never what is written there, which may be a secret."""
+    problem = getattr(error, "kwargs", {}).get("error")
+    lines = [number for number, _ in getattr(problem, "errors", ())]
+    line = getattr(problem, "lineno", None) or (lines[0] if lines else None)
+    return f", line {line}" if isinstance(line, int) else ""
 
 
 def _from_botocore(error: Exception, doing: str) -> TunestackError:
@@ -214,7 +255,7 @@ def _from_botocore(error: Exception, doing: str) -> TunestackError:
         return ConfigError(f"{doing}: {error}: {_CERTIFICATES}")
     for kinds, kind, remedy in _KINDS:
         if isinstance(error, kinds):
-            return kind(f"{doing}: {error}: {remedy}")
+            return kind(f"{doing}: {error}{_line(error)}: {remedy}")
     return ProviderError(f"{doing}: {error}")
 
 

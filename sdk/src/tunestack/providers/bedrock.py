@@ -16,6 +16,7 @@ from tunestack.errors import (
     NotFoundError,
     TunestackError,
 )
+from tunestack.identifiers import MODEL, bedrock_id
 from tunestack.providers import bedrock_requests as requests
 from tunestack.providers.aws_errors import translated
 from tunestack.providers.bedrock_checks import checks
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
+    from threading import Event
 
     from types_boto3_bedrock import BedrockClient
     from types_boto3_bedrock_runtime import BedrockRuntimeClient
@@ -226,7 +228,9 @@ class Bedrock:
             rows = self._control.list_tags_for_resource(resourceARN=job_id).get("tags", ())
         return {row["key"]: row["value"] for row in rows}
 
-    def listen(self, job_ids: Collection[str], timeout: float) -> bool:
+    def listen(
+        self, job_ids: Collection[str], timeout: float, *, stop: Event | None = None
+    ) -> bool:
         """Pause until there is an event of one of these jobs in the stage's queue."""
         if self._events is None:
             try:
@@ -234,7 +238,7 @@ class Bedrock:
             except TunestackError:
                 queue = None
             self._events = JobEvents(self._clients, self._region, queue)
-        return self._events.listen(job_ids, timeout)
+        return self._events.listen(job_ids, timeout, stop=stop)
 
     def stop_job(self, job_id: str) -> None:
         """Stop a job for good: no model comes of it, and what was trained is billed."""
@@ -329,6 +333,7 @@ class Bedrock:
 
     def update_endpoint(self, endpoint: EndpointInfo, model: str) -> None:
         """Point a deployment or provisioned throughput to another custom model of the same base."""
+        model = bedrock_id(MODEL, model)
         with translated(f"pointing endpoint {endpoint.name!r} to {model!r}"):
             if endpoint.serving is Serving.ON_DEMAND:
                 self._control.update_custom_model_deployment(

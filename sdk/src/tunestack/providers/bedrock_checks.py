@@ -41,7 +41,9 @@ def checks(
     try:
         deployment = find()
     except TunestackError as error:
-        yield _failed("deployment", str(error), "run `cdk deploy` in this account and region")
+        is_missing = isinstance(error.__cause__, NotFoundError)
+        fix = "run `cdk deploy` in this account and region" if is_missing else "change that setting"
+        yield _failed("deployment", str(error), fix)
         return
     yield known.deployment(deployment, account["Account"])
     yield known.bucket(deployment)

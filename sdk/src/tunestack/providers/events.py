@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -38,16 +39,22 @@ class JobEvents:
         self._region = region
         self._queue = queue
 
-    def listen(self, job_ids: Collection[str], timeout: float) -> bool:
+    def listen(
+        self, job_ids: Collection[str], timeout: float, *, stop: threading.Event | None = None
+    ) -> bool:
         """Wait for a message about one of these jobs, in real time; `False` at once if there is no queue to wait at.
 
-        Messages about these jobs are taken out, and old ones about others, which nobody waits for.
+        Messages about these jobs are deleted, and old ones about others, which no one waits for. After `stop` nothing is
+        deleted.
         """
         end = time.monotonic() + timeout
+        stop = stop or threading.Event()
         while self._queue is not None and (left := end - time.monotonic()) > 0:
             try:
                 with translated("waiting for an event"):
                     messages = self._receive(min(left, _LONGEST_POLL))
+                    if stop.is_set():
+                        return True
                     about = [_job(message) for message in messages]
                     for message, job in zip(messages, about, strict=True):
                         if job in job_ids or self._is_old(message):
@@ -55,12 +62,12 @@ class JobEvents:
             except TunestackError as error:
                 logger.debug("not woken by events: %s", error)
                 self._queue = None
-                time.sleep(max(0.0, end - time.monotonic()))
+                stop.wait(max(0.0, end - time.monotonic()))
                 return True
             if any(job in job_ids for job in about):
                 return True
-            if messages:  # those of others; they are there again soon
-                time.sleep(min(1.0, max(0.0, end - time.monotonic())))
+            if messages:  # those of others; they are visible again soon
+                stop.wait(min(1.0, max(0.0, end - time.monotonic())))
         return self._queue is not None
 
     def _receive(self, seconds: float) -> list[Mapping[str, Any]]:

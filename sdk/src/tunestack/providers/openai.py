@@ -29,6 +29,7 @@ from tunestack.waiting import answer
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
+    from threading import Event
 
     import openai
     from openai.types.fine_tuning import FineTuningJob
@@ -257,7 +258,13 @@ class OpenAI:
         with translated(f"reading the metadata of job {job_id!r}"):
             return dict(self._client.fine_tuning.jobs.retrieve(job_id).metadata or {})
 
-    def listen(self, job_ids: Collection[str], timeout: float) -> bool:  # noqa: ARG002 - the protocol's
+    def listen(
+        self,
+        job_ids: Collection[str],  # noqa: ARG002 - the protocol's
+        timeout: float,  # noqa: ARG002
+        *,
+        stop: Event | None = None,  # noqa: ARG002
+    ) -> bool:
         """Hear nothing: OpenAI's webhooks need a server that it can reach."""
         return False
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from tunestack.errors import MissingExtraError
+from tunestack.extras import missing_extra
 
 if TYPE_CHECKING:
     from tunestack.sandbox.bedrock.state import Quotas
@@ -36,7 +36,5 @@ def __getattr__(name: str) -> object:
         found = getattr(import_module(f"tunestack.sandbox.{_HOMES[name]}"), name)
         import_module("ministack")  # which is needed in another process only
     except ModuleNotFoundError as error:
-        raise MissingExtraError(
-            f"the sandbox is not installed ({error.name}): pip install 'tunestack[sandbox]'"
-        ) from error
+        raise missing_extra("sandbox", error) from error
     return found

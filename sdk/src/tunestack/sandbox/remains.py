@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import weakref
 from pathlib import Path
 
@@ -54,8 +53,8 @@ class Remains:
             folder = output.readline().rstrip("\n")
         if not folder:
             raise TunestackError(
-                f"the sandbox found no place for temporary files: {tempfile.gettempdir()!r} "
-                "can't be written (TMPDIR names another)"
+                "the sandbox can't start: no temporary directory can be written: "
+                "set TMPDIR to another directory"
             )
         return Path(folder)
 

@@ -1,0 +1,77 @@
+"""Ctrl-C ends the command line at any moment of its start: exit code 130, no traceback."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+MOMENTS = 40
+
+
+def interrupted(arguments, after):
+    """Start the command line, send SIGINT after so many seconds, and return its exit code and standard error."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from tunestack.cli import main; main()", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(after)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    return process.returncode, errors
+
+
+def test_at_every_moment_of_the_start(figure):
+    started = time.monotonic()
+    subprocess.run(
+        [sys.executable, "-c", "from tunestack.cli import main; main()", "models"],
+        stdout=subprocess.DEVNULL,
+        check=True,
+    )
+    length = time.monotonic() - started
+    codes = {}
+    for number in range(MOMENTS):
+        code, errors = interrupted(["models"], length * number / MOMENTS)
+        codes[code] = codes.get(code, 0) + 1
+        # Before the first line of ours runs, it is the interpreter that is interrupted.
+        if "main()" in errors or "tunestack" in errors:
+            assert "Traceback" not in errors
+        assert code in (0, 130) or "tunestack" not in errors
+    figure(f"Ctrl-C at {MOMENTS} moments of the command line's start: exit codes {codes}")
+    assert codes.get(130, 0) >= MOMENTS / 8
+
+
+@pytest.mark.parametrize(
+    "module", ["click", "tunestack.cli.data", "boto3", "botocore.session", "tunestack.tuner"]
+)
+def test_in_the_middle_of_an_import(module):
+    code = (
+        "import builtins, os, signal, sys\n"
+        "real = builtins.__import__\n"
+        "def load(name, *rest):\n"
+        f"    if name == {module!r}:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return real(name, *rest)\n"
+        "builtins.__import__ = load\n"
+        "from tunestack.cli import main; main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "models"], capture_output=True, text=True, check=False
+    )
+    assert (130, "interrupted\n") == (done.returncode, done.stderr)
+
+
+def test_where_it_is_ignored_it_stays_so():
+    code = (
+        "import os, signal\n"
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "os.kill(os.getpid(), signal.SIGINT)\n"
+        "from tunestack.cli import main; main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "models"], capture_output=True, text=True, check=False
+    )
+    assert 0 == done.returncode

@@ -1,0 +1,127 @@
+"""Every spelling that litellm and AWS use for a model of the catalog is found."""
+
+import json
+import re
+from importlib.resources import files
+from typing import get_args
+
+import pytest
+from litellm.constants import BEDROCK_INVOKE_PROVIDERS_LITERAL
+from litellm.llms.bedrock import common_utils
+
+from tunestack import catalog
+from tunestack.catalog import CATALOG
+
+BEFORE = re.compile(r"bedrock(_[a-z]+)?/")
+MICRO = "amazon.nova-micro-v1:0"
+ACCOUNT = "123456789012"
+
+
+def last_part(name):
+    """What is left of a name of litellm's price list, by litellm's own functions."""
+    model = common_utils.get_bedrock_base_model(name.rsplit("/", 1)[-1])
+    return re.sub(r":0$", "", model)
+
+
+KNOWN = {
+    last_part(name): model
+    for model in CATALOG
+    if model.provider == "bedrock"
+    for name in model.names()
+}
+# The list in the package: importing litellm replaces it by one from the network, where there is one.
+PRICES = json.loads(
+    files("litellm").joinpath("model_prices_and_context_window_backup.json").read_text("utf-8")
+)
+PRICED = sorted(
+    name
+    for name, price in PRICES.items()
+    if last_part(name) in KNOWN
+    and "bedrock" in str(price.get("litellm_provider", ""))
+    # Prices of images by their size, which are no names of models.
+    and not re.match(r"\d+-x-|max-x-", name)
+)
+
+
+def test_litellm_has_names_of_many_models_and_regions_in_its_price_list():
+    assert len({KNOWN[last_part(name)].key for name in PRICED}) > 10
+    assert len([name for name in PRICED if BEFORE.match(name)]) > 10
+
+
+@pytest.mark.parametrize("name", PRICED)
+def test_each_name_of_the_price_list_is_found(name):
+    assert KNOWN[last_part(name)] == catalog.find(name)
+
+
+@pytest.mark.parametrize(
+    "geography", [*common_utils.get_bedrock_cross_region_inference_regions(), "ca"]
+)
+def test_each_geography_of_cross_region_inference_is_found(geography):
+    assert "nova-micro" == catalog.find(f"bedrock/{geography}.{MICRO}").key
+
+
+@pytest.mark.parametrize("region", common_utils.get_all_bedrock_regions())
+@pytest.mark.parametrize("route", ["", "converse/", "invoke/"])
+def test_each_region_is_read_from_the_name(route, region):
+    name = catalog.parse_name(f"bedrock/{route}{region}/us.{MICRO}")
+    assert (region, MICRO) == (name.region, name.identifier)
+
+
+@pytest.mark.parametrize(
+    "route", ["", "bedrock/", "bedrock/converse/", "bedrock/invoke/", "converse/"]
+)
+@pytest.mark.parametrize(
+    ("arn", "region"),
+    [
+        (f"arn:aws:bedrock:us-east-1::foundation-model/{MICRO}", "us-east-1"),
+        (f"arn:aws:bedrock:us-west-2:{ACCOUNT}:inference-profile/us.{MICRO}", "us-west-2"),
+        (f"arn:aws-us-gov:bedrock:us-gov-west-1::foundation-model/{MICRO}", "us-gov-west-1"),
+        (
+            f"arn:aws-us-gov:bedrock:us-gov-west-1:{ACCOUNT}:inference-profile/us-gov.{MICRO}",
+            "us-gov-west-1",
+        ),
+        (f"arn:aws-cn:bedrock:cn-north-1::foundation-model/{MICRO}:128k", "cn-north-1"),
+        (f"arn:aws:bedrock:::foundation-model/{MICRO}", None),
+    ],
+)
+def test_an_arn_is_found_behind_any_route(route, arn, region):
+    assert "nova-micro" == catalog.find(route + arn).key
+    assert region == catalog.parse_name(route + arn).region
+
+
+@pytest.mark.parametrize("route", get_args(BEDROCK_INVOKE_PROVIDERS_LITERAL))
+def test_what_litellm_strips_is_stripped(route):
+    name = f"bedrock/{route}/{MICRO}"
+    stripped = common_utils.strip_bedrock_routing_prefix(name)
+    if "/" not in stripped:
+        assert "nova-micro" == catalog.find(name).key
+
+
+@pytest.mark.parametrize(
+    "name", [f"{MICRO}:24k", f"{MICRO}:128k", f"us.{MICRO}[128k]", f" {MICRO} ", MICRO.upper()]
+)
+def test_a_context_window_spaces_and_case_do_not_matter(name):
+    assert "nova-micro" == catalog.find(name).key
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "",
+        "/",
+        "bedrock/",
+        "bedrock/us-east-1/",
+        f"nowhere/{MICRO}",
+        f"xx.{MICRO}",
+        f"arn:aws:s3:us-east-1::foundation-model/{MICRO}",
+        f"arn:aws:bedrock:us-east-1:{ACCOUNT}:application-inference-profile/0123456789ab",
+        f"arn:aws:bedrock:us-east-1:{ACCOUNT}:provisioned-model/{MICRO}",
+    ],
+)
+def test_other_names_are_not_found(name):
+    assert catalog.find(name) is None
+
+
+def test_no_two_models_have_a_name_in_common():
+    names = [{catalog.parse_name(name).identifier for name in model.names()} for model in CATALOG]
+    assert sum(map(len, names)) == len(set().union(*names))

@@ -1,0 +1,195 @@
+"""A setting in another notation is read as it is meant, or refused with the right value."""
+
+import logging
+
+import pytest
+
+from tunestack import Tuner
+from tunestack.cli.commands import run
+from tunestack.errors import ConfigError, ContractError, ModelError
+from tunestack.provider import Verdict
+
+BUCKET, ROLE = "DSPY_BEDROCK_S3_BUCKET", "DSPY_BEDROCK_ROLE_ARN"
+
+
+@pytest.fixture
+def seeds(sandbox, monkeypatch):
+    """Nothing is set but the bucket, the role and the region."""
+    deployment = sandbox.deployment()
+    monkeypatch.delenv("TUNESTACK_DEPLOYMENT")
+    monkeypatch.delenv("TUNESTACK_STAGE")
+
+    def change(**changes):
+        values = {BUCKET: deployment.data_bucket, ROLE: deployment.job_role_arn}
+        for name, value in (values | changes).items():
+            monkeypatch.setenv(
+                name, value.format(bucket=deployment.data_bucket, role=deployment.job_role_arn)
+            )
+        return deployment
+
+    return change
+
+
+def verdicts(checks):
+    return {check.name.split()[0]: check for check in checks}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "s3://{bucket}",
+        "s3://{bucket}/",
+        "arn:aws:s3:::{bucket}",
+        "{bucket}/",
+        '"{bucket}"',
+        "'{bucket}'",
+        " {bucket}\n",
+        '"s3://{bucket}/"',
+        "\u201c{bucket}\u201d",
+    ],
+)
+def test_a_bucket_in_another_notation_is_the_bucket(seeds, poll, chat, text):
+    deployment = seeds(**{BUCKET: text})
+    job = Tuner(poll=poll).submit("nova-micro", chat)
+    assert job.info().training_data.startswith(f"s3://{deployment.data_bucket}/")
+    assert Verdict.PASS is verdicts(Tuner(poll=poll).preflight("nova-micro"))["bucket"].verdict
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "s3://{bucket}/train",
+            r"prefix 'train' after the bucket: set DSPY_BEDROCK_S3_BUCKET={bucket}, and specify s3_path",
+        ),
+        ("arn:aws:s3:::{bucket}/train/*", "set DSPY_BEDROCK_S3_BUCKET={bucket}, "),
+        (
+            "https://{bucket}.s3.us-east-1.amazonaws.com/",
+            "it is a URL: set DSPY_BEDROCK_S3_BUCKET={bucket}",
+        ),
+        ("My_Bucket", "'My_Bucket': set it to the name of a bucket .3 to 63 lower-case"),
+        ("arn:aws:s3:us-east-1:123456789012:accesspoint/mine", "set it to the name of a bucket"),
+    ],
+)
+def test_what_is_not_a_bucket_is_refused_before_anything_is_uploaded(
+    seeds, poll, chat, objects, text, words
+):
+    deployment = seeds(**{BUCKET: text})
+    before = objects()
+    with pytest.raises(ContractError, match=words.format(bucket=deployment.data_bucket)):
+        Tuner(poll=poll).submit("nova-micro", chat)
+    assert before == objects()
+    check = verdicts(Tuner(poll=poll).preflight("nova-micro"))["deployment"]
+    assert (Verdict.FAIL, "change that setting") == (check.verdict, check.fix)
+
+
+@pytest.mark.parametrize("text", ['"{role}"', "'{role}'", "{role}\n", "\t{role} "])
+def test_a_role_with_quotes_or_spaces_around_is_the_role(seeds, poll, chat, text):
+    seeds(**{ROLE: text})
+    assert Tuner(poll=poll).submit("nova-micro", chat).wait().model
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "MyRole",
+            "name of the role: set DSPY_BEDROCK_ROLE_ARN=arn:aws:iam::<account>:role/MyRole",
+        ),
+        (
+            "arn:aws:sts::123456789012:assumed-role/MyRole/me",
+            "session of the role: set DSPY_BEDROCK_ROLE_ARN=arn:aws:iam::123456789012:role/MyRole",
+        ),
+        ("arn:aws:iam::123456789012:user/me", "set it to arn:aws:iam::<account>:role/<name>"),
+    ],
+)
+def test_what_is_not_the_arn_of_a_role_is_refused(seeds, poll, chat, text, words):
+    seeds(**{ROLE: text})
+    with pytest.raises(ContractError, match=words):
+        Tuner(poll=poll).submit("nova-micro", chat)
+    check = verdicts(Tuner(poll=poll).preflight("nova-micro"))["deployment"]
+    assert Verdict.FAIL is check.verdict
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (
+            "us-east-1a",
+            "invalid AWS_REGION 'us-east-1a': it is an availability zone: set AWS_REGION=us-east-1",
+        ),
+        ("us-east-1-bos-1a", "availability zone: set AWS_REGION=us-east-1$"),
+        ('"us-east-1"', "set AWS_REGION=us-east-1$"),
+        ("us-east-1\n", "set AWS_REGION=us-east-1$"),
+        ("US_EAST_1", "set AWS_REGION=us-east-1$"),
+        ("Virginia", "set it to the code of an AWS region, such as us-east-1"),
+    ],
+)
+def test_what_is_not_a_region_is_refused(seeds, poll, chat, monkeypatch, capsys, text, words):
+    seeds(AWS_REGION=text)
+    with pytest.raises(ConfigError, match=words):
+        Tuner(poll=poll).submit("nova-micro", chat)
+    (check,) = Tuner(poll=poll).preflight("nova-micro")
+    assert ("region", Verdict.FAIL) == (check.name, check.verdict)
+    assert 1 == run(["doctor"])
+    assert "FAILS    region: invalid AWS_REGION" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match=words.replace("AWS_REGION", "region")):
+        Tuner(region=text)
+
+
+def test_the_region_of_a_profile_is_checked_too(seeds, poll, monkeypatch, tmp_path):
+    seeds()
+    (tmp_path / "config").write_text("[default]\nregion = us-east-1a\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.delenv("AWS_REGION")
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    with pytest.raises(ConfigError, match="invalid region of the AWS profile 'us-east-1a'"):
+        Tuner(poll=poll).job("x")
+
+
+@pytest.mark.parametrize("text", ['"dev"', " dev\n"])
+def test_a_stage_with_quotes_or_spaces_around_is_the_stage(sandbox, monkeypatch, poll, chat, text):
+    for name in sandbox.deployment().environment():
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("TUNESTACK_STAGE", text)
+    assert Tuner(poll=poll, region="us-east-1").submit("nova-micro", chat)
+
+
+def test_a_quoted_document_as_docker_passes_it_is_read(sandbox, monkeypatch, poll, chat):
+    monkeypatch.setenv("TUNESTACK_DEPLOYMENT", f"'{sandbox.deployment().to_json()}'")
+    assert Tuner(poll=poll).submit("nova-micro", chat)
+
+
+class TestRegionInName:
+    """`bedrock/us-west-2/...` says where a model is fine-tuned, unless `region=` does."""
+
+    def test_it_is_before_that_of_the_environment(self, sandbox, poll, completions, caplog):
+        with caplog.at_level(logging.INFO, "tunestack"):
+            job = Tuner(poll=poll).submit(
+                "bedrock/us-west-2/meta.llama3-1-8b-instruct-v1:0", completions
+            )
+        assert "us-west-2" == job.id.split(":")[3]
+        assert "using us-west-2, the region in 'bedrock/us-west-2/" in caplog.text
+
+    def test_it_is_that_of_an_arn(self, sandbox, poll, completions):
+        name = "bedrock/arn:aws:bedrock:us-west-2::foundation-model/meta.llama3-1-8b-instruct-v1:0"
+        assert "us-west-2" == Tuner(poll=poll).submit(name, completions).id.split(":")[3]
+
+    def test_an_argument_is_before_it(self, tuner, sandbox, poll, chat):
+        tuner = Tuner(region="us-east-1", poll=poll)
+        job = tuner.submit("bedrock/us-west-2/us.amazon.nova-micro-v1:0", chat)
+        assert "us-east-1" == job.id.split(":")[3]
+
+    @pytest.mark.parametrize("region", ["us-west-2", "us-gov-west-1"])
+    def test_where_the_model_is_not_fine_tuned_the_error_says_how_to_override_it(
+        self, tuner, chat, region
+    ):
+        name = f"bedrock/{region}/amazon.nova-micro-v1:0"
+        words = (
+            rf"in {region} \(the region in '{name}'\), but in us-east-1: set region=\"us-east-1\";"
+        )
+        with pytest.raises(ModelError, match=words):
+            tuner.submit(name, chat)
+        found = verdicts(tuner.preflight(name))
+        failed = found.get("model", found["deployment"])
+        assert Verdict.FAIL is failed.verdict

@@ -1,0 +1,31 @@
+"""Where no temporary directory can be written, it is one clear error."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+# Python tries a directory by writing a file to it.
+LIMITED = (
+    "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+    "from tunestack.cli import main; main()"
+)
+
+
+@pytest.mark.parametrize("command", [["submit"], ["cost"], ["sandbox"]])
+def test_no_temporary_directory_is_one_clear_error(sandbox, chat, tmp_path, command):
+    file = tmp_path / "train.jsonl"
+    file.write_text("".join(f"{json.dumps(row)}\n" for row in chat))
+    what = [] if command == ["sandbox"] else [str(file), "-m", "nova-micro"]
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, *command, *what],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (2, 3)
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert "no temporary directory can be written" in line
+    assert "set TMPDIR to " in line

@@ -1,0 +1,130 @@
+"""`wait_async` listens to the stage's events as `wait` does, and ends at once when it is cancelled."""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import time
+
+import boto3
+import pytest
+
+from tunestack import Poll, Tuner
+from tunestack.errors import AccessError
+from tunestack.provider import JobState
+
+RARELY = Poll(first=300, longest=300)
+"""Looks so rarely that only an event can end a wait in time."""
+
+
+@pytest.fixture
+def queue(sandbox):
+    """The stage's queue, empty."""
+    url = sandbox.deployment().event_queue_url
+    boto3.client("sqs").purge_queue(QueueUrl=url)
+    return url
+
+
+async def after_first_look(job):
+    """Start a wait, and return its task when it pauses."""
+    task = asyncio.create_task(job.wait_async())
+    await asyncio.sleep(0.5)
+    return task
+
+
+def test_an_event_ends_a_pause_of_minutes(sandbox, queue, chat):
+    job = Tuner(poll=RARELY).submit("nova-micro", chat)
+
+    async def wait():
+        task = await after_first_look(job)
+        sandbox.clock.advance(20000)
+        return await asyncio.wait_for(task, 30)
+
+    assert JobState.SUCCEEDED is asyncio.run(wait()).last.state
+
+
+def test_without_events_the_next_look_tells(sandbox, queue, chat):
+    sandbox.faults.add("event-loss")
+    job = Tuner(poll=Poll(first=2, longest=2)).submit("nova-micro", chat)
+
+    async def wait():
+        task = await after_first_look(job)
+        sandbox.clock.advance(20000)
+        return await asyncio.wait_for(task, 30)
+
+    assert asyncio.run(wait()).last.model
+
+
+@pytest.mark.parametrize("events", [True, False])
+def test_a_cancelled_wait_ends_at_once_and_leaves_the_job_running(sandbox, queue, chat, events):
+    tuner = Tuner(poll=Poll(first=300, longest=300, events=events))
+    job = tuner.submit("nova-micro", chat)
+
+    async def wait():
+        task = await after_first_look(job)
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        return task.cancelled()
+
+    started = time.monotonic()
+    # The end of the event loop waits for the threads of its executor.
+    assert asyncio.run(wait())
+    assert time.monotonic() - started < 10
+    assert not tuner.job(job.id).status().is_terminal
+
+
+def test_other_tasks_run_while_one_waits(sandbox, queue, chat):
+    job = Tuner(poll=RARELY).submit("nova-micro", chat)
+
+    async def wait():
+        task = await after_first_look(job)
+        ticks = 0
+        while ticks < 20:
+            await asyncio.sleep(0.01)
+            ticks += 1
+        sandbox.clock.advance(20000)
+        await asyncio.wait_for(task, 30)
+        return ticks
+
+    assert 20 == asyncio.run(wait())
+
+
+def test_an_event_after_a_cancelled_wait_wakes_the_next_one(sandbox, queue, chat):
+    job = Tuner(poll=RARELY).submit("nova-micro", chat)
+
+    async def wait():
+        first = await after_first_look(job)
+        first.cancel()
+        second = await after_first_look(job)
+        sandbox.clock.advance(20000)
+        return await asyncio.wait_for(second, 40)
+
+    assert asyncio.run(wait()).last.model
+
+
+def test_an_error_of_a_look_is_raised(sandbox, queue, chat, broken):
+    job = Tuner(poll=RARELY).submit("nova-micro", chat)
+    broken("GetModelCustomizationJob", "AccessDeniedException", times=100)
+
+    with pytest.raises(AccessError):
+        asyncio.run(job.wait_async())
+
+
+def test_a_process_ends_although_a_wait_was_abandoned(sandbox, queue, chat):
+    job = Tuner(poll=RARELY).submit("nova-micro", chat)
+    code = (
+        "import asyncio\n"
+        "from tunestack import Poll, Tuner\n"
+        "async def main():\n"
+        f"    job = Tuner(poll=Poll(first=300, longest=300)).job({job.id!r})\n"
+        "    try:\n"
+        "        await asyncio.wait_for(job.wait_async(), 1)\n"
+        "    except TimeoutError:\n"
+        "        print('given up')\n"
+        "asyncio.run(main())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (0, "given up\n", "") == (done.returncode, done.stdout, done.stderr)
