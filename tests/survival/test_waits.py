@@ -205,7 +205,9 @@ def test_a_word_that_nobody_knows_is_no_end(slow, saying):
 
 
 def test_a_word_that_nobody_knows_for_an_hour_is_said(slow, saying):
-    with pytest.raises(JobStalledError, match=r"has been Hibernating .training. for 1:.*upgrade"):
+    with pytest.raises(
+        JobStalledError, match=r"has been Hibernating .training. for 1 hour.*upgrade"
+    ):
         saying("Hibernating", looks=10**6).job(slow.id).wait()
 
 
