@@ -226,16 +226,17 @@ class Endpoint:
                 *(self.name, utc_text(current), duration_text(ttl)),
             )
             return current
-        # Only provisioned throughput has a limit from its creation on.
-        is_limited = info.serving is Serving.PROVISIONED and info.created is not None
-        latest = (info.created if is_limited and info.created else now) + guard.longest
+        end, latest, since = rounded(now + guard.longest), now + guard.longest, "now"
+        if info.serving is Serving.PROVISIONED and info.created is not None:
+            end = latest = info.created + guard.longest
+            since = "its creation"
         if ttl > latest - now:
             raise ConfigError(
                 f"invalid ttl of {duration_text(ttl)} for endpoint {self.name!r}: it can end at {utc_text(latest)} "
-                f"at the latest, {duration_text(guard.longest)} after {'its creation' if is_limited else 'now'}: "
+                f"at the latest, {duration_text(guard.longest)} after {since}: "
                 f"use at most {duration_text(latest - now)}; its end is still {utc_text(current)}"
             )
-        end = max(current, min(rounded(now + ttl), latest).replace(microsecond=0))
+        end = max(current, min(rounded(now + ttl), end).replace(microsecond=0))
         # The schedule that was created before stays: it invokes the guard too early, which finds the new end in the tag.
         self._provider.tag_endpoint(self.id, {EXPIRES_AT_TAG: time_text(end)})
         guard.arm(self.name, self.serving, end)

@@ -186,7 +186,7 @@ def own(provider: Provider, model: str, *, poll: Poll) -> list[Endpoint]:
     """Find the endpoints that Tunestack started for a tuned model, or pointed to it since, the newest first."""
     found = {info.id: info for look in _looks(provider, model, provider.ways) for info in look()}
     newest_first = sorted(found.values(), key=_created, reverse=True)
-    return [Endpoint(provider, info, poll=poll) for info in newest_first]
+    return [Endpoint(provider, with_expiry(provider, info), poll=poll) for info in newest_first]
 
 
 def stop_own(provider: Provider, model: str, *, serving: str | None = None, poll: Poll) -> None:
