@@ -14,7 +14,7 @@ def utc_text(time: datetime) -> str:
 
 def duration_text(duration: timedelta) -> str:
     """Format a duration for a message, rounded down: `2 hours`, `1 day 4 hours`, `90 days`, `0 seconds`."""
-    left = max(int(duration.total_seconds()), 0)
+    left = max(duration // timedelta(seconds=1), 0)
     parts = []
     for unit, length in _UNITS:
         count, left = divmod(left, length)
