@@ -9,7 +9,13 @@ from aws_cdk import Aws, Duration
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from infra.constructs.conditions import for_stage, in_own_account, of_stage, through
+from infra.constructs.conditions import (
+    for_stage,
+    in_own_account,
+    of_stage,
+    only_of_stage,
+    through,
+)
 from tunestack.catalog import CATALOG
 from tunestack.contract import EXPIRES_AT_TAG, parameter_name
 
@@ -139,7 +145,11 @@ class _Rights:
             resources=[self._jobs, self._models, self._deployments, self._throughputs],
             conditions=of_stage(self._stage),
         )
-        yield iam.PolicyStatement(actions=["bedrock:ListTagsForResource"], resources=[self._jobs])
+        yield iam.PolicyStatement(
+            actions=["bedrock:DeleteCustomModel"],
+            resources=[self._models],
+            conditions=only_of_stage(self._stage),
+        )
         serving = ["bedrock:CreateCustomModelDeployment"]
         if granted.stage.endpoints.provisioned:
             serving.append("bedrock:CreateProvisionedModelThroughput")
@@ -195,10 +205,6 @@ class _Rights:
 
     def viewer(self) -> Iterator[iam.PolicyStatement]:
         yield from self._seeing(jobs=True)
-        yield iam.PolicyStatement(
-            actions=["bedrock:ListTagsForResource"],
-            resources=[self._jobs, self._models, self._deployments, self._throughputs],
-        )
         yield from self._reading(write=False)
         yield from self._finding()
 
@@ -207,9 +213,18 @@ class _Rights:
         listed = ["bedrock:ListCustomModelDeployments", "bedrock:ListProvisionedModelThroughputs"]
         resources = [self._deployments, self._throughputs]
         if jobs:
-            get.append("bedrock:GetModelCustomizationJob")
-            listed += ["bedrock:ListFoundationModels", "bedrock:ListModelCustomizationJobs"]
-            resources.append(self._jobs)
+            get += [
+                "bedrock:GetCustomModel",
+                "bedrock:GetModelCustomizationJob",
+                # The end of an endpoint is in its tags.
+                "bedrock:ListTagsForResource",
+            ]
+            listed += [
+                "bedrock:ListCustomModels",
+                "bedrock:ListFoundationModels",
+                "bedrock:ListModelCustomizationJobs",
+            ]
+            resources += [self._jobs, self._models]
         yield iam.PolicyStatement(actions=get, resources=resources)
         # List has no resource to name.
         yield iam.PolicyStatement(actions=listed, resources=["*"])
@@ -240,15 +255,15 @@ class _Rights:
             resources=[self._bucket],
             conditions={**own, "StringLike": {"s3:prefix": [f"{outputs}*"]}},
         )
-        readable = [f"{self._bucket}/{outputs}*"]
         if write:
-            readable.insert(0, f"{self._bucket}/{datasets}*")
             yield iam.PolicyStatement(
-                actions=["s3:PutObject"],
+                actions=["s3:GetObject", "s3:PutObject"],
                 resources=[f"{self._bucket}/{datasets}*"],
                 conditions=own,
             )
-        yield iam.PolicyStatement(actions=["s3:GetObject"], resources=readable, conditions=own)
+        yield iam.PolicyStatement(
+            actions=["s3:GetObject"], resources=[f"{self._bucket}/{outputs}*"], conditions=own
+        )
         yield iam.PolicyStatement(
             actions=["kms:Decrypt", "kms:GenerateDataKey"] if write else ["kms:Decrypt"],
             resources=[self._granted.data.key.key_arn],

@@ -33,6 +33,15 @@ def of_stage(stage: str) -> Conditions:
     return {"StringEqualsIfExists": {f"aws:ResourceTag/{STAGE_TAG}": stage}}
 
 
+def only_of_stage(stage: str) -> Conditions:
+    """The resource carries this stage's tag; without any tag, or if Bedrock passes none on, the request is denied.
+
+    For what cannot be restored. A custom model that the policy does not let go costs its storage, and an administrator
+    can delete it.
+    """
+    return {"StringEquals": {f"aws:ResourceTag/{STAGE_TAG}": stage}}
+
+
 def for_stage(stage: str) -> Conditions:
     """What is made gets this stage's tag."""
     return {"StringEquals": {f"aws:RequestTag/{STAGE_TAG}": stage}}

@@ -79,6 +79,7 @@ def test_only_list_operations_are_granted_on_everything(statements):
     )
     assert {
         "bedrock:ListCustomModelDeployments",
+        "bedrock:ListCustomModels",
         "bedrock:ListFoundationModels",
         "bedrock:ListModelCustomizationJobs",
         "bedrock:ListProvisionedModelThroughputs",
@@ -140,6 +141,8 @@ def test_every_call_of_the_sdk_is_granted(tuner, west, chat, completions, reques
     )
     throughput.stop_endpoint()
     west.submit("llama-3-1-8b", completions[::-1]).cancel()
+    assert {job.model, other.model} == {model.id for model in tuner.custom_models()}
+    tuner.custom_model(other.model).delete()
     published(Clients(boto3.Session()), stage="dev", region="us-east-1")
     called = set()
     for service, operation in requests.seen - before:

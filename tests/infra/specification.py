@@ -24,6 +24,7 @@ class Specification:
         self.bucket = f"arn:{partition}:s3:::DataBucketE6B0FAA8"
         self.own = {"StringEquals": {"aws:ResourceAccount": account}}
         self.tagged = {"StringEqualsIfExists": {"aws:ResourceTag/tunestack:stage": stage.name}}
+        self.own_tag = {"StringEquals": {"aws:ResourceTag/tunestack:stage": stage.name}}
         self.tags = {"StringEquals": {"aws:RequestTag/tunestack:stage": stage.name}}
         self.data_key = self.arn("kms", "key/DataKey5F086070")
         self.operations_key = self.arn("kms", "key/OperationsKeyD0717C64")
@@ -160,9 +161,17 @@ class Specification:
 
     def seeing(self, *, jobs):
         """Get of another kind's ARN is nothing: an operation takes its own."""
-        kinds = [self.deployments, self.throughputs, *([self.jobs] if jobs else [])]
-        more = "bedrock:GetModelCustomizationJob" if jobs else ""
-        listed = "bedrock:ListFoundationModels bedrock:ListModelCustomizationJobs" if jobs else ""
+        kinds = [self.deployments, self.throughputs, *([self.jobs, self.models] if jobs else [])]
+        more = (
+            "bedrock:GetCustomModel bedrock:GetModelCustomizationJob bedrock:ListTagsForResource"
+            if jobs
+            else ""
+        )
+        listed = (
+            "bedrock:ListCustomModels bedrock:ListFoundationModels bedrock:ListModelCustomizationJobs"
+            if jobs
+            else ""
+        )
         return [
             row(
                 f"bedrock:GetCustomModelDeployment bedrock:GetProvisionedModelThroughput {more}",
@@ -196,7 +205,8 @@ class Specification:
         rows = [
             row("bedrock:CreateModelCustomizationJob", [*base, self.models, self.jobs]),
             *self.seeing(jobs=True),
-            row("bedrock:ListTagsForResource", self.jobs),
+            # A model cannot be restored: without the stage's own tag, nobody deletes it.
+            row("bedrock:DeleteCustomModel", self.models, self.own_tag),
             row("bedrock:StopModelCustomizationJob", changed, self.tagged),
             row("bedrock:DeleteCustomModelDeployment", changed, self.tagged),
             row("bedrock:DeleteProvisionedModelThroughput", changed, self.tagged),
@@ -235,10 +245,8 @@ class Specification:
         ]
 
     def viewer(self):
-        kinds = [self.jobs, self.models, self.deployments, self.throughputs]
         return [
             *self.seeing(jobs=True),
-            row("bedrock:ListTagsForResource", kinds),
             row("s3:ListBucket", self.bucket, self.listing("outputs")),
             row("s3:GetObject", self.below("outputs"), self.own),
             row("kms:Decrypt", self.data_key, self.through("s3")),

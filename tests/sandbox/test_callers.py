@@ -223,10 +223,21 @@ def test_the_whole_of_the_sdk_runs_with_the_stacks_policy_alone(
     assert 1 == len(list(tuner.endpoints()))
     job.stop_endpoint()
     sandbox.clock.advance(A_DEPLOYMENT)
-    bedrock = session_of(managed=tuner_policy).client("bedrock")
-    assert "bedrock:DeleteCustomModel " in why(
-        bedrock.delete_custom_model, modelIdentifier=job.model
-    )
+    tuner = Tuner(session=session_of(managed=tuner_policy), poll=poll)
+    tuner.custom_model(job.model).delete()
+    assert [] == list(tuner.custom_models())
+
+
+@pytest.mark.parametrize("tags", [[], [{"key": "tunestack:stage", "value": "prod"}]])
+def test_a_tuner_deletes_no_model_without_the_tag_of_its_stage(
+    sandbox, session_of, tuner_policy, create, bedrock, tags
+):
+    create(customModelTags=tags)
+    sandbox.clock.advance(A_JOB)
+    mine = session_of(managed=tuner_policy).client("bedrock")
+    assert "job" == mine.get_custom_model(modelIdentifier="job")["modelName"]
+    assert "bedrock:DeleteCustomModel " in why(mine.delete_custom_model, modelIdentifier="job")
+    assert "job" == bedrock.get_custom_model(modelIdentifier="job")["modelName"]
 
 
 LIST = """

@@ -40,7 +40,7 @@ def test_a_deployment_starts_answers_and_is_gone(job, tuner):
 
 def test_throughput_warns_of_its_cost_and_is_tagged_with_its_end(llama, west):
     with pytest.warns(
-        EndpointCostWarning, match="billed by the hour.*guard of the stage ends it at 2"
+        EndpointCostWarning, match="billed by the hour.*endpoint guard deletes it at 2.* UTC"
     ):
         llama.start_endpoint(ttl=timedelta(hours=2), model_units=2)
     endpoint = llama.endpoint()
@@ -199,7 +199,7 @@ def test_what_is_there_is_not_taken_for_what_was_asked_for(llama):
         llama.start_endpoint()
     with pytest.raises(ConflictError, match="there with 1 model units, not 5: stop it first"):
         llama.start_endpoint(model_units=5)
-    with pytest.warns(EndpointCostWarning, match="is there already, billed by the hour"):
+    with pytest.warns(EndpointCostWarning, match="exists already, billed by the hour"):
         llama.start_endpoint()
     llama.stop_endpoint()
 

@@ -69,7 +69,9 @@ def test_an_endpoint_started_by_somebody_faster_is_adopted(meanwhile, tuner, job
 def test_an_endpoint_that_is_refused_and_not_there_raises_the_refusal(meanwhile, job):
     remove = lambda: boto3.client("bedrock").delete_custom_model(modelIdentifier=job.model)  # noqa: E731
     slower = meanwhile("CreateCustomModelDeployment", remove)
-    with pytest.raises(NotFoundError, match="creating endpoint .* Could not find model"):
+    with pytest.raises(
+        NotFoundError, match="custom model .* does not exist, it was probably deleted"
+    ):
         slower.job(job.id).start_endpoint()
 
 

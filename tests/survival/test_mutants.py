@@ -107,7 +107,7 @@ def created_again_without_a_look(patch):
         asked = replace(request, generation=secrets.token_hex(4))
         return serving._starting(provider.create_endpoint(asked), request)
 
-    def create(provider, request, base, *, poll):
+    def create(provider, request, *_, poll):
         with suppress(ProviderError):
             return made(provider, request)
         return made(provider, request)

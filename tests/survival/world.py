@@ -474,11 +474,15 @@ class World:
             endpoint = job.endpoint()
             until = self.clock.now() + timedelta(hours=hours) + PERIOD
             self.ends[endpoint.name] = max(self.ends.get(endpoint.name, until), until)
-            # What fails halfway may have brought the end forward already; of two at once, the last one counts.
+            # Of two at once, the last one counts, also if it fails halfway.
             asked = self.clock.now() + timedelta(hours=hours)
-            if endpoint.name in self.promised:
-                self.promised[endpoint.name] = min(self.promised[endpoint.name], asked)
+            before = self.promised.get(endpoint.name)
+            if before is not None:
+                self.promised[endpoint.name] = min(before, asked)
             end = endpoint.extend(timedelta(hours=hours))
+            if end is None:
+                return
+            assert self.disturbed or before is None or before <= end, "extended, and ends earlier"
             soonest = min(self.promised.get(endpoint.name, end), end)
             self.promised[endpoint.name] = soonest if self.disturbed else end
 

@@ -17,21 +17,26 @@ from __future__ import annotations
 TYPE_CHECKING = False  # typing's, which takes longer to load than all of this
 if TYPE_CHECKING:
     from tunestack.contract import Deployment
+    from tunestack.custom_model_info import CustomModelInfo
+    from tunestack.custom_models import CustomModel
     from tunestack.endpoints import Endpoint
     from tunestack.errors import TunestackError
     from tunestack.jobs import Job
-    from tunestack.provider import EndpointInfo, EndpointState, JobInfo, JobState
+    from tunestack.provider import EndpointInfo, EndpointState, Expiry, JobInfo, JobState
     from tunestack.serving import EndpointCostWarning
     from tunestack.tuner import Tuner
     from tunestack.waiting import Poll
 
 # Loaded on first use: importing the contract or the catalog, as the stacks do, must not load boto3.
 _HOMES = {
+    "CustomModel": "custom_models",
+    "CustomModelInfo": "custom_model_info",
     "Deployment": "contract",
     "Endpoint": "endpoints",
     "EndpointCostWarning": "serving",
     "EndpointInfo": "provider",
     "EndpointState": "provider",
+    "Expiry": "provider",
     "Job": "jobs",
     "JobInfo": "provider",
     "JobState": "provider",
@@ -41,11 +46,14 @@ _HOMES = {
 }
 
 __all__ = [
+    "CustomModel",
+    "CustomModelInfo",
     "Deployment",
     "Endpoint",
     "EndpointCostWarning",
     "EndpointInfo",
     "EndpointState",
+    "Expiry",
     "Job",
     "JobInfo",
     "JobState",

@@ -45,7 +45,12 @@ _SEE_ENDPOINTS = (
     "bedrock:ListProvisionedModelThroughputs",
 )
 _INVOKE = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
-_SEE_JOBS = ("bedrock:GetModelCustomizationJob", "bedrock:ListModelCustomizationJobs")
+_SEE_JOBS = (
+    "bedrock:GetCustomModel",
+    "bedrock:GetModelCustomizationJob",
+    "bedrock:ListCustomModels",
+    "bedrock:ListModelCustomizationJobs",
+)
 _FIND = ("ssm:GetParameter",)
 
 ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -60,6 +65,7 @@ ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
                     "bedrock:CreateCustomModelDeployment",
                     "bedrock:CreateModelCustomizationJob",
                     "bedrock:CreateProvisionedModelThroughput",
+                    "bedrock:DeleteCustomModel",
                     "bedrock:DeleteCustomModelDeployment",
                     "bedrock:DeleteProvisionedModelThroughput",
                     "bedrock:ListFoundationModels",

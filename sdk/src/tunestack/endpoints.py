@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
@@ -17,9 +18,12 @@ from tunestack.errors import (
     EndpointTimeoutError,
     InvalidRequestError,
     NotFoundError,
+    ProviderError,
     TunestackError,
+    shortened,
 )
-from tunestack.provider import EndpointInfo, EndpointState
+from tunestack.formatting import duration_text, utc_text
+from tunestack.provider import EndpointInfo, EndpointState, Expiry
 from tunestack.waiting import APPEARS_WITHIN, Poll, seconds, watch
 
 if TYPE_CHECKING:
@@ -68,17 +72,35 @@ class Endpoint:
         return self._info.model
 
     @property
+    def expiry(self) -> Expiry:
+        """Whether the endpoint is deleted automatically; `unknown` if the caller may not read its tags."""
+        if self._info.expiry is Expiry.UNKNOWN:
+            self._info = with_expiry(self._provider, self._info)
+        return self._info.expiry
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the endpoint guard deletes the endpoint, in UTC; `None` unless `expiry` is `scheduled`."""
+        return self._info.expires_at if self.expiry is Expiry.SCHEDULED else None
+
+    @property
     def last(self) -> EndpointInfo:
         """The last observation, without another look."""
         return self._info
 
     def info(self) -> EndpointInfo:
-        """Look at the endpoint now.
+        """Get the endpoint as it is now, with its end.
 
         Raises:
-            NotFoundError: it is gone.
+            NotFoundError: it was deleted.
         """
-        self._info = self._provider.endpoint(self.id)
+        self._info = with_expiry(self._provider, self._provider.endpoint(self.id))
+        return self._info
+
+    def _look(self) -> EndpointInfo:
+        """Get the state for a poll; the end is taken from the last observation, which saves a call."""
+        seen, last = self._provider.endpoint(self.id), self._info
+        self._info = replace(seen, expiry=last.expiry, expires_at=last.expires_at)
         return self._info
 
     def wait(self, timeout: float = START_TIMEOUT) -> Endpoint:
@@ -91,7 +113,7 @@ class Endpoint:
         timeout = seconds(timeout)
         info = self._settled(timeout)
         if info.state is EndpointState.READY:
-            logger.info("endpoint %s is ready", info.name)
+            logger.info("endpoint %s is ready, end: %s", info.name, expiry_text(info))
             return self
         if info.state is EndpointState.FAILED:
             reason = info.failure or "no reason given"
@@ -143,7 +165,7 @@ class Endpoint:
         def gone() -> bool:
             nonlocal refused, accepted
             try:
-                info = self.info()
+                info = self._look()
                 if info.state in {EndpointState.STARTING, EndpointState.UPDATING}:
                     refused = 0
                     return False
@@ -166,37 +188,68 @@ class Endpoint:
             )
         logger.info("endpoint %s is gone", self.name)
 
-    def extend(self, ttl: timedelta) -> datetime:
-        """Let the endpoint live on, for so long from now; what is billed by the hour is billed on.
+    def extend(self, ttl: timedelta) -> datetime | None:
+        """Move the end of the endpoint to `ttl` from now, unless it ends later anyway; provisioned throughput is billed until then.
+
+        An endpoint never ends earlier than before, and one that has no end gets none, so calling this again and again is safe.
+
+        Args:
+            ttl: how long the endpoint must go on from now on.
 
         Returns:
-            When the guard of the stage ends it.
+            When the endpoint guard deletes it; `None` if nothing does.
 
         Raises:
-            ConfigError: no guard is deployed, or the stage does not allow so much.
-            NotFoundError: the endpoint is gone.
+            ConfigError: no endpoint guard is deployed, the present end is unknown, or the stage does not allow that long.
+            AccessError: the caller may not read the present end, or not change it.
+            NotFoundError: the endpoint was deleted.
         """
-        info = self.info()
+        if not isinstance(ttl, timedelta) or ttl <= timedelta(0):
+            raise ConfigError(f"invalid ttl {shortened(ttl)}: use a positive timedelta")
+        info = self._info = self._provider.with_expiry(self._provider.endpoint(self.id))
+        if info.expiry is Expiry.NEVER:
+            logger.info("endpoint %s has no end: there is nothing to extend", self.name)
+            return None
         guard = self._provider.guard()
         if guard is None:
-            raise ConfigError("no endpoint guard is deployed here: there is no end to put off")
-        now = self._provider.now()
-        latest = (info.created or now) + guard.longest
-        if not isinstance(ttl, timedelta) or ttl <= timedelta(0) or now + ttl > latest:
             raise ConfigError(
-                f"ttl {ttl!r} is not possible: endpoint {self.name!r} may live until "
-                f"{time_text(latest)}, another {max(latest - now, timedelta(0))}"
+                f"no endpoint guard is deployed here, so nothing deletes endpoint {self.name!r} automatically: "
+                "stop it when you are done"
             )
-        end = rounded(now + ttl)
-        # What was armed before stays: the guard is woken too early, and sees in the tag that it is.
+        current, now = info.expires_at, self._provider.now()
+        if current is None:
+            raise ConfigError(
+                f"the end of endpoint {self.name!r} is unknown, it belongs to another stage: extend it with that stage"
+            )
+        if ttl <= current - now:
+            logger.info(
+                "endpoint %s keeps its end %s, which is later than %s from now",
+                *(self.name, utc_text(current), duration_text(ttl)),
+            )
+            return current
+        end, latest, since = rounded(now + guard.longest), now + guard.longest, "now"
+        if info.serving is Serving.PROVISIONED and info.created is not None:
+            end = latest = info.created + guard.longest
+            since = "its creation"
+        if ttl > latest - now:
+            raise ConfigError(
+                f"invalid ttl of {duration_text(ttl)} for endpoint {self.name!r}: it can end at {utc_text(latest)} "
+                f"at the latest, {duration_text(guard.longest)} after {since}: "
+                f"use at most {duration_text(latest - now)}; its end is still {utc_text(current)}"
+            )
+        end = max(current, min(rounded(now + ttl), end).replace(microsecond=0))
+        # The schedule that was created before stays: it invokes the guard too early, which finds the new end in the tag.
         self._provider.tag_endpoint(self.id, {EXPIRES_AT_TAG: time_text(end)})
         guard.arm(self.name, self.serving, end)
-        logger.info("endpoint %s ends at %s", self.name, time_text(end))
+        self._info = replace(info, expires_at=end)
+        logger.info(
+            "endpoint %s: end moved from %s to %s", self.name, utc_text(current), utc_text(end)
+        )
         return end
 
     def _settled(self, timeout: float) -> EndpointInfo:
         """Look until nothing changes by itself any more, or the time is over; returns the last observation."""
-        for info in watch(self.info, until=_is_settled, timeout=timeout, poll=self._poll):
+        for info in watch(self._look, until=_is_settled, timeout=timeout, poll=self._poll):
             logger.debug("endpoint %s is %s", info.name, info.raw_state)
         return self._info
 
@@ -215,7 +268,7 @@ class Endpoint:
             InvalidRequestError: the model is of another base, or the endpoint is busy changing.
         """
         timeout, model = seconds(timeout), checked_id("model", model)
-        info = self.info()
+        info = self._look()
         if info.target != model:
             if info.model == model and info.target is None:
                 return self
@@ -230,7 +283,7 @@ class Endpoint:
             # It may not be shown at once that it is being changed.
             return info.model == model or self._poll.clock() - asked > APPEARS_WITHIN
 
-        for info in watch(self.info, until=is_over, timeout=timeout, poll=self._poll):
+        for info in watch(self._look, until=is_over, timeout=timeout, poll=self._poll):
             logger.debug("endpoint %s is %s", info.name, info.raw_state)
         if not is_over(info):
             raise EndpointTimeoutError(
@@ -290,6 +343,20 @@ def conversation(messages: object) -> list[dict[str, str]]:
                 "and a content of text"
             )
     return [{"role": message["role"], "content": message["content"]} for message in messages]
+
+
+def with_expiry(provider: Provider, info: EndpointInfo) -> EndpointInfo:
+    """Add the end of an endpoint to an observation; it stays unknown if the caller may not read it, or not now."""
+    try:
+        return provider.with_expiry(info)
+    except ProviderError as error:
+        logger.debug("the end of endpoint %s is unknown: %s", info.name, error)
+        return info
+
+
+def expiry_text(info: EndpointInfo) -> str:
+    """Format the end of an endpoint: `2026-11-28 22:25 UTC`, `never` or `unknown`."""
+    return info.expiry.value if info.expires_at is None else utc_text(info.expires_at)
 
 
 def rounded(time: datetime) -> datetime:

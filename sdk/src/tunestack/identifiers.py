@@ -13,8 +13,14 @@ from tunestack.settings import REGION
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-JOB, ENDPOINT, MODEL, SOURCE = "job id", "endpoint id", "model", "model to fine-tune"
-"""The kinds of ids; the last is what a job can start from."""
+JOB, ENDPOINT, MODEL, CUSTOM_MODEL, SOURCE = (
+    "job id",
+    "endpoint id",
+    "model",
+    "custom model",
+    "model to fine-tune",
+)
+"""The kinds of ids. A custom model is named, too; a model is not, as most requests need its ARN; a job can start from the last."""
 
 _EXPECTED: Mapping[str, str] = MappingProxyType(
     {
@@ -23,13 +29,15 @@ _EXPECTED: Mapping[str, str] = MappingProxyType(
         "or a fine-tuned model of OpenAI (ft:...)",
         MODEL: "the ARN of a fine-tuned model on Bedrock (job.model, arn:aws:bedrock:<region>:<account>:custom-model/...), "
         "or a fine-tuned model of OpenAI (ft:...)",
+        CUSTOM_MODEL: "the ARN or name of a custom model on Bedrock (job.model, see `tunestack custom-models list`), "
+        "or a fine-tuned model of OpenAI (ft:...)",
         SOURCE: "a base model (see `tunestack models`), a fine-tuned model (job.model), or the endpoint of one",
     }
 )
 _RESOURCES: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
     {
         "model-customization-job": ((JOB,), "a fine-tuning job"),
-        "custom-model": ((MODEL, SOURCE), "a fine-tuned model"),
+        "custom-model": ((MODEL, CUSTOM_MODEL, SOURCE), "a fine-tuned model"),
         "custom-model-deployment": ((ENDPOINT, SOURCE), "an endpoint"),
         "provisioned-model": ((ENDPOINT, SOURCE), "an endpoint"),
         "foundation-model": ((), "a base model"),
@@ -81,5 +89,5 @@ def openai_id(kind: str, identifier: str) -> str:
 
 
 def _invalid(kind: str, identifier: str, problem: str) -> ConfigError:
-    error = ModelError if kind in (MODEL, SOURCE) else ConfigError
+    error = ModelError if kind in (MODEL, CUSTOM_MODEL, SOURCE) else ConfigError
     return error(f"invalid {kind} {shortened(identifier)}: {problem}: expected {_EXPECTED[kind]}")

@@ -311,8 +311,8 @@ class Job:
             QuotaError: the account may not have so many.
             EndpointFailedError: it could not be started.
             EndpointTimeoutError: it is not ready in time, and goes on starting.
-            NotFoundError: somebody else stopped it meanwhile, or the tuned model was deleted (then submit with
-                `rerun=True` to train it again).
+            NotFoundError: another process stopped it meanwhile, or the custom model was deleted: submitting the same again
+                trains another one.
         """
         timeout = seconds(timeout)
         self._endpoint = start(

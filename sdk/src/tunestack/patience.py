@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from tunestack.errors import ConfigError, JobStalledError, shortened
+from tunestack.formatting import duration_text
 from tunestack.provider import JobState
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ class Patience:
             else "which is longer than it should take: wait on, or cancel it and submit again"
         )
         raise JobStalledError(
-            f"job {info.name!r} has been {info.described} for {timedelta(seconds=round(waited))}, {what}; "
+            f"job {info.name!r} has been {info.described} for {duration_text(timedelta(seconds=round(waited)))}, {what}; "
             f"it goes on: {info.id!r}",
             job_id=info.id,
         )

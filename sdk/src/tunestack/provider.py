@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
+from tunestack.custom_model_info import CustomModelProvider
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
@@ -44,6 +46,17 @@ class EndpointState(StrEnum):
     UPDATING = "updating"
     FAILED = "failed"
     UNKNOWN = "unknown"
+
+
+class Expiry(StrEnum):
+    """What is known of the time at which an endpoint is deleted automatically."""
+
+    SCHEDULED = "scheduled"
+    """See `EndpointInfo.expires_at`."""
+    NEVER = "never"
+    """Nothing deletes it automatically."""
+    UNKNOWN = "unknown"
+    """It was not read, or the caller may not read the endpoint's tags."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,6 +113,9 @@ class EndpointInfo:
     """Provisioned throughput only: how many units are billed by the hour."""
     failure: str | None = None
     created: datetime | None = None
+    expiry: Expiry = Expiry.UNKNOWN
+    expires_at: datetime | None = None
+    """When the endpoint guard deletes it; `None` unless `expiry` is `scheduled`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -206,7 +222,7 @@ class Guard(Protocol):
         ...
 
 
-class Provider(Protocol):
+class Provider(CustomModelProvider, Protocol):
     """A vendor. Every method raises only `tunestack.errors.ProviderError`, `ConfigError` and their children."""
 
     @property
@@ -341,6 +357,14 @@ class Provider(Protocol):
 
     def tag_endpoint(self, endpoint_id: str, tags: Mapping[str, str]) -> None:
         """Add tags to an endpoint, by its id, or write over those of the same names."""
+        ...
+
+    def with_expiry(self, endpoint: EndpointInfo) -> EndpointInfo:
+        """Add to an observation when the endpoint is deleted automatically; on Bedrock, one call reads its tags.
+
+        Raises:
+            AccessError: the caller may not read them.
+        """
         ...
 
     def checks(self, model: BaseModel | None) -> Iterator[Check]:

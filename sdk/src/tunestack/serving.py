@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING
 
 from tunestack.catalog import Serving
 from tunestack.contract import EXPIRES_AT_TAG
-from tunestack.endpoints import STOP_TIMEOUT, Endpoint, rounded, time_text
+from tunestack.deleted_models import explained
+from tunestack.endpoints import (
+    STOP_TIMEOUT,
+    Endpoint,
+    expiry_text,
+    rounded,
+    time_text,
+    with_expiry,
+)
 from tunestack.errors import (
     ConfigError,
     ConflictError,
@@ -23,7 +31,8 @@ from tunestack.errors import (
     TunestackError,
     shortened,
 )
-from tunestack.provider import EndpointInfo, EndpointRequest, EndpointState
+from tunestack.formatting import duration_text, utc_text
+from tunestack.provider import EndpointInfo, EndpointRequest, EndpointState, Expiry
 from tunestack.waiting import Poll, answer, appears
 
 if TYPE_CHECKING:
@@ -97,13 +106,16 @@ def start(
     if way is not Serving.PROVISIONED and model_units != 1:
         raise ConfigError(f"model_units {model_units}: only provisioned throughput has units")
     if way is Serving.DIRECT:
-        return Endpoint(provider, provider.endpoint(model, way), poll=poll)
+        with explained(provider, model):
+            return Endpoint(provider, provider.endpoint(model, way), poll=poll)
     name = name_of(model, way)
     with suppress(NotFoundError):
         found = provider.endpoint(name, way)
         if found.state is not EndpointState.FAILED:
-            return Endpoint(provider, _adopted(found, model, base, model_units), poll=poll)
+            found = _adopted(provider, found, model, base, model_units)
+            return Endpoint(provider, found, poll=poll)
         Endpoint(provider, found, poll=poll).stop()
+    end = None
     if way is Serving.PROVISIONED or ttl is not None:
         end = _armed(provider, name, way, ttl, unguarded=unguarded)
         tags = {**tags, EXPIRES_AT_TAG: time_text(end.time)}
@@ -112,17 +124,28 @@ def start(
     request = EndpointRequest(
         model=model, serving=way, name=name, model_units=model_units, tags=tags
     )
-    info = _create(provider, request, base, poll=poll)
-    logger.info("endpoint %s is %s", name, info.raw_state)
+    with explained(provider, model):
+        info = _create(provider, request, base, end, poll=poll)
+    logger.info("endpoint %s is %s, end: %s", name, info.raw_state, expiry_text(info))
     return Endpoint(provider, info, poll=poll)
 
 
 @dataclass(frozen=True, slots=True)
 class _End:
-    """When an endpoint ends, and what sees to it, in words."""
+    """When an endpoint is to be deleted automatically, and the sentence for the warning."""
 
     time: datetime
     words: str
+    has_guard: bool = True
+
+
+def _with_end(info: EndpointInfo, end: _End | None) -> EndpointInfo:
+    """Add the end that an endpoint was created with, whose tags may not be readable yet."""
+    if end is None:
+        return replace(info, expiry=Expiry.NEVER)
+    if not end.has_guard:
+        return info
+    return replace(info, expiry=Expiry.SCHEDULED, expires_at=end.time)
 
 
 def _armed(
@@ -144,15 +167,18 @@ def _armed(
         return _End(
             time,
             "Nothing in the account stops it for you: call stop_endpoint() when you are done",
+            has_guard=False,
         )
     ttl = guard.default if ttl is None else ttl
     if ttl > guard.longest:
-        raise ConfigError(f"ttl {ttl} is not possible: this stage allows at most {guard.longest}")
+        raise ConfigError(
+            f"invalid ttl of {duration_text(ttl)}: this stage allows at most {duration_text(guard.longest)}"
+        )
     time = rounded(provider.now() + ttl)
     guard.arm(name, way, time)
     return _End(
         time,
-        f"The guard of the stage ends it at {time_text(time)}, if stop_endpoint() is not called before",
+        f"The endpoint guard deletes it at {utc_text(time)}, if stop_endpoint() is not called before",
     )
 
 
@@ -160,7 +186,7 @@ def own(provider: Provider, model: str, *, poll: Poll) -> list[Endpoint]:
     """Find the endpoints that Tunestack started for a tuned model, or pointed to it since, the newest first."""
     found = {info.id: info for look in _looks(provider, model, provider.ways) for info in look()}
     newest_first = sorted(found.values(), key=_created, reverse=True)
-    return [Endpoint(provider, info, poll=poll) for info in newest_first]
+    return [Endpoint(provider, with_expiry(provider, info), poll=poll) for info in newest_first]
 
 
 def stop_own(provider: Provider, model: str, *, serving: str | None = None, poll: Poll) -> None:
@@ -236,7 +262,9 @@ def _check(ttl: object, model_units: object) -> None:
         )
 
 
-def _adopted(found: EndpointInfo, model: str, base: BaseModel, model_units: int) -> EndpointInfo:
+def _adopted(
+    provider: Provider, found: EndpointInfo, model: str, base: BaseModel, model_units: int
+) -> EndpointInfo:
     """Take an endpoint that is there for the one that was asked for, if it is that."""
     if found.model != model:
         raise ConflictError(
@@ -248,19 +276,29 @@ def _adopted(found: EndpointInfo, model: str, base: BaseModel, model_units: int)
             f"endpoint {found.name!r} is there with {found.model_units} model units, "
             f"not {model_units}: stop it first"
         )
+    found = with_expiry(provider, found)
     if found.model_units is not None:
         _warn_of_cost(
-            f"endpoint {found.name!r} is there already,",
-            base,
-            found.model_units,
-            "It ends when it was to, as it was started",
+            f"endpoint {found.name!r} exists already,", base, found.model_units, _kept_end(found)
         )
-    logger.info("endpoint %s is there already", found.name)
+    logger.info("endpoint %s exists already, end: %s", found.name, expiry_text(found))
     return found
 
 
+def _kept_end(info: EndpointInfo) -> str:
+    """Say when an existing endpoint is deleted; a ttl that is given now does not change it."""
+    if info.expires_at is not None:
+        return (
+            f"The endpoint guard deletes it at {utc_text(info.expires_at)}, as it was started: "
+            "extend() moves that"
+        )
+    if info.expiry is Expiry.NEVER:
+        return "Nothing deletes it automatically"
+    return "When it is deleted automatically is unknown: its tags or its stage can't be read"
+
+
 def _create(
-    provider: Provider, request: EndpointRequest, base: BaseModel, *, poll: Poll
+    provider: Provider, request: EndpointRequest, base: BaseModel, end: _End | None, *, poll: Poll
 ) -> EndpointInfo:
     """Create an endpoint exactly once, also after one of the same name was stopped.
 
@@ -281,14 +319,14 @@ def _create(
             except ProviderError:
                 if created is not None and isinstance(refused, ConflictError | InvalidRequestError):
                     # The name is taken by what was created here, and is not shown yet.
-                    return _starting(created, request)
+                    return _with_end(_starting(created, request), end)
                 raise refused from refused.__cause__
             if found.state is EndpointState.FAILED:
                 raise
-            return _adopted(found, request.model, base, request.model_units)
+            return _adopted(provider, found, request.model, base, request.model_units)
         seen = _shown(provider, endpoint_id, request, poll=poll)
         if seen is not None:
-            return seen
+            return _with_end(seen, end)
         created = endpoint_id
     raise EndpointFailedError(
         f"endpoint {request.name!r} was created and is gone, {_MOST_GENERATIONS} times: "

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tunestack import cost
+from tunestack.deleted_models import has_lost_model
 from tunestack.errors import ConflictError, InvalidRequestError, ProviderError
 from tunestack.hyperparameters import complete
 from tunestack.jobs import SUBMITTED
@@ -75,13 +76,11 @@ def submit(provider: Provider, wanted: Submission, *, poll: Poll) -> JobInfo:
             _cost(wanted, training).require_below(wanted.max_cost)
         digest = _digest(wanted, training, validation)
         attempts = list(provider.attempts(digest))
-        alive = None if wanted.rerun else _newest_alive(attempts)
-        if alive is not None:
-            # A list may be behind what was stopped a moment ago.
-            there = provider.job(alive.id)
-            if there.state in _ALIVE:
-                logger.info("job %s is there already", alive.name)
-                return there
+        if not wanted.rerun:
+            existing = _existing(provider, attempts, poll=poll)
+            if existing is not None:
+                logger.info("job %s exists already", existing.name)
+                return existing
         first = 1 + max(map(_attempt, attempts), default=0)
 
         def upload(dataset: Dataset) -> str:
@@ -104,8 +103,10 @@ def submit(provider: Provider, wanted: Submission, *, poll: Poll) -> JobInfo:
     try:
         info = _created(provider, request, first, poll)
     except (ConflictError, InvalidRequestError):
-        # Somebody was faster with the same content under another name: it is the one job.
-        faster = _newest_alive(list(provider.attempts(digest)))
+        # Another process was faster with the same content under another name: it is the one job.
+        known = {info.id for info in attempts}
+        later = [info for info in provider.attempts(digest) if info.id not in known]
+        faster = next(_newest_alive(later), None)
         if wanted.rerun or faster is None:
             raise
         return provider.job(faster.id)
@@ -228,10 +229,28 @@ def _submitted(job_id: str, request: JobRequest, provider: Provider) -> JobInfo:
     )
 
 
-def _newest_alive(attempts: list[JobInfo]) -> JobInfo | None:
-    """Choose the job that an equal request is answered with: the latest attempt that runs or has succeeded."""
+def _existing(provider: Provider, attempts: list[JobInfo], *, poll: Poll) -> JobInfo | None:
+    """Find the job that an equal request is answered with: the latest attempt that runs, or has succeeded and left a model."""
+    for alive in _newest_alive(attempts):
+        # A list may be behind what was stopped a moment ago.
+        job = provider.job(alive.id)
+        if job.state not in _ALIVE:
+            continue
+        if job.state is JobState.SUCCEEDED and has_lost_model(provider, job, poll=poll):
+            logger.warning(
+                "job %s has succeeded, but its custom model %s was deleted: without another attempt, a new job is "
+                "started, and billed",
+                *(job.name, job.model),
+            )
+            continue
+        return job
+    return None
+
+
+def _newest_alive(attempts: list[JobInfo]) -> Iterator[JobInfo]:
+    """List the attempts that run or have succeeded, the latest first."""
     alive = [info for info in attempts if info.state in _ALIVE]
-    return max(alive, key=_attempt, default=None)
+    return iter(sorted(alive, key=_attempt, reverse=True))
 
 
 def _attempt(info: JobInfo) -> int:

@@ -23,7 +23,8 @@ from tunestack.arguments import (
     require_possible,
 )
 from tunestack.cost import checked_most
-from tunestack.endpoints import START_TIMEOUT, Endpoint
+from tunestack.custom_models import CustomModels
+from tunestack.endpoints import START_TIMEOUT, Endpoint, with_expiry
 from tunestack.environment import snapshot
 from tunestack.errors import ConfigError, ModelError, shortened
 from tunestack.following import follow
@@ -44,11 +45,11 @@ if TYPE_CHECKING:
     from tunestack.accounts.account import Account, Target
     from tunestack.contract import Deployment
     from tunestack.cost import Cost
-    from tunestack.provider import Check, JobInfo, JobState, Provider
+    from tunestack.provider import Check, EndpointInfo, JobInfo, JobState, Provider
     from tunestack.records.source import Source
 
 
-class Tuner:
+class Tuner(CustomModels):
     """Fine-tunes models on Bedrock, with what `cdk deploy` set up, and at OpenAI.
 
     Everything is found on its own: argument, environment (`eval "$(tunestack env)"`), or the stage's SSM parameter; for
@@ -345,19 +346,21 @@ class Tuner:
         return waited_for
 
     def endpoint(self, endpoint_id: str) -> Endpoint:
-        """Attach to an endpoint by its ARN (also as DSPy calls it, `bedrock/converse/arn:...`), or its name in the region.
-
-        At OpenAI a tuned model is its own endpoint: `ft:...`.
+        """Attach to an endpoint by its ARN, also with DSPy's `bedrock/converse/`, or its name; at OpenAI by its model, `ft:...`.
 
         Raises:
             NotFoundError: there is none.
         """
+        provider, info = self._found(endpoint_id)
+        return Endpoint(provider, with_expiry(provider, info), poll=self._poll)
+
+    def _found(self, endpoint_id: str) -> tuple[Provider, EndpointInfo]:
         account, endpoint_id = self._accounts.of_id(ENDPOINT, endpoint_id)
         provider = account.provider(endpoint_id)
-        return Endpoint(provider, provider.endpoint(endpoint_id), poll=self._poll)
+        return provider, provider.endpoint(endpoint_id)
 
     def endpoints(self, *, model: str = "", provider: str = BEDROCK) -> Iterator[Endpoint]:
-        """List the endpoints of the account in the region, of both kinds, or those of one tuned model.
+        """List the endpoints of the account in the region, of both kinds, or those of one tuned model, with their ends.
 
         Args:
             model: only those that serve this one.
@@ -372,11 +375,9 @@ class Tuner:
             account, model = self._accounts.of_id(MODEL, model)
         else:
             account = self._accounts.named(provider)
-        return self._endpoints(account.provider(model), model or None)
-
-    def _endpoints(self, provider: Provider, model: str | None) -> Iterator[Endpoint]:
-        for info in provider.endpoints(model=model):
-            yield Endpoint(provider, info, poll=self._poll)
+        found = account.provider(model)
+        infos = found.endpoints(model=model or None)
+        return (Endpoint(found, with_expiry(found, info), poll=self._poll) for info in infos)
 
     def start_endpoint(
         self,
@@ -417,7 +418,7 @@ class Tuner:
 
     def invoke(self, endpoint_id: str, messages: str | Sequence[Mapping[str, str]]) -> str:
         """Ask an endpoint, by its ARN or name; see `Endpoint.invoke`."""
-        return self.endpoint(endpoint_id).invoke(messages)
+        return Endpoint(*self._found(endpoint_id), poll=self._poll).invoke(messages)
 
     def _handle(self, account: Account, provider: Provider, info: JobInfo) -> Job:
         return Job(provider, info, tags=lambda: account.tags(info.id), poll=self._poll)

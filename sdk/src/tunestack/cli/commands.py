@@ -6,6 +6,7 @@ import warnings
 
 import click
 
+from tunestack.cli.custom_models import custom_models
 from tunestack.cli.data import data
 from tunestack.cli.doctor import cost, doctor
 from tunestack.cli.endpoints import endpoint
@@ -30,7 +31,10 @@ def tunestack() -> None:
     """Fine-tune language models on Amazon Bedrock: submit, track, serve and stop."""
 
 
-for command in (env, doctor, models, data, cost, submit, jobs, job, endpoint, sandbox):
+for command in (
+    *(env, doctor, models, data, cost, submit, jobs, job, custom_models, endpoint),
+    sandbox,
+):
     tunestack.add_command(command)
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from tunestack.cli.options import Duration, json_option, place_options, provider_option
 from tunestack.cli.output import note, out, show, table
+from tunestack.endpoints import expiry_text
+from tunestack.formatting import duration_text, utc_text
 from tunestack.tuner import Tuner
 
 if TYPE_CHECKING:
     from datetime import timedelta
+
+    from tunestack.provider import EndpointInfo
 
 
 @click.group()
@@ -48,8 +53,9 @@ def start(
     """Start the endpoint of a job's model and wait until it answers."""
     job = Tuner(stage, region=region).job(job_id)
     name = job.start_endpoint(serving, ttl=ttl, model_units=units, unguarded=unguarded)
-    note(f"endpoint {name} is ready")
-    show(job.endpoint().info(), json_wanted=json_wanted)
+    info = job.endpoint().info()
+    note(f"endpoint {name} is ready, end: {expiry_text(info)}")
+    _show(info, json_wanted=json_wanted)
 
 
 @endpoint.command("list")
@@ -59,13 +65,36 @@ def start(
 def list_endpoints(
     provider: str, stage: str | None, region: str | None, *, json_wanted: bool
 ) -> None:
-    """List the endpoints of the account in the region, or the tuned models at OpenAI."""
+    """List the endpoints of the account in the region, or the fine-tuned models at OpenAI, with their ends."""
+    infos = [found.last for found in Tuner(stage, region=region).endpoints(provider=provider)]
     table(
-        [found.last for found in Tuner(stage, region=region).endpoints(provider=provider)],
-        ("name", "serving", "state", "created", "id"),
+        infos if json_wanted else [_fields(info) for info in infos],
+        ("name", "serving", "state", "expires_at", "created", "id"),
         of="endpoints",
         json_wanted=json_wanted,
     )
+
+
+@endpoint.command("show")
+@click.argument("endpoint_id")
+@place_options
+@json_option
+def show_endpoint(
+    endpoint_id: str, stage: str | None, region: str | None, *, json_wanted: bool
+) -> None:
+    """Show an endpoint as it is now, by its name or ARN."""
+    _show(Tuner(stage, region=region).endpoint(endpoint_id).last, json_wanted=json_wanted)
+
+
+def _show(info: EndpointInfo, *, json_wanted: bool) -> None:
+    show(info if json_wanted else _fields(info), json_wanted=json_wanted)
+
+
+def _fields(info: EndpointInfo) -> dict[str, Any]:
+    """Write the end of an endpoint as one field, for people."""
+    fields = {field.name: getattr(info, field.name) for field in dataclasses.fields(info)}
+    del fields["expiry"]
+    return fields | {"expires_at": expiry_text(info)}
 
 
 @endpoint.command()
@@ -76,11 +105,23 @@ def list_endpoints(
 def extend(
     endpoint_id: str, ttl: timedelta, stage: str | None, region: str | None, *, json_wanted: bool
 ) -> None:
-    """Let an endpoint live on, by its name or ARN; the stage says for how long at most."""
+    """Move the end of an endpoint to TTL from now, by its name or ARN; it never ends earlier than before."""
     found = Tuner(stage, region=region).endpoint(endpoint_id)
-    end = found.extend(ttl)
-    note(f"endpoint {found.name} ends at {end:%Y-%m-%d %H:%M} UTC")
-    show({"id": found.id, "name": found.name, "ends": end}, json_wanted=json_wanted)
+    old, new = found.expires_at, found.extend(ttl)
+    if new is None:
+        note(f"endpoint {found.name} has no end: there is nothing to extend")
+    elif new == old:
+        note(
+            f"endpoint {found.name} keeps its end: it ends at {utc_text(new)}, which is not earlier than "
+            f"{duration_text(ttl)} from now"
+        )
+    else:
+        before = "unknown" if old is None else utc_text(old)
+        note(f"endpoint {found.name} ends at {utc_text(new)} (before: {before})")
+    show(
+        {"id": found.id, "name": found.name, "previous_expires_at": old, "expires_at": new},
+        json_wanted=json_wanted,
+    )
 
 
 @endpoint.command()
@@ -94,7 +135,7 @@ def update(
     """Let an endpoint serve another tuned MODEL (its ARN) of the same base; it answers all the while."""
     found = Tuner(stage, region=region).endpoint(endpoint_id).update(model)
     note(f"endpoint {found.name} serves {model}")
-    show(found.last, json_wanted=json_wanted)
+    _show(found.last, json_wanted=json_wanted)
 
 
 @endpoint.command()

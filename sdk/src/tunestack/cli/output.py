@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -89,7 +89,7 @@ def _text(content: object) -> str:
     if content is None:
         return "-"
     if isinstance(content, datetime):
-        return f"{content:%Y-%m-%d %H:%M:%S}"
+        return f"{content.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     if isinstance(content, dict):
         return ", ".join(f"{name}={value}" for name, value in content.items())
     if isinstance(content, list | tuple):

@@ -20,8 +20,9 @@ from tunestack.identifiers import MODEL, bedrock_id
 from tunestack.providers import bedrock_requests as requests
 from tunestack.providers.aws_errors import translated
 from tunestack.providers.bedrock_checks import checks
+from tunestack.providers.bedrock_models import BedrockModels
 from tunestack.providers.events import JobEvents
-from tunestack.providers.guard import ScheduledGuard
+from tunestack.providers.guard import ScheduledGuard, with_expiry
 from tunestack.providers.s3 import Location, Store, open_object
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ _DEPLOYMENT = ":custom-model-deployment/"
 _THROUGHPUT = ":provisioned-model/"
 
 
-class Bedrock:
+class Bedrock(BedrockModels):
     """`tunestack.provider.Provider` on Amazon Bedrock, in one region of one account."""
 
     ways = (Serving.PROVISIONED, Serving.ON_DEMAND)
@@ -224,8 +225,11 @@ class Bedrock:
 
     def job_tags(self, job_id: str) -> Mapping[str, str]:
         """Read the tags of a job, by ARN."""
-        with translated(f"reading the tags of job {job_id!r}"):
-            rows = self._control.list_tags_for_resource(resourceARN=job_id).get("tags", ())
+        return self._tags("job", job_id)
+
+    def _tags(self, kind: str, arn: str) -> Mapping[str, str]:
+        with translated(f"reading the tags of {kind} {arn!r}"):
+            rows = self._control.list_tags_for_resource(resourceARN=arn).get("tags", ())
         return {row["key"]: row["value"] for row in rows}
 
     def listen(
@@ -350,6 +354,14 @@ class Bedrock:
         own = {} if stage is None else {STAGE_TAG: stage}
         with translated(f"tagging endpoint {endpoint_id!r}"):
             self._control.tag_resource(**requests.tag_resource(endpoint_id, {**tags, **own}))
+
+    def with_expiry(self, endpoint: EndpointInfo) -> EndpointInfo:
+        """Read from the tags, and from the limits of the stage, when the endpoint is deleted automatically."""
+        tags = self._tags("endpoint", endpoint.id)
+        deployment = None
+        with suppress(TunestackError):
+            deployment = self._find_guarded()
+        return with_expiry(endpoint, tags, deployment)
 
     def checks(self, model: BaseModel | None) -> Iterator[Check]:
         """Check credentials, clock, deployment, bucket, role, guard and quotas; calls nothing that is billed."""

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tunestack.catalog import Serving
+from tunestack.custom_model_info import CustomModelInfo
 from tunestack.provider import EndpointInfo, EndpointState, JobInfo, JobState
 
 if TYPE_CHECKING:
@@ -90,6 +91,16 @@ def list_jobs(
     return newest | {key: value for key, value in wanted.items() if value is not None}
 
 
+def list_custom_models(name_contains: str | None) -> dict[str, Any]:
+    """Build `ListCustomModels` for the account's own models, the newest first."""
+    wire: dict[str, Any] = {
+        "isOwned": True,
+        "sortBy": "CreationTime",
+        "sortOrder": "Descending",
+    }
+    return wire | ({"nameContains": name_contains} if name_contains else {})
+
+
 def create_deployment(request: EndpointRequest) -> dict[str, Any]:
     """Build `CreateCustomModelDeployment`."""
     wire = {
@@ -154,6 +165,20 @@ def job_info(answer: Mapping[str, Any]) -> JobInfo:
         output=answer.get("outputDataConfig", {}).get("s3Uri"),
         training_loss=answer.get("trainingMetrics", {}).get("trainingLoss"),
         validation_loss=validation[0].get("validationLoss"),
+    )
+
+
+def custom_model_info(answer: Mapping[str, Any]) -> CustomModelInfo:
+    """Read an answer of `GetCustomModel`, or one row of the list."""
+    arn = answer["modelArn"]
+    return CustomModelInfo(
+        id=arn,
+        name=answer["modelName"],
+        # `GetCustomModel` may leave the base model out; the ARN names it.
+        base_model=answer.get("baseModelArn") or arn.split("/")[1],
+        state=answer.get("modelStatus"),
+        created=answer["creationTime"],
+        job=answer.get("jobArn"),
     )
 
 

@@ -8,19 +8,24 @@ for: it comes for a day after the deadline, and finds the endpoint gone.
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from tunestack.catalog import Serving
+from tunestack.contract import EXPIRES_AT_TAG, STAGE_TAG
+from tunestack.provider import Expiry
 from tunestack.providers.aws_errors import translated
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from collections.abc import Mapping
 
     from types_boto3_scheduler import EventBridgeSchedulerClient
 
-    from tunestack.catalog import Serving
     from tunestack.contract import Deployment
+    from tunestack.provider import EndpointInfo
     from tunestack.providers.clients import Clients
 
 _REPEATED = timedelta(days=1)
@@ -69,6 +74,40 @@ class ScheduledGuard:
                 # AWS refuses a start that is over.
                 first = max(min(first, end), self._clients.now(self._deployment.region))
                 self._client.update_schedule(**wanted(first, max(until, last)))
+
+
+def with_expiry(
+    endpoint: EndpointInfo, tags: Mapping[str, str], deployment: Deployment | None
+) -> EndpointInfo:
+    """Add when the guard deletes an endpoint, by the rule of `deadline` in infra/guard/handler.py.
+
+    Args:
+        endpoint: the observation.
+        tags: the endpoint's.
+        deployment: what is deployed, if the caller can find it. Its guard deletes only the endpoints of its own stage.
+    """
+    said, stage = _time(tags.get(EXPIRES_AT_TAG)), tags.get(STAGE_TAG)
+    is_provisioned = endpoint.serving is Serving.PROVISIONED
+    if stage is None or (said is None and not is_provisioned):
+        return replace(endpoint, expiry=Expiry.NEVER, expires_at=None)
+    end = said
+    if deployment is None or deployment.stage in (None, stage):
+        if deployment is None or deployment.guard_arn is None:
+            end = None  # No guard is found, which does not prove that there is none.
+        elif is_provisioned and endpoint.created is not None:
+            default = timedelta(hours=deployment.default_endpoint_hours)
+            longest = timedelta(hours=deployment.max_endpoint_hours)
+            end = min(said or endpoint.created + default, endpoint.created + longest)
+    expiry = Expiry.UNKNOWN if end is None else Expiry.SCHEDULED
+    return replace(endpoint, expiry=expiry, expires_at=end)
+
+
+def _time(text: str | None) -> datetime | None:
+    """Read a time as the guard does; `None` if the text is not one."""
+    with suppress(ValueError, TypeError):
+        time = datetime.fromisoformat(text or "")
+        return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    return None
 
 
 def schedule(

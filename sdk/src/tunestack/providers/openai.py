@@ -23,6 +23,7 @@ from tunestack.provider import Check, Verdict
 from tunestack.providers import openai_requests as requests
 from tunestack.providers.openai_errors import translated
 from tunestack.providers.openai_files import upload
+from tunestack.providers.openai_models import OWN, OpenAIModels
 from tunestack.providers.openai_requests import each
 from tunestack.waiting import answer
 
@@ -48,9 +49,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_OWN = ("openai", "openai-dev", "openai-internal", "system")
-"""Who owns a model that is OpenAI's own."""
-
 _PATIENT = 300.0
 """Seconds for which an upload or a create is tried again while the server is busy."""
 _SETTLED = 2.0
@@ -59,7 +57,7 @@ _LOST = ("failed", "cancelled")
 _PAGE = 100
 
 
-class OpenAI:
+class OpenAI(OpenAIModels):
     """`tunestack.provider.Provider` of one project; tuned models answer by their names, and cost nothing while idle."""
 
     ways = (Serving.DIRECT,)
@@ -107,7 +105,7 @@ class OpenAI:
         """Tell whether the server has a model that is not OpenAI's own, and so may be tuned though the catalog has it not."""
         try:
             with translated(f"looking at model {identifier!r}"):
-                return self._client.models.retrieve(identifier).owned_by not in _OWN
+                return self._client.models.retrieve(identifier).owned_by not in OWN
         except NotFoundError:
             return False
 
@@ -334,6 +332,10 @@ class OpenAI:
     def tag_endpoint(self, endpoint_id: str, tags: Mapping[str, str]) -> NoReturn:  # noqa: ARG002 - the protocol's
         """Refuse: OpenAI's models have no tags."""
         raise ConfigError(f"{endpoint_id!r}: OpenAI's models have no tags")
+
+    def with_expiry(self, endpoint: EndpointInfo) -> EndpointInfo:
+        """Return it as it is: nothing deletes a model automatically."""
+        return endpoint
 
     def guard(self) -> None:
         """Tell that nothing ends what costs nothing."""

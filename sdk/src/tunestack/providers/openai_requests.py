@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from tunestack.arguments import OWN_TAGS
 from tunestack.catalog import Serving
+from tunestack.custom_model_info import CustomModelInfo
 from tunestack.errors import ConfigError, shortened
 from tunestack.provider import (
     Checkpoint,
     EndpointInfo,
     EndpointState,
+    Expiry,
     JobInfo,
     JobMessage,
     JobState,
@@ -28,6 +30,7 @@ from tunestack.provider import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from openai.types import Model
     from openai.types.fine_tuning import FineTuningJob, FineTuningJobEvent
     from openai.types.fine_tuning.jobs import FineTuningJobCheckpoint
 
@@ -196,6 +199,19 @@ def endpoint_info(model: str, created: int | None) -> EndpointInfo:
         raw_state="served by its name",
         model=model,
         created=_time(created),
+        expiry=Expiry.NEVER,
+    )
+
+
+def custom_model_info(model: Model) -> CustomModelInfo:
+    """Read a fine-tuned model, `ft:<base model>:...`."""
+    parts = model.id.split(":")
+    is_named_so = parts[0] == "ft" and len(parts) > 1
+    return CustomModelInfo(
+        id=model.id,
+        name=model.id,
+        base_model=parts[1] if is_named_so else model.id,
+        created=_time(model.created),
     )
 
 
