@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
 from tunestack.sandbox.aws import SECRET
@@ -176,6 +177,17 @@ def _root(account: str) -> Caller:
     return Caller(principal=principal, account=account, policies=Policies())
 
 
+class _SignAgain(SigV4Auth):
+    """Signs the headers that the client signed, no others."""
+
+    def headers_to_sign(self, request: AWSRequest) -> HTTPHeaders:
+        """Return all headers of the request: botocore leaves out some, and adds `host`."""
+        headers = HTTPHeaders()
+        for name, value in request.headers.items():
+            headers[name.lower()] = value
+        return headers
+
+
 def _is_signed(call: Call, secret: str, token: str | None) -> bool:
     """Sign the request again, and compare."""
     request: Request = call.request
@@ -184,7 +196,7 @@ def _is_signed(call: Call, secret: str, token: str | None) -> bool:
     if signed is None or scope is None:
         return False
     headers = {name.lower(): text for name, text in request.headers.items()}
-    auth = SigV4Auth(Credentials(call.access_key, secret, token), scope["service"], call.region)
+    auth = _SignAgain(Credentials(call.access_key, secret, token), scope["service"], call.region)
     again = AWSRequest(
         method=request.method,
         url=f"https://{headers.get('host', '')}{request.target}",

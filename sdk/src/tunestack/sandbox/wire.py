@@ -17,7 +17,7 @@ from tunestack.sandbox import eventstream
 from tunestack.sandbox.shapes import refusal, violations
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from botocore.model import OperationModel, Shape
 
@@ -70,6 +70,8 @@ class Answer:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    chunks: Sequence[bytes] = ()
+    """The parts of a stream, sent one by one instead of `body`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,11 +165,12 @@ class Wire:
         if problems:
             self.traffic.violations.append(f"answer of {operation.name}: {'; '.join(problems)}")
             return self.fail(operation, Fault("InternalServerException", "; ".join(problems)))
-        headers, body = ({}, b"{}") if shape is None else _written(reply.result, shape)
+        headers, body, chunks = ({}, b"{}", ()) if shape is None else _written(reply.result, shape)
         return Answer(
             status=operation.http.get("responseCode", 200),
             headers={**headers, **reply.headers},
             body=body,
+            chunks=chunks,
         )
 
     def crashed(self, operation: OperationModel | None, error: Exception) -> Answer:
@@ -302,7 +305,10 @@ def _stream(shape: Any) -> str | None:
     return None
 
 
-def _written(result: Mapping[str, Any], shape: Any) -> tuple[dict[str, str], bytes]:
+def _written(
+    result: Mapping[str, Any], shape: Any
+) -> tuple[dict[str, str], bytes, Sequence[bytes]]:
+    """Return the headers and the body of an answer; of a stream, its events instead of the body."""
     headers = {
         member.serialization["name"]: str(result[name])
         for name, member in shape.members.items()
@@ -316,16 +322,16 @@ def _written(result: Mapping[str, Any], shape: Any) -> tuple[dict[str, str], byt
     stream = _stream(shape)
     if stream is not None:
         headers["Content-Type"] = eventstream.CONTENT_TYPE
-        body = b"".join(
+        events = [
             eventstream.event(kind, _json(payload))
             for event in result[stream]
             for kind, payload in event.items()
-        )
-        return headers, body
+        ]
+        return headers, b"", events
     payload = shape.serialization.get("payload")
     if payload is not None:
-        return headers, content.get(payload, b"")
-    return headers, _json(content)
+        return headers, content.get(payload, b""), ()
+    return headers, _json(content), ()
 
 
 def _json(value: Any) -> bytes:
