@@ -55,6 +55,11 @@ class Clock:
         """How far it is ahead of the real time."""
         return self._ahead
 
+    @property
+    def turned(self) -> timedelta:
+        """How far it was turned since the start, or since the last `reset`."""
+        return self._ahead - self._start
+
     def follow(self, turned: Callable[[timedelta], object]) -> None:
         """Let someone know how far the clock is ahead, whenever it was turned."""
         self._followers.append(turned)
