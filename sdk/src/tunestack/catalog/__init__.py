@@ -6,6 +6,7 @@ it knows the standard library only.
 The catalog explains a model; whether the service still takes it is the service's own word.
 """
 
+from tunestack.catalog.inference import Inference, inference
 from tunestack.catalog.load import CATALOG
 from tunestack.catalog.lookup import (
     find,
@@ -37,6 +38,7 @@ __all__ = [
     "Confidence",
     "Content",
     "Hyperparameter",
+    "Inference",
     "Lifecycle",
     "LifecycleState",
     "Limits",
@@ -44,6 +46,7 @@ __all__ = [
     "RecordFormat",
     "Serving",
     "find",
+    "inference",
     "of_custom_model",
     "require",
     "require_allowed",

@@ -58,7 +58,7 @@ _TAGGED = {
 }
 """The resources that are tagged on creation, by the parameter or the operation."""
 _FOUNDATION = {"GetFoundationModel", "CountTokens"}
-_GEOGRAPHIES = ("us", "eu", "apac", "global", "us-gov")
+_GEOGRAPHIES = ("us", "eu", "apac", "au", "ca", "jp", "global", "us-gov")
 _INVOKE = {"Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream"}
 _OF_ALL = {"GetFoundationModelAvailability"}
 

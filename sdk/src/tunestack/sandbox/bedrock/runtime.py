@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tunestack.catalog import CATALOG
+from tunestack.catalog import CATALOG, inference
 from tunestack.sandbox.answers import LABEL, untrained
 from tunestack.sandbox.bedrock.foundation import INVALID, require_not_gone
 from tunestack.sandbox.bedrock.native import (
@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from tunestack.sandbox.bedrock.state import Endpoint, Region
 
 Params = dict[str, Any]
+
+# As quoted by many who got it, for one in strands-agents/harness-sdk and simonw/llm-bedrock#15.
+PROFILE_ONLY = (
+    "Invocation of model ID {} with on-demand throughput isn\u2019t supported. Retry your request "
+    "with the ID or ARN of an inference profile that contains this model."
+)
 
 
 def converse(region: Region, params: Params) -> Reply:
@@ -154,10 +160,36 @@ def _base(region: Region, identifier: str) -> BaseModel:
         )
     wanted = identifier.rsplit("/", 1)[-1]
     for base in CATALOG:
-        if base.provider == "bedrock" and wanted in base.inference_ids:
+        geography, name = _split(base, wanted)
+        if base.provider == "bedrock" and name in base.inference_ids:
+            _require_served(region, base, name, geography)
             require_not_gone(region, base)
             return base
         if base.provider == "bedrock" and wanted == base.customization_id:
             # As seen in the field: what a job is created with is not what the model is called with.
             raise Fault("ResourceNotFoundException", "Model not found.")
     raise Fault("ValidationException", INVALID)
+
+
+def _split(base: BaseModel, wanted: str) -> tuple[str, str]:
+    """Split the id of an inference profile into its geography and the model's id; a bare id has no geography."""
+    geography, _, name = wanted.partition(".")
+    return (geography, name) if name.startswith(f"{base.vendor}.") else ("", wanted)
+
+
+def _require_served(region: Region, base: BaseModel, name: str, geography: str) -> None:
+    """Refuse a base model where AWS does not serve it, as far as the catalog knows.
+
+    Raises:
+        Fault: the region does not have the model or the profile, or has it through profiles only.
+    """
+    known = inference(base.key)
+    if known is None:
+        if geography and f"{geography}.{name}" not in base.inference_ids:
+            raise Fault("ValidationException", INVALID)
+    elif geography:
+        if not known.has_profile(geography, region.name):
+            raise Fault("ValidationException", INVALID)
+    elif region.name not in known.on_demand:
+        served = known.is_served_in(region.name)
+        raise Fault("ValidationException", PROFILE_ONLY.format(name) if served else INVALID)
