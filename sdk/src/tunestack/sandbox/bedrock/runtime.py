@@ -17,6 +17,7 @@ from tunestack.sandbox.bedrock.native import (
     converse_stream,
     question,
 )
+from tunestack.sandbox.bedrock.tools import require_tool_support, use
 from tunestack.sandbox.bedrock.training_data import tokens
 from tunestack.sandbox.wire import Fault, Reply
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from tunestack.catalog import BaseModel
     from tunestack.sandbox.answers import Memory
     from tunestack.sandbox.bedrock.state import Endpoint, Region
+    from tunestack.sandbox.bedrock.tools import ToolUse
 
 Params = dict[str, Any]
 
@@ -37,6 +39,7 @@ PROFILE_ONLY = (
 def converse(region: Region, params: Params) -> Reply:
     """Converse."""
     base, memory = _called(region, params["modelId"])
+    require_tool_support(base, params, streams=False)
     spoken = _speak(base, memory, converse_question(params))
     result = {**converse_answer(spoken), "metrics": {"latencyMs": 1}}
     return Reply(result=result, headers=spoken.headers)
@@ -45,6 +48,7 @@ def converse(region: Region, params: Params) -> Reply:
 def converse_streamed(region: Region, params: Params) -> Reply:
     """ConverseStream."""
     base, memory = _called(region, params["modelId"])
+    require_tool_support(base, params, streams=True)
     spoken = _speak(base, memory, converse_question(params))
     return Reply(result={"stream": converse_stream(spoken)}, headers=spoken.headers)
 
@@ -100,6 +104,10 @@ def _speak(base: BaseModel, memory: Memory | None, asked: Question) -> Spoken:
     else:
         text, nearness = memory.answer(asked.text)
         label = f"nearest training answer; nearness={nearness:.2f}"
+    tool = None if asked.tool is None else use(asked.tool, text)
+    if tool is not None:
+        text, label = json.dumps(tool.input), f"simulated tool input; {label}"
+        return _spoken(base, asked, text, label, reason="tool_use", tool=tool)
     reason, stop = "end_turn", None
     places = [(text.find(sequence), sequence) for sequence in asked.stop if sequence in text]
     if places:
@@ -107,12 +115,26 @@ def _speak(base: BaseModel, memory: Memory | None, asked: Question) -> Spoken:
         text, reason = text[:place], "stop_sequence"
     if asked.max_tokens is not None and tokens(text) > asked.max_tokens:
         text, reason, stop = text[: 4 * (asked.max_tokens - 1) + 3], "max_tokens", None
+    return _spoken(base, asked, text, label, reason=reason, stop=stop)
+
+
+def _spoken(
+    base: BaseModel,
+    asked: Question,
+    text: str,
+    label: str,
+    *,
+    reason: str,
+    stop: str | None = None,
+    tool: ToolUse | None = None,
+) -> Spoken:
     return Spoken(
         text=text,
         asked=tokens(asked.text),
         answered=tokens(text),
         reason=reason,
         stop=stop,
+        tool=tool,
         question=asked.text,
         model=base.inference_ids[0] if base.inference_ids else base.customization_id,
         headers={LABEL: label},
