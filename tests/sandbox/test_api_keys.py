@@ -8,12 +8,10 @@ from datetime import timedelta
 import boto3
 import httpx
 import pytest
-from botocore.auth import SigV4QueryAuth
-from botocore.awsrequest import AWSRequest
 from botocore.config import Config
-from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
+from tests.sandbox.keys import short_term
 from tests.sandbox.samples import A_JOB
 
 MICRO = "us.amazon.nova-micro-v1:0"
@@ -27,18 +25,6 @@ pytestmark = pytest.mark.as_root
 
 def document(*statements):
     return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-
-
-def short_term(access_key, secret, token=None, *, region="us-east-1", hours=12):
-    """Make a key as aws-bedrock-token-generator 1.1.0 does."""
-    host = "bedrock.amazonaws.com"
-    request = AWSRequest(
-        "POST", f"https://{host}/", {"host": host}, params={"Action": "CallWithBearerToken"}
-    )
-    keys = Credentials(access_key, secret, token)
-    SigV4QueryAuth(keys, "bedrock", region, expires=hours * 3600).add_auth(request)
-    url = request.url.removeprefix("https://") + "&Version=1"
-    return f"bedrock-api-key-{base64.b64encode(url.encode()).decode()}"
 
 
 @pytest.fixture

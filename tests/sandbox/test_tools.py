@@ -127,6 +127,17 @@ def test_tools_that_a_model_does_not_offer_are_refused(runtime, model, asked, wo
     assert words in refused.value.response["Error"]["Message"]
 
 
+def test_a_schema_for_the_text_is_refused_as_by_all_models_that_can_be_fine_tuned(
+    runtime, deployed
+):
+    asked = {"jsonSchema": {"name": "sort", "schema": json.dumps(SCHEMA)}}
+    text_format = {"type": "json_schema", "structure": asked}
+    with pytest.raises(ClientError, match="doesn't support the outputConfig.textFormat field"):
+        runtime.converse(
+            modelId=deployed, messages=QUESTION, outputConfig={"textFormat": text_format}
+        )
+
+
 def test_llama_takes_tools_but_not_in_a_stream(runtime):
     asked = {"tools": [tool("sort")]}
     answer = runtime.converse(modelId=LLAMA, messages=QUESTION, toolConfig=asked)

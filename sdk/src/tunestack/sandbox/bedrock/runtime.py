@@ -17,7 +17,7 @@ from tunestack.sandbox.bedrock.native import (
     converse_stream,
     question,
 )
-from tunestack.sandbox.bedrock.tools import require_tool_support, use
+from tunestack.sandbox.bedrock.tools import require_support, use
 from tunestack.sandbox.bedrock.training_data import tokens
 from tunestack.sandbox.wire import Fault, Reply
 
@@ -39,7 +39,7 @@ PROFILE_ONLY = (
 def converse(region: Region, params: Params) -> Reply:
     """Converse."""
     base, memory = _called(region, params["modelId"])
-    require_tool_support(base, params, streams=False)
+    require_support(base, params, streams=False)
     spoken = _speak(base, memory, converse_question(params))
     result = {**converse_answer(spoken), "metrics": {"latencyMs": 1}}
     return Reply(result=result, headers=spoken.headers)
@@ -48,7 +48,7 @@ def converse(region: Region, params: Params) -> Reply:
 def converse_streamed(region: Region, params: Params) -> Reply:
     """ConverseStream."""
     base, memory = _called(region, params["modelId"])
-    require_tool_support(base, params, streams=True)
+    require_support(base, params, streams=True)
     spoken = _speak(base, memory, converse_question(params))
     return Reply(result={"stream": converse_stream(spoken)}, headers=spoken.headers)
 

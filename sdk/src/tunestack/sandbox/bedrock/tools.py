@@ -81,12 +81,15 @@ def forced_tool(params: Mapping[str, Any]) -> Tool | None:
     return next((tool for tool in tools if tool.name not in used), tools[-1])
 
 
-def require_tool_support(base: BaseModel, params: Mapping[str, Any], *, streams: bool) -> None:
-    """Refuse tools that Converse does not offer with a model.
+def require_support(base: BaseModel, params: Mapping[str, Any], *, streams: bool) -> None:
+    """Refuse tools and formats that Converse does not offer with a model.
 
     Raises:
-        Fault: the model takes no tools, not in a stream, or can't be forced to call one.
+        Fault: the model takes no tools, not in a stream, can't be forced to call one, or writes no JSON by a schema.
     """
+    # User guide, structured-output: newer Claude and open-weight models only, none of the catalog.
+    if "textFormat" in params.get("outputConfig", {}):
+        raise _unsupported("outputConfig.textFormat")
     config = params.get("toolConfig")
     if config is None:
         return
@@ -98,8 +101,9 @@ def require_tool_support(base: BaseModel, params: Mapping[str, Any], *, streams:
         raise Fault("ValidationException", "This model doesn't support tool use in streaming mode.")
     for choice in ("any", "tool"):
         if choice in (config.get("toolChoice") or {}):
-            name = f"toolConfig.toolChoice.{choice}"
-            raise Fault(
-                "ValidationException",
-                f"This model doesn't support the {name} field. Remove {name} and try again.",
-            )
+            raise _unsupported(f"toolConfig.toolChoice.{choice}")
+
+
+def _unsupported(name: str) -> Fault:
+    text = f"This model doesn't support the {name} field. Remove {name} and try again."
+    return Fault("ValidationException", text)
