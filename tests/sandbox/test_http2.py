@@ -6,6 +6,7 @@ Over TLS it is negotiated: `test_enforced.py`.
 import http.client
 import json
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, urlsplit
 
@@ -139,3 +140,23 @@ def test_a_fine_tuned_model_answers_over_http2(sandbox, client, bedrock, model):
     arn = quote(made["customModelDeploymentArn"], safe="")
     answer = client.post(f"/model/{arn}/converse", json=QUESTION)
     assert answer.json()["output"]["message"]["content"][0]["text"]
+
+
+@pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2"])
+def test_small_parts_are_sent_without_delay(sandbox, client, version):
+    """Without TCP_NODELAY each answer over HTTP/2, and each stream, waits 40 ms for an acknowledgement."""
+    http2 = version == "HTTP/2"
+    with httpx.Client(
+        http1=not http2,
+        http2=http2,
+        base_url=client.base_url,
+        headers=AUTHORIZATION,
+        trust_env=False,
+    ) as other:
+        other.get("/custom-models")
+        shortest = 1.0
+        for _ in range(20):
+            before = time.perf_counter()
+            other.post(f"/model/{MICRO}/converse-stream", json=QUESTION)
+            shortest = min(shortest, time.perf_counter() - before)
+    assert shortest < 0.035

@@ -4,7 +4,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tunestack.catalog import CATALOG, Confidence, inference
+from tunestack.catalog import CATALOG, Confidence, find_inference
 
 QUESTION = [{"role": "user", "content": [{"text": "hello"}]}]
 INVALID = "The provided model identifier is invalid."
@@ -94,7 +94,7 @@ def test_on_demand_models_are_listed_as_such_where_they_are(sandbox):
 
 def test_the_catalog_says_where_each_living_model_is_served_and_who_says_so():
     for model in CATALOG:
-        known = inference(model.key)
+        known = find_inference(model.key)
         if known is None:
             continue
         assert known.source, model.key
@@ -102,4 +102,4 @@ def test_the_catalog_says_where_each_living_model_is_served_and_who_says_so():
         # The profile that the catalog prefers can be invoked in every region where the model is fine-tuned.
         geography = model.inference_ids[0].partition(".")[0]
         assert all(known.has_profile(geography, region) for region in model.regions), model.key
-    assert inference("claude-3-haiku") is None
+    assert find_inference("claude-3-haiku") is None

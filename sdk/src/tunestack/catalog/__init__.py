@@ -6,7 +6,7 @@ it knows the standard library only.
 The catalog explains a model; whether the service still takes it is the service's own word.
 """
 
-from tunestack.catalog.inference import Inference, inference
+from tunestack.catalog.inference import Inference, find_inference
 from tunestack.catalog.load import CATALOG
 from tunestack.catalog.lookup import (
     find,
@@ -46,7 +46,7 @@ __all__ = [
     "RecordFormat",
     "Serving",
     "find",
-    "inference",
+    "find_inference",
     "of_custom_model",
     "require",
     "require_allowed",

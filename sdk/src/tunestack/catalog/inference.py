@@ -41,7 +41,7 @@ class Inference:
         )
 
 
-def inference(key: str) -> Inference | None:
+def find_inference(key: str) -> Inference | None:
     """Return where a base model can be invoked, by the catalog's key; `None` if that is unknown."""
     return _all().get(key)
 

@@ -36,6 +36,7 @@ _HANDSHAKE = 10.0
 
 
 class _Handler(WSGIRequestHandler):
+    disable_nagle_algorithm = True  # it delays small parts, those of a stream, by 40 ms
     now: Callable[[], datetime]
     respond: Callable[[Request], Answer]
 

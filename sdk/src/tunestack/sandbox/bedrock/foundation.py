@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tunestack.catalog import CATALOG, LifecycleState, RecordFormat, Serving, inference
+from tunestack.catalog import CATALOG, LifecycleState, RecordFormat, Serving, find_inference
 from tunestack.sandbox.bedrock.state import find, without_none
 from tunestack.sandbox.wire import Fault
 
@@ -178,7 +178,7 @@ def _details(region: Region, base: BaseModel, name: str) -> Params:
 
 def _on_demand(region: Region, base: BaseModel) -> list[str]:
     """Return how a base model is invoked; AWS also writes INFERENCE_PROFILE, which botocore's model does not have."""
-    known = inference(base.key)
+    known = find_inference(base.key)
     return ["ON_DEMAND"] if known is None or region.name in known.on_demand else []
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tunestack.catalog import CATALOG, inference
+from tunestack.catalog import CATALOG, find_inference
 from tunestack.sandbox.answers import LABEL, untrained
 from tunestack.sandbox.bedrock.foundation import INVALID, require_not_gone
 from tunestack.sandbox.bedrock.native import (
@@ -205,7 +205,7 @@ def _require_served(region: Region, base: BaseModel, name: str, geography: str) 
     Raises:
         Fault: the region does not have the model or the profile, or has it through profiles only.
     """
-    known = inference(base.key)
+    known = find_inference(base.key)
     if known is None:
         if geography and f"{geography}.{name}" not in base.inference_ids:
             raise Fault("ValidationException", INVALID)
