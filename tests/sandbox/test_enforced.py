@@ -2,12 +2,17 @@
 
 import json
 import os
+import ssl
 import subprocess
 import sys
 from pathlib import Path
 
 import boto3
+import httpx
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from tunestack import Poll, Tuner
@@ -163,3 +168,31 @@ def test_litellm_and_pythons_http_clients_trust_it(enforced):
         check=True,
     )
     assert "200\n" == done.stdout
+
+
+class SignAuthority(SigV4Auth):
+    """Signs as the AWS SDK for JavaScript v3 does over HTTP/2: `:authority` instead of `host`."""
+
+    def headers_to_sign(self, request):
+        headers = super().headers_to_sign(request)
+        headers[":authority"] = headers["host"]
+        del headers["host"]
+        return headers
+
+
+@pytest.mark.parametrize("signer", [SigV4Auth, SignAuthority])
+@pytest.mark.parametrize("version", ["HTTP/2", "HTTP/1.1"])
+def test_http2_is_negotiated_and_signatures_are_checked_as_over_http1(enforced, signer, version):
+    if (signer, version) == (SignAuthority, "HTTP/1.1"):
+        pytest.skip("HTTP/1.1 has no :authority")
+    url = f"{enforced.variables()['AWS_ENDPOINT_URL_BEDROCK']}/custom-models"
+    trust = ssl.create_default_context(cafile=enforced.variables()["AWS_CA_BUNDLE"])
+    codes = []
+    for secret in ("sandbox", "wrong"):
+        signed = AWSRequest("GET", url)
+        signer(Credentials("123456789012", secret), "bedrock", "us-east-1").add_auth(signed)
+        with httpx.Client(http2=version == "HTTP/2", verify=trust, trust_env=False) as client:
+            answer = client.get(url, headers=dict(signed.headers))
+        assert version == answer.http_version
+        codes.append(answer.headers.get("x-amzn-errortype"))
+    assert [None, "InvalidSignatureException"] == codes

@@ -56,6 +56,10 @@ def test_the_aws_cli_submits_a_job(sandbox, bedrock, shell):
     assert "model" == bedrock.get_custom_model(modelIdentifier="model")["modelName"]
 
 
+def test_a_long_term_key_is_made_and_used(shell):
+    assert '"text": "[sandbox: an untrained Nova Micro' in shell(block("AWS_BEARER_TOKEN_BEDROCK"))
+
+
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_curl_tells_it_what_is_not_python(sandbox, shell):
     before = sandbox.clock.now()

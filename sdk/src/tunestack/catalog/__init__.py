@@ -6,6 +6,7 @@ it knows the standard library only.
 The catalog explains a model; whether the service still takes it is the service's own word.
 """
 
+from tunestack.catalog.inference import Inference, find_inference
 from tunestack.catalog.load import CATALOG
 from tunestack.catalog.lookup import (
     find,
@@ -38,6 +39,7 @@ __all__ = [
     "Confidence",
     "Content",
     "Hyperparameter",
+    "Inference",
     "Lifecycle",
     "LifecycleState",
     "Limits",
@@ -46,6 +48,7 @@ __all__ = [
     "RecordFormat",
     "Serving",
     "find",
+    "find_inference",
     "of_custom_model",
     "parse_name",
     "require",

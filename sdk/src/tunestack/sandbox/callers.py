@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
+from tunestack.sandbox import bearer
 from tunestack.sandbox.aws import SECRET
 from tunestack.sandbox.faults import SKEW, skewed
 from tunestack.sandbox.iam import Policies, Principal, PrincipalKind, statements
@@ -18,6 +20,7 @@ from tunestack.sandbox.wire import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import timedelta
 
     from tunestack.sandbox.aws import Aws
     from tunestack.sandbox.iam import Statement
@@ -36,6 +39,8 @@ class Caller:
     principal: Principal
     account: str
     policies: Policies
+    bearer: str | None = None
+    """The type of the API key that they use, as `bedrock:bearerTokenType` has it; `None` with a signature."""
 
 
 class Callers:
@@ -46,8 +51,10 @@ class Callers:
         account: str,
         *,
         credential: Callable[[str, str | None], dict[str, Any]],
+        api_key: Callable[[str], dict[str, Any]],
         aws: Callable[[str], Aws],
         now: Callable[[], datetime],
+        turned: Callable[[], timedelta],
         strict: bool,
     ) -> None:
         """Take how to find out.
@@ -55,14 +62,18 @@ class Callers:
         Args:
             account: of access keys that nobody knows, where they are let in.
             credential: asks the emulator whose an access key is.
+            api_key: asks the emulator whose a long-term API key is.
             aws: a look at an account of the emulator.
             now: tells the sandbox's time.
+            turned: tells how far the sandbox's clock was turned.
             strict: refuse unknown access keys, and check signatures.
         """
         self._account = account
         self._credential = credential
+        self._api_key = api_key
         self._aws = aws
         self._now = now
+        self._turned = turned
         self._strict = strict
 
     def identify(self, call: Call) -> Caller:
@@ -71,6 +82,8 @@ class Callers:
         Raises:
             Fault: the credentials are unknown or expired, or the signature is wrong or of another time.
         """
+        if call.bearer is not None:
+            return self._by_api_key(call.bearer)
         headers = {name.lower(): text for name, text in call.request.headers.items()}
         self._check_time(headers.get("x-amz-date"))
         token = headers.get("x-amz-security-token")
@@ -88,6 +101,34 @@ class Callers:
         if found["kind"] == "Root":
             return _root(found["account"])
         return self._known(found)
+
+    def _by_api_key(self, token: str) -> Caller:
+        """Return the caller of an API key: unknown ones may belong to a real account, so they are always refused."""
+        if token.startswith(bearer.LONG_TERM_PREFIX):
+            found = self._api_key(token)
+            if "error" in found:
+                expired = found["error"] == "expired"
+                raise Fault("AccessDeniedException", bearer.EXPIRED if expired else bearer.INVALID)
+            return replace(self._known(found), bearer="LONG_TERM")
+        if not token.startswith(bearer.SHORT_TERM_PREFIX):
+            raise Fault("AccessDeniedException", bearer.NO_PREFIX)
+        key = bearer.short_term_key(token)
+        if key is None:
+            raise Fault("AccessDeniedException", bearer.INVALID)
+        root = _ACCOUNT.fullmatch(key.access_key)
+        found = {} if root else self._credential(key.access_key, key.session_token)
+        if found.get("error") == "ExpiredTokenException":
+            raise Fault("AccessDeniedException", bearer.EXPIRED)
+        if "error" in found or not key.is_signed_with(SECRET if root else found["secret"]):
+            raise Fault("AccessDeniedException", bearer.INVALID)
+        # The client issued it by its own clock, which is not the sandbox's on another day.
+        if datetime.now(UTC) + self._turned() >= key.expires:
+            raise Fault("AccessDeniedException", bearer.EXPIRED)
+        if root or found["kind"] == "Root":
+            caller = _root(key.access_key if root else found["account"])
+        else:
+            caller = self._known(found)
+        return replace(caller, bearer="SHORT_TERM")
 
     def _check_time(self, signed: str | None) -> None:
         if signed is None:
@@ -176,6 +217,17 @@ def _root(account: str) -> Caller:
     return Caller(principal=principal, account=account, policies=Policies())
 
 
+class _SignAgain(SigV4Auth):
+    """Signs the headers that the client signed, no others."""
+
+    def headers_to_sign(self, request: AWSRequest) -> HTTPHeaders:
+        """Return all headers of the request: botocore leaves out some, and adds `host`."""
+        headers = HTTPHeaders()
+        for name, value in request.headers.items():
+            headers[name.lower()] = value
+        return headers
+
+
 def _is_signed(call: Call, secret: str, token: str | None) -> bool:
     """Sign the request again, and compare."""
     request: Request = call.request
@@ -184,7 +236,7 @@ def _is_signed(call: Call, secret: str, token: str | None) -> bool:
     if signed is None or scope is None:
         return False
     headers = {name.lower(): text for name, text in request.headers.items()}
-    auth = SigV4Auth(Credentials(call.access_key, secret, token), scope["service"], call.region)
+    auth = _SignAgain(Credentials(call.access_key, secret, token), scope["service"], call.region)
     again = AWSRequest(
         method=request.method,
         url=f"https://{headers.get('host', '')}{request.target}",

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-_LAST_YEAR = 2100
+_FIRST, _LAST_YEAR = datetime(1980, 1, 2, tzinfo=UTC), 2100
+"""The code of Lambda functions is a zip archive, which has no earlier dates; dates of later years would end somewhere."""
 _CENTURY = 100 * 366 * 86_400
 
 
@@ -31,7 +32,15 @@ class Clock:
         Args:
             start: the time that it is now; the real one if not given.
             speed: by how much durations are shortened: at 60, what takes AWS an hour takes a minute.
+
+        Raises:
+            ConfigError: the sandbox can't be on that day.
         """
+        if start is not None and not (start >= _FIRST and start.year <= _LAST_YEAR):
+            raise ConfigError(
+                f"as_of={start.date()}: the sandbox can't be on that day; "
+                f"use a date from {_FIRST:%Y-%m-%d} to {_LAST_YEAR}-12-31 (UTC)"
+            )
         now = datetime.now(UTC)
         self._ahead = self._start = (start or now) - now
         self._speed = speed
@@ -54,6 +63,11 @@ class Clock:
     def ahead(self) -> timedelta:
         """How far it is ahead of the real time."""
         return self._ahead
+
+    @property
+    def turned(self) -> timedelta:
+        """How far it was turned since the start, or since the last `reset`."""
+        return self._ahead - self._start
 
     def follow(self, turned: Callable[[timedelta], object]) -> None:
         """Let someone know how far the clock is ahead, whenever it was turned."""

@@ -129,6 +129,11 @@ class Emulator:
         )
         return found
 
+    def api_key(self, token: str) -> dict[str, Any]:
+        """Return the principal of a long-term API key of Bedrock, or the `error`."""
+        found: dict[str, Any] = self._ask("api-key", token=token)
+        return found
+
     def _ask(self, what: str, **how: Any) -> Any:
         """Let the process do what no AWS API can do."""
         with self._line:

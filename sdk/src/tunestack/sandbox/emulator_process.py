@@ -16,6 +16,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, TextIO
 
+from tunestack.sandbox import emulator_api_keys
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -189,6 +191,7 @@ def reset() -> None:
     from ministack import app  # noqa: PLC0415
 
     app._reset_all_state()  # noqa: SLF001
+    emulator_api_keys.forget()
 
 
 def forget_schedules() -> None:
@@ -203,6 +206,7 @@ DOES: dict[str, Callable[..., object]] = {
     "clock": turn_clock,
     "event": send_event,
     "credential": credential,
+    "api-key": emulator_api_keys.api_key,
     "forget-schedules": forget_schedules,
     "reset": reset,
 }
@@ -236,6 +240,7 @@ def main() -> None:
     _apply_bucket_encryption()
     _name_schedules_with_their_group()
     _run_functions_as_their_roles()
+    emulator_api_keys.install()
     config = Config()
     config.bind = [f"fd://{sys.argv[1]}"]
     config.keep_alive_timeout = 75

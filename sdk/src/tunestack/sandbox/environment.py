@@ -124,7 +124,7 @@ class Sandbox:
         self._folder: Path | None = None
         self._started = False
         self._process: int | None = None
-        self._wire = Wire("bedrock", "bedrock-runtime")
+        self._wire = Wire("bedrock", "bedrock-runtime", region=region)
         errors = self._wire.errors(OPERATIONS) | openai.errors()
         self.faults = Faults(seed, errors)
         self._remains = Remains()
@@ -141,8 +141,10 @@ class Sandbox:
             callers=Callers(
                 ACCOUNT,
                 credential=self._emulator.credential,
+                api_key=self._emulator.api_key,
                 aws=lambda account: self._aws(account, self.region),
                 now=self.clock.now,
+                turned=lambda: self.clock.turned,
                 strict=enforce_iam,
             ),
             aws=self._aws,

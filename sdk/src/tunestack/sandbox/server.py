@@ -1,4 +1,4 @@
-"""Serve Bedrock over HTTP on loopback, from a thread."""
+"""Serve Bedrock and OpenAI over HTTP/1.1 and HTTP/2 on loopback, from a thread."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from werkzeug.wrappers import Request as HttpRequest
 from werkzeug.wrappers import Response
 
 from tunestack.sandbox.faults import Faults, LostReplyError
+from tunestack.sandbox.http2 import PROTOCOL, Http2Connection, is_http2
 from tunestack.sandbox.loopback import LOOPBACK
 from tunestack.sandbox.wire import Answer, Call, Fault, Reply, Request, Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from datetime import datetime
     from pathlib import Path
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -35,10 +36,12 @@ _HANDSHAKE = 10.0
 
 
 class _Handler(WSGIRequestHandler):
+    disable_nagle_algorithm = True  # it delays small parts, those of a stream, by 40 ms
     now: Callable[[], datetime]
+    respond: Callable[[Request], Answer]
 
     def handle(self) -> None:
-        """Shake hands in the connection's own thread, so that one that says nothing holds up nobody else."""
+        """Serve a connection; the TLS handshake is in its own thread, so that a silent client blocks no other."""
         if isinstance(self.connection, ssl.SSLSocket):
             self.connection.settimeout(_HANDSHAKE)
             try:
@@ -46,7 +49,16 @@ class _Handler(WSGIRequestHandler):
             except OSError:
                 return
             self.connection.settimeout(None)
-        super().handle()
+        if is_http2(self.connection):
+            Http2Connection(self.connection, self.respond, headers=self._headers).serve()
+        else:
+            super().handle()
+
+    def _headers(self, answer: Answer) -> Iterator[tuple[str, str]]:
+        yield from _headers(answer).items()
+        yield "Date", self.date_time_string()
+        if not answer.chunks:
+            yield "Content-Length", str(len(answer.body))
 
     def date_time_string(self, timestamp: float | None = None) -> str:
         """Say what time it is in the sandbox."""
@@ -105,12 +117,17 @@ class Server:
             self._socket.getsockname()[1],
             self._application,
             threaded=True,
-            request_handler=type("Handler", (_Handler,), {"now": staticmethod(self._now)}),
+            request_handler=type(
+                "Handler",
+                (_Handler,),
+                {"now": staticmethod(self._now), "respond": staticmethod(self._respond)},
+            ),
             fd=self._socket.fileno(),
         )
         if certificate is not None:
             tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             tls.load_cert_chain(*certificate)
+            tls.set_alpn_protocols([PROTOCOL, "http/1.1"])
             self._server.socket = tls.wrap_socket(
                 self._server.socket, server_side=True, do_handshake_on_connect=False
             )
@@ -149,13 +166,23 @@ class Server:
             body=body,
         )
         try:
-            answer = next(filter(None, (other(request) for other in self._others)), None)
-            answer = answer or self._answer(request)
+            answer = self._respond(request)
         except LostReplyError:
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
             raise ConnectionResetError from None  # which werkzeug takes for the client's doing
-        headers = {"Content-Type": "application/json", **answer.headers}
-        return Response(answer.body, answer.status, headers=headers)(environ, start_response)
+        # An iterator has no length, so its parts are sent in chunks.
+        content = iter(answer.chunks) if answer.chunks else answer.body
+        response = Response(content, answer.status, headers=_headers(answer))
+        return response(environ, start_response)
+
+    def _respond(self, request: Request) -> Answer:
+        """Answer a request.
+
+        Raises:
+            LostReplyError: close the connection instead.
+        """
+        answer = next(filter(None, (other(request) for other in self._others)), None)
+        return answer or self._answer(request)
 
     def _answer(self, request: Request) -> Answer:
         operation: OperationModel | None = None
@@ -178,3 +205,7 @@ class Server:
         if operation is not None:
             self._faults.after(operation.name)
         return answer
+
+
+def _headers(answer: Answer) -> dict[str, str]:
+    return {"Content-Type": "application/json", **answer.headers}

@@ -14,10 +14,11 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
 from tunestack.sandbox import eventstream
+from tunestack.sandbox.bearer import bearer_token, short_term_key
 from tunestack.sandbox.shapes import refusal, violations
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from botocore.model import OperationModel, Shape
 
@@ -70,6 +71,8 @@ class Answer:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    chunks: Sequence[bytes] = ()
+    """The parts of a stream, sent one by one instead of `body`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,8 +82,11 @@ class Call:
     operation: OperationModel
     params: dict[str, Any]
     access_key: str
+    """Of the signature; empty with a bearer token."""
     region: str
     request: Request
+    bearer: str | None = None
+    """The bearer token, where there is no signature."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -110,9 +116,15 @@ class Traffic:
 class Wire:
     """Reads requests and writes answers of the given services."""
 
-    def __init__(self, *services: str) -> None:
-        """Load the models of the services, by botocore's names."""
+    def __init__(self, *services: str, region: str = "us-east-1") -> None:
+        """Load the models of services.
+
+        Args:
+            services: botocore's names of the services.
+            region: the region of requests that name none: those with a long-term API key, as all regions share one endpoint.
+        """
         self.traffic = Traffic()
+        self._region = region
         self._routes = [route for service in services for route in _routes(service)]
 
     def errors(self, operations: Collection[str]) -> dict[str, set[str]]:
@@ -132,15 +144,18 @@ class Wire:
         path, _, query = request.target.partition("?")
         operation, places = self._find(request.method, path)
         credential = _CREDENTIAL.search(request.headers.get("Authorization", ""))
-        if credential is None:
+        bearer = bearer_token(request.headers)
+        if credential is None and bearer is None:
             raise Fault("MissingAuthenticationTokenException", "Missing Authentication Token")
         self.traffic.requests += 1
+        params = _params(operation, places, query, request)
         call = Call(
             operation=operation,
-            params=_params(operation, places, query, request),
-            access_key=credential["key"],
-            region=credential["region"],
+            params=params,
+            access_key=credential["key"] if credential else "",
+            region=credential["region"] if credential else self._region_of(bearer or "", params),
             request=request,
+            bearer=bearer,
         )
         problems = violations(call.params, operation.input_shape) if operation.input_shape else []
         if problems:
@@ -148,6 +163,15 @@ class Wire:
             del self.traffic.refused[:-_KEPT]
             raise Fault("ValidationException", refusal(problems))
         return call
+
+    def _region_of(self, token: str, params: Mapping[str, Any]) -> str:
+        """Return the region of a short-term key, else that of the first ARN, else the default."""
+        key = short_term_key(token)
+        if key is not None:
+            return key.region
+        arns = (value.split(":") for value in params.values() if isinstance(value, str))
+        named = (parts[3] for parts in arns if parts[0] == "arn" and len(parts) > 3 and parts[3])
+        return next(named, self._region)
 
     def _find(self, method: str, path: str) -> tuple[OperationModel, dict[str, str]]:
         for wanted, pattern, operation in self._routes:
@@ -163,11 +187,12 @@ class Wire:
         if problems:
             self.traffic.violations.append(f"answer of {operation.name}: {'; '.join(problems)}")
             return self.fail(operation, Fault("InternalServerException", "; ".join(problems)))
-        headers, body = ({}, b"{}") if shape is None else _written(reply.result, shape)
+        headers, body, chunks = ({}, b"{}", ()) if shape is None else _written(reply.result, shape)
         return Answer(
             status=operation.http.get("responseCode", 200),
             headers={**headers, **reply.headers},
             body=body,
+            chunks=chunks,
         )
 
     def crashed(self, operation: OperationModel | None, error: Exception) -> Answer:
@@ -302,7 +327,10 @@ def _stream(shape: Any) -> str | None:
     return None
 
 
-def _written(result: Mapping[str, Any], shape: Any) -> tuple[dict[str, str], bytes]:
+def _written(
+    result: Mapping[str, Any], shape: Any
+) -> tuple[dict[str, str], bytes, Sequence[bytes]]:
+    """Return the headers and the body of an answer; of a stream, its events instead of the body."""
     headers = {
         member.serialization["name"]: str(result[name])
         for name, member in shape.members.items()
@@ -316,16 +344,16 @@ def _written(result: Mapping[str, Any], shape: Any) -> tuple[dict[str, str], byt
     stream = _stream(shape)
     if stream is not None:
         headers["Content-Type"] = eventstream.CONTENT_TYPE
-        body = b"".join(
+        events = [
             eventstream.event(kind, _json(payload))
             for event in result[stream]
             for kind, payload in event.items()
-        )
-        return headers, body
+        ]
+        return headers, b"", events
     payload = shape.serialization.get("payload")
     if payload is not None:
-        return headers, content.get(payload, b"")
-    return headers, _json(content)
+        return headers, content.get(payload, b""), ()
+    return headers, _json(content), ()
 
 
 def _json(value: Any) -> bytes:

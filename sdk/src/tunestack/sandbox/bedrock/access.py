@@ -58,7 +58,7 @@ _TAGGED = {
 }
 """The resources that are tagged on creation, by the parameter or the operation."""
 _FOUNDATION = {"GetFoundationModel", "CountTokens"}
-_GEOGRAPHIES = ("us", "eu", "apac", "global", "us-gov")
+_GEOGRAPHIES = ("us", "eu", "apac", "au", "ca", "jp", "global", "us-gov")
 _INVOKE = {"Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream"}
 _OF_ALL = {"GetFoundationModelAvailability"}
 
@@ -69,7 +69,7 @@ def authorize(caller: Caller, region: Region, operation: str, params: Params) ->
     Raises:
         Fault: they may not; in AWS's words.
     """
-    for need in _needs(region, operation, params):
+    for need in (*_bearing(caller), *_needs(region, operation, params)):
         access = Access(
             principal=caller.principal,
             action=need.action,
@@ -96,6 +96,15 @@ def authorize(caller: Caller, region: Region, operation: str, params: Params) ->
         if not decision.allowed:
             message = decision.message(names_resource=need.resource != "*")
             raise Fault("AccessDeniedException", message)
+
+
+def _bearing(caller: Caller) -> Iterator[Need]:
+    """Return what the caller needs to use an API key: service authorization reference, CallWithBearerToken."""
+    if caller.bearer is not None:
+        yield Need(
+            action="bedrock:CallWithBearerToken",
+            context={"bedrock:bearerTokenType": caller.bearer},
+        )
 
 
 def _needs(region: Region, operation: str, params: Params) -> Iterator[Need]:

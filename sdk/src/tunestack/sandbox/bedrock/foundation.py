@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tunestack.catalog import CATALOG, LifecycleState, RecordFormat, Serving
+from tunestack.catalog import CATALOG, LifecycleState, RecordFormat, Serving, find_inference
 from tunestack.sandbox.bedrock.state import find, without_none
 from tunestack.sandbox.wire import Fault
 
@@ -165,7 +165,7 @@ def _details(region: Region, base: BaseModel, name: str) -> Params:
         "outputModalities": [made] if image else ["TEXT"],
         "responseStreamingSupported": not image,
         "customizationsSupported": ["FINE_TUNING"] if tuned else [],
-        "inferenceTypesSupported": served if tuned else ["ON_DEMAND"],
+        "inferenceTypesSupported": served if tuned else _on_demand(region, base),
         "modelLifecycle": without_none(
             {
                 "status": "ACTIVE" if active else "LEGACY",
@@ -174,6 +174,12 @@ def _details(region: Region, base: BaseModel, name: str) -> Params:
             }
         ),
     }
+
+
+def _on_demand(region: Region, base: BaseModel) -> list[str]:
+    """Return how a base model is invoked; AWS also writes INFERENCE_PROFILE, which botocore's model does not have."""
+    known = find_inference(base.key)
+    return ["ON_DEMAND"] if known is None or region.name in known.on_demand else []
 
 
 def _midnight(day: date | None) -> datetime | None:

@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from tunestack.sandbox.bedrock.tools import forced_tool
 from tunestack.sandbox.wire import Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from tunestack.sandbox.bedrock.tools import Tool, ToolUse
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,6 +28,8 @@ class Question:
     stop: Sequence[str] = ()
     turns: Sequence[tuple[str, str]] = ()
     """The conversation, (role, text), where there is one."""
+    tool: Tool | None = None
+    """The tool that the model has to call."""
 
     def __post_init__(self) -> None:
         """Refuse what is of another type: a body is read by nobody before."""
@@ -45,12 +50,14 @@ class Spoken:
     answered: int
     """Tokens of the answer."""
     reason: str
-    """Why it ends: `end_turn`, `max_tokens` or `stop_sequence`."""
+    """Why it ends: `end_turn`, `max_tokens`, `stop_sequence` or `tool_use`."""
     stop: str | None = None
     """The stop sequence that ended it."""
     question: str = ""
     model: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    tool: ToolUse | None = None
+    """The call of a tool, instead of the text."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,6 +109,7 @@ def converse_question(params: Mapping[str, Any]) -> Question:
         ],
         max_tokens=config.get("maxTokens", config.get("max_new_tokens")),
         stop=config.get("stopSequences", ()),
+        tool=forced_tool(params),
     )
 
 
@@ -147,8 +155,12 @@ def _check_turns(messages: Sequence[Mapping[str, Any]]) -> None:
 
 def converse_answer(spoken: Spoken) -> dict[str, Any]:
     """Write what Converse, and Nova's body, answer."""
+    tool = spoken.tool
+    block: dict[str, Any] = {"text": spoken.text}
+    if tool is not None:
+        block = {"toolUse": {"toolUseId": tool.id, "name": tool.name, "input": tool.input}}
     return {
-        "output": {"message": {"role": "assistant", "content": [{"text": spoken.text}]}},
+        "output": {"message": {"role": "assistant", "content": [block]}},
         "stopReason": spoken.reason,
         "usage": _usage(spoken),
     }
@@ -158,13 +170,25 @@ def converse_stream(spoken: Spoken) -> list[Mapping[str, Any]]:
     """Write the events of ConverseStream, and of Nova's stream."""
     return [
         {"messageStart": {"role": "assistant"}},
-        *(
-            {"contentBlockDelta": {"delta": {"text": piece}, "contentBlockIndex": 0}}
-            for piece in pieces(spoken.text)
-        ),
+        *_content(spoken),
         {"contentBlockStop": {"contentBlockIndex": 0}},
         {"messageStop": {"stopReason": spoken.reason}},
         {"metadata": {"usage": _usage(spoken), "metrics": {"latencyMs": 1}}},
+    ]
+
+
+def _content(spoken: Spoken) -> list[Mapping[str, Any]]:
+    """Write the events of the content."""
+    tool = spoken.tool
+    start: list[Mapping[str, Any]] = []
+    deltas: list[Mapping[str, Any]] = [{"text": piece} for piece in pieces(spoken.text)]
+    if tool is not None:
+        named = {"toolUse": {"toolUseId": tool.id, "name": tool.name}}
+        start = [{"contentBlockStart": {"start": named, "contentBlockIndex": 0}}]
+        deltas = [{"toolUse": {"input": piece}} for piece in pieces(json.dumps(tool.input))]
+    return [
+        *start,
+        *({"contentBlockDelta": {"delta": delta, "contentBlockIndex": 0}} for delta in deltas),
     ]
 
 

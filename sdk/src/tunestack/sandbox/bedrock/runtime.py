@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tunestack.catalog import CATALOG
+from tunestack.catalog import CATALOG, find_inference
 from tunestack.sandbox.answers import LABEL, untrained
 from tunestack.sandbox.bedrock.foundation import INVALID, require_not_gone
 from tunestack.sandbox.bedrock.native import (
@@ -17,6 +17,7 @@ from tunestack.sandbox.bedrock.native import (
     converse_stream,
     question,
 )
+from tunestack.sandbox.bedrock.tools import require_support, use
 from tunestack.sandbox.bedrock.training_data import tokens
 from tunestack.sandbox.wire import Fault, Reply
 
@@ -24,13 +25,21 @@ if TYPE_CHECKING:
     from tunestack.catalog import BaseModel
     from tunestack.sandbox.answers import Memory
     from tunestack.sandbox.bedrock.state import Endpoint, Region
+    from tunestack.sandbox.bedrock.tools import ToolUse
 
 Params = dict[str, Any]
+
+# As quoted by many who got it, for one in strands-agents/harness-sdk and simonw/llm-bedrock#15.
+PROFILE_ONLY = (
+    "Invocation of model ID {} with on-demand throughput isn\u2019t supported. Retry your request "
+    "with the ID or ARN of an inference profile that contains this model."
+)
 
 
 def converse(region: Region, params: Params) -> Reply:
     """Converse."""
     base, memory = _called(region, params["modelId"])
+    require_support(base, params, streams=False)
     spoken = _speak(base, memory, converse_question(params))
     result = {**converse_answer(spoken), "metrics": {"latencyMs": 1}}
     return Reply(result=result, headers=spoken.headers)
@@ -39,6 +48,7 @@ def converse(region: Region, params: Params) -> Reply:
 def converse_streamed(region: Region, params: Params) -> Reply:
     """ConverseStream."""
     base, memory = _called(region, params["modelId"])
+    require_support(base, params, streams=True)
     spoken = _speak(base, memory, converse_question(params))
     return Reply(result={"stream": converse_stream(spoken)}, headers=spoken.headers)
 
@@ -94,6 +104,10 @@ def _speak(base: BaseModel, memory: Memory | None, asked: Question) -> Spoken:
     else:
         text, nearness = memory.answer(asked.text)
         label = f"nearest training answer; nearness={nearness:.2f}"
+    tool = None if asked.tool is None else use(asked.tool, text)
+    if tool is not None:
+        text, label = json.dumps(tool.input), f"simulated tool input; {label}"
+        return _spoken(base, asked, text, label, reason="tool_use", tool=tool)
     reason, stop = "end_turn", None
     places = [(text.find(sequence), sequence) for sequence in asked.stop if sequence in text]
     if places:
@@ -101,12 +115,26 @@ def _speak(base: BaseModel, memory: Memory | None, asked: Question) -> Spoken:
         text, reason = text[:place], "stop_sequence"
     if asked.max_tokens is not None and tokens(text) > asked.max_tokens:
         text, reason, stop = text[: 4 * (asked.max_tokens - 1) + 3], "max_tokens", None
+    return _spoken(base, asked, text, label, reason=reason, stop=stop)
+
+
+def _spoken(
+    base: BaseModel,
+    asked: Question,
+    text: str,
+    label: str,
+    *,
+    reason: str,
+    stop: str | None = None,
+    tool: ToolUse | None = None,
+) -> Spoken:
     return Spoken(
         text=text,
         asked=tokens(asked.text),
         answered=tokens(text),
         reason=reason,
         stop=stop,
+        tool=tool,
         question=asked.text,
         model=base.inference_ids[0] if base.inference_ids else base.customization_id,
         headers={LABEL: label},
@@ -154,10 +182,36 @@ def _base(region: Region, identifier: str) -> BaseModel:
         )
     wanted = identifier.rsplit("/", 1)[-1]
     for base in CATALOG:
-        if base.provider == "bedrock" and wanted in base.inference_ids:
+        geography, name = _split(base, wanted)
+        if base.provider == "bedrock" and name in base.inference_ids:
+            _require_served(region, base, name, geography)
             require_not_gone(region, base)
             return base
         if base.provider == "bedrock" and wanted == base.customization_id:
             # As seen in the field: what a job is created with is not what the model is called with.
             raise Fault("ResourceNotFoundException", "Model not found.")
     raise Fault("ValidationException", INVALID)
+
+
+def _split(base: BaseModel, wanted: str) -> tuple[str, str]:
+    """Split the id of an inference profile into its geography and the model's id; a bare id has no geography."""
+    geography, _, name = wanted.partition(".")
+    return (geography, name) if name.startswith(f"{base.vendor}.") else ("", wanted)
+
+
+def _require_served(region: Region, base: BaseModel, name: str, geography: str) -> None:
+    """Refuse a base model where AWS does not serve it, as far as the catalog knows.
+
+    Raises:
+        Fault: the region does not have the model or the profile, or has it through profiles only.
+    """
+    known = find_inference(base.key)
+    if known is None:
+        if geography and f"{geography}.{name}" not in base.inference_ids:
+            raise Fault("ValidationException", INVALID)
+    elif geography:
+        if not known.has_profile(geography, region.name):
+            raise Fault("ValidationException", INVALID)
+    elif region.name not in known.on_demand:
+        served = known.is_served_in(region.name)
+        raise Fault("ValidationException", PROFILE_ONLY.format(name) if served else INVALID)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from tunestack.catalog import CATALOG, LifecycleState
 from tunestack.sandbox.answers import LABEL, untrained
+from tunestack.sandbox.openai.forced import forced_message
 from tunestack.sandbox.openai.state import LIST, Project, Refusal, new_id
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 _BORN = 1_700_000_000
 # There for everybody, and not to be tuned: what follows the models that can be.
 _OTHERS = ("gpt-6-luna",)
+_WORD = re.compile(r"\s*\S+|\s+$")
+"""A word with the space before it: what a stream brings at a time."""
 _PARAMETERS = {
     *("model", "messages", "temperature", "top_p", "n", "stream", "stop", "max_tokens", "user"),
     *("max_completion_tokens", "presence_penalty", "frequency_penalty", "logit_bias", "seed"),
@@ -92,10 +96,16 @@ def chat(project: Project, asked: Mapping[str, Any]) -> tuple[dict[str, Any], di
     unknown = asked.keys() - _PARAMETERS
     if unknown:
         raise Refusal(f"Unrecognized request argument supplied: {min(unknown)}")
+    if asked.get("stream_options") is not None and not asked.get("stream"):
+        raise Refusal(
+            "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+            param="stream_options",
+        )
     name = str(asked.get("model"))
     turns = list(_turns(asked.get("messages")))
     text, label = _spoken(project, name, turns)
     reason = "stop"
+    forced = forced_message(asked, turns, text)
     stops = asked.get("stop") or ()
     for stop in (stops,) if isinstance(stops, str) else stops:
         text = text.partition(stop)[0]
@@ -105,12 +115,16 @@ def chat(project: Project, asked: Mapping[str, Any]) -> tuple[dict[str, Any], di
     count = asked.get("n") or 1
     asked_tokens = sum(_tokens(text) for _, text in turns)
     answered = count * _tokens(text)
-    message: dict[str, Any] = {
-        "role": "assistant",
-        "content": text,
-        "refusal": None,
-        "annotations": [],
-    }
+    if forced is None:
+        message: dict[str, Any] = {
+            "role": "assistant",
+            "content": text,
+            "refusal": None,
+            "annotations": [],
+        }
+    else:
+        message, reason = forced
+        label = f"simulated JSON; {label}"
     answer = {
         "id": new_id("chatcmpl"),
         "object": "chat.completion",
@@ -156,28 +170,43 @@ def _turns(messages: object) -> Iterator[tuple[str, str]]:
         yield role, str(content)
 
 
-def streamed(answer: Mapping[str, Any]) -> bytes:
-    """Write an answer as a stream of events, of one piece."""
+def streamed(answer: Mapping[str, Any], *, has_usage: bool) -> list[bytes]:
+    """Write an answer as the events of a stream, a word each.
+
+    Args:
+        answer: the answer.
+        has_usage: end with an event that has the usage and no choices (`stream_options.include_usage`).
+    """
     head = {name: answer[name] for name in ("id", "created", "model")}
-    pieces = [
-        {"delta": {"role": "assistant", "content": choice["message"]["content"]}, "end": None}
-        for choice in answer["choices"]
-    ] + [{"delta": {}, "end": choice["finish_reason"]} for choice in answer["choices"]]
+    head |= {"object": "chat.completion.chunk"} | ({"usage": None} if has_usage else {})
     lines = [
         {
             **head,
-            "object": "chat.completion.chunk",
             "choices": [
-                {
-                    "index": number % len(answer["choices"]),
-                    "delta": piece["delta"],
-                    "finish_reason": piece["end"],
-                }
+                {"index": choice["index"], "delta": delta, "logprobs": None, "finish_reason": end}
             ],
         }
-        for number, piece in enumerate(pieces)
+        for choice in answer["choices"]
+        for delta, end in _deltas(choice)
     ]
-    return "".join(f"data: {json.dumps(line)}\n\n" for line in lines).encode() + b"data: [DONE]\n\n"
+    if has_usage:
+        lines.append({**head, "choices": [], "usage": answer["usage"]})
+    return [f"data: {json.dumps(line)}\n\n".encode() for line in lines] + [b"data: [DONE]\n\n"]
+
+
+def _deltas(choice: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str | None]]:
+    message = choice["message"]
+    calls = message.get("tool_calls", ())
+    yield {"role": "assistant", "content": None if calls else "", "refusal": None}, None
+    for index, call in enumerate(calls):
+        function = call["function"]
+        start = {"name": function["name"], "arguments": ""}
+        yield {"tool_calls": [{**call, "index": index, "function": start}]}, None
+        for piece in _WORD.findall(function["arguments"]):
+            yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}, None
+    for piece in _WORD.findall(message["content"] or ""):
+        yield {"content": piece}, None
+    yield {}, choice["finish_reason"]
 
 
 def _tokens(text: str) -> int:

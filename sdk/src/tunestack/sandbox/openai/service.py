@@ -186,7 +186,9 @@ def _do(
         answer, headers = models.chat(project, asked)
         if asked.get("stream"):
             stream = {"Content-Type": "text/event-stream", **headers}
-            return Answer(status=200, headers=stream, body=models.streamed(answer))
+            options = asked.get("stream_options") or {}
+            events = models.streamed(answer, has_usage=bool(options.get("include_usage")))
+            return Answer(status=200, headers=stream, chunks=events)
         return Answer(status=200, headers=headers, body=json.dumps(answer).encode())
     return _json(_PLAIN[name](project, identifier, query, asked))
 
