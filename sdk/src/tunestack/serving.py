@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tunestack.catalog import Serving
 from tunestack.contract import EXPIRES_AT_TAG
-from tunestack.endpoints import STOP_TIMEOUT, Endpoint, rounded, time_text
+from tunestack.endpoints import START_TIMEOUT, STOP_TIMEOUT, Endpoint, rounded, time_text
 from tunestack.errors import (
     ConfigError,
     ConflictError,
@@ -24,7 +24,7 @@ from tunestack.errors import (
     shortened,
 )
 from tunestack.provider import EndpointInfo, EndpointRequest, EndpointState
-from tunestack.waiting import Poll, answer, appears
+from tunestack.waiting import Poll, answer, appears, when_free
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -112,7 +112,12 @@ def start(
     request = EndpointRequest(
         model=model, serving=way, name=name, model_units=model_units, tags=tags
     )
-    info = _create(provider, request, base, poll=poll)
+    info = when_free(
+        partial(_create, provider, request, base, poll=poll),
+        timeout=START_TIMEOUT,
+        poll=poll,
+        waits_for="another deployment to be ready",
+    )
     logger.info("endpoint %s is %s", name, info.raw_state)
     return Endpoint(provider, info, poll=poll)
 

@@ -8,17 +8,18 @@ import logging
 import tempfile
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunestack import cost
-from tunestack.errors import ConflictError, InvalidRequestError, ProviderError
+from tunestack.errors import ConflictError, InvalidRequestError, ProviderError, QuotaError
 from tunestack.hyperparameters import complete
 from tunestack.jobs import SUBMITTED
 from tunestack.provider import JobInfo, JobRequest, JobState
 from tunestack.records import Dataset, Severity, check_together, prepare
-from tunestack.waiting import appears
+from tunestack.waiting import appears, seconds, spoken, when_free
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -33,6 +34,8 @@ logger = logging.getLogger(__name__)
 _LOGGED = 5
 """Warnings of training data that are logged one by one."""
 _MOST_ATTEMPTS = 20
+QUEUE_TIMEOUT = 24 * 3600.0
+"""Seconds to wait for a free job slot with `queue=True`: jobs take several hours, and others may be queued as well."""
 # Submitting the same again finds a job in one of these; a new attempt is made where there is none.
 _ALIVE = frozenset(JobState) - {JobState.STOPPING, JobState.STOPPED, JobState.FAILED}
 
@@ -61,6 +64,8 @@ class Submission:
     method: str = "supervised"
     seed: int | None = None
     suffix: str | None = None
+    queue: float | None = None
+    """Seconds to wait for a free job slot; `None` raises at once when there is none."""
 
 
 def submit(provider: Provider, wanted: Submission, *, poll: Poll) -> JobInfo:
@@ -69,21 +74,17 @@ def submit(provider: Provider, wanted: Submission, *, poll: Poll) -> JobInfo:
     Raises:
         DataError: the data has problems.
         CostError: it would cost more than allowed; nothing was uploaded.
-        ProviderError: the vendor refused or failed.
+        QuotaError: the account runs as many jobs as it may; with a queue, still after its timeout.
+        ProviderError: the provider refused or failed.
     """
     with _prepared(provider, wanted) as (training, validation):
         if wanted.max_cost is not None:
             _cost(wanted, training).require_below(wanted.max_cost)
         digest = _digest(wanted, training, validation)
         attempts = list(provider.attempts(digest))
-        alive = None if wanted.rerun else _newest_alive(attempts)
-        if alive is not None:
-            # A list may be behind what was stopped a moment ago.
-            there = provider.job(alive.id)
-            if there.state in _ALIVE:
-                logger.info("job %s is there already", alive.name)
-                return there
-        first = 1 + max(map(_attempt, attempts), default=0)
+        existing = None if wanted.rerun else _existing(provider, attempts)
+        if existing is not None:
+            return existing
 
         def upload(dataset: Dataset) -> str:
             return provider.upload(dataset.path, sha256=dataset.sha256, location=wanted.location)
@@ -102,16 +103,93 @@ def submit(provider: Provider, wanted: Submission, *, poll: Poll) -> JobInfo:
             output=wanted.output,
             tags=wanted.tags,
         )
+    info = _create_when_free(provider, request, wanted, attempts, poll=poll)
+    logger.info("job %s was submitted: %d records", info.name, training.records)
+    return info
+
+
+def _existing(provider: Provider, attempts: list[JobInfo]) -> JobInfo | None:
+    """Return the job of equal content that runs or has succeeded, if there is one."""
+    alive = _newest_alive(attempts)
+    if alive is None:
+        return None
+    # A list may be behind what was stopped a moment ago.
+    info = provider.job(alive.id)
+    if info.state not in _ALIVE:
+        return None
+    logger.info("job %s exists already", alive.name)
+    return info
+
+
+def _create_when_free(
+    provider: Provider,
+    request: JobRequest,
+    wanted: Submission,
+    attempts: list[JobInfo],
+    *,
+    poll: Poll,
+) -> JobInfo:
+    """Create the job; with a queue, wait until the account has a free slot for it.
+
+    Nothing is paid before the job is created, and name and token stay the same, so that every try is the same job.
+
+    Raises:
+        QuotaError: no slot was free in time; says what to do.
+    """
+    first = 1 + max(map(_attempt, attempts), default=0)
+    if wanted.queue is None:
+        return _create_or_find(provider, request, first, wanted, poll)
+    tries = 0
+
+    def create() -> JobInfo:
+        nonlocal tries
+        tries += 1
+        if tries > 1 and not wanted.rerun:
+            # Another process may have submitted the same meanwhile, under another name.
+            existing = _existing(provider, list(provider.attempts(request.content)))
+            if existing is not None:
+                return existing
+        return _create_or_find(provider, request, first, wanted, poll)
+
     try:
-        info = _created(provider, request, first, poll)
+        return when_free(create, timeout=wanted.queue, poll=poll, waits_for="a free job slot")
+    except QuotaError as error:
+        if not error.frees_itself:
+            raise
+        late = QuotaError(
+            f"no job slot was free within {spoken(wanted.queue)}, and nothing was submitted or billed: submit the same again "
+            f"(the data is uploaded already), with a longer queue=, or free a slot: {error}",
+            code=error.code,
+            request_id=error.request_id,
+        )
+        late.frees_itself = True
+        raise late from error
+
+
+def _create_or_find(
+    provider: Provider, request: JobRequest, first: int, wanted: Submission, poll: Poll
+) -> JobInfo:
+    """Create the job, or find the one that another process created under another name at the same moment."""
+    try:
+        return _created(provider, request, first, poll)
     except (ConflictError, InvalidRequestError):
-        # Somebody was faster with the same content under another name: it is the one job.
-        faster = _newest_alive(list(provider.attempts(digest)))
+        faster = _newest_alive(list(provider.attempts(request.content)))
         if wanted.rerun or faster is None:
             raise
         return provider.job(faster.id)
-    logger.info("job %s was submitted: %d records", info.name, training.records)
-    return info
+
+
+def queue_timeout(queue: object) -> float | None:
+    """Return how many seconds to wait for a free job slot; `None` where waiting is not wanted.
+
+    Raises:
+        ConfigError: it is neither a truth value nor a finite duration.
+    """
+    if queue is None or queue is False:
+        return None
+    if queue is True:
+        return QUEUE_TIMEOUT
+    return seconds(queue.total_seconds() if isinstance(queue, timedelta) else queue, "queue")
 
 
 def _created(provider: Provider, request: JobRequest, first: int, poll: Poll) -> JobInfo:

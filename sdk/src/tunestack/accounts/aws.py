@@ -45,6 +45,7 @@ class AwsAccount:
             ConfigError: the AWS profile or configuration file is wrong.
         """
         self._region = deployment.region if deployment else region
+        self.given_session = session
         self._session = session or new_session()
         self._clients = Clients(self._session, renew=new_session if session is None else None)
         self._deployments = Deployments(

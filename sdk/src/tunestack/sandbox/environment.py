@@ -25,6 +25,7 @@ from tunestack.sandbox.faults import Faults
 from tunestack.sandbox.openai import service as openai
 from tunestack.sandbox.remains import Remains
 from tunestack.sandbox.server import Server
+from tunestack.sandbox.service_quotas import ServiceQuotas
 from tunestack.sandbox.stage import deploy, regions
 from tunestack.sandbox.wire import Traffic, Wire
 
@@ -130,18 +131,20 @@ class Sandbox:
         self._ticker = threading.Thread(target=self._tick, name="tunestack-clock", daemon=True)
         self._emulator = Emulator(account=ACCOUNT, tls=self._tls)
         self._aws = cache(self._new_aws)
+        callers = Callers(
+            ACCOUNT,
+            credential=self._emulator.credential,
+            aws=lambda account: self._aws(account, self.region),
+            now=self.clock.now,
+            strict=enforce_iam,
+        )
+        settings = Settings(quotas=quotas or Quotas(), ignores_repeats=ignores_repeats)
         self._bedrock = Bedrock(
             clock=self.clock,
-            callers=Callers(
-                ACCOUNT,
-                credential=self._emulator.credential,
-                aws=lambda account: self._aws(account, self.region),
-                now=self.clock.now,
-                strict=enforce_iam,
-            ),
+            callers=callers,
             aws=self._aws,
             faults=self.faults,
-            settings=Settings(quotas=quotas or Quotas(), ignores_repeats=ignores_repeats),
+            settings=settings,
             send_event=self._emulator.send_event,
         )
         self._openai = openai.OpenAI(
@@ -152,7 +155,7 @@ class Sandbox:
             self._wire,
             self._bedrock.handle,
             faults=self.faults,
-            others=[admin, self._openai],
+            others=[admin, ServiceQuotas(settings.quotas, callers), self._openai],
             now=self.clock.now,
             tls=self._tls,
         )
@@ -306,6 +309,7 @@ class Sandbox:
         return {
             "AWS_ENDPOINT_URL_BEDROCK": bedrock,
             "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": bedrock,
+            "AWS_ENDPOINT_URL_SERVICE_QUOTAS": bedrock,
             "AWS_BEDROCK_RUNTIME_ENDPOINT": bedrock,  # litellm reads only this one
         }
 
