@@ -42,7 +42,8 @@ class BackgroundJob(Protocol):
 
 _jobs: list[BackgroundJob] = []
 _lock = threading.Lock()
-_was_interrupted = threading.Event()
+_told: list[str] = []
+"""What was logged after Ctrl-C."""
 
 
 def add(job: BackgroundJob) -> None:
@@ -90,16 +91,17 @@ def join(timeout: float) -> bool:
     return True
 
 
-def note_interrupt() -> None:
-    """Remember that the user pressed Ctrl-C: the process then ends without waiting for a free job slot."""
-    _was_interrupted.set()
+def note_interrupt(job: BackgroundJob) -> None:
+    """Log what becomes of a job that the user no longer waits for (Ctrl-C); at its end, the process waits for no free slot."""
+    _told.append(job.left())
+    logger.warning("%s", _told[-1])
 
 
 def _at_exit() -> None:
     """Wait until every job is submitted, and log which jobs go on."""
     try:
         if unsubmitted := [job for job in running() if job.is_unsubmitted]:
-            if _was_interrupted.is_set() or getattr(sys, "last_type", None) is KeyboardInterrupt:
+            if _told or getattr(sys, "last_type", None) is KeyboardInterrupt:
                 # Those that wait for a free slot stop waiting; an upload or a request is completed.
                 for job in unsubmitted:
                     job.end()
@@ -112,7 +114,7 @@ def _at_exit() -> None:
     except KeyboardInterrupt:
         logger.warning("interrupted")
     for job in running():
-        if not job.done():
+        if not job.done() and job.left() not in _told:
             logger.warning("%s", job.left())
 
 
@@ -121,6 +123,7 @@ def _forget() -> None:
     global _lock  # noqa: PLW0603 - another thread may hold it while the process forks
     _lock = threading.Lock()
     _jobs.clear()
+    _told.clear()
 
 
 atexit.register(_at_exit)

@@ -118,8 +118,7 @@ class TuningJob(TrainingJob):
         try:
             yield
         except KeyboardInterrupt:
-            background.note_interrupt()
-            logger.warning("%s", self.left())
+            background.note_interrupt(self)
             raise
 
     def left(self) -> str:
@@ -302,7 +301,7 @@ class TuningJob(TrainingJob):
         job.require_success(timeout)
         if job.model is None:
             raise JobFailedError(
-                f"job {job.name!r} has succeeded, and the provider names no model: see {job.id!r}",
+                f"job {job.name!r} has succeeded, and the vendor names no model: look at {job.id!r}",
                 job_id=job.id,
                 reason="no model",
             )

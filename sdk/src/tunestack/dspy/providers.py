@@ -66,7 +66,7 @@ class BedrockProvider(TunestackProvider):
         """
         super().__init__(tuner, **settings)
         self._keep_capabilities = keep_capabilities
-        self._launched: dict[str, Tuner] = {}
+        self._launched: dict[str, Tuner | None] = {}
         self._lock = threading.Lock()
 
     @staticmethod
@@ -121,7 +121,7 @@ class BedrockProvider(TunestackProvider):
         options = _options(lm, launch_kwargs)
         tuner = self._serving_tuner(lm)
         with self._lock:  # before it exists: whatever interrupts the wait, it can be stopped
-            self._launched[model] = tuner
+            self._launched[model] = None if tuner is self._tuner else tuner
         other = options.keys() & {"serving", "model_units"}
         there = None if other else self._asked(lm)
         if there is not None:
@@ -176,7 +176,7 @@ class BedrockProvider(TunestackProvider):
         with self._lock:
             launched = dict(self._launched)
         try_all(
-            partial(self._stop, model, tuner, _HOURLY)
+            partial(self._stop, model, tuner or self._tuner, _HOURLY)
             for model, tuner in launched.items()
             if model not in but
         )

@@ -138,13 +138,13 @@ class Sandbox:
             now=self.clock.now,
             strict=enforce_iam,
         )
-        settings = Settings(quotas=quotas or Quotas(), ignores_repeats=ignores_repeats)
+        self._quotas = quotas or Quotas()
         self._bedrock = Bedrock(
             clock=self.clock,
             callers=callers,
             aws=self._aws,
             faults=self.faults,
-            settings=settings,
+            settings=Settings(quotas=self._quotas, ignores_repeats=ignores_repeats),
             send_event=self._emulator.send_event,
         )
         self._openai = openai.OpenAI(
@@ -155,10 +155,19 @@ class Sandbox:
             self._wire,
             self._bedrock.handle,
             faults=self.faults,
-            others=[admin, ServiceQuotas(settings.quotas, callers), self._openai],
+            others=[admin, ServiceQuotas(lambda: self.quotas, callers), self._openai],
             now=self.clock.now,
             tls=self._tls,
         )
+
+    @property
+    def quotas(self) -> Quotas:
+        """What an account may have at a time; can be set, until `reset`."""
+        return self._bedrock.quotas
+
+    @quotas.setter
+    def quotas(self, quotas: Quotas) -> None:
+        self._bedrock.quotas = quotas
 
     @property
     def traffic(self) -> Traffic:
@@ -213,7 +222,7 @@ class Sandbox:
         self._remains.stop()
 
     def reset(self, *, everything: bool = False) -> None:
-        """Forget every job, model, endpoint, schedule and fault, and turn the clock back.
+        """Forget every job, model, endpoint, schedule and fault, turn the clock back, and restore the quotas.
 
         Args:
             everything: also what the rest of AWS holds, buckets, roles, queues and the like; the stage is deployed anew, with
@@ -224,6 +233,7 @@ class Sandbox:
             self.clock.reset()
             self.faults.clear()
             self._bedrock.reset()
+            self._bedrock.quotas = self._quotas
             self._openai.reset()
         self._emulator.forget_schedules()
         if everything:

@@ -15,7 +15,7 @@ from tunestack.sandbox.iam import Access, decide
 from tunestack.sandbox.wire import Answer, Call, Fault, Request
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from tunestack.sandbox.bedrock.state import Quotas
     from tunestack.sandbox.callers import Caller, Callers
@@ -27,27 +27,10 @@ _UNITS: Mapping[str, Any] = {"Unit": "None", "GlobalQuota": False}
 class ServiceQuotas:
     """Answers `GetServiceQuota`."""
 
-    def __init__(self, quotas: Quotas, callers: Callers) -> None:
+    def __init__(self, quotas: Callable[[], Quotas], callers: Callers) -> None:
         """Take the quotas of the sandbox, and who knows callers."""
+        self._quotas = quotas
         self._callers = callers
-        self._quotas: dict[str, tuple[str, int, bool]] = {
-            "L-0406044C": (
-                "(Model customization) Scheduled customization jobs",
-                quotas.jobs,
-                quotas.jobs_adjustable,
-            ),
-            "L-CB5B847D": ("Custom models per account", quotas.custom_models, True),
-            "L-C02E1E99": (
-                "Custom models with a creating status per account",
-                quotas.deployments_in_progress,
-                True,
-            ),
-            "L-BE77399C": (
-                "Model units no-commitment Provisioned Throughputs across custom models",
-                quotas.model_units,
-                True,
-            ),
-        }
 
     def __call__(self, request: Request) -> Answer | None:
         """Answer; `None` what is for another service."""
@@ -80,12 +63,13 @@ class ServiceQuotas:
         )
         _authorize(caller, f"servicequotas:{name}")
         code = params.get("QuotaCode")
-        if params.get("ServiceCode") != "bedrock" or code not in self._quotas:
+        known = _known(self._quotas())
+        if params.get("ServiceCode") != "bedrock" or code not in known:
             raise Fault(
                 "NoSuchResourceException",
                 "The request failed because the specified quota does not exist.",
             )
-        quota, value, is_adjustable = self._quotas[code]
+        quota, value, is_adjustable = known[code]
         return {
             "ServiceCode": "bedrock",
             "ServiceName": "Amazon Bedrock",
@@ -96,6 +80,28 @@ class ServiceQuotas:
             "Adjustable": is_adjustable,
             **_UNITS,
         }
+
+
+def _known(quotas: Quotas) -> dict[str, tuple[str, int, bool]]:
+    """Return the names, values and adjustability of the quotas, by their codes."""
+    return {
+        "L-0406044C": (
+            "(Model customization) Scheduled customization jobs",
+            quotas.jobs,
+            quotas.jobs_adjustable,
+        ),
+        "L-CB5B847D": ("Custom models per account", quotas.custom_models, True),
+        "L-C02E1E99": (
+            "Custom models with a creating status per account",
+            quotas.deployments_in_progress,
+            True,
+        ),
+        "L-BE77399C": (
+            "Model units no-commitment Provisioned Throughputs across custom models",
+            quotas.model_units,
+            True,
+        ),
+    }
 
 
 def _authorize(caller: Caller, action: str) -> None:
