@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from tunestack.catalog import CATALOG
 from tunestack.errors import ConfigError
 from tunestack.jobs import TIMEOUT
 from tunestack.waiting import seconds
@@ -50,5 +52,16 @@ def submit_arguments(train_kwargs: object) -> tuple[SubmitArguments, float]:
         if name in OPTIONS:
             arguments[name] = value
         elif name != "timeout":
+            _refuse_misspelled(name)
             arguments["hyperparameters"][name] = value
     return arguments, timeout
+
+
+def _refuse_misspelled(name: object) -> None:
+    """Refuse what is nearly the name of an argument, before it is taken for a hyperparameter."""
+    near = get_close_matches(str(name), (*OPTIONS, "timeout"), n=1, cutoff=0.85)
+    if near and str(name) not in _HYPERPARAMETERS:
+        raise ConfigError(f"unknown argument {name!r} in train_kwargs: did you mean {near[0]!r}?")
+
+
+_HYPERPARAMETERS = {name for model in CATALOG for name in model.hyperparameters}
