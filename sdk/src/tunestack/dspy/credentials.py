@@ -75,6 +75,13 @@ def on_aws(tuner: Tuner, lm: dspy.LM | None, *, only_known: bool = False) -> Tun
     profile = given.get(PROFILE)
     if calls_only or not (keys or profile):
         return tuner
+    missing = [name for name in _KEYS[:2] if keys and name not in keys]
+    if missing:
+        if only_known:
+            return tuner
+        raise ConfigError(
+            f"the LM has {', '.join(keys)}, and no {missing[0]}: pass both, or neither"
+        )
     with translated("using the AWS credentials of the LM"):
         session = boto3.Session(profile_name=profile, **keys)
     return tuner.with_credentials(session=session)
