@@ -19,6 +19,7 @@ from dspy.teleprompt.bootstrap_trace import FailedPrediction
 
 from tests.sdk.desks import Desk
 from tunestack.dspy import BedrockProvider, BetterTogether, BootstrapFinetune, OpenAIProvider
+from tunestack.dspy.credentials import lm_of
 
 SDK = Path(__file__).parents[2] / "sdk/pyproject.toml"
 
@@ -167,3 +168,28 @@ class TestUpstream:
         with pytest.raises(KeyError):
             dspy.BootstrapFinetune(train_kwargs=named).train_kwargs[dspy.LM("openai/y")]
         assert BootstrapFinetune(train_kwargs=named).train_kwargs[dspy.LM("openai/y")] is None
+
+
+def test_the_thread_that_a_job_is_given_leads_to_the_lm():
+    """DSPy passes a provider the model's name alone; credentials that the LM has of its own are read from the LM."""
+    found = []
+
+    class Kept(Provider):
+        def __init__(self):
+            super().__init__()
+            self.finetunable = True
+            self.TrainingJob = self.keep
+
+        def keep(self, thread, **_):
+            found.append((lm_of(thread), thread.daemon, thread.ident))
+            thread.daemon = True
+            return dspy.TrainingJob(thread=thread)
+
+        @staticmethod
+        def finetune(**_):
+            return "x"
+
+    lm = dspy.LM("bedrock/x", provider=Kept())
+    job = lm.finetune([], None)
+    assert [(lm, False, None)] == found, "it is not started yet, and can be made a daemon"
+    job.thread.join(10)

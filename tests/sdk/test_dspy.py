@@ -18,7 +18,6 @@ from tunestack.errors import (
     JobStoppedError,
     JobTimeoutError,
     ModelError,
-    QuotaError,
     TunestackError,
 )
 
@@ -180,18 +179,6 @@ def test_an_endpoint_that_is_asked_for_is_the_one_that_is_called(provider, chat,
     with pytest.warns(EndpointCostWarning):
         job.start_endpoint("provisioned")
     assert ":provisioned-model/" in tuned.model
-    job.stop_endpoint()
-    assert [] == list(tuner.endpoints())
-
-
-def test_a_model_is_not_lost_when_its_deployment_fails(provider, chat, tuner, broken):
-    broken("CreateCustomModelDeployment", "ServiceQuotaExceededException")
-    job = dspy.LM(NOVA, provider=provider).finetune(chat, TrainDataFormat.CHAT, {})
-    with pytest.raises(QuotaError):
-        job.result(timeout=60)
-    assert TrainingStatus.failed == job.status()
-    assert job.start_endpoint().startswith("tunestack-")
-    assert "It is 7." == job.endpoint().invoke("What is number 7?")
     job.stop_endpoint()
     assert [] == list(tuner.endpoints())
 

@@ -20,8 +20,8 @@ def by_name(found):
 @pytest.mark.usefixtures("today")
 def test_all_is_well_with_what_was_deployed(tuner, request):
     found = tuner.preflight("nova-micro")
-    # The tuner policy reads no roles, and the emulator has no quotas.
-    unread = {"job role", "quota of jobs"} if request.config.option.as_tuner else {"quota of jobs"}
+    # The tuner policy reads no roles and no quotas.
+    unread = {"job role", "quota of jobs"} if request.config.option.as_tuner else set()
     assert {Verdict.PASS, Verdict.UNKNOWN} >= {check.verdict for check in found}
     unknown = [each for each in found if each.verdict is Verdict.UNKNOWN]
     assert unread == set(by_name(unknown))
@@ -129,7 +129,9 @@ def test_as_many_deployments_as_there_may_be(sandbox, tuner, job):
     check = by_name(tuner.preflight("nova-micro"))["quota of deployments"]
     # An account may have asked for more, which no quota tells.
     assert Verdict.UNKNOWN is check.verdict
-    assert "10 of 10, if nobody asked for more" in check.detail
+    assert (
+        "10 of 10 by quota 'Total custom model deployments', the documented default" in check.detail
+    )
 
 
 def test_a_model_that_is_elsewhere_or_retired(tuner):
@@ -183,4 +185,4 @@ def test_quotas_that_can_be_read(sandbox, quotas, west, tuner, chat):
     tuner.submit("nova-micro", chat)
     running = by_name(tuner.preflight("nova-micro"))["quota of jobs"]
     assert Verdict.FAIL is running.verdict
-    assert "1 run, of 1" in running.detail
+    assert "1 run, at most 1 by quota" in running.detail

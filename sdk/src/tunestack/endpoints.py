@@ -249,7 +249,9 @@ class Endpoint:
 
     def _settled(self, timeout: float) -> EndpointInfo:
         """Look until nothing changes by itself any more, or the time is over; returns the last observation."""
-        for info in watch(self._look, until=_is_settled, timeout=timeout, poll=self._poll):
+        for info in watch(
+            self._look, until=_is_settled, timeout=timeout, poll=self._poll, can_interrupt=True
+        ):
             logger.debug("endpoint %s is %s", info.name, info.raw_state)
         return self._info
 

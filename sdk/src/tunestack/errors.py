@@ -153,7 +153,13 @@ class ConflictError(ProviderError):
 
 
 class QuotaError(ProviderError):
-    """A quota of the account is used up, or zero."""
+    """A quota of the account is used up, or zero.
+
+    Attributes:
+        frees_itself: whether waiting helps, as where other jobs have to end first: `submit(..., queue=True)` waits.
+    """
+
+    frees_itself = False
 
 
 class BusyError(ProviderError):

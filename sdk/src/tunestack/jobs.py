@@ -143,6 +143,7 @@ class Job:
             timeout=seconds(timeout),
             poll=self._poll,
             pause=partial(self._poll.pause, listen=partial(self._provider.listen, (self.id,))),
+            can_interrupt=True,
         )
         return Patience(stall_after, clock=self._poll.clock).through(looks)
 

@@ -367,6 +367,10 @@ class Provider(CustomModelProvider, Protocol):
         """
         ...
 
+    def check_quotas(self, *, queue: bool) -> None:
+        """Raise `QuotaError` if no job may be created now (with a queue: if none may ever), as far as quotas can be read."""
+        ...
+
     def checks(self, model: BaseModel | None) -> Iterator[Check]:
         """Check everything that can be known here without spending money; a check never raises.
 

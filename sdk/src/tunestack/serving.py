@@ -14,6 +14,7 @@ from tunestack.catalog import Serving
 from tunestack.contract import EXPIRES_AT_TAG
 from tunestack.deleted_models import explained
 from tunestack.endpoints import (
+    START_TIMEOUT,
     STOP_TIMEOUT,
     Endpoint,
     expiry_text,
@@ -33,7 +34,7 @@ from tunestack.errors import (
 )
 from tunestack.formatting import duration_text, utc_text
 from tunestack.provider import EndpointInfo, EndpointRequest, EndpointState, Expiry
-from tunestack.waiting import Poll, answer, appears
+from tunestack.waiting import Poll, answer, appears, when_free
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -125,7 +126,12 @@ def start(
         model=model, serving=way, name=name, model_units=model_units, tags=tags
     )
     with explained(provider, model):
-        info = _create(provider, request, base, end, poll=poll)
+        info = when_free(
+            partial(_create, provider, request, base, end, poll=poll),
+            timeout=START_TIMEOUT,
+            poll=poll,
+            waits_for="another deployment to be ready",
+        )
     logger.info("endpoint %s is %s, end: %s", name, info.raw_state, expiry_text(info))
     return Endpoint(provider, info, poll=poll)
 

@@ -7,18 +7,20 @@ import json
 import logging
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tunestack import cost
 from tunestack.deleted_models import has_lost_model
-from tunestack.errors import ConflictError, InvalidRequestError, ProviderError
+from tunestack.errors import ConflictError, InvalidRequestError, ProviderError, QuotaError
+from tunestack.formatting import duration_text
 from tunestack.hyperparameters import complete
 from tunestack.jobs import SUBMITTED
 from tunestack.provider import JobInfo, JobRequest, JobState
 from tunestack.records import Dataset, Severity, check_together, prepare
 from tunestack.temporary import temporary_directory
-from tunestack.waiting import appears
+from tunestack.waiting import appears, seconds, when_free
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -33,6 +35,8 @@ logger = logging.getLogger(__name__)
 _LOGGED = 5
 """Warnings of training data that are logged one by one."""
 _MOST_ATTEMPTS = 20
+QUEUE_TIMEOUT = 24 * 3600.0
+"""Seconds to wait for a free job slot with `queue=True`: jobs take several hours, and others may be queued as well."""
 # Submitting the same again finds a job in one of these; a new attempt is made where there is none.
 _ALIVE = frozenset(JobState) - {JobState.STOPPING, JobState.STOPPED, JobState.FAILED}
 
@@ -61,6 +65,8 @@ class Submission:
     method: str = "supervised"
     seed: int | None = None
     suffix: str | None = None
+    queue: float | None = None
+    """Seconds to wait for a free job slot; `None` raises at once when there is none."""
 
 
 def submit(provider: Provider, wanted: Submission, *, poll: Poll) -> JobInfo:
@@ -69,7 +75,8 @@ def submit(provider: Provider, wanted: Submission, *, poll: Poll) -> JobInfo:
     Raises:
         DataError: the data has problems.
         CostError: it would cost more than allowed; nothing was uploaded.
-        ProviderError: the vendor refused or failed.
+        QuotaError: the account runs as many jobs as it may; with a queue, still after its timeout.
+        ProviderError: the provider refused or failed.
     """
     with _prepared(provider, wanted) as (training, validation):
         if wanted.max_cost is not None:
@@ -81,7 +88,6 @@ def submit(provider: Provider, wanted: Submission, *, poll: Poll) -> JobInfo:
             if existing is not None:
                 logger.info("job %s exists already", existing.name)
                 return existing
-        first = 1 + max(map(_attempt, attempts), default=0)
 
         def upload(dataset: Dataset) -> str:
             return provider.upload(dataset.path, sha256=dataset.sha256, location=wanted.location)
@@ -100,18 +106,87 @@ def submit(provider: Provider, wanted: Submission, *, poll: Poll) -> JobInfo:
             output=wanted.output,
             tags=wanted.tags,
         )
+    info = _create_when_free(provider, request, wanted, attempts, poll=poll)
+    logger.info("job %s was submitted: %d records", info.name, training.records)
+    return info
+
+
+def _create_when_free(
+    provider: Provider,
+    request: JobRequest,
+    wanted: Submission,
+    attempts: list[JobInfo],
+    *,
+    poll: Poll,
+) -> JobInfo:
+    """Create the job; with a queue, wait until the account has a free slot for it.
+
+    Nothing is paid before the job is created, and name and token stay the same, so that every try is the same job.
+
+    Raises:
+        QuotaError: no slot was free in time; says what to do.
+    """
+    if wanted.queue is None:
+        return _create_or_find(provider, request, attempts, wanted, poll)
+    tries = 0
+
+    def create() -> JobInfo:
+        nonlocal tries
+        tries += 1
+        if tries > 1 and not wanted.rerun:
+            # Another process may have submitted the same meanwhile, under another name.
+            existing = _existing(provider, list(provider.attempts(request.content)), poll=poll)
+            if existing is not None:
+                return existing
+        return _create_or_find(provider, request, attempts, wanted, poll)
+
     try:
-        info = _created(provider, request, first, poll)
+        return when_free(create, timeout=wanted.queue, poll=poll, waits_for="a free job slot")
+    except QuotaError as error:
+        if not error.frees_itself:
+            raise
+        late = QuotaError(
+            f"no job slot was free within {duration_text(wanted.queue)}, and nothing was submitted or billed: submit the same again "
+            f"(the data is uploaded already), with a longer queue=, or free a slot: {error}",
+            code=error.code,
+            request_id=error.request_id,
+        )
+        late.frees_itself = True
+        raise late from error
+
+
+def _create_or_find(
+    provider: Provider,
+    request: JobRequest,
+    attempts: list[JobInfo],
+    wanted: Submission,
+    poll: Poll,
+) -> JobInfo:
+    """Create the job, or find the one that another process created under another name at the same moment."""
+    try:
+        first = 1 + max(map(_attempt, attempts), default=0)
+        return _created(provider, request, first, poll)
     except (ConflictError, InvalidRequestError):
         # Another process was faster with the same content under another name: it is the one job.
         known = {info.id for info in attempts}
-        later = [info for info in provider.attempts(digest) if info.id not in known]
+        later = [info for info in provider.attempts(request.content) if info.id not in known]
         faster = next(_newest_alive(later), None)
         if wanted.rerun or faster is None:
             raise
         return provider.job(faster.id)
-    logger.info("job %s was submitted: %d records", info.name, training.records)
-    return info
+
+
+def queue_timeout(queue: object) -> float | None:
+    """Return how many seconds to wait for a free job slot; `None` where waiting is not wanted.
+
+    Raises:
+        ConfigError: it is neither a truth value nor a finite duration.
+    """
+    if queue is None or queue is False:
+        return None
+    if queue is True:
+        return QUEUE_TIMEOUT
+    return seconds(queue.total_seconds() if isinstance(queue, timedelta) else queue, "queue")
 
 
 def _created(provider: Provider, request: JobRequest, first: int, poll: Poll) -> JobInfo:

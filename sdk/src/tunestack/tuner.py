@@ -3,36 +3,23 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 from tunestack import catalog
 from tunestack.accounts.accounts import BEDROCK, Accounts
 from tunestack.accounts.aws import AwsAccount
 from tunestack.accounts.openai import OpenAIProject, client_of
-from tunestack.arguments import (
-    OWN_TAGS,
-    checked,
-    checked_location,
-    checked_method,
-    checked_name,
-    checked_seed,
-    checked_state,
-    checked_suffix,
-    checked_tags,
-    checked_time,
-    require_possible,
-)
-from tunestack.cost import checked_most
+from tunestack.arguments import checked, checked_state, checked_time
+from tunestack.checking import resolve_submission
 from tunestack.custom_models import CustomModels
 from tunestack.endpoints import START_TIMEOUT, Endpoint, with_expiry
 from tunestack.environment import snapshot
 from tunestack.errors import ConfigError, ModelError, shortened
 from tunestack.following import follow
-from tunestack.hyperparameters import resolve
 from tunestack.identifiers import ENDPOINT, JOB, MODEL
 from tunestack.jobs import TIMEOUT, Job
 from tunestack.serving import start, stop_own
-from tunestack.submitting import Submission, estimate, submit
+from tunestack.submitting import estimate, submit
 from tunestack.waiting import Poll, seconds
 
 if TYPE_CHECKING:
@@ -42,7 +29,8 @@ if TYPE_CHECKING:
     import boto3
     import openai as openai_package
 
-    from tunestack.accounts.account import Account, Target
+    from tunestack.accounts.account import Account
+    from tunestack.checking import SubmitArguments
     from tunestack.contract import Deployment
     from tunestack.cost import Cost
     from tunestack.provider import Check, EndpointInfo, JobInfo, JobState, Provider
@@ -138,10 +126,11 @@ class Tuner(CustomModels):
         method: str | None = None,
         seed: int | None = None,
         suffix: str | None = None,
+        queue: bool | float | timedelta = False,
     ) -> Job:
         """Submit a fine-tuning job; billed by the token trained (tokens of the file x epochs).
 
-        What can be known is checked before anything is uploaded.
+        What can be known is checked before anything is uploaded; `check` does that alone.
         The same model, data and hyperparameters, submitted again from anywhere, are the same job, whatever the other
         arguments; a job that failed or was stopped is tried anew.
 
@@ -164,6 +153,8 @@ class Tuner(CustomModels):
             method: `supervised`, or `dpo`, from preferences (OpenAI).
             seed: what chance is to begin with (OpenAI).
             suffix: what the tuned model's name has in it, at most 64 characters (OpenAI).
+            queue: wait for a free slot when the account runs as many jobs as its quota allows: `True` for up to 24 hours, or
+                seconds or a `timedelta`. Nothing is paid before the job is created.
 
         Raises:
             ModelError: the model can't be tuned, or not in this region; names those that can.
@@ -171,32 +162,53 @@ class Tuner(CustomModels):
             DataError: the data has problems; names every line.
             ConfigError: any other argument or setting is wrong; `ContractError` when nothing is deployed, `CostError` when
                 it would cost more than `max_cost`, or nobody knows.
-            ProviderError: the vendor refused or failed.
+            QuotaError: the account runs as many jobs as it may; with `queue`, still after that time.
+            ProviderError: the provider refused or failed.
         """
-        method, record_format = checked_method(method, record_format)
-        target, wanted = self._wanted(
+        target, wanted = resolve_submission(
+            self._accounts,
             model,
             data,
-            hyperparameters,
+            hyperparameters=hyperparameters,
             validation_data=validation_data,
             data_format=data_format,
             record_format=record_format,
             on_loss=on_loss,
             ignore=ignore,
-            location=s3_path,
+            s3_path=s3_path,
             name=name,
-            tags=checked_tags({} if tags is None else tags),
-            rerun=checked("rerun", rerun, bool),
-            max_cost=None if max_cost is None else checked_most(max_cost),
+            tags=tags,
+            rerun=rerun,
+            max_cost=max_cost,
             method=method,
-            seed=checked_seed(seed),
-            suffix=checked_suffix(suffix),
+            seed=seed,
+            suffix=suffix,
+            queue=queue,
         )
         return self._handle(
             self._accounts.of_model(model),
             target.provider,
             submit(target.provider, wanted, poll=self._poll),
         )
+
+    def check(self, model: str, **arguments: Unpack[SubmitArguments]) -> None:
+        """Check everything that `submit` would refuse without reading data; nothing is uploaded, created or billed.
+
+        `submit` checks the same by the same code. What depends on the data is left: its records, and `max_cost`.
+        Where the caller may read quotas, it is also checked that a job slot is free, or with `queue` that there is one at all.
+
+        Args:
+            model: as of `submit`.
+            arguments: as of `submit`, by name, without `data`.
+
+        Raises:
+            ModelError: the model can't be fine-tuned, or not in this region.
+            HyperparameterError: an unknown name, or an invalid value.
+            ConfigError: any other argument is invalid, or nothing is deployed (`ContractError`).
+            QuotaError: the account may run no more jobs now.
+        """
+        target, wanted = resolve_submission(self._accounts, model, (), **arguments)
+        target.provider.check_quotas(queue=wanted.queue is not None)
 
     def cost(
         self,
@@ -214,8 +226,13 @@ class Tuner(CustomModels):
             HyperparameterError: a name or value that the model does not take.
             DataError: the data has problems.
         """
-        target, wanted = self._wanted(
-            model, data, hyperparameters, data_format=data_format, record_format=record_format
+        target, wanted = resolve_submission(
+            self._accounts,
+            model,
+            data,
+            hyperparameters=hyperparameters,
+            data_format=data_format,
+            record_format=record_format,
         )
         return estimate(target.provider, wanted)
 
@@ -237,41 +254,6 @@ class Tuner(CustomModels):
             raise ModelError(f"no model is called {shortened(model)}: see `tunestack models`")
         named = provider or (BEDROCK if base is None else base.provider)
         return self._accounts.named(named).preflight(base, model)
-
-    def _wanted(
-        self,
-        model: str,
-        data: Source,
-        hyperparameters: Mapping[str, object] | None,
-        *,
-        name: str = "tunestack",
-        tags: Mapping[str, str] | None = None,
-        location: str | None = None,
-        **how: Any,
-    ) -> tuple[Target, Submission]:
-        """Check what can be known of a job before its data is read."""
-        name = checked_name(name)
-        location = checked_location(location, several=how.get("validation_data") is not None)
-        target = self._accounts.of_model(checked("model", model, str)).target(model)
-        base = target.base
-        values = resolve(base, {} if hyperparameters is None else hyperparameters)
-        require_possible(base.provider, values, **how)
-        if location is not None:
-            target.provider.check_location(location)
-        tags = {**(tags or {}), **target.tags, f"{OWN_TAGS}base-model": base.key}
-        target.provider.check_tags(tags)
-        return target, Submission(
-            model=base,
-            identifier=target.identifier,
-            hyperparameters=values,
-            data=data,
-            location=location,
-            name=name,
-            output=target.output,
-            owner=target.owner,
-            tags=tags,
-            **how,
-        )
 
     def job(self, job_id: str) -> Job:
         """Attach to a job by its id: on Bedrock its ARN, or its name in the region; at OpenAI `ftjob-...`.
@@ -427,6 +409,25 @@ class Tuner(CustomModels):
     def openai(self) -> openai_package.OpenAI | None:
         """The client that calls OpenAI, if one was given."""
         return self._accounts.openai.given
+
+    @property
+    def session(self) -> boto3.Session | None:
+        """The boto3 session that was passed; `None` where the environment decides."""
+        return self._accounts.aws.given_session
+
+    def with_credentials(
+        self,
+        *,
+        session: boto3.Session | None = None,
+        openai: openai_package.OpenAI | None = None,
+    ) -> Tuner:
+        """Return a tuner like this one that calls AWS with another session, or OpenAI with another client."""
+        return Tuner(
+            **self._accounts.aws.said,  # type: ignore[arg-type]
+            session=session or self.session,
+            openai=openai or self.openai,
+            poll=self._poll,
+        )
 
     def __getstate__(self) -> dict[str, object]:
         """Keep what was said, and leave out credentials and clients: they are found anew where it is loaded."""

@@ -8,7 +8,8 @@ import logging
 import random
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -20,8 +21,11 @@ from tunestack.errors import (
     CredentialsExpiredError,
     NotFoundError,
     ProviderError,
+    QuotaError,
+    TunestackError,
     shortened,
 )
+from tunestack.formatting import duration_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -35,6 +39,24 @@ _LONGEST = 366 * 86400.0
 
 APPEARS_WITHIN = 20.0
 """Seconds after which what was created and can't be seen is taken for gone."""
+
+_INTERRUPT_WITHIN = 5.0
+"""Seconds after which an interruptible wait notices the event, also while it listens for messages."""
+_interrupt: ContextVar[threading.Event | None] = ContextVar("interrupt", default=None)
+
+
+class WaitInterrupted(TunestackError):  # noqa: N818 - no error: the owner of the thread ended the wait
+    """An interruptible wait was ended by its event; see `interruptible`."""
+
+
+@contextmanager
+def interruptible(event: threading.Event) -> Iterator[None]:
+    """End the interruptible waits of this thread soon after the event is set, with `WaitInterrupted`."""
+    token = _interrupt.set(event)
+    try:
+        yield
+    finally:
+        _interrupt.reset(token)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -145,13 +167,52 @@ def watch(
     timeout: float,
     poll: Poll,
     pause: Callable[[float], object] | None = None,
+    can_interrupt: bool = False,
 ) -> Iterator[T]:
-    """Give out every observation of `steps`, and pause between them, in `pause` or as the poll does."""
+    """Yield every observation of `steps`, and pause between them.
+
+    Args:
+        look: returns an observation.
+        until: whether an observation is the last one.
+        timeout: seconds to wait.
+        poll: how to wait.
+        pause: pauses for so many seconds; `poll.sleep` if not given.
+        can_interrupt: whether the event of `interruptible` ends this wait. Set it only where nothing is lost then.
+
+    Raises:
+        WaitInterrupted: the event of `interruptible` was set.
+    """
+    event = _interrupt.get() if can_interrupt else None
     for step in steps(look, until=until, timeout=timeout, poll=poll):
-        if isinstance(step, Pause):
+        if not isinstance(step, Pause):
+            yield step
+        elif event is None:
             (pause or poll.sleep)(step.seconds)
         else:
-            yield step
+            _pause_until(event, step.seconds, poll, pause)
+
+
+def _pause_until(
+    event: threading.Event,
+    seconds: float,
+    poll: Poll,
+    pause: Callable[[float], object] | None,
+) -> None:
+    """Pause, and raise `WaitInterrupted` as soon as the event is set."""
+    if poll.sleep is not time.sleep:  # a test's, which returns at once
+        (pause or poll.sleep)(seconds)
+    elif pause is None:
+        event.wait(seconds)
+    else:  # it may listen for messages, and return early when there is one
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0 and not event.is_set():
+            part = min(left, _INTERRUPT_WITHIN)
+            begun = time.monotonic()
+            pause(part)
+            if time.monotonic() - begun < part / 2:
+                break
+    if event.is_set():
+        raise WaitInterrupted("the wait was interrupted")
 
 
 async def watch_async(
@@ -209,6 +270,53 @@ def answer(look: Callable[[], T], *, timeout: float, poll: Poll) -> T:
         BusyError: it still is after `timeout` seconds.
     """
     return next(watch(look, until=_is_answer, timeout=timeout, poll=poll))
+
+
+def when_free(
+    create: Callable[[], T], *, timeout: float, poll: Poll, waits_for: str = "a free slot"
+) -> T:
+    """Call `create` until no quota refuses it that frees itself, such as that of the jobs that run at a time.
+
+    Args:
+        create: creates something, exactly once however often it is called.
+        timeout: seconds to wait; 0 calls it once.
+        poll: how to wait.
+        waits_for: for the log.
+
+    Raises:
+        QuotaError: the quota is still used up after `timeout` seconds, or does not free itself.
+    """
+    refused: QuotaError | None = None
+
+    def attempt() -> T | ProviderError:
+        nonlocal refused
+        try:
+            return create()
+        except QuotaError as error:
+            if not error.frees_itself:
+                raise
+            if refused is None and timeout > 0:
+                logger.warning(
+                    "waiting for %s, at most %s: %s", waits_for, duration_text(timeout), error
+                )
+            refused = error
+            return error
+        except BusyError as error:
+            if refused is not None:  # it waits anyway
+                raise
+            return error
+
+    attempts = watch(attempt, until=_is_decided, timeout=timeout, poll=poll, can_interrupt=True)
+    for seen in attempts:
+        if isinstance(seen, BusyError):
+            raise seen
+        if not isinstance(seen, QuotaError):
+            return cast("T", seen)
+    raise refused or QuotaError(f"there is not {waits_for}")
+
+
+def _is_decided(seen: object) -> bool:
+    return not isinstance(seen, QuotaError)
 
 
 def appears(look: Callable[[], T], *, poll: Poll) -> T | None:

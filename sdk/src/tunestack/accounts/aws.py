@@ -68,6 +68,7 @@ class AwsAccount:
         if region is not None:
             region = region_code("region", checked("region", region, str))
         self._region = deployment.region if deployment else region
+        self.given_session = session
         self._session = session or new_session()
         self._environment = environment
         self._clients = Clients(

@@ -8,6 +8,7 @@ import click
 
 from tunestack.cli.options import (
     DataFile,
+    Duration,
     Pair,
     data_options,
     json_option,
@@ -23,6 +24,8 @@ from tunestack.provider import JobState
 from tunestack.tuner import Tuner
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from tunestack.jobs import Job
 
 
@@ -42,6 +45,14 @@ if TYPE_CHECKING:
 @click.option("--seed", type=int, help="What chance is to begin with (OpenAI).")
 @click.option("--suffix", help="What the tuned model's name has in it (OpenAI).")
 @click.option("--max-cost", type=float, help="US dollars that training may cost, as estimated.")
+@click.option(
+    "--queue",
+    type=Duration(),
+    is_flag=False,
+    flag_value="24h",
+    metavar="[DURATION]",
+    help="Wait for a free job slot (90m, 4h, 2d; 24h if no duration follows) when the account runs as many jobs as it may.",
+)
 @click.option("--wait", is_flag=True, help="Follow the job to its end.")
 @place_options
 @json_option
@@ -63,6 +74,7 @@ def submit(
     seed: int | None,
     suffix: str | None,
     max_cost: float | None,
+    queue: timedelta | None,
     *,
     rerun: bool,
     wait: bool,
@@ -86,6 +98,7 @@ def submit(
         method=method,
         seed=seed,
         suffix=suffix,
+        queue=False if queue is None else queue,
     )
     # At once: whatever comes, this is what attaches to it.
     note(f"job {submitted.id}")

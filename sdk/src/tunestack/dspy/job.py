@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import logging
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from dspy.clients.provider import TrainingJob
 from dspy.clients.utils_finetune import TrainingStatus
 
+from tunestack import background
 from tunestack.catalog import Serving
 from tunestack.dspy import kept
+from tunestack.dspy.arguments import submit_arguments
+from tunestack.dspy.credentials import use
 from tunestack.dspy.kept import routed
 from tunestack.errors import (
     BusyError,
     ConfigError,
     JobFailedError,
     JobStoppedError,
+    JobTimeoutError,
     ProviderError,
+    QuotaError,
     TunestackError,
 )
 from tunestack.jobs import TIMEOUT
 from tunestack.provider import JobState
-from tunestack.waiting import seconds
+from tunestack.waiting import WaitInterrupted, interruptible
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
     from datetime import timedelta
 
     import dspy
@@ -33,22 +40,7 @@ if TYPE_CHECKING:
     from tunestack.jobs import Job
     from tunestack.tuner import Tuner
 
-# What `train_kwargs` may hold beside hyperparameters: arguments of `Tuner.submit`.
-_OPTIONS = (
-    "ignore",
-    "max_cost",
-    "method",
-    "name",
-    "on_loss",
-    "record_format",
-    "rerun",
-    "s3_path",
-    "seed",
-    "suffix",
-    "tags",
-    "validation_data",
-)
-
+logger = logging.getLogger(__name__)
 
 _ENDS = {
     JobState.SUCCEEDED: TrainingStatus.succeeded,
@@ -58,28 +50,90 @@ _ENDS = {
 
 
 class TuningJob(TrainingJob):
-    """A fine-tuning job, as DSPy sees it: a future of the tuned `dspy.LM`.
+    """A fine-tuning job, as DSPy sees it: a future of the fine-tuned `dspy.LM`.
 
-    `result()` waits for the tuned LM and raises what went wrong (one of `tunestack.errors`).
+    `result()` waits for the fine-tuned LM and raises what went wrong (one of `tunestack.errors`).
 
     Attributes:
-        model: the base model as DSPy calls it, and once there is one, the tuned model (on Bedrock its ARN).
+        model: the base model as DSPy calls it, and the fine-tuned model as soon as it exists (on Bedrock its ARN).
         job: the job itself, once it is submitted; `job.id` attaches to it from anywhere.
+        thread: submits and follows the job. It is a daemon: once the job is submitted, the process may end, and the job goes on.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Take what `dspy.LM.finetune` passes; the caller may change its list and its dict afterwards."""
+    def __init__(
+        self,
+        *args: Any,
+        tuner: Tuner | None = None,
+        settings: Mapping[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Take what `dspy.LM.finetune` passes; the caller may change its list and its dict afterwards.
+
+        Args:
+            args: DSPy's.
+            tuner: submits the job, by the environment and the credentials of now; the provider's if not given.
+            settings: what the fine-tuned LM calls with, in place of the base LM's.
+            kwargs: DSPy's.
+        """
         super().__init__(*args, **kwargs)
         self.model: str | None
         self.train_data: Any
         self.train_kwargs: Any
         self.job: Job | None = None
         self.keep_capabilities = False
+        self._tuner = tuner
+        self._settings = dict(settings or {})
         self._cancelled = threading.Event()
+        self._ended = threading.Event()
+        self._halted = threading.Event()  # cancelled or ended: no need to wait for a free slot
+        self._is_settled = threading.Event()  # submitted, or it never will be
         if isinstance(self.train_data, list):
             self.train_data = list(self.train_data)
         if isinstance(self.train_kwargs, dict):
             self.train_kwargs = dict(self.train_kwargs)
+        if self.thread is not None:
+            # DSPy starts it after this; a process may end once the job is submitted, see `tunestack.background`.
+            self.thread.daemon = True
+            background.add(self)
+
+    @property
+    def is_unsubmitted(self) -> bool:
+        """Whether a thread is about to create the job."""
+        has_thread = self.thread is None or self.thread.ident is not None
+        return has_thread and not self.done() and not self._is_settled.is_set()
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for the fine-tuned LM; after Ctrl-C, the job goes on, and the log says how to attach to it."""
+        with self._logged_interrupt():
+            return super().result(timeout)
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Wait for the end and return what went wrong; after Ctrl-C, as `result`."""
+        with self._logged_interrupt():
+            error: BaseException | None = super().exception(timeout)
+            return error
+
+    @contextmanager
+    def _logged_interrupt(self) -> Iterator[None]:
+        try:
+            yield
+        except KeyboardInterrupt:
+            background.note_interrupt(self)
+            raise
+
+    def left(self) -> str:
+        """Return what becomes of the job when the process ends now, and how to get back to it."""
+        if self.job is None:
+            return f"the fine-tuning of {self.model} is not submitted yet, nothing is billed: run the same again to submit it"
+        return (
+            f"job {self.job.name!r} goes on without this process: attach to it with tunestack.Tuner().job({self.job.id!r}), "
+            f"or run the same again; `tunestack job watch {self.job.id}` follows it, and `tunestack job cancel` stops it"
+        )
+
+    def end(self) -> None:
+        """Stop to follow the job soon: `result()` then raises `JobTimeoutError`. The job itself goes on, and is billed."""
+        self._ended.set()
+        self._halted.set()
 
     def status(self) -> TrainingStatus:
         """Tell how it stands; `succeeded` once `result()` returns at once, endpoint included.
@@ -122,6 +176,7 @@ class TuningJob(TrainingJob):
         """
         if not self.done():
             self._cancelled.set()
+            self._halted.set()
             if super(TrainingJob, self).cancel() or self.job is None:
                 return True
             with suppress(BusyError):
@@ -161,8 +216,8 @@ class TuningJob(TrainingJob):
         return self._finished().endpoint()
 
     def set_result(self, result: Any) -> None:
-        """Keep what DSPy sets: it also calls this with an exception, and after a cancel."""
-        if self.cancelled():
+        """Keep what DSPy sets: it also calls this with an exception, after a cancel, and after a failed check."""
+        if self.done():
             return
         if isinstance(result, BaseException):
             self.set_exception(result)
@@ -172,7 +227,8 @@ class TuningJob(TrainingJob):
         super().set_result(result)
 
     def _keep(self, lm: dspy.LM, job: Job) -> None:
-        """Save with the tuned LM where it comes from; DSPy has copied to it what was kept with the one that was tuned."""
+        """Save with the fine-tuned LM where it comes from; DSPy has copied to it what was kept with the base LM."""
+        use(lm, self._settings)
         found = kept.of_job(job, str(job.model), self.train_data or ())
         found.put(lm, lm.model, as_base=self.keep_capabilities)
 
@@ -197,29 +253,47 @@ class TuningJob(TrainingJob):
             found.put(lm, route, as_base=self.keep_capabilities)
 
     def run(self, tuner: Tuner) -> str:
-        """Submit, wait and deploy; runs in DSPy's thread. Returns what DSPy is to call the tuned model."""
+        """Submit, wait and deploy; runs in DSPy's thread. Returns what DSPy is to call the fine-tuned model."""
+        if self.done() and not self.cancelled() and (failed := super().exception()) is not None:
+            raise failed  # it was checked before
         if not self.set_running_or_notify_cancel():
             raise JobStoppedError("the job was cancelled before it was submitted", job_id="")
-        if not isinstance(self.train_kwargs, dict):
-            raise ConfigError(
-                f"train_kwargs is a {type(self.train_kwargs).__name__}: use a dict of hyperparameters"
-            )
-        options = {name: self.train_kwargs[name] for name in _OPTIONS if name in self.train_kwargs}
-        timeout = seconds(self.train_kwargs.get("timeout", TIMEOUT))
-        job = self.job = tuner.submit(
-            str(self.model),
-            () if self.train_data is None else self.train_data,
-            data_format=getattr(self.train_data_format, "value", self.train_data_format),
-            hyperparameters={
-                name: value
-                for name, value in self.train_kwargs.items()
-                if name not in options and name != "timeout"
-            },
-            **options,
-        )
+        background.add(self)
+        try:
+            return self._run(self._tuner or tuner)
+        except WaitInterrupted as error:
+            raise JobTimeoutError(
+                f"the wait was ended: {self.left()}", job_id=self.job.id if self.job else ""
+            ) from error
+        finally:
+            self._is_settled.set()
+
+    def _run(self, tuner: Tuner) -> str:
+        arguments, timeout = submit_arguments(self.train_kwargs)
+        arguments["data_format"] = getattr(self.train_data_format, "value", self.train_data_format)
+        try:
+            with interruptible(self._halted):
+                job = self.job = tuner.submit(
+                    str(self.model),
+                    () if self.train_data is None else self.train_data,
+                    **arguments,
+                )
+        except WaitInterrupted as error:
+            if not self._cancelled.is_set():
+                raise
+            raise JobStoppedError(
+                "the job was cancelled while it waited for a free slot: nothing was submitted",
+                job_id="",
+            ) from error
+        self._is_settled.set()
+        with interruptible(self._ended):
+            return self._followed(job, timeout)
+
+    def _followed(self, job: Job, timeout: float) -> str:
+        """Wait for the job and deploy its model."""
         for _ in job.watch(timeout):
             if self._cancelled.is_set():
-                # Again and again, until it is done: somebody was told that it would be.
+                # Again and again, until it is done: the caller of `cancel` was promised that.
                 with suppress(BusyError):
                     self._stop(job)
         if self._cancelled.is_set() and not job.last.state.is_terminal:
@@ -235,12 +309,34 @@ class TuningJob(TrainingJob):
         self._raise_if_cancelled(job)
         if job.base.serving[0] is not Serving.ON_DEMAND:
             return routed(str(self.model))
-        # Costs nothing while idle, and lets the tuned LM answer at once.
-        job.start_endpoint()
+        return self._deployed(job)
+
+    def _deployed(self, job: Job) -> str:
+        """Deploy the model, which costs nothing while idle; where that fails, the paid job has still succeeded.
+
+        Returns:
+            What DSPy is to call: the deployment, or the model itself, to be deployed later.
+        """
+        try:
+            job.start_endpoint()
+            route = routed(job.endpoint().id)
+        except WaitInterrupted:
+            raise
+        except TunestackError as error:
+            self._raise_if_cancelled(job)
+            logger.warning(
+                "job %s has succeeded, and its model %s is not deployed: %s. "
+                "Deploy it later with lm.launch() or job.start_endpoint().%s",
+                job.name,
+                job.model,
+                error,
+                _deployments(job) if isinstance(error, QuotaError) else "",
+            )
+            return routed(str(self.model))
         if self._cancelled.is_set():
             job.stop_endpoint()
         self._raise_if_cancelled(job)
-        return routed(job.endpoint().id)
+        return route
 
     def _stop(self, job: Job, timeout: float = 0.0) -> None:
         """Keep the promise of `cancel`, and say so where it can't be kept."""
@@ -263,3 +359,18 @@ def _status_of(job: Job) -> TrainingStatus:
     """Tell how a job stands that goes on, by its last observation."""
     waits = job.last.state is JobState.PENDING
     return TrainingStatus.pending if waits else TrainingStatus.running
+
+
+def _deployments(job: Job) -> str:
+    """Name the deployments that could be stopped to free a slot, the oldest first."""
+    try:
+        found = list(job.provider.endpoints(serving=Serving.ON_DEMAND))
+    except ProviderError:
+        return ""
+    names = [info.name for info in reversed(found)]
+    if not names:
+        return ""
+    return (
+        " To free a slot, stop a deployment that is not used any more (`tunestack endpoint stop NAME`), "
+        f"the oldest first: {', '.join(names)}"
+    )

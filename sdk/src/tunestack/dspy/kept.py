@@ -6,23 +6,29 @@ under a name of its own, and never changed in place: a copy of the LM has the sa
 
 from __future__ import annotations
 
+import logging
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from tunestack import catalog
+from tunestack.arguments import region_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import dspy
 
+    from tunestack.catalog import BaseModel
     from tunestack.jobs import Job
 
 KEY = "tunestack"
 ROUTE = "bedrock/converse/"
 """What comes before an ARN in the one form that litellm routes rightly for every kind of it."""
 
+logger = logging.getLogger(__name__)
+
+_ENDPOINT_URLS = ("aws_bedrock_runtime_endpoint", "api_base", "base_url")
 _DEPLOYMENT = ":custom-model-deployment/"
 
 # How the adapters end what the model is to answer (dspy 3.4.1).
@@ -71,11 +77,40 @@ class Kept:
             lm.kwargs["model_id"] = route.removeprefix(ROUTE)
             lm.finetuning_model = ROUTE + self.model
             lm.model = f"bedrock/{base.inference_ids[0]}"
+        adapt(lm, self.model, base)
         routes = list(dict.fromkeys([*self.routes, route]))
         lm.launch_kwargs = {
             **{name: _plain(value) for name, value in (lm.launch_kwargs or {}).items()},
             KEY: {**asdict(self), "routes": routes},
         }
+
+
+def adapt(lm: dspy.LM, model: str, base: BaseModel | None) -> None:
+    """Let a fine-tuned LM call the region of its model, at the price of its base model.
+
+    On demand, a custom model costs per token what its base model costs (Bedrock pricing, on-demand inference of custom models,
+    read 2026-11-28). litellm takes that price by `base_model` (1.106); DSPy saves it with the LM. Provisioned throughput is
+    billed by the hour: no call has a price of its own, and none is shown.
+    """
+    lm.kwargs.pop("base_model", None)
+    region = region_of(model)
+    if region is None:  # not on Bedrock: litellm knows prices of fine-tuned models of OpenAI
+        return
+    if base is not None and _DEPLOYMENT in asked(lm):
+        lm.kwargs["base_model"] = min(base.inference_ids, key=len)
+    before = lm.kwargs.get("aws_region_name")
+    if before is None or before == region:
+        return
+    # The base LM's own: a base model can be called in regions where it can't be fine-tuned.
+    lm.kwargs["aws_region_name"] = region
+    for name in _ENDPOINT_URLS:
+        if lm.kwargs.pop(name, None) is not None:
+            logger.warning(
+                "%s of the base LM is for %s: the fine-tuned LM calls %s without it",
+                name,
+                before,
+                region,
+            )
 
 
 def asked(lm: dspy.LM) -> str:

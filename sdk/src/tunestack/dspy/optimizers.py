@@ -18,6 +18,7 @@ from dspy.teleprompt.bootstrap_trace import FailedPrediction
 from dspy.utils.exceptions import AdapterParseError
 
 from tunestack import catalog
+from tunestack.dspy.base import TunestackProvider
 from tunestack.dspy.kept import Kept
 from tunestack.dspy.providers import BedrockProvider
 from tunestack.errors import ConfigError, DataError, JobError, TunestackError
@@ -74,16 +75,15 @@ class BootstrapFinetune(dspy.BootstrapFinetune):
         self._max_failed = max_failed
 
     def compile(self, student: Any, trainset: Any, teacher: Any = None) -> Any:
-        """Tune the LMs of the student; see `dspy.BootstrapFinetune.compile`.
+        """Fine-tune the LMs of the student; see `dspy.BootstrapFinetune.compile`.
 
         Raises:
-            ConfigError: a predictor has no LM, one that nobody tunes, or an adapter that writes no training data.
+            ConfigError: a predictor has no LM, an LM can't be fine-tuned so, or an adapter writes no training data; no program
+                was called.
+            QuotaError: the account may run no jobs; no program was called.
             DataError: nothing is left to train on, or too many runs have failed.
         """
-        _require_lms(student)
-        _require_tunable(student)
-        for predictor in student.predictors():
-            _data_format(self._adapter(predictor.lm))
+        self.check(student)
         asked = teacher if isinstance(teacher, list) else [teacher]
         teachers = [upstream.prepare_teacher(student, one) for one in asked]
         self._student = student
@@ -112,6 +112,23 @@ class BootstrapFinetune(dspy.BootstrapFinetune):
                 predictor.demos = []
         student._compiled = True  # noqa: SLF001 - DSPy's own mark
         return student
+
+    def check(self, student: Any) -> None:
+        """Check what can be known before a program is called: LMs, models, regions, `train_kwargs`, deployments, quotas.
+
+        `compile` does it first. What depends on the records, such as `max_cost`, is checked when they exist.
+
+        Raises:
+            ConfigError: a predictor has no LM, an LM can't be fine-tuned so, or an adapter writes no training data.
+            QuotaError: the account may run no jobs.
+        """
+        _require_lms(student)
+        _require_tunable(student)
+        lms = {id(predictor.lm): predictor.lm for predictor in student.predictors()}
+        for lm in lms.values():
+            _data_format(self._adapter(lm))
+            if isinstance(getattr(lm, "provider", None), TunestackProvider):
+                lm.provider.check(lm, self.train_kwargs[lm])
 
     def _runs(self, teachers: list[Any], trainset: list[Any]) -> list[dict[str, Any]]:
         """Let programs answer the questions, and keep those of their runs that have not ended in an error."""
@@ -222,6 +239,7 @@ class BootstrapFinetune(dspy.BootstrapFinetune):
                 raise ConfigError(f"{lm.model} is a {type(lm).__name__}: only a dspy.LM is tuned")
         for lm in lms.values():
             lm.kill()
+        # Each waits for a free job slot where the account runs fewer at a time, see `Tuner.submit(queue=...)`.
         jobs = {key: lm.finetune(**finetune_dict[key]) for key, lm in lms.items()}
         tuned, failures, notes = {}, [], []
         for key, job in jobs.items():
@@ -320,10 +338,13 @@ class BetterTogether(dspy.BetterTogether):
         """Optimize; see `dspy.BetterTogether.compile`.
 
         Raises:
-            ConfigError: a predictor has no LM.
+            ConfigError: a predictor has no LM, or its LM can't be fine-tuned so; no program was called.
             JobError: a step has failed, if that was asked for.
         """
         _require_lms(student)
+        for optimizer in self.optimizers.values():
+            if isinstance(optimizer, BootstrapFinetune):
+                optimizer.check(student)
         providers = {
             id(lm.provider): lm.provider
             for lm in (predictor.lm for predictor in student.predictors())

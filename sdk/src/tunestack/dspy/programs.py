@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import dspy
 
-from tunestack.dspy.kept import Kept
+from tunestack import catalog
+from tunestack.dspy.kept import Kept, adapt
 from tunestack.dspy.providers import BedrockProvider, OpenAIProvider
 from tunestack.serving import try_all
 
@@ -48,6 +49,9 @@ def attach(
         lm.provider = provider or made[kind]
         if isinstance(lm.provider, OpenAIProvider):
             lm.kwargs.update(lm.provider.asked_by)
+        found = Kept.of(lm)
+        if found is not None:  # also what an earlier version saved
+            adapt(lm, found.model, catalog.find(found.base))
         _warn_of_adapter(lm)
     return target
 

@@ -9,31 +9,29 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dspy
-from dspy.clients.provider import Provider
 
 from tunestack.accounts.openai import client_of
 from tunestack.arguments import bare, is_endpoint
 from tunestack.catalog import Serving
-from tunestack.dspy.job import TuningJob
+from tunestack.dspy.base import TunestackProvider
+from tunestack.dspy.credentials import at_openai, on_aws, settings_of
 from tunestack.dspy.kept import KEY, Kept, asked, routed
 from tunestack.errors import (
     ConfigError,
     ModelError,
     NotFoundError,
-    TunestackError,
     shortened,
 )
 from tunestack.provider import EndpointState
 from tunestack.serving import try_all
-from tunestack.tuner import Tuner
 from tunestack.waiting import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from dspy.clients.utils_finetune import TrainDataFormat
-
+    from tunestack.dspy.job import TuningJob
     from tunestack.endpoints import Endpoint
+    from tunestack.tuner import Tuner
 
 logger = logging.getLogger(__name__)
 
@@ -42,51 +40,15 @@ _TUNED = ":custom-model/"
 _LAUNCH_OPTIONS = ("serving", "ttl", "model_units", "unguarded")
 
 
-class _TunestackProvider(Provider):
-    """What both have in common: submit in DSPy's thread, and be copied and saved with programs."""
-
-    def __init__(self, tuner: Tuner | None = None, **settings: Any) -> None:
-        super().__init__()
-        if tuner is not None and settings:
-            raise ConfigError(f"give a tuner, or {', '.join(settings)}, not both")
-        self.finetunable = True
-        self.TrainingJob: Any = TuningJob
-        self._tuner = tuner or Tuner(**settings)
-
-    # DSPy declares it static and calls it on the instance.
-    def finetune(
-        self,
-        job: TuningJob,
-        model: str,  # noqa: ARG002 - what DSPy passes is what the job has
-        train_data: list[dict[str, Any]],  # noqa: ARG002
-        train_data_format: TrainDataFormat | str | None,  # noqa: ARG002
-        train_kwargs: dict[str, Any] | None = None,  # noqa: ARG002
-    ) -> str:
-        """Tune, and return what DSPy is to call the tuned model; called by `dspy.LM` in its thread."""
-        try:
-            return job.run(self._tuner)
-        except Exception:
-            raise
-        except BaseException as error:
-            # DSPy catches less: the future would never end.
-            raise TunestackError(f"training ended by {type(error).__name__}") from error
-
-    def __copy__(self) -> Provider:
-        """Stay the same."""
-        return self
-
-    def __deepcopy__(self, _memo: object) -> Provider:
-        """Stay the same: programs are copied with their LMs, and clients can't be."""
-        return self
-
-
-class BedrockProvider(_TunestackProvider):
+class BedrockProvider(TunestackProvider):
     """DSPy's way to Bedrock: `dspy.LM("bedrock/...", provider=BedrockProvider())`.
 
     `train_kwargs` holds hyperparameters (`epochCount`, `batchSize`, `learningRate`, and each model's own); from
-    `Tuner.submit`, `s3_path`, `validation_data`, `record_format`, `on_loss`, `ignore`, `name`, `tags`, `max_cost` and
-    `rerun`; and `timeout`, the seconds to wait.
-    A tuned model that can be served on demand is deployed at the end of the job, for it costs nothing while idle;
+    `Tuner.submit`, `s3_path`, `validation_data`, `record_format`, `on_loss`, `ignore`, `name`, `tags`, `max_cost`, `rerun` and
+    `queue` (on if not given: wait for a free job slot, at most 24 hours); and `timeout`, the seconds to wait for the job.
+    Credentials that the LM has of its own (`aws_profile_name`, `aws_access_key_id` ...) are used for fine-tuning too, unless a
+    `session` was passed here.
+    A fine-tuned model that can be served on demand is deployed at the end of the job, which costs nothing while idle;
     one that needs provisioned throughput answers after `job.start_endpoint()`, or `lm.launch()`, until `lm.kill()`.
     """
 
@@ -104,7 +66,7 @@ class BedrockProvider(_TunestackProvider):
         """
         super().__init__(tuner, **settings)
         self._keep_capabilities = keep_capabilities
-        self._launched: set[str] = set()
+        self._launched: dict[str, Tuner | None] = {}
         self._lock = threading.Lock()
 
     @staticmethod
@@ -113,9 +75,29 @@ class BedrockProvider(_TunestackProvider):
         return model.startswith("bedrock/")
 
     def finetune(self, job: TuningJob, *what: Any, **more: Any) -> str:
-        """Tune, and return what DSPy is to call the tuned model; called by `dspy.LM` in its thread."""
+        """Fine-tune, and return what DSPy is to call the fine-tuned model; called by `dspy.LM` in its thread."""
         job.keep_capabilities = self._keep_capabilities
         return super().finetune(job, *what, **more)
+
+    def lm(self, model: str, **settings: Any) -> dspy.LM:
+        """Make an LM that calls with the profile of the session by which it is fine-tuned.
+
+        Args:
+            model: as DSPy calls it, `bedrock/...`.
+            settings: whatever else `dspy.LM` takes.
+        """
+        return dspy.LM(model, provider=self, **{**self._lm_settings, **settings})
+
+    @property
+    def _lm_settings(self) -> dict[str, str]:
+        return settings_of(self._tuner)
+
+    def _tuner_of(self, lm: dspy.LM | None) -> Tuner:
+        return on_aws(self._tuner, lm)
+
+    def _serving_tuner(self, lm: dspy.LM) -> Tuner:
+        """Return the tuner that starts and stops the endpoints of an LM."""
+        return on_aws(self._tuner, lm, only_known=True)
 
     def launch(self, lm: dspy.LM, launch_kwargs: Mapping[str, Any] | None = None) -> None:
         """Start the endpoint of a tuned LM, wait until it answers, and let the LM ask it; a base model needs none.
@@ -137,14 +119,15 @@ class BedrockProvider(_TunestackProvider):
         if model is None:
             return
         options = _options(lm, launch_kwargs)
-        with self._lock:  # before it is there: whatever interrupts the wait, it can be stopped
-            self._launched.add(model)
+        tuner = self._serving_tuner(lm)
+        with self._lock:  # before it exists: whatever interrupts the wait, it can be stopped
+            self._launched[model] = None if tuner is self._tuner else tuner
         other = options.keys() & {"serving", "model_units"}
         there = None if other else self._asked(lm)
         if there is not None:
             there.wait()
             return
-        endpoint = self._tuner.start_endpoint(model, **options)
+        endpoint = tuner.start_endpoint(model, **options)
         self._point(lm, model, routed(endpoint.id))
 
     def kill(self, lm: dspy.LM, launch_kwargs: Mapping[str, Any] | None = None) -> None:  # noqa: ARG002 - DSPy's
@@ -166,7 +149,7 @@ class BedrockProvider(_TunestackProvider):
             return
         if model is None:
             return
-        self._stop(model, serving)
+        self._stop(model, self._serving_tuner(lm), serving)
         left = self._asked(lm)
         if left is None:
             self._point(lm, model, routed(model))
@@ -190,12 +173,18 @@ class BedrockProvider(_TunestackProvider):
         Raises:
             TunestackError: the first thing that went wrong, once all were tried.
         """
-        try_all(partial(self._stop, model, _HOURLY) for model in self.launched - but)
-
-    def _stop(self, model: str, serving: str | None = None) -> None:
-        self._tuner.stop_endpoint(model, serving)
         with self._lock:
-            self._launched.discard(model)
+            launched = dict(self._launched)
+        try_all(
+            partial(self._stop, model, tuner or self._tuner, _HOURLY)
+            for model, tuner in launched.items()
+            if model not in but
+        )
+
+    def _stop(self, model: str, tuner: Tuner, serving: str | None) -> None:
+        tuner.stop_endpoint(model, serving)
+        with self._lock:
+            self._launched.pop(model, None)
 
     def _point(self, lm: dspy.LM, model: str, route: str) -> None:
         """Let an LM ask by a route, and keep what it serves."""
@@ -208,7 +197,7 @@ class BedrockProvider(_TunestackProvider):
         if not is_endpoint(arn):
             return None
         try:
-            found = self._tuner.endpoint(arn)
+            found = self._serving_tuner(lm).endpoint(arn)
         except NotFoundError:
             return None
         return None if found.last.state is EndpointState.FAILED else found
@@ -224,7 +213,7 @@ class BedrockProvider(_TunestackProvider):
         if not is_endpoint(arn):
             return None
         try:
-            return self._tuner.endpoint(arn).model
+            return self._serving_tuner(lm).endpoint(arn).model
         except NotFoundError as error:
             raise ModelError(
                 f"endpoint {shortened(arn)} is gone, and with it what it served: make the LM by its tuned model (job.model)"
@@ -239,14 +228,15 @@ class BedrockProvider(_TunestackProvider):
         BedrockProvider.__init__(self, **state)
 
 
-class OpenAIProvider(_TunestackProvider):
+class OpenAIProvider(TunestackProvider):
     """DSPy's way to OpenAI, and to every server that speaks its fine-tuning API.
 
     `dspy.LM("openai/gpt-4o-mini-2024-07-18", provider=OpenAIProvider())`, or `OpenAIProvider(api_key=...).lm("openai/...")`
-    where tuning and asking are to go by a key of their own: DSPy does not tell its providers the key of an LM.
+    where the key is not that of the environment. A key or server that the LM has of its own (`api_key`, `api_base`) is used for
+    fine-tuning too, unless a client, key or server was passed here.
     `train_kwargs` holds hyperparameters (`n_epochs`, `batch_size`, `learning_rate_multiplier`; `epochCount` and `batchSize`
     are taken too), and from `Tuner.submit`, `validation_data`, `method`, `seed`, `suffix`, `record_format`, `on_loss`,
-    `ignore`, `name`, `tags`, `max_cost` and `rerun`; and `timeout`, the seconds to wait.
+    `ignore`, `name`, `tags`, `max_cost`, `rerun` and `queue` (on if not given); and `timeout`, the seconds to wait for the job.
     A tuned model answers by its name: nothing is launched, and nothing is billed while it is idle.
     """
 
@@ -300,6 +290,9 @@ class OpenAIProvider(_TunestackProvider):
             settings: whatever else `dspy.LM` takes.
         """
         return dspy.LM(model, provider=self, **{**self.asked_by, **settings})
+
+    def _tuner_of(self, lm: dspy.LM | None) -> Tuner:
+        return at_openai(self._tuner, lm)
 
     @property
     def asked_by(self) -> dict[str, str]:

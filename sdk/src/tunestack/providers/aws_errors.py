@@ -69,6 +69,7 @@ _PERMISSION = "attach the stage's tuner policy (stack output `TunerPolicyArn`) t
 _DEPLOY = "run `cdk deploy` in this account and region"
 _KEY = "look at the key in KMS: it must be enabled, and for encryption"
 _LATER = "try again later"
+OTHER_QUOTA = "free some of it, or see in Service Quotas whether it can be raised"
 _CERTIFICATES = "set AWS_CA_BUNDLE to the certificates of whoever signs here"
 # botocore quotes what does not fit.
 _VALUES = re.compile(r", value: .*?(?=, type: |, valid |\Z)", re.DOTALL)
@@ -122,7 +123,7 @@ CODES: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
         "ConflictException": (ConflictError, "look at what is there before trying again"),
         "PreconditionFailed": (ConflictError, "look at what is there before trying again"),
         "ResourceInUseException": (ConflictError, "look at what is there before trying again"),
-        "ServiceQuotaExceededException": (QuotaError, "ask for more in Service Quotas"),
+        "ServiceQuotaExceededException": (QuotaError, OTHER_QUOTA),
         "TooManyTagsException": (QuotaError, "use fewer tags"),
         "TooManyParts": (QuotaError, "use less data"),
         "OverLimit": (QuotaError, "read less at a time"),

@@ -21,6 +21,7 @@ from tunestack.providers import bedrock_requests as requests
 from tunestack.providers.aws_errors import translated
 from tunestack.providers.bedrock_checks import checks
 from tunestack.providers.bedrock_models import BedrockModels
+from tunestack.providers.bedrock_quotas import explained, require_job_slot
 from tunestack.providers.events import JobEvents
 from tunestack.providers.guard import ScheduledGuard, with_expiry
 from tunestack.providers.s3 import Location, Store, open_object
@@ -170,7 +171,10 @@ class Bedrock(BedrockModels):
     def create_job(self, request: JobRequest) -> str:
         """Create a customization job and return its ARN; billed by the token trained."""
         wire = requests.create_job(request, self._deployment)
-        with translated(f"creating job {request.name!r}"):
+        with (
+            explained(self._clients, self._region, "job"),
+            translated(f"creating job {request.name!r}"),
+        ):
             answer: Mapping[str, Any] = self._control.create_model_customization_job(**wire)
         # A repeated token may be answered with nothing: then it is there under its name.
         return answer.get("jobArn") or request.name
@@ -272,7 +276,11 @@ class Bedrock(BedrockModels):
 
     def create_endpoint(self, request: EndpointRequest) -> str:
         """Create a deployment (free while idle) or provisioned throughput (billed by the hour); returns its ARN."""
-        with translated(f"creating endpoint {request.name!r}"):
+        kind = "deployment" if request.serving is Serving.ON_DEMAND else "throughput"
+        with (
+            explained(self._clients, self._region, kind),
+            translated(f"creating endpoint {request.name!r}"),
+        ):
             if request.serving is Serving.ON_DEMAND:
                 answer: Mapping[str, Any] = self._control.create_custom_model_deployment(
                     **requests.create_deployment(request)
@@ -362,6 +370,10 @@ class Bedrock(BedrockModels):
         with suppress(TunestackError):
             deployment = self._find_guarded()
         return with_expiry(endpoint, tags, deployment)
+
+    def check_quotas(self, *, queue: bool) -> None:
+        """Raise `QuotaError` if no job can be created now (or ever, with a queue), as far as quotas can be read."""
+        require_job_slot(self._clients, self._region, queue=queue)
 
     def checks(self, model: BaseModel | None) -> Iterator[Check]:
         """Check credentials, clock, deployment, bucket, role, guard and quotas; calls nothing that is billed."""

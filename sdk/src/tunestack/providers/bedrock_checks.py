@@ -11,6 +11,14 @@ from tunestack.catalog import Serving
 from tunestack.errors import AccessError, NotFoundError, TunestackError
 from tunestack.provider import Check, Verdict
 from tunestack.providers.aws_errors import translated
+from tunestack.providers.bedrock_quotas import (
+    DEPLOYMENTS,
+    JOBS,
+    MODEL_UNITS,
+    count_jobs,
+    read,
+    read_applied,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,10 +29,6 @@ if TYPE_CHECKING:
 
 _MOST_SKEW = 300
 """Seconds by which a signature's time may differ from AWS's."""
-_JOBS = "L-0406044C"
-_MODEL_UNITS = "L-BE77399C"
-_MOST_DEPLOYMENTS = 10
-"""Custom model deployments in an account and region, if nobody asked for more (user guide, read 2026-11-22)."""
 _POLICY = "attach the stage's tuner policy (stack output `TunerPolicyArn`)"
 
 
@@ -181,45 +185,47 @@ class _Checks:
         return _passed(name, f"ends endpoints after {deployment.max_endpoint_hours} h at most")
 
     def jobs(self) -> Check:
-        """Compare the jobs that run with how many may."""
+        """Compare the jobs that have not ended with the quota."""
         name = "quota of jobs"
-        running = self._count("list_model_customization_jobs", statusEquals="InProgress")
-        allowed = self._quota(_JOBS)
-        if isinstance(running, TunestackError):
-            return _unknown(name, running)
-        if isinstance(allowed, TunestackError):
-            return _unknown(name, f"{running} run; how many may is not known: {allowed}")
-        detail = f"{running} run, of {allowed:g}"
-        if running >= allowed:
-            return _failed(name, detail, f"wait for one to end, or ask for more of {_JOBS}")
+        try:
+            running = count_jobs(self._clients, self._region)
+        except TunestackError as error:
+            return _unknown(name, error)
+        limit = read(self._clients, self._region, JOBS)
+        detail = f"{running} run, at most {limit.text}"
+        if not limit.is_applied:
+            return _unknown(name, detail)
+        if running >= limit.value:
+            return _failed(name, detail, limit.remedy)
         return _passed(name, detail)
 
     def deployments(self) -> Check:
-        """Compare the deployments that there are with how many there may be."""
+        """Compare the deployments with the quota, whose code is unknown."""
         name = "quota of deployments"
-        there = self._count("list_custom_model_deployments")
-        if isinstance(there, TunestackError):
-            return _unknown(name, there)
-        detail = f"{there} of {_MOST_DEPLOYMENTS}, if nobody asked for more"
-        if there >= _MOST_DEPLOYMENTS:
-            return _unknown(
-                name, f"{detail}: where nobody did, stop one (`tunestack endpoint list`)"
-            )
+        count = self._count("list_custom_model_deployments")
+        if isinstance(count, TunestackError):
+            return _unknown(name, count)
+        limit = read(self._clients, self._region, DEPLOYMENTS)
+        detail = f"{count} of {limit.text}"
+        if count >= limit.value:
+            return _unknown(name, f"{detail}: if it applies, {limit.remedy}")
         return _passed(name, detail)
 
     def model_units(self) -> Check:
-        """Tell whether provisioned throughput may be bought: in most accounts it may not, until somebody asks."""
+        """Check that provisioned throughput may be bought: the default quota is 0."""
         name = "quota of model units"
-        allowed = self._quota(_MODEL_UNITS)
-        if isinstance(allowed, TunestackError):
-            return _unknown(name, allowed)
-        if allowed < 1:
-            return _failed(
-                name,
-                "0: the tuned model could not be served",
-                f"ask for more of {_MODEL_UNITS} in Service Quotas before you train",
+        try:
+            limit = read_applied(self._clients, self._region, MODEL_UNITS)
+        except TunestackError as error:
+            return _unknown(name, error)
+        if limit.value < 1:
+            fix = (
+                "this quota can't be raised in Service Quotas: fine-tune a model that is served on demand"
+                if limit.is_adjustable is False
+                else f"request an increase of {MODEL_UNITS.code} in Service Quotas before you train"
             )
-        return _passed(name, f"{allowed:g}")
+            return _failed(name, f"{limit.text}: the fine-tuned model could not be served", fix)
+        return _passed(name, limit.text)
 
     def _count(self, operation: str, **wanted: str) -> int | TunestackError:
         """Count what a list has on its first page."""
@@ -229,13 +235,3 @@ class _Checks:
         except TunestackError as error:
             return error
         return sum(len(rows) for rows in page.values() if isinstance(rows, list))
-
-    def _quota(self, code: str) -> float | TunestackError:
-        try:
-            with translated(f"reading quota {code}"):
-                answer = self._client("service-quotas").get_service_quota(
-                    ServiceCode="bedrock", QuotaCode=code
-                )
-        except TunestackError as error:
-            return error
-        return float(answer["Quota"]["Value"])

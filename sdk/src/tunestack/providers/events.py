@@ -50,6 +50,9 @@ class JobEvents:
         end = time.monotonic() + timeout
         stop = stop or threading.Event()
         while self._queue is not None and (left := end - time.monotonic()) > 0:
+            if left < 1:  # SQS waits whole seconds
+                time.sleep(left)
+                break
             try:
                 with translated("waiting for an event"):
                     messages = self._receive(min(left, _LONGEST_POLL))

@@ -117,6 +117,9 @@ class OpenAI(OpenAIModels):
         """Refuse more than a job's metadata has room for."""
         requests.require_fitting(tags)
 
+    def check_quotas(self, *, queue: bool) -> None:
+        """Check nothing: OpenAI has no API for the limits of fine-tuning jobs."""
+
     def open(self, uri: str) -> BinaryIO:
         """Open nothing: what lies elsewhere is read there."""
         raise ConfigError(f"{uri!r} lies with AWS: download it first")

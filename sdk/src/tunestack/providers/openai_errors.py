@@ -52,14 +52,22 @@ BY_CODE: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
     {
         "insufficient_quota": (QuotaError, "add credit, or raise the limit of the project"),
         "billing_hard_limit_reached": (QuotaError, "raise the billing limit of the organization"),
-        "daily_rate_limit_exceeded": (QuotaError, "so many jobs are allowed a day: go on tomorrow"),
-        "exceeded_quota": (QuotaError, "wait until other jobs have ended, or ask for more"),
+        "daily_rate_limit_exceeded": (
+            QuotaError,
+            "no more jobs are allowed today: submit again tomorrow, or with queue=True (--queue)",
+        ),
+        "exceeded_quota": (
+            QuotaError,
+            "wait until other jobs have ended (submit with queue=True, or --queue), or ask OpenAI for a higher limit",
+        ),
         "invalid_api_key": (AccessError, _KEY),
         "model_not_available": (AccessError, _ELIGIBLE),
         "training_not_available": (AccessError, _ELIGIBLE),
     }
 )
 """Of codes that say more than the class."""
+_FREE_THEMSELVES = ("daily_rate_limit_exceeded", "exceeded_quota")
+"""Codes of quotas that are free again when other jobs have ended, or the next day."""
 
 
 @contextmanager
@@ -76,11 +84,14 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except openai.APIError as error:
         kind, hint = _meaning(error)
-        raise kind(
+        ours = kind(
             f"{doing}: {_said(error)}: {hint}",
             code=error.code,
             request_id=getattr(error, "request_id", None),
-        ) from error
+        )
+        if isinstance(ours, QuotaError):
+            ours.frees_itself = error.code in _FREE_THEMSELVES
+        raise ours from error
     except openai.OpenAIError as error:
         raise AccessError(f"{doing}: {error}: {_KEY}") from error
     except TunestackError:

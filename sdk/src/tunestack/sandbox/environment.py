@@ -26,6 +26,7 @@ from tunestack.sandbox.openai import service as openai
 from tunestack.sandbox.proxy import Proxy, proxies_before
 from tunestack.sandbox.remains import Remains
 from tunestack.sandbox.server import Server
+from tunestack.sandbox.service_quotas import ServiceQuotas
 from tunestack.sandbox.stage import deploy, regions
 from tunestack.sandbox.variables import PROXIES, UNSET, neutral, without_accounts
 from tunestack.sandbox.wire import Traffic, Wire
@@ -136,20 +137,22 @@ class Sandbox:
         self._ticker = threading.Thread(target=self._tick, name="tunestack-clock", daemon=True)
         self._emulator = Emulator(account=ACCOUNT, tls=self._tls)
         self._aws = cache(self._new_aws)
+        callers = Callers(
+            ACCOUNT,
+            credential=self._emulator.credential,
+            api_key=self._emulator.api_key,
+            aws=lambda account: self._aws(account, self.region),
+            now=self.clock.now,
+            turned=lambda: self.clock.turned,
+            strict=enforce_iam,
+        )
+        self._quotas = quotas or Quotas()
         self._bedrock = Bedrock(
             clock=self.clock,
-            callers=Callers(
-                ACCOUNT,
-                credential=self._emulator.credential,
-                api_key=self._emulator.api_key,
-                aws=lambda account: self._aws(account, self.region),
-                now=self.clock.now,
-                turned=lambda: self.clock.turned,
-                strict=enforce_iam,
-            ),
+            callers=callers,
             aws=self._aws,
             faults=self.faults,
-            settings=Settings(quotas=quotas or Quotas(), ignores_repeats=ignores_repeats),
+            settings=Settings(quotas=self._quotas, ignores_repeats=ignores_repeats),
             send_event=self._emulator.send_event,
         )
         self._openai = openai.OpenAI(
@@ -160,10 +163,19 @@ class Sandbox:
             self._wire,
             self._bedrock.handle,
             faults=self.faults,
-            others=[admin, self._openai],
+            others=[admin, ServiceQuotas(lambda: self.quotas, callers), self._openai],
             now=self.clock.now,
             tls=self._tls,
         )
+
+    @property
+    def quotas(self) -> Quotas:
+        """What an account may have at a time; can be set, until `reset`."""
+        return self._bedrock.quotas
+
+    @quotas.setter
+    def quotas(self, quotas: Quotas) -> None:
+        self._bedrock.quotas = quotas
 
     @property
     def traffic(self) -> Traffic:
@@ -225,7 +237,7 @@ class Sandbox:
         self._remains.stop()
 
     def reset(self, *, everything: bool = False) -> None:
-        """Forget every job, model, endpoint, schedule and fault, and turn the clock back.
+        """Forget every job, model, endpoint, schedule and fault, turn the clock back, and restore the quotas.
 
         Args:
             everything: also what the rest of AWS holds, buckets, roles, queues and the like; the stage is deployed anew, with
@@ -236,6 +248,7 @@ class Sandbox:
             self.clock.reset()
             self.faults.clear()
             self._bedrock.reset()
+            self._bedrock.quotas = self._quotas
             self._openai.reset()
         self._emulator.forget_schedules()
         if everything:
@@ -365,6 +378,7 @@ class Sandbox:
         return {
             "AWS_ENDPOINT_URL_BEDROCK": bedrock,
             "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": bedrock,
+            "AWS_ENDPOINT_URL_SERVICE_QUOTAS": bedrock,
             "AWS_BEDROCK_RUNTIME_ENDPOINT": bedrock,  # litellm reads only this one
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tunestack.sandbox.answers import LABEL
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tunestack.sandbox.aws import Aws
-    from tunestack.sandbox.bedrock.state import Settings
+    from tunestack.sandbox.bedrock.state import Quotas, Settings
     from tunestack.sandbox.callers import Callers
     from tunestack.sandbox.clock import Clock
     from tunestack.sandbox.faults import Faults
@@ -120,6 +121,18 @@ class Bedrock:
             return Reply(
                 result=result, ignored=repeated, headers=_untold(region, name, call.params)
             )
+
+    @property
+    def quotas(self) -> Quotas:
+        """What an account may have at a time."""
+        return self._settings.quotas
+
+    @quotas.setter
+    def quotas(self, quotas: Quotas) -> None:
+        with self._clock.lock:
+            self._settings = replace(self._settings, quotas=quotas)
+            for region in self._regions.values():
+                region.settings = self._settings
 
     def reset(self) -> None:
         """Forget every job, model and endpoint."""

@@ -33,6 +33,9 @@ class Quotas:
 
     jobs: int = 10
     """Customization jobs that have not ended."""
+    jobs_adjustable: bool = True
+    """Whether Service Quotas says that the quota of jobs can be raised; some accounts have 2 that can't
+    (hashicorp/terraform-provider-aws#37990, 2024-06)."""
     custom_models: int = 100
     model_units: int = 10
     """Model units without a commitment, of all provisioned throughput together."""

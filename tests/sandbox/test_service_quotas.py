@@ -1,0 +1,61 @@
+"""Service Quotas in the sandbox: what boto3 reads of Bedrock's quotas."""
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+
+from tunestack.sandbox import Quotas, Sandbox
+
+
+def read(client, code, service="bedrock"):
+    return client.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]
+
+
+def test_it_says_what_the_account_may_have(tunestack_sandbox):
+    client = boto3.client("service-quotas")
+    found = read(client, "L-0406044C")
+    assert "(Model customization) Scheduled customization jobs" == found["QuotaName"]
+    assert (10.0, True) == (found["Value"], found["Adjustable"])
+    assert found["QuotaArn"].startswith("arn:aws:servicequotas:us-east-1:123456789012:bedrock/")
+    tunestack_sandbox.quotas = Quotas(jobs=2, jobs_adjustable=False, model_units=0)
+    found = read(client, "L-0406044C")
+    assert (2.0, False) == (found["Value"], found["Adjustable"])
+    assert 0.0 == read(client, "L-BE77399C")["Value"]
+    tunestack_sandbox.reset()
+    assert 10.0 == read(client, "L-0406044C")["Value"]
+
+
+@pytest.mark.parametrize(("code", "service"), [("L-00000000", "bedrock"), ("L-0406044C", "ec2")])
+def test_it_knows_no_other_quota(tunestack_sandbox, code, service):
+    with pytest.raises(ClientError) as caught:
+        read(boto3.client("service-quotas"), code, service)
+    assert "NoSuchResourceException" == caught.value.response["Error"]["Code"]
+
+
+def test_a_caller_needs_the_permission():
+    with Sandbox(empty=True, enforce_iam=True) as sandbox:
+        variables = sandbox.variables()
+        root = {
+            "region_name": "us-east-1",
+            "verify": variables["AWS_CA_BUNDLE"],
+            "aws_access_key_id": variables["AWS_ACCESS_KEY_ID"],
+            "aws_secret_access_key": variables["AWS_SECRET_ACCESS_KEY"],
+        }
+        iam = boto3.client("iam", endpoint_url=variables["AWS_ENDPOINT_URL"], **root)
+        iam.create_user(UserName="reader")
+        key = iam.create_access_key(UserName="reader")["AccessKey"]
+        reader = boto3.client(
+            "service-quotas",
+            endpoint_url=variables["AWS_ENDPOINT_URL_SERVICE_QUOTAS"],
+            **root
+            | {
+                "aws_access_key_id": key["AccessKeyId"],
+                "aws_secret_access_key": key["SecretAccessKey"],
+            },
+        )
+        with pytest.raises(ClientError) as caught:
+            read(reader, "L-0406044C")
+        assert "AccessDeniedException" == caught.value.response["Error"]["Code"]
+        policy = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "servicequotas:GetServiceQuota", "Resource": "*"}]}'
+        iam.put_user_policy(UserName="reader", PolicyName="read", PolicyDocument=policy)
+        assert 10.0 == read(reader, "L-0406044C")["Value"]

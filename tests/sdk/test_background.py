@@ -1,0 +1,154 @@
+"""What a process owes its jobs in the background when it ends, is interrupted, or stops to follow them."""
+
+import signal
+import subprocess
+import sys
+import time
+
+import dspy
+import pytest
+
+from tests.sdk.desks import NOVA, QUIET
+from tunestack import Tuner, background
+from tunestack.dspy import BedrockProvider
+from tunestack.errors import JobTimeoutError
+from tunestack.sandbox import Quotas
+
+pytestmark = QUIET
+
+START = """
+import logging, time, dspy
+from tunestack.dspy import BedrockProvider
+rows = [{"messages": [{"role": "user", "content": f"q{n}"}, {"role": "assistant", "content": f"a{n}"}]} for n in range(20)]
+def slow():
+    for row in rows:
+        time.sleep(0.1)
+        yield row
+lm = dspy.LM("bedrock/amazon.nova-micro-v1:0", provider=BedrockProvider())
+"""
+
+
+@pytest.fixture
+def script(sandbox):
+    """Run a script that fine-tunes; in the sandbox a job takes two hours of real time."""
+    started = []
+
+    def run(code):
+        done = subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", START + code],
+            env=sandbox.environment(),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(done)
+        return done
+
+    yield run
+    for one in started:
+        one.kill()
+        one.wait()
+        one.stderr.close()
+
+
+def read_until(script, words):
+    for line in script.stderr:
+        if words in line:
+            return
+    pytest.fail(f"{words!r} was not printed")
+
+
+def test_ctrl_c_ends_the_process_and_says_how_to_attach(script, tuner):
+    process = script(
+        "job = lm.finetune(rows, 'chat')\n"
+        "while job.job is None: time.sleep(0.01)\n"
+        "logging.warning('submitted')\n"
+        "job.result()\n"
+    )
+    read_until(process, "submitted")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    (job,) = tuner.jobs()
+    assert not job.last.state.is_terminal, "it goes on"
+    assert "KeyboardInterrupt" in said
+    assert 1 == said.count(f"attach to it with tunestack.Tuner().job({job.id!r})")
+
+
+def test_a_process_that_ends_leaves_no_job_unsubmitted(script, tuner):
+    process = script("lm.finetune(slow(), 'chat')\n")
+    _, said = process.communicate(timeout=60)
+    assert 0 == process.returncode
+    (job,) = tuner.jobs()
+    assert "1 jobs are not submitted yet" in said
+    assert f"Tuner().job({job.id!r})" in said
+
+
+def test_ctrl_c_ends_the_wait_for_a_free_slot(script, tuner, sandbox, chat):
+    sandbox.quotas = Quotas(jobs=1)
+    tuner.submit("nova-micro", chat)
+    process = script("lm.finetune(rows, 'chat').result()\n")
+    read_until(process, "waiting for a free job slot")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert "not submitted yet, nothing is billed: run the same again" in said
+    assert 1 == len(list(tuner.jobs()))
+
+
+def test_a_second_ctrl_c_does_not_wait_for_what_is_being_submitted(script, tuner):
+    process = script("rows *= 1000\nlm.finetune(slow(), 'chat')\n")
+    read_until(process, "1 jobs are not submitted yet")
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert [] == list(tuner.jobs())
+
+
+def test_a_job_that_is_no_longer_followed_goes_on(sandbox, chat, tuner):
+    """On the real clock, in the middle of a pause, and while it listens for events."""
+    job = dspy.LM(NOVA, provider=BedrockProvider(Tuner())).finetune(chat, "chat")
+    assert job in background.running()
+    while job.job is None:
+        time.sleep(0.01)
+    assert not job.is_unsubmitted
+    background.end()
+    begun = time.monotonic()
+    with pytest.raises(JobTimeoutError, match="goes on without this process") as caught:
+        job.result(timeout=30)
+    assert caught.value.job_id == job.job.id
+    assert time.monotonic() - begun < 15
+    assert background.join(10)
+    assert job not in background.running()
+    assert not tuner.job(job.job.id).last.state.is_terminal
+
+
+def test_what_is_being_submitted_is_submitted_first(chat, tuner):
+    jobs = []
+
+    def rows():
+        yield chat[0]
+        jobs[0].end()
+        yield from chat[1:]
+
+    provider = BedrockProvider(tuner)
+    job = provider.TrainingJob(model=NOVA, train_data=rows(), train_data_format="chat")
+    jobs.append(job)
+    dspy.LM(NOVA, provider=provider)._run_finetune_job(job)
+    assert isinstance(job.exception(), JobTimeoutError)
+    (submitted,) = tuner.jobs()
+    assert job.job.id == submitted.id
+
+
+def test_the_thread_of_a_job_keeps_no_process(tuner, chat):
+    job = dspy.LM(NOVA, provider=BedrockProvider(tuner)).finetune(chat, "chat")
+    assert job.thread.daemon
+    job.result(timeout=60)
+    job.stop_endpoint()
+    assert background.join(10)
+
+
+def test_join_gives_up_at_its_timeout(sandbox, chat):
+    job = dspy.LM(NOVA, provider=BedrockProvider(Tuner())).finetune(chat, "chat")
+    assert not background.join(0.2)
+    background.end()
+    assert background.join(30)
+    assert job.done()

@@ -1,0 +1,193 @@
+"""Region, credentials and price of an LM before and after fine-tuning: each from where it belongs."""
+
+import boto3
+import dspy
+import openai
+import pytest
+
+from tests.sdk.desks import GPT, LLAMA, NOVA, QUIET
+from tunestack import Tuner
+from tunestack.dspy import BedrockProvider, OpenAIProvider, attach, stop
+from tunestack.errors import AccessError, ConfigError
+
+pytestmark = QUIET
+
+
+def keys(sandbox):
+    variables = sandbox.variables()
+    return {
+        "aws_access_key_id": variables["AWS_ACCESS_KEY_ID"],
+        "aws_secret_access_key": variables["AWS_SECRET_ACCESS_KEY"],
+    }
+
+
+@pytest.fixture
+def asked(sandbox):
+    """The paths and regions of requests to Bedrock's runtime."""
+    seen = []
+
+    def look(request):
+        if request.target.startswith("/model/"):
+            headers = {name.lower(): value for name, value in request.headers.items()}
+            seen.append(headers["authorization"].split("/")[2])
+
+    sandbox._server._others.insert(0, look)
+    yield seen
+    sandbox._server._others.remove(look)
+
+
+def test_a_fine_tuned_lm_calls_the_region_of_its_model(tuner, chat, asked):
+    """Base models are called in regions where they can't be fine-tuned."""
+    lm = dspy.LM(
+        "bedrock/eu.amazon.nova-micro-v1:0",
+        aws_region_name="eu-west-1",
+        provider=BedrockProvider(tuner),
+        cache=False,
+    )
+    tuned = lm.finetune(chat, "chat").result(timeout=60)
+    assert ["It is 7."] == tuned("What is number 7?")
+    assert ["us-east-1"] == asked
+    assert "eu-west-1" == lm.kwargs["aws_region_name"]
+    stop(tuned)
+    tuned.launch()
+    assert ["It is 7."] == tuned("What is number 7?")
+    assert {"us-east-1"} == set(asked)
+    stop(tuned)
+
+
+def test_an_endpoint_url_of_another_region_is_dropped_with_a_warning(tuner, chat, caplog):
+    lm = dspy.LM(
+        NOVA,
+        aws_region_name="eu-west-1",
+        aws_bedrock_runtime_endpoint="https://bedrock-runtime.eu-west-1.example.com",
+        provider=BedrockProvider(tuner),
+        cache=False,
+    )
+    tuned = lm.finetune(chat, "chat").result(timeout=60)
+    assert ["It is 7."] == tuned("What is number 7?")
+    assert "aws_bedrock_runtime_endpoint of the base LM is for eu-west-1" in caplog.text
+    stop(tuned)
+
+
+@pytest.mark.as_root
+def test_an_lm_is_fine_tuned_with_its_own_keys(sandbox, poll, chat, monkeypatch):
+    own = keys(sandbox)
+    for name in own:
+        monkeypatch.delenv(name.upper())
+    provider = BedrockProvider(poll=poll)
+    lm = dspy.LM(NOVA, provider=provider, cache=False, **own)
+    job = lm.finetune(chat, "chat")
+    tuned = job.result(timeout=60)
+    assert ["It is 7."] == tuned("What is number 7?")
+    tuned.launch()
+    stop(tuned)
+    with pytest.raises(AccessError):
+        dspy.LM(NOVA, provider=provider).finetune(chat, "chat").result()
+
+
+@pytest.mark.as_root
+def test_an_lm_is_fine_tuned_with_its_own_profile(sandbox, poll, chat, monkeypatch, tmp_path):
+    path = tmp_path / "credentials"
+    own = keys(sandbox)
+    path.write_text("[team]\n" + "".join(f"{name} = {value}\n" for name, value in own.items()))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
+    for name in own:
+        monkeypatch.delenv(name.upper())
+    lm = dspy.LM(NOVA, provider=BedrockProvider(poll=poll), cache=False, aws_profile_name="team")
+    tuned = lm.finetune(chat, "chat").result(timeout=60)
+    assert ["It is 7."] == tuned("What is number 7?")
+    stop(tuned)
+    # The other way round: the provider's profile, for LMs that have none.
+    provider = BedrockProvider(session=boto3.Session(profile_name="team"), poll=poll)
+    assert "team" == provider.lm(NOVA).kwargs["aws_profile_name"]
+    base = dspy.LM(NOVA, provider=provider, cache=False, aws_access_key_id="AKIAOTHER")
+    again = base.finetune(chat, "chat").result(timeout=60)
+    assert ("team", None) == tuple(
+        again.kwargs.get(name) for name in ("aws_profile_name", "aws_access_key_id")
+    )
+    assert ["It is 7."] == again("What is number 7?")
+    stop(again)
+
+
+@pytest.mark.parametrize(
+    "own",
+    [
+        {"aws_role_name": "arn:aws:iam::123456789012:role/other", "aws_session_name": "x"},
+        {"api_key": "bedrock-api-key-secret"},
+        {"api_base": "https://gateway.example.com"},
+        {"aws_web_identity_token": "secret"},
+        {"aws_profile_name": "no-such-profile"},
+        {"aws_access_key_id": "AKIAONLY"},
+    ],
+    ids=lambda own: next(iter(own)),
+)
+def test_credentials_that_fine_tuning_can_not_use_are_refused(tuner, chat, own):
+    lm = dspy.LM(NOVA, provider=BedrockProvider(tuner), cache=False, **own)
+    job = lm.finetune(chat, "chat")
+    assert job.done()
+    with pytest.raises(ConfigError) as caught:
+        job.result()
+    assert "secret" not in str(caught.value)
+    assert [] == list(tuner.jobs())
+
+
+def test_a_session_that_was_chosen_for_fine_tuning_wins(poll, chat):
+    """As where a role calls models, and another one fine-tunes."""
+    provider = BedrockProvider(session=boto3.Session(), poll=poll)
+    lm = dspy.LM(NOVA, provider=provider, aws_role_name="arn:aws:iam::123456789012:role/invoker")
+    job = lm.finetune(chat, "chat")
+    job.result(timeout=60)
+    job.stop_endpoint()
+
+
+def test_an_lm_at_openai_is_fine_tuned_with_its_own_key(sandbox, chat, poll):
+    lm = dspy.LM(GPT, provider=OpenAIProvider(Tuner(poll=poll)), api_key="sk-mine", cache=False)
+    tuned = lm.finetune(chat, "chat").result(timeout=60)
+    assert 1 == len(list(openai.OpenAI(api_key="sk-mine").fine_tuning.jobs.list()))
+    assert [] == list(openai.OpenAI().fine_tuning.jobs.list())
+    assert ["It is 7."] == tuned("What is number 7?")
+
+
+@pytest.mark.parametrize("keep_capabilities", [False, True])
+def test_a_call_on_demand_costs_what_the_base_model_costs(tuner, chat, keep_capabilities, tmp_path):
+    """Price List: Nova Micro, $0.035 and $0.14 per million tokens (litellm 1.106.2)."""
+    provider = BedrockProvider(tuner, keep_capabilities=keep_capabilities)
+    tuned = dspy.LM(NOVA, provider=provider, cache=False).finetune(chat, "chat").result(timeout=60)
+    program = dspy.Predict("question -> answer")
+    program.set_lm(tuned)
+    program.save(tmp_path / "program.json")
+    loaded = dspy.Predict("question -> answer")
+    loaded.load(tmp_path / "program.json")
+    for lm in (tuned, tuned.copy(), loaded.lm, attach(loaded, provider).lm):
+        lm("What is number 7?")
+        usage = lm.history[-1]["usage"]
+        expected = usage["prompt_tokens"] * 0.035e-6 + usage["completion_tokens"] * 0.14e-6
+        assert lm.history[-1]["cost"] == pytest.approx(expected)
+    again = tuned.finetune(chat[:12], "chat").result(timeout=60)
+    again("What is number 7?")
+    assert again.history[-1]["cost"]
+    stop(tuned)
+    stop(again)
+
+
+def test_what_an_earlier_version_saved_has_a_price_once_it_is_attached(tuner, chat):
+    tuned = dspy.LM(NOVA, provider=BedrockProvider(tuner), cache=False).finetune(chat, "chat")
+    lm = tuned.result(timeout=60)
+    del lm.kwargs["base_model"]
+    lm("What is number 7?")
+    assert lm.history[-1]["cost"] is None
+    attach(lm, BedrockProvider(tuner))
+    lm("What is number 7?")
+    assert lm.history[-1]["cost"] > 0
+    stop(lm)
+    assert "base_model" not in lm.kwargs, "nothing is served"
+
+
+def test_a_call_of_provisioned_throughput_has_no_price(west, completions):
+    """It is billed by the hour, whatever is called."""
+    lm = dspy.LM(LLAMA, provider=BedrockProvider(west), cache=False)
+    tuned = lm.finetune(completions, "completion").result(timeout=60)
+    tuned.launch()
+    tuned("What is number 7?")
+    assert tuned.history[-1]["cost"] is None
+    tuned.kill()
