@@ -8,27 +8,14 @@ from tunestack import catalog
 from tunestack.accounts.accounts import BEDROCK, Accounts
 from tunestack.accounts.aws import AwsAccount
 from tunestack.accounts.openai import OpenAIProject, client_of
-from tunestack.arguments import (
-    OWN_TAGS,
-    checked,
-    checked_location,
-    checked_method,
-    checked_name,
-    checked_seed,
-    checked_state,
-    checked_suffix,
-    checked_tags,
-    checked_time,
-    require_possible,
-)
-from tunestack.cost import checked_most
+from tunestack.accounts.submission import checked_submission
+from tunestack.arguments import checked, checked_state, checked_time
 from tunestack.endpoints import START_TIMEOUT, Endpoint
 from tunestack.errors import ConfigError, ModelError, shortened
 from tunestack.following import follow
-from tunestack.hyperparameters import resolve
 from tunestack.jobs import TIMEOUT, Job
 from tunestack.serving import start, stop_own
-from tunestack.submitting import Submission, estimate, submit
+from tunestack.submitting import estimate, submit
 from tunestack.waiting import Poll, seconds
 
 if TYPE_CHECKING:
@@ -38,7 +25,7 @@ if TYPE_CHECKING:
     import boto3
     import openai as openai_package
 
-    from tunestack.accounts.account import Account, Target
+    from tunestack.accounts.account import Account
     from tunestack.contract import Deployment
     from tunestack.cost import Cost
     from tunestack.provider import Check, JobInfo, JobState, Provider
@@ -136,30 +123,27 @@ class Tuner:
                 it would cost more than `max_cost`, or nobody knows.
             ProviderError: the vendor refused or failed.
         """
-        method, record_format = checked_method(method, record_format)
-        target, wanted = self._wanted(
+        target, wanted = checked_submission(
             model,
             data,
-            hyperparameters,
-            validation_data=validation_data,
+            find_target=lambda name: self._accounts.of_model(name).target(name),
             data_format=data_format,
+            hyperparameters=hyperparameters,
+            validation_data=validation_data,
             record_format=record_format,
             on_loss=on_loss,
             ignore=ignore,
-            location=s3_path,
+            s3_path=s3_path,
             name=name,
-            tags=checked_tags({} if tags is None else tags),
-            rerun=checked("rerun", rerun, bool),
-            max_cost=None if max_cost is None else checked_most(max_cost),
+            tags=tags,
+            rerun=rerun,
+            max_cost=max_cost,
             method=method,
-            seed=checked_seed(seed),
-            suffix=checked_suffix(suffix),
+            seed=seed,
+            suffix=suffix,
         )
-        return self._handle(
-            self._accounts.of_model(model),
-            target.provider,
-            submit(target.provider, wanted, poll=self._poll),
-        )
+        info = submit(target.provider, wanted, poll=self._poll)
+        return self._handle(self._accounts.of_model(model), target.provider, info)
 
     def cost(
         self,
@@ -168,17 +152,48 @@ class Tuner:
         *,
         data_format: str | None = None,
         hyperparameters: Mapping[str, object] | None = None,
+        validation_data: Source | None = None,
         record_format: str | None = None,
+        on_loss: str = "error",
+        ignore: Collection[str] = (),
+        s3_path: str | None = None,
+        name: str = "tunestack",
+        tags: Mapping[str, str] | None = None,
+        rerun: bool = False,
+        max_cost: float | None = None,
+        method: str | None = None,
+        seed: int | None = None,
+        suffix: str | None = None,
     ) -> Cost:
-        """Tell what a job would cost; nothing is uploaded, created or billed. The arguments are those of `submit`.
+        """Estimate the cost of a job without a deployment, credentials or a network; the arguments are those of `submit`.
+
+        No service is called, except to read `data` that is an `s3://` URI. Models are looked up in the catalog, so what
+        only the account knows is not checked: the stage's models and locations, and models of other OpenAI-compatible servers.
 
         Raises:
-            ModelError: the model can't be tuned, or not in this region.
-            HyperparameterError: a name or value that the model does not take.
-            DataError: the data has problems.
+            ModelError: the model is unknown or can't be fine-tuned, or not in this region.
+            HyperparameterError: the model does not accept a name or a value.
+            DataError: the data is invalid.
+            ConfigError: another argument is invalid; `CostError` if the estimate is above `max_cost`.
         """
-        target, wanted = self._wanted(
-            model, data, hyperparameters, data_format=data_format, record_format=record_format
+        target, wanted = checked_submission(
+            model,
+            data,
+            find_target=lambda name: self._accounts.of_model(name).catalog_target(name),
+            data_format=data_format,
+            hyperparameters=hyperparameters,
+            validation_data=validation_data,
+            record_format=record_format,
+            on_loss=on_loss,
+            ignore=ignore,
+            s3_path=s3_path,
+            name=name,
+            tags=tags,
+            rerun=rerun,
+            max_cost=max_cost,
+            method=method,
+            seed=seed,
+            suffix=suffix,
         )
         return estimate(target.provider, wanted)
 
@@ -200,41 +215,6 @@ class Tuner:
             raise ModelError(f"no model is called {shortened(model)}: see `tunestack models`")
         named = provider or (BEDROCK if base is None else base.provider)
         return self._accounts.named(named).preflight(base)
-
-    def _wanted(
-        self,
-        model: str,
-        data: Source,
-        hyperparameters: Mapping[str, object] | None,
-        *,
-        name: str = "tunestack",
-        tags: Mapping[str, str] | None = None,
-        location: str | None = None,
-        **how: Any,
-    ) -> tuple[Target, Submission]:
-        """Check what can be known of a job before its data is read."""
-        name = checked_name(name)
-        location = checked_location(location, several=how.get("validation_data") is not None)
-        target = self._accounts.of_model(checked("model", model, str)).target(model)
-        base = target.base
-        values = resolve(base, {} if hyperparameters is None else hyperparameters)
-        require_possible(base.provider, values, **how)
-        if location is not None:
-            target.provider.check_location(location)
-        tags = {**(tags or {}), **target.tags, f"{OWN_TAGS}base-model": base.key}
-        target.provider.check_tags(tags)
-        return target, Submission(
-            model=base,
-            identifier=target.identifier,
-            hyperparameters=values,
-            data=data,
-            location=location,
-            name=name,
-            output=target.output,
-            owner=target.owner,
-            tags=tags,
-            **how,
-        )
 
     def job(self, job_id: str) -> Job:
         """Attach to a job by its id: on Bedrock its ARN, or its name in the region; at OpenAI `ftjob-...`.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tunestack.accounts.catalog_target import CatalogTarget
     from tunestack.catalog import BaseModel
     from tunestack.provider import Check, Provider
 
@@ -45,6 +46,14 @@ class Account(Protocol):
         Raises:
             ModelError: it can't be tuned; says why, and what can.
             ContractError: nothing is deployed where it is tuned.
+        """
+        ...
+
+    def catalog_target(self, model: str) -> CatalogTarget:
+        """Find a model in the catalog alone: no service is called.
+
+        Raises:
+            ModelError: the model is unknown, or can't be fine-tuned.
         """
         ...
 
