@@ -16,7 +16,12 @@ cd "$root"
 UV_VERSION=0.13.9
 NODE_MAJOR=22 # the oldest that jsii supports
 
-fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
+# Ends a script; takes an interactive shell back to its prompt.
+fail() {
+    printf 'error: %s\n' "$*" >&2
+    case $- in *i*) kill -INT $$ ;; esac
+    exit 1
+}
 
 find_python() {
     local name
@@ -26,7 +31,7 @@ find_python() {
             return
         fi
     done
-    fail "Python 3.11 or newer is needed: install it, or set PYTHON to its path"
+    return 1
 }
 
 has_node() {
@@ -67,7 +72,7 @@ export CDK_HOME=$tools/cdk CDK_DISABLE_CLI_TELEMETRY=true
 export DSPY_CACHEDIR=$tools/cache/dspy XDG_CACHE_HOME=$tools/cache
 unset VIRTUAL_ENV UV_PROJECT_ENVIRONMENT PYTHONHOME PYTHONPATH
 
-UV_PYTHON=$(find_python) || exit 1
+UV_PYTHON=$(find_python) || fail "Python 3.11 or newer is needed: install it, or set PYTHON to its path"
 export UV_PYTHON
 
 uv=$tools/uv-$UV_VERSION/bin/uv
