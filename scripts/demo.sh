@@ -1,19 +1,28 @@
-# What ./demo shows; runs inside an empty sandbox, as it would in a new AWS account.
+# The steps of ./demo; runs inside an empty sandbox, as it would in a new AWS account.
 set -euo pipefail
 
-bold='' plain=''
+bold='' plain='' current=''
 if [ -t 1 ] && [ -z "${NO_COLOR:-}" ]; then bold=$'\033[1m' plain=$'\033[0m'; fi
-step() { printf '\n%s== %s%s\n' "$bold" "$*" "$plain"; }
-# Shows a command, then runs it; what it prints is shown only if it fails, or where it matches the pattern.
+step() {
+    current=$*
+    printf '\n%s== %s%s\n' "$bold" "$*" "$plain"
+}
+report_failure() {
+    local code=$?
+    [ $code = 0 ] || printf '\nerror: the demo failed with exit code %s in step %s\n' "$code" "$current" >&2
+}
+trap report_failure EXIT
+# Prints a command, then runs it; prints its output if it fails, else only the lines that match the pattern.
 quietly() {
     local pattern=$1 log
     shift
     printf '$ %s\n' "$*"
     log=$(mktemp)
-    if ! "$@" >"$log" 2>&1; then
+    "$@" >"$log" 2>&1 || {
+        local code=$?
         cat "$log"
-        exit 1
-    fi
+        exit $code
+    }
     grep -E "$pattern" "$log" || true
     rm -f "$log"
 }
@@ -27,9 +36,10 @@ quietly 'never shown' cdk synth --quiet --no-notices
 quietly 'bootstrapped' cdk bootstrap --app cdk.out --no-notices
 quietly '✅|Arn = |S3Bucket = ' cdk deploy --all --app cdk.out --no-notices --require-approval never --outputs-file cdk.outputs.json
 
-step "2. The environment variables come out of it"
+step "2. The deployment is available as environment variables"
 printf '$ eval "$(tunestack env)"\n'
-eval "$(tunestack env)"
+variables=$(tunestack env) # `eval` would hide that it failed
+eval "$variables"
 env | grep -E '^(DSPY_BEDROCK|TUNESTACK_STAGE|AWS_REGION)' | sort
 
 step "3. An application fine-tunes Nova Micro from DSPy (served on demand: free while idle)"
@@ -38,19 +48,19 @@ run python examples/from_dspy.py
 step "4. The same without DSPy: Llama 3.1 8B (served by provisioned throughput: billed by the hour)"
 run python examples/from_python.py
 
-step "5. The same from the command line; submitting what is there already is the same job"
+step "5. The same from the command line; submitting the same job again returns the existing one"
 run python examples/tickets.py cdk.out/tickets.jsonl
 submit=(tunestack submit cdk.out/tickets.jsonl --model nova-micro -p epochCount=2)
 run "${submit[@]}" --wait
-run "${submit[@]}" --json
-job=$(tunestack jobs --json | python -c 'import json, sys; print(json.loads(sys.stdin.readline())["id"])')
-run tunestack endpoint start "$job"
-endpoint=$(tunestack endpoint list --json | python -c 'import json, sys; print(json.loads(sys.stdin.readline())["id"])')
+printf '$ job=$(%s --id-only)\n' "${submit[*]}"
+job=$("${submit[@]}" --id-only)
+printf '$ endpoint=$(tunestack endpoint start "$job" --id-only)\n'
+endpoint=$(tunestack endpoint start "$job" --id-only)
 run tunestack endpoint list
 run tunestack endpoint invoke "$endpoint" "My parcel with the lamp has not come, where is it?"
 run tunestack endpoint stop "$endpoint"
 
-step "6. Nothing is left that costs money"
+step "6. Nothing that costs money is left"
 for region in us-east-1 us-west-2; do
     run tunestack endpoint list --region "$region" 2>&1
 done

@@ -1,7 +1,13 @@
-# Sourced by ./demo and ./check: brings everything they need into the checkout, and nothing anywhere else.
+# Sourced by ./demo and ./check: installs everything they need into this folder, and nothing anywhere else.
 #
-# Needs bash and Python 3.11 or newer. Brings uv, the locked Python packages, Node (unless a recent one is there)
-# and the CDK CLI. A second run finds them all and is quick.
+# Needs bash (3.2 or newer) and Python 3.11 or newer. Installs uv, the locked Python packages, Node (unless Node 22 or newer
+# is installed) and the CDK CLI. Takes a second when everything is installed. Works together with `uv sync && npm ci`.
+
+# Other shells read this much, one command after the other.
+if [ -z "${BASH_VERSION:-}" ]; then
+    echo "error: scripts/toolchain.sh needs bash: run 'bash --rcfile scripts/toolchain.sh'" >&2
+    return 1 2>/dev/null || exit 1
+fi
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 tools=$root/.tools
@@ -10,17 +16,20 @@ cd "$root"
 UV_VERSION=0.13.9
 NODE_MAJOR=22 # the oldest that jsii supports
 
-fail() { printf 'error: %s\n' "$*" >&2; exit 1; }
+# Ends a script; takes an interactive shell back to its prompt.
+fail() {
+    printf 'error: %s\n' "$*" >&2
+    case $- in *i*) kill -INT $$ ;; esac
+    exit 1
+}
 
 find_python() {
     local name
     for name in "${PYTHON:-python3}" python3.14 python3.13 python3.12 python3.11; do
-        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-            command -v "$name"
-            return
-        fi
+        # The interpreter itself: for a shim, such as pyenv's, uv would create the environment again each time.
+        "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11) or print(sys.executable))' 2>/dev/null && return
     done
-    fail "Python 3.11 or newer is needed; set PYTHON to where it is"
+    return 1
 }
 
 has_node() {
@@ -30,17 +39,38 @@ has_node() {
     [ "${version%%.*}" -ge "$NODE_MAJOR" ]
 }
 
-mkdir -p "$tools/tmp"
+# pip reads REQUESTS_CA_BUNDLE, uv reads SSL_CERT_FILE, Node reads NODE_EXTRA_CA_CERTS: if one of them names a company's CA,
+# all trust it. Variables that are set keep their values, except Node's, which adds to the CAs that it has.
+share_ca_certificates() {
+    local name bundle=$tools/ca.pem found=
+    for name in SSL_CERT_FILE REQUESTS_CA_BUNDLE NODE_EXTRA_CA_CERTS; do
+        [ "${!name:-}" = "$bundle" ] && return
+        [ -n "${!name:-}" ] || continue
+        [ -r "${!name}" ] || fail "$name is set to '${!name}', which can't be read: set it to a file of CA certificates (PEM)"
+        found=yes
+    done
+    [ "$found" ] || return 0
+    {
+        "$1" -c 'import pip._vendor.certifi as c; print(c.contents())' || true # the CAs that are trusted anyway
+        for name in SSL_CERT_FILE REQUESTS_CA_BUNDLE NODE_EXTRA_CA_CERTS; do
+            [ -z "${!name:-}" ] || { cat "${!name}"; echo; }
+        done
+    } >"$bundle.new" && mv "$bundle.new" "$bundle" || fail "the CA certificates can't be written to $bundle"
+    export SSL_CERT_FILE=${SSL_CERT_FILE:-$bundle} REQUESTS_CA_BUNDLE=${REQUESTS_CA_BUNDLE:-$bundle}
+    export NODE_EXTRA_CA_CERTS=$bundle
+}
+
+mkdir -p "$tools/tmp" || fail "the folder $root can't be written to"
 export TMPDIR=$tools/tmp
 export UV_CACHE_DIR=$tools/cache/uv UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1
-export UV_SYSTEM_CERTS=true # where a company's proxy signs with a certificate of its own
+export UV_SYSTEM_CERTS=true NODE_USE_SYSTEM_CA=1 # where a company's CA is installed in the operating system
 export npm_config_cache=$tools/cache/npm npm_config_update_notifier=false
 export JSII_RUNTIME_PACKAGE_CACHE_ROOT=$tools/cache/jsii
 export CDK_HOME=$tools/cdk CDK_DISABLE_CLI_TELEMETRY=true
 export DSPY_CACHEDIR=$tools/cache/dspy XDG_CACHE_HOME=$tools/cache
-unset VIRTUAL_ENV PYTHONHOME PYTHONPATH
+unset VIRTUAL_ENV UV_PROJECT_ENVIRONMENT PYTHONHOME PYTHONPATH
 
-UV_PYTHON=$(find_python) || exit 1
+UV_PYTHON=$(find_python) || fail "Python 3.11 or newer is needed: install it, or set PYTHON to its path"
 export UV_PYTHON
 
 uv=$tools/uv-$UV_VERSION/bin/uv
@@ -48,16 +78,23 @@ if [ ! -x "$uv" ]; then
     rm -rf "$tools/uv-$UV_VERSION"
     "$UV_PYTHON" -m venv "$tools/uv-$UV_VERSION" >&2 ||
         fail "Python's venv does not work here (on Debian and Ubuntu: apt install python3-venv)"
+fi
+share_ca_certificates "$tools/uv-$UV_VERSION/bin/python"
+if [ ! -x "$uv" ]; then
     "$tools/uv-$UV_VERSION/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir "uv==$UV_VERSION" ||
         fail "uv can't be installed: is the package index reachable?"
 fi
 
-groups=(--group dev)
-has_node || groups+=(--group node)
-"$uv" sync --frozen --quiet "${groups[@]}" || fail "the Python packages can't be installed"
+"$uv" sync --frozen --quiet --group dev || fail "the Python packages can't be installed"
+# In an environment of its own: `uv sync` removes from .venv what the project does not name.
+if ! has_node; then
+    UV_PROJECT_ENVIRONMENT=$tools/node "$uv" sync --frozen --quiet --only-group node || fail "Node can't be installed"
+    export PATH=$tools/node/bin:$PATH
+fi
 export PATH=$root/.venv/bin:$root/node_modules/.bin:$tools/uv-$UV_VERSION/bin:$PATH
 
 if [ ! node_modules/.package-lock.json -nt package-lock.json ]; then
-    npm ci --silent --no-audit --no-fund || fail "the CDK CLI can't be installed: is the npm registry reachable?"
+    npm ci --loglevel=error --no-audit --no-fund >/dev/null ||
+        fail "the CDK CLI can't be installed, for the reason above: is the npm registry reachable?"
     touch node_modules/.package-lock.json
 fi

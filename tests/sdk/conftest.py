@@ -6,9 +6,16 @@ from datetime import UTC, datetime
 import dspy
 import pytest
 
+from tests.day import AS_OF
 from tests.sdk.desks import GPT, NOVA
 from tunestack.dspy import BedrockProvider, OpenAIProvider
 from tunestack.sandbox.openai.files import form
+
+
+@pytest.fixture(autouse=True)
+def _date_of_estimates(monkeypatch):
+    """Estimates, which ask no service for the time, look up the models of the sandbox's day."""
+    monkeypatch.setattr("tunestack.accounts.catalog_target.today", AS_OF.date)
 
 
 @pytest.fixture(params=["bedrock", "openai"])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
+from tunestack.accounts.account import Target
+from tunestack.accounts.catalog_target import CatalogTarget
 from tunestack.arguments import (
     OWN_TAGS,
     checked,
@@ -22,12 +24,12 @@ from tunestack.records.target import Target as RecordTarget
 from tunestack.submitting import Submission, queue_timeout
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from datetime import timedelta
 
-    from tunestack.accounts.account import Target
-    from tunestack.accounts.accounts import Accounts
     from tunestack.records.source import Source
+
+AnyTarget = TypeVar("AnyTarget", Target, CatalogTarget)
 
 
 class SubmitArguments(TypedDict, total=False):
@@ -51,7 +53,7 @@ class SubmitArguments(TypedDict, total=False):
 
 
 def resolve_submission(
-    accounts: Accounts,
+    find_target: Callable[[str], AnyTarget],
     model: str,
     data: Source,
     *,
@@ -70,8 +72,10 @@ def resolve_submission(
     seed: int | None = None,
     suffix: str | None = None,
     queue: bool | float | timedelta = False,
-) -> tuple[Target, Submission]:
+) -> tuple[AnyTarget, Submission]:
     """Find where a model is fine-tuned, and check all arguments against it; `data` is not read.
+
+    `find_target` finds the model, after the checks that need none.
 
     Raises:
         ConfigError: an argument is invalid; see `Tuner.submit` for its kinds.
@@ -84,7 +88,7 @@ def resolve_submission(
     seed, suffix, timeout = checked_seed(seed), checked_suffix(suffix), queue_timeout(queue)
     rerun = checked("rerun", rerun, bool)
     max_cost = None if max_cost is None else checked_most(max_cost)
-    target = accounts.of_model(checked("model", model, str)).target(model)
+    target = find_target(checked("model", model, str))
     base = target.base
     values = resolve(base, {} if hyperparameters is None else hyperparameters)
     require_possible(base.provider, values, method=method, seed=seed, suffix=suffix)

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from tunestack import cost
 from tunestack.deleted_models import has_lost_model
@@ -39,6 +39,14 @@ QUEUE_TIMEOUT = 24 * 3600.0
 """Seconds to wait for a free job slot with `queue=True`: jobs take several hours, and others may be queued as well."""
 # Submitting the same again finds a job in one of these; a new attempt is made where there is none.
 _ALIVE = frozenset(JobState) - {JobState.STOPPING, JobState.STOPPED, JobState.FAILED}
+
+
+class DataReader(Protocol):
+    """Opens training data that is stored with the provider."""
+
+    def open(self, uri: str) -> BinaryIO:
+        """Open an `s3://` URI."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -224,14 +232,18 @@ def _named_so(provider: Provider, asked: JobRequest, *, poll: Poll) -> tuple[str
     return job_id, None
 
 
-def estimate(provider: Provider, wanted: Submission) -> cost.Cost:
-    """Tell what a job would cost; nothing is uploaded or created.
+def estimate(reader: DataReader, wanted: Submission) -> cost.Cost:
+    """Estimate the cost of a job; nothing is uploaded or created.
 
     Raises:
-        DataError: the data has problems.
+        DataError: the data is invalid.
+        CostError: the estimate is above `wanted.max_cost`.
     """
-    with _prepared(provider, wanted) as (training, _):
-        return _cost(wanted, training)
+    with _prepared(reader, wanted) as (training, _):
+        estimated = _cost(wanted, training)
+    if wanted.max_cost is not None:
+        estimated.require_below(wanted.max_cost)
+    return estimated
 
 
 def _cost(wanted: Submission, training: Dataset) -> cost.Cost:
@@ -245,12 +257,12 @@ def _cost(wanted: Submission, training: Dataset) -> cost.Cost:
 
 
 @contextmanager
-def _prepared(provider: Provider, wanted: Submission) -> Iterator[tuple[Dataset, Dataset | None]]:
+def _prepared(reader: DataReader, wanted: Submission) -> Iterator[tuple[Dataset, Dataset | None]]:
     """Write the data as the model takes it, into files that are there for as long as this is entered."""
 
     def opened(source: Source) -> Source:
         if isinstance(source, str) and source.startswith("s3://"):
-            return provider.open(source)
+            return reader.open(source)
         return source
 
     prepared: Callable[..., Dataset] = partial(

@@ -23,7 +23,7 @@ from tunestack.submitting import estimate, submit
 from tunestack.waiting import Poll, seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
     import boto3
@@ -107,27 +107,7 @@ class Tuner(CustomModels):
         bound.__dict__.update(self.__dict__, _is_bound=True)
         return bound
 
-    def submit(
-        self,
-        model: str,
-        data: Source,
-        *,
-        data_format: str | None = None,
-        hyperparameters: Mapping[str, object] | None = None,
-        validation_data: Source | None = None,
-        record_format: str | None = None,
-        on_loss: str = "error",
-        ignore: Collection[str] = (),
-        s3_path: str | None = None,
-        name: str = "tunestack",
-        tags: Mapping[str, str] | None = None,
-        rerun: bool = False,
-        max_cost: float | None = None,
-        method: str | None = None,
-        seed: int | None = None,
-        suffix: str | None = None,
-        queue: bool | float | timedelta = False,
-    ) -> Job:
+    def submit(self, model: str, data: Source, **arguments: Unpack[SubmitArguments]) -> Job:
         """Submit a fine-tuning job; billed by the token trained (tokens of the file x epochs).
 
         What can be known is checked before anything is uploaded; `check` does that alone.
@@ -166,30 +146,13 @@ class Tuner(CustomModels):
             ProviderError: the provider refused or failed.
         """
         target, wanted = resolve_submission(
-            self._accounts,
+            lambda name: self._accounts.of_model(name).target(name),
             model,
             data,
-            hyperparameters=hyperparameters,
-            validation_data=validation_data,
-            data_format=data_format,
-            record_format=record_format,
-            on_loss=on_loss,
-            ignore=ignore,
-            s3_path=s3_path,
-            name=name,
-            tags=tags,
-            rerun=rerun,
-            max_cost=max_cost,
-            method=method,
-            seed=seed,
-            suffix=suffix,
-            queue=queue,
+            **arguments,
         )
-        return self._handle(
-            self._accounts.of_model(model),
-            target.provider,
-            submit(target.provider, wanted, poll=self._poll),
-        )
+        info = submit(target.provider, wanted, poll=self._poll)
+        return self._handle(self._accounts.of_model(model), target.provider, info)
 
     def check(self, model: str, **arguments: Unpack[SubmitArguments]) -> None:
         """Check everything that `submit` would refuse without reading data; nothing is uploaded, created or billed.
@@ -207,32 +170,28 @@ class Tuner(CustomModels):
             ConfigError: any other argument is invalid, or nothing is deployed (`ContractError`).
             QuotaError: the account may run no more jobs now.
         """
-        target, wanted = resolve_submission(self._accounts, model, (), **arguments)
+        target, wanted = resolve_submission(
+            lambda name: self._accounts.of_model(name).target(name), model, (), **arguments
+        )
         target.provider.check_quotas(queue=wanted.queue is not None)
 
-    def cost(
-        self,
-        model: str,
-        data: Source,
-        *,
-        data_format: str | None = None,
-        hyperparameters: Mapping[str, object] | None = None,
-        record_format: str | None = None,
-    ) -> Cost:
-        """Tell what a job would cost; nothing is uploaded, created or billed. The arguments are those of `submit`.
+    def cost(self, model: str, data: Source, **arguments: Unpack[SubmitArguments]) -> Cost:
+        """Estimate the cost of a job without a deployment, credentials or a network; the arguments are those of `submit`.
+
+        No service is called, except to read `data` that is an `s3://` URI. Models are looked up in the catalog, so what
+        only the account knows is not checked: the stage's models and locations, and models of other OpenAI-compatible servers.
 
         Raises:
-            ModelError: the model can't be tuned, or not in this region.
-            HyperparameterError: a name or value that the model does not take.
-            DataError: the data has problems.
+            ModelError: the model is unknown or can't be fine-tuned, or not in this region.
+            HyperparameterError: the model does not accept a name or a value.
+            DataError: the data is invalid.
+            ConfigError: another argument is invalid; `CostError` if the estimate is above `max_cost`.
         """
         target, wanted = resolve_submission(
-            self._accounts,
+            lambda name: self._accounts.of_model(name).catalog_target(name),
             model,
             data,
-            hyperparameters=hyperparameters,
-            data_format=data_format,
-            record_format=record_format,
+            **arguments,
         )
         return estimate(target.provider, wanted)
 

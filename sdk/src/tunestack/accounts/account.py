@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tunestack.accounts.catalog_target import CatalogTarget
     from tunestack.catalog import BaseModel
     from tunestack.provider import Check, Provider
 
@@ -58,6 +59,14 @@ class Account(Protocol):
 
     def connect(self, model: str) -> None:
         """Create now what a job of a model needs: its deployment and its clients; errors are left to the job."""
+        ...
+
+    def catalog_target(self, model: str) -> CatalogTarget:
+        """Find a model in the catalog alone: no service is called.
+
+        Raises:
+            ModelError: the model is unknown, or can't be fine-tuned.
+        """
         ...
 
     def provider(self, identifier: str | None = None) -> Provider:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from tunestack import catalog
 from tunestack.accounts.account import Target
+from tunestack.accounts.catalog_target import CatalogTarget, bedrock_target
 from tunestack.arguments import OWN_TAGS, bare, checked, is_endpoint, region_of
 from tunestack.contract import REGION, STAGE_TAG
 from tunestack.discovery import Deployments, find_region, require_region
@@ -106,7 +107,7 @@ class AwsAccount:
         """Find the base model, or the tuned one that is to be tuned further, and what is deployed for it."""
         today = datetime.now(UTC).date()
         arn = bare(model)
-        if arn.startswith("arn:") and not any(kind in arn for kind in _BASES):
+        if _is_tuned(arn):
             deployment = self._deployment(region_of(bedrock_id(SOURCE, arn)))
             identifier = self._tuned(arn, deployment)
             base = catalog.of_custom_model(identifier)
@@ -127,6 +128,16 @@ class AwsAccount:
             output=f"s3://{deployment.data_bucket}/{deployment.outputs_prefix}",
             owner=deployment.account or None,
             tags=_own_tags(self._deployments.stage_of(deployment)),
+        )
+
+    def catalog_target(self, model: str) -> CatalogTarget:
+        """Find the base model, or that of a custom model, in the catalog; see `bedrock_target`."""
+        arn = bare(model)
+        return bedrock_target(
+            model,
+            arn=bedrock_id(SOURCE, arn) if _is_tuned(arn) else "",
+            region=self._region_for(model),
+            clients=self._clients,
         )
 
     def connect(self, model: str) -> None:
@@ -200,6 +211,11 @@ class AwsAccount:
             deployment=partial(self._deployments.find, region),
             guarded=partial(self._deployments.guarded, region),
         )
+
+
+def _is_tuned(arn: str) -> bool:
+    """Return whether this is the ARN of a custom model or of its endpoint, not of a base model."""
+    return arn.startswith("arn:") and not any(kind in arn for kind in _BASES)
 
 
 def _own_tags(stage: str) -> dict[str, str]:

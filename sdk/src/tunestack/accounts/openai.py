@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunestack import catalog
 from tunestack.accounts.account import Target
+from tunestack.accounts.catalog_target import CatalogTarget, openai_target
 from tunestack.arguments import OWN_TAGS
 from tunestack.environment import require_same_endpoints
 from tunestack.errors import AccessError, ConfigError, TunestackError
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from tunestack.providers.openai import OpenAI
     from tunestack.waiting import Poll
 
+_HOST = "api.openai.com"
 _PREFIX = "openai/"
 _JOBS, _TUNED = "ftjob-", "ft:"
 _TAGS = {f"{OWN_TAGS}managed-by": "tunestack"}
@@ -110,6 +112,15 @@ class OpenAIProject:
             identifier=identifier if tuned else base.customization_id,
             provider=self._provider,
             tags=_TAGS,
+        )
+
+    def catalog_target(self, model: str) -> CatalogTarget:
+        """Find the model in the catalog; see `openai_target`. Needs neither a key nor the openai package."""
+        given = (
+            self._environment.get("OPENAI_BASE_URL") if self.given is None else self.given.base_url
+        )
+        return openai_target(
+            self.bare(model), is_other_server=bool(given) and _HOST not in str(given)
         )
 
     def provider(self, identifier: str | None = None) -> OpenAI:  # noqa: ARG002 - there is one place

@@ -6,9 +6,10 @@ import warnings
 
 import click
 
+from tunestack.cli.cost import cost
 from tunestack.cli.custom_models import custom_models
 from tunestack.cli.data import data
-from tunestack.cli.doctor import cost, doctor
+from tunestack.cli.doctor import doctor
 from tunestack.cli.endpoints import endpoint
 from tunestack.cli.env import env
 from tunestack.cli.jobs import job, jobs, submit

@@ -1,18 +1,11 @@
-"""`tunestack doctor` and `cost`: what can be known before money is spent."""
+"""`tunestack doctor`: check what can be checked before money is spent."""
 
 from __future__ import annotations
 
 import click
 
-from tunestack.cli.options import (
-    DataFile,
-    json_option,
-    model_option,
-    once,
-    place_options,
-    values_option,
-)
-from tunestack.cli.output import NO, as_json, out, show
+from tunestack.cli.options import json_option, place_options
+from tunestack.cli.output import NO, as_json, out
 from tunestack.provider import Verdict
 from tunestack.tuner import Tuner
 
@@ -44,35 +37,3 @@ def doctor(
         if check.fix:
             out(f"{'':<8} -> {check.fix}")
     return NO if any(check.verdict is Verdict.FAIL for check in found) else 0
-
-
-@click.command()
-@click.argument("file", type=DataFile())
-@model_option
-@values_option
-@click.option(
-    "--format",
-    "data_format",
-    help="Of FILE: chat, completion, ...; told by its first record if not given.",
-)
-@place_options
-@json_option
-def cost(
-    file: str,
-    model: str,
-    values: tuple[tuple[str, str], ...],
-    data_format: str | None,
-    stage: str | None,
-    region: str | None,
-    *,
-    json_wanted: bool,
-) -> None:
-    """Tell what tuning MODEL with FILE would cost, and serving what comes of it; nothing is uploaded."""
-    found = Tuner(stage, region=region).cost(
-        model, file, data_format=data_format, hyperparameters=once(values)
-    )
-    if json_wanted:
-        show(found, json_wanted=True)
-        return
-    for line in found.lines():
-        out(line)

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunestack.cli.options import Duration, json_option, place_options, provider_option
+from tunestack.cli.options import (
+    Duration,
+    id_only_option,
+    json_option,
+    place_options,
+    provider_option,
+)
 from tunestack.cli.output import note, out, show, table
 from tunestack.endpoints import expiry_text
 from tunestack.formatting import duration_text, utc_text
@@ -39,6 +45,7 @@ def endpoint() -> None:
 @click.option("--unguarded", is_flag=True, help="Start it although nothing would end it.")
 @place_options
 @json_option
+@id_only_option
 def start(
     job_id: str,
     serving: str,
@@ -62,6 +69,7 @@ def start(
 @provider_option
 @place_options
 @json_option
+@id_only_option
 def list_endpoints(
     provider: str, stage: str | None, region: str | None, *, json_wanted: bool
 ) -> None:

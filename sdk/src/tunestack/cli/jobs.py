@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +12,7 @@ from tunestack.cli.options import (
     Duration,
     Pair,
     data_options,
+    id_only_option,
     json_option,
     model_option,
     once,
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
 @click.option("--wait", is_flag=True, help="Follow the job to its end.")
 @place_options
 @json_option
+@id_only_option
 def submit(
     file: str,
     model: str,
@@ -115,13 +118,16 @@ def submit(
     help="Only those in this state.",
 )
 @click.option("--tag", "tags", type=Pair(), multiple=True, help="Only those with this tag.")
+@click.option("--limit", type=click.IntRange(1), help="List at most this many jobs.")
 @provider_option
 @place_options
 @json_option
+@id_only_option
 def jobs(
     name_contains: str | None,
     state: str | None,
     tags: tuple[tuple[str, str], ...],
+    limit: int | None,
     provider: str,
     stage: str | None,
     region: str | None,
@@ -132,7 +138,7 @@ def jobs(
     tuner = Tuner(stage, region=region)
     found = tuner.jobs(name_contains=name_contains, state=state, tags=once(tags), provider=provider)
     table(
-        [one.last for one in found],
+        [one.last for one in islice(found, limit)],
         ("name", "state", "created", "id"),
         of="jobs",
         json_wanted=json_wanted,

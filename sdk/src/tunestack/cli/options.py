@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tunestack.cli.output import ID_ONLY
 from tunestack.records import SourceFormat
 
 if TYPE_CHECKING:
@@ -21,6 +22,19 @@ json_option = click.option(
     "json_wanted", "--json", is_flag=True, help="Print JSON, one object a line."
 )
 
+
+def _use_id_only(ctx: click.Context, _: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - click passes it so
+    ctx.meta[ID_ONLY] = value
+    return value
+
+
+id_only_option = click.option(
+    "--id-only",
+    is_flag=True,
+    expose_value=False,
+    callback=_use_id_only,
+    help="Print only the id, for use in scripts.",
+)
 
 model_option = click.option(
     "--model", "-m", required=True, help="Base model, see `tunestack models`."

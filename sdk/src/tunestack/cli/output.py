@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 NO, USAGE, VENDOR, INTERRUPTED = 1, 2, 3, 130
 """Exit codes beside 0: the answer is no, the usage is wrong, the vendor refused or failed, Ctrl-C."""
 
+ID_ONLY = "tunestack.id-only"
+"""The key in click's context that is set by `--id-only`."""
+
 _NOBODY_READS = 128 + 13
 """What a shell gives a program that SIGPIPE ended."""
 
@@ -47,6 +50,9 @@ def out(text: str) -> None:
 def show(value: Any, *, json_wanted: bool) -> None:
     """Print one thing: a line for each field, or one JSON object."""
     fields = _fields(value)
+    if _has_id_only():
+        out(str(fields["id"]))
+        return
     if json_wanted:
         out(as_json(fields))
         return
@@ -59,6 +65,10 @@ def show(value: Any, *, json_wanted: bool) -> None:
 def table(rows: Iterable[Any], columns: Sequence[str], *, of: str, json_wanted: bool) -> None:
     """Print a list of things: aligned columns, or one JSON object a line with every field."""
     things = [_fields(row) for row in rows]
+    if _has_id_only():
+        for thing in things:
+            out(str(thing["id"]))
+        return
     if json_wanted:
         for thing in things:
             out(as_json(thing))
@@ -76,6 +86,11 @@ def table(rows: Iterable[Any], columns: Sequence[str], *, of: str, json_wanted: 
 def note(text: str) -> None:
     """Tell a person something beside the result."""
     click.echo(text, err=True)
+
+
+def _has_id_only() -> bool:
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.meta.get(ID_ONLY))
 
 
 def _fields(value: Any) -> Mapping[str, Any]:

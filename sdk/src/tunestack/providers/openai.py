@@ -111,7 +111,7 @@ class OpenAI(OpenAIModels):
 
     def check_location(self, location: str) -> None:
         """Refuse any: OpenAI keeps the data itself."""
-        raise ConfigError(f"s3_path {location!r}: OpenAI keeps the data itself: leave s3_path out")
+        raise requests.location_not_accepted(location)
 
     def check_tags(self, tags: Mapping[str, str]) -> None:
         """Refuse more than a job's metadata has room for."""
@@ -122,7 +122,7 @@ class OpenAI(OpenAIModels):
 
     def open(self, uri: str) -> BinaryIO:
         """Open nothing: what lies elsewhere is read there."""
-        raise ConfigError(f"{uri!r} lies with AWS: download it first")
+        raise requests.not_a_local_file(uri)
 
     def upload(self, path: Path, *, sha256: str, location: str | None) -> str:
         """Upload a training file and return its id; one with the same content, which its name tells, is not uploaded twice.

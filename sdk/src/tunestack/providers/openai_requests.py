@@ -102,6 +102,16 @@ def create_job(request: JobRequest) -> dict[str, Any]:
     return wire | {name: value for name, value in optional.items() if value is not None}
 
 
+def location_not_accepted(location: str) -> ConfigError:
+    """Return the error for an `s3_path`."""
+    return ConfigError(f"s3_path {location!r}: OpenAI keeps the data itself: leave s3_path out")
+
+
+def not_a_local_file(uri: str) -> ConfigError:
+    """Return the error for data in S3."""
+    return ConfigError(f"{uri!r} lies with AWS: download it first")
+
+
 def require_fitting(tags: Mapping[str, str]) -> None:
     """Look whether a job's metadata has room for tags, beside what tells the job.
 

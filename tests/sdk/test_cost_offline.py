@@ -1,0 +1,172 @@
+"""A cost estimate calls no service, needs no account, and takes the arguments of a job."""
+
+import inspect
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.sdk.desks import GPT
+from tunestack import Tuner
+from tunestack.cli.commands import run
+from tunestack.cli.jobs import submit
+from tunestack.errors import ConfigError, CostError, DataError, ModelError
+
+ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-micro-v1:0:128k/abcdefabcdef"
+ENDPOINT = "arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/abcdefabcdef"
+OPTIONS = {
+    "model": ["nova-micro"],
+    "values": ["epochCount=2"],
+    "data_format": ["chat"],
+    "record_format": ["bedrock-conversation-2024"],
+    "on_loss": ["report"],
+    "ignore": ["duplicates"],
+    "s3_path": ["s3://bucket/path/"],
+    "name": ["tickets"],
+    "tags": ["team=support"],
+    "rerun": [],
+    "method": ["supervised"],
+    "max_cost": ["100"],
+    "wait": [],
+    "id_only": [],
+    "stage": ["prod"],
+    "region": ["us-east-1"],
+    "json_wanted": [],
+}
+OPENAI = {"seed": ["7"], "suffix": ["tickets"]}
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path, socket_disabled):
+    """No network, no credentials, no settings."""
+    for name in os.environ:
+        if name.startswith(("AWS_", "OPENAI_", "DSPY_", "TUNESTACK_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+@pytest.fixture
+def file(tmp_path, chat):
+    path = tmp_path / "train.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in chat))
+    return str(path)
+
+
+@pytest.fixture
+def validation(tmp_path):
+    row = {
+        "messages": [
+            {"role": "user", "content": "What is new?"},
+            {"role": "assistant", "content": "Nothing."},
+        ]
+    }
+    path = tmp_path / "validation.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    return str(path)
+
+
+def flags(values):
+    options = {param.name: param.opts[0] for param in submit.params}
+    return [part for name, given in values.items() for part in (options[name], *given)]
+
+
+def test_the_arguments_are_those_of_submit():
+    cost, submitted = (inspect.signature(call).parameters for call in (Tuner.cost, Tuner.submit))
+    assert dict(submitted) == dict(cost)
+
+
+def test_every_option_of_submit_is_taken_offline(offline, file, capsys):
+    assert 0 == run(["cost", file, *flags(OPTIONS)])
+    estimated = json.loads(capsys.readouterr().out)
+    assert ("nova-micro", 2) == (estimated["model"], estimated["epochs"])
+    assert 0 == run(["cost", file, "-m", GPT, *flags(OPENAI)])
+    everything = {"file", "validation", *OPTIONS, *OPENAI}
+    assert everything == {param.name for param in submit.params}
+
+
+def test_validation_data_is_checked_offline(offline, file, validation, tmp_path, capsys):
+    arguments = ["cost", file, "-m", GPT, "--validation"]
+    assert 0 == run([*arguments, validation])
+    (tmp_path / "validation.jsonl").write_text("{}\n")
+    assert 1 == run([*arguments, validation])
+    assert "validation data has problems" in capsys.readouterr().err
+
+
+def test_a_custom_models_cost_is_that_of_its_base_model(offline, chat):
+    assert "nova-micro" == Tuner().cost(ARN, chat).model
+
+
+def test_a_model_of_an_openai_compatible_server_has_an_unknown_cost(offline, chat, monkeypatch):
+    with pytest.raises(ModelError, match="'qwen-9' can't be fine-tuned"):
+        Tuner().cost("openai/qwen-9", chat)
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    assert Tuner().cost("openai/qwen-9", chat).training_usd is None
+
+
+@pytest.mark.parametrize(
+    ("model", "changes", "error", "text"),
+    [
+        ("nova-nano", {}, ModelError, "'nova-nano' can't be fine-tuned: what can be"),
+        (ENDPOINT, {}, ModelError, "pass the custom model"),
+        ("llama-3-1-8b", {"region": "us-east-1"}, ModelError, "set region="),
+        ("titan-text-lite", {}, ModelError, "what can be fine-tuned today is"),
+        ("nova-micro", {"seed": 1}, ConfigError, "seed=1"),
+        ("nova-micro", {"s3_path": "bucket/path"}, ConfigError, "s3://bucket/path/"),
+        ("nova-micro", {"name": "a b"}, ConfigError, "name 'a b'"),
+        ("nova-micro", {"tags": {"aws:x": "y"}}, ConfigError, "aws:x"),
+        ("nova-micro", {"ignore": ["x"]}, ConfigError, "rule 'x'"),
+        ("nova-micro", {"hyperparameters": {"epoch": 1}}, ConfigError, "epochCount"),
+        ("nova-micro", {"max_cost": 0.000001}, CostError, "more than max_cost"),
+        ("nova-micro", {"data": [{}]}, DataError, "training data has problems"),
+        (GPT, {"s3_path": "s3://bucket/path/"}, ConfigError, "s3_path"),
+        (GPT, {"tags": dict.fromkeys("abcdefghijklmnopq", "x")}, ConfigError, "too many"),
+        (GPT, {"data": "s3://bucket/train.jsonl"}, ConfigError, "download it"),
+    ],
+)
+def test_the_errors_are_those_of_submit(offline, chat, model, changes, error, text):
+    changes = {"data": chat, **changes}
+    tuner = Tuner(region=changes.pop("region", None))
+    with pytest.raises(error, match=text):
+        tuner.cost(model, changes.pop("data"), **changes)
+
+
+def test_the_command_opens_no_socket(file, tmp_path):
+    """In a process of its own, with no home folder and no settings: whatever opens a socket ends it."""
+    watch = (
+        "import sys\n"
+        "from datetime import date\n"
+        "from tunestack.accounts import catalog_target\n"
+        "from tunestack.cli.commands import run\n"
+        "catalog_target.today = lambda: date(2026, 11, 1)\n"
+        "def refuse(event, _):\n"
+        "    assert not event.startswith('socket.'), event\n"
+        "sys.addaudithook(refuse)\n"
+        f"sys.exit(run(['cost', {file!r}, '-m', sys.argv[1]]))\n"
+    )
+    for model in ("nova-micro", GPT):
+        done = subprocess.run(
+            [sys.executable, "-c", watch, model],
+            env={"PATH": os.environ["PATH"]},
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (0, "") == (done.returncode, done.stderr)
+        assert done.stdout.startswith("training: $")
+
+
+def test_data_in_s3_is_read(tuner, sandbox, objects, chat):
+    """The one call that a caller asks for: by the name of the data."""
+    before = objects()
+    bucket = sandbox.deployment().data_bucket
+    with pytest.raises(Exception, match="no-such-file"):
+        tuner.cost("nova-micro", f"s3://{bucket}/no-such-file.jsonl")
+    job = tuner.submit("nova-micro", chat).wait()
+    cost = tuner.cost("nova-micro", job.last.training_data, data_format="bedrock-conversation-2024")
+    assert cost.tokens == tuner.cost("nova-micro", chat).tokens
+    assert len(objects()) > len(before)
