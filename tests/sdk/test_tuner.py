@@ -100,6 +100,7 @@ def test_a_job_is_attached_to_from_anywhere(tuner, chat, monkeypatch):
         "TUNESTACK_DEPLOYMENT",
         "DSPY_BEDROCK_S3_BUCKET",
         "DSPY_BEDROCK_ROLE_ARN",
+        "AWS_CONFIG_FILE",
     ):
         monkeypatch.delenv(name)
     assert job.name == Tuner().job(job.id).name
