@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import pickle
 
 import boto3
@@ -100,9 +101,9 @@ def test_a_job_is_attached_to_from_anywhere(tuner, chat, monkeypatch):
         "TUNESTACK_DEPLOYMENT",
         "DSPY_BEDROCK_S3_BUCKET",
         "DSPY_BEDROCK_ROLE_ARN",
-        "AWS_CONFIG_FILE",
     ):
         monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     assert job.name == Tuner().job(job.id).name
     assert job.id == Tuner(region="us-east-1").job(job.name).id
     with pytest.raises(NotFoundError, match="check the id and the region"):
