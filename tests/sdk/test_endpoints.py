@@ -106,7 +106,7 @@ def test_stopping_twice_is_fine(job):
 
 def test_what_is_still_starting_is_stopped_all_the_same(job, tuner):
     with pytest.raises(
-        EndpointTimeoutError, match="still 'Creating' after 60s; it goes on"
+        EndpointTimeoutError, match="still 'Creating' after 1 minute; it goes on"
     ) as late:
         job.start_endpoint(timeout=60)
     assert isinstance(late.value, TimeoutError)

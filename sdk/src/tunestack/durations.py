@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
 
-if TYPE_CHECKING:
-    from datetime import timedelta
+from tunestack.errors import shortened
 
 _UNITS = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
 
@@ -23,3 +22,8 @@ def duration_text(duration: timedelta | float) -> str:
         if count:
             parts.append(f"{count:,} {unit}{'s' if count > 1 else ''}")
     return " ".join(parts[:2])
+
+
+def value_text(value: object) -> str:
+    """Quote what a caller gave as a duration: a duration in words, anything else as it is."""
+    return duration_text(value) if isinstance(value, timedelta) else shortened(value)

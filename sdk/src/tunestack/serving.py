@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tunestack.catalog import Serving
 from tunestack.contract import EXPIRES_AT_TAG
+from tunestack.durations import duration_text, value_text
 from tunestack.endpoints import STOP_TIMEOUT, Endpoint, rounded, time_text
 from tunestack.errors import (
     ConfigError,
@@ -147,7 +148,9 @@ def _armed(
         )
     ttl = guard.default if ttl is None else ttl
     if ttl > guard.longest:
-        raise ConfigError(f"ttl {ttl} is not possible: this stage allows at most {guard.longest}")
+        raise ConfigError(
+            f"invalid ttl {duration_text(ttl)}: this stage allows at most {duration_text(guard.longest)}"
+        )
     time = rounded(provider.now() + ttl)
     guard.arm(name, way, time)
     return _End(
@@ -231,8 +234,8 @@ def _check(ttl: object, model_units: object) -> None:
         return
     if not isinstance(ttl, timedelta) or not timedelta(0) < ttl <= _LONGEST_TTL:
         raise ConfigError(
-            f"ttl {shortened(ttl)} is not possible: "
-            f"use a timedelta of more than nothing and at most {_LONGEST_TTL.days} days"
+            f"invalid ttl {value_text(ttl)}: "
+            f"specify a timedelta longer than 0 and at most {duration_text(_LONGEST_TTL)}"
         )
 
 

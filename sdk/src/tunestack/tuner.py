@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tunestack import catalog
 from tunestack.accounts.accounts import BEDROCK, Accounts
 from tunestack.accounts.aws import AwsAccount
-from tunestack.accounts.openai import OpenAIProject, client_of
+from tunestack.accounts.openai import OpenAIProject
 from tunestack.arguments import (
     OWN_TAGS,
     checked,
@@ -28,6 +29,7 @@ from tunestack.following import follow
 from tunestack.hyperparameters import resolve
 from tunestack.identifiers import ENDPOINT, JOB, MODEL
 from tunestack.jobs import TIMEOUT, Job
+from tunestack.providers.openai_client import client_of
 from tunestack.serving import start, stop_own
 from tunestack.submitting import Submission, estimate, submit
 from tunestack.waiting import Poll, seconds
@@ -376,7 +378,7 @@ class Tuner:
         provider.base(model)
         if serving is not None and serving not in list(provider.ways):
             raise ConfigError(
-                f"serving {shortened(serving)} is not possible: use {' or '.join(map(repr, provider.ways))}"
+                f"invalid serving {shortened(serving)}: specify {' or '.join(map(shortened, provider.ways))}"
             )
         stop_own(provider, model, serving=serving, poll=self._poll)
 
@@ -385,7 +387,7 @@ class Tuner:
         return self.endpoint(endpoint_id).invoke(messages)
 
     def _handle(self, account: Account, provider: Provider, info: JobInfo) -> Job:
-        return Job(provider, info, tags=lambda: account.tags(info.id), poll=self._poll)
+        return Job(provider, info, tags=partial(account.tags, info.id), poll=self._poll)
 
     @property
     def openai(self) -> openai_package.OpenAI | None:

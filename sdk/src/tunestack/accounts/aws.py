@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tunestack import catalog
 from tunestack.accounts.account import Target
@@ -59,6 +59,15 @@ class AwsAccount:
             stage=None if stage is None else checked("stage", stage, str),
             given=deployment,
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Keep what was specified, and leave out the session and its credentials."""
+        return {name: value for name, value in self.__dict__.items() if name != "_session"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Find credentials again."""
+        self.__dict__.update(state)
+        self._session = self._clients.session
 
     @property
     def said(self) -> dict[str, object]:

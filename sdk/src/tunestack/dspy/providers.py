@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import dspy
 from dspy.clients.provider import Provider
 
-from tunestack.accounts.openai import client_of
 from tunestack.arguments import bare, is_endpoint
 from tunestack.catalog import Serving
 from tunestack.dspy.job import TuningJob
@@ -24,6 +23,7 @@ from tunestack.errors import (
     shortened,
 )
 from tunestack.provider import EndpointState
+from tunestack.providers.openai_client import client_of
 from tunestack.serving import try_all
 from tunestack.tuner import Tuner
 from tunestack.waiting import seconds
