@@ -119,7 +119,7 @@ def test_an_end_can_be_put_off_as_far_as_the_stage_allows(started, llama, west, 
     )
     sandbox.clock.advance(4 * HOUR)
     assert [started.name] == [found.name for found in west.endpoints()]
-    with pytest.raises(ConfigError, match="may live until .*, another 19:"):
+    with pytest.raises(ConfigError, match="may exist until .*, for another 19 hours"):
         started.extend(timedelta(hours=21))
     sandbox.clock.advance(HOUR)
     assert gone(west, sandbox)
