@@ -98,8 +98,7 @@ def test_an_end_is_shown_only_where_a_guard_goes_by_it(stage, tags, deployment, 
         (timedelta(hours=19, minutes=58, seconds=59.9), "19 hours 58 minutes"),
         (timedelta(seconds=45), "45 seconds"),
         (timedelta(0), "0 seconds"),
-        (timedelta(-1), "0 seconds"),
-        (timedelta.max, "999999999 days 23 hours"),
+        (timedelta(-1), "-1 day"),
     ],
 )
 def test_a_duration_is_text(duration, text):

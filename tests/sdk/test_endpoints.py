@@ -106,7 +106,7 @@ def test_stopping_twice_is_fine(job):
 
 def test_what_is_still_starting_is_stopped_all_the_same(job, tuner):
     with pytest.raises(
-        EndpointTimeoutError, match="still 'Creating' after 60s; it goes on"
+        EndpointTimeoutError, match="still 'Creating' after 1 minute; it goes on"
     ) as late:
         job.start_endpoint(timeout=60)
     assert isinstance(late.value, TimeoutError)
@@ -172,10 +172,10 @@ def test_with_one_of_each_kind_the_one_that_was_started_is_used(job, tuner):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"ttl": timedelta(0)}, "more than nothing"),
-        ({"ttl": timedelta(-1)}, "more than nothing"),
+        ({"ttl": timedelta(0)}, "longer than 0"),
+        ({"ttl": timedelta(-1)}, "longer than 0"),
         ({"ttl": timedelta.max}, "at most 366 days"),
-        ({"ttl": 3600}, "use a timedelta"),
+        ({"ttl": 3600}, "specify a timedelta"),
         ({"model_units": 0}, "use 1 or more"),
         ({"model_units": True}, "use 1 or more"),
         ({"model_units": "1"}, "use 1 or more"),

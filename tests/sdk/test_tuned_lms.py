@@ -218,7 +218,7 @@ def test_what_is_not_possible_starts_and_stops_nothing(west, chat):
         with pytest.raises(ConfigError, match="timeout"):
             west.start_endpoint(model, timeout=timeout)
     assert [] == left(west)
-    with pytest.raises(ConfigError, match="serving 'provisoned' is not possible"):
+    with pytest.raises(ConfigError, match="invalid serving 'provisoned'"):
         west.stop_endpoint(model, "provisoned")
 
 

@@ -108,7 +108,7 @@ def test_a_timeout_that_is_none_is_refused(timeout):
     [{"first": 0}, {"first": -1}, {"first": "1"}, {"factor": 0.5}, {"jitter": 1}, {"longest": 0.5}],
 )
 def test_a_poll_that_would_never_pause_or_never_look_is_refused(changes):
-    with pytest.raises(ConfigError, match="is not possible"):
+    with pytest.raises(ConfigError, match="invalid Poll"):
         Poll(**changes)
 
 

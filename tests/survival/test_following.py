@@ -88,7 +88,9 @@ def test_one_that_no_list_shows_is_asked_for_by_itself(sandbox, several, poll):
 
 
 def test_a_wait_for_many_that_is_too_short_says_how_many_go_on(several, tuner):
-    with pytest.raises(JobTimeoutError, match="6 of 6 jobs have not ended after 60s; they go on"):
+    with pytest.raises(
+        JobTimeoutError, match="6 of 6 jobs have not ended after 1 minute; they go on"
+    ):
         tuner.wait_all(several, 60)
 
 

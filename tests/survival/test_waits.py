@@ -172,12 +172,12 @@ def test_a_job_that_is_stuck_is_said_to_be(sandbox, tuner, chat, phase, words):
 def test_how_long_nothing_may_change_is_for_the_caller_to_say(sandbox, tuner, chat):
     sandbox.faults.add("stall", phase="training")
     job = tuner.submit("nova-micro", chat)
-    with pytest.raises(JobStalledError, match=r"for 2\d minutes"):
+    with pytest.raises(JobStalledError, match="for [0-9]+ minutes"):
         job.wait(stall_after=timedelta(minutes=20))
-    with pytest.raises(JobTimeoutError, match="after 86400s") as error:
+    with pytest.raises(JobTimeoutError, match="after 1 day") as error:
         job.wait(stall_after=timedelta(days=10))
     assert JobTimeoutError is type(error.value)
-    with pytest.raises(ConfigError, match="use a timedelta"):
+    with pytest.raises(ConfigError, match="specify a timedelta"):
         job.wait(stall_after=60)
 
 
@@ -206,7 +206,7 @@ def test_a_word_that_nobody_knows_is_no_end(slow, saying):
 
 def test_a_word_that_nobody_knows_for_an_hour_is_said(slow, saying):
     with pytest.raises(
-        JobStalledError, match=r"has been Hibernating .training. for 1 hour.*upgrade"
+        JobStalledError, match=r"has been Hibernating .training. for 1 hour .*upgrade"
     ):
         saying("Hibernating", looks=10**6).job(slow.id).wait()
 
@@ -236,7 +236,7 @@ def test_a_wait_in_an_event_loop_can_be_cancelled(sandbox, slow):
 def test_a_wait_in_an_event_loop_fails_as_others_do(sandbox, tuner, chat):
     sandbox.faults.add("stall", phase="validation")
     job = tuner.submit("nova-micro", chat)
-    with pytest.raises(JobTimeoutError, match="after 600s"):
+    with pytest.raises(JobTimeoutError, match="after 10 minutes"):
         asyncio.run(job.wait_async(600))
     with pytest.raises(JobStalledError):
         asyncio.run(job.wait_async())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tunestack.contract import (
     DEFAULT_STAGE,
@@ -16,6 +16,7 @@ from tunestack.contract import (
     parameter_name,
     region_from,
 )
+from tunestack.environment import snapshot
 from tunestack.errors import ConfigError, ContractError, NotFoundError, TunestackError
 from tunestack.providers.aws_errors import translated
 from tunestack.settings import read, region_code
@@ -128,6 +129,14 @@ class Deployments:
         self.stage = stage
         self.given = given
         self._found = {} if given is None else {given.region: given}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Keep what was specified, and leave out what was found."""
+        return {"clients": self._clients, "stage": self.stage, "given": self.given}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Find deployments again."""
+        Deployments.__init__(self, state.pop("clients"), snapshot(), **state)
 
     def find(self, region: str) -> Deployment:
         """Find the deployment in a region; the errors are those of `find_deployment`."""

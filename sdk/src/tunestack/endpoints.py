@@ -125,7 +125,7 @@ class Endpoint:
             )
         billed = ", and may be billed" if info.serving is Serving.PROVISIONED else ""
         raise EndpointTimeoutError(
-            f"endpoint {info.name!r} is still {info.raw_state!r} after {timeout:g}s; "
+            f"endpoint {info.name!r} is still {info.raw_state!r} after {duration_text(timeout)}; "
             f"it goes on{billed}: wait again or stop it",
             endpoint_id=info.id,
         )
@@ -182,7 +182,7 @@ class Endpoint:
 
         if not any(watch(gone, until=bool, timeout=timeout, poll=self._poll)):
             raise EndpointTimeoutError(
-                f"endpoint {self.name!r} is still there after {timeout:g}s, and may be billed: "
+                f"endpoint {self.name!r} is still there after {duration_text(timeout)}, and may be billed: "
                 "stop it again",
                 endpoint_id=self.id,
             )
@@ -289,7 +289,7 @@ class Endpoint:
             logger.debug("endpoint %s is %s", info.name, info.raw_state)
         if not is_over(info):
             raise EndpointTimeoutError(
-                f"endpoint {self.name!r} does not serve {model!r} after {timeout:g}s; it goes on: update it again to wait",
+                f"endpoint {self.name!r} does not serve {model!r} after {duration_text(timeout)}; it goes on: update it again to wait",
                 endpoint_id=self.id,
             )
         if info.model != model:
@@ -314,6 +314,22 @@ class Endpoint:
     def __exit__(self, *_: object) -> None:
         """Stop the endpoint, whatever happened."""
         self.stop()
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both are the same endpoint."""
+        return isinstance(other, Endpoint) and self.id == other.id
+
+    def __hash__(self) -> int:
+        """Return the hash of the name, which the endpoint has before its ARN is known."""
+        return hash(self.name)
+
+    def __copy__(self) -> Endpoint:
+        """Return another handle of the same endpoint."""
+        return Endpoint(self._provider, self._info, poll=self._poll)
+
+    def __deepcopy__(self, _memo: object) -> Endpoint:
+        """Return another handle of the same endpoint, which shares the clients."""
+        return self.__copy__()
 
     def __repr__(self) -> str:
         """Show the name, the kind and the last state seen."""

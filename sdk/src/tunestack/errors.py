@@ -32,6 +32,7 @@ TunestackError
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ _LONGEST_QUOTE = 60
 def shortened(value: object) -> str:
     """Quote what a caller gave in a message, but never at any length."""
     try:
-        quoted = repr(value)
+        quoted = repr(value.value if isinstance(value, Enum) else value)
     except ValueError:  # an int of thousands of digits
         quoted = f"a {type(value).__name__}"
     return quoted if len(quoted) <= _LONGEST_QUOTE else f"{quoted[: _LONGEST_QUOTE - 3]}..."

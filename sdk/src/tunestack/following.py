@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tunestack.arguments import region_of
 from tunestack.errors import JobTimeoutError
+from tunestack.formatting import duration_text
 from tunestack.jobs import TIMEOUT, has_ended
 from tunestack.provider import JobState
 from tunestack.waiting import seconds, watch
@@ -51,7 +52,7 @@ def follow(jobs: Sequence[Job], *, timeout: float = TIMEOUT, poll: Poll) -> Iter
         left = [job for same in followed.going.values() for job in same]
         first = left[0]
         raise JobTimeoutError(
-            f"{len(left)} of {len(jobs)} jobs have not ended after {timeout:g}s; they go on: "
+            f"{len(left)} of {len(jobs)} jobs have not ended after {duration_text(timeout)}; they go on: "
             f"follow them again, or attach to {first.id!r} and the others later",
             job_id=first.id,
         )

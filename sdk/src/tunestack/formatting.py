@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from tunestack.errors import shortened
+
 _UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1))
 
 
@@ -13,13 +15,20 @@ def utc_text(time: datetime) -> str:
 
 
 def duration_text(duration: timedelta | float) -> str:
-    """Format a duration, a `timedelta` or seconds, rounded down: `2 hours`, `1 day 4 hours`, `0.5 seconds`, `0 seconds`."""
+    """Format a duration, a `timedelta` or seconds, rounded down: `2 hours`, `1 day 4 hours`, `0.5 seconds`."""
     seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
-    if 0 < seconds < 1:
+    if seconds < 0:
+        return f"-{duration_text(-seconds)}"
+    if seconds < 1:
         return f"{seconds:g} seconds"
-    left, parts = max(int(seconds), 0), []
+    left, parts = int(seconds), []
     for unit, length in _UNITS:
         count, left = divmod(left, length)
         if count:
             parts.append(f"{count} {unit}{'' if count == 1 else 's'}")
-    return " ".join(parts[:2]) or "0 seconds"
+    return " ".join(parts[:2])
+
+
+def value_text(value: object) -> str:
+    """Quote an invalid value for a message: a duration in words, anything else as it is."""
+    return duration_text(value) if isinstance(value, timedelta) else shortened(value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -17,7 +18,9 @@ from tunestack.errors import (
     JobFailedError,
     JobStoppedError,
     JobTimeoutError,
+    ProviderError,
 )
+from tunestack.formatting import duration_text
 from tunestack.patience import Patience
 from tunestack.provider import JobInfo, JobState
 from tunestack.serving import own, start, stop_own
@@ -63,6 +66,10 @@ class Job:
     @property
     def id(self) -> str:
         """What `tuner.job(...)` attaches to: on Bedrock the job's ARN."""
+        if self._info.raw_state == SUBMITTED and self._info.id == self._info.name:
+            # The answer to a repeated request may lack the ARN.
+            with suppress(ProviderError):
+                self.info()
         return self._info.id
 
     @property
@@ -110,7 +117,7 @@ class Job:
 
     def look(self) -> JobInfo:
         """Look at the job, and leave the last observation as it is."""
-        look = partial(self._provider.job, self.id)
+        look = partial(self._provider.job, self._info.id)
         if self._info.raw_state != SUBMITTED:
             return look()
         # The vendor may not show at once what it has just created.
@@ -224,7 +231,7 @@ class Job:
                 job_id=info.id,
             )
         raise JobTimeoutError(
-            f"job {info.name!r} is still {info.described} after {waited:g}s; it goes on: "
+            f"job {info.name!r} is still {info.described} after {duration_text(waited)}; it goes on: "
             f"wait again, or attach to {info.id!r} later",
             job_id=info.id,
         )
@@ -356,6 +363,26 @@ class Job:
             hope = "" if self._info.state.is_terminal else ": wait for it to succeed first"
             raise ConfigError(f"job {self.name!r} is {self._info.described} and has no model{hope}")
         return model
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether both are the same job."""
+        return isinstance(other, Job) and self.id == other.id
+
+    def __hash__(self) -> int:
+        """Return the hash of the id."""
+        return hash(self.id)
+
+    def __copy__(self) -> Job:
+        """Return another handle of the same job."""
+        return Job(self._provider, self._info, tags=self._tags, poll=self._poll)
+
+    def __deepcopy__(self, _memo: object) -> Job:
+        """Return another handle of the same job, which shares the clients."""
+        return self.__copy__()
+
+    def __getstate__(self) -> dict[str, object]:
+        """Leave out the endpoint, which is found again; credentials and clients are left out by the provider."""
+        return {**self.__dict__, "_endpoint": None}
 
     def __repr__(self) -> str:
         """Show the name and the last state seen."""

@@ -6,8 +6,8 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from tunestack.errors import ConfigError, JobStalledError, shortened
-from tunestack.formatting import duration_text
+from tunestack.errors import ConfigError, JobStalledError
+from tunestack.formatting import duration_text, value_text
 from tunestack.provider import JobState
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Patience:
             isinstance(stall_after, timedelta) and stall_after > timedelta(0)
         ):
             raise ConfigError(
-                f"stall_after {shortened(stall_after)} is not possible: use a timedelta"
+                f"invalid stall_after {value_text(stall_after)}: specify a timedelta longer than 0"
             )
         self._limit = stall_after
         self._clock = clock
@@ -80,7 +80,7 @@ class Patience:
             else "which is longer than it should take: wait on, or cancel it and submit again"
         )
         raise JobStalledError(
-            f"job {info.name!r} has been {info.described} for {duration_text(timedelta(seconds=round(waited)))}, {what}; "
+            f"job {info.name!r} has been {info.described} for {duration_text(waited)}, {what}; "
             f"it goes on: {info.id!r}",
             job_id=info.id,
         )

@@ -32,7 +32,7 @@ from tunestack.errors import (
     TunestackError,
     shortened,
 )
-from tunestack.formatting import duration_text, utc_text
+from tunestack.formatting import duration_text, utc_text, value_text
 from tunestack.provider import EndpointInfo, EndpointRequest, EndpointState, Expiry
 from tunestack.waiting import Poll, answer, appears, when_free
 
@@ -178,7 +178,7 @@ def _armed(
     ttl = guard.default if ttl is None else ttl
     if ttl > guard.longest:
         raise ConfigError(
-            f"invalid ttl of {duration_text(ttl)}: this stage allows at most {duration_text(guard.longest)}"
+            f"invalid ttl {duration_text(ttl)}: this stage allows at most {duration_text(guard.longest)}"
         )
     time = rounded(provider.now() + ttl)
     guard.arm(name, way, time)
@@ -263,8 +263,8 @@ def _check(ttl: object, model_units: object) -> None:
         return
     if not isinstance(ttl, timedelta) or not timedelta(0) < ttl <= _LONGEST_TTL:
         raise ConfigError(
-            f"ttl {shortened(ttl)} is not possible: "
-            f"use a timedelta of more than nothing and at most {_LONGEST_TTL.days} days"
+            f"invalid ttl {value_text(ttl)}: "
+            f"specify a timedelta longer than 0 and at most {duration_text(_LONGEST_TTL)}"
         )
 
 

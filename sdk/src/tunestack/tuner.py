@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from tunestack import catalog
 from tunestack.accounts.accounts import BEDROCK, Accounts
 from tunestack.accounts.aws import AwsAccount
-from tunestack.accounts.openai import OpenAIProject, client_of
+from tunestack.accounts.openai import OpenAIProject
 from tunestack.arguments import checked, checked_state, checked_time
 from tunestack.checking import resolve_submission
 from tunestack.custom_models import CustomModels
@@ -18,6 +18,7 @@ from tunestack.errors import ConfigError, ModelError, shortened
 from tunestack.following import follow
 from tunestack.identifiers import ENDPOINT, JOB, MODEL
 from tunestack.jobs import TIMEOUT, Job
+from tunestack.providers.openai_client import client_of
 from tunestack.serving import start, stop_own
 from tunestack.submitting import estimate, submit
 from tunestack.waiting import Poll, seconds
@@ -353,7 +354,7 @@ class Tuner(CustomModels):
         provider.base(model)
         if serving is not None and serving not in list(provider.ways):
             raise ConfigError(
-                f"serving {shortened(serving)} is not possible: use {' or '.join(map(repr, provider.ways))}"
+                f"invalid serving {shortened(serving)}: specify {' or '.join(map(shortened, provider.ways))}"
             )
         stop_own(provider, model, serving=serving, poll=self._poll)
 
@@ -362,7 +363,7 @@ class Tuner(CustomModels):
         return Endpoint(*self._found(endpoint_id), poll=self._poll).invoke(messages)
 
     def _handle(self, account: Account, provider: Provider, info: JobInfo) -> Job:
-        return Job(provider, info, tags=lambda: account.tags(info.id), poll=self._poll)
+        return Job(provider, info, tags=partial(account.tags, info.id), poll=self._poll)
 
     @property
     def openai(self) -> openai_package.OpenAI | None:

@@ -91,8 +91,22 @@ class Poll:
             and 0 <= self.jitter < 1
         ):
             raise ConfigError(
-                f"{self!r} is not possible: use 0 < first <= longest, factor from 1, jitter below 1"
+                f"invalid Poll(first={self.first!r}, factor={self.factor!r}, longest={self.longest!r}, "
+                f"jitter={self.jitter!r}): specify 0 < first <= longest, factor from 1 to 100, jitter from 0 to below 1"
             )
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Leave out what pauses and tells the time in this process."""
+        names = ("first", "factor", "longest", "jitter", "events")
+        return partial(Poll, **{name: getattr(self, name) for name in names}), ()
+
+    def __copy__(self) -> Poll:
+        """Return the same: it never changes."""
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Poll:
+        """Return the same: it never changes."""
+        return self
 
     def pauses(self, timeout: float) -> Iterator[Pause]:
         """Tell how long to pause, again and again until `timeout` seconds are over; whoever asks pauses.

@@ -6,7 +6,7 @@ import logging
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tunestack import catalog
 from tunestack.accounts.account import Target
@@ -14,6 +14,7 @@ from tunestack.accounts.catalog_target import CatalogTarget, bedrock_target
 from tunestack.arguments import OWN_TAGS, bare, checked, is_endpoint, region_of
 from tunestack.contract import REGION, STAGE_TAG
 from tunestack.discovery import Deployments, find_region, require_region
+from tunestack.environment import snapshot
 from tunestack.errors import (
     ConfigError,
     ContractError,
@@ -81,6 +82,17 @@ class AwsAccount:
             stage=None if stage is None else checked("stage", stage, str),
             given=deployment,
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Keep what was specified, and leave out the session and its credentials."""
+        left_out = ("_session", "_environment", "given_session")
+        return {name: value for name, value in self.__dict__.items() if name not in left_out}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Find credentials again."""
+        self.__dict__.update(state)
+        self._session, self._environment = self._clients.session, snapshot()
+        self.given_session = None
 
     @property
     def said(self) -> dict[str, object]:

@@ -10,11 +10,11 @@ from tunestack import catalog
 from tunestack.accounts.account import Target
 from tunestack.accounts.catalog_target import CatalogTarget, openai_target
 from tunestack.arguments import OWN_TAGS
-from tunestack.environment import require_same_endpoints
-from tunestack.errors import AccessError, ConfigError, TunestackError
-from tunestack.extras import missing_extra
+from tunestack.environment import require_same_endpoints, snapshot
+from tunestack.errors import TunestackError
 from tunestack.identifiers import SOURCE, openai_id
 from tunestack.preflight import check_model
+from tunestack.providers.openai_client import client_of, specified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,14 +65,17 @@ class OpenAIProject:
     @property
     def said(self) -> dict[str, str] | None:
         """What was said of whom to call, without the key; `None` if nothing was."""
-        if self.given is None:
-            return None
-        said = {
-            "base_url": str(self.given.base_url),
-            "organization": self.given.organization,
-            "project": self.given.project,
-        }
-        return {name: value for name, value in said.items() if value is not None}
+        return None if self.given is None else specified(self.given)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Keep what was specified, and leave out the key and the client."""
+        return {"said": self.said, "poll": self._poll}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Find the key again."""
+        said = state["said"]
+        client = None if said is None else client_of(said)
+        OpenAIProject.__init__(self, client, snapshot(), poll=state["poll"])
 
     @cached_property
     def _provider(self) -> OpenAI:
@@ -137,28 +140,3 @@ class OpenAIProject:
         if model is None or len(found) == 1:
             return found
         return [*found, check_model(self._provider, model, None)]
-
-
-def client_of(said: Mapping[str, str]) -> Client:
-    """Make a client, of what is said and for the rest of the environment.
-
-    Raises:
-        AccessError: there is no key.
-        ConfigError: the base URL is none.
-        MissingExtraError: the openai package is not installed.
-    """
-    try:
-        import openai  # noqa: PLC0415 - takes longer to load than all else
-    except ModuleNotFoundError as error:
-        raise missing_extra("openai", error) from error
-    arguments: dict[str, Any] = dict(said)
-    try:
-        return openai.OpenAI(**arguments)
-    except openai.OpenAIError as error:
-        raise AccessError(
-            "no key for OpenAI: set OPENAI_API_KEY, or pass openai=openai.OpenAI(api_key=...)"
-        ) from error
-    # Of the package's HTTP library, which is another in each of its versions.
-    except Exception as error:
-        where = said.get("base_url", "")
-        raise ConfigError(f"base URL {where!r} is not possible: {error}") from error

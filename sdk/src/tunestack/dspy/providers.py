@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import dspy
 
-from tunestack.accounts.openai import client_of
 from tunestack.arguments import bare, is_endpoint
 from tunestack.catalog import Serving
 from tunestack.dspy.base import TunestackProvider
@@ -23,6 +22,7 @@ from tunestack.errors import (
     shortened,
 )
 from tunestack.provider import EndpointState
+from tunestack.providers.openai_client import client_of
 from tunestack.serving import try_all
 from tunestack.waiting import seconds
 

@@ -83,6 +83,10 @@ class Bedrock(BedrockModels):
         self._find_guarded = guarded
         self._events: JobEvents | None = None
 
+    def __getstate__(self) -> dict[str, object]:
+        """Leave out the queue's client, which is made again."""
+        return {**self.__dict__, "_events": None}
+
     @property
     def _deployment(self) -> Deployment:
         return self._find()

@@ -65,6 +65,16 @@ class Clients:
         self._clients: dict[tuple[str, str], Any] = {}
         self._ahead: dict[str, timedelta] = {}
 
+    def __reduce__(self) -> tuple[object, ...]:
+        """Leave out the session, its credentials and the clients: another process has its own."""
+        return _new_clients, ()
+
+    @property
+    def session(self) -> boto3.Session:
+        """The session whose credentials are used."""
+        session: boto3.Session = self._session
+        return session
+
     def get(self, service: str, region: str) -> Any:
         """Return the client of a service in a region; callers name its type.
 
@@ -114,3 +124,8 @@ class Clients:
             with suppress(ValueError, TypeError, KeyError):
                 said = parsedate_to_datetime(http_response.headers["date"])
                 self._ahead[region] = said - datetime.now(UTC)
+
+
+def _new_clients() -> Clients:
+    """Return clients of boto3's default session, as they are made where no session is given."""
+    return Clients(new_session(), renew=new_session)

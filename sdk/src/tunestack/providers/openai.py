@@ -21,6 +21,7 @@ from tunestack.errors import (
 )
 from tunestack.provider import Check, Verdict
 from tunestack.providers import openai_requests as requests
+from tunestack.providers.openai_client import client_of, specified
 from tunestack.providers.openai_errors import translated
 from tunestack.providers.openai_files import upload
 from tunestack.providers.openai_models import OWN, OpenAIModels
@@ -75,6 +76,14 @@ class OpenAI(OpenAIModels):
         self._once = client.with_options(max_retries=0)
         self._poll = poll
         self._ahead = timedelta(0)
+
+    def __getstate__(self) -> dict[str, object]:
+        """Keep what was specified, and leave out the key and the client."""
+        return {"specified": specified(self._client), "poll": self._poll}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Find the key again."""
+        OpenAI.__init__(self, client_of(state["specified"]), poll=state["poll"])
 
     def base(self, identifier: str) -> BaseModel:
         """Tell the base model; one that the catalog does not have is some server's own."""

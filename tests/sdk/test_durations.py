@@ -1,0 +1,78 @@
+"""Messages have durations in words and enum members by their values."""
+
+import re
+from datetime import timedelta
+
+import pytest
+
+from tunestack import JobState, Poll
+from tunestack.catalog import Serving
+from tunestack.errors import ConfigError, TunestackError, shortened
+from tunestack.formatting import duration_text
+from tunestack.provider import EndpointState, Verdict
+
+REPRESENTATIONS = re.compile(r"<\w+\.\w+|timedelta\(|datetime\.|\d:\d\d:\d\d$|\d days?, \d+:")
+
+
+@pytest.mark.parametrize(
+    ("duration", "text"),
+    [
+        (timedelta(0), "0 seconds"),
+        (0.5, "0.5 seconds"),
+        (1, "1 second"),
+        (60.0, "1 minute"),
+        (timedelta(minutes=90), "1 hour 30 minutes"),
+        (timedelta(hours=2, minutes=30), "2 hours 30 minutes"),
+        (timedelta(days=1), "1 day"),
+        (timedelta(days=2, hours=3, minutes=4), "2 days 3 hours"),
+        (timedelta(days=366), "366 days"),
+        (timedelta(days=1, seconds=30), "1 day 30 seconds"),
+        (timedelta(hours=-2), "-2 hours"),
+        (59.7, "59 seconds"),
+    ],
+)
+def test_a_duration_in_words(duration, text):
+    assert text == duration_text(duration)
+
+
+@pytest.mark.parametrize("member", [*Serving, *JobState, *EndpointState, *Verdict])
+def test_a_member_of_an_enum_is_quoted_by_its_value(member):
+    assert repr(member.value) == shortened(member)
+
+
+MESSAGES = {
+    "ttl": (lambda job: job.start_endpoint(ttl=timedelta(hours=-2)), "invalid ttl -2 hours"),
+    "ttl too long": (
+        lambda job: job.start_endpoint(ttl=timedelta(hours=30)),
+        "invalid ttl 1 day 6 hours: this stage allows at most 1 day",
+    ),
+    "ttl of years": (
+        lambda job: job.start_endpoint(ttl=timedelta(days=400)),
+        "invalid ttl 400 days: .* at most 366 days",
+    ),
+    "serving": (lambda job: job.start_endpoint(Serving.DIRECT), "'direct'"),
+    "wait": (lambda job: job.wait(stall_after=timedelta(0)), "invalid stall_after 0 seconds"),
+}
+
+
+@pytest.mark.parametrize("kind", MESSAGES)
+def test_no_message_has_a_representation(job, kind):
+    act, words = MESSAGES[kind]
+    with pytest.raises(TunestackError, match=words) as caught:
+        act(job)
+    assert not REPRESENTATIONS.search(str(caught.value))
+
+
+def test_no_message_of_stop_or_extend_has_a_representation(tuner, job):
+    with pytest.raises(ConfigError, match="'direct': specify 'provisioned' or 'on-demand'"):
+        tuner.stop_endpoint(job.model, Serving.DIRECT)
+    job.start_endpoint()
+    with pytest.raises(ConfigError, match="invalid ttl 3 days 1 hour: .* for another ") as caught:
+        job.endpoint().extend(timedelta(days=3, hours=1))
+    assert not REPRESENTATIONS.search(str(caught.value))
+
+
+def test_no_message_of_a_poll_has_a_representation():
+    with pytest.raises(ConfigError, match="first=0") as caught:
+        Poll(first=0)
+    assert "built-in" not in str(caught.value)
