@@ -91,6 +91,7 @@ def test_a_stage_that_is_not_deployed_is_found_first(poll, sandbox):
     assert 0 == student.calls
 
 
+@pytest.mark.as_root  # the tuner policy does not let read quotas
 def test_an_account_without_jobs_is_found_first(tuner, sandbox):
     sandbox.quotas = Quotas(jobs=0)
     student = Counted(lm_of(tuner, NOVA))

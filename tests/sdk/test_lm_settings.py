@@ -113,9 +113,9 @@ def test_an_lm_is_fine_tuned_with_its_own_profile(sandbox, poll, chat, monkeypat
     "own",
     [
         {"aws_role_name": "arn:aws:iam::123456789012:role/other", "aws_session_name": "x"},
-        {"api_key": "bedrock-api-key-secret"},
+        {"api_key": "bedrock-api-key-xyz"},
         {"api_base": "https://gateway.example.com"},
-        {"aws_web_identity_token": "secret"},
+        {"aws_web_identity_token": "xyz"},
         {"aws_profile_name": "no-such-profile"},
         {"aws_access_key_id": "AKIAONLY"},
     ],
@@ -127,7 +127,7 @@ def test_credentials_that_fine_tuning_can_not_use_are_refused(tuner, chat, own):
     assert job.done()
     with pytest.raises(ConfigError) as caught:
         job.result()
-    assert "secret" not in str(caught.value)
+    assert "xyz" not in str(caught.value)
     assert [] == list(tuner.jobs())
 
 

@@ -106,7 +106,9 @@ def test_what_is_launched_is_stopped_however_it_ends(west):
 def test_a_step_that_fails_can_be_had_as_an_error(configured):
     """Upstream: a flag on the result, which is easily missed."""
     optimizer = BetterTogether(
-        metric=right, raises=True, w=BootstrapFinetune(metric=right, train_kwargs={"nonsense": 1})
+        metric=right,
+        raises=True,
+        w=BootstrapFinetune(metric=right, train_kwargs={"max_cost": 1e-9}),
     )
     with pytest.raises(JobError, match="a step of BetterTogether failed"):
         optimizer.compile(program(configured), trainset=TRAIN[:30], valset=TEST[:3], strategy="w")

@@ -29,6 +29,8 @@ def two_jobs(sandbox, tuner, chat):
     return [tuner.submit("nova-micro", chat[:count]) for count in (10, 11)]
 
 
+# The tuner policy does not let read quotas.
+@pytest.mark.as_root
 def test_a_full_account_is_an_error_that_names_the_quota_and_what_helps(two_jobs, tuner, chat):
     with pytest.raises(QuotaError) as caught:
         tuner.submit("nova-micro", chat)
@@ -41,6 +43,8 @@ def test_a_full_account_is_an_error_that_names_the_quota_and_what_helps(two_jobs
     assert 2 == len(list(tuner.jobs()))
 
 
+# The tuner policy does not let read quotas.
+@pytest.mark.as_root
 def test_a_quota_that_can_be_raised_says_so(sandbox, tuner, chat):
     sandbox.quotas = Quotas(jobs=1)
     tuner.submit("nova-micro", chat[:10])
@@ -70,7 +74,7 @@ def test_a_wait_that_is_over_says_that_nothing_is_lost(two_jobs, tuner, chat, ob
 
 
 def test_the_same_job_of_another_process_is_found_while_waiting(two_jobs, chat, sandbox, poll):
-    """Under another name, which no token protects: it would be a second paid job."""
+    """It has another name, and would be a second paid job."""
     other, seen = Tuner(poll=poll), []
 
     def sleep(seconds):
@@ -119,6 +123,8 @@ def test_dspy_waits_by_default(two_jobs, tuner, chat):
     job.stop_endpoint()
 
 
+# The tuner policy does not let read quotas.
+@pytest.mark.as_root
 def test_dspy_does_not_wait_if_told_so(two_jobs, tuner, chat):
     lm = dspy.LM(NOVA, provider=BedrockProvider(tuner), train_kwargs={"queue": False})
     job = lm.finetune(chat, "chat")

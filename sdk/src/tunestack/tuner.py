@@ -158,8 +158,8 @@ class Tuner(CustomModels):
     def check(self, model: str, **arguments: Unpack[SubmitArguments]) -> None:
         """Check everything that `submit` would refuse without reading data; nothing is uploaded, created or billed.
 
-        `submit` checks the same by the same code. What depends on the data is left: its records, and `max_cost`.
-        Where the caller may read quotas, it is also checked that a job slot is free, or with `queue` that there is one at all.
+        `submit` checks the same by the same code; the records and `max_cost` depend on the data. Where the caller may read quotas,
+        a job slot has to be free, or with `queue` to exist at all.
 
         Args:
             model: as of `submit`.
@@ -376,10 +376,7 @@ class Tuner(CustomModels):
         return self._accounts.aws.given_session
 
     def with_credentials(
-        self,
-        *,
-        session: boto3.Session | None = None,
-        openai: openai_package.OpenAI | None = None,
+        self, *, session: boto3.Session | None = None, openai: openai_package.OpenAI | None = None
     ) -> Tuner:
         """Return a tuner like this one that calls AWS with another session, or OpenAI with another client."""
         return Tuner(
