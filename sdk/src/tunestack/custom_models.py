@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from tunestack import catalog
 from tunestack.accounts.accounts import BEDROCK
 from tunestack.arguments import checked, is_endpoint
 from tunestack.catalog import Serving
@@ -152,7 +153,14 @@ class CustomModels:
                 f"{model_id!r} is an endpoint: pass the custom model that it serves, `tuner.endpoint(...).model`"
             )
         provider = account.provider(model_id)
-        return CustomModel(provider, provider.custom_model(model_id), poll=self._poll)
+        try:
+            return CustomModel(provider, provider.custom_model(model_id), poll=self._poll)
+        except NotFoundError as error:
+            if model_id.startswith("ft:") or catalog.find(model_id) is None:
+                raise
+            raise ModelError(
+                f"{model_id!r} is a base model: pass a custom model (job.model), see `tunestack custom-models list`"
+            ) from error
 
     def custom_models(
         self, *, name_contains: str = "", provider: str = BEDROCK
