@@ -111,9 +111,11 @@ class TestBedrock:
         with pytest.raises(ModelError, match="is an endpoint: pass the custom model"):
             tuner.custom_model(job.endpoint().id)
         job.stop_endpoint()
-        for name in ("nova-micro", "bedrock/us.amazon.nova-micro-v1:0"):
-            with pytest.raises(ModelError, match="is a base model: pass a custom model"):
+        for name in ("bedrock/us.amazon.nova-micro-v1:0", "amazon.nova-micro-v1:0", "a/b"):
+            with pytest.raises(ModelError, match="is not a custom model on Bedrock: pass its ARN"):
                 tuner.custom_model(name)
+        with pytest.raises(NotFoundError):
+            tuner.custom_model("nova-micro")
         with pytest.raises(ConfigError, match="custom model is a NoneType"):
             tuner.custom_model(None)
         with pytest.raises(ConfigError, match="name_contains is a int"):

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
-from tunestack import catalog
 from tunestack.accounts.accounts import BEDROCK
 from tunestack.arguments import checked, is_endpoint
 from tunestack.catalog import Serving
 from tunestack.endpoints import Endpoint, with_expiry
-from tunestack.errors import ConflictError, ModelError, NotFoundError
+from tunestack.errors import ConflictError, ModelError, NotFoundError, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from tunestack.waiting import Poll
 
 logger = logging.getLogger(__name__)
+
+# botocore's ModelIdentifier, without base models.
+_IDENTIFIER = re.compile(r"arn:[^/]+:custom-model/[^/]+/[a-z0-9]{12}|([0-9a-zA-Z][_-]?)+")
 
 
 class CustomModel:
@@ -145,22 +148,21 @@ class CustomModels:
 
         Raises:
             NotFoundError: it does not exist, or was deleted.
-            ModelError: it is a base model, or an endpoint.
+            ModelError: it is an endpoint, or cannot be a custom model by its name.
         """
         account, model_id = self._accounts.of_id("custom model", model_id)
         if is_endpoint(model_id):
             raise ModelError(
                 f"{model_id!r} is an endpoint: pass the custom model that it serves, `tuner.endpoint(...).model`"
             )
-        provider = account.provider(model_id)
-        try:
-            return CustomModel(provider, provider.custom_model(model_id), poll=self._poll)
-        except NotFoundError as error:
-            if model_id.startswith("ft:") or catalog.find(model_id) is None:
-                raise
+        is_aws = account is self._accounts.aws
+        if is_aws and not _IDENTIFIER.fullmatch(model_id):
             raise ModelError(
-                f"{model_id!r} is a base model: pass a custom model (job.model), see `tunestack custom-models list`"
-            ) from error
+                f"{shortened(model_id)} is not a custom model on Bedrock: pass its ARN (job.model) or its name, see "
+                "`tunestack custom-models list`"
+            )
+        provider = account.provider(model_id)
+        return CustomModel(provider, provider.custom_model(model_id), poll=self._poll)
 
     def custom_models(
         self, *, name_contains: str = "", provider: str = BEDROCK
