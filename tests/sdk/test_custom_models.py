@@ -114,6 +114,14 @@ class TestBedrock:
         ):
             tuner.custom_model(job.endpoint().id)
         job.stop_endpoint()
+        for name in ("bedrock/us.amazon.nova-micro-v1:0", "amazon.nova-micro-v1:0", "a/b"):
+            with pytest.raises(
+                ModelError,
+                match="invalid custom model .*: expected the ARN or name of a custom model",
+            ):
+                tuner.custom_model(name)
+        with pytest.raises(NotFoundError):
+            tuner.custom_model("nova-micro")
         with pytest.raises(ConfigError, match="custom model is a NoneType"):
             tuner.custom_model(None)
         with pytest.raises(ConfigError, match="name_contains is a int"):

@@ -148,7 +148,7 @@ class CustomModels:
 
         Raises:
             NotFoundError: it does not exist, or was deleted.
-            ModelError: it is a base model, or an endpoint.
+            ModelError: it is an endpoint, or cannot be a custom model by its name.
         """
         account, model_id = self._accounts.of_id(CUSTOM_MODEL, model_id)
         provider = account.provider(model_id)

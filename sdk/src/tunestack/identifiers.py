@@ -49,6 +49,8 @@ _RESOURCES: Mapping[str, tuple[tuple[str, ...], str]] = MappingProxyType(
 _ARN = re.compile(r"arn:aws[a-z-]*:bedrock:([a-z0-9-]+):(\d{12})?:([a-z-]+)/.+")
 # Wider than botocore's patterns of the names of jobs and endpoints.
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9+._-]{0,62}")
+# botocore's ModelName.
+_MODEL_NAME = re.compile(r"([0-9a-zA-Z][_-]?){1,63}")
 
 
 def bedrock_id(kind: str, identifier: str) -> str:
@@ -64,13 +66,17 @@ def bedrock_id(kind: str, identifier: str) -> str:
         kinds, description = _RESOURCES.get(arn[3], ((), "something else"))
         if kind not in kinds or arn[2] is None:
             raise _invalid(kind, identifier, f"it is the ARN of {description}")
-    elif kind is MODEL or not _NAME.fullmatch(identifier):
+    elif kind is MODEL or not _name_of(kind).fullmatch(identifier):
         base = catalog.find(identifier)
         problem = "it is not an ARN" if kind is MODEL else "it is not a name or an ARN"
         raise _invalid(
             kind, identifier, problem if base is None else f"it is the base model {base.name}"
         )
     return identifier
+
+
+def _name_of(kind: str) -> re.Pattern[str]:
+    return _MODEL_NAME if kind is CUSTOM_MODEL else _NAME
 
 
 def openai_id(kind: str, identifier: str) -> str:
