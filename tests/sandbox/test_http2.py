@@ -13,6 +13,9 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 from botocore.eventstream import EventStreamBuffer
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import DataReceived, ResponseReceived, StreamEnded
 
 from tests.sandbox.samples import A_JOB
 
@@ -160,3 +163,26 @@ def test_small_parts_are_sent_without_delay(sandbox, client, version):
             other.post(f"/model/{MICRO}/converse-stream", json=QUESTION)
             shortest = min(shortest, time.perf_counter() - before)
     assert shortest < 0.035
+
+
+def test_the_end_of_an_answer_is_a_flag_of_its_last_part(sandbox):
+    """In the same segment as the headers: one client loses bodies of errors otherwise."""
+    host, port = sandbox.admin_url.split("/")[2].split(":")
+    protocol = H2Connection(H2Configuration(client_side=True))
+    protocol.initiate_connection()
+    path = f"/model/{MICRO}/converse"
+    protocol.send_headers(
+        1,
+        [(":method", "GET"), (":scheme", "http"), (":authority", "x"), (":path", path)],
+        end_stream=True,
+    )
+    kinds = []
+    with socket.create_connection((host, int(port)), timeout=10) as client:
+        client.sendall(protocol.data_to_send())
+        while StreamEnded not in kinds:
+            events = [type(event) for event in protocol.receive_data(client.recv(65_535))]
+            kinds += [
+                kind for kind in events if kind in (ResponseReceived, DataReceived, StreamEnded)
+            ]
+            assert ResponseReceived not in events or StreamEnded in events
+    assert [ResponseReceived, DataReceived, StreamEnded] == kinds
