@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.connection import ConnectionState, H2Connection
 from h2.events import (
     ConnectionTerminated,
     DataReceived,
@@ -141,7 +141,9 @@ class Http2Connection:
         elif isinstance(event, StreamReset):
             self._streams.pop(event.stream_id, None)
         elif isinstance(event, ConnectionTerminated):
-            self._closed = True
+            # GOAWAY: no new streams, but open ones are answered (RFC 9113 section 6.8). The AWS SDK for JavaScript sends
+            # it as soon as it has the headers; h2 would send nothing more.
+            self._h2.state_machine.state = ConnectionState.SERVER_OPEN
 
     def _answer(self, stream: int, request: Request) -> None:
         try:
@@ -162,8 +164,7 @@ class Http2Connection:
             self._h2.send_headers(stream, head, end_stream=not parts)
             if not parts:
                 self._flush()
-        # The headers are sent together with the first part, and the end is a flag of the last one: the AWS SDK for
-        # JavaScript 3.1164 loses a body now and then when they come one by one.
+        # The headers are sent together with the first part, and the end is a flag of the last one.
         for number, part in enumerate(parts, 1):
             self._send_data(stream, memoryview(part), ends=number == len(parts))
 
