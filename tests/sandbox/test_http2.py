@@ -13,6 +13,9 @@ from urllib.parse import quote, urlsplit
 import httpx
 import pytest
 from botocore.eventstream import EventStreamBuffer
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import DataReceived, StreamEnded
 
 from tests.sandbox.samples import A_JOB
 
@@ -160,3 +163,26 @@ def test_small_parts_are_sent_without_delay(sandbox, client, version):
             other.post(f"/model/{MICRO}/converse-stream", json=QUESTION)
             shortest = min(shortest, time.perf_counter() - before)
     assert shortest < 0.035
+
+
+def test_an_open_request_is_answered_though_the_client_takes_leave(sandbox):
+    """As the AWS SDK for JavaScript v3 does: it sends GOAWAY when it has the headers, before it has the body."""
+    sandbox.faults.add("slow", operation="ListCustomModels", seconds=0.3, times=1)
+    host, port = sandbox.admin_url.split("/")[2].split(":")
+    protocol = H2Connection(H2Configuration(client_side=True))
+    protocol.initiate_connection()
+    fields = {":method": "GET", ":scheme": "http", ":authority": "x", ":path": "/custom-models"}
+    headers = {**fields, "authorization": AUTHORIZATION["Authorization"]}
+    protocol.send_headers(1, list(headers.items()), end_stream=True)
+    asked = protocol.data_to_send()
+    goaway = b"\0\0\x08\x07\0\0\0\0\0" + b"\0" * 8
+    body, ended = b"", False
+    with socket.create_connection((host, int(port)), timeout=10) as client:
+        client.sendall(asked + goaway)
+        while not ended:
+            received = client.recv(65_535)
+            assert received, "the connection was closed"
+            for event in protocol.receive_data(received):
+                body += event.data if isinstance(event, DataReceived) else b""
+                ended = ended or isinstance(event, StreamEnded)
+    assert {"modelSummaries": []} == json.loads(body)

@@ -4,7 +4,7 @@ import json
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tunestack.sandbox.schemas import value_for
@@ -112,14 +112,20 @@ def _nested(inner):
     )
 
 
-@given(
-    st.recursive(_SCALARS, _nested, max_leaves=8),
+_ANSWERS = st.one_of(
+    st.text(),
     st.one_of(
-        st.text(),
-        st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), st.text()), st.lists).map(
-            json.dumps
-        ),
-    ),
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(allow_nan=False, allow_infinity=False),
+        st.lists(st.text()),
+        st.dictionaries(_NAMES, st.one_of(st.text(), st.integers())),
+    ).map(json.dumps),
 )
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(st.recursive(_SCALARS, _nested, max_leaves=8), _ANSWERS)
 def test_a_value_satisfies_its_schema_whatever_the_answer(schema, answer):
     jsonschema.validate(value_for(schema, answer), schema)

@@ -7,7 +7,7 @@ import dspy
 import pytest
 
 NOVA = "bedrock/us.amazon.nova-micro-v1:0"
-LLAMA = "bedrock/meta.llama3-1-8b-instruct-v1:0"
+LLAMA = "bedrock/us.meta.llama3-1-8b-instruct-v1:0"
 GPT = "openai/gpt-4o-mini-2024-07-18"
 
 QUIET = [

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from h2.config import H2Configuration
-from h2.connection import H2Connection
+from h2.connection import ConnectionState, H2Connection
 from h2.events import (
     ConnectionTerminated,
     DataReceived,
@@ -141,7 +141,9 @@ class Http2Connection:
         elif isinstance(event, StreamReset):
             self._streams.pop(event.stream_id, None)
         elif isinstance(event, ConnectionTerminated):
-            self._closed = True
+            # GOAWAY: no new streams, but open ones are answered (RFC 9113 section 6.8). The AWS SDK for JavaScript sends
+            # it as soon as it has the headers; h2 would send nothing more.
+            self._h2.state_machine.state = ConnectionState.SERVER_OPEN
 
     def _answer(self, stream: int, request: Request) -> None:
         try:
@@ -157,20 +159,21 @@ class Http2Connection:
     def _send(self, stream: int, answer: Answer) -> None:
         head = [(":status", str(answer.status))]
         head += [(name.lower(), value) for name, value in self._headers(answer)]
-        chunks = answer.chunks or [answer.body]
+        parts = [part for part in answer.chunks or [answer.body] if part]
         with self._changed:
-            self._h2.send_headers(stream, head)
-            self._flush()
-        for chunk in chunks:
-            self._send_data(stream, memoryview(chunk))
-        with self._changed:
-            self._h2.end_stream(stream)
-            self._flush()
+            self._h2.send_headers(stream, head, end_stream=not parts)
+            if not parts:
+                self._flush()
+        # The headers are sent together with the first part, and the end is a flag of the last one.
+        for number, part in enumerate(parts, 1):
+            self._send_data(stream, memoryview(part), ends=number == len(parts))
 
-    def _send_data(self, stream: int, data: memoryview) -> None:
+    def _send_data(self, stream: int, data: memoryview, *, ends: bool = False) -> None:
         """Send data as far as the client's flow control window allows, and wait for more."""
         while data:
             with self._changed:
+                if self._h2.local_flow_control_window(stream) <= 0:
+                    self._flush()
                 self._changed.wait_for(
                     lambda: self._closed or self._h2.local_flow_control_window(stream) > 0
                 )
@@ -179,8 +182,8 @@ class Http2Connection:
                 size = min(
                     self._h2.local_flow_control_window(stream), self._h2.max_outbound_frame_size
                 )
-                self._h2.send_data(stream, bytes(data[:size]))
-                data = data[size:]
+                part, data = data[:size], data[size:]
+                self._h2.send_data(stream, bytes(part), end_stream=ends and not data)
                 self._flush()
 
     def _flush(self) -> None:
