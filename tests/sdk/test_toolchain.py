@@ -258,3 +258,17 @@ def test_the_scripts_use_what_bash_3_and_bsd_tools_have():
         text = (ROOT / name).read_text()
         assert [] == [word for word in newer if word in text]
         assert "| head" not in text  # ends what writes, at random, with 141
+
+
+def test_a_second_run_keeps_the_virtual_environment(bash, checkout, certificates):
+    """Also where `python3` is a script that starts Python, as pyenv has it, or `uv sync` took another Python."""
+    shim = checkout / "shim"
+    shim.write_text(f'#!/bin/sh\nexec {sys._base_executable} "$@"\n')
+    shim.chmod(0o755)
+    trusted = {"SSL_CERT_FILE": str(certificates / "ca.pem")}
+    mark = checkout / ".venv/mark"
+    source = "source scripts/toolchain.sh"
+    first = bash(f"{source}; touch .venv/mark", PYTHON=str(shim), **trusted)
+    second = bash(source, PYTHON=str(shim), **trusted)
+    assert (0, 0) == (first.returncode, second.returncode), first.stderr + second.stderr
+    assert mark.exists()
