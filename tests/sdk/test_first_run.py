@@ -50,6 +50,8 @@ def machine(tmp_path):
     ):
         if (path := Path.home() / file).exists():
             environment.setdefault(name, str(path))
+    # An interactive bash writes its history.
+    environment["HISTFILE"] = os.devnull
     return environment | {"PATH": str(programs), "HOME": str(home), "CDK_REQUIRE_APPROVAL": "never"}
 
 
