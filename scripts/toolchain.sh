@@ -26,8 +26,8 @@ fail() {
 find_python() {
     local name
     for name in "${PYTHON:-python3}" python3.14 python3.13 python3.12 python3.11; do
-        # The interpreter itself: for a shim, such as pyenv's, uv would create the environment again each time.
-        "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11) or print(sys.executable))' 2>/dev/null && return
+        # Its own path: uv replaces an environment whose Python has another one, such as that of a pyenv shim.
+        "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11) or print(sys._base_executable))' 2>/dev/null && return
     done
     return 1
 }
@@ -71,7 +71,6 @@ export DSPY_CACHEDIR=$tools/cache/dspy XDG_CACHE_HOME=$tools/cache
 unset VIRTUAL_ENV UV_PROJECT_ENVIRONMENT PYTHONHOME PYTHONPATH
 
 UV_PYTHON=$(find_python) || fail "Python 3.11 or newer is needed: install it, or set PYTHON to its path"
-export UV_PYTHON
 
 uv=$tools/uv-$UV_VERSION/bin/uv
 if [ ! -x "$uv" ]; then
@@ -85,6 +84,8 @@ if [ ! -x "$uv" ]; then
         fail "uv can't be installed: is the package index reachable?"
 fi
 
+# An environment that `uv sync` made, with whichever Python, is kept.
+if .venv/bin/python -c '' 2>/dev/null; then unset UV_PYTHON; else export UV_PYTHON; fi
 "$uv" sync --frozen --quiet --group dev || fail "the Python packages can't be installed"
 # In an environment of its own: `uv sync` removes from .venv what the project does not name.
 if ! has_node; then

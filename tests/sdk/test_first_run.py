@@ -1,0 +1,135 @@
+"""The README, followed block by block, on a machine with Python and git and nothing else.
+
+Each run installs everything anew from the package registries, whose settings are this machine's.
+"""
+
+import os
+import re
+import shlex
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.campaign
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+BLOCKS = re.findall(r"^```(bash|sh|python)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+PROGRAMS = (
+    *("bash", "sh", "env", "git", "grep", "sed", "basename", "cat", "chmod", "cp", "cut", "date"),
+    *("dirname", "echo", "expr", "false", "head", "id", "install", "ln", "ls", "mkdir", "mktemp"),
+    *("mv", "nproc", "od", "paste", "printf", "pwd", "readlink", "rm", "rmdir", "seq", "sleep"),
+    *("sort", "stat", "tail", "tee", "test", "touch", "tr", "true", "uname", "uniq", "wc"),
+)
+SETTINGS = re.compile(
+    r"(SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|NODE_EXTRA_CA_CERTS|GIT_SSL_CAINFO|PIP_.*|"
+    r"UV_(INDEX|DEFAULT_INDEX).*|(?i:npm_config_registry|https?_proxy|no_proxy))"
+)
+"""Variables that tell package clients where the registries are, and whom to trust."""
+
+
+@pytest.fixture
+def machine(tmp_path):
+    """The environment of a machine with coreutils, bash, git and Python."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in PROGRAMS:
+        if path := shutil.which(name, path="/usr/bin:/bin"):
+            (programs / name).symlink_to(path)
+    (programs / "python3").symlink_to(os.path.realpath(sys._base_executable))
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {name: value for name, value in os.environ.items() if SETTINGS.fullmatch(name)}
+    for name, file in (
+        ("PIP_CONFIG_FILE", ".config/pip/pip.conf"),
+        ("npm_config_userconfig", ".npmrc"),
+    ):
+        if (path := Path.home() / file).exists():
+            environment.setdefault(name, str(path))
+    # An interactive bash writes its history.
+    environment["HISTFILE"] = os.devnull
+    return environment | {"PATH": str(programs), "HOME": str(home), "CDK_REQUIRE_APPROVAL": "never"}
+
+
+def clone(folder):
+    subprocess.run(["git", "clone", "--quiet", "--local", ROOT, folder], check=True)
+    return folder
+
+
+def run(checkout, machine, script, before=""):
+    """Run a script as a person types it, and return what is printed."""
+    file = checkout.parent / "script.sh"
+    file.write_text(script)
+    done = subprocess.run(
+        [shutil.which("bash"), "-c", f"{before}\nexec bash -euo pipefail {shlex.quote(str(file))}"],
+        cwd=checkout,
+        env=machine,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=1800,
+    )
+    assert 0 == done.returncode, done.stdout
+    return done.stdout
+
+
+def typed(kind, block):
+    return f"python - <<'PYTHON'\n{block}PYTHON\n" if kind == "python" else block
+
+
+def test_the_readme_works_block_by_block(machine, tmp_path):
+    """The first block needs what the later ones deploy, so it comes after them; CI does not run itself: checks are collected."""
+    first, (_, setup), (_, shells), (_, deployment), *rest = BLOCKS
+    assert ["./demo", "./check"] == re.findall(r"^\./\w+", setup, re.MULTILINE)
+    tools, sandbox = shells.splitlines()
+    account = "".join(typed(*block) for block in [("bash", deployment), rest[0], first, *rest[1:]])
+    install = re.search(r"`(pip install '\./sdk\[.*?\]')`", README)[1]
+    account += f"python3 -m venv app && app/bin/{install}\napp/bin/tunestack models\n"
+    checkout = clone(tmp_path / "tunestack")
+    inside = tmp_path / "inside.sh"
+    inside.write_text(f"set -euo pipefail\n{account}")
+    sandboxed = sandbox.replace("sandbox --", "sandbox --empty --speed 10000 --")
+    outside = tmp_path / "outside.sh"
+    outside.write_text(f"set -e\n{sandboxed} {shlex.quote(str(inside))}\n./demo\n")
+    out = run(
+        checkout,
+        machine,
+        f"{setup.replace('./check', './check --collect-only')}\n{tools} -i {shlex.quote(str(outside))}\n",
+    )
+    assert 2 == out.count("Nothing that costs money is left")  # also after `uv sync && npm ci`
+    assert "Fine-tuning job status: succeeded" in out
+    assert "gpt-4o-mini" in out
+    assert [] == sorted((tmp_path / "home").iterdir())
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["umask 077", "unset HOME", "export TMPDIR=/no/such/folder"],
+    ids=["umask", "no home", "no TMPDIR"],
+)
+def test_the_demo_works_wherever_the_checkout_is(machine, tmp_path, before):
+    """A path with spaces and letters of other languages, and a home folder that can't be written to."""
+    parent = tmp_path / "Mïne & Øther's 仕事"
+    parent.mkdir()
+    checkout = clone(parent / "tune stack")
+    home = tmp_path / "home"
+    home.chmod(stat.S_IRUSR | stat.S_IXUSR)
+    try:
+        out = run(checkout, machine, "./demo", before)
+    finally:
+        home.chmod(stat.S_IRWXU)
+    assert "Nothing that costs money is left" in out
+    assert [] == sorted(home.iterdir())
+
+
+def test_a_failed_step_of_the_demo_is_named(machine, tmp_path):
+    checkout = clone(tmp_path / "tunestack")
+    (checkout / "examples/from_dspy.py").write_text("raise SystemExit(7)\n")
+    with pytest.raises(AssertionError, match=r"failed with exit code 7 in step 3\. An application"):
+        run(checkout, machine, "./demo")

@@ -1,0 +1,274 @@
+"""What scripts/toolchain.sh installs, where from, and what it says when it can't."""
+
+import base64
+import hashlib
+import io
+import json
+import os
+import shutil
+import ssl
+import subprocess
+import sys
+import tarfile
+import threading
+import zipfile
+from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+UV = Path(shutil.which("uv") or ROOT / ".tools/uv-0.13.9/bin/uv")
+VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
+OPENSSL = """
+openssl req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -days 36500 -subj "/CN=A company's CA" \
+    -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign
+openssl req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=127.0.0.1
+printf 'subjectAltName=IP:127.0.0.1\\nbasicConstraints=CA:FALSE\\nextendedKeyUsage=serverAuth\\n' >server.ext
+openssl x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days 36500 -extfile server.ext
+"""
+WHEEL = "tiny-1.0-py3-none-any.whl"
+
+
+@cache
+def npm_package():
+    """A package of one file, as npm packs it; gzip writes the time into it, so it is packed once."""
+    content = json.dumps({"name": "tiny", "version": "1.0.0"}).encode()
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        entry = tarfile.TarInfo("package/package.json")
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def wheel():
+    """A package without a module, as pip and uv install it."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        info = "tiny-1.0.dist-info"
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return packed.getvalue()
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory):
+    """A CA that nothing trusts, and a certificate of this machine that it signed."""
+    folder = tmp_path_factory.mktemp("certificates")
+    subprocess.run(["sh", "-ec", OPENSSL], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def registry(certificates):
+    """A registry of npm and an index of Python packages, over HTTPS, with one package each."""
+    files = {f"/files/{WHEEL}": wheel(), "/tiny/-/tiny-1.0.0.tgz": npm_package()}
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            base = f"https://{self.headers['Host']}"
+            files["/tiny"] = json.dumps(
+                {
+                    "name": "tiny",
+                    "versions": {
+                        "1.0.0": {
+                            "name": "tiny",
+                            "version": "1.0.0",
+                            "dist": {"tarball": f"{base}/tiny/-/tiny-1.0.0.tgz"},
+                        }
+                    },
+                }
+            ).encode()
+            files["/simple/tiny/"] = f'<a href="{base}/files/{WHEEL}">{WHEEL}</a>'.encode()
+            body = files.get(self.path)
+            self.send_response(404 if body is None else 200)
+            self.send_header("Content-Type", "text/html" if "simple" in self.path else "binary/any")
+            self.send_header("Content-Length", str(len(body or b"")))
+            self.end_headers()
+            if self.command == "GET":
+                self.wfile.write(body or b"")
+
+        do_HEAD = do_GET  # noqa: N815 - http.server's name
+
+        def log_message(self, *_):
+            pass
+
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_):
+            """Clients that do not trust the certificate hang up."""
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates / "server.pem", certificates / "server.key")
+    server = Server(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(
+        server.socket, server_side=True, do_handshake_on_connect=False
+    )
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"https://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    """A project with the toolchain, which needs one package of npm and none of Python; uv and its pip are there."""
+    (tmp_path / "scripts").mkdir()
+    shutil.copy(ROOT / "scripts/toolchain.sh", tmp_path / "scripts")
+    digest = base64.b64encode(hashlib.sha512(npm_package()).digest()).decode()
+    package = {"name": "workspace", "dependencies": {"tiny": "1.0.0"}}
+    locked = {"version": "1.0.0", "integrity": f"sha512-{digest}"}
+    (tmp_path / "package.json").write_text(json.dumps(package))
+    (tmp_path / "package-lock.json").write_text(
+        json.dumps(
+            {
+                "name": "workspace",
+                "lockfileVersion": 3,
+                "packages": {"": package, "node_modules/tiny": locked},
+            }
+        )
+    )
+    (tmp_path / "pyproject.toml").write_text(
+        '[project]\nname = "workspace"\nversion = "0"\nrequires-python = ">=3.11"\n'
+        "[dependency-groups]\ndev = []\n[tool.uv]\npackage = false\n"
+    )
+    (tmp_path / "uv.lock").write_text(
+        'version = 1\nrevision = 3\nrequires-python = ">=3.11"\n\n'
+        '[[package]]\nname = "workspace"\nversion = "0"\nsource = { virtual = "." }\n'
+        "\n[package.dev-dependencies]\ndev = []\n\n[package.metadata]\n"
+        "\n[package.metadata.requires-dev]\ndev = []\n"
+    )
+    installed = tmp_path / f".tools/{UV.parents[1].name}"
+    subprocess.run([sys._base_executable, "-m", "venv", installed], check=True)
+    (installed / "bin/uv").symlink_to(UV)
+    return tmp_path
+
+
+@pytest.fixture
+def bash(checkout, registry):
+    """Run commands in an environment without any settings."""
+
+    def run(commands, **variables):
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(checkout / "home"),
+            "PYTHON": sys._base_executable,
+            "npm_config_registry": registry,
+            "npm_config_fetch_retries": "0",
+            "PIP_RETRIES": "0",
+            "PIP_CONFIG_FILE": os.devnull,
+        }
+        return subprocess.run(
+            ["bash", "-euo", "pipefail", "-c", commands],
+            cwd=checkout,
+            env=environment | variables,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def installs(registry):
+    return (
+        "source scripts/toolchain.sh\n"
+        f'"$uv" pip install --quiet --target by-uv --default-index {registry}/simple tiny\n'
+        f'"${{uv%/uv}}/pip" install --quiet --target by-pip --index-url {registry}/simple tiny\n'
+    )
+
+
+@pytest.mark.parametrize("variable", VARIABLES)
+def test_a_companys_ca_is_trusted_by_npm_uv_and_pip(
+    bash, checkout, registry, certificates, variable
+):
+    done = bash(installs(registry), **{variable: str(certificates / "ca.pem")})
+    assert 0 == done.returncode, done.stderr
+    assert (checkout / "node_modules/tiny/package.json").exists()
+    assert (checkout / "by-uv/tiny-1.0.dist-info").exists()
+    assert (checkout / "by-pip/tiny-1.0.dist-info").exists()
+
+
+def test_node_trusts_what_any_of_the_variables_names(bash, checkout, certificates, tmp_path):
+    """A bundle of the system's CAs for one tool, the company's for another."""
+    other = tmp_path / "other.pem"
+    other.write_bytes((certificates / "server.pem").read_bytes())
+    ca = str(certificates / "ca.pem")
+    done = bash(
+        "source scripts/toolchain.sh; echo $SSL_CERT_FILE",
+        SSL_CERT_FILE=ca,
+        NODE_EXTRA_CA_CERTS=str(other),
+    )
+    assert (0, f"{ca}\n") == (done.returncode, done.stdout), done.stderr
+
+
+def test_without_the_ca_npm_tells_why_it_can_install_nothing(bash, checkout):
+    done = bash("source scripts/toolchain.sh")
+    assert 1 == done.returncode
+    assert "npm error" in done.stderr
+    assert "certificate" in done.stderr
+    assert "the CDK CLI can't be installed, for the reason above" in done.stderr
+
+
+def test_a_ca_file_that_is_not_there_is_named(bash):
+    done = bash("source scripts/toolchain.sh", SSL_CERT_FILE="/no/such/file.pem")
+    assert 1 == done.returncode
+    assert "error: SSL_CERT_FILE is set to '/no/such/file.pem', which can't be read" in done.stderr
+
+
+def test_another_shell_is_told_to_use_bash(checkout):
+    (checkout / "run.sh").write_text(". scripts/toolchain.sh\n")
+    zsh_like = "unset BASH_VERSION; . scripts/toolchain.sh"
+    for command in (["dash", "run.sh"], ["bash", "-c", zsh_like]):
+        if shutil.which(command[0]):
+            done = subprocess.run(
+                command, cwd=checkout, capture_output=True, text=True, check=False
+            )
+            assert 1 == done.returncode
+            assert "needs bash: run 'bash --rcfile scripts/toolchain.sh'" in done.stderr
+
+
+def test_an_interactive_shell_stays_open_when_python_is_missing(checkout, tmp_path):
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    for name in ("bash", "dirname", "mkdir"):
+        (programs / name).symlink_to(shutil.which(name))
+    done = subprocess.run(
+        [shutil.which("bash"), "--norc", "-i"],
+        input="source scripts/toolchain.sh\necho still open\n",
+        env={"PATH": str(programs)},
+        cwd=checkout,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Python 3.11 or newer is needed" in done.stderr
+    assert "still open\n" == done.stdout
+
+
+def test_the_scripts_use_what_bash_3_and_bsd_tools_have():
+    """macOS has bash 3.2, and BSD's tools."""
+    newer = ("mapfile", "readarray", "declare -A", "local -n", ",,}", "^^}", "readlink -f")
+    newer += ("sed -i", "grep -P", "date -d", "realpath", "${groups[@]}")
+    for name in ("demo", "check", "scripts/toolchain.sh", "scripts/demo.sh"):
+        text = (ROOT / name).read_text()
+        assert [] == [word for word in newer if word in text]
+        assert "| head" not in text  # ends what writes, at random, with 141
+
+
+def test_a_second_run_keeps_the_virtual_environment(bash, checkout, certificates):
+    """Also where `python3` is a script that starts Python, as pyenv has it, or `uv sync` took another Python."""
+    shim = checkout / "shim"
+    shim.write_text(f'#!/bin/sh\nexec {sys._base_executable} "$@"\n')
+    shim.chmod(0o755)
+    trusted = {"SSL_CERT_FILE": str(certificates / "ca.pem")}
+    mark = checkout / ".venv/mark"
+    source = "source scripts/toolchain.sh"
+    first = bash(f"{source}; touch .venv/mark", PYTHON=str(shim), **trusted)
+    second = bash(source, PYTHON=str(shim), **trusted)
+    assert (0, 0) == (first.returncode, second.returncode), first.stderr + second.stderr
+    assert mark.exists()
