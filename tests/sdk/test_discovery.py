@@ -1,6 +1,7 @@
 """Where data goes, and how the deployment is found, on the sandbox."""
 
 import dataclasses
+import os
 
 import boto3
 import pytest
@@ -65,6 +66,7 @@ class TestDiscovery:
     def bare(self, sandbox, monkeypatch):
         for name in sandbox.deployment().environment():
             monkeypatch.delenv(name)
+        monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
         return monkeypatch
 
     def test_the_ssm_parameter_is_found_with_nothing_set(self, bare, poll, chat, requests):
@@ -170,5 +172,6 @@ class TestDiscovery:
     def test_no_credentials_is_one_clear_error(self, sandbox, monkeypatch, chat):
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
         with pytest.raises(AccessError, match="aws sts get-caller-identity"):
             list(Tuner().jobs())

@@ -66,8 +66,10 @@ def test_no_message_has_a_representation(job, kind):
 def test_no_message_of_stop_or_extend_has_a_representation(tuner, job):
     with pytest.raises(ConfigError, match="'direct': specify 'provisioned' or 'on-demand'"):
         tuner.stop_endpoint(job.model, Serving.DIRECT)
-    job.start_endpoint()
-    with pytest.raises(ConfigError, match="invalid ttl 3 days 1 hour: .* for another ") as caught:
+    job.start_endpoint(ttl=timedelta(hours=1))
+    with pytest.raises(
+        ConfigError, match="invalid ttl of 3 days 1 hour .*: use at most "
+    ) as caught:
         job.endpoint().extend(timedelta(days=3, hours=1))
     assert not REPRESENTATIONS.search(str(caught.value))
 

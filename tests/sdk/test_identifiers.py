@@ -71,6 +71,9 @@ NONSENSE = {
 }
 KINDS = JOBS | MODELS | ENDPOINTS | BASES | NAMES | OPENAI_JOBS | OPENAI_MODELS | NONSENSE
 METHODS = {
+    "bind": lambda tuner, value, _: tuner.bind(value).submit(value, ()),
+    "check": lambda tuner, value, _: tuner.check(value),
+    "custom_model": lambda tuner, value, _: tuner.custom_model(value),
     "job": lambda tuner, value, _: tuner.job(value),
     "endpoint": lambda tuner, value, _: tuner.endpoint(value),
     "invoke": lambda tuner, value, _: tuner.invoke(value, "Hello"),
@@ -84,6 +87,9 @@ METHODS = {
 # What each method takes; of what does not exist, it says so.
 BY_NAME = NAMES | {name: BASES[name] for name in ("base model", "OpenAI's base model")}
 TAKEN = {
+    "bind": MODELS | OPENAI_MODELS | BASES | ENDPOINTS,
+    "check": MODELS | OPENAI_MODELS | BASES | ENDPOINTS,
+    "custom_model": MODELS | OPENAI_MODELS | BY_NAME,
     "job": JOBS | OPENAI_JOBS | BY_NAME,
     "endpoint": ENDPOINTS | OPENAI_MODELS | BY_NAME,
     "invoke": ENDPOINTS | OPENAI_MODELS | BY_NAME,
@@ -101,7 +107,8 @@ def test_the_table_has_every_method_that_takes_an_id():
         name
         for name, method in inspect.getmembers(Tuner, inspect.isfunction)
         if not name.startswith("_")
-        and {"model", "job_id", "endpoint_id"} & inspect.signature(method).parameters.keys()
+        and {"model", "model_id", "job_id", "endpoint_id"}
+        & inspect.signature(method).parameters.keys()
     }
     assert METHODS.keys() == taking
 

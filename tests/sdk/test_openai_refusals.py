@@ -40,7 +40,7 @@ pytestmark = [
         ({"method": "reinforcement"}, ConfigError, "supervised or dpo"),
         ({"method": "dpo"}, ConfigError, "does not learn from record format"),
         ({"method": "supervised", "record_format": "openai-preference"}, ConfigError, "another"),
-        ({"seed": "1"}, ConfigError, "seed is a str"),
+        ({"seed": "1"}, ConfigError, "invalid seed '1': expected a whole number, not str"),
         ({"seed": -1}, ConfigError, "whole number"),
         ({"suffix": "x" * 65}, ConfigError, "1 to 64"),
         ({"tags": {f"t{number}": "x" for number in range(12)}}, ConfigError, "at most 11"),

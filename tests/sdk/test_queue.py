@@ -62,7 +62,7 @@ def test_a_job_waits_for_a_free_slot(two_jobs, tuner, chat, queue):
 
 
 def test_a_wait_that_is_over_says_that_nothing_is_lost(two_jobs, tuner, chat, objects):
-    with pytest.raises(QuotaError, match="within 60 seconds") as caught:
+    with pytest.raises(QuotaError, match="within 1 minute") as caught:
         tuner.submit("nova-micro", chat, queue=60)
     assert "nothing was submitted or billed: submit the same again" in str(caught.value)
     assert isinstance(caught.value.__cause__, QuotaError)

@@ -103,7 +103,7 @@ class Tuner(CustomModels):
             model: the base model or custom model of the work to come.
         """
         accounts = self._accounts
-        accounts.of_model(model).connect(model)
+        accounts.of_model(checked("model", model, str)).connect(model)
         bound = Tuner.__new__(Tuner)
         bound.__dict__.update(self.__dict__, _is_bound=True)
         return bound

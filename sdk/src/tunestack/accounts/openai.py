@@ -123,7 +123,8 @@ class OpenAIProject:
             self._environment.get("OPENAI_BASE_URL") if self.given is None else self.given.base_url
         )
         return openai_target(
-            self.bare(model), is_other_server=bool(given) and _HOST not in str(given)
+            openai_id(SOURCE, self.bare(model)),
+            is_other_server=bool(given) and _HOST not in str(given),
         )
 
     def provider(self, identifier: str | None = None) -> OpenAI:  # noqa: ARG002 - there is one place
