@@ -29,6 +29,7 @@ OPTIONS = {
     "rerun": [],
     "method": ["supervised"],
     "max_cost": ["100"],
+    "queue": ["4h"],
     "wait": [],
     "id_only": [],
     "stage": ["prod"],

@@ -122,9 +122,9 @@ class TestBedrock:
                 tuner.custom_model(name)
         with pytest.raises(NotFoundError):
             tuner.custom_model("nova-micro")
-        with pytest.raises(ConfigError, match="custom model is a NoneType"):
+        with pytest.raises(ConfigError, match="invalid custom model None: expected text"):
             tuner.custom_model(None)
-        with pytest.raises(ConfigError, match="name_contains is a int"):
+        with pytest.raises(ConfigError, match="invalid name_contains 1: expected text"):
             tuner.custom_models(name_contains=1)
         with pytest.raises(ConfigError, match="'azure'"):
             tuner.custom_models(provider="azure")

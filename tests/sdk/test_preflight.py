@@ -1,6 +1,7 @@
 """What can be known before money is spent: each check passes, fails with what to do, or says why it is not known."""
 
 import json
+import os
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -42,6 +43,7 @@ def test_all_is_well_with_what_was_deployed(tuner, request):
 def test_nobody_is_there(sandbox, monkeypatch):
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     (check,) = Tuner().preflight()
     assert ("credentials", Verdict.FAIL) == (check.name, check.verdict)
     assert "aws sts get-caller-identity" in check.fix
