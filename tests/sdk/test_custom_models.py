@@ -106,6 +106,9 @@ class TestBedrock:
             model.exists()
         assert exists(job.model)
 
+    def test_two_handles_of_one_model_are_equal(self, job, tuner):
+        assert {tuner.custom_model(job.model)} == {tuner.custom_model(job.name)}
+
     def test_what_is_no_custom_model_is_refused(self, job, tuner):
         job.start_endpoint()
         with pytest.raises(

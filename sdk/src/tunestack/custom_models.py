@@ -129,6 +129,14 @@ class CustomModel:
             "(`tunestack endpoint stop NAME`, or update them to another model)"
         )
 
+    def __eq__(self, other: object) -> bool:
+        """Return whether both are the same custom model."""
+        return isinstance(other, CustomModel) and self.id == other.id
+
+    def __hash__(self) -> int:
+        """Return the hash of the id."""
+        return hash(self.id)
+
     def __repr__(self) -> str:
         """Show the name and the base model."""
         return f"<CustomModel {self.name} of {self._info.base_model.rsplit('/', 1)[-1]}>"
