@@ -1,5 +1,7 @@
 """Region, credentials and price of an LM before and after fine-tuning: each from where it belongs."""
 
+import os
+
 import boto3
 import dspy
 import openai
@@ -74,6 +76,7 @@ def test_an_lm_is_fine_tuned_with_its_own_keys(sandbox, poll, chat, monkeypatch)
     own = keys(sandbox)
     for name in own:
         monkeypatch.delenv(name.upper())
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     provider = BedrockProvider(poll=poll)
     lm = dspy.LM(NOVA, provider=provider, cache=False, **own)
     job = lm.finetune(chat, "chat")
