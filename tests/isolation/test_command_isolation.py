@@ -155,8 +155,8 @@ REFUSED = [
     "::ffff:169.254.169.254",
 ]
 PASSED = [
-    "pypi.org",
-    "registry.npmjs.org",
+    "www.python.org",
+    "example.org",
     "notamazonaws.com",
     "openai.com.example.org",
     "10.0.0.1",

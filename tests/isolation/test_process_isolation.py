@@ -122,7 +122,7 @@ def test_a_process_may_have_other_credentials_in_the_sandbox(sandbox):
 def test_a_process_through_the_proxy_reaches_nothing_outside(sandbox):
     code = (
         "import urllib.request, sys\n"
-        "for url in ('https://pypi.org', 'http://example.com', 'http://169.254.169.254'):\n"
+        "for url in ('https://www.python.org', 'http://example.com', 'http://169.254.169.254'):\n"
         "    try: urllib.request.urlopen(url, timeout=5)\n"
         "    except OSError as error: print(error)\n"
     )
