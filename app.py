@@ -9,8 +9,8 @@ import sys
 
 from aws_cdk import App
 
-from infra.stack import TunestackStack
-from infra.stages import STAGES, StageError
+from stages import STAGES
+from tunestack_cdk import StageError, TunestackStack
 
 
 def main() -> None:

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import boto3
 
-from tunestack.sandbox import Quotas, Sandbox
+from tunestack_sandbox import Quotas, Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable

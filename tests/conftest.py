@@ -1,6 +1,7 @@
 """What all tests share: one sandbox, and a check of every request that any AWS client sends."""
 
 import asyncio
+import functools
 import json
 import signal
 from collections import Counter
@@ -9,17 +10,15 @@ from pathlib import Path
 
 import boto3
 import botocore.handlers
+import botocore.session
 import pytest
-from aws_cdk import App
-from aws_cdk.assertions import Template
 from botocore.credentials import Credentials
 
-from infra.stack import TunestackStack
-from infra.stages import STAGES
+from stages import STAGES
 from tests.day import AS_OF
 from tunestack import Poll, Tuner
-from tunestack.sandbox import Sandbox
-from tunestack.sandbox.shapes import violations
+from tunestack_sandbox import Sandbox
+from tunestack_sandbox.shapes import violations
 
 REGIONS = ("us-east-1", "us-west-2")
 
@@ -113,6 +112,8 @@ botocore.handlers.BUILTIN_HANDLERS += [
     ("before-parameter-build", REQUESTS.check),
     ("before-sign", TUNER.sign),
 ]
+# Sessions share a loader: every client would otherwise parse its service's model again, which takes 100 ms.
+botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
 def pytest_addoption(parser):
@@ -125,6 +126,10 @@ def pytest_addoption(parser):
 
 def stack_of(stage, region="us-east-1"):
     """Make a stack as the CLI does: without cdk.json's context, another would be tested."""
+    from aws_cdk import App  # starts Node
+
+    from tunestack_cdk import TunestackStack
+
     context = json.loads((Path(__file__).parents[1] / "cdk.json").read_text())["context"]
     name = f"Tunestack-{stage.name}-{region}"
     return TunestackStack(App(context=context), name, stage=stage, region=region)
@@ -132,6 +137,8 @@ def stack_of(stage, region="us-east-1"):
 
 def template_of(stage, region="us-east-1"):
     """Synthesize the template of a stack."""
+    from aws_cdk.assertions import Template
+
     return Template.from_stack(stack_of(stage, region))
 
 

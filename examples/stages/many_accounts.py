@@ -3,7 +3,7 @@
 npx cdk deploy --all -c stages=examples/stages/many_accounts.py --concurrency 8
 """
 
-from infra.stages import Endpoints, Stage
+from tunestack_cdk import Endpoints, Stage
 
 _TEAMS = {
     "search": "111111111111",

@@ -3,7 +3,7 @@
 npx cdk deploy --all -c stages=examples/stages/one_account.py
 """
 
-from infra.stages import Endpoints, Stage
+from tunestack_cdk import Endpoints, Stage
 
 STAGES = {
     "team": Stage(

@@ -3,7 +3,7 @@
 npx cdk deploy 'Tunestack-prod-*' -c stages=examples/stages/three_stages.py
 """
 
-from infra.stages import DataLocation, Endpoints, Network, Oidc, Roles, Stage
+from tunestack_cdk import DataLocation, Endpoints, Network, Oidc, Roles, Stage
 
 _SHARED, _PROD = "111122223333", "444455556666"
 _MODELS = ("nova-micro", "nova-lite")

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from infra.stages import DataLocation, Network, Stage
 from tunestack.catalog import CATALOG
-from tunestack.contract import Deployment, parameter_name
+from tunestack.deployment import Deployment, parameter_name
 from tunestack.errors import ContractError
+from tunestack_cdk.stage import DataLocation, Network, Stage
 
 DEPLOYMENT = Deployment(
     stage="dev",

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.guard.handler import KINDS, Settings, deadline
 from tunestack import Deployment, EndpointInfo, EndpointState, Expiry
 from tunestack.catalog import Serving
-from tunestack.contract import EXPIRES_AT_TAG, STAGE_TAG
+from tunestack.deployment import EXPIRES_AT_TAG, STAGE_TAG
 from tunestack.formatting import duration_text, utc_text
 from tunestack.providers.guard import with_expiry
+from tunestack_cdk.constructs.endpoint_guard_handler import KINDS, Settings, deadline
 
 CREATED = datetime(2026, 11, 1, 12, 0, 0, 123_000, tzinfo=UTC)
 DEPLOYED = Deployment(

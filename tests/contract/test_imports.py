@@ -23,7 +23,7 @@ def loaded_by(statement, *names):
     return done.stdout.split()
 
 
-@pytest.mark.parametrize("module", ["tunestack", "tunestack.contract", "tunestack.catalog"])
+@pytest.mark.parametrize("module", ["tunestack", "tunestack.deployment", "tunestack.catalog"])
 def test_importing_costs_nothing(module):
     assert [] == loaded_by(f"import {module}; {module}.__doc__", *HEAVY)
 
@@ -33,7 +33,7 @@ def test_the_catalog_is_read_without_anything_heavy():
 
 
 def test_the_stacks_load_no_client():
-    assert ["aws_cdk"] == loaded_by("import infra.stack", *HEAVY)
+    assert ["aws_cdk"] == loaded_by("import tunestack_cdk.stack", *HEAVY)
 
 
 def test_what_is_loaded_is_noticed():
@@ -50,31 +50,32 @@ def test_the_public_names_are_sorted_and_exist():
 
 
 BREACHES = {
-    "the SDK knows nothing of CDK or of infra": (
+    "the SDK imports neither CDK, nor the constructs, nor the sandbox": (
         "sdk/src/tunestack/jobs.py",
-        "import aws_cdk",
+        "import tunestack_sandbox",
     ),
-    "infra takes from the SDK only the contract and the catalog": (
-        "infra/stack.py",
-        "from tunestack.tuner import Tuner",
-    ),
-    "infra calls no service": ("infra/stack.py", "import boto3"),
-    "the guard runs alone: with boto3, and with nothing of ours": (
-        "infra/guard/handler.py",
-        "from infra import stages",
-    ),
-    "the SDK's layers": ("sdk/src/tunestack/waiting.py", "from tunestack import jobs"),
-    "the sandbox is a second opinion: of the SDK it knows the catalog and the contract": (
-        "sdk/src/tunestack/sandbox/clock.py",
+    "the constructs and the sandbox import from the SDK only deployment, catalog and errors": (
+        "sandbox/src/tunestack_sandbox/clock.py",
         "from tunestack import records",
     ),
+    "the constructs and the sandbox do not import each other": (
+        "sandbox/src/tunestack_sandbox/stage.py",
+        "from tunestack_cdk import stage",
+    ),
+    "the constructs call no service": ("infra/src/tunestack_cdk/stack.py", "import boto3"),
+    "the endpoint guard's handler imports nothing but boto3": (
+        "infra/src/tunestack_cdk/constructs/endpoint_guard_handler.py",
+        "from tunestack_cdk import stage",
+    ),
+    "the layers of the SDK": ("sdk/src/tunestack/waiting.py", "from tunestack import jobs"),
 }
+SOURCES = ("infra/src", "sandbox/src", "sdk/src")
 
 
 @pytest.fixture
 def copy(tmp_path):
     """A copy of the code, to be broken."""
-    for folder in ("infra", "sdk/src"):
+    for folder in SOURCES:
         shutil.copytree(ROOT / folder, tmp_path / folder)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
@@ -84,7 +85,11 @@ def lint(folder):
     return subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
         cwd=folder,
-        env={"PYTHONPATH": f"{folder}:{folder}/sdk/src", "PATH": "", "COLUMNS": "200"},
+        env={
+            "PYTHONPATH": ":".join(str(folder / source) for source in SOURCES),
+            "PATH": "",
+            "COLUMNS": "200",
+        },
         capture_output=True,
         text=True,
         check=False,

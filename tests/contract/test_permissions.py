@@ -6,12 +6,12 @@ from datetime import timedelta
 import boto3
 import pytest
 
-from infra.stages import Endpoints, Stage
 from tunestack import EndpointCostWarning
 from tunestack.catalog import Serving
-from tunestack.contract import ACTIONS, MODEL_KEY_ACTIONS
+from tunestack.deployment import ACTIONS, MODEL_KEY_ACTIONS
 from tunestack.discovery import published
 from tunestack.providers.clients import Clients
+from tunestack_cdk.stage import Endpoints, Stage
 
 # What an operation is called in a policy, where that is not its own name.
 ACTION = {

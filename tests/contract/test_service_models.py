@@ -6,7 +6,7 @@ import botocore.session
 import pytest
 
 from tunestack.catalog import CATALOG
-from tunestack.contract import ACTIONS
+from tunestack.deployment import ACTIONS
 from tunestack.provider import JobState
 from tunestack.providers.aws_errors import CODES
 from tunestack.providers.bedrock_requests import ENDPOINT_STATES, JOB_STATES

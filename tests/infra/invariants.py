@@ -9,7 +9,9 @@ from pathlib import Path
 
 from tunestack.catalog import CATALOG
 
-HANDLER = (Path(__file__).parents[2] / "infra/guard/handler.py").read_text()
+HANDLER = (
+    Path(__file__).parents[2] / "infra/src/tunestack_cdk/constructs/endpoint_guard_handler.py"
+).read_text()
 DATA, LOG = "DataBucketE6B0FAA8", "DataAccessLogF8C4FD7F"
 STATEFUL = {"AWS::S3::Bucket", "AWS::KMS::Key"}
 UNTAGGED = {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.stages import STAGES
+from stages import STAGES
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {

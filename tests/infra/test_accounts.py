@@ -9,8 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.infra.places import ROOT
-from tunestack.contract import Deployment
-from tunestack.sandbox import Sandbox
+from tunestack.deployment import Deployment
+from tunestack_sandbox import Sandbox
 
 SHARED, PROD = "111122223333", "444455556666"
 STAGES = ROOT / "examples/stages/three_stages.py"

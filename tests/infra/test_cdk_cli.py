@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tunestack.contract import Deployment
-from tunestack.sandbox import Sandbox
+from tunestack.deployment import Deployment
+from tunestack_sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
 STACKS = ("Tunestack-dev-us-east-1", "Tunestack-dev-us-west-2")
-PACKAGED = ROOT / "sdk/src/tunestack/sandbox/templates"
+PACKAGED = ROOT / "sandbox/src/tunestack_sandbox/templates"
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +57,7 @@ def cdk(empty, tmp_path_factory):
 
 
 def test_the_sandbox_carries_the_templates_of_this_synth(cdk):
-    """If it fails: `npx cdk synth -q && cp cdk.out/*.template.json sdk/src/tunestack/sandbox/templates/`."""
+    """If it fails: `npx cdk synth -q && cp cdk.out/*.template.json sandbox/src/tunestack_sandbox/templates/`."""
     for stack in STACKS:
         name = f"{stack}.template.json"
         assert json.loads((cdk.folder / "assembly" / name).read_text()) == json.loads(

@@ -10,11 +10,11 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from tunestack_cdk.guard import handler
 
-from infra.guard import handler
-from infra.guard.handler import KINDS, Guard, Settings, deadline
-from tunestack.contract import EXPIRES_AT_TAG, STAGE_TAG
-from tunestack.sandbox import Quotas, Sandbox
+from tunestack.deployment import EXPIRES_AT_TAG, STAGE_TAG
+from tunestack_cdk.constructs.endpoint_guard_handler import KINDS, Guard, Settings, deadline
+from tunestack_sandbox import Quotas, Sandbox
 
 SETTINGS = Settings(
     stage="dev",

@@ -5,12 +5,13 @@ import json
 
 import pytest
 
-from infra.stages import STAGES, Stage
+from stages import STAGES
 from tests.infra.invariants import Invariants
 from tests.infra.places import EXAMPLES, PLACES
 from tests.infra.prove import allows, same, trusts
 from tests.infra.resolve import Resolver, UnknownReferenceError, policies_of, trusts_of
 from tests.infra.specification import Specification
+from tunestack_cdk.stage import Stage
 
 
 @pytest.mark.parametrize(("stage", "region"), PLACES)

@@ -5,7 +5,7 @@ import functools
 
 import pytest
 
-from infra.stages import STAGES
+from stages import STAGES
 from tests.infra.places import EXAMPLES, PLACES
 from tests.infra.prove import allows, same, trusts
 from tests.infra.resolve import Resolver, UnknownReferenceError, policies_of, trusts_of

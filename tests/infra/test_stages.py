@@ -2,7 +2,8 @@
 
 import pytest
 
-from infra.stages import STAGES, Endpoints, Stage, StageError
+from stages import STAGES
+from tunestack_cdk.stage import Endpoints, Stage, StageError
 
 OIDC = "arn:aws:iam::123456789012:oidc-provider/token.example.com"
 NETWORK = {"vpc_id": "vpc-0a1b2c3d", "subnet_ids": ("subnet-0a1b2c3d",)}

@@ -16,10 +16,11 @@ from aws_cdk.assertions import Template
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from infra.stages import STAGES, Stage, StageError
+from stages import STAGES
 from tests.infra.places import PLACES, ROOT
 from tests.infra.resolve import Resolver, aslist, policies_of
 from tunestack.catalog import CATALOG
+from tunestack_cdk.stage import Stage, StageError
 
 OTHERWISE = {
     "PYTHONHASHSEED": "4242",

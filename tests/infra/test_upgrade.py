@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from infra.stages import STAGES
-from infra.upgrade import LASTING, losses, main
+from stages import STAGES
 from tests.infra.places import EXAMPLES, ROOT
+from tunestack_cdk.upgrade import LASTING, losses, main
 
 RELEASED = Path(__file__).with_name("released")
 """The templates of each version, as they were deployed."""
@@ -111,7 +111,7 @@ def test_what_may_change_does(deployed):
 
 def run(*files):
     return subprocess.run(
-        [sys.executable, "-m", "infra.upgrade", *files],
+        [sys.executable, "-m", "tunestack_cdk.upgrade", *files],
         cwd=ROOT,
         capture_output=True,
         text=True,

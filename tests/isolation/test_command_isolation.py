@@ -16,8 +16,8 @@ import boto3
 import pytest
 
 from tests.conftest import root
-from tunestack.sandbox.proxy import Proxy, proxies_before, refused_hosts
-from tunestack.sandbox.variables import UNSET
+from tunestack_sandbox.proxy import Proxy, proxies_before, refused_hosts
+from tunestack_sandbox.variables import UNSET
 
 PROGRAM = Path(sys.executable).with_name("tunestack")
 SHOW = "import json, os; print(json.dumps(dict(os.environ)))"

@@ -7,7 +7,7 @@ import sys
 import dspy
 import pytest
 
-from tunestack.sandbox.isolation import Isolation
+from tunestack_sandbox.isolation import Isolation
 
 ASK = """
 import dspy, sys
@@ -56,7 +56,7 @@ def test_dspy_imported_in_the_sandbox_gets_a_cache_of_its_own_afterwards():
     """In a process of its own, in which DSPy is imported between the fixture's setup and teardown."""
     code = """
 import os, sys, pytest
-from tunestack.sandbox.isolation import Isolation
+from tunestack_sandbox.isolation import Isolation
 isolation = Isolation([])
 isolation.start()
 isolation.enter({"DSPY_CACHEDIR": os.environ["SANDBOX_CACHE"]}, pytest.MonkeyPatch())

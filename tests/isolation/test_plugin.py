@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tunestack.sandbox.isolation import Isolation
+from tunestack_sandbox.isolation import Isolation
 
 TESTS = """
 import os, socket

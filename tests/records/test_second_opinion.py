@@ -12,7 +12,7 @@ from tests.records.samples import Generator
 from tunestack.catalog import CATALOG, RecordFormat
 from tunestack.records.target import Target
 from tunestack.records.thorough import examine
-from tunestack.sandbox.bedrock.training_data import BadDataError, read
+from tunestack_sandbox.bedrock.training_data import BadDataError, read
 
 CONTENT = {
     "nova-micro": {"tools": True},

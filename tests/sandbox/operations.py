@@ -6,7 +6,7 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
 from tests.sandbox.asked import ASKED
-from tunestack.sandbox.bedrock import OPERATIONS
+from tunestack_sandbox.bedrock import OPERATIONS
 
 SERVICES = ("bedrock", "bedrock-runtime")
 MODELS = {

@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 
 from tests.sandbox.samples import A_DEPLOYMENT, A_JOB, NOVA
 from tunestack.errors import ConfigError
-from tunestack.sandbox import Sandbox
+from tunestack_sandbox import Sandbox
 
 ALL = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 AUTHORIZATION = (

@@ -6,7 +6,7 @@ import boto3
 import pytest
 
 from tests.sandbox.samples import LLAMA, NOVA, converse_row
-from tunestack.sandbox import Sandbox
+from tunestack_sandbox import Sandbox
 
 PHASES = ("validationDetails", "dataProcessingDetails", "trainingDetails")
 

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 from click.testing import CliRunner
 
-from tunestack.cli.sandbox import sandbox
 from tunestack.errors import ConfigError
-from tunestack.sandbox import Sandbox
-from tunestack.sandbox.clock import Clock
+from tunestack_sandbox import Sandbox
+from tunestack_sandbox.cli import sandbox
+from tunestack_sandbox.clock import Clock
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from tunestack import Poll, Tuner
-from tunestack.sandbox import Sandbox
+from tunestack_sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
 TRUST = {

@@ -9,7 +9,7 @@ import boto3
 import pytest
 
 from tests.sandbox.samples import A_JOB, NOVA, converse_row
-from tunestack.sandbox import Sandbox
+from tunestack_sandbox import Sandbox
 
 ROLE = "arn:aws:iam::123456789012:role/scheduler"
 PATTERN = {

@@ -18,7 +18,7 @@ from tests.sandbox.samples import (
 )
 from tunestack import Poll, Tuner
 from tunestack.catalog import CATALOG, LifecycleState, RecordFormat, Serving
-from tunestack.sandbox import Sandbox
+from tunestack_sandbox import Sandbox
 
 ROWS = {
     RecordFormat.CONVERSE: converse_row,

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 
 from tests.sandbox.samples import A_DEPLOYMENT, A_JOB
 from tunestack.errors import ConfigError
-from tunestack.sandbox import FaultKind, Faults, Quotas, Sandbox
+from tunestack_sandbox import FaultKind, Faults, Quotas, Sandbox
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox.samples import converse_row
-from tunestack.sandbox import FaultKind
+from tunestack_sandbox import FaultKind
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs/sandbox.md").read_text()

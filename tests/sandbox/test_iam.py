@@ -2,7 +2,7 @@
 
 import pytest
 
-from tunestack.sandbox.iam import (
+from tunestack_sandbox.iam import (
     Access,
     MalformedPolicyError,
     Policies,

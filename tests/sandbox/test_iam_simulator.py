@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox.iam_cases import ACCOUNT, ROLE, SESSION, cases
-from tunestack.sandbox.iam import Access, Policies, Principal, PrincipalKind, decide, statements
+from tunestack_sandbox.iam import Access, Policies, Principal, PrincipalKind, decide, statements
 
 SIMULATOR = Path(__file__).parents[1] / "simulator"
 RECORD = SIMULATOR / "verdicts.txt"

@@ -67,8 +67,8 @@ def test_a_job_leaves_manifests_and_losses(sandbox, asked, upload, base, region,
 
 def test_a_titan_model_has_the_user_guides_place():
     from tunestack.catalog import CATALOG
-    from tunestack.sandbox.bedrock import metrics
-    from tunestack.sandbox.bedrock.state import Job
+    from tunestack_sandbox.bedrock import metrics
+    from tunestack_sandbox.bedrock.state import Job
 
     (titan,) = [model for model in CATALOG if model.key == "titan-text-express"]
     params = {"validationDataConfig": {"validators": [{"s3Uri": "s3://b/k"}]}}

@@ -6,9 +6,9 @@ import urllib.request
 import openai
 import pytest
 
-from tunestack.sandbox.openai.service import OPERATIONS
-from tunestack.sandbox.openai.shapes import _TYPES, Shapes
-from tunestack.sandbox.wire import Answer
+from tunestack_sandbox.openai.service import OPERATIONS
+from tunestack_sandbox.openai.shapes import _TYPES, Shapes
+from tunestack_sandbox.wire import Answer
 
 MODEL = "gpt-4o-mini-2024-07-18"
 

@@ -21,7 +21,7 @@ from botocore.exceptions import ClientError
 from tests.sandbox.asked import ASKED
 from tests.sandbox.operations import BY_FAULT, CASES, MODELS, cases_of
 from tests.sandbox.samples import A_DEPLOYMENT, A_JOB, A_THROUGHPUT
-from tunestack.sandbox.bedrock import OPERATIONS
+from tunestack_sandbox.bedrock import OPERATIONS
 
 TABLE = Path(__file__).parents[2] / "docs" / "sandbox-operations.md"
 ONCE = Config(retries={"total_max_attempts": 1})

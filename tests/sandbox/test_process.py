@@ -15,9 +15,9 @@ import boto3
 import pytest
 
 from tunestack.errors import ConfigError, TunestackError
-from tunestack.sandbox import Sandbox
-from tunestack.sandbox.emulator import Emulator
-from tunestack.sandbox.sweeper import PREFIX
+from tunestack_sandbox import Sandbox
+from tunestack_sandbox.emulator import Emulator
+from tunestack_sandbox.sweeper import PREFIX
 
 PROGRAM = Path(sys.executable).with_name("tunestack")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tunestack.sandbox.schemas import value_for
+from tunestack_sandbox.schemas import value_for
 
 
 def an_object(**properties):

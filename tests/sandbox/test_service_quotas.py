@@ -4,7 +4,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tunestack.sandbox import Quotas, Sandbox
+from tunestack_sandbox import Quotas, Sandbox
 
 
 def read(client, code, service="bedrock"):

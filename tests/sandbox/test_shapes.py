@@ -3,7 +3,7 @@
 import botocore.session
 import pytest
 
-from tunestack.sandbox.shapes import violations
+from tunestack_sandbox.shapes import violations
 
 MODEL = botocore.session.get_session().get_service_model("bedrock")
 CREATE = MODEL.operation_model("CreateModelCustomizationJob").input_shape

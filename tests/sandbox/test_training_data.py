@@ -6,7 +6,7 @@ import pytest
 
 from tests.sandbox.samples import claude_row, completion_row, converse_row, titan_row
 from tunestack.catalog import CATALOG
-from tunestack.sandbox.bedrock.training_data import BadDataError, read
+from tunestack_sandbox.bedrock.training_data import BadDataError, read
 
 MODELS = {model.key: model for model in CATALOG}
 NOVA_FORMAT = 'must follow \'{"schemaVersion": "bedrock-conversation-2024"'

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tunestack.sandbox.wire import Fault, Reply, Request, Wire
+from tunestack_sandbox.wire import Fault, Reply, Request, Wire
 
 AUTHORIZATION = {
     "Authorization": "AWS4-HMAC-SHA256 Credential=123456789012/20261122/us-east-1/bedrock/aws4_request"

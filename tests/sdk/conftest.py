@@ -9,7 +9,7 @@ import pytest
 from tests.day import AS_OF
 from tests.sdk.desks import GPT, NOVA
 from tunestack.dspy import BedrockProvider, OpenAIProvider
-from tunestack.sandbox.openai.files import form
+from tunestack_sandbox.openai.files import form
 
 
 @pytest.fixture(autouse=True)

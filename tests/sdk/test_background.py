@@ -12,7 +12,7 @@ from tests.sdk.desks import NOVA, QUIET
 from tunestack import Tuner, background
 from tunestack.dspy import BedrockProvider
 from tunestack.errors import JobTimeoutError
-from tunestack.sandbox import Quotas
+from tunestack_sandbox import Quotas
 
 pytestmark = QUIET
 

@@ -8,11 +8,11 @@ import pytest
 
 from tunestack import EndpointState, JobState
 from tunestack.catalog import Serving
-from tunestack.contract import Deployment
+from tunestack.deployment import Deployment
 from tunestack.provider import EndpointRequest, JobRequest
 from tunestack.providers import bedrock_requests as requests
-from tunestack.sandbox.shapes import violations
 from tunestack.waiting import Poll, watch
+from tunestack_sandbox.shapes import violations
 
 MODEL = botocore.session.get_session().get_service_model("bedrock")
 RUNTIME = botocore.session.get_session().get_service_model("bedrock-runtime")

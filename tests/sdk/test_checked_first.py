@@ -14,7 +14,7 @@ from tunestack.errors import (
     ModelError,
     QuotaError,
 )
-from tunestack.sandbox import Quotas
+from tunestack_sandbox import Quotas
 
 pytestmark = QUIET
 

@@ -9,7 +9,7 @@ import pytest
 
 from tunestack import Tuner
 from tunestack.errors import CostError, NotFoundError
-from tunestack.sandbox.wire import Answer
+from tunestack_sandbox.wire import Answer
 
 GPT = "openai/gpt-4o-mini-2024-07-18"
 

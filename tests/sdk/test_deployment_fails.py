@@ -7,7 +7,7 @@ from dspy.clients.utils_finetune import TrainingStatus
 
 from tests.sdk.desks import NOVA, QUIET, left
 from tunestack.dspy import BedrockProvider
-from tunestack.sandbox import Quotas
+from tunestack_sandbox import Quotas
 
 pytestmark = QUIET
 

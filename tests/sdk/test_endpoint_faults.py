@@ -13,7 +13,7 @@ from tunestack.errors import (
     NotFoundError,
     QuotaError,
 )
-from tunestack.sandbox.wire import Fault, Reply
+from tunestack_sandbox.wire import Fault, Reply
 
 
 def test_what_is_created_and_not_seen_at_once_is_not_created_again(llama, west, broken, requests):

@@ -11,7 +11,7 @@ from tests.day import AS_OF, SPRING
 from tests.records.samples import TOOLS
 from tunestack import Poll, Tuner
 from tunestack.catalog import CATALOG, Content, LifecycleState, RecordFormat
-from tunestack.sandbox import Sandbox
+from tunestack_sandbox import Sandbox
 
 MODELS = [
     model

@@ -18,7 +18,7 @@ from tunestack.errors import (
     NotFoundError,
     ProviderError,
 )
-from tunestack.sandbox.wire import Answer
+from tunestack_sandbox.wire import Answer
 
 BASE = "openai/gpt-4o-mini-2024-07-18"
 

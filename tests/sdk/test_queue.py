@@ -14,7 +14,7 @@ from tests.sdk.desks import NOVA, QUIET
 from tunestack import Tuner
 from tunestack.dspy import BedrockProvider, BootstrapFinetune
 from tunestack.errors import ConfigError, JobStoppedError, QuotaError
-from tunestack.sandbox import Quotas
+from tunestack_sandbox import Quotas
 
 pytestmark = QUIET
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tunestack.sandbox import Sandbox
+from tunestack_sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()

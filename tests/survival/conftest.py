@@ -4,8 +4,8 @@ import pytest
 
 from tests.survival.stage import Stage
 from tests.survival.world import World
-from tunestack.sandbox import Quotas, Sandbox
-from tunestack.sandbox.bedrock import training
+from tunestack_sandbox import Quotas, Sandbox
+from tunestack_sandbox.bedrock import training
 
 ENOUGH = Quotas(
     jobs=1000, custom_models=1000, model_units=1000, deployments=1000, deployments_in_progress=1000
@@ -36,10 +36,10 @@ def world(request, count_traffic):
         patch.setattr("botocore.endpoint.time.sleep", lambda _: None)
         made = World(sandbox, "ignored" if request.param else "answered")
         # What jobs do with roles and files is tested elsewhere, and takes most of the time.
-        patch.setattr("tunestack.sandbox.bedrock.jobs.JobRole", lambda *_: None)
-        patch.setattr("tunestack.sandbox.bedrock.training.JobRole", lambda *_: None)
-        patch.setattr("tunestack.sandbox.bedrock.training._validate", lambda *_: None)
-        patch.setattr("tunestack.sandbox.bedrock.metrics.files", lambda *_: ())
+        patch.setattr("tunestack_sandbox.bedrock.jobs.JobRole", lambda *_: None)
+        patch.setattr("tunestack_sandbox.bedrock.training.JobRole", lambda *_: None)
+        patch.setattr("tunestack_sandbox.bedrock.training._validate", lambda *_: None)
+        patch.setattr("tunestack_sandbox.bedrock.metrics.files", lambda *_: ())
         patch.setitem(training._SECONDS, "trainingDetails", 600)
         yield made
         assert [] == sandbox.traffic.violations

@@ -6,8 +6,8 @@ from botocore.config import Config
 
 from tunestack import JobState, Poll, Tuner
 from tunestack.errors import ConfigError, JobTimeoutError
-from tunestack.sandbox import Sandbox
-from tunestack.sandbox.bedrock.state import Quotas
+from tunestack_sandbox import Sandbox
+from tunestack_sandbox.bedrock.state import Quotas
 
 
 @pytest.fixture

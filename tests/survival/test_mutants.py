@@ -18,8 +18,8 @@ from tunestack.errors import NotFoundError, ProviderError
 from tunestack.provider import JobState
 from tunestack.providers.bedrock import Bedrock
 from tunestack.providers.guard import ScheduledGuard
-from tunestack.sandbox.bedrock import jobs
-from tunestack.sandbox.bedrock import serving as bedrock_serving
+from tunestack_sandbox.bedrock import jobs
+from tunestack_sandbox.bedrock import serving as bedrock_serving
 
 MOST = 150
 """Histories within which a piece that is missing is to be found."""

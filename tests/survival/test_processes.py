@@ -9,7 +9,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tunestack.sandbox import Quotas, Sandbox
+from tunestack_sandbox import Quotas, Sandbox
 
 HERE = Path(__file__).parent
 

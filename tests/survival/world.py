@@ -10,10 +10,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from infra.guard.handler import KINDS, Guard, deadline
 from tests.infra.test_guard import SETTINGS
 from tunestack import Poll, Tuner
-from tunestack.contract import EXPIRES_AT_TAG
+from tunestack.deployment import EXPIRES_AT_TAG
 from tunestack.errors import (
     ConfigError,
     JobFailedError,
@@ -22,7 +21,8 @@ from tunestack.errors import (
     NotFoundError,
     TunestackError,
 )
-from tunestack.sandbox.wire import Fault
+from tunestack_cdk.constructs.endpoint_guard_handler import KINDS, Guard, deadline
+from tunestack_sandbox.wire import Fault
 
 REGIONS = {"nova-micro": "us-east-1", "llama-3-1-8b": "us-west-2"}
 ROWS = {

@@ -16,9 +16,9 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # typing's, which takes longer to load than all of this
 if TYPE_CHECKING:
-    from tunestack.contract import Deployment
     from tunestack.custom_model_info import CustomModelInfo
     from tunestack.custom_models import CustomModel
+    from tunestack.deployment import Deployment
     from tunestack.endpoints import Endpoint
     from tunestack.errors import TunestackError
     from tunestack.jobs import Job
@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from tunestack.tuner import Tuner
     from tunestack.waiting import Poll
 
-# Loaded on first use: importing the contract or the catalog, as the stacks do, must not load boto3.
+__version__ = "0.2.0"
+
+# Loaded on first use: importing the deployment or the catalog, as the stacks do, must not load boto3.
 _HOMES = {
     "CustomModel": "custom_models",
     "CustomModelInfo": "custom_model_info",
-    "Deployment": "contract",
+    "Deployment": "deployment",
     "Endpoint": "endpoints",
     "EndpointCostWarning": "serving",
     "EndpointInfo": "provider",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tunestack.contract import (
+from tunestack.deployment import (
     DEFAULT_STAGE,
     DEPLOYMENT,
     REGION,

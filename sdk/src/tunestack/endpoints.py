@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from tunestack.arguments import checked_id
 from tunestack.catalog import Serving
-from tunestack.contract import EXPIRES_AT_TAG
+from tunestack.deployment import EXPIRES_AT_TAG
 from tunestack.errors import (
     ConfigError,
     ConflictError,

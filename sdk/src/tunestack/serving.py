@@ -11,8 +11,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tunestack.catalog import Serving
-from tunestack.contract import EXPIRES_AT_TAG
 from tunestack.deleted_models import explained
+from tunestack.deployment import EXPIRES_AT_TAG
 from tunestack.endpoints import (
     START_TIMEOUT,
     STOP_TIMEOUT,

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from tunestack.accounts.account import Account
     from tunestack.checking import SubmitArguments
-    from tunestack.contract import Deployment
     from tunestack.cost import Cost
+    from tunestack.deployment import Deployment
     from tunestack.provider import Check, EndpointInfo, JobInfo, JobState, Provider
     from tunestack.records.source import Source
 

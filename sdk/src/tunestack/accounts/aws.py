@@ -12,7 +12,7 @@ from tunestack import catalog
 from tunestack.accounts.account import Target
 from tunestack.accounts.catalog_target import CatalogTarget, bedrock_target
 from tunestack.arguments import OWN_TAGS, bare, checked, is_endpoint, region_of
-from tunestack.contract import REGION, STAGE_TAG
+from tunestack.deployment import REGION, STAGE_TAG
 from tunestack.discovery import Deployments, find_region, require_region
 from tunestack.environment import snapshot
 from tunestack.errors import (
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import boto3
 
     from tunestack.catalog import BaseModel
-    from tunestack.contract import Deployment
+    from tunestack.deployment import Deployment
 
 logger = logging.getLogger(__name__)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from importlib import metadata
 
 import click
 
@@ -14,8 +15,7 @@ from tunestack.cli.endpoints import endpoint
 from tunestack.cli.env import env
 from tunestack.cli.jobs import job, jobs, submit
 from tunestack.cli.models import models
-from tunestack.cli.output import INTERRUPTED, NO, USAGE, VENDOR, note
-from tunestack.cli.sandbox import sandbox
+from tunestack.cli.output import BROKEN_PIPE, INTERRUPTED, NO, USAGE, VENDOR, discard_stdout, note
 from tunestack.errors import (
     ConfigError,
     DataError,
@@ -25,17 +25,42 @@ from tunestack.errors import (
     TunestackError,
 )
 
+_PLUGINS = "tunestack.commands"
+"""The entry points of other distributions: each names a click command."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    """The commands of the SDK, and those that other distributions add, such as `sandbox`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted({*super().list_commands(ctx), *metadata.entry_points(group=_PLUGINS).names})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if command := super().get_command(ctx, cmd_name):
+            return command
+        for plugin in metadata.entry_points(group=_PLUGINS, name=cmd_name):
+            try:
+                loaded: click.Command = plugin.load()
+            except ModuleNotFoundError as error:
+                raise MissingExtraError(
+                    f"the command {cmd_name!r} needs the package {error.name!r}, which is not installed"
+                ) from error
+            return loaded
+        if cmd_name == "sandbox":
+            raise MissingExtraError(
+                "the package 'tunestack-sandbox' is not installed: run `pip install ./sandbox` in the "
+                "repository of tunestack"
+            )
+        return None
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tunestack", prog_name="tunestack")
 def tunestack() -> None:
-    """Fine-tune language models on Amazon Bedrock: submit, track, serve and stop."""
+    """Fine-tune language models on Amazon Bedrock and OpenAI: submit, track, serve and stop."""
 
 
-for command in (
-    *(env, doctor, models, data, cost, submit, jobs, job, custom_models, endpoint),
-    sandbox,
-):
+for command in (env, doctor, models, data, cost, submit, jobs, job, custom_models, endpoint):
     tunestack.add_command(command)
 
 
@@ -54,6 +79,9 @@ def run(arguments: list[str] | None = None) -> int:
             "`tunestack jobs`, `tunestack endpoint list`"
         )
         return INTERRUPTED
+    except BrokenPipeError:
+        discard_stdout()
+        return BROKEN_PIPE
     except TunestackError as error:
         note(f"error: {error}")
         return _code(error)

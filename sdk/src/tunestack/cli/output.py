@@ -24,8 +24,8 @@ NO, USAGE, VENDOR, INTERRUPTED = 1, 2, 3, 130
 ID_ONLY = "tunestack.id-only"
 """The key in click's context that is set by `--id-only`."""
 
-_NOBODY_READS = 128 + 13
-"""What a shell gives a program that SIGPIPE ended."""
+BROKEN_PIPE = 128 + 13
+"""The exit code that a shell reports for a program that SIGPIPE ended."""
 
 
 def as_json(value: object) -> str:
@@ -34,17 +34,25 @@ def as_json(value: object) -> str:
 
 
 def out(text: str) -> None:
-    """Print a line of the result; ends the process like any other program when nobody reads it any more."""
+    """Print a line of the result to standard output.
+
+    Raises:
+        BrokenPipeError: the reader has ended, such as `head`.
+        ConfigError: standard output can't be written.
+    """
     try:
         click.echo(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python would complain once more when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise SystemExit(_NOBODY_READS) from None
+        raise
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_stdout()
         raise ConfigError(f"standard output can't be written: {error}") from error
+
+
+def discard_stdout() -> None:
+    """Write nothing more to standard output, or Python would report the same error again when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def show(value: Any, *, json_wanted: bool) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
 
 from tunestack import catalog
 from tunestack.catalog import LifecycleState, Serving
-from tunestack.contract import STAGE_TAG
+from tunestack.deployment import STAGE_TAG
 from tunestack.errors import (
     AccessError,
     BusyError,
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from types_boto3_bedrock_runtime import BedrockRuntimeClient
 
     from tunestack.catalog import BaseModel
-    from tunestack.contract import Deployment
+    from tunestack.deployment import Deployment
     from tunestack.provider import (
         Check,
         Checkpoint,

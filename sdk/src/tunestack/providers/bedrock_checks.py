@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from tunestack.catalog import BaseModel
-    from tunestack.contract import Deployment
+    from tunestack.deployment import Deployment
     from tunestack.providers.clients import Clients
 
 _MOST_SKEW = 300

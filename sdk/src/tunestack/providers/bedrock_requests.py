@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from tunestack.contract import Deployment
+    from tunestack.deployment import Deployment
     from tunestack.provider import EndpointRequest, JobRequest
 
 JOB_STATES: Mapping[str, JobState] = MappingProxyType(

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from tunestack.catalog import Serving
-from tunestack.contract import EXPIRES_AT_TAG, STAGE_TAG
+from tunestack.deployment import EXPIRES_AT_TAG, STAGE_TAG
 from tunestack.provider import Expiry
 from tunestack.providers.aws_errors import translated
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from types_boto3_scheduler import EventBridgeSchedulerClient
 
-    from tunestack.contract import Deployment
+    from tunestack.deployment import Deployment
     from tunestack.provider import EndpointInfo
     from tunestack.providers.clients import Clients
 
@@ -79,7 +79,7 @@ class ScheduledGuard:
 def with_expiry(
     endpoint: EndpointInfo, tags: Mapping[str, str], deployment: Deployment | None
 ) -> EndpointInfo:
-    """Add when the guard deletes an endpoint, by the rule of `deadline` in infra/guard/handler.py.
+    """Add when the guard deletes an endpoint, by the rule of `deadline` in infra/src/tunestack_cdk/constructs/endpoint_guard_handler.py.
 
     Args:
         endpoint: the observation.

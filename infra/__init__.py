@@ -1,1 +1,0 @@
-"""What Tunestack provisions in an AWS account."""

@@ -1,6 +1,0 @@
-"""Amazon Bedrock as the sandbox plays it: the operations that a tuning user meets."""
-
-from tunestack.sandbox.bedrock.service import OPERATIONS, Bedrock
-from tunestack.sandbox.bedrock.state import Quotas, Settings
-
-__all__ = ["OPERATIONS", "Bedrock", "Quotas", "Settings"]
