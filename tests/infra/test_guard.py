@@ -10,9 +10,9 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from tunestack_cdk.guard import handler
 
 from tunestack.deployment import EXPIRES_AT_TAG, STAGE_TAG
+from tunestack_cdk.constructs import endpoint_guard_handler as handler
 from tunestack_cdk.constructs.endpoint_guard_handler import KINDS, Guard, Settings, deadline
 from tunestack_sandbox import Quotas, Sandbox
 
