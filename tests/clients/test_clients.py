@@ -119,18 +119,22 @@ def endpoints(sandbox, tuner, job, llama, chat):
 
 
 @pytest.fixture
-def commands(tmp_path):
+def commands(tmp_path, sandbox):
     """The programs to run, each in an environment of its own."""
+    # With the proxy that passes connections to package indexes; that of the tests refuses all.
+    variables = sandbox.environment()
     environment = tmp_path / "python"
     python = environment / "bin" / "python"
     for command in (
         ["uv", "venv", "--quiet", "--python", sys.executable, environment],
         ["uv", "pip", "install", "--quiet", "--python", python, "-r", HERE / "requirements.txt"],
     ):
-        subprocess.run(command, check=True)
+        subprocess.run(command, env=variables, check=True)
     for name in ("package.json", "package-lock.json", "clients.mjs"):
         shutil.copy(HERE / name, tmp_path)
-    subprocess.run(["npm", "ci", "--ignore-scripts", "--silent"], cwd=tmp_path, check=True)
+    subprocess.run(
+        ["npm", "ci", "--ignore-scripts", "--silent"], cwd=tmp_path, env=variables, check=True
+    )
     return [[python, HERE / "clients.py"], ["node", tmp_path / "clients.mjs"]]
 
 

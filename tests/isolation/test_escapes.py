@@ -96,7 +96,7 @@ def project(folder, name, isolation=None):
     (folder / "pytest.ini").write_text(f"[pytest]\n{settings}")
     if not isolation:
         (folder / "conftest.py").write_text(PLAIN)
-    plugin = [] if isolation else ["-p", "no:tunestack"]
+    plugin = [] if isolation else ["-p", "no:tunestack_sandbox"]
     return [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugin]
 
 
