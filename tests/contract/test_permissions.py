@@ -7,10 +7,10 @@ import boto3
 import pytest
 
 from tunestack import EndpointCostWarning
+from tunestack.backends.bedrock.clients import Clients
+from tunestack.backends.bedrock.discovery import published
 from tunestack.catalog import Serving
 from tunestack.deployment import ACTIONS, MODEL_KEY_ACTIONS
-from tunestack.discovery import published
-from tunestack.providers.clients import Clients
 from tunestack_cdk.stage import Endpoints, Stage
 
 # What an operation is called in a policy, where that is not its own name.

@@ -135,7 +135,7 @@ def test_more_than_the_stage_allows_is_refused_before_anything_is_made(llama, we
 
 
 def test_without_a_guard_nothing_is_started_that_is_billed_by_the_hour(llama, west, monkeypatch):
-    monkeypatch.setattr("tunestack.providers.bedrock.Bedrock.guard", lambda _: None)
+    monkeypatch.setattr("tunestack.backends.bedrock.backend.Bedrock.guard", lambda _: None)
     with pytest.raises(ConfigError, match="no endpoint guard is deployed here.*unguarded=True"):
         llama.start_endpoint()
     assert [] == list(west.endpoints())
@@ -148,7 +148,7 @@ def test_if_it_cant_be_armed_nothing_is_created(llama, west, account, monkeypatc
     def refuse(*_, **__):
         raise TunestackError("no")
 
-    monkeypatch.setattr("tunestack.providers.guard.ScheduledGuard.arm", refuse)
+    monkeypatch.setattr("tunestack.backends.bedrock.guard.ScheduledGuard.arm", refuse)
     with pytest.raises(TunestackError, match="no"), warnings.catch_warnings():
         warnings.simplefilter("error")
         llama.start_endpoint()

@@ -20,6 +20,7 @@ from botocore.exceptions import (
     UnknownServiceError,
 )
 
+from tunestack.backends.bedrock.errors import translated
 from tunestack.errors import (
     AccessError,
     BusyError,
@@ -34,7 +35,6 @@ from tunestack.errors import (
     ProviderError,
     QuotaError,
 )
-from tunestack.providers.aws_errors import translated
 
 
 def client_error(code, status=400):

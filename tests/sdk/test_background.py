@@ -9,7 +9,8 @@ import dspy
 import pytest
 
 from tests.sdk.desks import NOVA, QUIET
-from tunestack import Tuner, background
+from tunestack import Tuner
+from tunestack._utils import background
 from tunestack.dspy import BedrockProvider
 from tunestack.errors import JobTimeoutError
 from tunestack_sandbox import Quotas

@@ -5,13 +5,13 @@ from datetime import UTC, datetime
 
 import botocore.session
 import pytest
+from tunestack.providers import bedrock_requests as requests
 
 from tunestack import EndpointState, JobState
+from tunestack.backends.base import EndpointRequest, JobRequest
 from tunestack.catalog import Serving
 from tunestack.deployment import Deployment
-from tunestack.provider import EndpointRequest, JobRequest
-from tunestack.providers import bedrock_requests as requests
-from tunestack.waiting import Poll, watch
+from tunestack.polling import Poll, watch
 from tunestack_sandbox.shapes import violations
 
 MODEL = botocore.session.get_session().get_service_model("bedrock")

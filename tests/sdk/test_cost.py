@@ -3,8 +3,8 @@
 import pytest
 
 from tunestack.catalog import CATALOG, find
-from tunestack.cost import of_job
 from tunestack.errors import ConfigError, CostError
+from tunestack.spec.cost import of_job
 
 
 def test_training_is_tokens_times_epochs_times_price():

@@ -151,7 +151,7 @@ def test_the_command_opens_no_socket(file, tmp_path):
     watch = (
         "import sys\n"
         "from datetime import date\n"
-        "from tunestack.accounts import catalog_target\n"
+        "from tunestack.backends import catalog_target\n"
         "from tunestack.cli.commands import run\n"
         "catalog_target.today = lambda: date(2026, 11, 1)\n"
         "def refuse(event, _):\n"

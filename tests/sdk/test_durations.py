@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from tunestack import JobState, Poll
+from tunestack._utils.formatting import duration_text
+from tunestack.backends.base import EndpointState, Verdict
 from tunestack.catalog import Serving
 from tunestack.errors import ConfigError, TunestackError, shortened
-from tunestack.formatting import duration_text
-from tunestack.provider import EndpointState, Verdict
 
 REPRESENTATIONS = re.compile(r"<\w+\.\w+|timedelta\(|datetime\.|\d:\d\d:\d\d$|\d days?, \d+:")
 

@@ -7,10 +7,10 @@ import boto3
 import pytest
 
 from tunestack import EndpointCostWarning, Expiry
+from tunestack._utils.formatting import utc_text
 from tunestack.cli.commands import run
-from tunestack.endpoints import expiry_text
+from tunestack.endpoints.endpoint import expiry_text
 from tunestack.errors import AccessError, ConfigError
-from tunestack.formatting import utc_text
 
 pytestmark = pytest.mark.filterwarnings("ignore::tunestack.EndpointCostWarning")
 

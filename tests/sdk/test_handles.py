@@ -12,8 +12,8 @@ import openai
 import pytest
 
 from tunestack import Deployment, Poll, Tuner
-from tunestack.endpoints import Endpoint
-from tunestack.jobs import Job
+from tunestack.endpoints.endpoint import Endpoint
+from tunestack.jobs.job import Job
 
 WAYS = {
     "pickle": lambda value: pickle.loads(pickle.dumps(value)),

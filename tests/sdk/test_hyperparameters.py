@@ -4,7 +4,7 @@ import pytest
 
 from tunestack.catalog import CATALOG
 from tunestack.errors import HyperparameterError
-from tunestack.hyperparameters import complete, resolve
+from tunestack.spec.hyperparameters import complete, resolve
 
 NOVA, LLAMA = CATALOG["nova-micro"], CATALOG["llama-3-1-8b"]
 

@@ -5,16 +5,16 @@ from dataclasses import replace
 
 import openai
 import pytest
+from tunestack.providers import openai_files, openai_requests
 
 from tunestack import Tuner
+from tunestack.backends.base import JobState
 from tunestack.errors import (
     InvalidRequestError,
     JobFailedError,
     JobStalledError,
     JobStoppedError,
 )
-from tunestack.provider import JobState
-from tunestack.providers import openai_files, openai_requests
 
 BASE = "openai/gpt-4o-mini-2024-07-18"
 

@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 
 import openai
 import pytest
+from tunestack.providers import openai_errors
 
 from tunestack import Tuner
 from tunestack.errors import (
@@ -17,7 +18,6 @@ from tunestack.errors import (
     QuotaError,
     TunestackError,
 )
-from tunestack.providers import openai_errors
 
 BASE = "openai/gpt-4o-mini-2024-07-18"
 

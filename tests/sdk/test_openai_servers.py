@@ -211,7 +211,7 @@ def test_a_tuner_that_is_loaded_asks_the_same_server(poll):
 
 
 def test_a_base_url_that_is_none_is_a_setting_to_mend():
-    from tunestack.accounts.openai import client_of
+    from tunestack.backends.openai.project import client_of
 
     with pytest.raises(ConfigError, match="base URL '::bad'"):
         client_of({"api_key": "sk-x", "base_url": "::bad"})

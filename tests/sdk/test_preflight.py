@@ -10,8 +10,8 @@ import boto3
 import pytest
 
 from tunestack import Tuner
+from tunestack.backends.base import Verdict
 from tunestack.errors import ModelError
-from tunestack.provider import Verdict
 
 
 def by_name(found):

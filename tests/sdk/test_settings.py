@@ -5,9 +5,9 @@ import logging
 import pytest
 
 from tunestack import Tuner
+from tunestack.backends.base import Verdict
 from tunestack.cli.commands import run
 from tunestack.errors import ConfigError, ContractError, ModelError
-from tunestack.provider import Verdict
 
 BUCKET, ROLE = "DSPY_BEDROCK_S3_BUCKET", "DSPY_BEDROCK_ROLE_ARN"
 

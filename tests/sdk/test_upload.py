@@ -5,10 +5,10 @@ import hashlib
 import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
-
-from tunestack.errors import BusyError, ConflictError
 from tunestack.providers import multipart
-from tunestack.providers.s3 import Location, Store
+
+from tunestack.backends.bedrock.s3 import Location, Store
+from tunestack.errors import BusyError, ConflictError
 
 MIB = 2**20
 

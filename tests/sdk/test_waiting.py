@@ -3,7 +3,7 @@
 import pytest
 
 from tunestack.errors import BusyError, ConfigError, NotFoundError
-from tunestack.waiting import Poll, appears, seconds, watch
+from tunestack.polling import Poll, appears, seconds, watch
 
 
 class Wall:

@@ -10,8 +10,8 @@ import boto3
 import pytest
 
 from tunestack import Poll, Tuner
+from tunestack.backends.base import JobState
 from tunestack.errors import AccessError
-from tunestack.provider import JobState
 
 RARELY = Poll(first=300, longest=300)
 """Looks so rarely that only an event can end a wait in time."""

@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from tunestack import Poll, Tuner
-from tunestack.providers.events import JobEvents
+from tunestack.backends.bedrock.events import JobEvents
 
 RARELY = Poll(first=300, longest=300)
 """Looks so rarely that only an event can end a wait in time."""

@@ -12,12 +12,14 @@ import pytest
 from hypothesis import Phase
 
 from tests.survival.test_histories import DIRECTED, histories
-from tunestack import endpoints, serving, submitting
-from tunestack.endpoints import Endpoint
+from tunestack.backends.base import JobState
+from tunestack.backends.bedrock.backend import Bedrock
+from tunestack.backends.bedrock.guard import ScheduledGuard
+from tunestack.endpoints import endpoint as endpoints
+from tunestack.endpoints import start as serving
+from tunestack.endpoints.endpoint import Endpoint
 from tunestack.errors import NotFoundError, ProviderError
-from tunestack.provider import JobState
-from tunestack.providers.bedrock import Bedrock
-from tunestack.providers.guard import ScheduledGuard
+from tunestack.jobs import submit as submitting
 from tunestack_sandbox.bedrock import jobs
 from tunestack_sandbox.bedrock import serving as bedrock_serving
 
@@ -46,7 +48,7 @@ def names_are_not_unique(patch):
 
 def random_token(patch):
     names_are_not_unique(patch)
-    patch.setattr("tunestack.providers.bedrock_requests._token", lambda *_: secrets.token_hex(32))
+    patch.setattr("tunestack.backends.bedrock.wire._token", lambda *_: secrets.token_hex(32))
 
 
 def random_job_name(patch):

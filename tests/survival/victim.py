@@ -15,9 +15,11 @@ import uuid
 import warnings
 from datetime import timedelta
 
-from tunestack import Poll, Tuner, serving, submitting
-from tunestack.providers.bedrock import Bedrock
-from tunestack.providers.guard import ScheduledGuard
+from tunestack import Poll, Tuner
+from tunestack.backends.bedrock.backend import Bedrock
+from tunestack.backends.bedrock.guard import ScheduledGuard
+from tunestack.endpoints import start as serving
+from tunestack.jobs import submit as submitting
 
 KINDS = {"on-demand": ("nova-micro", "us-east-1"), "provisioned": ("llama-3-1-8b", "us-west-2")}
 

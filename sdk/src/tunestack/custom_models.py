@@ -5,22 +5,21 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from tunestack.accounts.accounts import BEDROCK
-from tunestack.arguments import checked
+from tunestack.backends.accounts import BEDROCK
+from tunestack.backends.identifiers import CUSTOM_MODEL
 from tunestack.catalog import Serving
-from tunestack.endpoints import Endpoint, with_expiry
+from tunestack.endpoints.endpoint import Endpoint, with_expiry
 from tunestack.errors import ConflictError, NotFoundError
-from tunestack.identifiers import CUSTOM_MODEL
+from tunestack.spec.arguments import checked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from tunestack.accounts.accounts import Accounts
+    from tunestack.backends.accounts import Accounts
+    from tunestack.backends.base import CustomModelInfo, Provider
     from tunestack.catalog import BaseModel
-    from tunestack.custom_model_info import CustomModelInfo
-    from tunestack.provider import Provider
-    from tunestack.waiting import Poll
+    from tunestack.polling import Poll
 
 logger = logging.getLogger(__name__)
 

@@ -6,22 +6,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from tunestack import catalog
-from tunestack.accounts.accounts import BEDROCK, Accounts
-from tunestack.accounts.aws import AwsAccount
-from tunestack.accounts.openai import OpenAIProject
-from tunestack.arguments import checked, checked_state, checked_time
-from tunestack.checking import resolve_submission
+from tunestack.backends.accounts import BEDROCK, Accounts
+from tunestack.backends.bedrock.account import AwsAccount
+from tunestack.backends.identifiers import ENDPOINT, JOB, MODEL
+from tunestack.backends.openai.client import client_of
+from tunestack.backends.openai.project import OpenAIProject
 from tunestack.custom_models import CustomModels
-from tunestack.endpoints import START_TIMEOUT, Endpoint, with_expiry
+from tunestack.endpoints.endpoint import START_TIMEOUT, Endpoint, with_expiry
+from tunestack.endpoints.start import start, stop_own
 from tunestack.environment import snapshot
 from tunestack.errors import ConfigError, ModelError, shortened
-from tunestack.following import follow
-from tunestack.identifiers import ENDPOINT, JOB, MODEL
-from tunestack.jobs import TIMEOUT, Job
-from tunestack.providers.openai_client import client_of
-from tunestack.serving import start, stop_own
-from tunestack.submitting import estimate, submit
-from tunestack.waiting import Poll, seconds
+from tunestack.jobs.follow import follow
+from tunestack.jobs.job import TIMEOUT, Job
+from tunestack.jobs.submit import estimate, submit
+from tunestack.polling import Poll, to_timeout
+from tunestack.spec.arguments import checked, checked_state, checked_time
+from tunestack.spec.job_spec import resolve_submission
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -30,12 +30,11 @@ if TYPE_CHECKING:
     import boto3
     import openai as openai_package
 
-    from tunestack.accounts.account import Account
-    from tunestack.checking import SubmitArguments
-    from tunestack.cost import Cost
+    from tunestack.backends.base import Account, Check, EndpointInfo, JobInfo, JobState, Provider
     from tunestack.deployment import Deployment
-    from tunestack.provider import Check, EndpointInfo, JobInfo, JobState, Provider
     from tunestack.records.source import Source
+    from tunestack.spec.cost import Cost
+    from tunestack.spec.job_spec import SubmitArguments
 
 
 class Tuner(CustomModels):
@@ -268,7 +267,7 @@ class Tuner(CustomModels):
             if not tags or tags.items() <= provider.job_tags(info.id).items():
                 yield self._handle(account, provider, info)
 
-    def follow(self, jobs: Iterable[Job], timeout: float = TIMEOUT) -> Iterator[Job]:
+    def follow(self, jobs: Iterable[Job], timeout: Duration | None = TIMEOUT) -> Iterator[Job]:
         """Give out each of many jobs when it has changed, until all have ended: one list a look, however many they are.
 
         Raises:
@@ -276,7 +275,7 @@ class Tuner(CustomModels):
         """
         return follow(list(jobs), timeout=timeout, poll=self._poll)
 
-    def wait_all(self, jobs: Iterable[Job], timeout: float = TIMEOUT) -> list[Job]:
+    def wait_all(self, jobs: Iterable[Job], timeout: Duration | None = TIMEOUT) -> list[Job]:
         """Wait until all of many jobs have ended, however they do: `job.last.state` tells, `job.require_success()` raises.
 
         Raises:
@@ -329,10 +328,10 @@ class Tuner(CustomModels):
         ttl: timedelta | None = None,
         model_units: int = 1,
         unguarded: bool = False,
-        timeout: float = START_TIMEOUT,
+        timeout: Duration | None = START_TIMEOUT,
     ) -> Endpoint:
         """Start the endpoint of a tuned model, whichever job it is of, and wait until it answers; see `Job.start_endpoint`."""
-        timeout = seconds(timeout)
+        timeout = to_timeout(timeout)
         account, model = self._accounts.of_id(MODEL, model)
         endpoint = start(
             account.provider(model),

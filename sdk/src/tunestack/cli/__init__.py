@@ -27,7 +27,7 @@ def main() -> None:
         except ModuleNotFoundError as error:
             if error.name != "click":
                 raise
-            from tunestack.extras import missing_extra  # noqa: PLC0415
+            from tunestack._utils.extras import missing_extra  # noqa: PLC0415
 
             sys.stderr.write(f"error: {missing_extra('cli', error)}\n")
             sys.exit(2)

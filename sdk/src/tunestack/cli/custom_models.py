@@ -6,9 +6,9 @@ import sys
 
 import click
 
+from tunestack._utils.formatting import utc_text
 from tunestack.cli.options import json_option, place_options, provider_option
 from tunestack.cli.output import NO, note, show, table
-from tunestack.formatting import utc_text
 from tunestack.tuner import Tuner
 
 

@@ -185,8 +185,8 @@ def _opened(file: str) -> str | BinaryIO:
         return sys.stdin.buffer
     if file.startswith("s3://"):
         # boto3 takes a while to load, and nothing else here needs it.
-        from tunestack.providers.clients import new_session  # noqa: PLC0415
-        from tunestack.providers.s3 import open_object  # noqa: PLC0415
+        from tunestack.backends.bedrock.clients import new_session  # noqa: PLC0415
+        from tunestack.backends.bedrock.s3 import open_object  # noqa: PLC0415
 
         return open_object(new_session().client("s3"), file)
     return file

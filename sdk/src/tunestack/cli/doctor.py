@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
+from tunestack.backends.base import Verdict
 from tunestack.cli.options import json_option, place_options
 from tunestack.cli.output import NO, as_json, out
-from tunestack.provider import Verdict
 from tunestack.tuner import Tuner
 
 _MARKS = {Verdict.PASS: "ok", Verdict.FAIL: "FAILS", Verdict.UNKNOWN: "unknown"}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tunestack._utils.formatting import duration_text, utc_text
 from tunestack.cli.options import (
     Duration,
     id_only_option,
@@ -16,14 +17,13 @@ from tunestack.cli.options import (
     provider_option,
 )
 from tunestack.cli.output import note, out, show, table
-from tunestack.endpoints import expiry_text
-from tunestack.formatting import duration_text, utc_text
+from tunestack.endpoints.endpoint import expiry_text
 from tunestack.tuner import Tuner
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from tunestack.provider import EndpointInfo
+    from tunestack.backends.base import EndpointInfo
 
 
 @click.group()

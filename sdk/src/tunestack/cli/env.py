@@ -6,11 +6,11 @@ import os
 
 import click
 
+from tunestack.backends.bedrock.clients import Clients, new_session
+from tunestack.backends.bedrock.discovery import find_stage, published, require_region
 from tunestack.cli.options import place_options
 from tunestack.cli.output import out
 from tunestack.deployment import ENVIRONMENT_FORMATS, format_environment
-from tunestack.discovery import find_stage, published, require_region
-from tunestack.providers.clients import Clients, new_session
 
 
 @click.command()

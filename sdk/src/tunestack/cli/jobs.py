@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tunestack.backends.base import JobState
 from tunestack.cli.options import (
     DataFile,
     Duration,
@@ -21,14 +22,13 @@ from tunestack.cli.options import (
     values_option,
 )
 from tunestack.cli.output import as_json, note, out, show, table
-from tunestack.jobs import TIMEOUT
-from tunestack.provider import JobState
+from tunestack.jobs.job import TIMEOUT
 from tunestack.tuner import Tuner
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from tunestack.jobs import Job
+    from tunestack.jobs.job import Job
 
 
 @click.command()

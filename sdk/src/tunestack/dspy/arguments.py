@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from tunestack.catalog import CATALOG
 from tunestack.errors import ConfigError
-from tunestack.jobs import TIMEOUT
-from tunestack.waiting import seconds
+from tunestack.jobs.job import TIMEOUT
+from tunestack.polling import to_timeout
 
 if TYPE_CHECKING:
-    from tunestack.checking import SubmitArguments
+    from tunestack.spec.job_spec import SubmitArguments
 
 OPTIONS = (
     "ignore",
@@ -46,7 +46,7 @@ def submit_arguments(train_kwargs: object) -> tuple[SubmitArguments, float]:
             f"train_kwargs is a {type(train_kwargs).__name__}: "
             "use a dict of hyperparameters and arguments of Tuner.submit"
         )
-    timeout = seconds(train_kwargs.get("timeout", TIMEOUT))
+    timeout = to_timeout(train_kwargs.get("timeout", TIMEOUT))
     arguments: Any = {"queue": True, "hyperparameters": {}}
     for name, value in train_kwargs.items():
         if name in OPTIONS:

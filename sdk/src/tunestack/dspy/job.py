@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from dspy.clients.provider import TrainingJob
 from dspy.clients.utils_finetune import TrainingStatus
 
-from tunestack import background
+from tunestack._utils import background
+from tunestack.backends.base import JobState
 from tunestack.catalog import Serving
 from tunestack.dspy import kept
 from tunestack.dspy.arguments import submit_arguments
@@ -26,9 +27,8 @@ from tunestack.errors import (
     QuotaError,
     TunestackError,
 )
-from tunestack.jobs import TIMEOUT
-from tunestack.provider import JobState
-from tunestack.waiting import WaitInterrupted, interruptible
+from tunestack.jobs.job import TIMEOUT
+from tunestack.polling import WaitInterrupted, interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     import dspy
 
-    from tunestack.endpoints import Endpoint
-    from tunestack.jobs import Job
+    from tunestack.endpoints.endpoint import Endpoint
+    from tunestack.jobs.job import Job
     from tunestack.tuner import Tuner
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class TuningJob(TrainingJob):
         if isinstance(self.train_kwargs, dict):
             self.train_kwargs = dict(self.train_kwargs)
         if self.thread is not None:
-            # DSPy starts it after this; a process may end once the job is submitted, see `tunestack.background`.
+            # DSPy starts it after this; a process may end once the job is submitted, see `tunestack._utils.background`.
             self.thread.daemon = True
             background.add(self)
 

@@ -10,27 +10,27 @@ from typing import TYPE_CHECKING, Any
 
 import dspy
 
-from tunestack.arguments import bare, is_endpoint
+from tunestack.backends.base import EndpointState
+from tunestack.backends.openai.client import client_of
 from tunestack.catalog import Serving
 from tunestack.dspy.base import TunestackProvider
 from tunestack.dspy.credentials import at_openai, on_aws, settings_of
 from tunestack.dspy.kept import KEY, Kept, asked, routed
+from tunestack.endpoints.start import try_all
 from tunestack.errors import (
     ConfigError,
     ModelError,
     NotFoundError,
     shortened,
 )
-from tunestack.provider import EndpointState
-from tunestack.providers.openai_client import client_of
-from tunestack.serving import try_all
-from tunestack.waiting import seconds
+from tunestack.polling import to_seconds
+from tunestack.spec.arguments import bare, is_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tunestack.dspy.job import TuningJob
-    from tunestack.endpoints import Endpoint
+    from tunestack.endpoints.endpoint import Endpoint
     from tunestack.tuner import Tuner
 
 logger = logging.getLogger(__name__)
@@ -323,5 +323,5 @@ def _options(lm: dspy.LM, given: Mapping[str, Any] | None) -> dict[str, Any]:
     if unknown:
         raise ConfigError(f"launch_kwargs has {unknown[0]!r}: use {', '.join(_LAUNCH_OPTIONS)}")
     if options.get("ttl") is not None and not isinstance(options["ttl"], timedelta):
-        options["ttl"] = timedelta(seconds=seconds(options["ttl"], "ttl"))
+        options["ttl"] = to_seconds(options["ttl"], "ttl")
     return options
