@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import json
+import os
 import signal
 from collections import Counter
 from dataclasses import dataclass, field
@@ -50,6 +51,13 @@ class TunerUser:
 
 
 def pytest_configure():
+    """Set up the process, before any test is collected."""
+    # litellm fetches its price list when it is imported, unless it is told to use the one in the package.
+    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    allow_signals()
+
+
+def allow_signals():
     """Let what tests start be ended: what runs in the background, or by `nohup`, ignores signals, and passes that on."""
     for number, handler in (
         (signal.SIGINT, signal.default_int_handler),

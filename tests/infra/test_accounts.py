@@ -74,6 +74,7 @@ def published(empty, stage):
     return Deployment.from_json(ssm.get_parameter(Name=name)["Parameter"]["Value"], origin=name)
 
 
+@pytest.mark.campaign
 def test_three_stages_in_two_accounts(cdk, empty, tmp_path):
     for account in (SHARED, PROD):
         cdk(account, "bootstrap", f"aws://{account}/us-east-1")

@@ -108,7 +108,7 @@ def hostile(generator, number):
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
     """Some megabytes, so that there are several pieces."""
-    content = hostile(Generator(7), 15_000)
+    content = hostile(Generator(7), 9_000)
     return written(tmp_path_factory.mktemp("large") / "in.jsonl", content)
 
 

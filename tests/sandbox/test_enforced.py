@@ -140,6 +140,7 @@ def test_arguments_of_any_kind_are_signed_right(enforced):
             call()
 
 
+@pytest.mark.campaign
 def test_the_cdk_deploys_over_tls_with_enforcement(tmp_path):
     """Bootstrap, deploy and destroy by the CLI's own roles."""
     with Sandbox(empty=True, enforce_iam=True) as sandbox:

@@ -35,11 +35,11 @@ def processes_with(text):
     return found
 
 
-def soon(condition, seconds=15):
+def soon(condition, seconds=60):
     """Tell whether something comes true."""
     deadline = time.monotonic() + seconds
     while not (true := condition()) and time.monotonic() < deadline:
-        pass
+        time.sleep(0.05)
     return true
 
 

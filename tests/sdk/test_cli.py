@@ -16,7 +16,7 @@ from dotenv import dotenv_values
 
 from tunestack import Deployment
 from tunestack.cli.commands import run
-from tunestack.cli.env import written
+from tunestack.deployment import format_environment
 
 
 @pytest.fixture
@@ -74,9 +74,11 @@ class TestEnv:
 
     def test_quotes_survive_every_shell(self):
         value = """it's "x" $y"""
-        assert "export A='it'\"'\"'s \"x\" $y'" == written({"A": value}, "sh")
-        assert "$env:A = 'it''s \"x\" $y'" == written({"A": value}, "powershell")
-        assert {"A": value} == dotenv_values(stream=io.StringIO(written({"A": value}, "dotenv")))
+        assert "export A='it'\"'\"'s \"x\" $y'" == format_environment({"A": value}, "sh")
+        assert "$env:A = 'it''s \"x\" $y'" == format_environment({"A": value}, "powershell")
+        assert {"A": value} == dotenv_values(
+            stream=io.StringIO(format_environment({"A": value}, "dotenv"))
+        )
 
     @pytest.mark.as_root
     def test_a_stage_that_is_not_deployed_is_a_setting_to_mend(self, cli, sandbox):

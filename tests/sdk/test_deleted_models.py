@@ -122,10 +122,11 @@ def test_start_endpoint_says_what_to_do_at_openai(fine_tuned):
         fine_tuned.start_endpoint()
 
 
-def test_two_who_submit_again_at_once_train_once(deleted, meanwhile, chat, tuner):
+def test_two_who_submit_again_at_once_train_once(deleted, meanwhile, chat, tuner, poll):
     others = []
     slower = meanwhile(
-        "CreateModelCustomizationJob", lambda: others.append(Tuner().submit("nova-micro", chat).id)
+        "CreateModelCustomizationJob",
+        lambda: others.append(Tuner(poll=poll).submit("nova-micro", chat).id),
     )
     mine = slower.submit("nova-micro", chat).id
     assert [mine] == others

@@ -32,7 +32,12 @@ def test_bootstrap_finetune(kind, configured, tuner, vendor, figure):
 
 @pytest.mark.parametrize(
     "strategy",
-    [pytest.param("p -> w", marks=pytest.mark.campaign), "w -> p", "p -> w -> p", "w -> w"],
+    [
+        "w -> p",
+        "w -> w",
+        pytest.param("p -> w", marks=pytest.mark.campaign),
+        pytest.param("p -> w -> p", marks=pytest.mark.campaign),
+    ],
 )
 def test_better_together(strategy, configured, tuner, vendor, figure):
     student = program(configured)

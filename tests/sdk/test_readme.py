@@ -115,14 +115,14 @@ def test_the_readmes_shell(reader, fast):
         pytest.param(
             *(name, answer, region, with_ssm),
             id=f"{name}-{'ssm' if with_ssm else 'seed variables'}",
-            # Each is run in every check, and by either way to find the stage for each region.
+            # One for each provider, and one without DSPy, is run in every check.
             marks=() if with_ssm == usual else pytest.mark.campaign,
         )
         for name, answer, region, usual in (
             ("from_dspy.py", "refunds", "us-east-1", True),
             ("openai_from_dspy.py", "refunds", "us-east-1", False),
             ("from_python.py", "repairs", "us-west-2", True),
-            ("llama_from_dspy.py", "shipping", "us-west-2", False),
+            ("llama_from_dspy.py", "shipping", "us-west-2", None),
         )
         for with_ssm in (True, False)
     ],
@@ -152,11 +152,13 @@ def blocks(name):
     return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
+@pytest.mark.campaign
 def test_the_page_about_openai(reader, fast, tickets):
     (code,) = blocks("openai.md")
     assert "shipping\n" == reader(sys.executable, "-W", "error", "-c", code)
 
 
+@pytest.mark.campaign
 def test_the_page_about_dspy(reader, fast, tickets):
     first, tomorrow = blocks("dspy.md")
     reader(

@@ -38,6 +38,9 @@ print(json.dumps([program(ticket="the invoice, and my card").desk, program.lm.pr
 """
 
 
+@pytest.mark.parametrize(
+    "vendor", [pytest.param("bedrock", marks=pytest.mark.campaign), "openai"], indirect=True
+)
 def test_a_program_is_used_tomorrow_in_another_process(
     configured, tuner, vendor, tmp_path, sandbox
 ):
@@ -52,7 +55,7 @@ def test_a_program_is_used_tomorrow_in_another_process(
         text=True,
     )
     while done.poll() is None:
-        sandbox.clock.advance(60)
+        sandbox.clock.advance(600)
         try:
             done.wait(0.2)
         except subprocess.TimeoutExpired:

@@ -94,7 +94,7 @@ def held(sandbox, cycles, figure):
 
 
 def test_a_process_that_goes_on_leaks_nothing(sandbox, figure):
-    held(sandbox, 60, figure)
+    held(sandbox, 30, figure)
 
 
 @pytest.mark.campaign

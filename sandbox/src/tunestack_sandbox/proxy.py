@@ -94,9 +94,11 @@ class Proxy:
 
     def stop(self) -> None:
         """End every connection, and free the port."""
-        if self._loop is not None and self._ended is not None:
-            with suppress(RuntimeError):  # the loop has ended already
-                self._loop.call_soon_threadsafe(self._ended.set)
+        if self._thread.is_alive():
+            self._ready.wait()  # or the thread would serve a socket that is closed
+            if self._loop is not None and self._ended is not None:
+                with suppress(RuntimeError):  # the loop has ended already
+                    self._loop.call_soon_threadsafe(self._ended.set)
             self._thread.join()
         self._socket.close()
 

@@ -15,7 +15,7 @@ from tunestack.cli.endpoints import endpoint
 from tunestack.cli.env import env
 from tunestack.cli.jobs import job, jobs, submit
 from tunestack.cli.models import models
-from tunestack.cli.output import BROKEN_PIPE, INTERRUPTED, NO, USAGE, VENDOR, discard_stdout, note
+from tunestack.cli.output import INTERRUPTED, NO, USAGE, VENDOR, note
 from tunestack.errors import (
     ConfigError,
     DataError,
@@ -79,9 +79,6 @@ def run(arguments: list[str] | None = None) -> int:
             "`tunestack jobs`, `tunestack endpoint list`"
         )
         return INTERRUPTED
-    except BrokenPipeError:
-        discard_stdout()
-        return BROKEN_PIPE
     except TunestackError as error:
         note(f"error: {error}")
         return _code(error)

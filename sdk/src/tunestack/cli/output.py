@@ -24,7 +24,7 @@ NO, USAGE, VENDOR, INTERRUPTED = 1, 2, 3, 130
 ID_ONLY = "tunestack.id-only"
 """The key in click's context that is set by `--id-only`."""
 
-BROKEN_PIPE = 128 + 13
+_BROKEN_PIPE = 128 + 13
 """The exit code that a shell reports for a program that SIGPIPE ended."""
 
 
@@ -34,25 +34,20 @@ def as_json(value: object) -> str:
 
 
 def out(text: str) -> None:
-    """Print a line of the result to standard output.
+    """Print a line of the result to standard output; exits if the reader has ended, such as `head`.
 
     Raises:
-        BrokenPipeError: the reader has ended, such as `head`.
         ConfigError: standard output can't be written.
     """
     try:
         click.echo(text)
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise
     except OSError as error:
-        discard_stdout()
+        # Or Python would report the same error again when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(_BROKEN_PIPE) from None
         raise ConfigError(f"standard output can't be written: {error}") from error
-
-
-def discard_stdout() -> None:
-    """Write nothing more to standard output, or Python would report the same error again when it exits."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def show(value: Any, *, json_wanted: bool) -> None:
