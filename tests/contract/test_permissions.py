@@ -126,7 +126,7 @@ def test_every_call_of_the_sdk_is_granted(tuner, west, chat, completions, reques
     list(tuner.endpoints())
     other = tuner.submit("nova-micro", chat[:9]).wait()
     list(tuner.jobs(tags={"tunestack:stage": "dev"}))
-    assert job.provider.listen({other.id}, 10)
+    assert job.backend.listen({other.id}, 10)
     job.endpoint().update(other.model).stop()
     job.stop_endpoint()
     with pytest.warns(EndpointCostWarning):

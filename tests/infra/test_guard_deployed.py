@@ -135,7 +135,7 @@ def test_more_than_the_stage_allows_is_refused_before_anything_is_made(llama, we
 
 
 def test_without_a_guard_nothing_is_started_that_is_billed_by_the_hour(llama, west, monkeypatch):
-    monkeypatch.setattr("tunestack.backends.bedrock.backend.Bedrock.guard", lambda _: None)
+    monkeypatch.setattr("tunestack.backends.bedrock.backend.BedrockBackend.guard", lambda _: None)
     with pytest.raises(ConfigError, match="no endpoint guard is deployed here.*unguarded=True"):
         llama.start_endpoint()
     assert [] == list(west.endpoints())

@@ -50,7 +50,7 @@ def test_a_job_that_costs_too_much_is_not_submitted(tuner, chat, objects):
 
 @pytest.mark.parametrize("most", [-1, "5", True, float("nan"), float("inf")])
 def test_a_limit_that_is_no_money_is_refused(tuner, chat, most):
-    with pytest.raises(ConfigError, match="max_cost .* is not possible: use US dollars"):
+    with pytest.raises(ConfigError, match="invalid max_cost .*: use an amount of US dollars"):
         tuner.submit("nova-micro", chat, max_cost=most)
 
 

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tunestack import settings
-from tunestack.errors import ContractError
+from tunestack.errors import DeploymentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -123,7 +123,7 @@ STAGE_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 def parameter_name(stage: str) -> str:
     """Name the SSM parameter that holds the deployment of a stage, one in each of its regions."""
     if not STAGE_NAME.fullmatch(stage):
-        raise ContractError(
+        raise DeploymentError(
             f"stage {stage!r} is no stage name: "
             "use 1 to 20 lower-case letters, digits and hyphens, a letter first"
         )
@@ -223,17 +223,17 @@ class Deployment:
             origin: where the text comes from, for the error.
 
         Raises:
-            ContractError: not a deployment document, or one of another version.
+            DeploymentError: not a deployment document, or one of another version.
         """
         again = "run `cdk deploy` again"
         try:
             document = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise ContractError(f"{origin} holds no deployment document: {again}") from error
+            raise DeploymentError(f"{origin} holds no deployment document: {again}") from error
         if not isinstance(document, dict):
-            raise ContractError(f"{origin} holds no deployment document: {again}")
+            raise DeploymentError(f"{origin} holds no deployment document: {again}")
         if (version := document.get("version")) != VERSION or version is True:
-            raise ContractError(
+            raise DeploymentError(
                 f"{origin} has version {version!r}, this SDK reads version {VERSION}: "
                 "upgrade whichever is older (`pip install -U tunestack`, or `cdk deploy`)"
             )
@@ -243,14 +243,14 @@ class Deployment:
                 continue
             value = document[field.name]
             if not _fits(value, str(field.type)):
-                raise ContractError(
+                raise DeploymentError(
                     f"{origin} has {field.name}={value!r}, expected {field.type}: {again}"
                 )
             values[field.name] = tuple(value) if isinstance(value, list) else value
         try:
             return cls(**values)
         except TypeError as error:
-            raise ContractError(
+            raise DeploymentError(
                 f"{origin} is incomplete ({error}): run `cdk deploy` again"
             ) from error
 
@@ -268,7 +268,7 @@ class Deployment:
             region: where the bucket is, if no variable says so.
 
         Raises:
-            ContractError: half of the variables, an invalid bucket or role, or variables that contradict each other.
+            DeploymentError: half of the variables, an invalid bucket or role, or variables that contradict each other.
             ConfigError: an invalid region.
         """
         given = {
@@ -284,21 +284,21 @@ class Deployment:
             deployment = cls.from_json(text, origin=DEPLOYMENT)
             for name, value in deployment.environment().items():
                 if name in (S3_BUCKET, ROLE_ARN) and given.get(name, value) != value:
-                    raise ContractError(
+                    raise DeploymentError(
                         f"{name}={given[name]!r} contradicts {DEPLOYMENT}, which says {value!r}: "
                         "unset one of the two"
                     )
             return deployment
         for name, other in ((S3_BUCKET, ROLE_ARN), (ROLE_ARN, S3_BUCKET)):
             if name not in given:
-                raise ContractError(
+                raise DeploymentError(
                     f"{other} is set and {name} is not: "
                     'set both, or neither (`eval "$(tunestack env)"` sets them)'
                 )
         account = settings.role_account(ROLE_ARN, given[ROLE_ARN])
         region = region_from(environment) or region
         if not region:
-            raise ContractError(
+            raise DeploymentError(
                 f"{S3_BUCKET} is set and {REGION} is not: set it to the region of the bucket"
             )
         return cls(

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from tunestack._utils.formatting import duration_text, value_text
 from tunestack.errors import (
-    BusyError,
     ConfigError,
     CredentialsExpiredError,
     NotFoundError,
     ProviderError,
     QuotaError,
+    TransientError,
     TunestackError,
     shortened,
 )
@@ -155,7 +155,7 @@ def steps(
     found the credentials expired, is no look: the next one tells. They may be renewed meanwhile.
 
     Raises:
-        BusyError: the vendor was too busy even at the last look.
+        TransientError: the vendor was too busy even at the last look.
         CredentialsExpiredError: at the first look, or still at the last.
     """
     missed: ProviderError | None = None
@@ -165,7 +165,7 @@ def steps(
             yield pause
         try:
             seen = look()
-        except (BusyError, CredentialsExpiredError) as error:
+        except (TransientError, CredentialsExpiredError) as error:
             if isinstance(error, CredentialsExpiredError) and not before:
                 raise
             missed = error
@@ -286,7 +286,7 @@ def answer(look: Callable[[], T], *, timeout: float, poll: Poll) -> T:
     """Look once, and again as long as the vendor is too busy to answer.
 
     Raises:
-        BusyError: it still is after `timeout` seconds.
+        TransientError: it still is after `timeout` seconds.
     """
     return next(watch(look, until=_is_answer, timeout=timeout, poll=poll))
 
@@ -320,14 +320,14 @@ def when_free(
                 )
             refused = error
             return error
-        except BusyError as error:
+        except TransientError as error:
             if refused is not None:  # it waits anyway
                 raise
             return error
 
     attempts = watch(attempt, until=_is_decided, timeout=timeout, poll=poll, can_interrupt=True)
     for seen in attempts:
-        if isinstance(seen, BusyError):
+        if isinstance(seen, TransientError):
             raise seen
         if not isinstance(seen, QuotaError):
             return cast("T", seen)
@@ -369,15 +369,14 @@ def to_seconds(duration: object, name: str = "timeout") -> float:
     Raises:
         ConfigError: it is neither, or negative, or longer than a year.
     """
-    if isinstance(duration, timedelta):
-        duration = duration.total_seconds()
-    if isinstance(duration, bool) or not isinstance(duration, int | float):
+    seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise ConfigError(f"invalid {name} {shortened(duration)}: use seconds or a timedelta")
-    if not 0 <= duration <= _LONGEST:
+    if not 0 <= seconds <= _LONGEST:
         raise ConfigError(
             f"invalid {name} {value_text(duration)}: use a duration from 0 to {duration_text(_LONGEST)}"
         )
-    return float(duration)
+    return float(seconds)
 
 
 def to_timeout(timeout: object, name: str = "timeout") -> float:

@@ -38,9 +38,7 @@ class Accounts:
             return self.openai
         if provider == BEDROCK:
             return self.bedrock
-        raise ConfigError(
-            f"unknown provider {shortened(provider)}: use {BEDROCK!r} or {OPENAI!r}"
-        )
+        raise ConfigError(f"unknown provider {shortened(provider)}: use {BEDROCK!r} or {OPENAI!r}")
 
     def of_model(self, model: str) -> Account:
         """Return the account in which a model is fine-tuned."""

@@ -498,11 +498,11 @@ class JobDetails(Protocol):
         ...
 
 
-AnyStore = TypeVar("AnyStore", bound=DataStore, covariant=True)
+Store_co = TypeVar("Store_co", bound=DataStore, covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Target(Generic[AnyStore]):
+class Target(Generic[Store_co]):
     """A model to fine-tune, and the service that fine-tunes it.
 
     Attributes:
@@ -516,7 +516,7 @@ class Target(Generic[AnyStore]):
 
     base: BaseModel
     identifier: str
-    backend: AnyStore
+    backend: Store_co
     output: str = ""
     owner: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)

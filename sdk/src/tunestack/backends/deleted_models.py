@@ -13,7 +13,7 @@ from tunestack.polling import appears
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tunestack.backends.base import JobInfo, Backend
+    from tunestack.backends.base import Backend, JobInfo
     from tunestack.polling import Poll
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Everything that can be known of a model before money is spent."""
+"""The preflight check of a base model."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ if TYPE_CHECKING:
 
 
 def check_model(backend: Backend, model: BaseModel, region: str | None) -> Check:
-    """Check that a model can be tuned today, in a region, and tell how what comes of it is served."""
+    """Check whether a model can be fine-tuned today, in a region; the detail says how it is served."""
     name = f"model {model.key}"
+    today = backend.now().date()
     try:
-        catalog.require(model.key, on=backend.now().date(), backend=model.backend, region=region)
-        said = backend.lifecycle(model)
-        catalog.require_living(model, on=backend.now().date(), said=said)
+        catalog.require(model.key, on=today, provider=model.provider, region=region)
+        state = backend.lifecycle(model)
+        catalog.require_living(model, on=backend.now().date(), said=state)
     except ModelError as error:
         return Check(
             name=name, verdict=Verdict.FAIL, detail=str(error), fix="see `tunestack models`"
         )
     except TunestackError as error:
         return Check(name=name, verdict=Verdict.UNKNOWN, detail=str(error))
-    if said is None:
+    if state is None:
         return Check(
             name=name,
             verdict=Verdict.UNKNOWN,
-            detail="by the catalog it can be tuned; the vendor did not say",
+            detail="it can be fine-tuned according to the catalog; the provider does not tell",
         )
-    serving = " or ".join(way.value for way in model.serving)
+    ways = " or ".join(way.value for way in model.serving)
     return Check(
         name=name,
         verdict=Verdict.PASS,
-        detail=f"can be tuned in {region}, and served {serving}",
+        detail=f"can be fine-tuned in {region}, and served {ways}",
     )

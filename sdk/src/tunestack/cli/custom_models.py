@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +11,9 @@ from tunestack._utils.formatting import utc_text
 from tunestack.cli.options import json_option, place_options, provider_option
 from tunestack.cli.output import NO, note, show, table
 from tunestack.tuner import Tuner
+
+if TYPE_CHECKING:
+    from tunestack.backends.accounts import Provider
 
 
 @click.group("custom-models")
@@ -23,14 +27,19 @@ def custom_models() -> None:
 @place_options
 @json_option
 def list_models(
-    name_contains: str, provider: str, stage: str | None, region: str | None, *, json_wanted: bool
+    name_contains: str,
+    provider: Provider,
+    stage: str | None,
+    region: str | None,
+    *,
+    json_wanted: bool,
 ) -> None:
     """List the custom models of the account in the region, or the fine-tuned models of the project at OpenAI."""
     found = Tuner(stage, region=region).custom_models(
         name_contains=name_contains, provider=provider
     )
     table(
-        [model.last for model in found],
+        [model.info for model in found],
         ("name", "base_model", "created", "id"),
         of="custom models",
         json_wanted=json_wanted,
@@ -43,7 +52,7 @@ def list_models(
 @json_option
 def show_model(model_id: str, stage: str | None, region: str | None, *, json_wanted: bool) -> None:
     """Show a custom model, by its ARN or name, or its id at OpenAI."""
-    show(Tuner(stage, region=region).custom_model(model_id).last, json_wanted=json_wanted)
+    show(Tuner(stage, region=region).custom_model(model_id).info, json_wanted=json_wanted)
 
 
 @custom_models.command()
@@ -60,7 +69,7 @@ def delete(
     model = Tuner(stage, region=region).custom_model(model_id)
     created = "" if model.created is None else f", created {utc_text(model.created)}"
     question = (
-        f"Delete custom model {model.name} ({model.last.base_model.rsplit('/', 1)[-1]}{created})? "
+        f"Delete custom model {model.name} ({model.info.base_model.rsplit('/', 1)[-1]}{created})? "
         "It cannot be restored, and training it again is billed."
     )
     if not yes and not click.confirm(question, err=True):

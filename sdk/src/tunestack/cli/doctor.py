@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from tunestack.backends.base import Verdict
 from tunestack.cli.options import json_option, place_options
 from tunestack.cli.output import NO, as_json, out
 from tunestack.tuner import Tuner
+
+if TYPE_CHECKING:
+    from tunestack.backends.accounts import Provider
 
 _MARKS = {Verdict.PASS: "ok", Verdict.FAIL: "FAILS", Verdict.UNKNOWN: "unknown"}
 
@@ -21,7 +26,7 @@ _MARKS = {Verdict.PASS: "ok", Verdict.FAIL: "FAILS", Verdict.UNKNOWN: "unknown"}
 @json_option
 def doctor(
     model: str | None,
-    provider: str | None,
+    provider: Provider | None,
     stage: str | None,
     region: str | None,
     *,

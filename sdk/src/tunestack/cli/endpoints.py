@@ -23,7 +23,9 @@ from tunestack.tuner import Tuner
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from tunestack.backends.accounts import Provider
     from tunestack.backends.base import EndpointInfo
+    from tunestack.endpoints.start import ServingChoice
 
 
 @click.group()
@@ -48,7 +50,7 @@ def endpoint() -> None:
 @id_only_option
 def start(
     job_id: str,
-    serving: str,
+    serving: ServingChoice,
     ttl: timedelta | None,
     units: int,
     stage: str | None,
@@ -59,9 +61,9 @@ def start(
 ) -> None:
     """Start the endpoint of a job's model and wait until it answers."""
     job = Tuner(stage, region=region).job(job_id)
-    name = job.start_endpoint(serving, ttl=ttl, model_units=units, unguarded=unguarded)
-    info = job.endpoint().info()
-    note(f"endpoint {name} is ready, end: {expiry_text(info)}")
+    endpoint = job.start_endpoint(serving, ttl=ttl, model_units=units, unguarded=unguarded)
+    info = endpoint.refresh()
+    note(f"endpoint {info.name} is ready, end: {expiry_text(info)}")
     _show(info, json_wanted=json_wanted)
 
 
@@ -71,10 +73,10 @@ def start(
 @json_option
 @id_only_option
 def list_endpoints(
-    provider: str, stage: str | None, region: str | None, *, json_wanted: bool
+    provider: Provider, stage: str | None, region: str | None, *, json_wanted: bool
 ) -> None:
     """List the endpoints of the account in the region, or the fine-tuned models at OpenAI, with their ends."""
-    infos = [found.last for found in Tuner(stage, region=region).endpoints(provider=provider)]
+    infos = [found.info for found in Tuner(stage, region=region).endpoints(provider=provider)]
     table(
         infos if json_wanted else [_fields(info) for info in infos],
         ("name", "serving", "state", "expires_at", "created", "id"),
@@ -91,7 +93,7 @@ def show_endpoint(
     endpoint_id: str, stage: str | None, region: str | None, *, json_wanted: bool
 ) -> None:
     """Show an endpoint as it is now, by its name or ARN."""
-    _show(Tuner(stage, region=region).endpoint(endpoint_id).last, json_wanted=json_wanted)
+    _show(Tuner(stage, region=region).endpoint(endpoint_id).info, json_wanted=json_wanted)
 
 
 def _show(info: EndpointInfo, *, json_wanted: bool) -> None:
@@ -143,7 +145,7 @@ def update(
     """Let an endpoint serve another tuned MODEL (its ARN) of the same base; it answers all the while."""
     found = Tuner(stage, region=region).endpoint(endpoint_id).update(model)
     note(f"endpoint {found.name} serves {model}")
-    _show(found.last, json_wanted=json_wanted)
+    _show(found.info, json_wanted=json_wanted)
 
 
 @endpoint.command()

@@ -28,7 +28,9 @@ from tunestack.tuner import Tuner
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from tunestack.backends.accounts import Provider
     from tunestack.jobs.job import Job
+    from tunestack.spec.job_spec import Method, OnLoss
 
 
 @click.command()
@@ -43,7 +45,11 @@ if TYPE_CHECKING:
 )
 @click.option("--tag", "tags", type=Pair(), multiple=True, help="For the job and the tuned model.")
 @click.option("--rerun", is_flag=True, help="Train again although an equal job runs or succeeded.")
-@click.option("--method", help="supervised, or dpo, from preferences (OpenAI).")
+@click.option(
+    "--method",
+    type=click.Choice(["supervised", "dpo"]),
+    help="dpo learns from preferences (OpenAI).",
+)
 @click.option("--seed", type=int, help="What chance is to begin with (OpenAI).")
 @click.option("--suffix", help="What the tuned model's name has in it (OpenAI).")
 @click.option("--max-cost", type=float, help="US dollars that training may cost, as estimated.")
@@ -65,7 +71,7 @@ def submit(
     values: tuple[tuple[str, str], ...],
     data_format: str | None,
     record_format: str | None,
-    on_loss: str,
+    on_loss: OnLoss,
     ignore: tuple[str, ...],
     validation: str | None,
     s3_path: str | None,
@@ -73,7 +79,7 @@ def submit(
     tags: tuple[tuple[str, str], ...],
     stage: str | None,
     region: str | None,
-    method: str | None,
+    method: Method | None,
     seed: int | None,
     suffix: str | None,
     max_cost: float | None,
@@ -107,7 +113,7 @@ def submit(
     note(f"job {submitted.id}")
     if wait:
         _follow(submitted)
-    show(submitted.last, json_wanted=json_wanted)
+    show(submitted.info, json_wanted=json_wanted)
 
 
 @click.command()
@@ -128,7 +134,7 @@ def jobs(
     state: str | None,
     tags: tuple[tuple[str, str], ...],
     limit: int | None,
-    provider: str,
+    provider: Provider,
     stage: str | None,
     region: str | None,
     *,
@@ -138,7 +144,7 @@ def jobs(
     tuner = Tuner(stage, region=region)
     found = tuner.jobs(name_contains=name_contains, state=state, tags=once(tags), provider=provider)
     table(
-        [one.last for one in islice(found, limit)],
+        [one.info for one in islice(found, limit)],
         ("name", "state", "created", "id"),
         of="jobs",
         json_wanted=json_wanted,
@@ -156,7 +162,7 @@ def job() -> None:
 @json_option
 def show_job(job_id: str, stage: str | None, region: str | None, *, json_wanted: bool) -> None:
     """Show a job as it is now."""
-    show(Tuner(stage, region=region).job(job_id).last, json_wanted=json_wanted)
+    show(Tuner(stage, region=region).job(job_id).info, json_wanted=json_wanted)
 
 
 @job.command()
@@ -171,7 +177,7 @@ def watch(
     found = Tuner(stage, region=region).job(job_id)
     if not json_wanted:
         _follow(found, timeout)
-        show(found.last, json_wanted=False)
+        show(found.info, json_wanted=False)
         return
     for info in found.watch(timeout):
         out(as_json(info))
@@ -187,7 +193,7 @@ def cancel(job_id: str, stage: str | None, region: str | None, *, json_wanted: b
     found = Tuner(stage, region=region).job(job_id)
     stopped = found.cancel()
     note(f"job {found.name} {'is stopped for good' if stopped else 'has ended already'}")
-    show(found.last, json_wanted=json_wanted)
+    show(found.info, json_wanted=json_wanted)
 
 
 def _follow(found: Job, timeout: float = TIMEOUT) -> None:

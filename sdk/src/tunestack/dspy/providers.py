@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import dspy
 
 from tunestack.backends.base import EndpointState
+from tunestack.backends.bedrock.arn import Arn
 from tunestack.backends.openai.client import client_of
 from tunestack.catalog import Serving
 from tunestack.dspy.base import TunestackProvider
@@ -24,7 +25,6 @@ from tunestack.errors import (
     shortened,
 )
 from tunestack.polling import to_seconds
-from tunestack.spec.arguments import bare, is_endpoint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _HOURLY = Serving.PROVISIONED
-_TUNED = ":custom-model/"
 _LAUNCH_OPTIONS = ("serving", "ttl", "model_units", "unguarded")
 
 
@@ -193,30 +192,30 @@ class BedrockProvider(TunestackProvider):
 
     def _asked(self, lm: dspy.LM) -> Endpoint | None:
         """Find the endpoint that an LM asks; `None` if it asks none, or one that is gone or will never answer."""
-        arn = bare(asked(lm))
-        if not is_endpoint(arn):
+        arn = Arn.parse(asked(lm))
+        if arn is None or not arn.is_endpoint:
             return None
         try:
-            found = self._serving_tuner(lm).endpoint(arn)
+            endpoint = self._serving_tuner(lm).endpoint(str(arn))
         except NotFoundError:
             return None
-        return None if found.last.state is EndpointState.FAILED else found
+        return None if endpoint.state is EndpointState.FAILED else endpoint
 
     def _model_of(self, lm: dspy.LM) -> str | None:
         """Tell the tuned model of an LM; `None` for a base model."""
         found = Kept.of(lm)
         if found is not None:
             return found.model
-        arn = bare(asked(lm))
-        if not arn.startswith("arn:") or _TUNED in arn:
-            return arn if _TUNED in arn else None
-        if not is_endpoint(arn):
+        arn = Arn.parse(asked(lm))
+        if arn is None:
             return None
+        if not arn.is_endpoint:
+            return str(arn) if arn.resource_type == "custom-model" else None
         try:
-            return self._serving_tuner(lm).endpoint(arn).model
+            return self._serving_tuner(lm).endpoint(str(arn)).model
         except NotFoundError as error:
             raise ModelError(
-                f"endpoint {shortened(arn)} is gone, and with it what it served: make the LM by its tuned model (job.model)"
+                f"endpoint {shortened(str(arn))} is gone, and with it what it served: make the LM by its tuned model (job.model)"
             ) from error
 
     def __getstate__(self) -> dict[str, Any]:

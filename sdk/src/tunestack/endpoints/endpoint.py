@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 
 from tunestack._utils.formatting import duration_text, utc_text, value_text
 from tunestack.backends.base import EndpointHost, EndpointInfo, EndpointState, Expiry
+from tunestack.backends.handle import Handle
 from tunestack.catalog import Serving
 from tunestack.deployment import EXPIRES_AT_TAG
 from tunestack.errors import (
@@ -21,9 +22,8 @@ from tunestack.errors import (
     NotFoundError,
     ProviderError,
     TunestackError,
-    shortened,
 )
-from tunestack.polling import APPEARS_WITHIN, Duration, Poll, to_seconds, to_timeout, watch
+from tunestack.polling import APPEARS_WITHIN, Duration, to_seconds, to_timeout, watch
 from tunestack.spec.arguments import check_id
 
 if TYPE_CHECKING:
@@ -42,29 +42,13 @@ _STEP = timedelta(minutes=5)
 """Times in requests are rounded up to a multiple of this, so that concurrent processes send equal requests."""
 
 
-class Endpoint:
+class Endpoint(Handle[EndpointInfo]):
     """An endpoint that serves a fine-tuned model; handles can be compared, copied and pickled.
 
     Example:
         with tuner.endpoint("tunestack-...") as endpoint:  # stops it at the end
             print(endpoint.invoke("Where is my parcel?"))
     """
-
-    def __init__(self, backend: Backend, info: EndpointInfo, *, poll: Poll) -> None:
-        """Store the observation; use `tuner.endpoint(...)` to get an endpoint."""
-        self._backend = backend
-        self._info = info
-        self._poll = poll
-
-    @property
-    def id(self) -> str:
-        """The ARN of the endpoint, which Bedrock is invoked with (`modelId`)."""
-        return self._info.id
-
-    @property
-    def name(self) -> str:
-        """The name of the endpoint, unique in the account and region."""
-        return self._info.name
 
     @property
     def serving(self) -> Serving:
@@ -87,11 +71,6 @@ class Endpoint:
     def expires_at(self) -> datetime | None:
         """When the endpoint guard deletes the endpoint, in UTC; `None` unless `expiry` is `scheduled`."""
         return self._info.expires_at if self.expiry is Expiry.SCHEDULED else None
-
-    @property
-    def info(self) -> EndpointInfo:
-        """The last observation; `refresh` gets a new one."""
-        return self._info
 
     @property
     def state(self) -> EndpointState:
@@ -227,7 +206,10 @@ class Endpoint:
             NotFoundError: the endpoint was deleted.
         """
         ttl = to_ttl(ttl)
-        info = self._info = self._host.with_expiry(self._backend.endpoint(self.id))
+        info = self._backend.endpoint(self.id)
+        if isinstance(self._backend, EndpointHost):
+            info = self._backend.with_expiry(info)
+        self._info = info
         if info.expiry is Expiry.NEVER:
             logger.info("endpoint %s has no end: there is nothing to extend", self.name)
             return None
@@ -271,7 +253,11 @@ class Endpoint:
     def _wait_until_settled(self, timeout: float) -> EndpointInfo:
         """Poll until the endpoint is ready or has failed, or the timeout is over; returns the last observation."""
         for info in watch(
-            self._poll_state, until=_is_settled, timeout=timeout, poll=self._poll, can_interrupt=True
+            self._poll_state,
+            until=_is_settled,
+            timeout=timeout,
+            poll=self._poll,
+            can_interrupt=True,
         ):
             logger.debug("endpoint %s is %s", info.name, info.raw_state)
         return self._info
@@ -338,21 +324,9 @@ class Endpoint:
         """Stop the endpoint."""
         self.stop()
 
-    def __eq__(self, other: object) -> bool:
-        """Return whether both are the same endpoint."""
-        return isinstance(other, Endpoint) and self.id == other.id
-
     def __hash__(self) -> int:
         """Return the hash of the name, which is known before the ARN."""
         return hash(self.name)
-
-    def __copy__(self) -> Endpoint:
-        """Return another handle of the same endpoint."""
-        return Endpoint(self._backend, self._info, poll=self._poll)
-
-    def __deepcopy__(self, _memo: object) -> Endpoint:
-        """Return another handle of the same endpoint, which shares the clients."""
-        return self.__copy__()
 
     def __repr__(self) -> str:
         """Show the name, the kind and the last state."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tunestack._utils.formatting import duration_text, utc_text
 from tunestack.backends.base import (
@@ -41,7 +41,7 @@ from tunestack.errors import (
     TunestackError,
     shortened,
 )
-from tunestack.polling import Poll, answer, appears, when_free
+from tunestack.polling import Duration, Poll, answer, appears, when_free
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from tunestack.catalog import BaseModel
 
 logger = logging.getLogger(__name__)
+
+ServingChoice = Literal["auto", "on-demand", "provisioned"]
 
 DEFAULT_TTL = timedelta(hours=4)
 """The lifetime of provisioned throughput if neither the caller nor the stage specifies one."""
@@ -302,7 +304,10 @@ def _adopt(
     found = with_expiry(backend, found)
     if found.model_units is not None:
         _warn_about_cost(
-            f"endpoint {found.name!r} exists already,", base, found.model_units, _existing_end(found)
+            f"endpoint {found.name!r} exists already,",
+            base,
+            found.model_units,
+            _existing_end(found),
         )
     logger.info("endpoint %s exists already, end: %s", found.name, expiry_text(found))
     return found

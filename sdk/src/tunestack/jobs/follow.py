@@ -1,4 +1,4 @@
-"""Many jobs at a time: one list a look, whatever their number."""
+"""Poll many jobs with one list request, whatever their number."""
 
 from __future__ import annotations
 
@@ -17,88 +17,90 @@ if TYPE_CHECKING:
 
     from tunestack.backends.base import JobInfo
     from tunestack.jobs.job import Job
-    from tunestack.polling import Poll
+    from tunestack.polling import Duration, Poll
 
-_UNSEEN = 3
-"""Lists that a job may be missing from before it is asked for by itself."""
-_APART = timedelta(hours=1)
-"""By how much the clocks that creation times are from may differ."""
+_MAX_MISSING = 3
+"""Lists that a job may be missing from before it is read by itself."""
+_CLOCK_TOLERANCE = timedelta(hours=1)
+"""How much the clocks of creation times may differ."""
 
 
 def follow(jobs: Sequence[Job], *, timeout: Duration | None = TIMEOUT, poll: Poll) -> Iterator[Job]:
-    """Give out each job when it has changed, until all have ended.
+    """Yield each job when it has changed, until all have ended.
 
-    A look is one list of the jobs in each region, a page for each thousand of them. Only what a list does not have, the
-    reason why a job failed and a job that no list shows, is asked for one by one.
+    A poll lists the jobs of each region, in pages of a thousand. Only the reason of a failure, and a job that the list does
+    not show, are read one by one.
 
     Raises:
-        JobTimeoutError: not all have ended after `timeout` seconds; they go on.
+        JobTimeoutError: not all have ended in time; they go on.
     """
-    timeout = to_timeout(timeout)
-    followed = _Followed(jobs, poll)
-    if not followed.going:
+    limit = to_timeout(timeout)
+    followed = _FollowedJobs(jobs, poll)
+    if not followed.running:
         return
     for changed in watch(
-        followed.look,
-        until=lambda _: not followed.going,
-        timeout=timeout,
+        followed.refresh,
+        until=lambda _: not followed.running,
+        timeout=limit,
         poll=poll,
         pause=followed.pause,
     ):
         yield from changed
-    if followed.going:
-        left = [job for same in followed.going.values() for job in same]
-        first = left[0]
+    if followed.running:
+        left = [job for handles in followed.running.values() for job in handles]
         raise JobTimeoutError(
-            f"{len(left)} of {len(jobs)} jobs have not ended after {duration_text(timeout)}; they go on: "
-            f"follow them again, or attach to {first.id!r} and the others later",
-            job_id=first.id,
+            f"{len(left)} of {len(jobs)} jobs have not ended after {duration_text(limit)}; they go on: "
+            f"follow them again, or attach to {left[0].id!r} and the others later",
+            job_id=left[0].id,
         )
 
 
-class _Followed:
-    """The jobs that have not ended, by their ids: of one job there may be several objects."""
+class _FollowedJobs:
+    """The jobs that have not ended, by id; there may be several handles of one job."""
 
     def __init__(self, jobs: Sequence[Job], poll: Poll) -> None:
-        self.going: dict[str, list[Job]] = {}
+        self.running: dict[str, list[Job]] = {}
         for job in jobs:
-            if not has_ended(job.last):
-                self.going.setdefault(job.id, []).append(job)
-        self._unseen = dict.fromkeys(self.going, 0)
+            if not has_ended(job.info):
+                self.running.setdefault(job.id, []).append(job)
+        self._missing = dict.fromkeys(self.running, 0)
         self._poll = poll
 
-    def look(self) -> list[Job]:
-        """List them, and tell which have changed; what can't be looked at as a whole is as it was."""
-        seen = _listed([same[0] for same in self.going.values()])
-        rows = {job_id: self._row(job_id, seen.get(job_id)) for job_id in self.going}
-        changed = [
-            job
-            for job_id, row in rows.items()
-            for job in self.going[job_id]
-            if row and (row.state, row.phase) != (job.last.state, job.last.phase) and job.take(row)
-        ]
-        self.going = {
-            job_id: same for job_id, same in self.going.items() if not has_ended(same[0].last)
+    def refresh(self) -> list[Job]:
+        """List the jobs and return those that have changed."""
+        listed = _list_jobs([handles[0] for handles in self.running.values()])
+        infos = {job_id: self._info(job_id, listed.get(job_id)) for job_id in self.running}
+        changed = []
+        for job_id, info in infos.items():
+            for job in self.running[job_id]:
+                before = (job.info.state, job.info.phase)
+                if info is not None and (info.state, info.phase) != before:
+                    job.update_info(info)
+                    changed.append(job)
+        self.running = {
+            job_id: handles
+            for job_id, handles in self.running.items()
+            if not has_ended(handles[0].info)
         }
         return changed
 
-    def _row(self, job_id: str, listed: JobInfo | None) -> JobInfo | None:
-        self._unseen[job_id] = 0 if listed else self._unseen[job_id] + 1
-        if listed is None and self._unseen[job_id] % _UNSEEN:
+    def _info(self, job_id: str, listed: JobInfo | None) -> JobInfo | None:
+        self._missing[job_id] = 0 if listed else self._missing[job_id] + 1
+        if listed is None and self._missing[job_id] % _MAX_MISSING:
             return None
-        # The reason of a failure is in the job's own answer alone.
+        # A list does not have the reason of a failure.
         if listed is None or listed.state is JobState.FAILED:
-            return self.going[job_id][0].look()
+            return self.running[job_id][0].fetch()
         return listed
 
-    def pause(self, length: float) -> None:
-        """Pause until something is said of one of them; of those in other regions than the first's, the next look tells."""
-        backend = next(iter(self.going.values()))[0].backend
-        self._poll.pause(length, listener(backend, self.going.keys()))
+    def pause(self, seconds: float) -> None:
+        """Pause until there is an event of one of the jobs in the first one's region; other regions are polled only."""
+        backend = next(iter(self.running.values()))[0].backend
+        self._poll.pause(seconds, listener(backend, self.running.keys()))
 
 
-def _listed(jobs: Sequence[Job]) -> dict[str, JobInfo]:
-    """List what may be among these, one list for each region."""
+def _list_jobs(jobs: Sequence[Job]) -> dict[str, JobInfo]:
+    """List what may be among these jobs, with one list for each region."""
     groups: dict[str, list[Job]] = {}
     for job in jobs:
         groups.setdefault(job.backend.scope, []).append(job)
@@ -110,6 +112,6 @@ def _listed(jobs: Sequence[Job]) -> dict[str, JobInfo]:
 
 
 def _oldest(jobs: Sequence[Job]) -> datetime | None:
-    """Tell when the first of these was created, with some room; `None` if that is not known."""
-    times = [job.last.created for job in jobs if job.last.created is not None]
-    return min(times) - _APART if len(times) == len(jobs) else None
+    """Return the creation time of the oldest job, less a tolerance; `None` if one is unknown."""
+    times = [job.info.created for job in jobs if job.info.created is not None]
+    return min(times) - _CLOCK_TOLERANCE if len(times) == len(jobs) else None

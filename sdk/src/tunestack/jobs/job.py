@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from tunestack._utils.formatting import duration_text
 from tunestack.backends.base import JobDetails, JobInfo, JobState, PausableJobs, listener
+from tunestack.backends.handle import Handle
 from tunestack.endpoints.endpoint import START_TIMEOUT
-from tunestack.endpoints.start import own, start, stop_own
+from tunestack.endpoints.start import own_endpoints, start_endpoint, stop_own_endpoints
 from tunestack.errors import (
     ConfigError,
     ConflictError,
@@ -21,17 +22,28 @@ from tunestack.errors import (
     JobFailedError,
     JobStoppedError,
     JobTimeoutError,
+    NotFoundError,
     ProviderError,
+    StateError,
 )
 from tunestack.jobs.stall import StallDetector
-from tunestack.polling import Poll, answer, appears, to_timeout, watch, watch_async
+from tunestack.polling import (
+    Duration,
+    Poll,
+    answer,
+    appears,
+    to_timeout,
+    watch,
+    watch_async,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from tunestack.backends.base import Checkpoint, JobMessage, Backend
+    from tunestack.backends.base import Backend, Checkpoint, JobMessage
     from tunestack.catalog import BaseModel
     from tunestack.endpoints.endpoint import Endpoint
+    from tunestack.endpoints.start import ServingChoice
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +54,7 @@ SUBMITTED = "submitted"
 """`JobInfo.raw_state` of a job that was just created and not read from the provider yet."""
 
 
-class Job:
+class Job(Handle[JobInfo]):
     """A fine-tuning job.
 
     The job runs at its provider. This object is a handle: `tuner.job(job.id)` returns another one in any process, and handles
@@ -62,10 +74,8 @@ class Job:
         poll: Poll,
     ) -> None:
         """Store the observation; use `tuner.submit(...)` or `tuner.job(...)` to get a job."""
-        self._backend = backend
-        self._info = info
+        super().__init__(backend, info, poll=poll)
         self._tags = tags
-        self._poll = poll
         self._endpoint: Endpoint | None = None
 
     @property
@@ -76,11 +86,6 @@ class Job:
             with suppress(ProviderError):
                 self.refresh()
         return self._info.id
-
-    @property
-    def name(self) -> str:
-        """The name of the job, and of its fine-tuned model."""
-        return self._info.name
 
     @property
     def model(self) -> str | None:
@@ -102,19 +107,9 @@ class Job:
         return self._backend.base(self._info.base_model)
 
     @property
-    def info(self) -> JobInfo:
-        """The last observation; `refresh` gets a new one."""
-        return self._info
-
-    @property
     def state(self) -> JobState:
         """The state in the last observation; `status` gets the current one."""
         return self._info.state
-
-    @property
-    def backend(self) -> Backend:
-        """The service that runs the job."""
-        return self._backend
 
     def refresh(self) -> JobInfo:
         """Get the job from the provider."""
@@ -165,7 +160,9 @@ class Job:
         )
         return StallDetector(stall_after, clock=self._poll.clock).through(observations)
 
-    def wait(self, timeout: Duration | None = TIMEOUT, *, stall_after: timedelta | None = None) -> Job:
+    def wait(
+        self, timeout: Duration | None = TIMEOUT, *, stall_after: timedelta | None = None
+    ) -> Job:
         """Wait until the job has succeeded. Ctrl-C leaves it running: attach again with its id.
 
         Args:
@@ -180,23 +177,25 @@ class Job:
             JobStoppedError: the job was stopped.
             JobTimeoutError: the job has not ended in time, or `JobStalledError`; it goes on.
         """
+        limit = to_timeout(timeout)
         for _ in self.watch(timeout, stall_after=stall_after):
             pass
-        return self.require_success(timeout)
+        return self.require_success(limit)
 
     async def wait_async(
         self,
         timeout: Duration | None = TIMEOUT,  # noqa: ASYNC109 - the same as that of `wait`
         *,
-        stall_after: timedelta | None = None,
+        stall_after: Duration | None = None,
     ) -> Job:
         """Wait as `wait` does, without blocking the event loop; cancelling the task leaves the job running."""
+        limit = to_timeout(timeout)
         detector = StallDetector(stall_after, clock=self._poll.clock)
         stop = threading.Event()
         observations = watch_async(
             self.refresh,
             until=has_ended,
-            timeout=to_timeout(timeout),
+            timeout=limit,
             poll=self._poll,
             listen=listener(self._backend, (self.id,), stop=stop),
         )
@@ -205,7 +204,7 @@ class Job:
                 detector.check(info)
         finally:
             stop.set()
-        return self.require_success(timeout)
+        return self.require_success(limit)
 
     def remaining(self) -> timedelta | None:
         """Estimate the remaining time from the account's succeeded jobs of the same base model.
@@ -315,40 +314,39 @@ class Job:
 
     def start_endpoint(
         self,
-        serving: str = "auto",
+        serving: ServingChoice = "auto",
         *,
-        ttl: timedelta | None = None,
+        ttl: Duration | None = None,
         model_units: int = 1,
         unguarded: bool = False,
         timeout: Duration | None = START_TIMEOUT,
-    ) -> str:
-        """Start the endpoint of the tuned model and wait until it answers; one that there is, is kept.
+    ) -> Endpoint:
+        """Start the endpoint of the fine-tuned model and wait until it is ready; an existing endpoint is returned.
 
         Args:
-            serving: `on-demand` (free while idle, paid by the token), `provisioned` (billed by the hour for each
-                model unit until it is stopped), or `auto`: on demand where the model can be served so. On OpenAI there is
-                nothing to start, and nothing is billed by the hour: `auto` answers with the model's name.
-            ttl: how long it may live: the endpoint guard of the stage ends it then, whatever becomes of this process. For
-                provisioned throughput what the stage says (four hours) if not given; at most what the stage allows (24).
-            model_units: provisioned throughput only.
-            unguarded: start it although nothing is deployed that would end it.
-            timeout: seconds to wait for it, once it is created; after a stop, creating it anew may take 20 more.
-
-        Returns:
-            The endpoint's name; `job.endpoint()` is the object to ask.
+            serving: `on-demand` (free while idle, billed by the token), `provisioned` (provisioned throughput: billed by the
+                hour for each model unit until it is stopped), or `auto`: on demand if the model can be served so. At OpenAI,
+                `auto` returns the model itself: nothing is started, and nothing is billed while idle.
+            ttl: the lifetime, in seconds or as a `timedelta`: the stage's endpoint guard deletes the endpoint at its end,
+                even if this process has ended. Provisioned throughput always has one: by default the stage's
+                `default_endpoint_hours` (4), at most its `max_endpoint_hours` (24).
+            model_units: the number of model units of provisioned throughput.
+            unguarded: start provisioned throughput although no endpoint guard is deployed.
+            timeout: how long to wait: seconds, a `timedelta`, or `None` for no limit. Creating an endpoint again that was
+                just stopped may take 20 seconds more.
 
         Raises:
-            ConfigError: the job has no model (yet), the model can't be served so, an argument is not possible, or no guard
-                is deployed.
-            ConflictError: there is one already, with another number of model units.
-            QuotaError: the account may not have so many.
-            EndpointFailedError: it could not be started.
-            EndpointTimeoutError: it is not ready in time, and goes on starting.
-            NotFoundError: another process stopped it meanwhile, or the custom model was deleted: submitting the same again
-                trains another one.
+            StateError: the job has no model (yet).
+            ConfigError: the model can't be served so, an argument is invalid, or no guard is deployed.
+            ConflictError: the endpoint exists already with another number of model units.
+            QuotaError: a quota of the account is used up.
+            EndpointFailedError: the endpoint could not be started.
+            EndpointTimeoutError: the endpoint is not ready in time; it goes on starting.
+            NotFoundError: another process stopped it meanwhile, or the custom model was deleted: submitting the same data
+                again trains another one.
         """
-        timeout = to_timeout(timeout)
-        self._endpoint = start(
+        limit = to_timeout(timeout)
+        self._endpoint = start_endpoint(
             self._backend,
             self._require_model(),
             self.base,
@@ -359,51 +357,40 @@ class Job:
             unguarded=unguarded,
             poll=self._poll,
         )
-        return self._endpoint.wait(timeout).name
+        return self._endpoint.wait(limit)
 
     def stop_endpoint(self) -> None:
-        """Stop the endpoints that `start_endpoint` started, from here or anywhere, and wait until they are gone.
+        """Stop the endpoints that `start_endpoint` started, in any process, and wait until they are deleted.
 
-        Fine when there are none, as always on OpenAI. Others that serve the model are in `tuner.endpoints(model=job.model)`.
+        Does nothing if there are none, as always at OpenAI. `tuner.endpoints(model=job.model)` lists other endpoints of the
+        model.
         """
         self._endpoint = None
-        stop_own(self._backend, self._require_model(), poll=self._poll)
+        stop_own_endpoints(self._backend, self._require_model(), poll=self._poll)
 
     def endpoint(self) -> Endpoint:
-        """Return the endpoint that `start_endpoint` started, from here or anywhere; the newest if there are two.
+        """Return the endpoint that `start_endpoint` started, in any process; the newest if there are two.
 
         Raises:
-            ConfigError: there is none.
+            NotFoundError: it does not exist.
+            StateError: the job has no model (yet).
         """
         if self._endpoint is None:
-            found = own(self._backend, self._require_model(), poll=self._poll)
-            if not found:
-                raise ConfigError(f"job {self.name!r} has no endpoint: call start_endpoint()")
-            self._endpoint = found[0]
+            endpoints = own_endpoints(self._backend, self._require_model(), poll=self._poll)
+            if not endpoints:
+                raise NotFoundError(f"job {self.name!r} has no endpoint: call start_endpoint()")
+            self._endpoint = endpoints[0]
         return self._endpoint
 
     def _require_model(self) -> str:
         model = self.model
         if model is None:
-            hope = "" if self._info.state.is_terminal else ": wait for it to succeed first"
-            raise ConfigError(f"job {self.name!r} is {self._info.described} and has no model{hope}")
+            remedy = "" if self._info.state.is_terminal else ": call wait() first"
+            raise StateError(
+                f"job {self.name!r} is {self._info.described} and has no model{remedy}",
+                job_id=self._info.id,
+            )
         return model
-
-    def __eq__(self, other: object) -> bool:
-        """Return whether both are the same job."""
-        return isinstance(other, Job) and self.id == other.id
-
-    def __hash__(self) -> int:
-        """Return the hash of the id."""
-        return hash(self.id)
-
-    def __copy__(self) -> Job:
-        """Return another handle of the same job."""
-        return Job(self._backend, self._info, tags=self._tags, poll=self._poll)
-
-    def __deepcopy__(self, _memo: object) -> Job:
-        """Return another handle of the same job, which shares the clients."""
-        return self.__copy__()
 
     def __getstate__(self) -> dict[str, object]:
         """Leave out the endpoint, which is found again; credentials and clients are left out by the provider."""

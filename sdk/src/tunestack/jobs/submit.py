@@ -218,9 +218,7 @@ def _cost(target: Target[DataStore], spec: JobSpec, training: Dataset) -> cost.C
 
 
 @contextmanager
-def _prepare(
-    target: Target[DataStore], spec: JobSpec
-) -> Iterator[tuple[Dataset, Dataset | None]]:
+def _prepare(target: Target[DataStore], spec: JobSpec) -> Iterator[tuple[Dataset, Dataset | None]]:
     """Write the data in the model's format to temporary files."""
 
     def open_source(source: Source) -> Source:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from tunestack.catalog import RecordFormat
@@ -16,7 +14,8 @@ from tunestack.spec.arguments import OWN_TAGS, check_tags, check_type
 from tunestack.spec.hyperparameters import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
+    from datetime import timedelta
 
     from tunestack.catalog import BaseModel
     from tunestack.records.source import Source
@@ -191,7 +190,9 @@ class JobSpec:
         if self.seed is None:
             return
         if isinstance(self.seed, bool) or not 0 <= check_type("seed", self.seed, int) < 2**31:
-            raise ConfigError(f"invalid seed {shortened(self.seed)}: use an integer from 0 to 2**31 - 1")
+            raise ConfigError(
+                f"invalid seed {shortened(self.seed)}: use an integer from 0 to 2**31 - 1"
+            )
 
     def _check_suffix(self) -> None:
         if self.suffix is not None and not _SUFFIX.fullmatch(

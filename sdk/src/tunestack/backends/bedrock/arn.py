@@ -54,6 +54,13 @@ class Arn:
         match = _ARN.fullmatch(strip_route(text))
         return None if match is None else cls(**match.groupdict())
 
+    def __str__(self) -> str:
+        """Return the ARN."""
+        return (
+            f"arn:{self.partition}:{self.service}:{self.region}:{self.account}:"
+            f"{self.resource_type}/{self.resource}"
+        )
+
     @property
     def is_endpoint(self) -> bool:
         """Whether this is a custom model deployment or provisioned throughput."""

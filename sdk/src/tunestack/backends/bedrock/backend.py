@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from tunestack import catalog
-from tunestack.backends.bedrock import wire as requests
+from tunestack.backends.bedrock import wire
+from tunestack.backends.bedrock.arn import Arn, check_bedrock_id
 from tunestack.backends.bedrock.checks import checks
 from tunestack.backends.bedrock.errors import translated
 from tunestack.backends.bedrock.events import JobEvents
@@ -14,15 +15,15 @@ from tunestack.backends.bedrock.guard import ScheduledGuard, with_expiry
 from tunestack.backends.bedrock.models import BedrockModels
 from tunestack.backends.bedrock.quotas import explained, require_job_slot
 from tunestack.backends.bedrock.s3 import Location, Store, open_object
-from tunestack.backends.identifiers import MODEL, bedrock_id
+from tunestack.backends.identifiers import IdKind
 from tunestack.catalog import LifecycleState, Serving
 from tunestack.deployment import STAGE_TAG
 from tunestack.errors import (
     AccessError,
-    BusyError,
     ConfigError,
-    ContractError,
+    DeploymentError,
     NotFoundError,
+    TransientError,
     TunestackError,
 )
 
@@ -37,12 +38,10 @@ if TYPE_CHECKING:
 
     from tunestack.backends.base import (
         Check,
-        Checkpoint,
         EndpointInfo,
         EndpointRequest,
         Guard,
         JobInfo,
-        JobMessage,
         JobRequest,
         JobState,
     )
@@ -51,15 +50,13 @@ if TYPE_CHECKING:
     from tunestack.deployment import Deployment
 
 _PAGE = 1000
-_DEPLOYMENT = ":custom-model-deployment/"
-_THROUGHPUT = ":provisioned-model/"
 
 
-class Bedrock(BedrockModels):
-    """`tunestack.backends.base.Provider` on Amazon Bedrock, in one region of one account."""
+class BedrockBackend(BedrockModels):
+    """`Backend`, `EndpointHost` and `EventSource` on Amazon Bedrock, in one region of one account."""
 
-    ways = (Serving.PROVISIONED, Serving.ON_DEMAND)
-    repeats = True
+    serving = (Serving.PROVISIONED, Serving.ON_DEMAND)
+    has_idempotency_tokens = True
 
     def __init__(
         self,
@@ -88,6 +85,11 @@ class Bedrock(BedrockModels):
         return {**self.__dict__, "_events": None}
 
     @property
+    def scope(self) -> str:
+        """The region."""
+        return self._region
+
+    @property
     def _deployment(self) -> Deployment:
         return self._find()
 
@@ -111,7 +113,7 @@ class Bedrock(BedrockModels):
         try:
             with translated("listing the models that can be tuned"):
                 answer = self._control.list_foundation_models(byCustomizationType="FINE_TUNING")
-        except (AccessError, BusyError):
+        except (AccessError, TransientError):
             return None
         states = {
             row["modelId"]: row.get("modelLifecycle", {}).get("status")
@@ -174,21 +176,19 @@ class Bedrock(BedrockModels):
 
     def create_job(self, request: JobRequest) -> str:
         """Create a customization job and return its ARN; billed by the token trained."""
-        wire = requests.create_job(request, self._deployment)
+        arguments = wire.create_job(request, self._deployment)
         with (
             explained(self._clients, self._region, "job"),
             translated(f"creating job {request.name!r}"),
         ):
-            answer: Mapping[str, Any] = self._control.create_model_customization_job(**wire)
+            answer: Mapping[str, Any] = self._control.create_model_customization_job(**arguments)
         # A repeated token may be answered with nothing: then it is there under its name.
         return answer.get("jobArn") or request.name
 
     def job(self, job_id: str) -> JobInfo:
         """Observe one job, by ARN or name."""
         with translated(f"looking at job {job_id!r}"):
-            return requests.job_info(
-                self._control.get_model_customization_job(jobIdentifier=job_id)
-            )
+            return wire.job_info(self._control.get_model_customization_job(jobIdentifier=job_id))
 
     def jobs(
         self,
@@ -198,38 +198,20 @@ class Bedrock(BedrockModels):
         created_after: datetime | None = None,
     ) -> Iterator[JobInfo]:
         """List the customization jobs, the newest first."""
-        wanted = requests.list_jobs(name_contains, state, created_after)
+        wanted = wire.list_jobs(name_contains, state, created_after)
         pages = self._control.get_paginator("list_model_customization_jobs").paginate(
             **wanted, PaginationConfig={"PageSize": _PAGE}
         )
         with translated("listing jobs"):
             for page in pages:
                 for row in page.get("modelCustomizationJobSummaries", ()):
-                    info = requests.job_info(row)
+                    info = wire.job_info(row)
                     if state in (None, info.state):
                         yield info
 
     def attempts(self, content: str) -> Iterator[JobInfo]:
         """List the jobs that were created for a content, which is part of their names."""
         return self.jobs(name_contains=content)
-
-    def pause_job(self, job_id: str) -> NoReturn:
-        """Refuse: Bedrock can't."""
-        raise ConfigError(
-            f"job {job_id!r} can't pause: Bedrock has no such thing; cancel() ends it"
-        )
-
-    def resume_job(self, job_id: str) -> NoReturn:
-        """Refuse: Bedrock can't."""
-        raise ConfigError(f"job {job_id!r} can't have paused: Bedrock has no such thing")
-
-    def messages(self, job_id: str) -> Iterator[JobMessage]:  # noqa: ARG002 - the protocol's
-        """List nothing: Bedrock says no more of a job than its state."""
-        return iter(())
-
-    def checkpoints(self, job_id: str) -> Iterator[Checkpoint]:  # noqa: ARG002 - the protocol's
-        """List nothing: Bedrock keeps none that could be asked."""
-        return iter(())
 
     def job_tags(self, job_id: str) -> Mapping[str, str]:
         """Read the tags of a job, by ARN."""
@@ -287,12 +269,12 @@ class Bedrock(BedrockModels):
         ):
             if request.serving is Serving.ON_DEMAND:
                 answer: Mapping[str, Any] = self._control.create_custom_model_deployment(
-                    **requests.create_deployment(request)
+                    **wire.create_deployment(request)
                 )
                 arn = answer.get("customModelDeploymentArn")
             else:
                 answer = self._control.create_provisioned_model_throughput(
-                    **requests.create_throughput(request)
+                    **wire.create_throughput(request)
                 )
                 arn = answer.get("provisionedModelArn")
         # A repeated token may be answered with nothing: then it is there under its name.
@@ -300,9 +282,10 @@ class Bedrock(BedrockModels):
 
     def endpoint(self, endpoint_id: str, serving: Serving | None = None) -> EndpointInfo:
         """Observe one endpoint, by ARN, or by name (then of the given kind, or of either)."""
-        if _DEPLOYMENT in endpoint_id:
+        arn = Arn.parse(endpoint_id)
+        if arn is not None and arn.resource_type == "custom-model-deployment":
             serving = Serving.ON_DEMAND
-        elif _THROUGHPUT in endpoint_id:
+        elif arn is not None:
             serving = Serving.PROVISIONED
         if serving is None:
             with suppress(NotFoundError):
@@ -310,12 +293,12 @@ class Bedrock(BedrockModels):
             return self.endpoint(endpoint_id, Serving.PROVISIONED)
         with translated(f"looking at endpoint {endpoint_id!r}"):
             if serving is Serving.ON_DEMAND:
-                return requests.deployment_info(
+                return wire.deployment_info(
                     self._control.get_custom_model_deployment(
                         customModelDeploymentIdentifier=endpoint_id
                     )
                 )
-            return requests.throughput_info(
+            return wire.throughput_info(
                 self._control.get_provisioned_model_throughput(provisionedModelId=endpoint_id)
             )
 
@@ -331,11 +314,11 @@ class Bedrock(BedrockModels):
             if serving in (None, Serving.ON_DEMAND):
                 for deployed in deployments.paginate(**newest):
                     for row in deployed.get("modelDeploymentSummaries", ()):
-                        yield requests.deployment_info(row)
+                        yield wire.deployment_info(row)
             if serving in (None, Serving.PROVISIONED):
                 for provisioned in throughputs.paginate(**newest):
                     for bought in provisioned.get("provisionedModelSummaries", ()):
-                        yield requests.throughput_info(bought)
+                        yield wire.throughput_info(bought)
 
     def delete_endpoint(self, endpoint: EndpointInfo) -> None:
         """Ask for a deployment or provisioned throughput to be deleted."""
@@ -349,7 +332,7 @@ class Bedrock(BedrockModels):
 
     def update_endpoint(self, endpoint: EndpointInfo, model: str) -> None:
         """Point a deployment or provisioned throughput to another custom model of the same base."""
-        model = bedrock_id(MODEL, model)
+        model = check_bedrock_id(IdKind.MODEL, model)
         with translated(f"pointing endpoint {endpoint.name!r} to {model!r}"):
             if endpoint.serving is Serving.ON_DEMAND:
                 self._control.update_custom_model_deployment(
@@ -365,7 +348,7 @@ class Bedrock(BedrockModels):
         stage = self._deployment.stage
         own = {} if stage is None else {STAGE_TAG: stage}
         with translated(f"tagging endpoint {endpoint_id!r}"):
-            self._control.tag_resource(**requests.tag_resource(endpoint_id, {**tags, **own}))
+            self._control.tag_resource(**wire.tag_resource(endpoint_id, {**tags, **own}))
 
     def with_expiry(self, endpoint: EndpointInfo) -> EndpointInfo:
         """Read from the tags, and from the limits of the stage, when the endpoint is deleted automatically."""
@@ -387,7 +370,7 @@ class Bedrock(BedrockModels):
         """Tell what the deployment has to end endpoints; `None` where nothing is deployed, or no guard."""
         try:
             deployment = self._find_guarded()
-        except ContractError:
+        except DeploymentError:
             return None
         return ScheduledGuard(self._clients, deployment) if deployment.guard_arn else None
 
@@ -398,6 +381,6 @@ class Bedrock(BedrockModels):
     def invoke(self, endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> str:
         """Send a conversation through Converse and return the answer's text; billed by the token on demand."""
         with translated(f"invoking {endpoint_id!r}"):
-            answer = self._runtime.converse(**requests.converse(endpoint_id, messages))
+            answer = self._runtime.converse(**wire.converse(endpoint_id, messages))
         blocks = answer["output"].get("message", {}).get("content", [])
         return "".join(block.get("text", "") for block in blocks)

@@ -18,7 +18,7 @@ from tunestack.deployment import (
     region_from,
 )
 from tunestack.environment import snapshot
-from tunestack.errors import ConfigError, ContractError, NotFoundError, TunestackError
+from tunestack.errors import ConfigError, DeploymentError, NotFoundError, TunestackError
 from tunestack.settings import read, region_code
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def find_deployment(
     Returns that of the environment if it is for this region and stage, else the one that `cdk deploy` published there.
 
     Raises:
-        ContractError: there is none; names every way to give one.
+        DeploymentError: there is none; names every way to give one.
         AccessError: the caller may not read it.
     """
     found = Deployment.from_environment(environment, region=region)
@@ -68,7 +68,7 @@ def published(clients: Clients, *, stage: str, region: str) -> Deployment:
     """Read the deployment that `cdk deploy` published, from its SSM parameter.
 
     Raises:
-        ContractError: there is none.
+        DeploymentError: there is none.
         AccessError: the caller may not read it.
     """
     name = parameter_name(stage)
@@ -76,7 +76,7 @@ def published(clients: Clients, *, stage: str, region: str) -> Deployment:
         with translated(f"reading SSM parameter {name!r} in {region}"):
             answer = clients.get("ssm", region).get_parameter(Name=name)
     except NotFoundError as error:
-        raise ContractError(
+        raise DeploymentError(
             f"stage {stage!r} is not deployed in {region} (no SSM parameter {name!r}): "
             f"run `cdk deploy` for it, or set {DEPLOYMENT}, "
             f"or {S3_BUCKET}, {ROLE_ARN} and {REGION}, or pass deployment="

@@ -51,6 +51,7 @@ from tunestack.errors import (
     ConflictError,
     CredentialsExpiredError,
     InvalidRequestError,
+    NetworkError,
     NotFoundError,
     ProviderError,
     QuotaError,
@@ -189,7 +190,7 @@ _STILL_EXPIRED = "credentials are still expired"
 _KINDS: tuple[tuple[tuple[type[Exception], ...], type[TunestackError], str], ...] = (
     (_EXPIRED, CredentialsExpiredError, _SIGN_IN_AGAIN),
     (_CREDENTIALS, AccessError, _SIGN_IN),
-    (_NETWORK, BusyError, "check the network and the region"),
+    (_NETWORK, NetworkError, "check the network and the region"),
     (_SETTINGS, ConfigError, "check the AWS profile, region and endpoint that are set"),
 )
 _FINDING_CREDENTIALS = ("botocore.credentials", "botocore.tokens", "botocore.auth")

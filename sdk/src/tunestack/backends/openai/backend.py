@@ -7,11 +7,11 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tunestack import catalog
 from tunestack.backends.base import Check, Verdict
-from tunestack.backends.openai import wire as requests
+from tunestack.backends.openai import wire
 from tunestack.backends.openai.client import client_of, specified
 from tunestack.backends.openai.errors import translated
 from tunestack.backends.openai.files import upload
@@ -20,18 +20,17 @@ from tunestack.backends.openai.wire import each
 from tunestack.catalog import LifecycleState, Serving
 from tunestack.errors import (
     BusyError,
-    ConfigError,
     ConflictError,
     InvalidRequestError,
     NotFoundError,
     ProviderError,
+    TransientError,
 )
 from tunestack.polling import answer
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
-    from threading import Event
 
     import openai
     from openai.types.fine_tuning import FineTuningJob
@@ -39,7 +38,6 @@ if TYPE_CHECKING:
     from tunestack.backends.base import (
         Checkpoint,
         EndpointInfo,
-        EndpointRequest,
         JobInfo,
         JobMessage,
         JobRequest,
@@ -58,11 +56,12 @@ _LOST = ("failed", "cancelled")
 _PAGE = 100
 
 
-class OpenAI(OpenAIModels):
-    """`tunestack.backends.base.Provider` of one project; tuned models answer by their names, and cost nothing while idle."""
+class OpenAIBackend(OpenAIModels):
+    """`Backend`, `PausableJobs` and `JobDetails` of one project; fine-tuned models are invoked by their names, and cost nothing while idle."""
 
-    ways = (Serving.DIRECT,)
-    repeats = False
+    serving = (Serving.DIRECT,)
+    has_idempotency_tokens = False
+    scope = "openai"
 
     def __init__(self, client: openai.OpenAI, *, poll: Poll) -> None:
         """Take who calls.
@@ -83,7 +82,7 @@ class OpenAI(OpenAIModels):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Find the key again."""
-        OpenAI.__init__(self, client_of(state["specified"]), poll=state["poll"])
+        OpenAIBackend.__init__(self, client_of(state["specified"]), poll=state["poll"])
 
     def base(self, identifier: str) -> BaseModel:
         """Tell the base model; one that the catalog does not have is some server's own."""
@@ -97,7 +96,7 @@ class OpenAI(OpenAIModels):
                 found = said.parse()
         except NotFoundError:
             return LifecycleState.RETIRED
-        except BusyError:
+        except TransientError:
             return None
         with suppress(ValueError, TypeError, KeyError):
             self._ahead = parsedate_to_datetime(said.headers["date"]) - datetime.now(UTC)
@@ -120,18 +119,18 @@ class OpenAI(OpenAIModels):
 
     def check_location(self, location: str) -> None:
         """Refuse any: OpenAI keeps the data itself."""
-        raise requests.location_not_accepted(location)
+        raise wire.location_not_accepted(location)
 
     def check_tags(self, tags: Mapping[str, str]) -> None:
         """Refuse more than a job's metadata has room for."""
-        requests.require_fitting(tags)
+        wire.require_fitting(tags)
 
     def check_quotas(self, *, queue: bool) -> None:
         """Check nothing: OpenAI has no API for the limits of fine-tuning jobs."""
 
     def open(self, uri: str) -> BinaryIO:
         """Open nothing: what lies elsewhere is read there."""
-        raise requests.not_a_local_file(uri)
+        raise wire.not_a_local_file(uri)
 
     def upload(self, path: Path, *, sha256: str, location: str | None) -> str:
         """Upload a training file and return its id; one with the same content, which its name tells, is not uploaded twice.
@@ -150,7 +149,7 @@ class OpenAI(OpenAIModels):
         again, and is never asked for again without a look. Of two that were asked for at the same moment, the first stays,
         and the other is cancelled before it trains: whoever made it is given the first.
         """
-        wire = requests.create_job(request)
+        arguments = wire.create_job(request)
         tried: list[bool] = []
 
         def created() -> str:
@@ -160,8 +159,8 @@ class OpenAI(OpenAIModels):
             if there is not None:
                 return there.id
             with translated(f"creating job {request.name!r}"):
-                made = self._once.fine_tuning.jobs.create(**wire)
-                if not (made.metadata or {}).get(requests.KEY):
+                made = self._once.fine_tuning.jobs.create(**arguments)
+                if not (made.metadata or {}).get(wire.KEY):
                     logger.warning(
                         "this server keeps no metadata: the same submitted again is another job"
                     )
@@ -193,7 +192,7 @@ class OpenAI(OpenAIModels):
     def _all(self, request: JobRequest) -> list[FineTuningJob]:
         """List the jobs of a request that go on or have succeeded, the first one first."""
         with translated(f"looking for job {request.name!r}"):
-            found = self._with(requests.KEY, request.key)
+            found = self._with(wire.KEY, request.key)
         return [job for job in found if job.status not in _LOST]
 
     def _with(self, field: str, value: str) -> list[FineTuningJob]:
@@ -225,7 +224,7 @@ class OpenAI(OpenAIModels):
     def job(self, job_id: str) -> JobInfo:
         """Observe one job, by its id."""
         with translated(f"looking at job {job_id!r}"):
-            return requests.job_info(self._client.fine_tuning.jobs.retrieve(job_id))
+            return wire.job_info(self._client.fine_tuning.jobs.retrieve(job_id))
 
     def jobs(
         self,
@@ -237,7 +236,7 @@ class OpenAI(OpenAIModels):
         """List the jobs of the project, the newest first."""
         with translated("listing jobs"):
             for job in each(self._client.fine_tuning.jobs.list(limit=_PAGE)):
-                info = requests.job_info(job)
+                info = wire.job_info(job)
                 # In which order they come, the API does not say.
                 if created_after is not None and info.created and info.created < created_after:
                     continue
@@ -250,16 +249,16 @@ class OpenAI(OpenAIModels):
         What was created just now may have to give way to another job of the same moment: see `create_job`.
         """
         with translated("listing jobs"):
-            found = self._with(requests.CONTENT, content)
+            found = self._with(wire.CONTENT, content)
             young = self.now().timestamp() - _SETTLED
             if any(job.created_at > young and job.status not in _LOST for job in found):
                 self._poll.sleep(_SETTLED)
-                found = self._with(requests.CONTENT, content)
+                found = self._with(wire.CONTENT, content)
         stay = set()
         for job in found:
-            key = (job.metadata or {}).get(requests.KEY)
+            key = (job.metadata or {}).get(wire.KEY)
             if job.status in _LOST or key not in stay:
-                yield requests.job_info(job)
+                yield wire.job_info(job)
             if job.status not in _LOST:
                 stay.add(key)
 
@@ -267,16 +266,6 @@ class OpenAI(OpenAIModels):
         """Read a job's metadata."""
         with translated(f"reading the metadata of job {job_id!r}"):
             return dict(self._client.fine_tuning.jobs.retrieve(job_id).metadata or {})
-
-    def listen(
-        self,
-        job_ids: Collection[str],  # noqa: ARG002 - the protocol's
-        timeout: float,  # noqa: ARG002
-        *,
-        stop: Event | None = None,  # noqa: ARG002
-    ) -> bool:
-        """Hear nothing: OpenAI's webhooks need a server that it can reach."""
-        return False
 
     def stop_job(self, job_id: str) -> None:
         """Cancel a job for good."""
@@ -297,30 +286,26 @@ class OpenAI(OpenAIModels):
         """List the events of a job, the newest first."""
         with translated(f"reading the events of job {job_id!r}"):
             for event in each(self._client.fine_tuning.jobs.list_events(job_id, limit=_PAGE)):
-                yield requests.message(event)
+                yield wire.message(event)
 
     def checkpoints(self, job_id: str) -> Iterator[Checkpoint]:
         """List the checkpoints of a job: OpenAI keeps those of the last three epochs."""
         with translated(f"reading the checkpoints of job {job_id!r}"):
             for found in each(self._client.fine_tuning.jobs.checkpoints.list(job_id)):
-                yield requests.checkpoint(found)
+                yield wire.checkpoint(found)
 
     def metrics(self, job: JobInfo) -> Sequence[Mapping[str, float]]:
         """Read the result file of a job."""
         if job.output is None:
             return []
         with translated(f"reading the metrics of job {job.name!r}"):
-            return requests.metrics(self._client.files.content(job.output).read())
-
-    def create_endpoint(self, request: EndpointRequest) -> str:
-        """Do nothing: a tuned model answers by its name."""
-        return request.model
+            return wire.metrics(self._client.files.content(job.output).read())
 
     def endpoint(self, endpoint_id: str, serving: Serving | None = None) -> EndpointInfo:  # noqa: ARG002 - there is one way
         """Look whether a model is there."""
         with translated(f"looking at model {endpoint_id!r}"):
             found = self._client.models.retrieve(endpoint_id)
-        return requests.endpoint_info(found.id, found.created)
+        return wire.endpoint_info(found.id, found.created)
 
     def endpoints(
         self,
@@ -332,26 +317,7 @@ class OpenAI(OpenAIModels):
         with translated("listing models"):
             for found in self._client.models.list():
                 if found.id.startswith("ft:") and model in (None, found.id):
-                    yield requests.endpoint_info(found.id, found.created)
-
-    def delete_endpoint(self, endpoint: EndpointInfo) -> None:
-        """Do nothing: nothing is billed while it is idle."""
-
-    def update_endpoint(self, endpoint: EndpointInfo, model: str) -> None:
-        """Refuse: there is nothing between a model and who asks it."""
-        raise ConfigError(f"{endpoint.name!r} is the model itself: ask {model!r} by its name")
-
-    def tag_endpoint(self, endpoint_id: str, tags: Mapping[str, str]) -> NoReturn:  # noqa: ARG002 - the protocol's
-        """Refuse: OpenAI's models have no tags."""
-        raise ConfigError(f"{endpoint_id!r}: OpenAI's models have no tags")
-
-    def with_expiry(self, endpoint: EndpointInfo) -> EndpointInfo:
-        """Return it as it is: nothing deletes a model automatically."""
-        return endpoint
-
-    def guard(self) -> None:
-        """Tell that nothing ends what costs nothing."""
-        return
+                    yield wire.endpoint_info(found.id, found.created)
 
     def now(self) -> datetime:
         """Tell the time by the server's clock, as of its last word on a model; by this machine's before the first."""

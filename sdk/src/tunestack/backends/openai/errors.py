@@ -13,6 +13,7 @@ from tunestack.errors import (
     BusyError,
     ConflictError,
     InvalidRequestError,
+    NetworkError,
     NotFoundError,
     ProviderError,
     QuotaError,
@@ -42,8 +43,8 @@ BY_CLASS: Mapping[type[openai.OpenAIError], tuple[type[ProviderError], str]] = M
         openai.UnprocessableEntityError: (InvalidRequestError, "mend the request"),
         openai.RateLimitError: (BusyError, "try again later"),
         openai.InternalServerError: (BusyError, "try again later"),
-        openai.APITimeoutError: (BusyError, "try again later"),
-        openai.APIConnectionError: (BusyError, "check the network and the base URL"),
+        openai.APITimeoutError: (NetworkError, "try again later"),
+        openai.APIConnectionError: (NetworkError, "check the network and the base URL"),
         openai.APIResponseValidationError: (ProviderError, _OTHER),
     }
 )

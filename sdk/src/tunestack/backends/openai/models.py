@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tunestack.backends.openai import wire as requests
+from tunestack.backends.openai import wire
 from tunestack.backends.openai.errors import translated
 from tunestack.errors import ModelError, NotFoundError, ProviderError
 
@@ -24,7 +24,7 @@ _NO_MODEL = "model_not_found"
 
 
 class OpenAIModels:
-    """`tunestack.backends.base.CustomModelProvider` of one project."""
+    """The part of `tunestack.backends.base.Backend` for custom models of one project."""
 
     _client: openai.OpenAI
 
@@ -32,7 +32,7 @@ class OpenAIModels:
         """Get one fine-tuned model, by its id."""
         try:
             with translated(f"getting model {model_id!r}"):
-                return requests.custom_model_info(self._fine_tuned(model_id))
+                return wire.custom_model_info(self._fine_tuned(model_id))
         except NotFoundError as error:
             if error.code == _NO_MODEL:
                 raise
@@ -46,7 +46,7 @@ class OpenAIModels:
             found = [model for model in self._client.models.list() if model.id.startswith("ft:")]
             for model in sorted(found, key=lambda model: (-(model.created or 0), model.id)):
                 if (name_contains or "") in model.id:
-                    yield requests.custom_model_info(model)
+                    yield wire.custom_model_info(model)
 
     def delete_custom_model(self, model_id: str) -> None:
         """Delete a fine-tuned model; OpenAI lets owners of the organization do that."""
