@@ -36,7 +36,7 @@ pytestmark = [
         ({"hyperparameters": {"learningRate": 1e-5}}, HyperparameterError, "learning_rate_multi"),
         ({"hyperparameters": {"n_epochs": 1, "epochCount": 1}}, HyperparameterError, "twice"),
         ({"hyperparameters": {"n_epochs": 51}}, HyperparameterError, "from 1 to 50, or 'auto'"),
-        ({"hyperparameters": {"beta": 1}}, HyperparameterError, "it has no 'beta'"),
+        ({"hyperparameters": {"beta": 1}}, HyperparameterError, "unknown hyperparameter 'beta'"),
         ({"s3_path": "s3://bucket/data/"}, ConfigError, "leave s3_path out"),
         ({"method": "reinforcement"}, ConfigError, "use 'supervised' or 'dpo'"),
         ({"method": "dpo"}, ConfigError, "does not learn from record format"),

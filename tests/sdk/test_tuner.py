@@ -167,7 +167,7 @@ def test_a_wait_that_is_too_short_leaves_the_job_running(tuner, chat):
         ("amazon.titan-text-express-v1", {}, ModelError, "gone by 2026-08-09"),
         ("llama-3-1-8b", {}, ModelError, 'in us-east-1, but in us-west-2: set region="us-west-2"'),
         ("gpt-4", {}, ModelError, "retired on 2026-10-23"),
-        ("nova-micro", {"earlyStoppingPatience": 1}, HyperparameterError, "it takes epochCount"),
+        ("nova-micro", {"earlyStoppingPatience": 1}, HyperparameterError, "use epochCount"),
         ("nova-micro", {"epochCount": 6}, HyperparameterError, "from 1 to 5"),
     ],
 )

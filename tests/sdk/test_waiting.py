@@ -3,7 +3,7 @@
 import pytest
 
 from tunestack.errors import BusyError, ConfigError, NotFoundError
-from tunestack.polling import Poll, appears, to_seconds, watch
+from tunestack.polling import Poll, to_seconds, wait_until_visible, watch
 
 
 class Wall:
@@ -89,12 +89,12 @@ def test_what_was_just_created_may_appear_late_or_never(wall):
             raise NotFoundError("not yet")
         return "there"
 
-    assert "there" == appears(look, poll=poll(wall))
+    assert "there" == wait_until_visible(look, poll=poll(wall))
 
     def never():
         raise NotFoundError("never")
 
-    assert appears(never, poll=poll(wall)) is None
+    assert wait_until_visible(never, poll=poll(wall)) is None
 
 
 @pytest.mark.parametrize("timeout", [None, "60", True, -1, float("nan"), float("inf"), 10**400])

@@ -124,7 +124,7 @@ def created_again_if_not_seen_at_once(patch):
         with suppress(NotFoundError):
             return look()
 
-    patch.setattr(serving, "appears", look_once)
+    patch.setattr(serving, "wait_until_visible", look_once)
 
 
 def no_look_before_an_endpoint(patch):

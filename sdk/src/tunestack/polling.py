@@ -42,15 +42,15 @@ Duration = float | timedelta
 
 _LONGEST = 366 * 86400.0
 
-APPEARS_WITHIN = 20.0
-"""Seconds after which what was created and can't be seen is taken for gone."""
+VISIBLE_WITHIN = 20.0
+"""Seconds to wait for something that was created to become visible; after that it is considered deleted."""
 
 _INTERRUPT_WITHIN = 5.0
-"""Seconds after which an interruptible wait notices the event, also while it listens for messages."""
+"""Seconds after which an interruptible wait notices its event, even while it listens for messages."""
 _interrupt: ContextVar[threading.Event | None] = ContextVar("interrupt", default=None)
 
 
-class WaitInterrupted(TunestackError):  # noqa: N818 - no error: the owner of the thread ended the wait
+class WaitInterrupted(TunestackError):  # noqa: N818 - not an error: the owner of the thread ended the wait
     """An interruptible wait was ended by its event; see `interruptible`."""
 
 
@@ -66,17 +66,16 @@ def interruptible(event: threading.Event) -> Iterator[None]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Poll:
-    """How to wait: quickly at first, for what fails at once, then ever more slowly.
+    """How to poll: the pauses between polls grow, so that quick failures are noticed and long jobs cost few requests.
 
     Attributes:
-        first: seconds before the second look.
-        factor: by how much each pause grows.
-        longest: seconds that a pause grows to.
-        jitter: share of each pause that is random, so that many waiters do not look at the same moment.
-        sleep: pauses; a test passes one that turns the sandbox's clock.
-        clock: monotonic seconds.
-        events: whether to be woken by what the vendor says of jobs, where the stage has a queue for it; on the real clock
-            only.
+        first: seconds before the second poll.
+        factor: the factor by which each pause grows.
+        longest: the longest pause, in seconds.
+        jitter: the random share of each pause, so that many processes do not poll at the same time.
+        sleep: the function that pauses; tests pass one that advances the sandbox's clock.
+        clock: the function that returns monotonic seconds.
+        events: whether events of jobs end a pause, if the stage has a queue of them; on the real clock only.
     """
 
     first: float = 1.0
@@ -88,7 +87,7 @@ class Poll:
     events: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse what would never pause, or never look, before anything is paid for."""
+        """Refuse values that would never pause or never poll, before anything is billed."""
         numbers = (self.first, self.factor, self.longest, self.jitter)
         if not all(isinstance(number, int | float) for number in numbers) or not (
             0 < self.first <= self.longest <= _LONGEST
@@ -101,22 +100,22 @@ class Poll:
             )
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Leave out what pauses and tells the time in this process."""
+        """Leave out the functions that pause and return the time in this process."""
         names = ("first", "factor", "longest", "jitter", "events")
         return partial(Poll, **{name: getattr(self, name) for name in names}), ()
 
     def __copy__(self) -> Poll:
-        """Return the same: it never changes."""
+        """Return the same object: it is immutable."""
         return self
 
     def __deepcopy__(self, _memo: object) -> Poll:
-        """Return the same: it never changes."""
+        """Return the same object: it is immutable."""
         return self
 
     def pauses(self, timeout: float) -> Iterator[Pause]:
-        """Tell how long to pause, again and again until `timeout` seconds are over; whoever asks pauses.
+        """Yield the pauses until `timeout` seconds are over; the caller pauses.
 
-        The last pause ends at the deadline, so that there is one look at the very end.
+        The last pause ends at the deadline, so that there is a poll at the very end.
         """
         deadline = self.clock() + timeout
         pause = self.first
@@ -126,7 +125,7 @@ class Poll:
             pause = min(pause * self.factor, self.longest)
 
     def pause(self, seconds: float, listen: Callable[[float], bool]) -> None:
-        """Pause, in `listen` as far as it does: an event may cut it short, on the real clock only."""
+        """Pause in `listen`, so that an event ends the pause; sleep if it does not wait, or the clock is not the real one."""
         listens = self.events and self.sleep is time.sleep
         if not (listens and listen(seconds)):
             self.sleep(seconds)
@@ -141,46 +140,46 @@ class Poll:
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """What a wait asks for between two looks."""
+    """A pause between two polls."""
 
     seconds: float
 
 
 def steps(
-    look: Callable[[], T], *, until: Callable[[T], bool], timeout: float, poll: Poll
+    get: Callable[[], T], *, until: Callable[[T], bool], timeout: float, poll: Poll
 ) -> Iterator[T | Pause]:
-    """Look, give out what was seen, ask for a pause, and again; the one loop that everything waits by.
+    """Poll, yield the observation, yield a pause, and repeat: the only polling loop.
 
-    It ends after the observation that `until` accepts, or at the timeout. A look that the vendor was too busy for, or that
-    found the credentials expired, is no look: the next one tells. They may be renewed meanwhile.
+    It ends after the observation that `until` accepts, or at the timeout. A poll that fails with a transient error, or
+    because the credentials have expired, is retried: they may be renewed meanwhile.
 
     Raises:
-        TransientError: the vendor was too busy even at the last look.
-        CredentialsExpiredError: at the first look, or still at the last.
+        TransientError: the last poll failed.
+        CredentialsExpiredError: the credentials had expired at the first poll, or still have at the last.
     """
-    missed: ProviderError | None = None
-    before = False
+    failure: ProviderError | None = None
+    has_answered = False
     for pause in chain([None], poll.pauses(timeout)):
         if pause is not None:
             yield pause
         try:
-            seen = look()
+            observation = get()
         except (TransientError, CredentialsExpiredError) as error:
-            if isinstance(error, CredentialsExpiredError) and not before:
+            if isinstance(error, CredentialsExpiredError) and not has_answered:
                 raise
-            missed = error
-            logger.warning("no answer, looking again later: %s", error)
+            failure = error
+            logger.warning("no answer, trying again later: %s", error)
             continue
-        missed, before = None, True
-        yield seen
-        if until(seen):
+        failure, has_answered = None, True
+        yield observation
+        if until(observation):
             return
-    if missed is not None:
-        raise missed
+    if failure is not None:
+        raise failure
 
 
 def watch(
-    look: Callable[[], T],
+    get: Callable[[], T],
     *,
     until: Callable[[T], bool],
     timeout: float,
@@ -191,18 +190,18 @@ def watch(
     """Yield every observation of `steps`, and pause between them.
 
     Args:
-        look: returns an observation.
-        until: whether an observation is the last one.
+        get: returns an observation.
+        until: returns whether an observation is the last one.
         timeout: seconds to wait.
         poll: how to wait.
-        pause: pauses for so many seconds; `poll.sleep` if not given.
-        can_interrupt: whether the event of `interruptible` ends this wait. Set it only where nothing is lost then.
+        pause: pauses for a number of seconds; by default `poll.sleep`.
+        can_interrupt: whether the event of `interruptible` ends this wait; only if nothing is lost by that.
 
     Raises:
         WaitInterrupted: the event of `interruptible` was set.
     """
     event = _interrupt.get() if can_interrupt else None
-    for step in steps(look, until=until, timeout=timeout, poll=poll):
+    for step in steps(get, until=until, timeout=timeout, poll=poll):
         if not isinstance(step, Pause):
             yield step
         elif event is None:
@@ -218,7 +217,7 @@ def _pause_until(
     pause: Callable[[float], object] | None,
 ) -> None:
     """Pause, and raise `WaitInterrupted` as soon as the event is set."""
-    if poll.sleep is not time.sleep:  # a test's, which returns at once
+    if poll.sleep is not time.sleep:  # that of a test, which returns at once
         (pause or poll.sleep)(seconds)
     elif pause is None:
         event.wait(seconds)
@@ -235,16 +234,16 @@ def _pause_until(
 
 
 async def watch_async(
-    look: Callable[[], T],
+    get: Callable[[], T],
     *,
     until: Callable[[T], bool],
     timeout: float,  # noqa: ASYNC109 - the same as that of `watch`
     poll: Poll,
     listen: Callable[[float], bool],
 ) -> AsyncIterator[T]:
-    """Do the same as `watch` without blocking the event loop: looks and pauses are in threads, and a pause listens."""
-    looks = steps(look, until=until, timeout=timeout, poll=poll)
-    while (step := await in_thread(partial(next, looks, None))) is not None:
+    """Do the same as `watch` without blocking the event loop: polls and pauses run in threads, and events end a pause."""
+    observations = steps(get, until=until, timeout=timeout, poll=poll)
+    while (step := await in_thread(partial(next, observations, None))) is not None:
         if isinstance(step, Pause):
             await poll.pause_async(step.seconds, listen)
         else:
@@ -252,10 +251,10 @@ async def watch_async(
 
 
 async def in_thread(action: Callable[[], R]) -> R:
-    """Run an action in a thread of its own and return its result.
+    """Run a function in a new daemon thread and return its result.
 
-    When the caller is cancelled, nothing waits for the thread: neither the caller, nor the end of the event loop (as for
-    `asyncio.to_thread`), nor the end of the process.
+    Unlike with `asyncio.to_thread`, nothing waits for the thread when the caller is cancelled: not the event loop, and not
+    the end of the process.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[R] = loop.create_future()
@@ -272,7 +271,7 @@ async def in_thread(action: Callable[[], R]) -> R:
         result, failure = None, None
         try:
             result = context.run(action)
-        except BaseException as error:  # noqa: BLE001 - it is the caller's
+        except BaseException as error:  # noqa: BLE001 - it is raised in the caller
             failure = error
         with suppress(RuntimeError):  # the event loop was closed meanwhile
             loop.call_soon_threadsafe(settle, result, failure)
@@ -282,25 +281,25 @@ async def in_thread(action: Callable[[], R]) -> R:
     return await future
 
 
-def answer(look: Callable[[], T], *, timeout: float, poll: Poll) -> T:
-    """Look once, and again as long as the vendor is too busy to answer.
+def retry(call: Callable[[], T], *, timeout: float, poll: Poll) -> T:
+    """Call a function, and again while it raises a `TransientError`.
 
     Raises:
-        TransientError: it still is after `timeout` seconds.
+        TransientError: it still does after `timeout` seconds.
     """
-    return next(watch(look, until=_is_answer, timeout=timeout, poll=poll))
+    return next(watch(call, until=_is_any, timeout=timeout, poll=poll))
 
 
 def when_free(
     create: Callable[[], T], *, timeout: float, poll: Poll, waits_for: str = "a free slot"
 ) -> T:
-    """Call `create` until no quota refuses it that frees itself, such as that of the jobs that run at a time.
+    """Call `create` until it raises no `QuotaError` that frees itself, such as that of concurrent jobs.
 
     Args:
-        create: creates something, exactly once however often it is called.
+        create: creates something; repeated calls must create it once.
         timeout: seconds to wait; 0 calls it once.
         poll: how to wait.
-        waits_for: for the log.
+        waits_for: the text for the log.
 
     Raises:
         QuotaError: the quota is still used up after `timeout` seconds, or does not free itself.
@@ -321,42 +320,42 @@ def when_free(
             refused = error
             return error
         except TransientError as error:
-            if refused is not None:  # it waits anyway
+            if refused is not None:  # retried by the wait
                 raise
             return error
 
     attempts = watch(attempt, until=_is_decided, timeout=timeout, poll=poll, can_interrupt=True)
-    for seen in attempts:
-        if isinstance(seen, TransientError):
-            raise seen
-        if not isinstance(seen, QuotaError):
-            return cast("T", seen)
+    for result in attempts:
+        if isinstance(result, TransientError):
+            raise result
+        if not isinstance(result, QuotaError):
+            return cast("T", result)
     raise refused or QuotaError(f"there is not {waits_for}")
 
 
-def _is_decided(seen: object) -> bool:
-    return not isinstance(seen, QuotaError)
+def _is_decided(result: object) -> bool:
+    return not isinstance(result, QuotaError)
 
 
-def appears(look: Callable[[], T], *, poll: Poll) -> T | None:
-    """Look for what was just created, which the vendor may not show at once; `None` if it stays away."""
+def wait_until_visible(get: Callable[[], T], *, poll: Poll) -> T | None:
+    """Get something that was just created, which may not be visible at once; `None` if it does not become visible."""
 
-    def see() -> T | None:
+    def get_or_none() -> T | None:
         try:
-            return look()
+            return get()
         except NotFoundError:
             return None
 
-    looks = watch(see, until=_is_there, timeout=APPEARS_WITHIN, poll=poll)
-    return next((seen for seen in looks if seen is not None), None)
+    results = watch(get_or_none, until=_is_visible, timeout=VISIBLE_WITHIN, poll=poll)
+    return next((result for result in results if result is not None), None)
 
 
-def _is_answer(_: object) -> bool:
+def _is_any(_: object) -> bool:
     return True
 
 
-def _is_there(seen: object) -> bool:
-    return seen is not None
+def _is_visible(result: object) -> bool:
+    return result is not None
 
 
 def to_seconds(duration: object, name: str = "timeout") -> float:

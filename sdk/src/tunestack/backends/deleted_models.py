@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tunestack.errors import ConfigError, NotFoundError, ProviderError
-from tunestack.polling import appears
+from tunestack.polling import wait_until_visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +28,7 @@ def has_lost_model(backend: Backend, job: JobInfo, *, poll: Poll) -> bool:
     if job.model is None:
         return False
     try:
-        exists = appears(partial(backend.custom_model, job.model), poll=poll) is not None
+        exists = wait_until_visible(partial(backend.custom_model, job.model), poll=poll) is not None
     except (ProviderError, ConfigError) as error:
         logger.warning(
             "job %s is returned, but whether its custom model %s still exists is unknown: %s",

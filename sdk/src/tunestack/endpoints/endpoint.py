@@ -23,7 +23,7 @@ from tunestack.errors import (
     ProviderError,
     TunestackError,
 )
-from tunestack.polling import APPEARS_WITHIN, Duration, to_seconds, to_timeout, watch
+from tunestack.polling import VISIBLE_WITHIN, Duration, to_seconds, to_timeout, watch
 from tunestack.spec.arguments import check_id
 
 if TYPE_CHECKING:
@@ -292,7 +292,7 @@ class Endpoint(Handle[EndpointInfo]):
             if info.state is EndpointState.UPDATING or info.target is not None:
                 return False
             # The update may not be visible at once.
-            return info.model == model or self._poll.clock() - start > APPEARS_WITHIN
+            return info.model == model or self._poll.clock() - start > VISIBLE_WITHIN
 
         for info in watch(self._poll_state, until=is_over, timeout=limit, poll=self._poll):
             logger.debug("endpoint %s is %s", info.name, info.raw_state)

@@ -41,7 +41,7 @@ from tunestack.errors import (
     TunestackError,
     shortened,
 )
-from tunestack.polling import Duration, Poll, answer, appears, when_free
+from tunestack.polling import Duration, Poll, retry, wait_until_visible, when_free
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -229,7 +229,7 @@ def stop_own_endpoints(
     """
 
     def stop(search: Callable[[], list[EndpointInfo]]) -> None:
-        for info in answer(search, timeout=STOP_TIMEOUT, poll=poll):
+        for info in retry(search, timeout=STOP_TIMEOUT, poll=poll):
             Endpoint(backend, info, poll=poll).stop()
 
     # A model that is invoked by its name has no endpoint.
@@ -374,7 +374,9 @@ def _find_created(
 ) -> EndpointInfo | None:
     """Get the endpoint that was created; `None` if it does not exist, because it was stopped before."""
     try:
-        info = appears(partial(backend.endpoint, endpoint_id, request.serving), poll=poll)
+        info = wait_until_visible(
+            partial(backend.endpoint, endpoint_id, request.serving), poll=poll
+        )
         if info is not None:
             return info
         for info in backend.endpoints(model=request.model, serving=request.serving):

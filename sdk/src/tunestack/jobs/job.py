@@ -30,9 +30,9 @@ from tunestack.jobs.stall import StallDetector
 from tunestack.polling import (
     Duration,
     Poll,
-    answer,
-    appears,
+    retry,
     to_timeout,
+    wait_until_visible,
     watch,
     watch_async,
 )
@@ -129,7 +129,7 @@ class Job(Handle[JobInfo]):
         if self._info.raw_state != SUBMITTED:
             return get()
         # A new job may not be visible at once.
-        return appears(get, poll=self._poll) or get()
+        return wait_until_visible(get, poll=self._poll) or get()
 
     def status(self) -> JobState:
         """Get the current state from the provider."""
@@ -258,7 +258,7 @@ class Job(Handle[JobInfo]):
         Returns:
             Whether the job was stopped: `False` if it had ended before.
         """
-        return answer(self._stop, timeout=to_timeout(timeout), poll=self._poll)
+        return retry(self._stop, timeout=to_timeout(timeout), poll=self._poll)
 
     def _stop(self) -> bool:
         if self.refresh().state.is_terminal:

@@ -16,7 +16,7 @@ from tunestack.backends.base import JobInfo, JobRequest, JobState
 from tunestack.backends.deleted_models import has_lost_model
 from tunestack.errors import ConflictError, InvalidRequestError, ProviderError, QuotaError
 from tunestack.jobs.job import SUBMITTED
-from tunestack.polling import appears, when_free
+from tunestack.polling import wait_until_visible, when_free
 from tunestack.records import Dataset, Severity, check_together, prepare
 from tunestack.spec import cost
 from tunestack.spec.hyperparameters import complete
@@ -184,13 +184,13 @@ def _create_or_find_by_name(
         # The name is derived from the content, so it is the same job, which may not be visible yet.
         info = None
         if backend.has_idempotency_tokens:
-            info = appears(partial(backend.job, request.name), poll=poll)
+            info = wait_until_visible(partial(backend.job, request.name), poll=poll)
         if info is None:
             raise
         return info.id, info
     if backend.has_idempotency_tokens:
         with suppress(ProviderError):  # it exists, whether it can be read or not
-            return job_id, appears(partial(backend.job, job_id), poll=poll)
+            return job_id, wait_until_visible(partial(backend.job, job_id), poll=poll)
     return job_id, None
 
 

@@ -1,4 +1,4 @@
-"""What a job costs, and what serving its model costs, before anything is paid."""
+"""Estimate the cost of a job, and of storing and serving its model."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tunestack.catalog import Serving
-from tunestack.errors import ConfigError, CostError, shortened
+from tunestack.errors import CostError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
 
 _MILLION = 1_000_000
 _CENT = 0.01
-_BY_THE_TOKEN = ("training", "input")
+_BILLED_BY_TOKEN = ("training", "input")
 _EPOCHS, _MOST_EPOCHS, _LITTLE, _MUCH = 3, 25, 100, 25_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """What a job is billed, as far as prices are known; a list price, in US dollars, before taxes and discounts."""
+    """The estimated cost of a job, by list prices in US dollars, before taxes and discounts."""
 
     model: str
     tokens: int
-    """Of the training file, estimated."""
+    """The estimated tokens of the training file."""
     epochs: int
     training_usd: float | None
-    """Once: tokens x epochs x price; `None` if the price is not known."""
+    """Tokens x epochs x price, billed once; `None` if the price is unknown."""
     storage_usd_a_month: float | None
-    """For as long as the tuned model is kept."""
+    """Billed each month until the custom model is deleted; `None` if the price is unknown."""
     hosting_usd_an_hour: float | None
-    """For each model unit of provisioned throughput; 0 where the model is served on demand, `None` if not known."""
+    """Billed for each model unit of provisioned throughput; 0 if the model is served on demand, `None` if unknown."""
     prices: Mapping[str, str]
-    """Where each price is from, and how sure it is, by what is paid for."""
+    """Each price with its source and confidence, by what is billed."""
 
     def lines(self) -> Iterator[str]:
-        """Say it in sentences."""
+        """Yield the estimate as lines of text."""
         trained = f"{self.tokens:,} tokens (estimated) x {self.epochs} epochs"
         yield f"training: {_usd(self.training_usd)}: {trained}{self._price('training')}"
-        yield f"keeping the model: {_usd(self.storage_usd_a_month)} a month{self._price('storage')}"
+        yield f"storing the model: {_usd(self.storage_usd_a_month)} a month{self._price('storage')}"
         if self.hosting_usd_an_hour == 0:
             yield f"serving: nothing while idle; by the token{self._price('input')}"
         else:
@@ -49,41 +49,44 @@ class Cost:
             yield f"serving: {hour} an hour for each model unit{self._price('provisioned')}"
 
     def _price(self, of: str) -> str:
-        per = " per million tokens" if of in _BY_THE_TOKEN else ""
+        per = " per million tokens" if of in _BILLED_BY_TOKEN else ""
         return f" at {self.prices[of]}{per}" if of in self.prices else ""
 
     def require_below(self, most: float) -> None:
-        """Refuse what would cost more than `most` US dollars to train, or of which nobody knows.
+        """Check the training cost against a limit.
+
+        Args:
+            most: the limit in US dollars.
 
         Raises:
-            CostError: it would.
+            CostError: training costs more, or its price is unknown.
         """
         if self.training_usd is None:
             raise CostError(
-                f"nobody knows what training {self.model} costs, so max_cost can't be held: "
-                "look at the vendor's pricing page, and leave max_cost out"
+                f"the training price of {self.model} is unknown, so max_cost can't be checked: "
+                "see the provider's pricing page, and remove max_cost"
             )
         if self.training_usd > most:
             raise CostError(
                 f"training would cost about {_usd(self.training_usd)} ({self.tokens:,} tokens x "
                 f"{self.epochs} epochs{self._price('training')}), more than max_cost {_usd(most)}: "
-                "use fewer epochs or less data, or allow more"
+                "use fewer epochs or less data, or raise max_cost"
             )
 
 
 def of_job(
     model: BaseModel, *, tokens: int, records: int, hyperparameters: Mapping[str, str]
 ) -> Cost:
-    """Tell what a job costs.
+    """Estimate the cost of a job.
 
     Args:
-        model: what is tuned.
-        tokens: of the training file.
-        records: of the same.
-        hyperparameters: all of them, as they are sent.
+        model: the base model.
+        tokens: the tokens of the training file.
+        records: the records of the training file.
+        hyperparameters: all hyperparameters, with defaults.
     """
     given = hyperparameters.get("epochCount") or hyperparameters.get("n_epochs")
-    epochs = int(given) if given else _chosen(model, records)
+    epochs = int(given) if given else _default_epochs(model, records)
     training = model.prices.get("training")
     idle_is_free = not {Serving.ON_DEMAND, Serving.DIRECT}.isdisjoint(model.serving)
     return Cost(
@@ -91,16 +94,16 @@ def of_job(
         tokens=tokens,
         epochs=epochs,
         training_usd=None if training is None else tokens * epochs * training.usd / _MILLION,
-        storage_usd_a_month=_known(model.prices.get("storage")),
-        hosting_usd_an_hour=0.0 if idle_is_free else _known(model.prices.get("provisioned")),
+        storage_usd_a_month=_usd_of(model.prices.get("storage")),
+        hosting_usd_an_hour=0.0 if idle_is_free else _usd_of(model.prices.get("provisioned")),
         prices={name: str(price) for name, price in model.prices.items()},
     )
 
 
-def _chosen(model: BaseModel, records: int) -> int:
-    """Tell how many epochs the vendor takes if nobody says, as far as that is known.
+def _default_epochs(model: BaseModel, records: int) -> int:
+    """Return the number of epochs that OpenAI chooses: 3, more for few records, fewer for many; 1 on Bedrock.
 
-    Source: openai-cookbook, Chat_finetuning_data_prep (read 2026-11-22): three, more of little data, fewer of much.
+    Source: openai-cookbook, Chat_finetuning_data_prep (read 2026-11-22).
     """
     if "n_epochs" not in model.hyperparameters or records < 1:
         return 1
@@ -111,24 +114,13 @@ def _chosen(model: BaseModel, records: int) -> int:
     return _EPOCHS
 
 
-def checked_most(most: object) -> float:
-    """Check a limit of costs.
-
-    Raises:
-        ConfigError: it is no amount of money.
-    """
-    if isinstance(most, bool) or not isinstance(most, int | float) or not 0 <= most < 10**9:
-        raise ConfigError(f"max_cost {shortened(most)} is not possible: use US dollars")
-    return float(most)
-
-
-def _known(price: Price | None) -> float | None:
+def _usd_of(price: Price | None) -> float | None:
     return None if price is None else price.usd
 
 
 def _usd(amount: float | None) -> str:
     if amount is None:
-        return "nobody knows how much"
+        return "an unknown amount"
     if 0 < amount < _CENT:
         return f"${amount:.6f}".rstrip("0")
     return f"${amount:,.2f}"

@@ -1,4 +1,4 @@
-"""Hyperparameters: names, types and ranges checked, numbers in, what the vendor wants on the wire out."""
+"""Check hyperparameters, and convert them to what the provider expects."""
 
 from __future__ import annotations
 
@@ -14,12 +14,13 @@ if TYPE_CHECKING:
 
 
 def resolve(model: BaseModel, given: Mapping[str, object]) -> dict[str, str]:
-    """Check hyperparameters against what the model takes and write them as text, which is what Bedrock wants.
+    """Check hyperparameters and return them as strings, which Bedrock expects.
 
-    `epochCount` is always sent, with the model's default if need be: it decides the price, and Nova has been seen to refuse an empty map.
+    `epochCount` is always included, by default with the model's default: it decides the price, and users reported that Nova
+    rejects an empty map.
 
     Raises:
-        HyperparameterError: an unknown name, a value that is no number, or one out of range; every mistake, not the first.
+        HyperparameterError: unknown names, values that are not numbers, or out of range; the message has all of them.
     """
     if not isinstance(given, Mapping):
         raise HyperparameterError(
@@ -35,12 +36,12 @@ def resolve(model: BaseModel, given: Mapping[str, object]) -> dict[str, str]:
         if known.auto and value == "auto":
             continue
         if known.name in values:
-            mistakes.append(f"{known.name} is given twice, also as {shortened(name)}")
+            mistakes.append(f"{known.name} is specified twice, also as {shortened(name)}")
             continue
         number = _number(value)
-        wrong = _wrong(known, number)
-        if number is None or wrong:
-            mistakes.append(f"{name}={shortened(value)} is {wrong}: use {_range(known)}")
+        problem = _problem(known, number)
+        if number is None or problem:
+            mistakes.append(f"{name}={shortened(value)} is {problem}: use {_range(known)}")
         else:
             values[known.name] = number
     if mistakes:
@@ -52,7 +53,7 @@ def resolve(model: BaseModel, given: Mapping[str, object]) -> dict[str, str]:
 
 
 def complete(model: BaseModel, wire: Mapping[str, str]) -> dict[str, str]:
-    """Add the model's defaults, so that a default left out and one spelled out are the same."""
+    """Return all hyperparameters: those given, and the model's defaults."""
     defaults = {
         name: _wire(_exact(known.default))
         for name, known in model.hyperparameters.items()
@@ -61,12 +62,11 @@ def complete(model: BaseModel, wire: Mapping[str, str]) -> dict[str, str]:
     return defaults | dict(wire)
 
 
-def _wrong(known: Hyperparameter, number: Decimal | None) -> str | None:
-    """Tell what is wrong with a value, if anything is."""
+def _problem(known: Hyperparameter, number: Decimal | None) -> str | None:
     if number is None:
         return "not a number"
     if known.type is int and number != number.to_integral_value():
-        return "not a whole number"
+        return "not an integer"
     return None if _exact(known.min) <= number <= _exact(known.max) else "out of range"
 
 
@@ -81,7 +81,7 @@ def _unknown(name: object, model: BaseModel) -> str:
     folded = {known.lower().replace("_", ""): known for known in model.hyperparameters}
     close = get_close_matches(str(name).lower().replace("_", ""), folded, n=1)
     hint = f"did you mean {folded[close[0]]!r}? " if close else ""
-    return f"it has no {shortened(name)}: {hint}it takes {', '.join(model.hyperparameters)}"
+    return f"unknown hyperparameter {shortened(name)}: {hint}use {', '.join(model.hyperparameters)}"
 
 
 def _number(value: object) -> Decimal | None:
@@ -95,12 +95,12 @@ def _number(value: object) -> Decimal | None:
 
 
 def _exact(value: float) -> Decimal:
-    # Through the shortest text, so that 1e-5 is a hundred-thousandth and not its nearest binary fraction.
+    # By its shortest text, so that 1e-5 is exact, and not the nearest binary fraction.
     return Decimal(repr(value))
 
 
 def _range(known: Hyperparameter) -> str:
-    kind = "a whole number" if known.type is int else "a number"
+    kind = "an integer" if known.type is int else "a number"
     default = "" if known.default is None else f" (default {_wire(_exact(known.default))})"
     default = ", or 'auto'" if known.auto else default
     return f"{kind} from {_wire(_exact(known.min))} to {_wire(_exact(known.max))}{default}"

@@ -26,7 +26,7 @@ from tunestack.errors import (
     ProviderError,
     TransientError,
 )
-from tunestack.polling import answer
+from tunestack.polling import retry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -140,7 +140,7 @@ class OpenAIBackend(OpenAIModels):
         if location is not None:
             self.check_location(location)
         uploaded = partial(upload, self._client, path, sha256=sha256, now=self.now())
-        return answer(uploaded, timeout=_PATIENT, poll=self._poll)
+        return retry(uploaded, timeout=_PATIENT, poll=self._poll)
 
     def create_job(self, request: JobRequest) -> str:
         """Create a job, billed by the token trained, and return its id; the same request twice is one job.
@@ -166,14 +166,14 @@ class OpenAIBackend(OpenAIModels):
                     )
                 return made.id
 
-        job_id = answer(created, timeout=_PATIENT, poll=self._poll)
+        job_id = retry(created, timeout=_PATIENT, poll=self._poll)
         self._poll.sleep(_SETTLED)
         return self._settled(request, job_id)
 
     def _settled(self, request: JobRequest, job_id: str) -> str:
         """Keep the first of the jobs of a request, and cancel those that somebody else asked for at the same moment."""
         try:
-            found = answer(partial(self._all, request), timeout=_PATIENT, poll=self._poll)
+            found = retry(partial(self._all, request), timeout=_PATIENT, poll=self._poll)
         except ProviderError as error:
             # The job is there, and whoever made it is to have it.
             logger.warning("whether job %s is there twice can't be told: %s", job_id, error)
@@ -184,7 +184,7 @@ class OpenAIBackend(OpenAIModels):
         for other in others:
             logger.warning("job %s is there twice: %s is cancelled", first.id, other.id)
             try:
-                answer(partial(self._cancel, other.id), timeout=_PATIENT, poll=self._poll)
+                retry(partial(self._cancel, other.id), timeout=_PATIENT, poll=self._poll)
             except ProviderError as error:
                 logger.warning("%s is not cancelled, and may be billed: %s", other.id, error)
         return first.id
