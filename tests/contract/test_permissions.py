@@ -136,7 +136,7 @@ def test_every_call_of_the_sdk_is_granted(tuner, west, chat, completions, reques
     another = west.submit("llama-3-1-8b", [*completions[1:], completions[0]]).wait()
     throughput.endpoint().update(another.model).update(throughput.model)
     # Another of the same name, at the same time: what was armed is looked at, and changed.
-    throughput.endpoint()._provider.guard().arm(
+    throughput.endpoint().backend.guard().arm(
         throughput.endpoint().name, Serving.PROVISIONED, sandbox.clock.now() + timedelta(hours=2)
     )
     throughput.stop_endpoint()

@@ -74,7 +74,7 @@ def test_what_is_started_again_meanwhile_is_ended_too(started, llama, west, sand
     deployment, events, sweep = account
     events.disable_rule(Name=sweep)
     sandbox.clock.advance(HOUR)
-    guard = started._provider.guard()
+    guard = started.backend.guard()
     first = sandbox.clock.now() + timedelta(hours=20)
     guard.arm(started.name, started.serving, first)
     llama.stop_endpoint()
@@ -139,7 +139,7 @@ def test_without_a_guard_nothing_is_started_that_is_billed_by_the_hour(llama, we
     with pytest.raises(ConfigError, match="no endpoint guard is deployed here.*unguarded=True"):
         llama.start_endpoint()
     assert [] == list(west.endpoints())
-    with pytest.warns(EndpointCostWarning, match="Nothing in the account stops it"):
+    with pytest.warns(EndpointCostWarning, match="Nothing in the account deletes it"):
         llama.start_endpoint(unguarded=True)
     llama.stop_endpoint()
 
