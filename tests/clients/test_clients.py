@@ -83,12 +83,10 @@ def endpoints(sandbox, tuner, job, llama, chat):
     """An endpoint of each kind, with what it is to be asked and what it answers."""
     bedrock = boto3.client("bedrock", "us-east-1")
     deployment = bedrock.get_custom_model_deployment(
-        customModelDeploymentIdentifier=str(job.start_endpoint())
+        customModelDeploymentIdentifier=job.start_endpoint().id
     )
     west = boto3.client("bedrock", "us-west-2")
-    throughput = west.get_provisioned_model_throughput(
-        provisionedModelId=str(llama.start_endpoint())
-    )
+    throughput = west.get_provisioned_model_throughput(provisionedModelId=llama.start_endpoint().id)
     tuner.submit("gpt-4.1-mini-2025-04-14", chat).wait()
     (tuned,) = openai.OpenAI().fine_tuning.jobs.list()
     known = {

@@ -6,7 +6,7 @@ import pytest
 
 from tunestack.catalog import CATALOG
 from tunestack.deployment import Deployment, parameter_name
-from tunestack.errors import ContractError
+from tunestack.errors import DeploymentError
 from tunestack_cdk.stage import DataLocation, Network, Stage
 
 DEPLOYMENT = Deployment(
@@ -117,18 +117,18 @@ def test_a_field_of_a_newer_version_is_ignored():
     [
         ("no json", "run `cdk deploy` again"),
         ("[]", "run `cdk deploy` again"),
-        ('{"version": 2}', "upgrade whichever is older"),
-        ('{"version": 1, "region": "us-east-1"}', "job_role_arn"),
+        ('{"version": 2}', "upgrade the older one"),
+        ('{"version": 1, "region": "us-east-1"}', "required field `account`"),
         ("[" * 100_000, "run `cdk deploy` again"),
-        (changed(data_bucket=5), "data_bucket=5, expected str"),
-        (changed(data_bucket=None), "data_bucket=None, expected str"),
-        (changed(base_models="nova-micro"), "base_models='nova-micro', expected tuple"),
+        (changed(data_bucket=5), r"Expected `str`, got `int` - at `\$.data_bucket`"),
+        (changed(data_bucket=None), "Expected `str`, got `null`"),
+        (changed(base_models="nova-micro"), "Expected `array`, got `str`"),
         (changed(base_models=[1]), "base_models"),
         (changed(version=True), "version True"),
     ],
 )
 def test_a_bad_document_is_one_clear_error(text, words):
-    with pytest.raises(ContractError, match=words):
+    with pytest.raises(DeploymentError, match=words):
         Deployment.from_json(text, origin="SSM parameter '/x'")
 
 
@@ -143,16 +143,16 @@ def test_a_bad_document_is_one_clear_error(text, words):
 )
 def test_half_of_the_variables_is_an_error_that_names_the_other_half(changes, words):
     environment = DEPLOYMENT.environment() | {"TUNESTACK_DEPLOYMENT": ""} | changes
-    with pytest.raises(ContractError, match=words):
+    with pytest.raises(DeploymentError, match=words):
         Deployment.from_environment(environment)
 
 
 def test_variables_that_contradict_each_other_are_an_error():
     environment = DEPLOYMENT.environment() | {"DSPY_BEDROCK_S3_BUCKET": "other"}
-    with pytest.raises(ContractError, match="contradicts TUNESTACK_DEPLOYMENT"):
+    with pytest.raises(DeploymentError, match="contradicts TUNESTACK_DEPLOYMENT"):
         Deployment.from_environment(environment)
 
 
 def test_a_stage_name_that_is_no_path_segment_is_an_error():
-    with pytest.raises(ContractError, match="no stage name"):
+    with pytest.raises(DeploymentError, match="invalid stage"):
         parameter_name("../prod")

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tunestack import Deployment, EndpointInfo, EndpointState, Expiry
+from tunestack._utils.formatting import duration_text, utc_text
+from tunestack.backends.bedrock.guard import with_expiry
 from tunestack.catalog import Serving
 from tunestack.deployment import EXPIRES_AT_TAG, STAGE_TAG
-from tunestack.formatting import duration_text, utc_text
-from tunestack.providers.guard import with_expiry
 from tunestack_cdk.constructs.endpoint_guard_handler import KINDS, Settings, deadline
 
 CREATED = datetime(2026, 11, 1, 12, 0, 0, 123_000, tzinfo=UTC)

@@ -51,7 +51,7 @@ def test_the_public_names_are_sorted_and_exist():
 
 BREACHES = {
     "the SDK imports neither CDK, nor the constructs, nor the sandbox": (
-        "sdk/src/tunestack/jobs.py",
+        "sdk/src/tunestack/jobs/job.py",
         "import tunestack_sandbox",
     ),
     "the constructs and the sandbox import from the SDK only deployment, catalog and errors": (
@@ -67,7 +67,7 @@ BREACHES = {
         "infra/src/tunestack_cdk/constructs/endpoint_guard_handler.py",
         "from tunestack_cdk import stage",
     ),
-    "the layers of the SDK": ("sdk/src/tunestack/waiting.py", "from tunestack import jobs"),
+    "the layers of the SDK": ("sdk/src/tunestack/polling.py", "from tunestack import jobs"),
 }
 SOURCES = ("infra/src", "sandbox/src", "sdk/src")
 

@@ -7,10 +7,10 @@ import boto3
 import pytest
 
 from tunestack import EndpointCostWarning
+from tunestack.backends.bedrock.clients import Clients
+from tunestack.backends.bedrock.discovery import published
 from tunestack.catalog import Serving
 from tunestack.deployment import ACTIONS, MODEL_KEY_ACTIONS
-from tunestack.discovery import published
-from tunestack.providers.clients import Clients
 from tunestack_cdk.stage import Endpoints, Stage
 
 # What an operation is called in a policy, where that is not its own name.
@@ -126,7 +126,7 @@ def test_every_call_of_the_sdk_is_granted(tuner, west, chat, completions, reques
     list(tuner.endpoints())
     other = tuner.submit("nova-micro", chat[:9]).wait()
     list(tuner.jobs(tags={"tunestack:stage": "dev"}))
-    assert job.provider.listen({other.id}, 10)
+    assert job.backend.listen({other.id}, 10)
     job.endpoint().update(other.model).stop()
     job.stop_endpoint()
     with pytest.warns(EndpointCostWarning):
@@ -136,7 +136,7 @@ def test_every_call_of_the_sdk_is_granted(tuner, west, chat, completions, reques
     another = west.submit("llama-3-1-8b", [*completions[1:], completions[0]]).wait()
     throughput.endpoint().update(another.model).update(throughput.model)
     # Another of the same name, at the same time: what was armed is looked at, and changed.
-    throughput.endpoint()._provider.guard().arm(
+    throughput.endpoint().backend.guard().arm(
         throughput.endpoint().name, Serving.PROVISIONED, sandbox.clock.now() + timedelta(hours=2)
     )
     throughput.stop_endpoint()

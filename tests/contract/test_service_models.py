@@ -5,11 +5,11 @@ import re
 import botocore.session
 import pytest
 
+from tunestack.backends.base import JobState
+from tunestack.backends.bedrock.errors import CODES
+from tunestack.backends.bedrock.wire import ENDPOINT_STATES, JOB_STATES
 from tunestack.catalog import CATALOG
 from tunestack.deployment import ACTIONS
-from tunestack.provider import JobState
-from tunestack.providers.aws_errors import CODES
-from tunestack.providers.bedrock_requests import ENDPOINT_STATES, JOB_STATES
 
 SESSION = botocore.session.get_session()
 BEDROCK = SESSION.get_service_model("bedrock")

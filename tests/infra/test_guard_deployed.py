@@ -74,7 +74,7 @@ def test_what_is_started_again_meanwhile_is_ended_too(started, llama, west, sand
     deployment, events, sweep = account
     events.disable_rule(Name=sweep)
     sandbox.clock.advance(HOUR)
-    guard = started._provider.guard()
+    guard = started.backend.guard()
     first = sandbox.clock.now() + timedelta(hours=20)
     guard.arm(started.name, started.serving, first)
     llama.stop_endpoint()
@@ -135,11 +135,11 @@ def test_more_than_the_stage_allows_is_refused_before_anything_is_made(llama, we
 
 
 def test_without_a_guard_nothing_is_started_that_is_billed_by_the_hour(llama, west, monkeypatch):
-    monkeypatch.setattr("tunestack.providers.bedrock.Bedrock.guard", lambda _: None)
+    monkeypatch.setattr("tunestack.backends.bedrock.backend.BedrockBackend.guard", lambda _: None)
     with pytest.raises(ConfigError, match="no endpoint guard is deployed here.*unguarded=True"):
         llama.start_endpoint()
     assert [] == list(west.endpoints())
-    with pytest.warns(EndpointCostWarning, match="Nothing in the account stops it"):
+    with pytest.warns(EndpointCostWarning, match="Nothing in the account deletes it"):
         llama.start_endpoint(unguarded=True)
     llama.stop_endpoint()
 
@@ -148,7 +148,7 @@ def test_if_it_cant_be_armed_nothing_is_created(llama, west, account, monkeypatc
     def refuse(*_, **__):
         raise TunestackError("no")
 
-    monkeypatch.setattr("tunestack.providers.guard.ScheduledGuard.arm", refuse)
+    monkeypatch.setattr("tunestack.backends.bedrock.guard.ScheduledGuard.arm", refuse)
     with pytest.raises(TunestackError, match="no"), warnings.catch_warnings():
         warnings.simplefilter("error")
         llama.start_endpoint()

@@ -179,10 +179,10 @@ def test_a_tuner_of_before_works_in_the_sandbox(sandbox, monkeypatch):
 def test_a_job_of_before_is_not_continued_elsewhere(sandbox, tuner, chat, monkeypatch):
     job = tuner.submit("nova-micro", chat).wait()
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://s3.us-east-1.amazonaws.com")
-    job.info()  # by the client that was created in the sandbox
+    job.refresh()  # by the client that was created in the sandbox
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://s3.us-east-1.amazonaws.com")
     with pytest.raises(Exception, match=r"the environment has changed .*AWS_ENDPOINT_URL"):
-        job._provider._clients.get("sts", "us-east-1")
+        job.backend._clients.get("sts", "us-east-1")
 
 
 def test_a_bound_tuner_stays_in_its_environment(sandbox, tuner, chat, monkeypatch):

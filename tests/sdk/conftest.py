@@ -15,7 +15,7 @@ from tunestack_sandbox.openai.files import form
 @pytest.fixture(autouse=True)
 def _date_of_estimates(monkeypatch):
     """Estimates, which ask no service for the time, look up the models of the sandbox's day."""
-    monkeypatch.setattr("tunestack.accounts.catalog_target.today", AS_OF.date)
+    monkeypatch.setattr("tunestack._utils.clock.today", AS_OF.date)
 
 
 @pytest.fixture(params=["bedrock", "openai"])

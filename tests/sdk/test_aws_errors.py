@@ -20,6 +20,7 @@ from botocore.exceptions import (
     UnknownServiceError,
 )
 
+from tunestack.backends.bedrock.errors import translated
 from tunestack.errors import (
     AccessError,
     BusyError,
@@ -30,11 +31,11 @@ from tunestack.errors import (
     DataError,
     InvalidRequestError,
     JobFailedError,
+    NetworkError,
     NotFoundError,
     ProviderError,
     QuotaError,
 )
-from tunestack.providers.aws_errors import translated
 
 
 def client_error(code, status=400):
@@ -70,16 +71,16 @@ def client_error(code, status=400):
             CredentialsExpiredError,
             "sign in again",
         ),
-        (SSLError(endpoint_url="https://x", error="UNEXPECTED_EOF"), BusyError, "network"),
+        (SSLError(endpoint_url="https://x", error="UNEXPECTED_EOF"), NetworkError, "network"),
         (
             SSLError(endpoint_url="https://x", error="CERTIFICATE_VERIFY_FAILED"),
             ConfigError,
             "AWS_CA_BUNDLE",
         ),
-        (ProxyConnectionError(proxy_url="http://x"), BusyError, "network"),
-        (ResponseStreamingError(error="reset"), BusyError, "network"),
+        (ProxyConnectionError(proxy_url="http://x"), NetworkError, "network"),
+        (ResponseStreamingError(error="reset"), NetworkError, "network"),
         (NoCredentialsError(), AccessError, "aws sts get-caller-identity"),
-        (EndpointConnectionError(endpoint_url="http://x"), BusyError, "network"),
+        (EndpointConnectionError(endpoint_url="http://x"), NetworkError, "network"),
         (client_error("ValidationException"), InvalidRequestError, "AWS's words"),
         (ProfileNotFound(profile="nope"), ConfigError, "nope.*check the AWS profile"),
         (NoRegionError(), ConfigError, "region"),

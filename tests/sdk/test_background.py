@@ -9,7 +9,8 @@ import dspy
 import pytest
 
 from tests.sdk.desks import NOVA, QUIET
-from tunestack import Tuner, background
+from tunestack import Tuner
+from tunestack._utils import background
 from tunestack.dspy import BedrockProvider
 from tunestack.errors import JobTimeoutError
 from tunestack_sandbox import Quotas
@@ -68,7 +69,7 @@ def test_ctrl_c_ends_the_process_and_says_how_to_attach(script, tuner):
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
     (job,) = tuner.jobs()
-    assert not job.last.state.is_terminal, "it goes on"
+    assert not job.info.state.is_terminal, "it goes on"
     assert "KeyboardInterrupt" in said
     assert 1 == said.count(f"attach to it with tunestack.Tuner().job({job.id!r})")
 
@@ -118,7 +119,7 @@ def test_a_job_that_is_no_longer_followed_goes_on(sandbox, chat, tuner):
     assert time.monotonic() - begun < 15
     assert background.join(10)
     assert job not in background.running()
-    assert not tuner.job(job.job.id).last.state.is_terminal
+    assert not tuner.job(job.job.id).info.state.is_terminal
 
 
 def test_what_is_being_submitted_is_submitted_first(chat, tuner):

@@ -7,11 +7,12 @@ import botocore.session
 import pytest
 
 from tunestack import EndpointState, JobState
-from tunestack.catalog import Serving
+from tunestack.backends.base import EndpointRequest, JobRequest
+from tunestack.backends.bedrock import wire
+from tunestack.catalog import CATALOG, Serving
 from tunestack.deployment import Deployment
-from tunestack.provider import EndpointRequest, JobRequest
-from tunestack.providers import bedrock_requests as requests
-from tunestack.waiting import Poll, watch
+from tunestack.polling import Poll, watch
+from tunestack.spec.job_spec import JobSpec
 from tunestack_sandbox.shapes import violations
 
 MODEL = botocore.session.get_session().get_service_model("bedrock")
@@ -33,12 +34,13 @@ PRIVATE = dataclasses.replace(
 )
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 JOB = JobRequest(
+    spec=JobSpec(model="nova-micro"),
+    base=CATALOG["nova-micro"],
     base_model="amazon.nova-micro-v1:0:128k",
     training_data="s3://data/tunestack/datasets/x.jsonl",
     validation_data="s3://data/tunestack/datasets/y.jsonl",
     hyperparameters={"epochCount": "2"},
-    name="tunestack-nova-micro-0123456789abcdef-1",
-    key="0123456789abcdef-1",
+    content="0123456789abcdef",
     output="s3://data/tunestack/outputs/",
     tags={"b": "2", "a": "1"},
 )
@@ -60,11 +62,11 @@ ANSWER = {
 @pytest.mark.parametrize(
     ("operation", "wire"),
     [
-        ("CreateModelCustomizationJob", requests.create_job(JOB, DEPLOYMENT)),
-        ("CreateModelCustomizationJob", requests.create_job(JOB, PRIVATE)),
-        ("TagResource", requests.tag_resource(CUSTOM, {"tunestack:stage": "dev"})),
-        ("CreateCustomModelDeployment", requests.create_deployment(ENDPOINT)),
-        ("CreateProvisionedModelThroughput", requests.create_throughput(ENDPOINT)),
+        ("CreateModelCustomizationJob", wire.create_job(JOB, DEPLOYMENT)),
+        ("CreateModelCustomizationJob", wire.create_job(JOB, PRIVATE)),
+        ("TagResource", wire.tag_resource(CUSTOM, {"tunestack:stage": "dev"})),
+        ("CreateCustomModelDeployment", wire.create_deployment(ENDPOINT)),
+        ("CreateProvisionedModelThroughput", wire.create_throughput(ENDPOINT)),
     ],
 )
 def test_every_request_fits_the_model(operation, wire):
@@ -77,33 +79,35 @@ def test_every_request_fits_the_model(operation, wire):
 
 
 def test_no_commitment_is_ever_asked_for():
-    assert "commitmentDuration" not in requests.create_throughput(ENDPOINT)
+    assert "commitmentDuration" not in wire.create_throughput(ENDPOINT)
 
 
 def test_a_system_message_goes_to_its_own_field():
     messages = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
-    wire = requests.converse("m", messages)
-    assert [] == violations(wire, RUNTIME.operation_model("Converse").input_shape)
+    request = wire.converse("m", messages)
+    assert [] == violations(request, RUNTIME.operation_model("Converse").input_shape)
     assert {
         "modelId": "m",
         "system": [{"text": "s"}],
         "messages": [{"role": "user", "content": [{"text": "u"}]}],
-    } == wire
-    assert "system" not in requests.converse("m", messages[1:])
+    } == request
+    assert "system" not in wire.converse("m", messages[1:])
 
 
-@pytest.mark.parametrize("change", [{"name": "x"}, {"tags": {}}, {"training_data": "s3://b/x"}])
+@pytest.mark.parametrize(
+    "change", [{"output": "s3://b/o"}, {"tags": {}}, {"training_data": "s3://b/x"}]
+)
 def test_a_job_has_the_token_of_its_key_and_of_nothing_else(change):
-    token = requests.create_job(JOB, DEPLOYMENT)["clientRequestToken"]
+    token = wire.create_job(JOB, DEPLOYMENT)["clientRequestToken"]
     assert (
         token
-        == requests.create_job(dataclasses.replace(JOB, **change), DEPLOYMENT)["clientRequestToken"]
+        == wire.create_job(dataclasses.replace(JOB, **change), DEPLOYMENT)["clientRequestToken"]
     )
-    other = dataclasses.replace(JOB, key="0123456789abcdef-2")
-    assert token != requests.create_job(other, DEPLOYMENT)["clientRequestToken"]
+    other = dataclasses.replace(JOB, attempt=2)
+    assert token != wire.create_job(other, DEPLOYMENT)["clientRequestToken"]
 
 
-@pytest.mark.parametrize("create", [requests.create_deployment, requests.create_throughput])
+@pytest.mark.parametrize("create", [wire.create_deployment, wire.create_throughput])
 def test_each_generation_of_an_endpoint_has_its_own_token(create):
     tokens = [
         create(dataclasses.replace(ENDPOINT, generation=generation))["clientRequestToken"]
@@ -139,14 +143,14 @@ def test_each_generation_of_an_endpoint_has_its_own_token(create):
     ],
 )
 def test_a_job_that_waits_for_its_training_is_told_from_one_that_trains(raw, details, state, phase):
-    info = requests.job_info(ANSWER | {"status": raw, "statusDetails": details})
+    info = wire.job_info(ANSWER | {"status": raw, "statusDetails": details})
     assert (state, phase, raw) == (info.state, info.phase, info.raw_state)
 
 
 def test_a_state_that_nobody_knows_is_no_end():
     words = iter(["Paused", "Paused", "Completed"])
     seen = watch(
-        lambda: requests.job_info(ANSWER | {"status": next(words)}),
+        lambda: wire.job_info(ANSWER | {"status": next(words)}),
         until=lambda info: info.state.is_terminal,
         timeout=100,
         poll=Poll(sleep=lambda _: None, clock=lambda: 0),
@@ -163,11 +167,11 @@ def test_a_deployment_that_is_pointed_to_another_model_is_not_ready():
         "createdAt": NOW,
         "updateDetails": {"modelArn": CUSTOM, "updateStatus": "Updating"},
     }
-    assert EndpointState.UPDATING == requests.deployment_info(answer).state
+    assert EndpointState.UPDATING == wire.deployment_info(answer).state
 
 
 def test_an_endpoint_state_that_nobody_knows_is_kept_as_it_is():
-    info = requests.deployment_info(
+    info = wire.deployment_info(
         {
             "customModelDeploymentArn": "a",
             "customModelDeploymentName": "n",

@@ -8,8 +8,8 @@ from tunestack import Tuner
 from tunestack.dspy import BedrockProvider, BetterTogether, BootstrapFinetune, OpenAIProvider
 from tunestack.errors import (
     ConfigError,
-    ContractError,
     CostError,
+    DeploymentError,
     HyperparameterError,
     ModelError,
     QuotaError,
@@ -86,7 +86,7 @@ def test_train_kwargs_of_the_lm_are_checked_as_well(tuner):
 
 def test_a_stage_that_is_not_deployed_is_found_first(poll, sandbox):
     student = Counted(lm_of(Tuner("none", poll=poll), NOVA))
-    with pytest.raises(ContractError):
+    with pytest.raises(DeploymentError):
         BootstrapFinetune().compile(student, trainset=TRAIN[:12])
     assert 0 == student.calls
 

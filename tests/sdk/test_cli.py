@@ -108,7 +108,7 @@ class TestModels:
         assert "batchSize: 1 to 64, default 1 (medium confidence)" in out
         (model,) = lines(cli("models", "nova-micro", "--json")[1])
         assert 5 == model["hyperparameters"]["epochCount"]["max"]
-        assert "none known" in cli("models", "cohere-command")[1]
+        assert "unknown" in cli("models", "cohere-command")[1]
 
     def test_an_unknown_one_is_wrong_usage(self, cli):
         code, _, err = cli("models", "gpt-9")
@@ -153,7 +153,7 @@ class TestJobs:
         code, _, err = cli("job", "watch", submitted["id"])
         assert 1 == code
         assert "was stopped" in err
-        assert "has ended already" in cli("job", "cancel", submitted["id"])[2]
+        assert "had ended before" in cli("job", "cancel", submitted["id"])[2]
 
     def test_a_watch_that_ends_before_the_job_is_a_no(self, cli, submitted):
         code, _, err = cli("job", "watch", submitted["id"], "--timeout", "0")
@@ -189,7 +189,7 @@ class TestJobs:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert 130 == process.returncode
-        assert "interrupted; what was submitted or started goes on" in err
+        assert "interrupted; submitted jobs and started endpoints go on" in err
         assert "Traceback" not in err
         assert "pending" in cli("job", "show", submitted["id"])[1]
 
@@ -217,7 +217,7 @@ class TestEndpoints:
             ]
         )
         assert "It is 7." == answer["answer"]
-        assert "gone" == json.loads(cli("endpoint", "stop", name, "--json")[1])["state"]
+        assert "deleted" == json.loads(cli("endpoint", "stop", name, "--json")[1])["state"]
         code, out, err = cli("endpoint", "list")
         assert (0, "", "no endpoints\n") == (code, out, err)
         assert 3 == cli("endpoint", "stop", name)[0]

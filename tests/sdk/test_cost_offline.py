@@ -151,9 +151,9 @@ def test_the_command_opens_no_socket(file, tmp_path):
     watch = (
         "import sys\n"
         "from datetime import date\n"
-        "from tunestack.accounts import catalog_target\n"
+        "from tunestack._utils import clock\n"
         "from tunestack.cli.commands import run\n"
-        "catalog_target.today = lambda: date(2026, 11, 1)\n"
+        "clock.today = lambda: date(2026, 11, 1)\n"
         "def refuse(event, _):\n"
         "    assert not event.startswith('socket.'), event\n"
         "sys.addaudithook(refuse)\n"
@@ -178,7 +178,7 @@ def test_data_in_s3_is_read(tuner, sandbox, objects, chat):
     with pytest.raises(Exception, match="no-such-file"):
         tuner.cost("nova-micro", f"s3://{bucket}/no-such-file.jsonl")
     job = tuner.submit("nova-micro", chat).wait()
-    cost = tuner.cost("nova-micro", job.last.training_data, data_format="bedrock-conversation-2024")
+    cost = tuner.cost("nova-micro", job.info.training_data, data_format="bedrock-conversation-2024")
     before = objects()
     assert cost.tokens == tuner.cost("nova-micro", chat).tokens
     assert before == objects()

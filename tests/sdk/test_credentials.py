@@ -3,9 +3,9 @@
 import pytest
 
 from tunestack import Tuner
+from tunestack.backends.base import Verdict
 from tunestack.cli.commands import run
 from tunestack.errors import AccessError, ConfigError
-from tunestack.provider import Verdict
 
 ROLE = "role_arn = arn:aws:iam::123456789012:role/x"
 PROCESSES = {

@@ -47,8 +47,8 @@ class TestBedrock:
         assert isinstance(model, tunestack.CustomModel)
         assert (job.model, job.name, job.id) == (model.id, model.name, model.job)
         assert "nova-micro" == model.base.key
-        assert "Active" == model.last.state
-        assert job.info().ended == model.created
+        assert "Active" == model.info.state
+        assert job.refresh().ended == model.created
         assert tuner.custom_model(job.name).id == model.id
         assert model.exists()
 
@@ -56,7 +56,7 @@ class TestBedrock:
         jobs = [tuner.submit("nova-micro", chat[number:]).wait() for number in range(2)]
         models = list(tuner.custom_models())
         assert [job.model for job in reversed(jobs)] == [model.id for model in models]
-        assert models[0].last.job is None
+        assert models[0].info.job is None
         assert jobs[1].id == models[0].job
         (found,) = tuner.custom_models(name_contains=jobs[0].name)
         assert jobs[0].model == found.id
@@ -68,12 +68,12 @@ class TestBedrock:
         assert not exists(job.model)
         assert not model.exists()
         model.delete()
-        for look in (model.info, lambda: tuner.custom_model(job.model)):
+        for look in (model.refresh, lambda: tuner.custom_model(job.model)):
             with pytest.raises(NotFoundError, match="getting custom model"):
                 look()
 
     def test_a_model_that_an_endpoint_serves_is_not_deleted(self, job, tuner):
-        name = job.start_endpoint()
+        name = job.start_endpoint().name
         model = tuner.custom_model(job.model)
         assert [name] == [endpoint.name for endpoint in model.endpoints()]
         with pytest.raises(ConflictError, match=f"served by endpoint '{name}': stop its endpoints"):
@@ -86,7 +86,7 @@ class TestBedrock:
     def test_a_model_that_an_endpoint_is_updated_to_is_not_deleted(self, job, tuner, chat):
         """Lists show an endpoint under its present model: AWS's own refusal is the last word."""
         other = tuner.submit("nova-micro", chat[1:]).wait()
-        name = job.start_endpoint()
+        name = job.start_endpoint().name
         boto3.client("bedrock").update_custom_model_deployment(
             customModelDeploymentIdentifier=name, modelArn=other.model
         )
@@ -177,7 +177,7 @@ class TestCli:
         assert 3 == cli("custom-models", "delete", job.name, "--yes")[0]
 
     def test_a_served_model_is_refused_with_the_endpoint_to_stop(self, cli, job):
-        name = job.start_endpoint()
+        name = job.start_endpoint().name
         code, _, err = cli("custom-models", "delete", job.model, "--yes")
         assert (3, True) == (code, f"served by endpoint '{name}'" in err)
         job.stop_endpoint()

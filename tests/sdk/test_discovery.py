@@ -11,7 +11,7 @@ from tunestack.errors import (
     AccessError,
     ConfigError,
     ConflictError,
-    ContractError,
+    DeploymentError,
     ModelError,
 )
 
@@ -22,13 +22,13 @@ class TestPlaces:
     def test_a_folder_gets_the_file_named_by_its_content(self, tuner, chat, sandbox):
         folder = f"{sandbox.deployment().data_locations[0]}mine/"
         job = tuner.submit("nova-micro", chat, s3_path=folder)
-        assert job.info().training_data.startswith(folder)
+        assert job.refresh().training_data.startswith(folder)
         assert job.wait().model
 
     def test_a_file_is_the_place_itself(self, tuner, chat, sandbox):
         place = f"{sandbox.deployment().data_locations[0]}mine/train-1.jsonl"
         job = tuner.submit("nova-micro", chat, s3_path=place)
-        assert place == job.info().training_data
+        assert place == job.refresh().training_data
         assert job.id == tuner.submit("nova-micro", chat, s3_path=place).id
 
     def test_other_data_at_that_place_is_never_overwritten(self, tuner, chat, sandbox, objects):
@@ -118,7 +118,7 @@ class TestDiscovery:
     @pytest.mark.as_root
     def test_a_stage_that_is_not_deployed_says_every_way_out(self, bare, chat):
         with pytest.raises(
-            ContractError, match="(?s)cdk deploy.*TUNESTACK_DEPLOYMENT.*DSPY_BEDROCK_S3_BUCKET"
+            DeploymentError, match="(?s)cdk deploy.*TUNESTACK_DEPLOYMENT.*DSPY_BEDROCK_S3_BUCKET"
         ):
             Tuner("prod").submit("nova-micro", chat)
 

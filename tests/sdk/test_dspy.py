@@ -73,7 +73,7 @@ def test_options_in_train_kwargs_reach_the_job(provider, chat, sandbox):
         {"epochCount": 1, "s3_path": folder, "name": "mine", "validation_data": chat[:2]},
     )
     job.result(timeout=60)
-    info = job.job.info()
+    info = job.job.refresh()
     assert info.training_data.startswith(folder)
     assert info.name.startswith("mine-nova-micro-")
     assert info.validation_loss
@@ -282,7 +282,7 @@ def test_a_provider_is_saved_with_a_program(sandbox):
     again = cloudpickle.loads(cloudpickle.dumps(BedrockProvider(stage="dev", region="us-east-1")))
     assert again.finetunable
     given = cloudpickle.loads(cloudpickle.dumps(BedrockProvider(Tuner(region="us-west-2"))))
-    assert "us-west-2" == given._tuner._accounts.aws._region
+    assert "us-west-2" == given._tuner._accounts.bedrock._region
     with pytest.raises(ConfigError, match="not both"):
         BedrockProvider(Tuner(), region="us-west-2")
     assert [] == list(again._tuner.jobs())

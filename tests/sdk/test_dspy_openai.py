@@ -77,7 +77,7 @@ class TestOpenAI:
         job.train_data = cancelled()
         dspy.LM(GPT, provider=OpenAIProvider(tuner))._run_finetune_job(job)
         assert job.status() == "cancelled"
-        assert ["stopped"] == [one.last.state.value for one in tuner.jobs(provider="openai")]
+        assert ["stopped"] == [one.info.state.value for one in tuner.jobs(provider="openai")]
 
     def test_a_storm_of_errors_loses_no_job(self, tuner, chat, sandbox, monkeypatch):
         """DSPy's own takes a 5xx for a job that is not there, and loses one that succeeds."""
@@ -95,7 +95,7 @@ class TestOpenAI:
     def test_a_cancel_while_it_runs_and_after_it_has_ended(self, tuner, chat, sandbox):
         sandbox.faults.add("stall", phase="training", times=1)
         job = dspy.LM(GPT, provider=OpenAIProvider(tuner)).finetune(chat, "chat", {})
-        while not (job.job and job.job.last.state == "running"):
+        while not (job.job and job.job.info.state == "running"):
             job.thread.join(0.01)
         assert job.cancel() is True
         with pytest.raises(JobError, match="was stopped"):
@@ -108,7 +108,7 @@ class TestOpenAI:
     def test_a_cancel_that_is_refused_says_that_the_job_may_go_on(self, tuner, chat, sandbox):
         sandbox.faults.add("stall", phase="training", times=1)
         job = dspy.LM(GPT, provider=OpenAIProvider(tuner)).finetune(chat, "chat", {})
-        while not (job.job and job.job.last.state == "running"):
+        while not (job.job and job.job.info.state == "running"):
             job.thread.join(0.01)
         sandbox.faults.add("error", operation="cancelFineTuningJob", code="invalid_api_key")
         with suppress(AccessError):
@@ -148,7 +148,7 @@ class TestOpenAI:
         assert b"sk-secret" not in saved
         loaded = pickle.loads(saved)
         assert loaded.finetunable
-        assert "http://127.0.0.1:9/v1/" == str(loaded._tuner._accounts.openai._client.base_url)
+        assert "http://127.0.0.1:9/v1/" == str(loaded._tuner._accounts.openai._connected.base_url)
         assert copy.copy(provider) is provider
 
     def test_an_lm_asks_the_server_that_it_is_tuned_at(self, tmp_path, sandbox):
@@ -183,7 +183,7 @@ class TestOpenAI:
         assert job.status() == "cancelled"
 
     def test_a_job_without_a_model_is_no_success(self, tuner, chat, monkeypatch):
-        provider = tuner._accounts.openai._provider
+        provider = tuner._accounts.openai.backend()
         look = provider.job
         monkeypatch.setattr(
             provider, "job", lambda name: dataclasses.replace(look(name), model=None)

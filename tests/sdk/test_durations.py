@@ -6,10 +6,10 @@ from datetime import timedelta
 import pytest
 
 from tunestack import JobState, Poll
+from tunestack._utils.formatting import duration_text
+from tunestack.backends.base import EndpointState, Verdict
 from tunestack.catalog import Serving
 from tunestack.errors import ConfigError, TunestackError, shortened
-from tunestack.formatting import duration_text
-from tunestack.provider import EndpointState, Verdict
 
 REPRESENTATIONS = re.compile(r"<\w+\.\w+|timedelta\(|datetime\.|\d:\d\d:\d\d$|\d days?, \d+:")
 
@@ -48,10 +48,13 @@ MESSAGES = {
     ),
     "ttl of years": (
         lambda job: job.start_endpoint(ttl=timedelta(days=400)),
-        "invalid ttl 400 days: .* at most 366 days",
+        "invalid ttl 400 days: .* to 366 days",
     ),
     "serving": (lambda job: job.start_endpoint(Serving.DIRECT), "'direct'"),
-    "wait": (lambda job: job.wait(stall_after=timedelta(0)), "invalid stall_after 0 seconds"),
+    "wait": (
+        lambda job: job.wait(stall_after=timedelta(0)),
+        "invalid stall_after 0: use a duration longer than 0",
+    ),
 }
 
 
@@ -64,7 +67,7 @@ def test_no_message_has_a_representation(job, kind):
 
 
 def test_no_message_of_stop_or_extend_has_a_representation(tuner, job):
-    with pytest.raises(ConfigError, match="'direct': specify 'provisioned' or 'on-demand'"):
+    with pytest.raises(ConfigError, match="'direct': use 'provisioned' or 'on-demand'"):
         tuner.stop_endpoint(job.model, Serving.DIRECT)
     job.start_endpoint(ttl=timedelta(hours=1))
     with pytest.raises(

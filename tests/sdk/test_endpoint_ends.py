@@ -7,10 +7,10 @@ import boto3
 import pytest
 
 from tunestack import EndpointCostWarning, Expiry
+from tunestack._utils.formatting import utc_text
 from tunestack.cli.commands import run
-from tunestack.endpoints import expiry_text
+from tunestack.endpoints.endpoint import expiry_text
 from tunestack.errors import AccessError, ConfigError
-from tunestack.formatting import utc_text
 
 pytestmark = pytest.mark.filterwarnings("ignore::tunestack.EndpointCostWarning")
 
@@ -75,17 +75,17 @@ class TestExtend:
         assert (Expiry.NEVER, None) == (endpoint.expiry, endpoint.extend(HOUR))
 
     def test_beyond_the_limit_the_error_has_the_latest_end(self, started):
-        latest = started.last.created + 24 * HOUR
+        latest = started.info.created + 24 * HOUR
         with pytest.raises(ConfigError) as refused:
             started.extend(24 * HOUR)
         message = str(refused.value)
         assert f"can end at {utc_text(latest)} at the latest, 1 day after its creation" in message
         assert "invalid ttl of 1 day " in message
-        assert f"its end is still {expiry_text(started.last)}" in message
+        assert f"its end is still {expiry_text(started.info)}" in message
         assert "timedelta" not in message
 
     def test_rounding_never_passes_the_limit(self, started, sandbox):
-        latest = (started.last.created + 24 * HOUR).replace(microsecond=0)
+        latest = (started.info.created + 24 * HOUR).replace(microsecond=0)
         # The last second that is allowed, which is rounded up to five minutes elsewhere.
         end = started.extend(latest - sandbox.clock.now() - timedelta(seconds=5))
         assert latest - timedelta(seconds=1) <= end <= latest
@@ -97,7 +97,7 @@ class TestExtend:
         assert 24 * HOUR <= end - sandbox.clock.now()
         job.stop_endpoint()
 
-    @pytest.mark.parametrize("ttl", [timedelta(0), -HOUR, 3600, None, timedelta.max])
+    @pytest.mark.parametrize("ttl", [timedelta(0), -HOUR, "1h", None, timedelta.max])
     def test_an_invalid_ttl_changes_nothing(self, started, ttl):
         before = tag_of(started.id)
         with pytest.raises(ConfigError, match="invalid ttl"):
@@ -117,8 +117,8 @@ class TestShown:
         with pytest.warns(EndpointCostWarning) as warned:
             llama.start_endpoint(ttl=2 * HOUR)
         endpoint = llama.endpoint()
-        assert Expiry.SCHEDULED is endpoint.last.expiry
-        assert endpoint.last.expires_at == datetime.fromisoformat(tag_of(endpoint.id))
+        assert Expiry.SCHEDULED is endpoint.info.expiry
+        assert endpoint.info.expires_at == datetime.fromisoformat(tag_of(endpoint.id))
         assert f"deletes it at {utc_text(endpoint.expires_at)}" in str(warned[0].message)
         llama.stop_endpoint()
 
@@ -130,26 +130,26 @@ class TestShown:
 
     def test_lists_and_observations_have_it(self, started, west):
         (listed,) = west.endpoints()
-        assert started.expires_at == listed.last.expires_at == listed.info().expires_at
+        assert started.expires_at == listed.info.expires_at == listed.refresh().expires_at
         assert started.expires_at.tzinfo is UTC
 
     def test_the_limit_of_the_stage_counts_if_it_is_earlier_than_the_tag(self, started, west):
         tag(started.id, "2030-01-01T00:00:00Z")
-        assert started.last.created + 24 * HOUR == west.endpoint(started.name).expires_at
+        assert started.info.created + 24 * HOUR == west.endpoint(started.name).expires_at
 
     def test_provisioned_throughput_without_a_readable_tag_has_the_stages_default(
         self, started, west
     ):
         tag(started.id, "tomorrow")
-        assert started.last.created + 4 * HOUR == west.endpoint(started.name).expires_at
+        assert started.info.created + 4 * HOUR == west.endpoint(started.name).expires_at
 
     def test_where_tags_may_not_be_read_it_is_unknown(self, started, west, broken, llama):
         broken("ListTagsForResource", "AccessDeniedException", times=3)
         endpoint = west.endpoint(started.name)
-        assert (Expiry.UNKNOWN, None) == (endpoint.last.expiry, endpoint.last.expires_at)
+        assert (Expiry.UNKNOWN, None) == (endpoint.info.expiry, endpoint.info.expires_at)
         with pytest.warns(EndpointCostWarning, match="When it is deleted automatically is unknown"):
             west.job(llama.id).start_endpoint()
-        assert Expiry.UNKNOWN is next(west.endpoints()).last.expiry
+        assert Expiry.UNKNOWN is next(west.endpoints()).info.expiry
         assert Expiry.SCHEDULED is endpoint.expiry, "read again when it is asked for"
 
     def test_what_carries_no_stage_is_never_deleted_automatically(self, llama, west):
@@ -178,7 +178,7 @@ class TestCli:
         assert ("scheduled", started.id) == (shown["expiry"], shown["id"])
 
     def test_no_end_is_never_and_one_that_may_not_be_read_is_unknown(self, job, cli, broken):
-        name = job.start_endpoint()
+        name = job.start_endpoint().name
         assert " never " in cli("endpoint", "list")[1]
         broken("ListTagsForResource", "AccessDeniedException")
         assert "expires_at   unknown\n" in cli("endpoint", "show", name)[1]

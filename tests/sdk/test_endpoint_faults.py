@@ -76,7 +76,7 @@ def test_stop_endpoint_stops_what_start_endpoint_started_and_nothing_else(job, t
     job.start_endpoint()
     job.stop_endpoint()
     assert ["somebody-elses"] == [endpoint.name for endpoint in tuner.endpoints(model=job.model)]
-    with pytest.raises(ConfigError, match="has no endpoint"):
+    with pytest.raises(NotFoundError, match="has no endpoint"):
         job.endpoint()
 
 
@@ -106,7 +106,7 @@ def test_what_is_no_conversation_is_one_clear_error_that_quotes_nothing(job, mes
 
 
 def test_metrics_survive_a_file_that_is_not_as_expected(job):
-    bucket, _, prefix = job.info().output.removeprefix("s3://").partition("/")
+    bucket, _, prefix = job.refresh().output.removeprefix("s3://").partition("/")
     key = f"{prefix}model-customization-job-{job.id[-12:]}/training_artifacts/step_wise_training_metrics.csv"
     content = "\ufeffstep_number,training_loss\n1,0.5\n2,\n3,x,y\n4\n5,\udcff\n".encode(
         "utf-8", "surrogateescape"
@@ -133,11 +133,11 @@ def test_an_endpoint_that_was_pointed_to_another_model_is_neither_used_nor_stopp
     again = tuner.job(job.id)
     with pytest.raises(ConflictError, match="serves another model"):
         again.start_endpoint()
-    with pytest.raises(ConfigError, match="has no endpoint"):
+    with pytest.raises(NotFoundError, match="has no endpoint"):
         again.endpoint()
     again.stop_endpoint()
     assert 1 == len(list(tuner.endpoints()))
-    assert "serves" in caplog.text
+    assert "was updated to" in caplog.text
     assert other.endpoint().id == next(iter(tuner.endpoints())).id
     other.stop_endpoint()
     assert [] == list(tuner.endpoints())
@@ -180,7 +180,7 @@ def test_an_update_that_is_not_shown_at_once_has_not_failed(job, tuner, chat, se
 
     updates = []
     behind_by = seen_as("GetCustomModelDeployment", old)
-    behind_by._accounts.aws._session.events.register(
+    behind_by._accounts.bedrock._session.events.register(
         "before-call.bedrock.UpdateCustomModelDeployment", lambda **_: updates.append(1)
     )
     endpoint = behind_by.endpoint(job.endpoint().id)
@@ -201,9 +201,9 @@ def test_throughput_that_is_on_its_way_to_a_model_does_not_serve_it_yet(llama, w
     endpoint = west.endpoint(llama.endpoint().id)
     with pytest.raises(EndpointTimeoutError):
         endpoint.update(other.model, timeout=1)
-    assert (llama.model, other.model) == (endpoint.last.model, endpoint.last.target)
+    assert (llama.model, other.model) == (endpoint.info.model, endpoint.info.target)
     assert other.model == endpoint.update(other.model).model
-    assert endpoint.last.target is None
+    assert endpoint.info.target is None
     endpoint.stop()
 
 
@@ -218,7 +218,7 @@ def test_what_no_look_shows_is_in_hand_and_is_not_bought_twice(llama, west, requ
             parsed.update(hidden)
 
     blind = seen_as("GetProvisionedModelThroughput", nowhere, region="us-west-2")
-    events = blind._accounts.aws._session.events
+    events = blind._accounts.bedrock._session.events
     events.register(
         "after-call.bedrock.CreateProvisionedModelThroughput", lambda **_: made.append(1)
     )

@@ -7,7 +7,7 @@ import sys
 import pytest
 from packaging.requirements import Requirement
 
-from tunestack import extras
+from tunestack._utils import extras
 from tunestack.errors import MissingExtraError
 
 CLI = "from tunestack.cli import main; main()"

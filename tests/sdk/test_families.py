@@ -77,7 +77,7 @@ def test_a_family_is_tuned_from_chat_served_and_asked(there, model):
     tuner = there(model)
     rows = [chat(number, model) for number in range(100)]
     job = tuner.submit(model.key, rows).wait()
-    name = job.start_endpoint()
+    name = job.start_endpoint().name
     endpoint = job.endpoint()
     answer = endpoint.invoke(
         [

@@ -12,8 +12,8 @@ import openai
 import pytest
 
 from tunestack import Deployment, Poll, Tuner
-from tunestack.endpoints import Endpoint
-from tunestack.jobs import Job
+from tunestack.endpoints.endpoint import Endpoint
+from tunestack.jobs.job import Job
 
 WAYS = {
     "pickle": lambda value: pickle.loads(pickle.dumps(value)),
@@ -38,12 +38,12 @@ def test_a_job_is_the_same_job_again_and_works(handle, way):
     assert again is not handle
     assert (handle, hash(handle)) == (again, hash(again))
     assert {handle} == {handle, again}
-    assert handle.last == again.last
-    assert handle.info().model == again.info().model
+    assert handle.info == again.info
+    assert handle.refresh().model == again.refresh().model
     assert handle.metrics() == again.metrics()
     # What pauses is of this process, and not kept: the sandbox's clock is turned by the first handle.
     handle.start_endpoint()
-    assert again.start_endpoint() == handle.endpoint().name
+    assert again.start_endpoint() == handle.endpoint()
     assert handle.endpoint() == again.endpoint()
 
 
@@ -79,8 +79,8 @@ def test_what_was_specified_is_kept(sandbox, chat):
     tuner = Tuner("dev", deployment=deployment, poll=Poll(first=2, longest=3, events=False))
     again = pickle.loads(pickle.dumps(tuner.submit("nova-micro", chat)))
     assert (2, 3, False) == (again._poll.first, again._poll.longest, again._poll.events)
-    assert deployment == again.provider._deployment
-    assert isinstance(again.provider._deployment, Deployment)
+    assert deployment == again.backend._deployment
+    assert isinstance(again.backend._deployment, Deployment)
 
 
 def test_no_credentials_are_kept(sandbox, poll, chat):
@@ -106,7 +106,7 @@ def test_in_another_process_they_find_credentials_and_work(handle):
     code = (
         "import pickle, sys\n"
         "job, endpoint = pickle.loads(sys.stdin.buffer.read())\n"
-        "print(job.wait().info().model, endpoint.invoke('What is number 7?'))\n"
+        "print(job.wait().refresh().model, endpoint.invoke('What is number 7?'))\n"
         "print(job.endpoint() == endpoint)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, check=True)

@@ -4,7 +4,7 @@ import pytest
 
 from tunestack.catalog import CATALOG
 from tunestack.errors import HyperparameterError
-from tunestack.hyperparameters import complete, resolve
+from tunestack.spec.hyperparameters import complete, resolve
 
 NOVA, LLAMA = CATALOG["nova-micro"], CATALOG["llama-3-1-8b"]
 
@@ -31,9 +31,9 @@ def test_numbers_become_plain_decimal_strings(given, wire):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"epochCount": 6}, "epochCount=6 is out of range: use a whole number from 1 to 5"),
+        ({"epochCount": 6}, "epochCount=6 is out of range: use an integer from 1 to 5"),
         ({"epochCount": 0}, "out of range"),
-        ({"epochCount": 1.5}, "is not a whole number"),
+        ({"epochCount": 1.5}, "is not an integer"),
         ({"epochCount": True}, "is not a number"),
         ({"epochCount": None}, "is not a number"),
         ({"epochCount": "many"}, "is not a number"),
@@ -42,7 +42,7 @@ def test_numbers_become_plain_decimal_strings(given, wire):
         ({"learningRate": 1.1e-4}, "from 0.000001 to 0.0001 "),
         ({"batch_size": 4}, "did you mean 'batchSize'"),
         ({"learningrate": 4}, "did you mean 'learningRate'"),
-        ({"temperature": 1}, "it takes epochCount, learningRate"),
+        ({"temperature": 1}, "use epochCount, learningRate"),
     ],
 )
 def test_a_mistake_says_what_would_work(given, words):
@@ -51,7 +51,7 @@ def test_a_mistake_says_what_would_work(given, words):
 
 
 def test_all_mistakes_are_named_at_once():
-    with pytest.raises(HyperparameterError, match="epochCount=9.*no 'foo'.*learningRate='x'"):
+    with pytest.raises(HyperparameterError, match="epochCount=9.*unknown hyperparameter 'foo'.*learningRate='x'"):
         resolve(NOVA, {"epochCount": 9, "foo": 1, "learningRate": "x"})
 
 

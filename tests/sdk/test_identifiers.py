@@ -147,8 +147,8 @@ def test_a_base_model_has_no_endpoint_to_start(tuner):
 
 
 def test_an_endpoint_is_updated_to_a_fine_tuned_model_only(tuner, job):
-    endpoint = tuner.endpoint(job.start_endpoint())
+    endpoint = job.start_endpoint()
     for kind in set(KINDS) - set(MODELS | OPENAI_MODELS):
         with pytest.raises(ConfigError, match="(?s)invalid model .*(expected|specify)"):
             endpoint.update(KINDS[kind])
-    assert job.model == endpoint.info().model
+    assert job.model == endpoint.refresh().model

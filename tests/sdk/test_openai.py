@@ -7,14 +7,15 @@ import openai
 import pytest
 
 from tunestack import Tuner
+from tunestack.backends.base import JobState
+from tunestack.backends.openai import files as openai_files
+from tunestack.backends.openai import wire as openai_requests
 from tunestack.errors import (
     InvalidRequestError,
     JobFailedError,
     JobStalledError,
     JobStoppedError,
 )
-from tunestack.provider import JobState
-from tunestack.providers import openai_files, openai_requests
 
 BASE = "openai/gpt-4o-mini-2024-07-18"
 
@@ -65,7 +66,7 @@ def test_the_wire_of_every_call(tuner, chat, wire):
     list(job.checkpoints())
     list(job.messages())
     job.stop_endpoint()
-    info = job.last
+    info = job.info
     key = info.name.removeprefix("tunestack-gpt-4o-mini-2024-07-18-")
     digest = key.removesuffix("-1")
     name = "GET", f"/fine_tuning/jobs/{info.id}", None
@@ -169,7 +170,7 @@ def test_the_whole_life_of_a_job(tuner, chat):
         dict.fromkeys(states)
     )
     assert job.model.startswith("ft:gpt-4o-mini-2024-07-18:sandbox::")
-    assert job.model == job.start_endpoint()
+    assert job.model == job.start_endpoint().name
     assert "It is 7." == job.endpoint().invoke("What is number 7?")
     assert "It is 7." == tuner.invoke(f"openai/{job.model}", "What is number 7?")
     with job.endpoint() as endpoint:
@@ -180,7 +181,7 @@ def test_the_whole_life_of_a_job(tuner, chat):
     assert [20, 16, 12] == [found.step for found in job.checkpoints()]
     assert "It is 7." == tuner.invoke(next(iter(job.checkpoints())).model, "What is number 7?")
     assert "The job has successfully completed" == next(iter(job.messages())).text
-    assert job.info().trained_tokens > 0
+    assert job.refresh().trained_tokens > 0
     assert "gpt-4o-mini-2024-07-18" == job.base.key
     assert job.remaining().total_seconds() == 0
 
@@ -220,7 +221,7 @@ def test_two_at_the_same_moment_submit_one_job(tuner, chat, poll, intercepted):
     intercepted(first)
     job = tuner.submit(BASE, chat)
     assert faster == [job.id]
-    states = [other.last.state for other in tuner.jobs(provider="openai")]
+    states = [other.info.state for other in tuner.jobs(provider="openai")]
     assert [JobState.STOPPED, JobState.PENDING] == states, "the second one never trains"
 
 
@@ -284,7 +285,7 @@ def test_threads_that_submit_the_same_get_one_job(chat, poll):
     alive = [
         job.id
         for job in Tuner(poll=poll).jobs(provider="openai")
-        if job.last.state is not JobState.STOPPED
+        if job.info.state is not JobState.STOPPED
     ]
     assert found[:1] == alive
 
@@ -297,12 +298,12 @@ def test_a_storm_of_errors_while_it_is_waited_for_loses_nothing(tuner, chat, san
 
 def test_a_job_that_fails_says_why_in_openais_words(tuner, chat, sandbox):
     job = tuner.submit(BASE, chat)
-    file = job.info().training_data
+    file = job.refresh().training_data
     openai.OpenAI().files.delete(file)
     with pytest.raises(JobFailedError, match="invalid_training_file") as caught:
         job.wait()
     assert f"File {file} is gone." in caught.value.reason
-    assert JobState.FAILED is job.last.state
+    assert JobState.FAILED is job.info.state
     assert job.id != tuner.submit(BASE, chat).id, "the next attempt"
 
 
@@ -314,7 +315,7 @@ def test_pause_and_resume(tuner, chat, sandbox):
     job.pause()
     sandbox.clock.advance(100_000)
     assert JobState.PAUSED is job.status()
-    assert not job.last.state.is_terminal
+    assert not job.info.state.is_terminal
     assert job.id == tuner.submit(BASE, chat).id
     job.resume()
     assert JobState.RUNNING is job.status()
@@ -336,7 +337,7 @@ def test_a_state_that_nobody_knows_is_no_end(tuner, chat, monkeypatch):
     monkeypatch.setattr(openai_requests, "STATES", known)
     states = {info.state for info in job.watch()}
     assert JobState.UNKNOWN in states
-    assert JobState.SUCCEEDED is job.last.state
+    assert JobState.SUCCEEDED is job.info.state
 
 
 def test_a_job_that_stands_still_is_told_of(tuner, chat, sandbox):
@@ -370,7 +371,7 @@ def test_auto_is_what_is_left_out(tuner, chat):
 def test_a_tuned_model_is_tuned_further(tuner, chat):
     first = tuner.submit(BASE, chat).wait()
     second = tuner.submit(f"openai/{first.model}", chat)
-    assert first.model == second.info().base_model
+    assert first.model == second.refresh().base_model
     assert "gpt-4o-mini-2024-07-18" == second.base.key
     assert second.wait().model != first.model
 
@@ -389,7 +390,7 @@ def test_what_is_large_goes_in_parts(tuner, chat, wire, monkeypatch):
 
 def test_a_file_that_is_about_to_go_is_not_used_again(tuner, chat):
     client = openai.OpenAI()
-    file = client.files.retrieve(tuner.submit(BASE, chat).wait().last.training_data)
+    file = client.files.retrieve(tuner.submit(BASE, chat).wait().info.training_data)
     content = client.files.content(file.id).read()
     client.files.delete(file.id)
     brief = client.files.create(
@@ -398,9 +399,9 @@ def test_a_file_that_is_about_to_go_is_not_used_again(tuner, chat):
         expires_after={"anchor": "created_at", "seconds": 3600},
     )
     second = tuner.submit(BASE, chat, rerun=True).wait()
-    assert second.last.training_data not in (file.id, brief.id)
+    assert second.info.training_data not in (file.id, brief.id)
     third = tuner.submit(BASE, chat, rerun=True).wait()
-    assert second.last.training_data == third.last.training_data
+    assert second.info.training_data == third.info.training_data
 
 
 def test_jobs_are_found_among_many(tuner, sandbox):
@@ -421,5 +422,5 @@ def test_many_are_followed_with_one_list(tuner, chat, wire):
     wire.clear()
     for _ in tuner.follow(jobs):
         pass
-    assert {JobState.SUCCEEDED} == {job.last.state for job in jobs}
+    assert {JobState.SUCCEEDED} == {job.info.state for job in jobs}
     assert all(path.startswith("/fine_tuning/jobs?") for _, path, _ in wire)

@@ -6,18 +6,19 @@ import openai
 import pytest
 
 from tunestack import Tuner
+from tunestack.backends.openai import errors as openai_errors
 from tunestack.errors import (
     AccessError,
     BusyError,
     ConfigError,
     HyperparameterError,
     ModelError,
+    NetworkError,
     NotFoundError,
     ProviderError,
     QuotaError,
     TunestackError,
 )
-from tunestack.providers import openai_errors
 
 BASE = "openai/gpt-4o-mini-2024-07-18"
 
@@ -35,13 +36,13 @@ pytestmark = [
         ({"hyperparameters": {"learningRate": 1e-5}}, HyperparameterError, "learning_rate_multi"),
         ({"hyperparameters": {"n_epochs": 1, "epochCount": 1}}, HyperparameterError, "twice"),
         ({"hyperparameters": {"n_epochs": 51}}, HyperparameterError, "from 1 to 50, or 'auto'"),
-        ({"hyperparameters": {"beta": 1}}, HyperparameterError, "it has no 'beta'"),
+        ({"hyperparameters": {"beta": 1}}, HyperparameterError, "unknown hyperparameter 'beta'"),
         ({"s3_path": "s3://bucket/data/"}, ConfigError, "leave s3_path out"),
-        ({"method": "reinforcement"}, ConfigError, "supervised or dpo"),
+        ({"method": "reinforcement"}, ConfigError, "use 'supervised' or 'dpo'"),
         ({"method": "dpo"}, ConfigError, "does not learn from record format"),
         ({"method": "supervised", "record_format": "openai-preference"}, ConfigError, "another"),
-        ({"seed": "1"}, ConfigError, "invalid seed '1': expected a whole number, not str"),
-        ({"seed": -1}, ConfigError, "whole number"),
+        ({"seed": "1"}, ConfigError, "invalid seed '1': expected an integer, not str"),
+        ({"seed": -1}, ConfigError, "integer from 0"),
         ({"suffix": "x" * 65}, ConfigError, "1 to 64"),
         ({"tags": {f"t{number}": "x" for number in range(12)}}, ConfigError, "at most 11"),
         ({"tags": {"t" * 65: "x"}}, ConfigError, "64 characters"),
@@ -56,13 +57,13 @@ def test_what_is_not_possible_is_refused_before_a_job_is_made(tuner, chat, how, 
 
 
 def test_what_openai_alone_takes_is_refused_elsewhere(tuner, chat):
-    with pytest.raises(ConfigError, match="seed=1: bedrock takes none"):
+    with pytest.raises(ConfigError, match="seed=1 is an argument for OpenAI only"):
         tuner.submit("nova-micro", chat, seed=1)
     with pytest.raises(ConfigError, match="does not learn from record format"):
         tuner.submit("nova-micro", chat, method="dpo")
     job = tuner.submit("nova-micro", chat)
     for refused in (job.pause, job.resume):
-        with pytest.raises(ConfigError, match="Bedrock has no such thing"):
+        with pytest.raises(ConfigError, match="Bedrock does not support that"):
             refused()
     assert [] == [*job.messages(), *job.checkpoints()]
 
@@ -118,7 +119,7 @@ def test_each_error_is_one_of_ours(tuner, chat, sandbox, code, kind):
     job = tuner.submit(BASE, chat)
     sandbox.faults.add("error", operation="retrieveFineTuningJob", code=code)
     with pytest.raises(kind) as caught:
-        job.info()
+        job.refresh()
     assert isinstance(caught.value.__cause__, openai.APIStatusError)
     assert caught.value.code == code
     assert f"looking at job '{job.id}'" in str(caught.value)
@@ -153,7 +154,7 @@ def test_every_error_of_the_package_is_mapped():
 
 def test_without_a_key_or_a_server_it_is_one_clear_error(tuner, chat, monkeypatch, poll):
     nobody = openai.OpenAI(api_key="sk-x", base_url="http://127.0.0.1:9/v1", max_retries=0)
-    with pytest.raises(BusyError, match="check the network and the base URL"):
+    with pytest.raises(NetworkError, match="check the network and the base URL"):
         Tuner(openai=nobody, poll=poll).job("ftjob-1")
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(AccessError, match="set OPENAI_API_KEY"):

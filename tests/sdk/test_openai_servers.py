@@ -151,7 +151,7 @@ def test_what_another_server_has_is_asked_there(tuner, chat, intercepted):
         },
     )
     job = tuner.submit("openai/openai/gpt-oss-20b", chat, hyperparameters={"n_epochs": 1}).wait()
-    assert "org/Llama-tuned" == job.start_endpoint()
+    assert "org/Llama-tuned" == job.start_endpoint().name
     job.stop_endpoint()
     assert "job-2" == tuner.job("openai/job-2").id
 
@@ -196,7 +196,7 @@ def test_what_was_asked_is_not_in_the_error(tuner, intercepted):
 
     intercepted(echo)
     with pytest.raises(InvalidRequestError) as caught:
-        tuner._accounts.openai._provider.invoke(
+        tuner._accounts.openai.backend().invoke(
             "ft:x", [{"role": "user", "content": "my secret question"}]
         )
     assert "secret" not in str(caught.value)
@@ -206,12 +206,12 @@ def test_a_tuner_that_is_loaded_asks_the_same_server(poll):
     client = openai.OpenAI(api_key="sk-mine", base_url="http://127.0.0.1:9/v1", project="proj_1")
     saved = pickle.dumps(Tuner(openai=client))
     assert b"sk-mine" not in saved
-    loaded = pickle.loads(saved)._accounts.openai._client
+    loaded = pickle.loads(saved)._accounts.openai._connected
     assert ("http://127.0.0.1:9/v1/", "proj_1") == (str(loaded.base_url), loaded.project)
 
 
 def test_a_base_url_that_is_none_is_a_setting_to_mend():
-    from tunestack.accounts.openai import client_of
+    from tunestack.backends.openai.project import client_of
 
     with pytest.raises(ConfigError, match="base URL '::bad'"):
         client_of({"api_key": "sk-x", "base_url": "::bad"})

@@ -10,8 +10,8 @@ import boto3
 import pytest
 
 from tunestack import Tuner
+from tunestack.backends.base import Verdict
 from tunestack.errors import ModelError
-from tunestack.provider import Verdict
 
 
 def by_name(found):
@@ -142,7 +142,7 @@ def test_a_model_that_is_elsewhere_or_retired(tuner):
     assert "us-west-2" in elsewhere.detail
     retired = by_name(tuner.preflight("claude-3-haiku"))["model claude-3-haiku"]
     assert Verdict.FAIL is retired.verdict
-    with pytest.raises(ModelError, match="no model is called 'gpt-9'"):
+    with pytest.raises(ModelError, match="unknown model 'gpt-9'"):
         tuner.preflight("gpt-9")
 
 

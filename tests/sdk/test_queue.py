@@ -55,7 +55,7 @@ def test_a_quota_that_can_be_raised_says_so(sandbox, tuner, chat):
 @pytest.mark.parametrize("queue", [True, 24 * 3600, timedelta(days=1)])
 def test_a_job_waits_for_a_free_slot(two_jobs, tuner, chat, queue):
     job = tuner.submit("nova-micro", chat, queue=queue)
-    ended = [other for other in two_jobs if other.info().state.is_terminal]
+    ended = [other for other in two_jobs if other.refresh().state.is_terminal]
     assert ended, "it was created after one of them had ended"
     assert job.wait().model
     assert 3 == len(list(tuner.jobs()))
@@ -79,7 +79,7 @@ def test_the_same_job_of_another_process_is_found_while_waiting(two_jobs, chat, 
 
     def sleep(seconds):
         sandbox.clock.advance(seconds)
-        if not seen and any(job.info().state.is_terminal for job in two_jobs):
+        if not seen and any(job.refresh().state.is_terminal for job in two_jobs):
             seen.append(other.submit("nova-micro", chat, name="other"))
 
     waiting = Tuner(poll=dataclasses.replace(poll, sleep=sleep))
@@ -155,7 +155,7 @@ def test_an_optimizer_submits_more_jobs_than_the_account_runs_at_a_time(sandbox,
         for number in range(12)
     ]
     BootstrapFinetune(num_threads=2, multitask=False).compile(student, trainset=questions)
-    assert ["succeeded"] * 3 == [job.last.state for job in tuner.jobs()]
+    assert ["succeeded"] * 3 == [job.info.state for job in tuner.jobs()]
 
 
 def test_a_cancel_while_waiting_submits_nothing(two_jobs, chat, poll):
@@ -192,5 +192,5 @@ def test_the_command_line_waits_if_told_so(sandbox, tuner, chat, tmp_path):
             if "waiting for a free job slot, at most 2 hours" in line:
                 sandbox.clock.advance(10_000)
         assert 0 == waits.wait(60)
-    assert running.info().state.is_terminal
+    assert running.refresh().state.is_terminal
     assert 2 == len(list(tuner.jobs()))

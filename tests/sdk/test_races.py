@@ -41,7 +41,7 @@ def test_a_job_of_the_same_name_with_another_token_is_found_by_its_name(meanwhil
 def test_the_same_file_uploaded_by_somebody_faster_is_the_one_file(meanwhile, tuner, chat):
     chat = chat[:11]
     slower = meanwhile("PutObject", lambda: tuner.submit("nova-micro", chat, name="a"), "s3")
-    assert slower.submit("nova-micro", chat, name="b").info().training_data
+    assert slower.submit("nova-micro", chat, name="b").refresh().training_data
 
 
 def test_other_data_put_there_meanwhile_is_not_overwritten(meanwhile, sandbox, chat):
@@ -62,7 +62,7 @@ def test_an_endpoint_started_by_somebody_faster_is_adopted(meanwhile, tuner, job
     slower = meanwhile("CreateCustomModelDeployment", deploy)
     slower.job(job.id).start_endpoint()
     (endpoint,) = tuner.endpoints()
-    assert EndpointState.READY == endpoint.last.state
+    assert EndpointState.READY == endpoint.info.state
     job.stop_endpoint()
 
 
@@ -76,7 +76,7 @@ def test_an_endpoint_that_is_refused_and_not_there_raises_the_refusal(meanwhile,
 
 
 def test_an_endpoint_that_somebody_else_deletes_is_gone_all_the_same(meanwhile, tuner, job):
-    name = job.start_endpoint()
+    name = job.start_endpoint().name
     delete = boto3.client("bedrock").delete_custom_model_deployment
     slower = meanwhile(
         "DeleteCustomModelDeployment", lambda: delete(customModelDeploymentIdentifier=name)
@@ -119,7 +119,7 @@ def test_a_stop_that_is_refused_while_the_job_runs_raises(meanwhile, tuner, chat
 
     slower = meanwhile("StopModelCustomizationJob", strange).job(job.id)
     # Put back before the look that follows the refusal.
-    slower._provider._control.meta.events.register(
+    slower.backend._control.meta.events.register(
         "after-call.bedrock.StopModelCustomizationJob",
         lambda **_: setattr(entry, "status", "InProgress"),
     )

@@ -5,9 +5,9 @@ import logging
 import pytest
 
 from tunestack import Tuner
+from tunestack.backends.base import Verdict
 from tunestack.cli.commands import run
-from tunestack.errors import ConfigError, ContractError, ModelError
-from tunestack.provider import Verdict
+from tunestack.errors import ConfigError, DeploymentError, ModelError
 
 BUCKET, ROLE = "DSPY_BEDROCK_S3_BUCKET", "DSPY_BEDROCK_ROLE_ARN"
 
@@ -51,7 +51,7 @@ def verdicts(checks):
 def test_a_bucket_in_another_notation_is_the_bucket(seeds, poll, chat, text):
     deployment = seeds(**{BUCKET: text})
     job = Tuner(poll=poll).submit("nova-micro", chat)
-    assert job.info().training_data.startswith(f"s3://{deployment.data_bucket}/")
+    assert job.refresh().training_data.startswith(f"s3://{deployment.data_bucket}/")
     assert Verdict.PASS is verdicts(Tuner(poll=poll).preflight("nova-micro"))["bucket"].verdict
 
 
@@ -76,7 +76,7 @@ def test_what_is_not_a_bucket_is_refused_before_anything_is_uploaded(
 ):
     deployment = seeds(**{BUCKET: text})
     before = objects()
-    with pytest.raises(ContractError, match=words.format(bucket=deployment.data_bucket)):
+    with pytest.raises(DeploymentError, match=words.format(bucket=deployment.data_bucket)):
         Tuner(poll=poll).submit("nova-micro", chat)
     assert before == objects()
     check = verdicts(Tuner(poll=poll).preflight("nova-micro"))["deployment"]
@@ -105,7 +105,7 @@ def test_a_role_with_quotes_or_spaces_around_is_the_role(seeds, poll, chat, text
 )
 def test_what_is_not_the_arn_of_a_role_is_refused(seeds, poll, chat, text, words):
     seeds(**{ROLE: text})
-    with pytest.raises(ContractError, match=words):
+    with pytest.raises(DeploymentError, match=words):
         Tuner(poll=poll).submit("nova-micro", chat)
     check = verdicts(Tuner(poll=poll).preflight("nova-micro"))["deployment"]
     assert Verdict.FAIL is check.verdict

@@ -21,6 +21,7 @@ from tunestack.errors import (
     JobTimeoutError,
     ModelError,
     NotFoundError,
+    StateError,
 )
 
 SETTINGS = {"epochCount": 3, "batchSize": 4, "learningRate": 1e-5}
@@ -33,7 +34,7 @@ def test_a_job_from_submit_to_its_model(tuner, chat, sandbox):
     assert (JobState.PENDING, "data processing") in seen
     assert (JobState.RUNNING, "training") in seen
     assert (JobState.SUCCEEDED, None) == seen[-1]
-    info = job.wait().info()
+    info = job.wait().refresh()
     # Bedrock adds the defaults of what was not sent.
     asked = {"epochCount": "3", "batchSize": "4", "learningRate": "0.00001"}
     assert asked.items() <= info.hyperparameters.items()
@@ -45,7 +46,7 @@ def test_a_job_from_submit_to_its_model(tuner, chat, sandbox):
 
 def test_what_was_uploaded_is_what_was_given(tuner, chat, sandbox):
     job = tuner.submit("nova-micro", chat)
-    bucket, _, key = job.info().training_data.removeprefix("s3://").partition("/")
+    bucket, _, key = job.refresh().training_data.removeprefix("s3://").partition("/")
     content = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
     questions = [
         json.loads(line)["messages"][0]["content"][0]["text"] for line in content.splitlines()
@@ -56,7 +57,9 @@ def test_what_was_uploaded_is_what_was_given(tuner, chat, sandbox):
 def test_validation_data_gives_a_second_row_of_losses(tuner, chat):
     job = tuner.submit("nova-micro", chat, validation_data=chat[:2]).wait()
     assert "validation_loss" in job.metrics()[-1]
-    assert job.info().validation_loss == pytest.approx(job.info().training_loss * 1.1, rel=1e-3)
+    assert job.refresh().validation_loss == pytest.approx(
+        job.refresh().training_loss * 1.1, rel=1e-3
+    )
 
 
 def test_the_same_again_is_the_same_job(tuner, chat):
@@ -130,13 +133,13 @@ def test_a_cancelled_job_ends_stopped_and_cancelling_again_says_so(tuner, chat):
     assert job.id == stopped.value.job_id
     assert not job.cancel()
     assert job.model is None
-    with pytest.raises(ConfigError, match="is stopped and has no model"):
+    with pytest.raises(StateError, match="is stopped and has no model"):
         job.start_endpoint()
 
 
 def test_a_failed_job_raises_the_vendors_words(tuner, chat):
     job = tuner.submit("nova-micro", chat[:15])
-    bucket, _, key = job.info().training_data.removeprefix("s3://").partition("/")
+    bucket, _, key = job.refresh().training_data.removeprefix("s3://").partition("/")
     boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=b"spoilt")
     with pytest.raises(JobFailedError, match="conform to JSONL format") as failed:
         job.wait()
@@ -148,7 +151,7 @@ def test_a_wait_that_is_too_short_leaves_the_job_running(tuner, chat):
     with pytest.raises(JobTimeoutError, match="it goes on: wait again") as late:
         job.wait(timeout=60)
     assert isinstance(late.value, TimeoutError)
-    assert JobState.SUCCEEDED == job.wait().last.state
+    assert JobState.SUCCEEDED == job.wait().info.state
 
 
 @pytest.mark.parametrize(
@@ -164,7 +167,7 @@ def test_a_wait_that_is_too_short_leaves_the_job_running(tuner, chat):
         ("amazon.titan-text-express-v1", {}, ModelError, "gone by 2026-08-09"),
         ("llama-3-1-8b", {}, ModelError, 'in us-east-1, but in us-west-2: set region="us-west-2"'),
         ("gpt-4", {}, ModelError, "retired on 2026-10-23"),
-        ("nova-micro", {"earlyStoppingPatience": 1}, HyperparameterError, "it takes epochCount"),
+        ("nova-micro", {"earlyStoppingPatience": 1}, HyperparameterError, "use epochCount"),
         ("nova-micro", {"epochCount": 6}, HyperparameterError, "from 1 to 5"),
     ],
 )
@@ -235,7 +238,7 @@ def test_a_job_is_not_lost_because_it_can_not_be_seen_at_once(tuner, chat, broke
     """Everything after the create may fail: what is paid for is in hand."""
     broken("GetModelCustomizationJob", "AccessDeniedException", times=2)
     job = tuner.submit("nova-micro", chat)
-    assert (JobState.PENDING, "nova-micro") == (job.last.state, job.base.key)
+    assert (JobState.PENDING, "nova-micro") == (job.info.state, job.base.key)
     with pytest.raises(AccessError, match="tuner policy"):
         job.status()
 
@@ -316,7 +319,7 @@ def test_a_tuned_model_is_tuned_further(tuner, chat):
     assert further.id == tuner.submit(as_dspy_calls_it, chat[:10]).id
     assert first.endpoint().name == tuner.endpoint(as_dspy_calls_it).name
     first.stop_endpoint()
-    with pytest.raises(ModelError, match=r"is gone.*job\.model"):
+    with pytest.raises(ModelError, match=r"was deleted.*job\.model"):
         tuner.submit(as_dspy_calls_it, chat[:10])
 
 
@@ -326,7 +329,7 @@ def test_a_job_that_is_not_shown_at_once_is_waited_for(tuner, chat, broken):
     assert job.wait().model
     broken("GetModelCustomizationJob", "ResourceNotFoundException")
     with pytest.raises(NotFoundError):
-        job.info()
+        job.refresh()
 
 
 def test_a_cancel_goes_through_a_storm_for_as_long_as_it_is_told(tuner, chat, broken):
@@ -361,7 +364,7 @@ def test_an_inference_profile_is_a_name_of_its_base_model(tuner, chat):
 def test_a_tuner_crosses_processes_without_its_credentials(sandbox, chat):
     deployment = sandbox.deployment()
     again = pickle.loads(pickle.dumps(Tuner("dev", deployment=deployment)))
-    assert deployment.data_bucket in again.submit("nova-micro", chat).last.training_data
+    assert deployment.data_bucket in again.submit("nova-micro", chat).info.training_data
 
 
 @pytest.mark.as_root

@@ -6,9 +6,9 @@ import boto3
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from tunestack.errors import BusyError, ConflictError
-from tunestack.providers import multipart
-from tunestack.providers.s3 import Location, Store
+from tunestack.backends.bedrock import multipart
+from tunestack.backends.bedrock.s3 import Location, Store
+from tunestack.errors import ConflictError, NetworkError
 
 MIB = 2**20
 
@@ -71,7 +71,7 @@ def test_every_call_names_the_owner_of_the_bucket(store, file, place, bucket, sa
 @pytest.mark.parametrize(
     ("error", "raised"),
     [
-        (EndpointConnectionError(endpoint_url="https://s3"), BusyError),
+        (EndpointConnectionError(endpoint_url="https://s3"), NetworkError),
         (KeyboardInterrupt(), KeyboardInterrupt),
     ],
     ids=["network", "Ctrl-C"],

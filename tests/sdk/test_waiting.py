@@ -3,7 +3,7 @@
 import pytest
 
 from tunestack.errors import BusyError, ConfigError, NotFoundError
-from tunestack.waiting import Poll, appears, seconds, watch
+from tunestack.polling import Poll, to_seconds, wait_until_visible, watch
 
 
 class Wall:
@@ -89,18 +89,18 @@ def test_what_was_just_created_may_appear_late_or_never(wall):
             raise NotFoundError("not yet")
         return "there"
 
-    assert "there" == appears(look, poll=poll(wall))
+    assert "there" == wait_until_visible(look, poll=poll(wall))
 
     def never():
         raise NotFoundError("never")
 
-    assert appears(never, poll=poll(wall)) is None
+    assert wait_until_visible(never, poll=poll(wall)) is None
 
 
 @pytest.mark.parametrize("timeout", [None, "60", True, -1, float("nan"), float("inf"), 10**400])
 def test_a_timeout_that_is_none_is_refused(timeout):
-    with pytest.raises(ConfigError, match="use .*seconds"):
-        seconds(timeout)
+    with pytest.raises(ConfigError, match="use seconds or a timedelta|from 0 to 366 days"):
+        to_seconds(timeout)
 
 
 @pytest.mark.parametrize(

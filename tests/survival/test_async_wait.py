@@ -10,8 +10,8 @@ import boto3
 import pytest
 
 from tunestack import Poll, Tuner
+from tunestack.backends.base import JobState
 from tunestack.errors import AccessError
-from tunestack.provider import JobState
 
 RARELY = Poll(first=300, longest=300)
 """Looks so rarely that only an event can end a wait in time."""
@@ -40,7 +40,7 @@ def test_an_event_ends_a_pause_of_minutes(sandbox, queue, chat):
         sandbox.clock.advance(20000)
         return await asyncio.wait_for(task, 30)
 
-    assert JobState.SUCCEEDED is asyncio.run(wait()).last.state
+    assert JobState.SUCCEEDED is asyncio.run(wait()).info.state
 
 
 def test_without_events_the_next_look_tells(sandbox, queue, chat):
@@ -52,7 +52,7 @@ def test_without_events_the_next_look_tells(sandbox, queue, chat):
         sandbox.clock.advance(20000)
         return await asyncio.wait_for(task, 30)
 
-    assert asyncio.run(wait()).last.model
+    assert asyncio.run(wait()).info.model
 
 
 @pytest.mark.parametrize("events", [True, False])
@@ -100,7 +100,7 @@ def test_an_event_after_a_cancelled_wait_wakes_the_next_one(sandbox, queue, chat
         sandbox.clock.advance(20000)
         return await asyncio.wait_for(second, 40)
 
-    assert asyncio.run(wait()).last.model
+    assert asyncio.run(wait()).info.model
 
 
 def test_an_error_of_a_look_is_raised(sandbox, queue, chat, broken):

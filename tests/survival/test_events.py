@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from tunestack import Poll, Tuner
-from tunestack.providers.events import JobEvents
+from tunestack.backends.bedrock.events import JobEvents
 
 RARELY = Poll(first=300, longest=300)
 """Looks so rarely that only an event can end a wait in time."""
@@ -41,7 +41,7 @@ def test_an_event_ends_a_pause_of_minutes(sandbox, queue, chat, figure):
     for number in range(5):
         job = tuner.submit("nova-micro", chat[: 8 + number])
         took.append(waited(sandbox, job))
-        assert job.last.model
+        assert job.info.model
     figure(
         f"from event to wait's end: median {statistics.median(took):.2f} s, worst {max(took):.2f} s"
     )
@@ -71,7 +71,7 @@ def test_messages_for_others_are_left_to_them_for_a_while(sandbox, queue, chat):
     sent = '{"detail": {"jobArn": "arn:theirs"}}'
     client.send_message(QueueUrl=url, MessageBody=sent)
     client.send_message(QueueUrl=url, MessageBody="no event at all")
-    clients = Tuner()._accounts.aws._clients
+    clients = Tuner()._accounts.bedrock._clients
     clients.get("bedrock", "us-east-1").list_custom_models()
     events = JobEvents(clients, "us-east-1", url)
     assert events.listen({"arn:ours"}, 1.5)
@@ -92,6 +92,6 @@ def bodies(client, url):
 @pytest.mark.parametrize("url", [None, "https://127.0.0.1:9/nowhere"])
 def test_where_no_queue_can_be_asked_the_pause_is_as_long(sandbox, url, monkeypatch):
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    events = JobEvents(Tuner()._accounts.aws._clients, "us-east-1", url)
+    events = JobEvents(Tuner()._accounts.bedrock._clients, "us-east-1", url)
     assert (url is not None) == events.listen({"a"}, 1.2)  # SQS waits whole seconds
     assert not events.listen({"a"}, 0.2)

@@ -32,24 +32,24 @@ def test_each_is_given_out_when_it_changes_until_all_have_ended(several, calls, 
     tuner = Tuner(session=session, poll=poll)
     jobs = [tuner.job(job.id) for job in several]
     counted.clear()
-    seen = [(job.id, job.last.state, job.last.phase) for job in tuner.follow(jobs)]
+    seen = [(job.id, job.info.state, job.info.phase) for job in tuner.follow(jobs)]
     assert len(seen) == len(set(seen))
     for job in several:
         states = [state for name, state, _ in seen if name == job.id]
         assert JobState.SUCCEEDED == states[-1]
         assert len(states) >= 3
     assert {"ListModelCustomizationJobs"} == set(counted)
-    assert all(job.last.model for job in jobs)
+    assert all(job.info.model for job in jobs)
 
 
 def test_the_reason_of_a_failure_is_asked_for(sandbox, several, tuner):
     sandbox.faults.add("internal-failure", phase="training", times=2)
     ended = tuner.wait_all(several)
     assert several == ended
-    failed = [job.last for job in ended if job.last.state is JobState.FAILED]
+    failed = [job.info for job in ended if job.info.state is JobState.FAILED]
     assert 2 == len(failed)
     assert all(info.failure for info in failed)
-    assert 4 == sum(job.last.state is JobState.SUCCEEDED for job in ended)
+    assert 4 == sum(job.info.state is JobState.SUCCEEDED for job in ended)
 
 
 def test_a_look_that_fails_halfway_loses_none_of_the_others(sandbox, several, tuner, broken):
@@ -57,7 +57,7 @@ def test_a_look_that_fails_halfway_loses_none_of_the_others(sandbox, several, tu
     sandbox.faults.add("internal-failure", phase="training", times=1)
     sandbox.clock.advance(6 * 3600)
     broken("GetModelCustomizationJob", "ThrottlingException", times=12)
-    ended = [job.id for job in tuner.follow(several) if job.last.state.is_terminal]
+    ended = [job.id for job in tuner.follow(several) if job.info.state.is_terminal]
     assert sorted(job.id for job in several) == sorted(ended)
 
 
@@ -71,7 +71,7 @@ def test_two_objects_of_one_job_are_both_told(tuner, chat):
 def test_those_of_several_regions_are_followed_at_once(tuner, west, chat, completions):
     jobs = [tuner.submit("nova-micro", chat), west.submit("llama-3-1-8b", completions)]
     assert jobs == tuner.wait_all(jobs)
-    assert all(job.last.model for job in jobs)
+    assert all(job.info.model for job in jobs)
 
 
 def test_one_that_no_list_shows_is_asked_for_by_itself(sandbox, several, poll):
@@ -84,7 +84,7 @@ def test_one_that_no_list_shows_is_asked_for_by_itself(sandbox, several, poll):
     session.events.register("after-call.bedrock.ListModelCustomizationJobs", hide)
     tuner = Tuner(session=session, poll=poll)
     jobs = tuner.wait_all([tuner.job(job.id) for job in several])
-    assert all(job.last.model for job in jobs)
+    assert all(job.info.model for job in jobs)
 
 
 def test_a_wait_for_many_that_is_too_short_says_how_many_go_on(several, tuner):
@@ -123,7 +123,7 @@ def test_jobs_are_found_by_state_by_time_and_by_tag(sandbox, tuner, chat):
 def test_how_long_it_will_go_on_is_told_by_those_before(sandbox, tuner, chat):
     first = tuner.submit("nova-micro", chat)
     assert first.remaining() is None
-    took = first.wait().last.ended - first.last.created
+    took = first.wait().info.ended - first.info.created
     second = tuner.submit("nova-micro", chat[:9])
     assert abs((second.remaining() - took).total_seconds()) < 60
     sandbox.clock.advance(600)
@@ -184,7 +184,7 @@ def _followed(sandbox, names):
     jobs = [job for job in tuner.jobs() if job.name in wanted]
     assert len(jobs) == len(names)
     session.events.register("before-call.bedrock.*", count)
-    tuner._accounts.aws._clients._clients.clear()
+    tuner._accounts.bedrock._clients._clients.clear()
     sandbox.faults.add("throttle", operation="ListModelCustomizationJobs", rate=0.1)
     sandbox.faults.add("internal-failure", phase="training", rate=0.05)
     # Thousands of events would take most of the time, and nobody listens.
@@ -192,7 +192,7 @@ def _followed(sandbox, names):
     tuner.wait_all(jobs)
     sandbox.faults.clear()
     looks.append(counted)
-    ends = [job.last.state for job in jobs]
+    ends = [job.info.state for job in jobs]
     failed = ends.count(JobState.FAILED)
     assert len(names) == failed + ends.count(JobState.SUCCEEDED)
     gets = sum(look.count("GetModelCustomizationJob") for look in looks)

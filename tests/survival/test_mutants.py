@@ -12,12 +12,14 @@ import pytest
 from hypothesis import Phase
 
 from tests.survival.test_histories import DIRECTED, histories
-from tunestack import endpoints, serving, submitting
-from tunestack.endpoints import Endpoint
+from tunestack.backends.base import JobState
+from tunestack.backends.bedrock.backend import BedrockBackend
+from tunestack.backends.bedrock.guard import ScheduledGuard
+from tunestack.endpoints import endpoint as endpoints
+from tunestack.endpoints import start as serving
+from tunestack.endpoints.endpoint import Endpoint
 from tunestack.errors import NotFoundError, ProviderError
-from tunestack.provider import JobState
-from tunestack.providers.bedrock import Bedrock
-from tunestack.providers.guard import ScheduledGuard
+from tunestack.jobs import submit as submitting
 from tunestack_sandbox.bedrock import jobs
 from tunestack_sandbox.bedrock import serving as bedrock_serving
 
@@ -46,7 +48,7 @@ def names_are_not_unique(patch):
 
 def random_token(patch):
     names_are_not_unique(patch)
-    patch.setattr("tunestack.providers.bedrock_requests._token", lambda *_: secrets.token_hex(32))
+    patch.setattr("tunestack.backends.bedrock.wire._token", lambda *_: secrets.token_hex(32))
 
 
 def random_job_name(patch):
@@ -89,11 +91,11 @@ def no_end_in_the_tags(patch):
 
 
 def an_end_by_this_machines_clock(patch):
-    patch.setattr(Bedrock, "now", lambda _: datetime.now(UTC) + timedelta(hours=1))
+    patch.setattr(BedrockBackend, "now", lambda _: datetime.now(UTC) + timedelta(hours=1))
 
 
 def extended_in_the_schedule_only(patch):
-    patch.setattr(Bedrock, "tag_endpoint", lambda *_: None)
+    patch.setattr(BedrockBackend, "tag_endpoint", lambda *_: None)
 
 
 def extended_beyond_the_limit(patch):
@@ -105,9 +107,9 @@ def created_again_without_a_look(patch):
 
     def made(provider, request):
         asked = replace(request, generation=secrets.token_hex(4))
-        return serving._starting(provider.create_endpoint(asked), request)
+        return serving._just_created(provider.create_endpoint(asked), request)
 
-    def create(provider, request, *_, poll):
+    def create(provider, _, request, *__, poll):
         with suppress(ProviderError):
             return made(provider, request)
         return made(provider, request)
@@ -122,13 +124,13 @@ def created_again_if_not_seen_at_once(patch):
         with suppress(NotFoundError):
             return look()
 
-    patch.setattr(serving, "appears", look_once)
+    patch.setattr(serving, "wait_until_visible", look_once)
 
 
 def no_look_before_an_endpoint(patch):
     """Whatever is there is made again: only the name is in the way."""
     names_are_not_unique(patch)
-    start = serving.start
+    start = serving.start_endpoint
 
     def started(provider, *what, **more):
         endpoint = provider.endpoint
@@ -144,27 +146,27 @@ def no_look_before_an_endpoint(patch):
         finally:
             provider.endpoint = endpoint
 
-    patch.setattr("tunestack.jobs.start", started)
+    patch.setattr("tunestack.jobs.job.start_endpoint", started)
 
 
 def one_generation(patch):
-    patch.setattr(serving, "_MOST_GENERATIONS", 1)
+    patch.setattr(serving, "_MAX_GENERATIONS", 1)
 
 
 def gone_whatever_delete_says(patch):
-    delete = Bedrock.delete_endpoint
+    delete = BedrockBackend.delete_endpoint
 
     def deleted(provider, endpoint):
         with suppress(ProviderError):
             delete(provider, endpoint)
         raise NotFoundError("gone")
 
-    patch.setattr(Bedrock, "delete_endpoint", deleted)
+    patch.setattr(BedrockBackend, "delete_endpoint", deleted)
 
 
 def what_is_starting_is_left(patch):
     """A stop that does not wait for what can't be deleted yet."""
-    patch.setattr(endpoints, "_MOST_REFUSALS", 1)
+    patch.setattr(endpoints, "_MAX_REFUSALS", 1)
     patch.setattr(endpoints, "STOP_TIMEOUT", 0.0)
     patch.setattr(Endpoint.stop, "__defaults__", (0.0,))
     patch.setattr(endpoints, "EndpointTimeoutError", lambda *_, **__: NotFoundError("gone"))
@@ -182,7 +184,7 @@ def no_look_before_a_job(patch):
 
 
 def attempts_not_counted(patch):
-    patch.setattr(submitting, "_attempt", lambda _: 0)
+    patch.setattr(submitting, "_attempt_of", lambda _: 0)
 
 
 def what_was_stopped_counts_as_there(patch):

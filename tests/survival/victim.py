@@ -15,9 +15,11 @@ import uuid
 import warnings
 from datetime import timedelta
 
-from tunestack import Poll, Tuner, serving, submitting
-from tunestack.providers.bedrock import Bedrock
-from tunestack.providers.guard import ScheduledGuard
+from tunestack import Poll, Tuner
+from tunestack.backends.bedrock.backend import BedrockBackend
+from tunestack.backends.bedrock.guard import ScheduledGuard
+from tunestack.endpoints import start as serving
+from tunestack.jobs import submit as submitting
 
 KINDS = {"on-demand": ("nova-micro", "us-east-1"), "provisioned": ("llama-3-1-8b", "us-west-2")}
 
@@ -25,7 +27,7 @@ KINDS = {"on-demand": ("nova-micro", "us-east-1"), "provisioned": ("llama-3-1-8b
 def arm_late():
     """Let the guard be armed only once there is something to end."""
     pending = []
-    arm, create = ScheduledGuard.arm, Bedrock.create_endpoint
+    arm, create = ScheduledGuard.arm, BedrockBackend.create_endpoint
 
     def create_and_arm(self, request):
         made = create(self, request)
@@ -34,7 +36,7 @@ def arm_late():
         return made
 
     ScheduledGuard.arm = lambda *what: pending.append(what)
-    Bedrock.create_endpoint = create_and_arm
+    BedrockBackend.create_endpoint = create_and_arm
 
 
 def name_at_random():
@@ -68,7 +70,7 @@ class Script:
         )
         self.submit = lambda: tuner.submit(model, data)
         self.wait = lambda: self.job.wait()  # noqa: PLW0108 - there is a job once it is submitted
-        self.start = lambda: self.job.start_endpoint(ttl=timedelta(hours=order["hours"]))
+        self.start = lambda: self.job.start_endpoint(ttl=timedelta(hours=order["hours"])).name
         self.stop = lambda: self.job.stop_endpoint()  # noqa: PLW0108
 
     def run(self, step):

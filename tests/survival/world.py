@@ -101,7 +101,7 @@ class World:
         job = Tuner(region=REGIONS[model], session=self.sessions[0]).submit(
             model, ROWS[model][data]
         )
-        return job.info().training_data
+        return job.refresh().training_data
 
     def begin(self, layers):
         """Forget the history before."""
@@ -455,7 +455,7 @@ class World:
         outer, ended, ttl = (self.asked, self.since), self.ended, hours and timedelta(hours=hours)
         self.asked, self.since = ttl, self.clock.now()
         try:
-            name = self.tried(lambda: job.start_endpoint(ttl=ttl))
+            name = self.tried(lambda: job.start_endpoint(ttl=ttl).name)
         finally:
             self.asked, self.since = outer
         self._checked(model, self.check_endpoints)

@@ -126,7 +126,7 @@ def tunestack_sandbox(
 
 def _finish_work() -> None:
     """Wait for what a test has started in the background and not waited for, and end what takes longer."""
-    background: Any = sys.modules.get("tunestack.background")
+    background: Any = sys.modules.get("tunestack._utils.background")
     if background is None or background.join(_REST):  # the SDK is not in use, or nothing is left
         return
     background.end()

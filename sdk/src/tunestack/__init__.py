@@ -16,33 +16,39 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # typing's, which takes longer to load than all of this
 if TYPE_CHECKING:
-    from tunestack.custom_model_info import CustomModelInfo
+    from tunestack.backends.base import (
+        CustomModelInfo,
+        EndpointInfo,
+        EndpointState,
+        Expiry,
+        JobInfo,
+        JobState,
+    )
     from tunestack.custom_models import CustomModel
     from tunestack.deployment import Deployment
-    from tunestack.endpoints import Endpoint
+    from tunestack.endpoints.endpoint import Endpoint
+    from tunestack.endpoints.start import EndpointCostWarning
     from tunestack.errors import TunestackError
-    from tunestack.jobs import Job
-    from tunestack.provider import EndpointInfo, EndpointState, Expiry, JobInfo, JobState
-    from tunestack.serving import EndpointCostWarning
+    from tunestack.jobs.job import Job
+    from tunestack.polling import Poll
     from tunestack.tuner import Tuner
-    from tunestack.waiting import Poll
 
 __version__ = "0.2.0"
 
 # Loaded on first use: importing the deployment or the catalog, as the stacks do, must not load boto3.
 _HOMES = {
     "CustomModel": "custom_models",
-    "CustomModelInfo": "custom_model_info",
+    "CustomModelInfo": "backends.base",
     "Deployment": "deployment",
-    "Endpoint": "endpoints",
-    "EndpointCostWarning": "serving",
-    "EndpointInfo": "provider",
-    "EndpointState": "provider",
-    "Expiry": "provider",
-    "Job": "jobs",
-    "JobInfo": "provider",
-    "JobState": "provider",
-    "Poll": "waiting",
+    "Endpoint": "endpoints.endpoint",
+    "EndpointCostWarning": "endpoints.start",
+    "EndpointInfo": "backends.base",
+    "EndpointState": "backends.base",
+    "Expiry": "backends.base",
+    "Job": "jobs.job",
+    "JobInfo": "backends.base",
+    "JobState": "backends.base",
+    "Poll": "polling",
     "Tuner": "tuner",
     "TunestackError": "errors",
 }

@@ -1,8 +1,7 @@
-"""What the stacks and the SDK agree on: the deployment, its names, and the permissions it grants.
+"""The contract between the stacks and the SDK: the deployment, its names, and the permissions that the SDK needs.
 
-Both sides build the same `Deployment`: the stacks from CDK tokens, the SDK from JSON or the environment.
-No parameter or environment name is written anywhere else, and tests hold the stack's policy to `ACTIONS`.
-Standard library only, so that the stacks can import it.
+Both sides build the same `Deployment`: the stacks from CDK tokens, the SDK from JSON or the environment. Names of
+parameters and environment variables are written here only, and tests compare the policies of the stack with `ACTIONS`.
 """
 
 from __future__ import annotations
@@ -10,18 +9,18 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tunestack import settings
-from tunestack.errors import ContractError
+from tunestack.errors import DeploymentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 VERSION = 1
-"""Of the deployment document; raised for a breaking change only, new fields have defaults."""
+"""The version of the deployment document; it changes with breaking changes only, new fields have defaults."""
 
 DEFAULT_STAGE = "dev"
 
@@ -32,12 +31,12 @@ DEFAULT_REGION = "AWS_DEFAULT_REGION"
 """boto3 reads only this one; most other tools read `AWS_REGION`."""
 STAGE = "TUNESTACK_STAGE"
 DEPLOYMENT = "TUNESTACK_DEPLOYMENT"
-"""The whole document; the others alone are enough for everything that needs no more."""
+"""The whole document; bucket, role and region are enough for jobs and on-demand endpoints."""
 
 STAGE_TAG = "tunestack:stage"
-"""The tag of everything that belongs to a stage: what the stack makes, and jobs, models and endpoints."""
+"""The tag of everything that belongs to a stage: resources of the stack, jobs, models and endpoints."""
 EXPIRES_AT_TAG = "tunestack:expires-at"
-"""The tag that says until when an endpoint may live, in ISO 8601; without it, none is made that is billed by the hour."""
+"""The tag with the end of an endpoint, in ISO 8601; the tuner policy denies provisioned throughput without it."""
 
 _SEE_ENDPOINTS = (
     "bedrock:GetCustomModelDeployment",
@@ -115,95 +114,97 @@ MODEL_KEY_ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "viewer": (),
     }
 )
-"""Those that are needed beside, where the stage has a key for its tuned models."""
+"""The additional actions if the stage has a key for its custom models."""
 
 STAGE_NAME = re.compile(r"[a-z][a-z0-9-]{0,19}")
 
 
 def parameter_name(stage: str) -> str:
-    """Name the SSM parameter that holds the deployment of a stage, one in each of its regions."""
+    """Return the name of the SSM parameter with the deployment of a stage; there is one in each of its regions."""
     if not STAGE_NAME.fullmatch(stage):
-        raise ContractError(
-            f"stage {stage!r} is no stage name: "
-            "use 1 to 20 lower-case letters, digits and hyphens, a letter first"
+        raise DeploymentError(
+            f"invalid stage {stage!r}: use 1 to 20 lower-case letters, digits and hyphens, starting with a letter"
         )
     return f"/tunestack/{stage}/deployment"
 
 
 def datasets_prefix(data_prefix: str) -> str:
-    """Tell where the SDK puts training data, as a key prefix of the data bucket."""
+    """Return the key prefix of training data in the data bucket."""
     return f"{data_prefix}/datasets/"
 
 
 def outputs_prefix(data_prefix: str) -> str:
-    """Tell where jobs write their output, as a key prefix of the data bucket."""
+    """Return the key prefix of job output in the data bucket."""
     return f"{data_prefix}/outputs/"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deployment:
-    """What `cdk deploy` made in one region, and all that the SDK knows of it."""
+    """A deployed stage in one region.
+
+    `None`, and an empty tuple, mean unknown if not said otherwise: environment variables may name only bucket and role.
+    """
 
     region: str
     account: str
     data_bucket: str
-    """Training data and job output; in the job's region, as Bedrock demands."""
+    """The bucket of training data and job output; Bedrock requires it in the region of the job."""
     job_role_arn: str
-    """The role that Bedrock takes on to read the one and write the other."""
+    """The role that Bedrock assumes to read training data and write output."""
     stage: str | None = None
     data_prefix: str = "tunestack"
     data_key_arn: str | None = None
-    """The KMS key of the bucket; `None` when not known."""
+    """The KMS key of the bucket."""
     data_locations: tuple[str, ...] = ()
-    """The `s3://bucket/prefix/` locations that the job role may read; empty when not known."""
+    """The `s3://bucket/prefix/` locations that the job role may read."""
     data_owners: tuple[str, ...] = ()
-    """Whose bucket each of these is, by account; empty when not known."""
+    """The account that owns the bucket of each location."""
     base_models: tuple[str, ...] = ()
-    """The catalog keys that the stage allows; empty when not known."""
+    """The catalog keys of the base models that the stage allows."""
     model_key_arn: str | None = None
-    """The KMS key that tuned models are encrypted with; `None` for AWS's own."""
+    """The KMS key of custom models; `None` for AWS's own."""
     subnet_ids: tuple[str, ...] = ()
-    """Where jobs run, if not in AWS's own network."""
+    """The subnets that jobs run in; empty for AWS's own network."""
     security_group_ids: tuple[str, ...] = ()
     guard_arn: str | None = None
-    """The function that ends endpoints whose time is over; `None` where there is none."""
+    """The Lambda function that deletes endpoints at their end; `None` if none is deployed."""
     schedule_group: str | None = None
-    """Where its schedules are."""
+    """The EventBridge Scheduler group of its schedules."""
     scheduler_role_arn: str | None = None
-    """What they invoke it by."""
+    """The role by which schedules invoke it."""
     dead_letters_arn: str | None = None
-    """Where an invocation goes that fails for good."""
+    """The queue of failed invocations."""
     default_endpoint_hours: int = 4
-    """How long an endpoint lives that is billed by the hour, if nobody says."""
+    """The default lifetime of provisioned throughput."""
     max_endpoint_hours: int = 24
-    """How long it lives at most."""
+    """The longest lifetime of provisioned throughput."""
     event_queue_url: str | None = None
-    """The queue of what Bedrock says of jobs; `None` where there is none."""
+    """The SQS queue of Bedrock's job events; `None` if none is deployed."""
     version: int = VERSION
 
     @property
     def datasets_prefix(self) -> str:
-        """Where the SDK puts training data, as a key prefix of the data bucket."""
+        """The key prefix of training data in the data bucket."""
         return datasets_prefix(self.data_prefix)
 
     @property
     def outputs_prefix(self) -> str:
-        """Where jobs write their output, as a key prefix of the data bucket."""
+        """The key prefix of job output in the data bucket."""
         return outputs_prefix(self.data_prefix)
 
     def owner(self, bucket: str) -> str:
-        """Tell which account must own a bucket: this one, unless the stage has a location there that is another's."""
+        """Return the account that must own a bucket: that of the deployment, or of the stage's location in the bucket."""
         for location, owner in zip(self.data_locations, self.data_owners, strict=False):
             if location.startswith(f"s3://{bucket}/"):
                 return owner
         return self.account
 
     def to_json(self) -> str:
-        """Write the document that the SSM parameter holds."""
+        """Return the document for the SSM parameter."""
         return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
 
     def environment(self) -> dict[str, str]:
-        """Name and value of every environment variable that stands for this deployment."""
+        """Return the environment variables of this deployment."""
         stage = {} if self.stage is None else {STAGE: self.stage}
         return {
             S3_BUCKET: self.data_bucket,
@@ -223,52 +224,42 @@ class Deployment:
             origin: where the text comes from, for the error.
 
         Raises:
-            ContractError: not a deployment document, or one of another version.
+            DeploymentError: not a deployment document, or one of another version.
         """
+        import msgspec  # noqa: PLC0415 - takes longer to load than all of this
+
         again = "run `cdk deploy` again"
         try:
-            document = json.loads(text)
+            document = msgspec.json.decode(text)
         except (ValueError, RecursionError) as error:
-            raise ContractError(f"{origin} holds no deployment document: {again}") from error
+            raise DeploymentError(f"{origin} is not a deployment document: {again}") from error
         if not isinstance(document, dict):
-            raise ContractError(f"{origin} holds no deployment document: {again}")
+            raise DeploymentError(f"{origin} is not a deployment document: {again}")
         if (version := document.get("version")) != VERSION or version is True:
-            raise ContractError(
+            raise DeploymentError(
                 f"{origin} has version {version!r}, this SDK reads version {VERSION}: "
-                "upgrade whichever is older (`pip install -U tunestack`, or `cdk deploy`)"
+                "upgrade the older one (`pip install -U tunestack`, or `cdk deploy`)"
             )
-        values: dict[str, Any] = {}
-        for field in fields(cls):
-            if field.name not in document:
-                continue
-            value = document[field.name]
-            if not _fits(value, str(field.type)):
-                raise ContractError(
-                    f"{origin} has {field.name}={value!r}, expected {field.type}: {again}"
-                )
-            values[field.name] = tuple(value) if isinstance(value, list) else value
         try:
-            return cls(**values)
-        except TypeError as error:
-            raise ContractError(
-                f"{origin} is incomplete ({error}): run `cdk deploy` again"
-            ) from error
+            return msgspec.convert(document, cls)
+        except msgspec.ValidationError as error:
+            raise DeploymentError(f"{origin} is invalid ({error}): {again}") from error
 
     @classmethod
     def from_environment(
         cls, environment: Mapping[str, str], *, region: str | None = None
     ) -> Deployment | None:
-        """Read the deployment from environment variables; `None` when they do not name one.
+        """Read the deployment from environment variables; `None` if they do not name one.
 
         `TUNESTACK_DEPLOYMENT` alone is enough, and so are the bucket, the role and a region.
         The account is the one in the role's ARN.
 
         Args:
             environment: the variables.
-            region: where the bucket is, if no variable says so.
+            region: the region of the bucket, if no variable names it.
 
         Raises:
-            ContractError: half of the variables, an invalid bucket or role, or variables that contradict each other.
+            DeploymentError: half of the variables, an invalid bucket or role, or variables that contradict each other.
             ConfigError: an invalid region.
         """
         given = {
@@ -284,21 +275,21 @@ class Deployment:
             deployment = cls.from_json(text, origin=DEPLOYMENT)
             for name, value in deployment.environment().items():
                 if name in (S3_BUCKET, ROLE_ARN) and given.get(name, value) != value:
-                    raise ContractError(
+                    raise DeploymentError(
                         f"{name}={given[name]!r} contradicts {DEPLOYMENT}, which says {value!r}: "
                         "unset one of the two"
                     )
             return deployment
         for name, other in ((S3_BUCKET, ROLE_ARN), (ROLE_ARN, S3_BUCKET)):
             if name not in given:
-                raise ContractError(
+                raise DeploymentError(
                     f"{other} is set and {name} is not: "
                     'set both, or neither (`eval "$(tunestack env)"` sets them)'
                 )
         account = settings.role_account(ROLE_ARN, given[ROLE_ARN])
         region = region_from(environment) or region
         if not region:
-            raise ContractError(
+            raise DeploymentError(
                 f"{S3_BUCKET} is set and {REGION} is not: set it to the region of the bucket"
             )
         return cls(
@@ -320,15 +311,6 @@ def region_from(environment: Mapping[str, str]) -> str | None:
         if environment.get(name):
             return settings.region_code(name, environment[name])
     return None
-
-
-def _fits(value: object, kind: str) -> bool:
-    """Tell whether a value of the document is of the type that its field is declared with."""
-    if kind.startswith("tuple"):
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
-    if kind == "int":
-        return isinstance(value, int)
-    return isinstance(value, str) or (value is None and "None" in kind)
 
 
 def _dotenv_line(name: str, value: str) -> str:

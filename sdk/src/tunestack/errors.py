@@ -2,31 +2,34 @@
 
 ```
 TunestackError
-├── ConfigError (ValueError)          a bad argument or setting: says what is allowed
-│   ├── ContractError                 no deployment, or one of another version: says `cdk deploy`
-│   ├── ModelError                    the model can't be tuned (here): names those that can
-│   ├── HyperparameterError           unknown name or value out of range: says the range
-│   └── CostError                     it would cost more than was allowed; nothing was paid
-├── DataError (ValueError)            training data that the job would fail on: every problem, with its line
-├── IsolationError (ConnectionRefusedError) a connection that would leave the machine while the sandbox is active
-├── MissingExtraError (ImportError)   an optional dependency is not installed: says which extra
-├── ProviderError                     the vendor refused or failed; `__cause__` is the vendor's error
-│   ├── AccessError                   credentials missing, or without the permission
-│   │   ├── CredentialsExpiredError   sign in again
-│   │   └── ClockError                this machine's clock is wrong: says by how much
-│   ├── NotFoundError                 no such job, model, endpoint, bucket or parameter
-│   ├── InvalidRequestError           the vendor does not take the request as it is
-│   ├── ConflictError                 it exists already with other content, or is busy changing
-│   ├── QuotaError                    a quota is used up: says which, and what to ask for
-│   └── BusyError                     throttled, unavailable or unreachable: try again later
-├── JobError                          about one job
-│   ├── JobFailedError                it failed; `reason` in the vendor's words
-│   ├── JobStoppedError               it was stopped: no model, and what was trained is billed
-│   └── JobTimeoutError (TimeoutError)      the wait ended, the job goes on
-│       └── JobStalledError           nothing has changed for longer than it should take
-└── EndpointError                     about one endpoint
-    ├── EndpointFailedError           it could not be started; `reason` in the vendor's words
-    └── EndpointTimeoutError (TimeoutError) the wait ended, the endpoint may go on (and be billed)
+├── ConfigError (ValueError)            an argument or setting is invalid; the message says what is valid
+│   ├── DeploymentError                 no deployment, or one of another version; `cdk deploy` creates it
+│   ├── ModelError                      the model can't be fine-tuned (here); the message names the models that can
+│   ├── HyperparameterError             an unknown name, or a value out of range; the message has the range
+│   └── CostError                       the estimated cost is above the limit; nothing was billed
+├── DataError (ValueError)              training data that the job would fail on: every problem, with its line
+├── IsolationError (ConnectionRefusedError)  a connection that would leave the machine while the sandbox is active
+├── MissingExtraError (ImportError)     an optional dependency is not installed; the message says which
+├── ProviderError                       the provider refused or failed; `__cause__` is its own error
+│   ├── AccessError                     credentials are missing, or lack a permission
+│   │   ├── CredentialsExpiredError     the credentials have expired: sign in again
+│   │   └── ClockError                  this machine's clock is wrong
+│   ├── NotFoundError                   the job, model, endpoint, bucket or parameter does not exist
+│   ├── InvalidRequestError             the provider rejected the request
+│   ├── ConflictError                   it exists already with other content, or is being changed
+│   ├── QuotaError                      a quota is used up; the message says which, and how to raise it
+│   └── TransientError                  trying again later may work
+│       ├── BusyError                   throttled or unavailable
+│       └── NetworkError (ConnectionError)  the provider can't be reached
+├── JobError                            a job
+│   ├── StateError                      not possible in the present state of the job
+│   ├── JobFailedError                  the job failed; `reason` has the provider's message
+│   ├── JobStoppedError                 the job was stopped: no model, and what was trained is billed
+│   └── JobTimeoutError (TimeoutError)  the wait ended, the job goes on
+│       └── JobStalledError             the job has not changed for too long
+└── EndpointError                       an endpoint
+    ├── EndpointFailedError             the endpoint could not be started; `reason` has the provider's message
+    └── EndpointTimeoutError (TimeoutError)  the wait ended, the endpoint may go on (and be billed)
 ```
 """
 
@@ -42,7 +45,7 @@ _LONGEST_QUOTE = 60
 
 
 def shortened(value: object) -> str:
-    """Quote what a caller gave in a message, but never at any length."""
+    """Return the repr of a value for a message, cut to 60 characters."""
     try:
         quoted = repr(value.value if isinstance(value, Enum) else value)
     except ValueError:  # an int of thousands of digits
@@ -51,10 +54,10 @@ def shortened(value: object) -> str:
 
 
 class TunestackError(Exception):
-    """The root of everything that Tunestack raises; can be pickled, to cross processes."""
+    """The base class of all errors of Tunestack; errors can be pickled."""
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Keep the attributes that a subclass's constructor asks for."""
+        """Keep the attributes that constructors of subclasses require."""
         return _restored, (type(self), self.args, self.__dict__)
 
 
@@ -70,11 +73,11 @@ def _restored(
 
 
 class ConfigError(TunestackError, ValueError):
-    """A bad argument or setting; the message says what is allowed."""
+    """An argument or setting is invalid; the message says what is valid."""
 
 
-class ContractError(ConfigError):
-    """The account has no (readable) deployment, or one of another version."""
+class DeploymentError(ConfigError):
+    """The account has no readable deployment, or one of another version."""
 
 
 class ModelError(ConfigError):
@@ -82,19 +85,19 @@ class ModelError(ConfigError):
 
 
 class HyperparameterError(ConfigError):
-    """A hyperparameter that the model does not have, or a value out of its range."""
+    """A hyperparameter is unknown for the model, or out of range."""
 
 
 class CostError(ConfigError):
-    """What was asked for would cost more than was allowed, or nobody knows; nothing was paid."""
+    """The estimated cost is above the limit, or unknown; nothing was billed."""
 
 
 class DataError(TunestackError, ValueError):
     """Training data that the job would fail on.
 
     Attributes:
-        problems: one line of text for each problem that the message shows, in the order of the data.
-        report: all that was found, a `tunestack.records.Report`, where the data could be read.
+        problems: one line of text for each problem in the message, in the order of the data.
+        report: all problems, as a `tunestack.records.Report`, if the data could be read.
     """
 
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
@@ -113,24 +116,24 @@ class MissingExtraError(TunestackError, ImportError):
 
 
 class ProviderError(TunestackError):
-    """The vendor refused or failed; `__cause__` is the vendor's own error.
+    """The provider refused or failed; `__cause__` is its own error.
 
     Attributes:
-        code: the vendor's error code, as on the wire.
-        request_id: the vendor's id of the request, for a support case.
+        code: the provider's error code.
+        request_id: the provider's id of the request, for a support case.
     """
 
     def __init__(
         self, message: str, *, code: str | None = None, request_id: str | None = None
     ) -> None:
-        """Keep the vendor's code and request id beside the message."""
+        """Store the provider's code and request id."""
         super().__init__(message)
         self.code = code
         self.request_id = request_id
 
 
 class AccessError(ProviderError):
-    """Credentials are missing, or lack the permission."""
+    """Credentials are missing, or lack a permission."""
 
 
 class CredentialsExpiredError(AccessError):
@@ -138,63 +141,75 @@ class CredentialsExpiredError(AccessError):
 
 
 class ClockError(AccessError):
-    """This machine's clock is too far from the vendor's for a request to be believed; the message says how far."""
+    """This machine's clock differs too much from the provider's, which rejects its requests."""
 
 
 class NotFoundError(ProviderError):
-    """There is no such job, model, endpoint, bucket or parameter."""
+    """The job, model, endpoint, bucket or parameter does not exist."""
 
 
 class InvalidRequestError(ProviderError):
-    """The vendor does not take the request as it is, or not now."""
+    """The provider rejected the request."""
 
 
 class ConflictError(ProviderError):
-    """It exists already with other content, or is busy changing."""
+    """It exists already with other content, or is being changed."""
 
 
 class QuotaError(ProviderError):
     """A quota of the account is used up, or zero.
 
     Attributes:
-        frees_itself: whether waiting helps, as where other jobs have to end first: `submit(..., queue=True)` waits.
+        frees_itself: whether waiting helps, because other jobs will end: `submit(..., queue=True)` waits.
     """
 
     frees_itself = False
 
 
-class BusyError(ProviderError):
-    """Throttled, unavailable or unreachable; trying again later may work."""
+class TransientError(ProviderError):
+    """Trying again later may work."""
+
+
+class BusyError(TransientError):
+    """The request was throttled, or the provider is unavailable."""
+
+
+class NetworkError(TransientError, ConnectionError):
+    """The provider can't be reached, or the connection was lost."""
 
 
 class JobError(TunestackError):
-    """Something about one job.
+    """An error of one job.
 
     Attributes:
-        job_id: the id that `tuner.job(job_id)` attaches to.
+        job_id: the id for `tuner.job(job_id)`.
     """
 
     def __init__(self, message: str, *, job_id: str) -> None:
-        """Keep the job's id beside the message."""
+        """Store the id of the job."""
         super().__init__(message)
         self.job_id = job_id
+
+
+class StateError(JobError):
+    """The operation is not possible in the present state of the job, for example because it is still running."""
 
 
 class JobFailedError(JobError):
     """The job failed.
 
     Attributes:
-        reason: the vendor's own words.
+        reason: the provider's message.
     """
 
     def __init__(self, message: str, *, job_id: str, reason: str) -> None:
-        """Keep the vendor's words beside the message."""
+        """Store the provider's message."""
         super().__init__(message, job_id=job_id)
         self.reason = reason
 
 
 class JobStoppedError(JobError):
-    """The job was stopped: there is no model, and what was trained is billed."""
+    """The job was stopped: it has no model, and what was trained is billed."""
 
 
 class JobTimeoutError(JobError, TimeoutError):
@@ -202,18 +217,18 @@ class JobTimeoutError(JobError, TimeoutError):
 
 
 class JobStalledError(JobTimeoutError):
-    """The job has not changed for longer than it should take; it goes on."""
+    """The job has not changed for longer than expected; it goes on."""
 
 
 class EndpointError(TunestackError):
-    """Something about one endpoint.
+    """An error of one endpoint.
 
     Attributes:
-        endpoint_id: the name or ARN that `tuner.endpoint(endpoint_id)` attaches to.
+        endpoint_id: the name or ARN for `tuner.endpoint(endpoint_id)`.
     """
 
     def __init__(self, message: str, *, endpoint_id: str) -> None:
-        """Keep the endpoint's id beside the message."""
+        """Store the id of the endpoint."""
         super().__init__(message)
         self.endpoint_id = endpoint_id
 
@@ -222,14 +237,14 @@ class EndpointFailedError(EndpointError):
     """The endpoint could not be started.
 
     Attributes:
-        reason: the vendor's own words.
+        reason: the provider's message.
     """
 
     def __init__(self, message: str, *, endpoint_id: str, reason: str) -> None:
-        """Keep the vendor's words beside the message."""
+        """Store the provider's message."""
         super().__init__(message, endpoint_id=endpoint_id)
         self.reason = reason
 
 
 class EndpointTimeoutError(EndpointError, TimeoutError):
-    """The wait ended before the endpoint was ready or gone; it may go on, and be billed."""
+    """The wait ended before the endpoint was ready or deleted; it may go on, and be billed."""

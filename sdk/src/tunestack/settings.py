@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from tunestack.errors import ConfigError, ContractError, shortened
+from tunestack.errors import ConfigError, DeploymentError, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,19 +38,21 @@ def bucket_name(name: str, value: str) -> str:
     """Return the bucket of a setting: its name, `s3://<name>` or its ARN.
 
     Raises:
-        ContractError: it is not a bucket; the message has the right value.
+        DeploymentError: it is not a bucket; the message has the right value.
     """
     location = _BUCKET_URL.fullmatch(value) or _BUCKET_LOCATION.fullmatch(value)
     bucket = location["bucket"] if location else ""
     if not _BUCKET.fullmatch(bucket):
-        raise ContractError(
+        raise DeploymentError(
             f"invalid {name} {shortened(value)}: set it to the name of a bucket "
             "(3 to 63 lower-case letters, digits, dots and hyphens)"
         )
     if value.startswith("http"):
-        raise ContractError(f"invalid {name} {shortened(value)}: it is a URL: set {name}={bucket}")
+        raise DeploymentError(
+            f"invalid {name} {shortened(value)}: it is a URL: set {name}={bucket}"
+        )
     if location and location["key"]:
-        raise ContractError(
+        raise DeploymentError(
             f"invalid {name} {shortened(value)}: it has the prefix {shortened(location['key'])} after the bucket: "
             f'set {name}={bucket}, and specify s3_path="s3://{bucket}/{location["key"]}" to put the data there'
         )
@@ -61,7 +63,7 @@ def role_account(name: str, value: str) -> str:
     """Return the account of a role, by its ARN.
 
     Raises:
-        ContractError: it is not the ARN of a role; the message has the right value.
+        DeploymentError: it is not the ARN of a role; the message has the right value.
     """
     if role := _ROLE.fullmatch(value):
         return role[1]
@@ -74,7 +76,7 @@ def role_account(name: str, value: str) -> str:
             f"it is the name of the role: set {name}=arn:aws:iam::<account>:role/{value} "
             f"(`aws iam get-role --role-name {value} --query Role.Arn` prints it)"
         )
-    raise ContractError(
+    raise DeploymentError(
         f"invalid {name} {shortened(value)}: it is not the ARN of a role: {expected}"
     )
 

@@ -1,4 +1,4 @@
-"""The way in: `Tuner` finds where to work and hands out jobs and endpoints."""
+"""`Tuner`: submits jobs, and returns handles of jobs, endpoints and custom models."""
 
 from __future__ import annotations
 
@@ -6,43 +6,53 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from tunestack import catalog
-from tunestack.accounts.accounts import BEDROCK, Accounts
-from tunestack.accounts.aws import AwsAccount
-from tunestack.accounts.openai import OpenAIProject
-from tunestack.arguments import checked, checked_state, checked_time
-from tunestack.checking import resolve_submission
-from tunestack.custom_models import CustomModels
-from tunestack.endpoints import START_TIMEOUT, Endpoint, with_expiry
+from tunestack.backends.accounts import BEDROCK, Accounts
+from tunestack.backends.base import JobState
+from tunestack.backends.bedrock.account import BedrockAccount
+from tunestack.backends.identifiers import IdKind
+from tunestack.backends.openai.client import client_of
+from tunestack.backends.openai.project import OpenAIProject
+from tunestack.custom_models import CustomModel
+from tunestack.endpoints.endpoint import START_TIMEOUT, Endpoint, with_expiry
+from tunestack.endpoints.start import start_endpoint, stop_own_endpoints
 from tunestack.environment import snapshot
 from tunestack.errors import ConfigError, ModelError, shortened
-from tunestack.following import follow
-from tunestack.identifiers import ENDPOINT, JOB, MODEL
-from tunestack.jobs import TIMEOUT, Job
-from tunestack.providers.openai_client import client_of
-from tunestack.serving import start, stop_own
-from tunestack.submitting import estimate, submit
-from tunestack.waiting import Poll, seconds
+from tunestack.jobs.follow import follow
+from tunestack.jobs.job import TIMEOUT, Job
+from tunestack.jobs.submit import check_spec, estimate, submit
+from tunestack.polling import Poll, to_timeout
+from tunestack.spec.arguments import check_time, check_type
+from tunestack.spec.job_spec import JobSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     import boto3
     import openai as openai_package
 
-    from tunestack.accounts.account import Account
-    from tunestack.checking import SubmitArguments
-    from tunestack.cost import Cost
+    from tunestack.backends.accounts import Provider
+    from tunestack.backends.base import Account, Backend, Check, JobInfo
     from tunestack.deployment import Deployment
-    from tunestack.provider import Check, EndpointInfo, JobInfo, JobState, Provider
+    from tunestack.endpoints.start import ServingChoice
+    from tunestack.polling import Duration
     from tunestack.records.source import Source
+    from tunestack.spec.cost import Cost
+    from tunestack.spec.job_spec import SubmitArguments
 
 
-class Tuner(CustomModels):
-    """Fine-tunes models on Bedrock, with what `cdk deploy` set up, and at OpenAI.
+class Tuner:
+    """Fine-tunes models on Bedrock, in a stage that `cdk deploy` deployed, and at OpenAI.
 
-    Everything is found on its own: argument, environment (`eval "$(tunestack env)"`), or the stage's SSM parameter; for
-    OpenAI its own variables (`OPENAI_API_KEY`, `OPENAI_BASE_URL`, ...). Nothing is called before it is needed.
+    The stage is found by argument, environment (`eval "$(tunestack env)"`) or its SSM parameter, OpenAI by its own variables
+    (`OPENAI_API_KEY`, `OPENAI_BASE_URL`, ...). Nothing is called before it is needed. When the environment changes, it is
+    read again; `bind` returns a tuner that keeps it.
+
+    Example:
+        tuner = Tuner()
+        job = tuner.submit("nova-micro", "train.jsonl", hyperparameters={"epochCount": 3}).wait()
+        with job.start_endpoint() as endpoint:
+            print(endpoint.invoke("Where is my parcel?"))
     """
 
     def __init__(
@@ -55,126 +65,102 @@ class Tuner(CustomModels):
         openai: openai_package.OpenAI | None = None,
         poll: Poll | None = None,
     ) -> None:
-        """Say where to work, as far as the environment does not.
+        """Store the arguments; those that are not given are resolved from the environment.
 
         Args:
-            stage: the stage that was deployed; `TUNESTACK_STAGE` or `dev` if not given.
-            region: where to tune; the environment's, or else the one where the model can be tuned.
-            deployment: what was deployed, instead of looking it up; decides the region.
-            session: whose credentials to use; boto3's default if not given.
-            openai: who calls OpenAI, or a server that speaks its API: a client with key, organization, project and base URL;
-                made of the environment if not given.
+            stage: the deployed stage; by default `TUNESTACK_STAGE`, or `dev`.
+            region: the AWS region; by default that of the environment, or the one where the model can be fine-tuned.
+            deployment: a deployment, instead of looking one up; it decides the region.
+            session: the AWS credentials; by default boto3's.
+            openai: a client for OpenAI, or for a server with its API; by default created from the environment.
             poll: how to wait.
 
         Raises:
-            ConfigError: the AWS profile or configuration file is wrong.
+            ConfigError: the AWS profile or configuration file is invalid.
         """
         self._poll = poll or Poll()
-        self._aws_account = partial(
-            AwsAccount, stage=stage, region=region, deployment=deployment, session=session
+        self._new_bedrock_account = partial(
+            BedrockAccount, stage=stage, region=region, deployment=deployment, session=session
         )
-        self._openai_project = partial(OpenAIProject, openai, poll=self._poll)
+        self._new_openai_project = partial(OpenAIProject, openai, poll=self._poll)
         self._is_bound = False
         self._environment = snapshot()
         self._resolved = self._resolve()
 
-    def _resolve(self) -> Accounts:
-        environment = self._environment
-        return Accounts(
-            self._aws_account(environment=environment), self._openai_project(environment)
-        )
+    @property
+    def openai(self) -> openai_package.OpenAI | None:
+        """The OpenAI client that was passed, if any."""
+        return self._accounts.openai.client
 
     @property
-    def _accounts(self) -> Accounts:
-        """Where to work; resolved again when the environment is no longer the one that it was resolved from."""
-        now = self._environment if self._is_bound else snapshot()
-        if now != self._environment:
-            self._environment = now
-            self._resolved = self._resolve()
-        return self._resolved
-
-    def bind(self, model: str) -> Tuner:
-        """Return a tuner that works with the present environment, whatever the environment becomes later.
-
-        Its clients are created now, and its deployment is looked up now, so that work in another thread goes where it was
-        meant to go.
-
-        Args:
-            model: the base model or custom model of the work to come.
-        """
-        accounts = self._accounts
-        accounts.of_model(checked("model", model, str)).connect(model)
-        bound = Tuner.__new__(Tuner)
-        bound.__dict__.update(self.__dict__, _is_bound=True)
-        return bound
+    def session(self) -> boto3.Session | None:
+        """The boto3 session that was passed, if any."""
+        return self._accounts.bedrock.session
 
     def submit(self, model: str, data: Source, **arguments: Unpack[SubmitArguments]) -> Job:
         """Submit a fine-tuning job; billed by the token trained (tokens of the file x epochs).
 
-        What can be known is checked before anything is uploaded; `check` does that alone.
-        The same model, data and hyperparameters, submitted again from anywhere, are the same job, whatever the other
-        arguments; a job that failed or was stopped is tried anew.
+        All arguments and records are checked before anything is uploaded; `check` checks the arguments only. Submitting the
+        same model, data and hyperparameters again, from any process, returns the same job, even if other arguments differ. If
+        that job failed or was stopped, there is another attempt.
 
         Args:
             model: a base model by any of its names (`nova-micro`, `bedrock/us.amazon.nova-micro-v1:0`,
-                `openai/gpt-4o-mini-2024-07-18`, ...), or a tuned model, or the ARN of its endpoint, to tune it further.
-            data: a path or an `s3://` URI of a `.jsonl` or `.jsonl.gz` file, or any iterable of dicts, in `data_format`.
+                `openai/gpt-4o-mini-2024-07-18`, ...), or a fine-tuned model or its endpoint (ARN) to fine-tune it further.
+            data: a path or an `s3://` URI of a `.jsonl` or `.jsonl.gz` file, or an iterable of dicts.
             data_format: `chat` (`{"messages": [...]}`), `completion` (`{"prompt", "completion"}`), or another of
-                `tunestack.records.SourceFormat`; told by the first record if not given.
-            hyperparameters: by the vendor's names, see `tunestack models`.
-            validation_data: like `data`; not every model takes it.
-            record_format: what records are written in, where the model learns from more than one format.
-            on_loss: `error`, or `report`: what the model's format can't carry is left out, and logged.
-            ignore: rules that are not to be held against the data, see docs/training-data-rules.md.
-            s3_path: where to put the data: a folder, or the file's own place if it ends in `.jsonl`; the job role must be allowed to read there.
-            name: what the names of job and tuned model begin with; at most 20 characters.
-            tags: for the job and the tuned model, beside Tunestack's own.
-            rerun: start another job although an equal one runs or has succeeded; it is billed again.
-            max_cost: US dollars that training may cost, by an estimate of its tokens and the prices that are known.
-            method: `supervised`, or `dpo`, from preferences (OpenAI).
-            seed: what chance is to begin with (OpenAI).
-            suffix: what the tuned model's name has in it, at most 64 characters (OpenAI).
-            queue: wait for a free slot when the account runs as many jobs as its quota allows: `True` for up to 24 hours, or
-                seconds or a `timedelta`. Nothing is paid before the job is created.
+                `tunestack.records.SourceFormat`; by default detected from the first record.
+            hyperparameters: by the provider's names, see `tunestack models`.
+            validation_data: like `data`; not every model accepts it.
+            record_format: the format to write, for models that accept several.
+            on_loss: `error`, or `report` to leave out, and log, what the model's format can't represent.
+            ignore: validation rules to skip, see docs/training-data-rules.md.
+            s3_path: where to store the data: a folder, or a file if it ends in `.jsonl`; the job role must be allowed to read it.
+            name: the prefix of the names of the job and its model; at most 20 characters.
+            tags: additional tags of the job and its model.
+            rerun: start another job even if an equal one is running or has succeeded; it is billed again.
+            max_cost: the limit for the estimated training cost, in US dollars.
+            method: `supervised`, or `dpo` for preferences (OpenAI).
+            seed: the random seed (OpenAI).
+            suffix: a part of the fine-tuned model's name, at most 64 characters (OpenAI).
+            queue: wait for a free slot if the account runs as many jobs as its quota allows: `True` for up to 24 hours, or
+                seconds or a `timedelta`. Nothing is billed before the job is created.
 
         Raises:
-            ModelError: the model can't be tuned, or not in this region; names those that can.
-            HyperparameterError: a name or value that the model does not take.
-            DataError: the data has problems; names every line.
-            ConfigError: any other argument or setting is wrong; `ContractError` when nothing is deployed, `CostError` when
-                it would cost more than `max_cost`, or nobody knows.
-            QuotaError: the account runs as many jobs as it may; with `queue`, still after that time.
+            ModelError: the model can't be fine-tuned, or not in this region; the message names models that can.
+            HyperparameterError: the model does not accept a name or a value.
+            DataError: the data is invalid; the message has every line.
+            ConfigError: another argument is invalid; `DeploymentError` if nothing is deployed, `CostError` if the estimate is
+                above `max_cost` or unknown.
+            QuotaError: the account may run no more jobs now; with `queue`, still after that time.
             ProviderError: the provider refused or failed.
         """
-        target, wanted = resolve_submission(
-            lambda name: self._accounts.of_model(name).target(name),
-            model,
-            data,
-            **arguments,
-        )
-        info = submit(target.provider, wanted, poll=self._poll)
-        return self._handle(self._accounts.of_model(model), target.provider, info)
+        spec = JobSpec(model=model, data=data, **arguments)
+        account = self._accounts.of_model(spec.model)
+        target = account.resolve(spec.model)
+        check_spec(target, spec)
+        return self._job(account, target.backend, submit(target, spec, poll=self._poll))
 
     def check(self, model: str, **arguments: Unpack[SubmitArguments]) -> None:
-        """Check everything that `submit` would refuse without reading data; nothing is uploaded, created or billed.
+        """Check everything that `submit` would reject without reading data; nothing is uploaded, created or billed.
 
-        `submit` checks the same by the same code; the records and `max_cost` depend on the data. Where the caller may read quotas,
-        a job slot has to be free, or with `queue` to exist at all.
+        `submit` runs the same checks; the records and `max_cost` depend on the data. If the caller may read quotas, a job slot
+        has to be free, or with `queue` to exist at all.
 
         Args:
-            model: as of `submit`.
-            arguments: as of `submit`, by name, without `data`.
+            model: see `submit`.
+            arguments: the keyword arguments of `submit`.
 
         Raises:
             ModelError: the model can't be fine-tuned, or not in this region.
-            HyperparameterError: an unknown name, or an invalid value.
-            ConfigError: any other argument is invalid, or nothing is deployed (`ContractError`).
+            HyperparameterError: the model does not accept a name or a value.
+            ConfigError: another argument is invalid; `DeploymentError` if nothing is deployed.
             QuotaError: the account may run no more jobs now.
         """
-        target, wanted = resolve_submission(
-            lambda name: self._accounts.of_model(name).target(name), model, (), **arguments
-        )
-        target.provider.check_quotas(queue=wanted.queue is not None)
+        spec = JobSpec(model=model, **arguments)
+        target = self._accounts.of_model(spec.model).resolve(spec.model)
+        check_spec(target, spec)
+        target.backend.check_quotas(queue=spec.queue_timeout is not None)
 
     def cost(self, model: str, data: Source, **arguments: Unpack[SubmitArguments]) -> Cost:
         """Estimate the cost of a job without a deployment, credentials or a network; the arguments are those of `submit`.
@@ -188,44 +174,43 @@ class Tuner(CustomModels):
             DataError: the data is invalid.
             ConfigError: another argument is invalid; `CostError` if the estimate is above `max_cost`.
         """
-        target, wanted = resolve_submission(
-            lambda name: self._accounts.of_model(name).catalog_target(name),
-            model,
-            data,
-            **arguments,
-        )
-        return estimate(target.provider, wanted)
+        spec = JobSpec(model=model, data=data, **arguments)
+        target = self._accounts.of_model(spec.model).resolve_offline(spec.model)
+        check_spec(target, spec)
+        return estimate(target, spec)
 
-    def preflight(self, model: str | None = None, *, provider: str | None = None) -> list[Check]:
+    def preflight(
+        self, model: str | None = None, *, provider: Provider | None = None
+    ) -> list[Check]:
         """Check what can be known before money is spent: credentials, clock, deployment, bucket, role, guard, quotas, model.
 
-        Nothing is changed, and nothing is billed. What the caller may not read is unknown, and the check says so.
+        Nothing is changed or billed. A check is `unknown` if the caller may not read what it needs.
 
         Args:
             model: a base model by any of its names; without one, what every model needs is checked.
-            provider: `bedrock` or `openai`; the model's, or `bedrock` if not given.
+            provider: `bedrock` or `openai`; by default that of the model, or `bedrock`.
 
         Raises:
-            ModelError: no base model has this name.
-            ConfigError: there is no such provider.
+            ModelError: the model is unknown.
+            ConfigError: the provider is unknown.
         """
-        base = None if model is None else catalog.find(checked("model", model, str))
+        base = None if model is None else catalog.find(check_type("model", model, str))
         if model is not None and base is None:
-            raise ModelError(f"no model is called {shortened(model)}: see `tunestack models`")
+            raise ModelError(f"unknown model {shortened(model)}: see `tunestack models`")
         named = provider or (BEDROCK if base is None else base.provider)
-        return self._accounts.named(named).preflight(base, model)
+        return self._accounts.of_provider(named).preflight(base, model)
 
     def job(self, job_id: str) -> Job:
-        """Attach to a job by its id: on Bedrock its ARN, or its name in the region; at OpenAI `ftjob-...`.
+        """Return a job: on Bedrock by its ARN, or its name in the region; at OpenAI by its id, `ftjob-...`.
 
-        With `openai/` before it, it is the id of a job of whichever server the client speaks to.
+        `openai/` before the id means a job of the server that the OpenAI client calls.
 
         Raises:
-            NotFoundError: there is none.
+            NotFoundError: the job does not exist.
         """
-        account, job_id = self._accounts.of_id(JOB, job_id)
-        provider = account.provider(job_id)
-        return self._handle(account, provider, provider.job(job_id))
+        account, job_id = self._accounts.of_id(IdKind.JOB, job_id)
+        backend = account.backend(job_id)
+        return self._job(account, backend, backend.job(job_id))
 
     def jobs(
         self,
@@ -234,163 +219,212 @@ class Tuner(CustomModels):
         state: str | None = None,
         created_after: datetime | None = None,
         tags: Mapping[str, str] | None = None,
-        provider: str = BEDROCK,
+        provider: Provider = BEDROCK,
     ) -> Iterator[Job]:
         """List the jobs of the account in the region, or of the project at OpenAI, the newest first.
 
         Args:
-            name_contains: only those whose name contains this.
-            state: only those in this `JobState`.
-            created_after: only those created since.
-            tags: only those that carry all of these; costs a call for each job that is left by then.
+            name_contains: only jobs whose name contains this.
+            state: only jobs in this `JobState`.
+            created_after: only jobs created since.
+            tags: only jobs with all of these tags; one call for each job that the other filters leave.
             provider: `bedrock` or `openai`.
 
         Raises:
-            ConfigError: there is no such state or provider, or the time has no time zone.
+            ConfigError: the state or the provider is unknown, or the time has no time zone.
         """
-        wanted = None if state is None else checked_state(state)
-        since = None if created_after is None else checked_time("created_after", created_after)
-        account = self._accounts.named(provider)
-        return self._listed(account, tags or {}, name_contains, wanted, since)
+        wanted = None if state is None else _job_state(state)
+        since = None if created_after is None else check_time("created_after", created_after)
+        account = self._accounts.of_provider(provider)
+        backend = account.backend()
+        infos = backend.jobs(name_contains=name_contains, state=wanted, created_after=since)
+        return (
+            self._job(account, backend, info)
+            for info in infos
+            if not tags or tags.items() <= backend.job_tags(info.id).items()
+        )
 
-    def _listed(
-        self,
-        account: Account,
-        tags: Mapping[str, str],
-        name_contains: str | None,
-        state: JobState | None,
-        created_after: datetime | None,
-    ) -> Iterator[Job]:
-        provider = account.provider()
-        for info in provider.jobs(
-            name_contains=name_contains, state=state, created_after=created_after
-        ):
-            if not tags or tags.items() <= provider.job_tags(info.id).items():
-                yield self._handle(account, provider, info)
+    def follow(self, jobs: Iterable[Job], timeout: Duration | None = TIMEOUT) -> Iterator[Job]:
+        """Poll many jobs, and yield each job that has changed, until all have ended; one list request for all in each poll.
 
-    def follow(self, jobs: Iterable[Job], timeout: float = TIMEOUT) -> Iterator[Job]:
-        """Give out each of many jobs when it has changed, until all have ended: one list a look, however many they are.
+        Args:
+            jobs: the jobs.
+            timeout: seconds or a `timedelta`; `None` for no limit.
 
         Raises:
-            JobTimeoutError: not all have ended after `timeout` seconds; they go on.
+            JobTimeoutError: not all have ended in time; they go on.
         """
         return follow(list(jobs), timeout=timeout, poll=self._poll)
 
-    def wait_all(self, jobs: Iterable[Job], timeout: float = TIMEOUT) -> list[Job]:
-        """Wait until all of many jobs have ended, however they do: `job.last.state` tells, `job.require_success()` raises.
+    def wait_all(self, jobs: Iterable[Job], timeout: Duration | None = TIMEOUT) -> list[Job]:
+        """Wait until all jobs have ended, in any state: see `job.state`, or call `job.require_success()`.
 
         Raises:
-            JobTimeoutError: not all have ended after `timeout` seconds; they go on.
+            JobTimeoutError: not all have ended in time; they go on.
         """
-        waited_for = list(jobs)
-        for _ in self.follow(waited_for, timeout):
+        waited = list(jobs)
+        for _ in self.follow(waited, timeout):
             pass
-        return waited_for
+        return waited
 
     def endpoint(self, endpoint_id: str) -> Endpoint:
-        """Attach to an endpoint by its ARN, also with DSPy's `bedrock/converse/`, or its name; at OpenAI by its model, `ft:...`.
+        """Return an endpoint by its ARN, also with DSPy's `bedrock/converse/`, or its name; at OpenAI by its model, `ft:...`.
 
         Raises:
-            NotFoundError: there is none.
+            NotFoundError: the endpoint does not exist.
         """
-        provider, info = self._found(endpoint_id)
-        return Endpoint(provider, with_expiry(provider, info), poll=self._poll)
+        account, endpoint_id = self._accounts.of_id(IdKind.ENDPOINT, endpoint_id)
+        backend = account.backend(endpoint_id)
+        info = with_expiry(backend, backend.endpoint(endpoint_id))
+        return Endpoint(backend, info, poll=self._poll)
 
-    def _found(self, endpoint_id: str) -> tuple[Provider, EndpointInfo]:
-        account, endpoint_id = self._accounts.of_id(ENDPOINT, endpoint_id)
-        provider = account.provider(endpoint_id)
-        return provider, provider.endpoint(endpoint_id)
-
-    def endpoints(self, *, model: str = "", provider: str = BEDROCK) -> Iterator[Endpoint]:
-        """List the endpoints of the account in the region, of both kinds, or those of one tuned model, with their ends.
+    def endpoints(self, *, model: str = "", provider: Provider = BEDROCK) -> Iterator[Endpoint]:
+        """List the endpoints of the account in the region, of both kinds, with their ends.
 
         Args:
-            model: only those that serve this one.
-            provider: `bedrock` or `openai`; decided by the model if one is given.
+            model: only endpoints of this fine-tuned model.
+            provider: `bedrock` or `openai`; by default that of the model.
 
         Raises:
-            ConfigError: `model` is given and is no text, such as `job.model` of a job that has none, or there is no such
-                provider.
+            ConfigError: `model` is not a string, such as `job.model` of a running job, or the provider is unknown.
         """
-        # Checked at once, not at the first endpoint that is asked for.
-        if checked("model", model, str):
-            account, model = self._accounts.of_id(MODEL, model)
+        if check_type("model", model, str):
+            account, model = self._accounts.of_id(IdKind.MODEL, model)
         else:
-            account = self._accounts.named(provider)
-        found = account.provider(model)
-        infos = found.endpoints(model=model or None)
-        return (Endpoint(found, with_expiry(found, info), poll=self._poll) for info in infos)
+            account = self._accounts.of_provider(provider)
+        backend = account.backend(model)
+        infos = backend.endpoints(model=model or None)
+        return (Endpoint(backend, with_expiry(backend, info), poll=self._poll) for info in infos)
 
     def start_endpoint(
         self,
         model: str,
-        serving: str = "auto",
+        serving: ServingChoice = "auto",
         *,
-        ttl: timedelta | None = None,
+        ttl: Duration | None = None,
         model_units: int = 1,
         unguarded: bool = False,
-        timeout: float = START_TIMEOUT,
+        timeout: Duration | None = START_TIMEOUT,
     ) -> Endpoint:
-        """Start the endpoint of a tuned model, whichever job it is of, and wait until it answers; see `Job.start_endpoint`."""
-        timeout = seconds(timeout)
-        account, model = self._accounts.of_id(MODEL, model)
-        endpoint = start(
-            account.provider(model),
+        """Start the endpoint of a fine-tuned model and wait until it is ready; see `Job.start_endpoint`."""
+        limit = to_timeout(timeout)
+        account, model = self._accounts.of_id(IdKind.MODEL, model)
+        backend = account.backend(model)
+        endpoint = start_endpoint(
+            backend,
             model,
-            account.provider(model).base(model),
+            backend.base(model),
             serving=serving,
             ttl=ttl,
             model_units=model_units,
-            tags=account.tags(model),
+            tags=account.endpoint_tags(model),
             unguarded=unguarded,
             poll=self._poll,
         )
-        return endpoint.wait(timeout)
+        return endpoint.wait(limit)
 
     def stop_endpoint(self, model: str, serving: str | None = None) -> None:
-        """Stop the endpoints that Tunestack started for a tuned model, those of one kind if it is given; fine without any."""
-        account, model = self._accounts.of_id(MODEL, model)
-        provider = account.provider(model)
-        provider.base(model)
-        if serving is not None and serving not in list(provider.ways):
+        """Stop the endpoints that Tunestack started for a fine-tuned model, or those of one kind; see `Job.stop_endpoint`."""
+        account, model = self._accounts.of_id(IdKind.MODEL, model)
+        backend = account.backend(model)
+        backend.base(model)
+        if serving is not None and serving not in list(backend.serving):
             raise ConfigError(
-                f"invalid serving {shortened(serving)}: specify {' or '.join(map(shortened, provider.ways))}"
+                f"invalid serving {shortened(serving)}: use {' or '.join(map(shortened, backend.serving))}"
             )
-        stop_own(provider, model, serving=serving, poll=self._poll)
+        stop_own_endpoints(backend, model, serving=serving, poll=self._poll)
 
     def invoke(self, endpoint_id: str, messages: str | Sequence[Mapping[str, str]]) -> str:
-        """Ask an endpoint, by its ARN or name; see `Endpoint.invoke`."""
-        return Endpoint(*self._found(endpoint_id), poll=self._poll).invoke(messages)
+        """Invoke an endpoint, by its ARN or name; see `Endpoint.invoke`."""
+        account, endpoint_id = self._accounts.of_id(IdKind.ENDPOINT, endpoint_id)
+        backend = account.backend(endpoint_id)
+        return Endpoint(backend, backend.endpoint(endpoint_id), poll=self._poll).invoke(messages)
 
-    def _handle(self, account: Account, provider: Provider, info: JobInfo) -> Job:
-        return Job(provider, info, tags=partial(account.tags, info.id), poll=self._poll)
+    def custom_model(self, model_id: str) -> CustomModel:
+        """Return a custom model by its ARN, or its name in the region; at OpenAI by its id, `ft:...`.
 
-    @property
-    def openai(self) -> openai_package.OpenAI | None:
-        """The client that calls OpenAI, if one was given."""
-        return self._accounts.openai.given
+        Raises:
+            NotFoundError: the model does not exist.
+            ModelError: the id is that of an endpoint, or invalid.
+        """
+        account, model_id = self._accounts.of_id(IdKind.CUSTOM_MODEL, model_id)
+        backend = account.backend(model_id)
+        return CustomModel(backend, backend.custom_model(model_id), poll=self._poll)
 
-    @property
-    def session(self) -> boto3.Session | None:
-        """The boto3 session that was passed; `None` where the environment decides."""
-        return self._accounts.aws.given_session
+    def custom_models(
+        self, *, name_contains: str = "", provider: Provider = BEDROCK
+    ) -> Iterator[CustomModel]:
+        """List the custom models of the account in the region, or of the project at OpenAI, the newest first.
+
+        Args:
+            name_contains: only models whose name contains this.
+            provider: `bedrock` or `openai`.
+
+        Raises:
+            ConfigError: an argument is invalid.
+        """
+        contained = check_type("name_contains", name_contains, str) or None
+        backend = self._accounts.of_provider(provider).backend()
+        infos = backend.custom_models(name_contains=contained)
+        return (CustomModel(backend, info, poll=self._poll) for info in infos)
+
+    def bind(self, model: str) -> Tuner:
+        """Return a tuner that keeps the present environment, for work in another thread.
+
+        It creates the clients and looks up the deployment now.
+
+        Args:
+            model: the base model or custom model that will be used.
+        """
+        accounts = self._accounts
+        accounts.of_model(check_type("model", model, str)).connect(model)
+        bound = Tuner.__new__(Tuner)
+        bound.__dict__.update(self.__dict__, _is_bound=True)
+        return bound
 
     def with_credentials(
         self, *, session: boto3.Session | None = None, openai: openai_package.OpenAI | None = None
     ) -> Tuner:
-        """Return a tuner like this one that calls AWS with another session, or OpenAI with another client."""
+        """Return a copy of this tuner that calls AWS with another session, or OpenAI with another client."""
         return Tuner(
-            **self._accounts.aws.said,  # type: ignore[arg-type]
+            **self._accounts.bedrock.arguments,  # type: ignore[arg-type]
             session=session or self.session,
             openai=openai or self.openai,
             poll=self._poll,
         )
 
+    @property
+    def _accounts(self) -> Accounts:
+        """The accounts; resolved again if the environment has changed."""
+        now = self._environment if self._is_bound else snapshot()
+        if now != self._environment:
+            self._environment = now
+            self._resolved = self._resolve()
+        return self._resolved
+
+    def _resolve(self) -> Accounts:
+        return Accounts(
+            self._new_bedrock_account(environment=self._environment),
+            self._new_openai_project(self._environment),
+        )
+
+    def _job(self, account: Account, backend: Backend, info: JobInfo) -> Job:
+        return Job(backend, info, tags=partial(account.endpoint_tags, info.id), poll=self._poll)
+
     def __getstate__(self) -> dict[str, object]:
-        """Keep what was said, and leave out credentials and clients: they are found anew where it is loaded."""
-        return {**self._accounts.aws.said, "openai": self._accounts.openai.said}
+        """Keep the arguments, without credentials and clients."""
+        accounts = self._accounts
+        return {**accounts.bedrock.arguments, "openai": accounts.openai.arguments}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Find the environment anew; the server of OpenAI's API stays the one that was said."""
-        said = state.pop("openai")
-        Tuner.__init__(self, **state, openai=None if said is None else client_of(said))
+        """Resolve the environment of this process; the settings of the OpenAI client are kept."""
+        arguments = state.pop("openai")
+        openai = None if arguments is None else client_of(arguments)
+        Tuner.__init__(self, **state, openai=openai)
+
+
+def _job_state(state: object) -> JobState:
+    for known in JobState:
+        if state == known:
+            return known
+    raise ConfigError(f"unknown state {shortened(state)}: use one of {', '.join(JobState)}")

@@ -1,21 +1,15 @@
-"""The commands, and what their errors mean to a shell."""
+"""The commands, and the exit codes of errors."""
 
 from __future__ import annotations
 
 import warnings
-from importlib import metadata
+from importlib import import_module
+from importlib.util import find_spec
 
 import click
 
-from tunestack.cli.cost import cost
-from tunestack.cli.custom_models import custom_models
-from tunestack.cli.data import data
-from tunestack.cli.doctor import doctor
-from tunestack.cli.endpoints import endpoint
-from tunestack.cli.env import env
-from tunestack.cli.jobs import job, jobs, submit
-from tunestack.cli.models import models
-from tunestack.cli.output import INTERRUPTED, NO, USAGE, VENDOR, note
+from tunestack.cli.interrupts import exit_at_interrupt
+from tunestack.cli.output import INTERRUPTED, NO, PROVIDER, USAGE, note
 from tunestack.errors import (
     ConfigError,
     DataError,
@@ -25,33 +19,72 @@ from tunestack.errors import (
     TunestackError,
 )
 
+# Modules are loaded when a command runs: `tunestack --help` and `tunestack data` need no AWS client.
+_COMMANDS = {
+    "cost": ("cost", "Estimate the cost of a job and of serving its model, offline."),
+    "custom-models": ("custom_models", "List, show and delete custom models."),
+    "data": ("data", "Check, convert and split training data."),
+    "doctor": ("doctor", "Check everything that can be known before money is spent."),
+    "endpoint": ("endpoints", "Start, list, invoke and stop endpoints of fine-tuned models."),
+    "env": ("env", "Print the environment variables of a deployment."),
+    "job": ("jobs", "Show, watch or cancel a job."),
+    "jobs": ("jobs", "List jobs."),
+    "models": ("models", "List the models that can be fine-tuned, or show one."),
+    "submit": ("jobs", "Submit a fine-tuning job."),
+}
+"""The module of each command, and its description in `tunestack --help`."""
+
 _PLUGINS = "tunestack.commands"
 """The entry points of other distributions: each names a click command."""
+_KNOWN_PLUGINS = {
+    "sandbox": ("tunestack_sandbox", "Run a command in a local AWS and OpenAI, or start one."),
+}
+"""The package of each command of another distribution, and its description."""
 
 
 class _Commands(click.Group):
-    """The commands of the SDK, and those that other distributions add, such as `sandbox`."""
+    """The commands of the SDK, and those that other distributions add."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return sorted({*super().list_commands(ctx), *metadata.entry_points(group=_PLUGINS).names})
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - of click
+        return sorted(_descriptions())
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if command := super().get_command(ctx, cmd_name):
-            return command
-        for plugin in metadata.entry_points(group=_PLUGINS, name=cmd_name):
-            try:
-                loaded: click.Command = plugin.load()
-            except ModuleNotFoundError as error:
-                raise MissingExtraError(
-                    f"the command {cmd_name!r} needs the package {error.name!r}, which is not installed"
-                ) from error
-            return loaded
-        if cmd_name == "sandbox":
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - of click
+        if cmd_name not in _COMMANDS:
+            return _plugin(cmd_name)
+        with exit_at_interrupt():
+            module = import_module(f"tunestack.cli.{_COMMANDS[cmd_name][0]}")
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - of click
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_descriptions().items()))
+
+
+def _descriptions() -> dict[str, str]:
+    # Reading the entry points of all distributions would take as long as everything else here.
+    installed = {name: row for name, row in _KNOWN_PLUGINS.items() if find_spec(row[0])}
+    return {name: description for name, (_, description) in (_COMMANDS | installed).items()}
+
+
+def _plugin(name: str) -> click.Command | None:
+    from importlib import metadata  # noqa: PLC0415 - takes as long as all of `tunestack --help`
+
+    for plugin in metadata.entry_points(group=_PLUGINS, name=name):
+        try:
+            with exit_at_interrupt():
+                command: click.Command = plugin.load()
+        except ModuleNotFoundError as error:
             raise MissingExtraError(
-                "the package 'tunestack-sandbox' is not installed: run `pip install ./sandbox` in the "
-                "repository of tunestack"
-            )
-        return None
+                f"the command {name!r} needs the package {error.name!r}, which is not installed"
+            ) from error
+        return command
+    if name in _KNOWN_PLUGINS:
+        package = _KNOWN_PLUGINS[name][0].replace("_", "-")
+        raise MissingExtraError(
+            f"the package {package!r} is not installed: run `pip install ./{name}` in a clone of Tunestack's repository"
+        )
+    return None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,12 +93,8 @@ def tunestack() -> None:
     """Fine-tune language models on Amazon Bedrock and OpenAI: submit, track, serve and stop."""
 
 
-for command in (env, doctor, models, data, cost, submit, jobs, job, custom_models, endpoint):
-    tunestack.add_command(command)
-
-
 def run(arguments: list[str] | None = None) -> int:
-    """Run a command line (the process's own if not given) and return its exit code."""
+    """Run a command line (by default that of the process) and return its exit code."""
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_, **__: note(f"warning: {message}")
@@ -75,19 +104,19 @@ def run(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         note(
-            "interrupted; what was submitted or started goes on, and may be billed: "
+            "interrupted; submitted jobs and started endpoints go on, and may be billed: "
             "`tunestack jobs`, `tunestack endpoint list`"
         )
         return INTERRUPTED
     except TunestackError as error:
         note(f"error: {error}")
-        return _code(error)
+        return _exit_code(error)
     return result if isinstance(result, int) else 0
 
 
-def _code(error: TunestackError) -> int:
+def _exit_code(error: TunestackError) -> int:
     if isinstance(error, DataError | JobError | EndpointError):
         return NO
     if isinstance(error, ConfigError | MissingExtraError):
         return USAGE
-    return VENDOR
+    return PROVIDER

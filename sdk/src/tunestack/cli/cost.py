@@ -7,9 +7,8 @@ from typing import Any
 import click
 
 from tunestack.cli.jobs import submit
-from tunestack.cli.options import once
+from tunestack.cli.options import new_tuner, once
 from tunestack.cli.output import as_json, out
-from tunestack.tuner import Tuner
 
 
 def _cost(
@@ -25,7 +24,7 @@ def _cost(
     wait: bool,  # noqa: ARG001 - has no effect on the cost
     **options: Any,
 ) -> None:
-    estimated = Tuner(stage, region=region).cost(
+    estimated = new_tuner(stage, region).cost(
         model,
         file,
         hyperparameters=once(values),

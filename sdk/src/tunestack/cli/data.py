@@ -1,4 +1,4 @@
-"""`tunestack data`: check, convert and split training data, with no account and no network."""
+"""`tunestack data`: check, convert and split training data; no account or network is needed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from tunestack import catalog
-from tunestack.cli.options import DataFile, data_options, json_option
+from tunestack.cli.data_options import data_options
+from tunestack.cli.options import DataFile, json_option
 from tunestack.cli.output import INTERRUPTED, NO, as_json, note, out, show
 from tunestack.errors import ConfigError, DataError, ModelError
 from tunestack.records import (
@@ -34,22 +35,22 @@ _EVERY = 0.5
 
 _model = click.option("--model", "-m", required=True, help="Base model, see `tunestack models`.")
 _validation = click.option(
-    "--validation-set", is_flag=True, help="FILE is a validation set, which has limits of its own."
+    "--validation-set", is_flag=True, help="FILE is a validation set, which has other limits."
 )
 _most = click.option(
     "--most",
     type=click.IntRange(1),
     default=20,
     show_default=True,
-    help="Problems of each severity that are shown.",
+    help="Show at most this many problems of each severity.",
 )
 
 
 class _Group(click.Group):
-    """Commands that submit nothing, and say so when they are interrupted."""
+    """Commands that write nothing when they are interrupted, and say so."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a polite request to end is Ctrl-C, too, so that nothing is left behind."""
+        """Run the command; SIGTERM is handled as Ctrl-C, so that partial files are removed."""
         signal.signal(signal.SIGTERM, signal.default_int_handler)
         try:
             return super().invoke(ctx)
@@ -60,7 +61,7 @@ class _Group(click.Group):
 
 @click.group(cls=_Group)
 def data() -> None:
-    """Check, convert and split training data; needs no account."""
+    """Check, convert and split training data; no account is needed."""
 
 
 @data.command("check")
@@ -78,9 +79,9 @@ def data() -> None:
 def check_command(
     file: str, model: str, against: str | None, most: int, *, json_wanted: bool, **options: Any
 ) -> int:
-    """Hold FILE against every rule of a model; exits with 1 if a job would fail on it.
+    """Check FILE by all rules of a model; exits with 1 if a job would fail on it.
 
-    FILE is a path, - for standard input, or an s3:// URI; what is zipped by gzip is unzipped.
+    FILE is a path, - for standard input, or an s3:// URI; it may be compressed with gzip.
     """
     trained = None if against is None else _opened(against)
     options["validation_set"] = options["validation_set"] or against is not None
@@ -97,9 +98,9 @@ def check_command(
 @_most
 @json_option
 def report(file: str, model: str, most: int, *, json_wanted: bool, **options: Any) -> None:
-    """Tell all about FILE: problems, losses, duplicates, tokens and how long records are.
+    """Report on FILE: problems, losses, duplicates, tokens and the length of records.
 
-    Exits with 0 also if there are errors: `check` judges.
+    Exits with 0 even if there are errors; `check` exits with 1.
     """
     _show(_checked(file, _base(model), options), most, json_wanted=json_wanted)
 
@@ -115,7 +116,7 @@ def report(file: str, model: str, most: int, *, json_wanted: bool, **options: An
 def convert(
     file: str, model: str, output: str, most: int, *, json_wanted: bool, **options: Any
 ) -> int:
-    """Write FILE in the format that a model learns from; nothing is written if there are errors."""
+    """Write FILE in the training format of a model; nothing is written if there are errors."""
     try:
         dataset = prepare(
             _opened(file), _base(model), Path(output), progress=_progress(), **_named(options)
@@ -136,19 +137,27 @@ def convert(
 
 @data.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False))
-@click.option("--training", "-t", required=True, metavar="FILE", help="Where most records go.")
-@click.option("--validation", "-v", required=True, metavar="FILE", help="Where the others go.")
+@click.option(
+    "--training", "-t", required=True, metavar="FILE", help="The file of training data to write."
+)
+@click.option(
+    "--validation",
+    "-v",
+    required=True,
+    metavar="FILE",
+    help="The file of validation data to write.",
+)
 @click.option(
     "--fraction", default=0.1, show_default=True, help="The share of records for validation."
 )
-@click.option("--seed", default=0, show_default=True, help="Another one gives another split.")
+@click.option("--seed", default=0, show_default=True, help="The random seed.")
 @json_option
 def split(
     file: str, training: str, validation: str, fraction: float, seed: int, *, json_wanted: bool
 ) -> None:
-    """Split FILE into training and validation data, the same way every time.
+    """Split FILE into training and validation data; the same seed gives the same split.
 
-    Records with the same question are never on both sides.
+    Records with the same question are all in one of the files.
     """
     made = split_data(file, Path(training), Path(validation), fraction=fraction, seed=seed)
     show(made, json_wanted=json_wanted)
@@ -181,12 +190,12 @@ def _named(options: dict[str, Any]) -> dict[str, Any]:
 def _opened(file: str) -> str | BinaryIO:
     if file == "-":
         if sys.stdin is None:
-            raise ConfigError("standard input is closed: name a file")
+            raise ConfigError("standard input is closed: specify a file")
         return sys.stdin.buffer
     if file.startswith("s3://"):
         # boto3 takes a while to load, and nothing else here needs it.
-        from tunestack.providers.clients import new_session  # noqa: PLC0415
-        from tunestack.providers.s3 import open_object  # noqa: PLC0415
+        from tunestack.backends.bedrock.clients import new_session  # noqa: PLC0415
+        from tunestack.backends.bedrock.s3 import open_object  # noqa: PLC0415
 
         return open_object(new_session().client("s3"), file)
     return file
@@ -199,13 +208,13 @@ def _show(report: Report, most: int, *, json_wanted: bool, tokens: bool = True) 
     for line in report.text(most=most, tokens=tokens).splitlines():
         out(line)
     if "loss" in report.counts:
-        note("what would be lost is left out, and counted, with --on-loss report")
+        note("--on-loss report leaves out, and counts, what the format can't represent")
     if report.counted(Severity.ERROR) and not report.ok:
         note("rules and their sources: docs/training-data-rules.md")
 
 
 def _progress() -> Callable[[Progress], None] | None:
-    """Say how far it is, to a person who waits."""
+    """Return a function that prints the progress to a terminal."""
     if not sys.stderr.isatty():
         return None
     last = time.monotonic()
@@ -215,16 +224,16 @@ def _progress() -> Callable[[Progress], None] | None:
         if time.monotonic() - last < _EVERY:
             return
         last = time.monotonic()
-        note("".join(_said(progress)))
+        note("".join(_progress_text(progress)))
 
     return say
 
 
-def _said(progress: Progress) -> Iterator[str]:
+def _progress_text(progress: Progress) -> Iterator[str]:
     yield f"{progress.records:,} records"
     if progress.total_bytes:
-        yield f", {100 * progress.bytes / progress.total_bytes:.0f} %"
+        yield f", {100 * progress.bytes / progress.total_bytes:.0f}%"
     if progress.bytes:
         yield f", {progress.bytes_per_second / 1e6:.0f} MB/s"
     if progress.eta is not None:
-        yield f", {progress.eta:.0f} s to go"
+        yield f", {progress.eta:.0f} s left"

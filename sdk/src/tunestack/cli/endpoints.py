@@ -8,27 +8,29 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tunestack._utils.formatting import duration_text, utc_text
 from tunestack.cli.options import (
     Duration,
     id_only_option,
     json_option,
+    new_tuner,
     place_options,
     provider_option,
 )
 from tunestack.cli.output import note, out, show, table
-from tunestack.endpoints import expiry_text
-from tunestack.formatting import duration_text, utc_text
-from tunestack.tuner import Tuner
+from tunestack.endpoints.endpoint import expiry_text
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from tunestack.provider import EndpointInfo
+    from tunestack.backends.accounts import Provider
+    from tunestack.backends.base import EndpointInfo
+    from tunestack.endpoints.start import ServingChoice
 
 
 @click.group()
 def endpoint() -> None:
-    """Start, list, stop and ask the endpoints of tuned models."""
+    """Start, list, invoke and stop endpoints of fine-tuned models."""
 
 
 @endpoint.command()
@@ -38,17 +40,23 @@ def endpoint() -> None:
     type=click.Choice(["auto", "on-demand", "provisioned"]),
     default="auto",
     show_default=True,
-    help="on-demand costs nothing while idle; provisioned is billed by the hour.",
+    help="on-demand is free while idle; provisioned is billed by the hour.",
 )
-@click.option("--ttl", type=Duration(), help="How long it may live: 90m, 4h, 2d.")
-@click.option("--units", default=1, show_default=True, help="Model units (provisioned).")
-@click.option("--unguarded", is_flag=True, help="Start it although nothing would end it.")
+@click.option("--ttl", type=Duration(), help="The lifetime of the endpoint: 90m, 4h, 2d.")
+@click.option(
+    "--units", default=1, show_default=True, help="Model units of provisioned throughput."
+)
+@click.option(
+    "--unguarded",
+    is_flag=True,
+    help="Start provisioned throughput although no endpoint guard is deployed.",
+)
 @place_options
 @json_option
 @id_only_option
 def start(
     job_id: str,
-    serving: str,
+    serving: ServingChoice,
     ttl: timedelta | None,
     units: int,
     stage: str | None,
@@ -57,11 +65,11 @@ def start(
     unguarded: bool,
     json_wanted: bool,
 ) -> None:
-    """Start the endpoint of a job's model and wait until it answers."""
-    job = Tuner(stage, region=region).job(job_id)
-    name = job.start_endpoint(serving, ttl=ttl, model_units=units, unguarded=unguarded)
-    info = job.endpoint().info()
-    note(f"endpoint {name} is ready, end: {expiry_text(info)}")
+    """Start the endpoint of a job's model and wait until it is ready."""
+    job = new_tuner(stage, region).job(job_id)
+    endpoint = job.start_endpoint(serving, ttl=ttl, model_units=units, unguarded=unguarded)
+    info = endpoint.refresh()
+    note(f"endpoint {info.name} is ready, end: {expiry_text(info)}")
     _show(info, json_wanted=json_wanted)
 
 
@@ -71,10 +79,10 @@ def start(
 @json_option
 @id_only_option
 def list_endpoints(
-    provider: str, stage: str | None, region: str | None, *, json_wanted: bool
+    provider: Provider, stage: str | None, region: str | None, *, json_wanted: bool
 ) -> None:
     """List the endpoints of the account in the region, or the fine-tuned models at OpenAI, with their ends."""
-    infos = [found.last for found in Tuner(stage, region=region).endpoints(provider=provider)]
+    infos = [found.info for found in new_tuner(stage, region).endpoints(provider=provider)]
     table(
         infos if json_wanted else [_fields(info) for info in infos],
         ("name", "serving", "state", "expires_at", "created", "id"),
@@ -90,8 +98,8 @@ def list_endpoints(
 def show_endpoint(
     endpoint_id: str, stage: str | None, region: str | None, *, json_wanted: bool
 ) -> None:
-    """Show an endpoint as it is now, by its name or ARN."""
-    _show(Tuner(stage, region=region).endpoint(endpoint_id).last, json_wanted=json_wanted)
+    """Show an endpoint, by its name or ARN."""
+    _show(new_tuner(stage, region).endpoint(endpoint_id).info, json_wanted=json_wanted)
 
 
 def _show(info: EndpointInfo, *, json_wanted: bool) -> None:
@@ -99,7 +107,7 @@ def _show(info: EndpointInfo, *, json_wanted: bool) -> None:
 
 
 def _fields(info: EndpointInfo) -> dict[str, Any]:
-    """Write the end of an endpoint as one field, for people."""
+    """Return the fields to print, with the end as text."""
     fields = {field.name: getattr(info, field.name) for field in dataclasses.fields(info)}
     del fields["expiry"]
     return fields | {"expires_at": expiry_text(info)}
@@ -107,14 +115,16 @@ def _fields(info: EndpointInfo) -> dict[str, Any]:
 
 @endpoint.command()
 @click.argument("endpoint_id")
-@click.option("--ttl", type=Duration(), required=True, help="For how long from now: 90m, 4h, 2d.")
+@click.option(
+    "--ttl", type=Duration(), required=True, help="The lifetime from now on: 90m, 4h, 2d."
+)
 @place_options
 @json_option
 def extend(
     endpoint_id: str, ttl: timedelta, stage: str | None, region: str | None, *, json_wanted: bool
 ) -> None:
-    """Move the end of an endpoint to TTL from now, by its name or ARN; it never ends earlier than before."""
-    found = Tuner(stage, region=region).endpoint(endpoint_id)
+    """Move the end of an endpoint to TTL from now; it never ends earlier than before."""
+    found = new_tuner(stage, region).endpoint(endpoint_id)
     old, new = found.expires_at, found.extend(ttl)
     if new is None:
         note(f"endpoint {found.name} has no end: there is nothing to extend")
@@ -140,10 +150,10 @@ def extend(
 def update(
     endpoint_id: str, model: str, stage: str | None, region: str | None, *, json_wanted: bool
 ) -> None:
-    """Let an endpoint serve another tuned MODEL (its ARN) of the same base; it answers all the while."""
-    found = Tuner(stage, region=region).endpoint(endpoint_id).update(model)
+    """Update an endpoint to another fine-tuned MODEL (its ARN) of the same base model, without interruption."""
+    found = new_tuner(stage, region).endpoint(endpoint_id).update(model)
     note(f"endpoint {found.name} serves {model}")
-    _show(found.last, json_wanted=json_wanted)
+    _show(found.info, json_wanted=json_wanted)
 
 
 @endpoint.command()
@@ -151,11 +161,11 @@ def update(
 @place_options
 @json_option
 def stop(endpoint_id: str, stage: str | None, region: str | None, *, json_wanted: bool) -> None:
-    """Stop an endpoint, by its name or ARN, and wait until it is gone."""
-    found = Tuner(stage, region=region).endpoint(endpoint_id)
+    """Stop an endpoint, by its name or ARN, and wait until it is deleted."""
+    found = new_tuner(stage, region).endpoint(endpoint_id)
     found.stop()
-    note(f"endpoint {found.name} is gone")
-    show({"id": found.id, "name": found.name, "state": "gone"}, json_wanted=json_wanted)
+    note(f"endpoint {found.name} is deleted")
+    show({"id": found.id, "name": found.name, "state": "deleted"}, json_wanted=json_wanted)
 
 
 @endpoint.command()
@@ -173,11 +183,11 @@ def invoke(
     *,
     json_wanted: bool,
 ) -> None:
-    """Ask a tuned model; PROMPT may be - for standard input."""
+    """Invoke an endpoint; PROMPT may be - for standard input."""
     question = sys.stdin.read() if prompt == "-" else prompt
     messages = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": question})
-    answer = Tuner(stage, region=region).invoke(endpoint_id, messages)
+    answer = new_tuner(stage, region).invoke(endpoint_id, messages)
     if json_wanted:
         show({"id": endpoint_id, "answer": answer}, json_wanted=True)
     else:

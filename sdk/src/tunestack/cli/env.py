@@ -9,8 +9,6 @@ import click
 from tunestack.cli.options import place_options
 from tunestack.cli.output import out
 from tunestack.deployment import ENVIRONMENT_FORMATS, format_environment
-from tunestack.discovery import find_stage, published, require_region
-from tunestack.providers.clients import Clients, new_session
 
 
 @click.command()
@@ -21,6 +19,13 @@ from tunestack.providers.clients import Clients, new_session
 @click.option("json_wanted", "--json", is_flag=True, help="The same as --format json.")
 def env(stage: str | None, region: str | None, form: str, *, json_wanted: bool) -> None:
     """Print the environment variables of a deployment: eval "$(tunestack env)"."""
+    from tunestack.backends.bedrock.clients import Clients, new_session  # noqa: PLC0415 - loads boto3
+    from tunestack.backends.bedrock.discovery import (  # noqa: PLC0415
+        find_stage,
+        published,
+        require_region,
+    )
+
     session = new_session()
     deployment = published(
         Clients(session),

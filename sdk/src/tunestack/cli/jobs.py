@@ -7,28 +7,30 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tunestack.backends.base import JobState
+from tunestack.cli.data_options import data_options
 from tunestack.cli.options import (
     DataFile,
     Duration,
     Pair,
-    data_options,
     id_only_option,
     json_option,
     model_option,
+    new_tuner,
     once,
     place_options,
     provider_option,
     values_option,
 )
 from tunestack.cli.output import as_json, note, out, show, table
-from tunestack.jobs import TIMEOUT
-from tunestack.provider import JobState
-from tunestack.tuner import Tuner
+from tunestack.jobs.job import TIMEOUT
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from tunestack.jobs import Job
+    from tunestack.backends.accounts import Provider
+    from tunestack.jobs.job import Job
+    from tunestack.spec.job_spec import Method, OnLoss
 
 
 @click.command()
@@ -36,26 +38,38 @@ if TYPE_CHECKING:
 @model_option
 @values_option
 @data_options
-@click.option("--validation", type=DataFile())
-@click.option("--s3-path", help="Where to put the data: a folder, or the file's own place.")
+@click.option("--validation", type=DataFile(), help="A file of validation data.")
+@click.option("--s3-path", help="Where to store the data: a folder, or a .jsonl file.")
 @click.option(
-    "--name", default="tunestack", show_default=True, help="What the job's name begins with."
+    "--name", default="tunestack", show_default=True, help="The prefix of the job's name."
 )
-@click.option("--tag", "tags", type=Pair(), multiple=True, help="For the job and the tuned model.")
-@click.option("--rerun", is_flag=True, help="Train again although an equal job runs or succeeded.")
-@click.option("--method", help="supervised, or dpo, from preferences (OpenAI).")
-@click.option("--seed", type=int, help="What chance is to begin with (OpenAI).")
-@click.option("--suffix", help="What the tuned model's name has in it (OpenAI).")
-@click.option("--max-cost", type=float, help="US dollars that training may cost, as estimated.")
+@click.option(
+    "--tag", "tags", type=Pair(), multiple=True, help="A tag of the job and its model: KEY=VALUE."
+)
+@click.option(
+    "--rerun",
+    is_flag=True,
+    help="Start another job even if an equal one is running or has succeeded.",
+)
+@click.option(
+    "--method",
+    type=click.Choice(["supervised", "dpo"]),
+    help="dpo learns from preferences (OpenAI).",
+)
+@click.option("--seed", type=int, help="The random seed (OpenAI).")
+@click.option("--suffix", help="A part of the model's name (OpenAI).")
+@click.option(
+    "--max-cost", type=float, help="The limit for the estimated training cost, in US dollars."
+)
 @click.option(
     "--queue",
     type=Duration(),
     is_flag=False,
     flag_value="24h",
     metavar="[DURATION]",
-    help="Wait for a free job slot (90m, 4h, 2d; 24h if no duration follows) when the account runs as many jobs as it may.",
+    help="Wait for a free job slot if the quota is used up: 90m, 4h, 2d; 24h without a duration.",
 )
-@click.option("--wait", is_flag=True, help="Follow the job to its end.")
+@click.option("--wait", is_flag=True, help="Wait until the job has ended.")
 @place_options
 @json_option
 @id_only_option
@@ -65,7 +79,7 @@ def submit(
     values: tuple[tuple[str, str], ...],
     data_format: str | None,
     record_format: str | None,
-    on_loss: str,
+    on_loss: OnLoss,
     ignore: tuple[str, ...],
     validation: str | None,
     s3_path: str | None,
@@ -73,7 +87,7 @@ def submit(
     tags: tuple[tuple[str, str], ...],
     stage: str | None,
     region: str | None,
-    method: str | None,
+    method: Method | None,
     seed: int | None,
     suffix: str | None,
     max_cost: float | None,
@@ -83,8 +97,8 @@ def submit(
     wait: bool,
     json_wanted: bool,
 ) -> None:
-    """Submit a fine-tuning job for FILE (.jsonl or .jsonl.gz, also s3://); the same again is the same job."""
-    submitted = Tuner(stage, region=region).submit(
+    """Submit a fine-tuning job for FILE (.jsonl or .jsonl.gz, or an s3:// URI); submitting the same again returns the same job."""
+    submitted = new_tuner(stage, region).submit(
         model,
         file,
         data_format=data_format,
@@ -103,21 +117,21 @@ def submit(
         suffix=suffix,
         queue=False if queue is None else queue,
     )
-    # At once: whatever comes, this is what attaches to it.
+    # Printed at once: whatever happens next, the id attaches to the job.
     note(f"job {submitted.id}")
     if wait:
         _follow(submitted)
-    show(submitted.last, json_wanted=json_wanted)
+    show(submitted.info, json_wanted=json_wanted)
 
 
 @click.command()
-@click.option("--name", "name_contains", help="Only those whose name contains this.")
+@click.option("--name", "name_contains", help="Only jobs whose name contains this.")
 @click.option(
     "--state",
     type=click.Choice([state.value for state in JobState]),
-    help="Only those in this state.",
+    help="Only jobs in this state.",
 )
-@click.option("--tag", "tags", type=Pair(), multiple=True, help="Only those with this tag.")
+@click.option("--tag", "tags", type=Pair(), multiple=True, help="Only jobs with this tag.")
 @click.option("--limit", type=click.IntRange(1), help="List at most this many jobs.")
 @provider_option
 @place_options
@@ -128,17 +142,17 @@ def jobs(
     state: str | None,
     tags: tuple[tuple[str, str], ...],
     limit: int | None,
-    provider: str,
+    provider: Provider,
     stage: str | None,
     region: str | None,
     *,
     json_wanted: bool,
 ) -> None:
     """List the jobs of the account in the region, or of the project at OpenAI, the newest first."""
-    tuner = Tuner(stage, region=region)
+    tuner = new_tuner(stage, region)
     found = tuner.jobs(name_contains=name_contains, state=state, tags=once(tags), provider=provider)
     table(
-        [one.last for one in islice(found, limit)],
+        [one.info for one in islice(found, limit)],
         ("name", "state", "created", "id"),
         of="jobs",
         json_wanted=json_wanted,
@@ -155,23 +169,23 @@ def job() -> None:
 @place_options
 @json_option
 def show_job(job_id: str, stage: str | None, region: str | None, *, json_wanted: bool) -> None:
-    """Show a job as it is now."""
-    show(Tuner(stage, region=region).job(job_id).last, json_wanted=json_wanted)
+    """Show a job."""
+    show(new_tuner(stage, region).job(job_id).info, json_wanted=json_wanted)
 
 
 @job.command()
 @click.argument("job_id")
-@click.option("--timeout", default=TIMEOUT, show_default=True, help="Seconds to watch.")
+@click.option("--timeout", default=TIMEOUT, show_default=True, help="Seconds to wait.")
 @place_options
 @json_option
 def watch(
     job_id: str, timeout: float, stage: str | None, region: str | None, *, json_wanted: bool
 ) -> None:
-    """Follow a job to its end; exits with 1 unless it succeeds. Ctrl-C leaves it running."""
-    found = Tuner(stage, region=region).job(job_id)
+    """Wait until a job has ended; exits with 1 unless it has succeeded. Ctrl-C leaves it running."""
+    found = new_tuner(stage, region).job(job_id)
     if not json_wanted:
         _follow(found, timeout)
-        show(found.last, json_wanted=False)
+        show(found.info, json_wanted=False)
         return
     for info in found.watch(timeout):
         out(as_json(info))
@@ -183,11 +197,11 @@ def watch(
 @place_options
 @json_option
 def cancel(job_id: str, stage: str | None, region: str | None, *, json_wanted: bool) -> None:
-    """Stop a job for good: what it trained is billed, and no model comes of it."""
-    found = Tuner(stage, region=region).job(job_id)
+    """Stop a job: it has no model, and what it has trained is billed."""
+    found = new_tuner(stage, region).job(job_id)
     stopped = found.cancel()
-    note(f"job {found.name} {'is stopped for good' if stopped else 'has ended already'}")
-    show(found.last, json_wanted=json_wanted)
+    note(f"job {found.name} {'is stopped' if stopped else 'had ended before'}")
+    show(found.info, json_wanted=json_wanted)
 
 
 def _follow(found: Job, timeout: float = TIMEOUT) -> None:

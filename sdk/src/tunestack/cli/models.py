@@ -1,4 +1,4 @@
-"""`tunestack models`: what can be tuned."""
+"""`tunestack models`: the models that can be fine-tuned."""
 
 from __future__ import annotations
 
@@ -17,12 +17,15 @@ from tunestack.errors import ModelError
 @click.command()
 @click.argument("name", required=False)
 @click.option(
-    "everything", "--all", is_flag=True, help="Also those that are retired, or tuned elsewhere."
+    "everything",
+    "--all",
+    is_flag=True,
+    help="Include retired models and models that Tunestack can't fine-tune.",
 )
-@click.option("--region", help="Only those that can be tuned there.")
+@click.option("--region", help="Only models that can be fine-tuned in this region.")
 @json_option
 def models(name: str | None, region: str | None, *, everything: bool, json_wanted: bool) -> None:
-    """List the base models that Tunestack can tune today, or show all about one."""
+    """List the base models that can be fine-tuned today, or show the one called NAME."""
     today = datetime.now(UTC).date()
     if name is not None:
         model = catalog.find(name)
@@ -93,12 +96,12 @@ def _show(model: BaseModel, *, json_wanted: bool) -> None:
             "name": model.name,
             "state": state.value,
             "model": model.customization_id,
-            "called as": model.inference_ids,
+            "inference ids": model.inference_ids,
             "regions": model.regions,
             "serving": [way.value for way in model.serving],
             "format": model.record_format.value,
             "records": f"{model.limits.min_records or '?'} to {model.limits.max_records or '?'}",
-            "not by Tunestack": model.unsupported,
+            "unsupported": model.unsupported,
             "source": f"{model.source} (read {model.seen})",
         },
         json_wanted=False,
@@ -111,4 +114,4 @@ def _show(model: BaseModel, *, json_wanted: bool) -> None:
     for what, price in model.prices.items():
         out(f"  {price} {PRICE_UNITS[what]}")
     if not model.prices:
-        out("  none known")
+        out("  unknown")

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tunestack.cli.interrupts import exit_at_interrupt
 from tunestack.cli.output import ID_ONLY
-from tunestack.records import SourceFormat
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tunestack.tuner import Tuner
 
     Command = Callable[..., Any]
 
@@ -46,40 +48,26 @@ provider_option = click.option(
     type=click.Choice(["bedrock", "openai"]),
     default="bedrock",
     show_default=True,
-    help="Whose.",
+    help="The provider.",
 )
 
 
-def data_options(command: Command) -> Command:
-    """Add what decides how training data is read and written."""
-    for option in (
-        click.option(
-            "--ignore", multiple=True, metavar="RULE", help="A rule not to hold against the data."
-        ),
-        click.option(
-            "--on-loss",
-            type=click.Choice(["error", "report"]),
-            default="error",
-            show_default=True,
-            help="What the model's format can't carry: refuse it, or leave it out and count it.",
-        ),
-        click.option("--record-format", help="What to write, where the model takes several."),
-        click.option(
-            "--format",
-            "data_format",
-            help=f"{', '.join(SourceFormat)}; told by the first record.",
-        ),
-    ):
-        command = option(command)
-    return command
+def new_tuner(stage: str | None, region: str | None) -> Tuner:
+    """Return a tuner for the options of `place_options`."""
+    with exit_at_interrupt():
+        from tunestack.tuner import Tuner  # noqa: PLC0415 - loads boto3, which `--help` does not need
+
+    return Tuner(stage, region=region)
 
 
 def place_options(command: Command) -> Command:
     """Add `--stage` and `--region`."""
     command = click.option(
-        "--region", help="AWS region; AWS_REGION, or where the model can be tuned."
+        "--region", help="AWS region; by default AWS_REGION, or the model's region."
     )(command)
-    return click.option("--stage", help="Deployed stage; TUNESTACK_STAGE, or dev.")(command)
+    return click.option("--stage", help="Deployed stage; by default TUNESTACK_STAGE, or dev.")(
+        command
+    )
 
 
 class Pair(click.ParamType[tuple[str, str]]):
@@ -101,7 +89,7 @@ class DataFile(click.ParamType[str]):
     name = "file"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        """Refuse a path where no file is, as wrong usage."""
+        """Refuse a path that does not exist, as invalid usage."""
         if value == "-" or str(value).startswith("s3://"):
             return str(value)
         return str(click.Path(exists=True, dir_okay=False).convert(value, param, ctx))
@@ -116,7 +104,7 @@ class Duration(click.ParamType[timedelta]):
         """Read a number and a unit."""
         match = re.fullmatch(r"(\d+)([mhd])", str(value))
         if match is None:
-            self.fail(f"{value!r} is no duration: use 90m, 4h or 2d", param, ctx)
+            self.fail(f"{value!r} is not a duration: use 90m, 4h or 2d", param, ctx)
         try:
             return timedelta(**{_UNITS[match[2]]: int(match[1])})
         except OverflowError:
@@ -124,7 +112,7 @@ class Duration(click.ParamType[timedelta]):
 
 
 def once(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
-    """Make a mapping of pairs; refuse a name that is given twice."""
+    """Return a mapping; refuse a name that is given twice."""
     names = [name for name, _ in pairs]
     for name in names:
         if names.count(name) > 1:

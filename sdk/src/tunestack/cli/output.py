@@ -1,4 +1,4 @@
-"""What commands print: one thing or a list, for people or as JSON."""
+"""Print results, as text or as JSON."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-NO, USAGE, VENDOR, INTERRUPTED = 1, 2, 3, 130
-"""Exit codes beside 0: the answer is no, the usage is wrong, the vendor refused or failed, Ctrl-C."""
+NO, USAGE, PROVIDER, INTERRUPTED = 1, 2, 3, 130
+"""Exit codes: the check or the job failed, invalid usage or settings, the provider refused or failed, Ctrl-C."""
 
 ID_ONLY = "tunestack.id-only"
 """The key in click's context that is set by `--id-only`."""
@@ -51,7 +51,7 @@ def out(text: str) -> None:
 
 
 def show(value: Any, *, json_wanted: bool) -> None:
-    """Print one thing: a line for each field, or one JSON object."""
+    """Print one item: a line for each field, or one JSON object."""
     fields = _fields(value)
     if _has_id_only():
         out(str(fields["id"]))
@@ -66,7 +66,7 @@ def show(value: Any, *, json_wanted: bool) -> None:
 
 
 def table(rows: Iterable[Any], columns: Sequence[str], *, of: str, json_wanted: bool) -> None:
-    """Print a list of things: aligned columns, or one JSON object a line with every field."""
+    """Print a list: aligned columns, or one JSON object a line with all fields."""
     things = [_fields(row) for row in rows]
     if _has_id_only():
         for thing in things:
@@ -87,7 +87,7 @@ def table(rows: Iterable[Any], columns: Sequence[str], *, of: str, json_wanted: 
 
 
 def note(text: str) -> None:
-    """Tell a person something beside the result."""
+    """Print a message to standard error."""
     click.echo(text, err=True)
 
 

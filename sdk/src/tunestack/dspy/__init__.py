@@ -11,7 +11,7 @@ Written against dspy 3.3 and 3.4 (`dspy.clients.provider`, read 2026-11-22).
 
 from __future__ import annotations
 
-from tunestack.extras import missing_extra
+from tunestack._utils.extras import missing_extra
 
 try:
     import dspy as _dspy  # noqa: F401 - that it is there

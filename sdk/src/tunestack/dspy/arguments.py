@@ -3,30 +3,18 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tunestack.catalog import CATALOG
 from tunestack.errors import ConfigError
-from tunestack.jobs import TIMEOUT
-from tunestack.waiting import seconds
+from tunestack.jobs.job import TIMEOUT
+from tunestack.polling import to_timeout
+from tunestack.spec.job_spec import SubmitArguments
 
-if TYPE_CHECKING:
-    from tunestack.checking import SubmitArguments
-
-OPTIONS = (
-    "ignore",
-    "max_cost",
-    "method",
-    "name",
-    "on_loss",
-    "queue",
-    "record_format",
-    "rerun",
-    "s3_path",
-    "seed",
-    "suffix",
-    "tags",
-    "validation_data",
+OPTIONS = tuple(
+    name
+    for name in SubmitArguments.__annotations__
+    if name not in ("data_format", "hyperparameters")
 )
 """The arguments of `Tuner.submit` in `train_kwargs`; every other name but `timeout` is a hyperparameter."""
 
@@ -46,7 +34,7 @@ def submit_arguments(train_kwargs: object) -> tuple[SubmitArguments, float]:
             f"train_kwargs is a {type(train_kwargs).__name__}: "
             "use a dict of hyperparameters and arguments of Tuner.submit"
         )
-    timeout = seconds(train_kwargs.get("timeout", TIMEOUT))
+    timeout = to_timeout(train_kwargs.get("timeout", TIMEOUT))
     arguments: Any = {"queue": True, "hyperparameters": {}}
     for name, value in train_kwargs.items():
         if name in OPTIONS:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import dspy
 
+from tunestack.backends.bedrock.errors import translated
+from tunestack.backends.openai.client import client_of
 from tunestack.errors import ConfigError
-from tunestack.providers.aws_errors import translated
-from tunestack.providers.openai_client import client_of
 
 if TYPE_CHECKING:
     import threading

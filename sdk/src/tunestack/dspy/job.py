@@ -10,34 +10,35 @@ from typing import TYPE_CHECKING, Any
 from dspy.clients.provider import TrainingJob
 from dspy.clients.utils_finetune import TrainingStatus
 
-from tunestack import background
+from tunestack._utils import background
+from tunestack.backends.base import JobState
 from tunestack.catalog import Serving
 from tunestack.dspy import kept
 from tunestack.dspy.arguments import submit_arguments
 from tunestack.dspy.credentials import use
 from tunestack.dspy.kept import routed
 from tunestack.errors import (
-    BusyError,
     ConfigError,
     JobFailedError,
     JobStoppedError,
     JobTimeoutError,
     ProviderError,
     QuotaError,
+    TransientError,
     TunestackError,
 )
-from tunestack.jobs import TIMEOUT
-from tunestack.provider import JobState
-from tunestack.waiting import WaitInterrupted, interruptible
+from tunestack.jobs.job import TIMEOUT
+from tunestack.polling import WaitInterrupted, interruptible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import timedelta
 
     import dspy
 
-    from tunestack.endpoints import Endpoint
-    from tunestack.jobs import Job
+    from tunestack.endpoints.endpoint import Endpoint
+    from tunestack.endpoints.start import ServingChoice
+    from tunestack.jobs.job import Job
+    from tunestack.polling import Duration
     from tunestack.tuner import Tuner
 
 logger = logging.getLogger(__name__)
@@ -92,7 +93,7 @@ class TuningJob(TrainingJob):
         if isinstance(self.train_kwargs, dict):
             self.train_kwargs = dict(self.train_kwargs)
         if self.thread is not None:
-            # DSPy starts it after this; a process may end once the job is submitted, see `tunestack.background`.
+            # DSPy starts it after this; a process may end once the job is submitted, see `tunestack._utils.background`.
             self.thread.daemon = True
             background.add(self)
 
@@ -149,10 +150,10 @@ class TuningJob(TrainingJob):
         if error is None:
             return TrainingStatus.succeeded
         failed = isinstance(error, JobFailedError)
-        if self.job is not None and self.model != self.job.last.model and not failed:
+        if self.job is not None and self.model != self.job.info.model and not failed:
             # The wait went wrong, and not the job: it goes on, or went on.
             self._look(self.job)
-            return _ENDS.get(self.job.last.state) or _status_of(self.job)
+            return _ENDS.get(self.job.info.state) or _status_of(self.job)
         return TrainingStatus.failed
 
     def _status_before_the_end(self) -> TrainingStatus:
@@ -163,9 +164,9 @@ class TuningJob(TrainingJob):
         return _status_of(self.job)
 
     def _look(self, job: Job) -> None:
-        if not job.last.state.is_terminal:
+        if not job.info.state.is_terminal:
             with suppress(ProviderError):
-                job.info()
+                job.refresh()
 
     def cancel(self) -> bool:
         """Stop the job for good; what it has trained is billed, and no model comes of it.
@@ -179,7 +180,7 @@ class TuningJob(TrainingJob):
             self._halted.set()
             if super(TrainingJob, self).cancel() or self.job is None:
                 return True
-            with suppress(BusyError):
+            with suppress(TransientError):
                 return self.job.cancel()
             return True
         # The future may have failed, say by a timeout, with the job going on.
@@ -187,9 +188,9 @@ class TuningJob(TrainingJob):
 
     def start_endpoint(
         self,
-        serving: str = "auto",
+        serving: ServingChoice = "auto",
         *,
-        ttl: timedelta | None = None,
+        ttl: Duration | None = None,
         model_units: int = 1,
         unguarded: bool = False,
     ) -> str:
@@ -201,9 +202,11 @@ class TuningJob(TrainingJob):
             The endpoint's name.
         """
         job = self._finished()
-        name = job.start_endpoint(serving, ttl=ttl, model_units=model_units, unguarded=unguarded)
-        self._let_lm_call(job.endpoint().id)
-        return name
+        endpoint = job.start_endpoint(
+            serving, ttl=ttl, model_units=model_units, unguarded=unguarded
+        )
+        self._let_lm_call(endpoint.id)
+        return endpoint.name
 
     def stop_endpoint(self) -> None:
         """Stop the endpoint and wait until it is gone; fine when there is none."""
@@ -294,9 +297,9 @@ class TuningJob(TrainingJob):
         for _ in job.watch(timeout):
             if self._cancelled.is_set():
                 # Again and again, until it is done: the caller of `cancel` was promised that.
-                with suppress(BusyError):
+                with suppress(TransientError):
                     self._stop(job)
-        if self._cancelled.is_set() and not job.last.state.is_terminal:
+        if self._cancelled.is_set() and not job.info.state.is_terminal:
             self._stop(job, timeout=TIMEOUT)
         job.require_success(timeout)
         if job.model is None:
@@ -357,14 +360,14 @@ class TuningJob(TrainingJob):
 
 def _status_of(job: Job) -> TrainingStatus:
     """Tell how a job stands that goes on, by its last observation."""
-    waits = job.last.state is JobState.PENDING
+    waits = job.info.state is JobState.PENDING
     return TrainingStatus.pending if waits else TrainingStatus.running
 
 
 def _deployments(job: Job) -> str:
     """Name the deployments that could be stopped to free a slot, the oldest first."""
     try:
-        found = list(job.provider.endpoints(serving=Serving.ON_DEMAND))
+        found = list(job.backend.endpoints(serving=Serving.ON_DEMAND))
     except ProviderError:
         return ""
     names = [info.name for info in reversed(found)]

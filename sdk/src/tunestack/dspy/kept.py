@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from tunestack import catalog
-from tunestack.arguments import region_of
+from tunestack.backends.bedrock.arn import region_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import dspy
 
     from tunestack.catalog import BaseModel
-    from tunestack.jobs import Job
+    from tunestack.jobs.job import Job
 
 KEY = "tunestack"
 ROUTE = "bedrock/converse/"
@@ -131,7 +131,7 @@ def routed(identifier: str) -> str:
 
 def of_job(job: Job, model: str, data: Sequence[Any]) -> Kept:
     """Tell what is to be kept of a job."""
-    info = job.last
+    info = job.info
     return Kept(
         model=model,
         routes=(routed(model),),

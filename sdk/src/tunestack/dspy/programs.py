@@ -11,7 +11,7 @@ import dspy
 from tunestack import catalog
 from tunestack.dspy.kept import Kept, adapt
 from tunestack.dspy.providers import BedrockProvider, OpenAIProvider
-from tunestack.serving import try_all
+from tunestack.endpoints.start import try_all
 
 if TYPE_CHECKING:
     from dspy.clients.provider import Provider

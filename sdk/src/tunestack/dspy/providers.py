@@ -10,33 +10,32 @@ from typing import TYPE_CHECKING, Any
 
 import dspy
 
-from tunestack.arguments import bare, is_endpoint
+from tunestack.backends.base import EndpointState
+from tunestack.backends.bedrock.arn import Arn
+from tunestack.backends.openai.client import client_of
 from tunestack.catalog import Serving
 from tunestack.dspy.base import TunestackProvider
 from tunestack.dspy.credentials import at_openai, on_aws, settings_of
 from tunestack.dspy.kept import KEY, Kept, asked, routed
+from tunestack.endpoints.start import try_all
 from tunestack.errors import (
     ConfigError,
     ModelError,
     NotFoundError,
     shortened,
 )
-from tunestack.provider import EndpointState
-from tunestack.providers.openai_client import client_of
-from tunestack.serving import try_all
-from tunestack.waiting import seconds
+from tunestack.polling import to_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tunestack.dspy.job import TuningJob
-    from tunestack.endpoints import Endpoint
+    from tunestack.endpoints.endpoint import Endpoint
     from tunestack.tuner import Tuner
 
 logger = logging.getLogger(__name__)
 
 _HOURLY = Serving.PROVISIONED
-_TUNED = ":custom-model/"
 _LAUNCH_OPTIONS = ("serving", "ttl", "model_units", "unguarded")
 
 
@@ -193,30 +192,30 @@ class BedrockProvider(TunestackProvider):
 
     def _asked(self, lm: dspy.LM) -> Endpoint | None:
         """Find the endpoint that an LM asks; `None` if it asks none, or one that is gone or will never answer."""
-        arn = bare(asked(lm))
-        if not is_endpoint(arn):
+        arn = Arn.parse(asked(lm))
+        if arn is None or not arn.is_endpoint:
             return None
         try:
-            found = self._serving_tuner(lm).endpoint(arn)
+            endpoint = self._serving_tuner(lm).endpoint(str(arn))
         except NotFoundError:
             return None
-        return None if found.last.state is EndpointState.FAILED else found
+        return None if endpoint.state is EndpointState.FAILED else endpoint
 
     def _model_of(self, lm: dspy.LM) -> str | None:
         """Tell the tuned model of an LM; `None` for a base model."""
         found = Kept.of(lm)
         if found is not None:
             return found.model
-        arn = bare(asked(lm))
-        if not arn.startswith("arn:") or _TUNED in arn:
-            return arn if _TUNED in arn else None
-        if not is_endpoint(arn):
+        arn = Arn.parse(asked(lm))
+        if arn is None:
             return None
+        if not arn.is_endpoint:
+            return str(arn) if arn.resource_type == "custom-model" else None
         try:
-            return self._serving_tuner(lm).endpoint(arn).model
+            return self._serving_tuner(lm).endpoint(str(arn)).model
         except NotFoundError as error:
             raise ModelError(
-                f"endpoint {shortened(arn)} is gone, and with it what it served: make the LM by its tuned model (job.model)"
+                f"endpoint {shortened(str(arn))} is gone, and with it what it served: make the LM by its tuned model (job.model)"
             ) from error
 
     def __getstate__(self) -> dict[str, Any]:
@@ -323,5 +322,5 @@ def _options(lm: dspy.LM, given: Mapping[str, Any] | None) -> dict[str, Any]:
     if unknown:
         raise ConfigError(f"launch_kwargs has {unknown[0]!r}: use {', '.join(_LAUNCH_OPTIONS)}")
     if options.get("ttl") is not None and not isinstance(options["ttl"], timedelta):
-        options["ttl"] = timedelta(seconds=seconds(options["ttl"], "ttl"))
+        options["ttl"] = to_seconds(options["ttl"], "ttl")
     return options

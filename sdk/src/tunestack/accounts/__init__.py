@@ -1,1 +1,0 @@
-"""Where models are tuned: an AWS account, or a project at OpenAI."""

@@ -1,0 +1,1 @@
+"""Amazon Bedrock: all code that knows AWS."""

@@ -1,0 +1,217 @@
+"""Bedrock's quotas for fine-tuning: which one an error is about, its value, and what to do.
+
+Sources: quota codes and names by Service Quotas in two accounts (files in public repositories, read 2026-11-28); values and
+adjustability of deployments by a field report of 2026; hashicorp/terraform-provider-aws#37990 (2024-06) for accounts that run
+2 jobs at a time and can't raise that; user guide, quotas: what is not adjustable goes by a support case.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tunestack.backends.bedrock.errors import OTHER_QUOTA, translated
+from tunestack.errors import QuotaError, TunestackError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tunestack.backends.bedrock.clients import Clients
+
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Quota:
+    """A quota of Bedrock."""
+
+    name: str
+    """As Service Quotas shows it."""
+    code: str | None = None
+    default: int
+    is_adjustable: bool | None
+    """As documented; `None` where accounts differ."""
+    remedy: str
+    """What helps without another quota."""
+    frees_itself: bool = False
+
+
+JOBS = Quota(
+    name="(Model customization) Scheduled customization jobs",
+    code="L-0406044C",
+    default=10,
+    is_adjustable=None,
+    remedy="wait for a job to end (submit with queue=True, or --queue), or cancel one (`tunestack jobs`)",
+    frees_itself=True,
+)
+CUSTOM_MODELS = Quota(
+    name="Custom models per account",
+    code="L-CB5B847D",
+    default=100,
+    is_adjustable=True,
+    remedy="delete custom models that are not used any more (`aws bedrock delete-custom-model`)",
+)
+DEPLOYMENTS = Quota(
+    name="Total custom model deployments",
+    default=10,
+    is_adjustable=True,
+    remedy="stop a deployment that is not used any more (`tunestack endpoint list`, `tunestack endpoint stop`)",
+)
+DEPLOYMENTS_IN_PROGRESS = Quota(
+    name="Custom models with a creating status per account",
+    code="L-C02E1E99",
+    default=2,
+    is_adjustable=True,
+    remedy="wait until another deployment is ready",
+    frees_itself=True,
+)
+MODEL_UNITS = Quota(
+    name="Model units no-commitment Provisioned Throughputs across custom models",
+    code="L-BE77399C",
+    default=0,
+    is_adjustable=True,
+    remedy="stop another provisioned throughput, or use serving='on-demand' where the model can be served so",
+)
+
+_IN_PROGRESS = re.compile(r"in.?progress|creating", re.IGNORECASE)
+_MODELS = re.compile(r"custom models?\b", re.IGNORECASE)
+_JOBS = re.compile(r"\bjobs?\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limit:
+    """The value of a quota in an account and region."""
+
+    quota: Quota
+    value: float
+    is_applied: bool
+    """Whether Service Quotas said so; if not, it is the documented default."""
+    is_adjustable: bool | None
+
+    @property
+    def text(self) -> str:
+        """The value, the quota's name and code, and where the value is from."""
+        code = f" ({self.quota.code})" if self.quota.code else ""
+        source = "" if self.is_applied else ", the documented default: the applied value is unknown"
+        return f"{self.value:g} by quota {self.quota.name!r}{code}{source}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do when it is used up."""
+        code = self.quota.code
+        if self.is_adjustable is False:
+            return f"{self.quota.remedy}; this quota can't be raised in Service Quotas"
+        if self.is_adjustable:
+            which = f" of {code}" if code else ""
+            return f"{self.quota.remedy}, or request an increase{which} in Service Quotas"
+        return (
+            f"{self.quota.remedy}; not every account can raise this quota: `aws service-quotas get-service-quota "
+            f"--service-code bedrock --quota-code {code}` shows whether yours can (Adjustable)"
+        )
+
+
+def read(clients: Clients, region: str, quota: Quota) -> Limit:
+    """Read the applied value of a quota; the documented default if the caller may not."""
+    try:
+        return read_applied(clients, region, quota)
+    except TunestackError:
+        return Limit(
+            quota=quota,
+            value=quota.default,
+            is_applied=False,
+            is_adjustable=quota.is_adjustable,
+        )
+
+
+def read_applied(clients: Clients, region: str, quota: Quota) -> Limit:
+    """Read the applied value of a quota.
+
+    Raises:
+        TunestackError: the caller may not, or the quota's code is unknown.
+    """
+    if quota.code is None:
+        raise QuotaError(f"the code of quota {quota.name!r} is unknown")
+    with translated(f"reading quota {quota.code}"):
+        answer: dict[str, Any] = clients.get("service-quotas", region).get_service_quota(
+            ServiceCode="bedrock", QuotaCode=quota.code
+        )["Quota"]
+    adjustable = answer.get("Adjustable")
+    return Limit(
+        quota=quota,
+        value=float(answer["Value"]),
+        is_applied=True,
+        is_adjustable=quota.is_adjustable if adjustable is None else bool(adjustable),
+    )
+
+
+def require_job_slot(clients: Clients, region: str, *, queue: bool) -> None:
+    """Check that another job may run now, or with a queue that one may run at all; passes where quotas can't be read.
+
+    Raises:
+        QuotaError: none may.
+    """
+    try:
+        limit = read_applied(clients, region, JOBS)
+        running = count_jobs(clients, region)
+    except TunestackError as error:
+        logger.debug("free job slots are unknown: %s", error)
+        return
+    full = f"{running} jobs run now, at most {limit.text}"
+    if limit.value < 1 or (running >= limit.value and not queue):
+        raise QuotaError(f"no job can be created in {region}: {full}: {limit.remedy}")
+    if running >= limit.value:
+        logger.warning("the job has to wait for a free slot: %s", full)
+
+
+def count_jobs(clients: Clients, region: str) -> int:
+    """Count the jobs in a region that have not ended.
+
+    Raises:
+        ProviderError: the caller may not list them.
+    """
+    with translated("listing jobs"):
+        pages = clients.get("bedrock", region).get_paginator("list_model_customization_jobs")
+        return sum(
+            len(page.get("modelCustomizationJobSummaries", ()))
+            for status in ("InProgress", "Stopping")
+            for page in pages.paginate(statusEquals=status)
+        )
+
+
+@contextmanager
+def explained(clients: Clients, region: str, operation: str) -> Iterator[None]:
+    """Add to a `QuotaError` which quota it is about, its value, and what to do.
+
+    Args:
+        clients: who calls.
+        region: where.
+        operation: `job`, `deployment` or `throughput`: what is being created.
+    """
+    try:
+        yield
+    except QuotaError as error:
+        if error.code != "ServiceQuotaExceededException":
+            raise
+        limit = read(clients, region, _quota_of(operation, str(error)))
+        refused = QuotaError(
+            f"{str(error).removesuffix(': ' + OTHER_QUOTA)}: {limit.text}: {limit.remedy}",
+            code=error.code,
+            request_id=error.request_id,
+        )
+        refused.frees_itself = limit.quota.frees_itself and limit.value > 0
+        raise refused from error.__cause__
+
+
+def _quota_of(operation: str, message: str) -> Quota:
+    """Return the quota that an error is about, by its words: Bedrock has one code for all."""
+    words = message.rpartition("': ")[2]
+    if operation == "job":
+        is_storage = _MODELS.search(words) and not _JOBS.search(words)
+        return CUSTOM_MODELS if is_storage else JOBS
+    if operation == "deployment":
+        return DEPLOYMENTS_IN_PROGRESS if _IN_PROGRESS.search(words) else DEPLOYMENTS
+    return MODEL_UNITS

@@ -1,0 +1,41 @@
+"""The preflight check of a base model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tunestack import catalog
+from tunestack.backends.base import Check, Verdict
+from tunestack.errors import ModelError, TunestackError
+
+if TYPE_CHECKING:
+    from tunestack.backends.base import Backend
+    from tunestack.catalog import BaseModel
+
+
+def check_model(backend: Backend, model: BaseModel, region: str | None) -> Check:
+    """Check whether a model can be fine-tuned today, in a region; the detail says how it is served."""
+    name = f"model {model.key}"
+    today = backend.now().date()
+    try:
+        catalog.require(model.key, on=today, provider=model.provider, region=region)
+        state = backend.lifecycle(model)
+        catalog.require_living(model, on=backend.now().date(), said=state)
+    except ModelError as error:
+        return Check(
+            name=name, verdict=Verdict.FAIL, detail=str(error), fix="see `tunestack models`"
+        )
+    except TunestackError as error:
+        return Check(name=name, verdict=Verdict.UNKNOWN, detail=str(error))
+    if state is None:
+        return Check(
+            name=name,
+            verdict=Verdict.UNKNOWN,
+            detail="it can be fine-tuned according to the catalog; the provider does not tell",
+        )
+    ways = " or ".join(way.value for way in model.serving)
+    return Check(
+        name=name,
+        verdict=Verdict.PASS,
+        detail=f"can be fine-tuned in {region}, and served {ways}",
+    )

@@ -1,0 +1,48 @@
+"""Find a model of OpenAI in the catalog only, for cost estimates: no service is called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, BinaryIO
+
+from tunestack import catalog
+from tunestack._utils import clock
+from tunestack.backends.base import DataStore, Target
+from tunestack.backends.openai import wire
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class OfflineStore:
+    """A `DataStore` at OpenAI."""
+
+    def check_location(self, location: str) -> None:
+        """Raise `ConfigError`: OpenAI stores the data itself."""
+        raise wire.location_not_accepted(location)
+
+    def check_tags(self, tags: Mapping[str, str]) -> None:
+        """Raise `ConfigError` if the tags don't fit into a job's metadata."""
+        wire.require_fitting(tags)
+
+    def open(self, uri: str) -> BinaryIO:
+        """Raise `ConfigError`: data for OpenAI is read from a local file."""
+        raise wire.not_a_local_file(uri)
+
+
+def resolve_offline(identifier: str, *, is_other_server: bool) -> Target[DataStore]:
+    """Find a model in the catalog.
+
+    Args:
+        identifier: the model's id, without `openai/`.
+        is_other_server: jobs are sent to another server with OpenAI's API, which may have models of its own.
+
+    Raises:
+        ModelError: the model is unknown, or can't be fine-tuned.
+    """
+    known = catalog.find(identifier)
+    if is_other_server and (known is None or known.provider != "openai"):
+        base = catalog.unknown(identifier)
+    else:
+        base = catalog.require(identifier, on=clock.today(), provider="openai")
+        catalog.require_living(base, on=clock.today(), said=None)
+    return Target(base=base, identifier=identifier, backend=OfflineStore())

@@ -1,0 +1,34 @@
+"""Options of the commands that read training data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tunestack.records import SourceFormat
+
+if TYPE_CHECKING:
+    from tunestack.cli.options import Command
+
+
+def data_options(command: Command) -> Command:
+    """Add the options for reading and writing training data."""
+    for option in (
+        click.option("--ignore", multiple=True, metavar="RULE", help="A validation rule to skip."),
+        click.option(
+            "--on-loss",
+            type=click.Choice(["error", "report"]),
+            default="error",
+            show_default=True,
+            help="For what the format can't represent: fail, or leave it out and count it.",
+        ),
+        click.option("--record-format", help="The format to write, if the model accepts several."),
+        click.option(
+            "--format",
+            "data_format",
+            help=f"{', '.join(SourceFormat)}; by default detected from the first record.",
+        ),
+    ):
+        command = option(command)
+    return command

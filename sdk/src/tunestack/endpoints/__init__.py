@@ -1,0 +1,1 @@
+"""Endpoints of fine-tuned models: start, stop, invoke."""

@@ -1,0 +1,1 @@
+"""Fine-tuning jobs: check the arguments, submit, follow."""

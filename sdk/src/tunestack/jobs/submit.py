@@ -1,0 +1,324 @@
+"""Submit a job exactly once: its name and token are derived from its content, and existing jobs are looked up first."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from tunestack._utils.formatting import duration_text
+from tunestack._utils.temporary import temporary_directory
+from tunestack.backends.base import JobInfo, JobRequest, JobState
+from tunestack.backends.deleted_models import has_lost_model
+from tunestack.errors import ConflictError, InvalidRequestError, ProviderError, QuotaError
+from tunestack.jobs.job import SUBMITTED
+from tunestack.polling import wait_until_visible, when_free
+from tunestack.records import Dataset, Severity, check_together, prepare
+from tunestack.spec import cost
+from tunestack.spec.hyperparameters import complete
+from tunestack.spec.job_spec import BASE_MODEL_TAG
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from tunestack.backends.base import Backend, DataStore, Target
+    from tunestack.polling import Poll
+    from tunestack.records.source import Source
+    from tunestack.spec.job_spec import JobSpec
+
+logger = logging.getLogger(__name__)
+
+_MAX_LOGGED_WARNINGS = 5
+"""Warnings about training data that are logged one by one."""
+_MAX_ATTEMPTS = 20
+# An equal request is answered with a job in one of these states; otherwise there is a new attempt.
+_ALIVE = frozenset(JobState) - {JobState.STOPPING, JobState.STOPPED, JobState.FAILED}
+
+
+def check_spec(target: Target[DataStore], spec: JobSpec) -> None:
+    """Check the arguments of a job against the model and the service; no data is read.
+
+    Raises:
+        ConfigError: an argument is invalid.
+        HyperparameterError: the model does not accept a hyperparameter.
+    """
+    spec.check(target.base)
+    if spec.s3_path is not None:
+        target.backend.check_location(spec.s3_path)
+    target.backend.check_tags(_tags(target, spec))
+
+
+def submit(target: Target[Backend], spec: JobSpec, *, poll: Poll) -> JobInfo:
+    """Prepare and upload the data and create the job, unless an equal one is running or has succeeded.
+
+    Raises:
+        DataError: the data has problems.
+        CostError: the job would cost more than allowed; nothing was uploaded.
+        QuotaError: the account may run no more jobs now; with a queue, still after its timeout.
+        ProviderError: the provider refused or failed.
+    """
+    backend = target.backend
+    with _prepare(target, spec) as (training, validation):
+        if spec.max_cost is not None:
+            _cost(target, spec, training).require_below(spec.max_cost)
+        content = _digest(target, spec, training, validation)
+        attempts = list(backend.attempts(content))
+        if not spec.rerun:
+            existing = _find_existing(backend, attempts, poll=poll)
+            if existing is not None:
+                logger.info("job %s exists already", existing.name)
+                return existing
+
+        def upload(dataset: Dataset) -> str:
+            return backend.upload(dataset.path, sha256=dataset.sha256, location=spec.s3_path)
+
+        request = JobRequest(
+            spec=spec,
+            base=target.base,
+            base_model=target.identifier,
+            hyperparameters=spec.resolved_hyperparameters(target.base),
+            tags=_tags(target, spec),
+            training_data=upload(training),
+            validation_data=None if validation is None else upload(validation),
+            output=target.output,
+            content=content,
+            attempt=_next_attempt(attempts),
+        )
+    info = _create_when_free(backend, request, attempts, poll=poll)
+    logger.info("job %s was submitted: %d records", info.name, training.records)
+    return info
+
+
+def _tags(target: Target[DataStore], spec: JobSpec) -> Mapping[str, str]:
+    return {**(spec.tags or {}), **target.tags, BASE_MODEL_TAG: target.base.key}
+
+
+def _create_when_free(
+    backend: Backend, request: JobRequest, attempts: list[JobInfo], *, poll: Poll
+) -> JobInfo:
+    """Create the job; with a queue, wait until the account has a free slot for it.
+
+    Nothing is billed before the job is created. Name and token stay the same, so that every try is the same job.
+
+    Raises:
+        QuotaError: no slot was free in time; says what to do.
+    """
+    timeout = request.spec.queue_timeout
+    if timeout is None:
+        return _create_or_find(backend, request, attempts, poll=poll)
+    tries = 0
+
+    def create() -> JobInfo:
+        nonlocal tries
+        tries += 1
+        if tries > 1 and not request.spec.rerun:
+            # Another process may have submitted the same meanwhile, under another name.
+            existing = _find_existing(backend, list(backend.attempts(request.content)), poll=poll)
+            if existing is not None:
+                return existing
+        return _create_or_find(backend, request, attempts, poll=poll)
+
+    try:
+        return when_free(create, timeout=timeout, poll=poll, waits_for="a free job slot")
+    except QuotaError as error:
+        if not error.frees_itself:
+            raise
+        late = QuotaError(
+            f"no job slot was free within {duration_text(timeout)}, and nothing was submitted or billed: submit the same again "
+            f"(the data is uploaded already), with a longer queue=, or free a slot: {error}",
+            code=error.code,
+            request_id=error.request_id,
+        )
+        late.frees_itself = True
+        raise late from error
+
+
+def _create_or_find(
+    backend: Backend, request: JobRequest, attempts: list[JobInfo], *, poll: Poll
+) -> JobInfo:
+    """Create the job, or return the one that another process created under another name at the same time."""
+    try:
+        return _create(backend, request, poll=poll)
+    except (ConflictError, InvalidRequestError):
+        known = {info.id for info in attempts}
+        later = [info for info in backend.attempts(request.content) if info.id not in known]
+        other = next(_newest_alive(later), None)
+        if request.spec.rerun or other is None:
+            raise
+        return backend.job(other.id)
+
+
+def _create(backend: Backend, request: JobRequest, *, poll: Poll) -> JobInfo:
+    """Create a job; if this attempt was stopped before, the next one.
+
+    A list may not show a job yet that was created and stopped a moment ago. The provider then answers with that job, so the
+    state of what was created is read as soon as it is visible.
+    """
+    for attempt in range(request.attempt, request.attempt + _MAX_ATTEMPTS):
+        request = replace(request, attempt=attempt)
+        job_id, info = _create_or_find_by_name(backend, request, poll=poll)
+        # A failed job is returned: it is this one, and its failure says why.
+        if info is not None and info.state in {JobState.STOPPING, JobState.STOPPED}:
+            continue
+        return _submitted(job_id if info is None else info.id, request, backend)
+    raise ConflictError(
+        f"job {request.name!r} was created and stopped {_MAX_ATTEMPTS} times: another process stops it"
+    )
+
+
+def _create_or_find_by_name(
+    backend: Backend, request: JobRequest, *, poll: Poll
+) -> tuple[str, JobInfo | None]:
+    """Create a job, or find the job of its name.
+
+    Returns:
+        The id; and the job, if it may have been created before and is visible.
+    """
+    try:
+        job_id = backend.create_job(request)
+    except ConflictError:
+        # The name is derived from the content, so it is the same job, which may not be visible yet.
+        info = None
+        if backend.has_idempotency_tokens:
+            info = wait_until_visible(partial(backend.job, request.name), poll=poll)
+        if info is None:
+            raise
+        return info.id, info
+    if backend.has_idempotency_tokens:
+        with suppress(ProviderError):  # it exists, whether it can be read or not
+            return job_id, wait_until_visible(partial(backend.job, job_id), poll=poll)
+    return job_id, None
+
+
+def estimate(target: Target[DataStore], spec: JobSpec) -> cost.Cost:
+    """Estimate the cost of a job; nothing is uploaded or created.
+
+    Raises:
+        DataError: the data is invalid.
+        CostError: the estimate is above `max_cost`.
+    """
+    with _prepare(target, spec) as (training, _):
+        estimated = _cost(target, spec, training)
+    if spec.max_cost is not None:
+        estimated.require_below(spec.max_cost)
+    return estimated
+
+
+def _cost(target: Target[DataStore], spec: JobSpec, training: Dataset) -> cost.Cost:
+    return cost.of_job(
+        target.base,
+        tokens=training.report.tokens.total,
+        records=training.records,
+        hyperparameters=complete(target.base, spec.resolved_hyperparameters(target.base)),
+    )
+
+
+@contextmanager
+def _prepare(target: Target[DataStore], spec: JobSpec) -> Iterator[tuple[Dataset, Dataset | None]]:
+    """Write the data in the model's format to temporary files."""
+
+    def open_source(source: Source) -> Source:
+        if isinstance(source, str) and source.startswith("s3://"):
+            return target.backend.open(source)
+        return source
+
+    write: Callable[..., Dataset] = partial(
+        prepare,
+        model=target.base,
+        data_format=spec.data_format,
+        record_format=spec.written_format,
+        on_loss=spec.on_loss,
+        ignore=spec.ignore,
+        owner=target.owner,
+    )
+    with temporary_directory() as folder:
+        training = write(open_source(spec.data), path=folder / "training.jsonl")
+        _log_warnings(training, "training data")
+        if spec.validation_data is None:
+            yield training, None
+            return
+        validation = write(
+            open_source(spec.validation_data), path=folder / "validation.jsonl", validation=True
+        )
+        _log_warnings(validation, "validation data")
+        for warning in check_together(training, validation):
+            logger.warning("%s", warning)
+        yield training, validation
+
+
+def _log_warnings(dataset: Dataset, name: str) -> None:
+    report = dataset.report
+    for problem in report.warnings[:_MAX_LOGGED_WARNINGS]:
+        logger.warning("%s: %s", name, problem)
+    count = report.counted(Severity.WARNING)
+    if count > _MAX_LOGGED_WARNINGS:
+        logger.warning("%s: %d more warnings", name, count - _MAX_LOGGED_WARNINGS)
+    for field, times in report.losses.items():
+        logger.warning("%s: left out %d times, as requested: %s", name, times, field)
+
+
+def _submitted(job_id: str, request: JobRequest, backend: Backend) -> JobInfo:
+    """Describe a job that was just created, which may not be visible yet."""
+    return JobInfo(
+        id=job_id,
+        name=request.name,
+        state=JobState.PENDING,
+        raw_state=SUBMITTED,
+        base_model=request.base_model,
+        created=backend.now(),
+        hyperparameters=request.hyperparameters,
+        training_data=request.training_data,
+        output=request.output,
+    )
+
+
+def _find_existing(backend: Backend, attempts: list[JobInfo], *, poll: Poll) -> JobInfo | None:
+    """Return the job that answers an equal request: the latest attempt that is running, or succeeded and still has its model."""
+    for alive in _newest_alive(attempts):
+        # The list may still show a job as running that was stopped a moment ago.
+        job = backend.job(alive.id)
+        if job.state not in _ALIVE:
+            continue
+        if job.state is JobState.SUCCEEDED and has_lost_model(backend, job, poll=poll):
+            logger.warning(
+                "job %s has succeeded, but its custom model %s was deleted: without another attempt, a new job is "
+                "started, and billed",
+                *(job.name, job.model),
+            )
+            continue
+        return job
+    return None
+
+
+def _newest_alive(attempts: list[JobInfo]) -> Iterator[JobInfo]:
+    """Yield the attempts that are running or have succeeded, the latest first."""
+    alive = [info for info in attempts if info.state in _ALIVE]
+    return iter(sorted(alive, key=_attempt_of, reverse=True))
+
+
+def _next_attempt(attempts: list[JobInfo]) -> int:
+    return 1 + max(map(_attempt_of, attempts), default=0)
+
+
+def _attempt_of(info: JobInfo) -> int:
+    number = info.name.rsplit("-", 1)[-1]
+    return int(number) if number.isdecimal() else 0
+
+
+def _digest(
+    target: Target[DataStore], spec: JobSpec, training: Dataset, validation: Dataset | None
+) -> str:
+    """Return the digest of everything that decides the result of a job, in 16 hex digits."""
+    content: list[object] = [
+        target.identifier,
+        complete(target.base, spec.resolved_hyperparameters(target.base)),
+        training.sha256,
+        validation and validation.sha256,
+    ]
+    if spec.seed is not None:
+        content.append(spec.seed)
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

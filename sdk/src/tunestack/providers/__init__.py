@@ -1,1 +1,0 @@
-"""The vendors, one module each, behind `tunestack.provider.Provider`."""

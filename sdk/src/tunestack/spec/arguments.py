@@ -1,0 +1,84 @@
+"""Check the types of arguments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import TypeVar
+
+from tunestack.errors import ConfigError, shortened
+
+T = TypeVar("T")
+
+_TYPES: Mapping[type, str] = {str: "text", bool: "True or False", int: "an integer"}
+
+OWN_TAGS = "tunestack:"
+"""The prefix of the tags that Tunestack sets."""
+
+# botocore's patterns of TagKey and TagValue.
+_TAG = re.compile(r"[a-zA-Z0-9\s._:/=+@-]*")
+# AWS allows 50; Tunestack sets three.
+_MAX_TAGS = 47
+_ID = re.compile(r"[!-~]+")
+
+
+def check_type(name: str, value: object, kind: type[T]) -> T:
+    """Return the value if it has the expected type.
+
+    Raises:
+        ConfigError: it has another one.
+    """
+    if not isinstance(value, kind):
+        raise ConfigError(
+            f"invalid {name} {shortened(value)}: expected {_TYPES.get(kind, kind.__name__)}, "
+            f"not {type(value).__name__}"
+        )
+    return value
+
+
+def check_id(name: str, value: object) -> str:
+    """Return the value if it can be a name or an ARN.
+
+    Raises:
+        ConfigError: it is empty, contains spaces or other letters than ASCII, or is not a string.
+    """
+    text = check_type(name, value, str)
+    if not _ID.fullmatch(text):
+        raise ConfigError(f"invalid {name} {shortened(text)}: specify a name or an ARN")
+    return text
+
+
+def check_time(name: str, value: object) -> datetime:
+    """Return the time if it has a time zone.
+
+    Raises:
+        ConfigError: it has none, or is not a `datetime`.
+    """
+    time = check_type(name, value, datetime)
+    if time.tzinfo is None:
+        raise ConfigError(f"{name} has no time zone: use datetime.now(UTC) - timedelta(...)")
+    return time
+
+
+def check_tags(tags: object) -> None:
+    """Check tags by AWS's rules (botocore's model, `Tag`).
+
+    Raises:
+        ConfigError: a key or value is invalid or reserved, or there are more than 47.
+    """
+    if not isinstance(tags, Mapping):
+        raise ConfigError(f"tags are a {type(tags).__name__}: use a mapping of text to text")
+    if len(tags) > _MAX_TAGS:
+        raise ConfigError(f"{len(tags)} tags are too many: use at most {_MAX_TAGS}")
+    for key, value in tags.items():
+        for text, longest in ((key, 128), (value, 256)):
+            if not isinstance(text, str) or len(text) > longest or not _TAG.fullmatch(text):
+                raise ConfigError(
+                    f"invalid tag {shortened(key)} = {shortened(value)}: use letters a to z, digits, spaces and "
+                    "._:/=+@-, up to 128 characters for the key and 256 for the value"
+                )
+        if not key or key.lower().startswith((OWN_TAGS, "aws:")):
+            raise ConfigError(
+                f"invalid tag {shortened(key)}: keys that start with 'aws:' or {OWN_TAGS!r} are reserved"
+            )

@@ -1,0 +1,126 @@
+"""Estimate the cost of a job, and of storing and serving its model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tunestack.catalog import Serving
+from tunestack.errors import CostError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tunestack.catalog import BaseModel
+    from tunestack.catalog.model import Price
+
+_MILLION = 1_000_000
+_CENT = 0.01
+_BILLED_BY_TOKEN = ("training", "input")
+_EPOCHS, _MOST_EPOCHS, _LITTLE, _MUCH = 3, 25, 100, 25_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cost:
+    """The estimated cost of a job, by list prices in US dollars, before taxes and discounts."""
+
+    model: str
+    tokens: int
+    """The estimated tokens of the training file."""
+    epochs: int
+    training_usd: float | None
+    """Tokens x epochs x price, billed once; `None` if the price is unknown."""
+    storage_usd_a_month: float | None
+    """Billed each month until the custom model is deleted; `None` if the price is unknown."""
+    hosting_usd_an_hour: float | None
+    """Billed for each model unit of provisioned throughput; 0 if the model is served on demand, `None` if unknown."""
+    prices: Mapping[str, str]
+    """Each price with its source and confidence, by what is billed."""
+
+    def lines(self) -> Iterator[str]:
+        """Yield the estimate as lines of text."""
+        trained = f"{self.tokens:,} tokens (estimated) x {self.epochs} epochs"
+        yield f"training: {_usd(self.training_usd)}: {trained}{self._price('training')}"
+        yield f"storing the model: {_usd(self.storage_usd_a_month)} a month{self._price('storage')}"
+        if self.hosting_usd_an_hour == 0:
+            yield f"serving: nothing while idle; by the token{self._price('input')}"
+        else:
+            hour = _usd(self.hosting_usd_an_hour)
+            yield f"serving: {hour} an hour for each model unit{self._price('provisioned')}"
+
+    def _price(self, of: str) -> str:
+        per = " per million tokens" if of in _BILLED_BY_TOKEN else ""
+        return f" at {self.prices[of]}{per}" if of in self.prices else ""
+
+    def require_below(self, most: float) -> None:
+        """Check the training cost against a limit.
+
+        Args:
+            most: the limit in US dollars.
+
+        Raises:
+            CostError: training costs more, or its price is unknown.
+        """
+        if self.training_usd is None:
+            raise CostError(
+                f"the training price of {self.model} is unknown, so max_cost can't be checked: "
+                "see the provider's pricing page, and remove max_cost"
+            )
+        if self.training_usd > most:
+            raise CostError(
+                f"training would cost about {_usd(self.training_usd)} ({self.tokens:,} tokens x "
+                f"{self.epochs} epochs{self._price('training')}), more than max_cost {_usd(most)}: "
+                "use fewer epochs or less data, or raise max_cost"
+            )
+
+
+def of_job(
+    model: BaseModel, *, tokens: int, records: int, hyperparameters: Mapping[str, str]
+) -> Cost:
+    """Estimate the cost of a job.
+
+    Args:
+        model: the base model.
+        tokens: the tokens of the training file.
+        records: the records of the training file.
+        hyperparameters: all hyperparameters, with defaults.
+    """
+    given = hyperparameters.get("epochCount") or hyperparameters.get("n_epochs")
+    epochs = int(given) if given else _default_epochs(model, records)
+    training = model.prices.get("training")
+    idle_is_free = not {Serving.ON_DEMAND, Serving.DIRECT}.isdisjoint(model.serving)
+    return Cost(
+        model=model.key,
+        tokens=tokens,
+        epochs=epochs,
+        training_usd=None if training is None else tokens * epochs * training.usd / _MILLION,
+        storage_usd_a_month=_usd_of(model.prices.get("storage")),
+        hosting_usd_an_hour=0.0 if idle_is_free else _usd_of(model.prices.get("provisioned")),
+        prices={name: str(price) for name, price in model.prices.items()},
+    )
+
+
+def _default_epochs(model: BaseModel, records: int) -> int:
+    """Return the number of epochs that OpenAI chooses: 3, more for few records, fewer for many; 1 on Bedrock.
+
+    Source: openai-cookbook, Chat_finetuning_data_prep (read 2026-11-22).
+    """
+    if "n_epochs" not in model.hyperparameters or records < 1:
+        return 1
+    if records * _EPOCHS < _LITTLE:
+        return min(_MOST_EPOCHS, -(-_LITTLE // records))
+    if records * _EPOCHS > _MUCH:
+        return max(1, _MUCH // records)
+    return _EPOCHS
+
+
+def _usd_of(price: Price | None) -> float | None:
+    return None if price is None else price.usd
+
+
+def _usd(amount: float | None) -> str:
+    if amount is None:
+        return "an unknown amount"
+    if 0 < amount < _CENT:
+        return f"${amount:.6f}".rstrip("0")
+    return f"${amount:,.2f}"

@@ -1,0 +1,73 @@
+"""The command line loads only what a command needs."""
+
+import subprocess
+import sys
+from importlib import metadata
+
+import click
+import pytest
+
+from tunestack.cli.commands import _KNOWN_PLUGINS, tunestack
+
+HEAVY = ("boto3", "botocore", "openai", "dspy", "litellm", "importlib.metadata")
+
+
+def loaded_by(*arguments, names=HEAVY):
+    """Return the modules that a command line has loaded at its end."""
+    code = (
+        "import atexit, sys\n"
+        "from tunestack.cli import main\n"
+        f"atexit.register(lambda: print([n for n in {names!r} if n in sys.modules], file=sys.stderr))\n"
+        "main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("models",),
+        ("models", "nova-micro"),
+        ("data", "--help"),
+        ("data", "check", "--help"),
+        ("env", "--help"),
+        ("submit", "--help"),
+        ("endpoint", "start", "--help"),
+        ("jobs", "--help"),
+    ],
+    ids=" ".join,
+)
+def test_no_client_is_loaded(arguments):
+    assert loaded_by(*arguments) == "[]"
+
+
+def test_checking_data_loads_no_client(tmp_path):
+    file = tmp_path / "train.jsonl"
+    row = '{"prompt": "Where is parcel %d?", "completion": "In depot %d."}\n'
+    file.write_text("".join(row % (number, number) for number in range(20)))
+    assert loaded_by("data", "check", str(file), "-m", "nova-micro") == "[]"
+
+
+def test_a_client_that_is_loaded_is_noticed(sandbox):
+    """The negative control."""
+    assert "boto3" in loaded_by("jobs")
+
+
+def test_every_command_exists_and_the_help_describes_it():
+    context = click.Context(tunestack)
+    names = tunestack.list_commands(context)
+    assert all(tunestack.get_command(context, name) for name in names)
+    help_text = tunestack.get_help(context)
+    assert all(f"  {name}" in help_text for name in names)
+
+
+def test_the_plugins_of_the_help_are_those_of_the_distributions():
+    plugins = metadata.entry_points(group="tunestack.commands")
+    assert {plugin.name: plugin.module.partition(".")[0] for plugin in plugins} == {
+        name: package for name, (package, _) in _KNOWN_PLUGINS.items()
+    }
