@@ -51,7 +51,9 @@ def test_a_mistake_says_what_would_work(given, words):
 
 
 def test_all_mistakes_are_named_at_once():
-    with pytest.raises(HyperparameterError, match="epochCount=9.*unknown hyperparameter 'foo'.*learningRate='x'"):
+    with pytest.raises(
+        HyperparameterError, match="epochCount=9.*unknown hyperparameter 'foo'.*learningRate='x'"
+    ):
         resolve(NOVA, {"epochCount": 9, "foo": 1, "learningRate": "x"})
 
 

@@ -1,0 +1,78 @@
+"""The arguments of a job are specified once."""
+
+import inspect
+from dataclasses import fields
+
+import pytest
+
+from tunestack import Tuner
+from tunestack.catalog import CATALOG
+from tunestack.cli.commands import tunestack
+from tunestack.dspy.arguments import OPTIONS
+from tunestack.errors import ConfigError
+from tunestack.spec.job_spec import JobSpec, SubmitArguments
+
+CLI_NAMES = {"hyperparameters": "values", "validation_data": "validation"}
+
+
+def test_the_typed_arguments_are_the_fields():
+    names = {field.name: field.type for field in fields(JobSpec)} | {"model": None, "data": None}
+    arguments = {
+        name: annotation.__forward_arg__
+        for name, annotation in SubmitArguments.__annotations__.items()
+    }
+    assert arguments.keys() == names.keys() - {"model", "data"}
+    assert {name: names[name] for name in arguments} == arguments
+
+
+@pytest.mark.parametrize("method", [Tuner.submit, Tuner.cost, Tuner.check])
+def test_every_method_takes_the_same_arguments(method):
+    annotation = inspect.signature(method).parameters["arguments"].annotation
+    assert annotation == "Unpack[SubmitArguments]"
+
+
+def test_dspy_takes_all_but_what_it_has_arguments_for():
+    assert set(OPTIONS) == SubmitArguments.__annotations__.keys() - {
+        "data_format",
+        "hyperparameters",
+    }
+
+
+@pytest.mark.parametrize("command", ["submit", "cost"])
+def test_the_command_line_has_an_option_for_each(command):
+    params = {param.name for param in tunestack.get_command(None, command).params}
+    names = {CLI_NAMES.get(name, name) for name in SubmitArguments.__annotations__}
+    assert names <= params
+
+
+def test_a_misspelled_argument_is_an_error(tuner, chat):
+    with pytest.raises(TypeError, match="max_costs"):
+        tuner.submit("nova-micro", chat, max_costs=5)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "method", "record_format"),
+    [
+        ({}, "supervised", None),
+        ({"method": "dpo"}, "dpo", "openai-preference"),
+        ({"record_format": "openai-preference"}, "dpo", "openai-preference"),
+        ({"record_format": "openai-chat"}, "supervised", "openai-chat"),
+    ],
+)
+def test_method_and_record_format_imply_each_other(arguments, method, record_format):
+    spec = JobSpec(model="gpt-4o-mini-2024-07-18", **arguments)
+    assert (spec.training_method, spec.written_format) == (method, record_format)
+
+
+@pytest.mark.parametrize(
+    ("queue", "seconds"), [(False, None), (None, None), (True, 86400), (90, 90), (0, 0)]
+)
+def test_a_queue_is_a_timeout(queue, seconds):
+    assert JobSpec(model="nova-micro", queue=queue).queue_timeout == seconds
+
+
+def test_a_specification_is_checked_against_a_model():
+    spec = JobSpec(model="nova-micro", seed=1)
+    spec.check(CATALOG["gpt-4o-mini-2024-07-18"])
+    with pytest.raises(ConfigError, match="for OpenAI only"):
+        spec.check(CATALOG["nova-micro"])
