@@ -10,6 +10,8 @@ job.stop_endpoint()
 ```
 
 From DSPy: `tunestack.dspy.BedrockProvider` and `OpenAIProvider`. From a shell: `tunestack --help`.
+
+The API is what `tunestack`, `tunestack.catalog`, `tunestack.records` and `tunestack.dspy` export; other modules are private.
 """
 
 from __future__ import annotations
@@ -17,66 +19,173 @@ from __future__ import annotations
 TYPE_CHECKING = False  # typing's, which takes longer to load than all of this
 if TYPE_CHECKING:
     from tunestack.backends.base import (
+        Check,
+        Checkpoint,
         CustomModelInfo,
         EndpointInfo,
         EndpointState,
         Expiry,
         JobInfo,
+        JobMessage,
         JobState,
+        Verdict,
     )
+    from tunestack.catalog import Serving
     from tunestack.custom_models import CustomModel
     from tunestack.deployment import Deployment
     from tunestack.endpoints.endpoint import Endpoint
     from tunestack.endpoints.start import EndpointCostWarning
-    from tunestack.errors import TunestackError
+    from tunestack.errors import (
+        AccessError,
+        BusyError,
+        ClockError,
+        ConfigError,
+        ConflictError,
+        CostError,
+        CredentialsExpiredError,
+        DataError,
+        DeploymentError,
+        EndpointError,
+        EndpointFailedError,
+        EndpointTimeoutError,
+        HyperparameterError,
+        InvalidRequestError,
+        IsolationError,
+        JobError,
+        JobFailedError,
+        JobStalledError,
+        JobStoppedError,
+        JobTimeoutError,
+        MissingExtraError,
+        ModelError,
+        NetworkError,
+        NotFoundError,
+        ProviderError,
+        QuotaError,
+        StateError,
+        TransientError,
+        TunestackError,
+    )
     from tunestack.jobs.job import Job
     from tunestack.polling import Poll
+    from tunestack.spec.cost import Cost
+    from tunestack.spec.job_spec import SubmitArguments
     from tunestack.tuner import Tuner
 
 __version__ = "0.2.0"
 
 # Loaded on first use: importing the deployment or the catalog, as the stacks do, must not load boto3.
-_HOMES = {
+_MODULES = {
+    "AccessError": "errors",
+    "BusyError": "errors",
+    "Check": "backends.base",
+    "Checkpoint": "backends.base",
+    "ClockError": "errors",
+    "ConfigError": "errors",
+    "ConflictError": "errors",
+    "Cost": "spec.cost",
+    "CostError": "errors",
+    "CredentialsExpiredError": "errors",
     "CustomModel": "custom_models",
     "CustomModelInfo": "backends.base",
+    "DataError": "errors",
     "Deployment": "deployment",
+    "DeploymentError": "errors",
     "Endpoint": "endpoints.endpoint",
     "EndpointCostWarning": "endpoints.start",
+    "EndpointError": "errors",
+    "EndpointFailedError": "errors",
     "EndpointInfo": "backends.base",
     "EndpointState": "backends.base",
+    "EndpointTimeoutError": "errors",
     "Expiry": "backends.base",
+    "HyperparameterError": "errors",
+    "InvalidRequestError": "errors",
+    "IsolationError": "errors",
     "Job": "jobs.job",
+    "JobError": "errors",
+    "JobFailedError": "errors",
     "JobInfo": "backends.base",
+    "JobMessage": "backends.base",
+    "JobStalledError": "errors",
     "JobState": "backends.base",
+    "JobStoppedError": "errors",
+    "JobTimeoutError": "errors",
+    "MissingExtraError": "errors",
+    "ModelError": "errors",
+    "NetworkError": "errors",
+    "NotFoundError": "errors",
     "Poll": "polling",
+    "ProviderError": "errors",
+    "QuotaError": "errors",
+    "Serving": "catalog",
+    "StateError": "errors",
+    "SubmitArguments": "spec.job_spec",
+    "TransientError": "errors",
     "Tuner": "tuner",
     "TunestackError": "errors",
+    "Verdict": "backends.base",
 }
 
 __all__ = [
+    "AccessError",
+    "BusyError",
+    "Check",
+    "Checkpoint",
+    "ClockError",
+    "ConfigError",
+    "ConflictError",
+    "Cost",
+    "CostError",
+    "CredentialsExpiredError",
     "CustomModel",
     "CustomModelInfo",
+    "DataError",
     "Deployment",
+    "DeploymentError",
     "Endpoint",
     "EndpointCostWarning",
+    "EndpointError",
+    "EndpointFailedError",
     "EndpointInfo",
     "EndpointState",
+    "EndpointTimeoutError",
     "Expiry",
+    "HyperparameterError",
+    "InvalidRequestError",
+    "IsolationError",
     "Job",
+    "JobError",
+    "JobFailedError",
     "JobInfo",
+    "JobMessage",
+    "JobStalledError",
     "JobState",
+    "JobStoppedError",
+    "JobTimeoutError",
+    "MissingExtraError",
+    "ModelError",
+    "NetworkError",
+    "NotFoundError",
     "Poll",
+    "ProviderError",
+    "QuotaError",
+    "Serving",
+    "StateError",
+    "SubmitArguments",
+    "TransientError",
     "Tuner",
     "TunestackError",
+    "Verdict",
 ]
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'tunestack' has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - the same
+    from importlib import import_module  # noqa: PLC0415 - only for names that are used
 
-    return getattr(import_module(f"tunestack.{_HOMES[name]}"), name)
+    return getattr(import_module(f"tunestack.{_MODULES[name]}"), name)
 
 
 def __dir__() -> list[str]:
