@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from tunestack.catalog import Serving
     from tunestack.custom_models import CustomModel
     from tunestack.deployment import Deployment
+    from tunestack.endpoints.cost_warning import EndpointCostWarning
     from tunestack.endpoints.endpoint import Endpoint
-    from tunestack.endpoints.start import EndpointCostWarning
     from tunestack.errors import (
         AccessError,
         BusyError,
@@ -92,7 +92,7 @@ _MODULES = {
     "Deployment": "deployment",
     "DeploymentError": "errors",
     "Endpoint": "endpoints.endpoint",
-    "EndpointCostWarning": "endpoints.start",
+    "EndpointCostWarning": "endpoints.cost_warning",
     "EndpointError": "errors",
     "EndpointFailedError": "errors",
     "EndpointInfo": "backends.base",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from tunestack.backends.base import (
 from tunestack.backends.deleted_models import explain_deleted_model
 from tunestack.catalog import Serving
 from tunestack.deployment import EXPIRES_AT_TAG
+from tunestack.endpoints.cost_warning import existing_end, warn_about_cost
 from tunestack.endpoints.endpoint import (
     START_TIMEOUT,
     STOP_TIMEOUT,
@@ -60,10 +60,6 @@ _PREFIX = "tunestack-"
 """The prefix of the names of endpoints that are started here."""
 # How often one endpoint can be started again in the time that a repeated token is remembered.
 _MAX_GENERATIONS = 20
-
-
-class EndpointCostWarning(UserWarning):
-    """An endpoint is billed by the hour."""
 
 
 def name_of(model: str, serving: Serving) -> str:
@@ -131,7 +127,7 @@ def start_endpoint(
         end = _arm_guard(host, backend.now(), name, way, lifetime, unguarded=unguarded)
         tags = {**tags, EXPIRES_AT_TAG: time_text(end.time)}
         if way is Serving.PROVISIONED:
-            _warn_about_cost(f"endpoint {name!r} is", base, model_units, end.text)
+            warn_about_cost(f"endpoint {name!r} is", base, model_units, end.text)
     request = EndpointRequest(
         model=model, serving=way, name=name, model_units=model_units, tags=tags
     )
@@ -303,26 +299,14 @@ def _adopt(
         )
     found = with_expiry(backend, found)
     if found.model_units is not None:
-        _warn_about_cost(
+        warn_about_cost(
             f"endpoint {found.name!r} exists already,",
             base,
             found.model_units,
-            _existing_end(found),
+            existing_end(found),
         )
     logger.info("endpoint %s exists already, end: %s", found.name, expiry_text(found))
     return found
-
-
-def _existing_end(info: EndpointInfo) -> str:
-    """Return when an existing endpoint is deleted; a ttl that is passed now does not change it."""
-    if info.expires_at is not None:
-        return (
-            f"The endpoint guard deletes it at {utc_text(info.expires_at)}, as it was started: "
-            "extend() moves that"
-        )
-    if info.expiry is Expiry.NEVER:
-        return "Nothing deletes it automatically"
-    return "When it is deleted automatically is unknown: its tags or its stage can't be read"
 
 
 def _create(
@@ -405,17 +389,3 @@ def _just_created(endpoint_id: str, request: EndpointRequest) -> EndpointInfo:
 
 def _creation_time(info: EndpointInfo) -> datetime:
     return info.created or datetime.min.replace(tzinfo=UTC)
-
-
-def _warn_about_cost(what: str, base: BaseModel, units: int, end: str) -> None:
-    price = base.prices.get("provisioned")
-    cost = (
-        "at a price that Tunestack does not know (see the Bedrock pricing page)"
-        if price is None
-        else f"at {price} for each of {units} model units"
-    )
-    warnings.warn(
-        f"{what} billed by the hour, {cost}, until it is stopped. {end}.",
-        EndpointCostWarning,
-        stacklevel=4,
-    )

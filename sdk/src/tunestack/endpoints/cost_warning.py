@@ -1,0 +1,44 @@
+"""Warn about endpoints that are billed by the hour."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING
+
+from tunestack._utils.formatting import utc_text
+from tunestack.backends.base import Expiry
+
+if TYPE_CHECKING:
+    from tunestack.backends.base import EndpointInfo
+    from tunestack.catalog import BaseModel
+
+
+class EndpointCostWarning(UserWarning):
+    """An endpoint is billed by the hour."""
+
+
+def warn_about_cost(what: str, base: BaseModel, units: int, end: str) -> None:
+    """Warn that an endpoint is billed by the hour, with its price and its end."""
+    price = base.prices.get("provisioned")
+    cost = (
+        "at a price that Tunestack does not know (see the Bedrock pricing page)"
+        if price is None
+        else f"at {price} for each of {units} model units"
+    )
+    warnings.warn(
+        f"{what} billed by the hour, {cost}, until it is stopped. {end}.",
+        EndpointCostWarning,
+        stacklevel=4,
+    )
+
+
+def existing_end(info: EndpointInfo) -> str:
+    """Return when an existing endpoint is deleted; a ttl that is passed now does not change it."""
+    if info.expires_at is not None:
+        return (
+            f"The endpoint guard deletes it at {utc_text(info.expires_at)}, as it was started: "
+            "extend() moves that"
+        )
+    if info.expiry is Expiry.NEVER:
+        return "Nothing deletes it automatically"
+    return "When it is deleted automatically is unknown: its tags or its stage can't be read"
