@@ -75,8 +75,8 @@ def test_the_longest_document_fits_into_a_standard_parameter(synthesized):
         network=Network(
             vpc_id="vpc-0a1b2c3d", subnet_ids=tuple(f"subnet-0123456789abcde{n}f" for n in range(4))
         ),
-        extra_data=tuple(
-            DataLocation(uri=f"s3://{'b' * 63}/{'p' * 20}{number}/", account="1" * 12)
+        extra_data_locations=tuple(
+            DataLocation(uri=f"s3://{'b' * 63}/{'p' * 20}{number}/", owner="1" * 12)
             for number in range(5)
         ),
     )

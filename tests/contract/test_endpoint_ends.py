@@ -12,7 +12,7 @@ from tunestack.catalog import Serving
 from tunestack.deployment import EXPIRES_AT_TAG, STAGE_TAG
 from tunestack.formatting import duration_text, utc_text
 from tunestack.providers.guard import with_expiry
-from tunestack_cdk.constructs.endpoint_guard_handler import KINDS, Settings, deadline
+from tunestack_cdk.constructs.endpoint_guard_handler import KINDS, Settings, compute_expiry
 
 CREATED = datetime(2026, 11, 1, 12, 0, 0, 123_000, tzinfo=UTC)
 DEPLOYED = Deployment(
@@ -28,9 +28,9 @@ DEPLOYED = Deployment(
 SETTINGS = Settings(
     stage="dev",
     stage_tag=STAGE_TAG,
-    expiry_tag=EXPIRES_AT_TAG,
-    default=timedelta(hours=3),
-    longest=timedelta(hours=20),
+    expires_at_tag=EXPIRES_AT_TAG,
+    default_endpoint_hours=3,
+    max_endpoint_hours=20,
 )
 
 
@@ -58,7 +58,7 @@ TAGS = st.one_of(
 @given(tag=TAGS, serving=st.sampled_from([Serving.ON_DEMAND, Serving.PROVISIONED]))
 def test_the_sdk_shows_what_the_guard_does(tag, serving):
     tags = {STAGE_TAG: "dev"} | ({} if tag is None else {EXPIRES_AT_TAG: tag})
-    end = deadline(KINDS[serving.value], tags, CREATED, SETTINGS)
+    end = compute_expiry(KINDS[serving.value], tags, CREATED, SETTINGS)
     shown = with_expiry(endpoint(serving), tags, DEPLOYED)
     assert end == shown.expires_at
     assert (Expiry.NEVER if end is None else Expiry.SCHEDULED) is shown.expiry

@@ -11,7 +11,7 @@ from tunestack.catalog import Serving
 from tunestack.deployment import ACTIONS, MODEL_KEY_ACTIONS
 from tunestack.discovery import published
 from tunestack.providers.clients import Clients
-from tunestack_cdk.stage import Endpoints, Stage
+from tunestack_cdk.stage import Stage
 
 # What an operation is called in a policy, where that is not its own name.
 ACTION = {
@@ -110,7 +110,7 @@ def test_where_no_throughput_may_be_bought_none_can_be(synthesized):
         name="cheap",
         regions=("us-east-1",),
         base_models=("nova-micro",),
-        endpoints=Endpoints(provisioned=False),
+        allow_provisioned_throughput=False,
     )
     granted = set().union(*map(actions, allowed(policy_of(synthesized(stage), "tuner"))))
     assert "bedrock:CreateProvisionedModelThroughput" not in granted

@@ -10,7 +10,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.infra.test_guard import SETTINGS
+from tests.infra.guard_account import SETTINGS
 from tunestack import Poll, Tuner
 from tunestack.deployment import EXPIRES_AT_TAG
 from tunestack.errors import (
@@ -21,7 +21,7 @@ from tunestack.errors import (
     NotFoundError,
     TunestackError,
 )
-from tunestack_cdk.constructs.endpoint_guard_handler import KINDS, Guard, deadline
+from tunestack_cdk.constructs.endpoint_guard_handler import KINDS, Guard, compute_expiry
 from tunestack_sandbox.wire import Fault
 
 REGIONS = {"nova-micro": "us-east-1", "llama-3-1-8b": "us-west-2"}
@@ -40,6 +40,8 @@ ROWS = {
 }  # fmt: skip
 CONTENTS = [(model, data) for model in REGIONS for data in range(2)]
 PERIOD = timedelta(minutes=5)
+DEFAULT_LIFETIME = timedelta(hours=SETTINGS.default_endpoint_hours)
+MAX_LIFETIME = timedelta(hours=SETTINGS.max_endpoint_hours)
 CREATING = timedelta(minutes=25)
 MARGIN = timedelta(minutes=1)
 LAGS = timedelta(seconds=15)
@@ -130,7 +132,7 @@ class World:
         with self.quietly():
             armed = self._schedule(region, name)
             there = {row["provisionedModelName"] for row in self.throughputs(region)}
-        ttl = self.asked or SETTINGS.default
+        ttl = self.asked or DEFAULT_LIFETIME
         soonest, latest = self.since + ttl - MARGIN, self.clock.now() + ttl + PERIOD
         if not self.outcomes_only:
             assert armed is not None, f"{name} is about to be created, and nothing is armed"
@@ -218,7 +220,7 @@ class World:
         for name in fired:
             with suppress(ClientError, BotoCoreError):
                 kind = name.removeprefix("tunestack-").partition("-")[2]
-                guard.wake(KINDS[kind], name)
+                guard.check_endpoint(KINDS[kind], name)
         self.missed = self.missed + 1 if self._struck() > struck else 0
         for name in there.keys() - self._endpoints(region)[0].keys():
             self.ended += 1
@@ -242,7 +244,7 @@ class World:
             ("on-demand", state.deployments),
         ):
             for entry in table.values():
-                end = deadline(KINDS[kind], state.tags[entry.arn], entry.created, SETTINGS)
+                end = compute_expiry(KINDS[kind], state.tags[entry.arn], entry.created, SETTINGS)
                 there[entry.name] = entry
                 if entry.status == "Failed" or (end is not None and end <= now):
                     over.add(entry.name)
@@ -281,7 +283,7 @@ class World:
         now = self.clock.now()
         for row in self.throughputs(region):
             name, created = row["provisionedModelName"], row["creationTime"]
-            cap = created + SETTINGS.longest + PERIOD
+            cap = created + MAX_LIFETIME + PERIOD
             end = max(min(self.ends.get(name, cap), cap), created + CREATING)
             late = now - (end + PERIOD * (1 + self.missed) + MARGIN)
             assert late <= timedelta(0), f"{name} lives {late} beyond its bound"
@@ -299,7 +301,7 @@ class World:
             )
             end = _end_of({tag["key"]: tag["value"] for tag in answer["tags"]})
             assert end is not None, f"{name} carries no end"
-            assert end <= created + SETTINGS.longest + PERIOD, f"{name} ends too late: {end}"
+            assert end <= created + MAX_LIFETIME + PERIOD, f"{name} ends too late: {end}"
             assert self._schedule(region, name) is not None, f"{name} is there, its schedule is not"
         self.check_bounds(region)
 
