@@ -42,5 +42,5 @@ def world(request, count_traffic):
         patch.setattr("tunestack_sandbox.bedrock.metrics.files", lambda *_: ())
         patch.setitem(training._SECONDS, "trainingDetails", 600)
         yield made
-        assert [] == sandbox.traffic.violations
+        assert sandbox.traffic.violations == []
         count_traffic(sandbox.traffic)

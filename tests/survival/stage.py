@@ -72,7 +72,7 @@ class Stage:
         """List the calls of the last step to be killed at, in their order, as (name, n-th of the thread)."""
         self.begin()
         trace = self.folder / "trace"
-        assert "done" == self.run(kind, steps, mutant=mutant, strace=["-o", str(trace)])
+        assert self.run(kind, steps, mutant=mutant, strace=["-o", str(trace)]) == "done"
         seen, points = Counter(), {}
         for line in trace.read_text().splitlines():
             if not (call := re.match(r"(\d+) +(\w+)\(", line)):

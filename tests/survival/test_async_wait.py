@@ -87,7 +87,7 @@ def test_other_tasks_run_while_one_waits(sandbox, queue, chat):
         await asyncio.wait_for(task, 30)
         return ticks
 
-    assert 20 == asyncio.run(wait())
+    assert asyncio.run(wait()) == 20
 
 
 def test_an_event_after_a_cancelled_wait_wakes_the_next_one(sandbox, queue, chat):

@@ -23,14 +23,14 @@ def held(stage, errors, calls, figure):
     for point, word, jobs in outcomes(stage, errors, calls):
         count += 1
         if word == "done":  # what failed was removing what is no longer needed
-            assert 1 == jobs, point
+            assert jobs == 1, point
             continue
-        assert 0 == jobs, point
+        assert jobs == 0, point
         assert word.startswith("failed "), (point, word)
         assert "can't be written" in word or "No space" in word or "Input/output" in word, word
         # And again, when there is room.
-        assert "done" == stage.run("on-demand", ("submit",)), point
-        assert 1 == len(stage.jobs("on-demand")), point
+        assert stage.run("on-demand", ("submit",)) == "done", point
+        assert len(stage.jobs("on-demand")) == 1, point
     figure(f"a write of a submission fails, at {count} points: 0 jobs lost, 0 created after it")
 
 

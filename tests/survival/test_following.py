@@ -38,7 +38,7 @@ def test_each_is_given_out_when_it_changes_until_all_have_ended(several, calls, 
         states = [state for name, state, _ in seen if name == job.id]
         assert JobState.SUCCEEDED == states[-1]
         assert len(states) >= 3
-    assert {"ListModelCustomizationJobs"} == set(counted)
+    assert set(counted) == {"ListModelCustomizationJobs"}
     assert all(job.last.model for job in jobs)
 
 
@@ -47,7 +47,7 @@ def test_the_reason_of_a_failure_is_asked_for(sandbox, several, tuner):
     ended = tuner.wait_all(several)
     assert several == ended
     failed = [job.last for job in ended if job.last.state is JobState.FAILED]
-    assert 2 == len(failed)
+    assert len(failed) == 2
     assert all(info.failure for info in failed)
     assert 4 == sum(job.last.state is JobState.SUCCEEDED for job in ended)
 
@@ -64,7 +64,7 @@ def test_a_look_that_fails_halfway_loses_none_of_the_others(sandbox, several, tu
 def test_two_objects_of_one_job_are_both_told(tuner, chat):
     one, other = (tuner.submit("nova-micro", chat) for _ in range(2))
     assert one.id == other.id
-    assert [one, other] == tuner.wait_all([one, other])
+    assert tuner.wait_all([one, other]) == [one, other]
     assert one.require_success().model == other.require_success().model
 
 
@@ -95,8 +95,8 @@ def test_a_wait_for_many_that_is_too_short_says_how_many_go_on(several, tuner):
 
 
 def test_nothing_to_follow_is_no_wait(tuner, job):
-    assert [] == list(tuner.follow([]))
-    assert [job] == tuner.wait_all([job])
+    assert list(tuner.follow([])) == []
+    assert tuner.wait_all([job]) == [job]
 
 
 def test_jobs_are_found_by_state_by_time_and_by_tag(sandbox, tuner, chat):
@@ -108,12 +108,12 @@ def test_jobs_are_found_by_state_by_time_and_by_tag(sandbox, tuner, chat):
     def found(**wanted):
         return [job.name for job in tuner.jobs(**wanted)]
 
-    assert [first.name] == found(state="succeeded")
-    assert [second.name] == found(state="pending")
-    assert [] == found(state="failed")
-    assert [second.name] == found(created_after=between)
-    assert [first.name] == found(tags={"team": "search"})
-    assert [] == found(tags={"team": "search"}, state="pending")
+    assert found(state="succeeded") == [first.name]
+    assert found(state="pending") == [second.name]
+    assert found(state="failed") == []
+    assert found(created_after=between) == [second.name]
+    assert found(tags={"team": "search"}) == [first.name]
+    assert found(tags={"team": "search"}, state="pending") == []
     with pytest.raises(ConfigError, match="use one of pending, running"):
         tuner.jobs(state="done")
     with pytest.raises(ConfigError, match="has no time zone"):
@@ -160,8 +160,10 @@ def test_five_thousand_are_followed_to_their_ends_with_throttling(
             figures[many] = _followed(sandbox, names)
         count_traffic(sandbox.traffic)
     figure(f"followed, by how many jobs: {figures}")
-    assert {10: 1, 100: 1, 1000: 1} == {
-        many: figures[many]["most lists"] for many in (10, 100, 1000)
+    assert {many: figures[many]["most lists"] for many in (10, 100, 1000)} == {
+        10: 1,
+        100: 1,
+        1000: 1,
     }
     assert figures[5000]["most lists"] <= 6
 

@@ -186,13 +186,13 @@ def moments(world, layers, before, step, *others):
 @pytest.mark.campaign
 @pytest.mark.filterwarnings("ignore::tunestack.EndpointCostWarning")
 def test_who_stops_leaves_the_schedule_of_who_starts_again(world):
-    assert {} == moments(world, ("schedule",), [START], ("stop", 0, *LLAMA), START)
+    assert moments(world, ("schedule",), [START], ("stop", 0, *LLAMA), START) == {}
 
 
 @pytest.mark.campaign
 @pytest.mark.filterwarnings("ignore::tunestack.EndpointCostWarning")
 def test_who_starts_and_stops_leaves_the_schedule_of_who_is_starting(world):
-    assert {} == moments(world, ("schedule",), [], ("start", 0, *LLAMA, 2), START, STOP)
+    assert moments(world, ("schedule",), [], ("start", 0, *LLAMA, 2), START, STOP) == {}
 
 
 @pytest.mark.campaign
@@ -211,4 +211,4 @@ def test_who_starts_and_stops_leaves_the_schedule_of_who_is_starting(world):
     ids=lambda step: step[0] if isinstance(step, tuple) else str(len(step)),
 )
 def test_two_clients_at_every_moment(world, layers, before, step, other):
-    assert {} == moments(world, layers, before, step, other)
+    assert moments(world, layers, before, step, other) == {}

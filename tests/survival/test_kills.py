@@ -116,7 +116,7 @@ def test_killed_at_any_call_the_script_goes_on(stage, kind, steps, figure):
     found = [(point, word) for point in points for word in resumed(stage, kind, steps, point)]
     figures = Counter({"points": len(points)}) + Counter(word for _, word in found)
     say(figure, f"{kind} {steps[-1]}, run again", figures)
-    assert [] == [row for row in found if row[1] != MISSED]
+    assert [row for row in found if row[1] != MISSED] == []
     assert figures[MISSED] <= len(points) / 5
 
 
@@ -131,7 +131,7 @@ def test_killed_at_any_call_an_endpoint_ends_in_time_by_one_layer_alone(
     found = [(point, abandoned(stage, kind, steps, point, layer)) for point in points]
     figures = Counter(word for _, word in found)
     say(figure, f"{kind} {steps[-1]}, never again, {layer} alone", figures)
-    assert [] == [row for row in found if row[1] not in ("none", "only armed", "ended", MISSED)]
+    assert [row for row in found if row[1] not in ("none", "only armed", "ended", MISSED)] == []
     assert figures["ended"] >= 5
 
 

@@ -54,21 +54,21 @@ def raced(sandbox, racers, rounds):
 
 
 def test_two_processes_at_once_submit_one_job(sandbox, racers):
-    assert 8 == raced(sandbox, racers, 8)
+    assert raced(sandbox, racers, 8) == 8
 
 
 @pytest.mark.campaign
 def test_two_processes_at_once_submit_one_job_two_hundred_times(sandbox, racers, figure):
     jobs = raced(sandbox, racers, 200)
     figure(f"two processes submitted the same at once, 200 times: {jobs} jobs")
-    assert 200 == jobs
+    assert jobs == 200
 
 
 def test_other_data_is_another_job(sandbox, racers):
     for number, racer in enumerate(racers):
         racer.stdin.write(f"{number}\n")
         racer.stdin.flush()
-    assert 2 == len({json.loads(racer.stdout.readline()) for racer in racers})
+    assert len({json.loads(racer.stdout.readline()) for racer in racers}) == 2
 
 
 def cycled(sandbox, cycles):
@@ -144,8 +144,8 @@ def terminated(sandbox, how):
 
 
 def test_a_signal_that_a_program_handles_stops_the_endpoint(hasty):
-    assert (143, 0) == terminated(hasty, "handled")
+    assert terminated(hasty, "handled") == (143, 0)
 
 
 def test_a_signal_that_nobody_handles_leaves_it_to_its_end(hasty):
-    assert (-signal.SIGTERM, 1) == terminated(hasty, "ignored")
+    assert terminated(hasty, "ignored") == (-signal.SIGTERM, 1)

@@ -351,7 +351,7 @@ class World:
                     if self._is_trained(model, arn):
                         self.tuner(0, model).job(arn).stop_endpoint()
         left = [row["provisionedModelName"] for row in self.throughputs(REGIONS["llama-3-1-8b"])]
-        assert [] == left
+        assert left == []
         self.tuners = {}
         for (model, _), known in self.known.items():
             for arn in known:
