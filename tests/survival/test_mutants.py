@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import Phase
 
-from tests.survival.test_histories import DIRECTED, histories
+from tests.survival.test_histories import DIRECTED_HISTORIES, run_histories
 from tunestack import endpoints, serving, submitting
 from tunestack.endpoints import Endpoint
 from tunestack.errors import NotFoundError, ProviderError
@@ -229,13 +229,13 @@ MUTANTS = [
 def test_what_is_taken_out_is_missed(world, mutant, layers, outcomes_only, monkeypatch, figure):
     mutant(monkeypatch)
     monkeypatch.setattr(world, "outcomes_only", outcomes_only)
-    for where, steps in DIRECTED.items():
-        world.begin(layers)
+    for where, steps in DIRECTED_HISTORIES.items():
+        world.reset(layers)
         try:
-            world.live(steps)
+            world.run(steps)
         except AssertionError as error:
             figure(f"{mutant.__name__} {layers}: missed when {where}: {error}")
             return
-    number, error = histories(world, layers, number=MOST, length=30, phases=[Phase.generate])
+    number, error = run_histories(world, layers, number=MOST, length=30, phases=[Phase.generate])
     assert error is not None, f"nobody missed it in {number} histories"
     figure(f"{mutant.__name__} {layers}: missed in history {number}: {error}")
