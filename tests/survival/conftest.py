@@ -17,7 +17,7 @@ def stage(sandbox, tmp_path, sweep_rules):
     """A process that runs a script, to be killed."""
     stage = Stage(sandbox, tmp_path, sweep_rules(sandbox))
     yield stage
-    stage.begin()
+    stage.reset()
     stage.close()
 
 
