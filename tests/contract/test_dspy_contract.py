@@ -1,4 +1,4 @@
-"""What is relied on of DSPy beyond its documentation: when a version changes it, this says so before a user does."""
+"""Undocumented behavior of DSPy that Tunestack depends on: these tests fail if a new version changes it."""
 
 import inspect
 import tomllib
@@ -24,93 +24,120 @@ from tunestack.dspy.credentials import lm_of
 SDK = Path(__file__).parents[2] / "sdk/pyproject.toml"
 
 
-def names(function):
+def get_parameter_names(function):
     return [name for name in inspect.signature(function).parameters if name != "self"]
 
 
-def test_the_version_is_one_that_was_looked_at():
+def test_dspy_version_is_supported():
     extras = tomllib.loads(SDK.read_text())["project"]["optional-dependencies"]
-    assert ["dspy>=3.3,<3.5"] == extras["dspy"]
+    assert extras["dspy"] == ["dspy>=3.3,<3.5"]
     assert version("dspy").startswith(("3.3.", "3.4."))
 
 
-def test_what_lm_and_provider_say_to_each_other():
-    assert ["train_data", "train_data_format", "train_kwargs"] == names(dspy.LM.finetune)
-    assert ["thread", "model", "train_data", "train_data_format", "train_kwargs"] == names(
-        TrainingJob
-    )
-    finetune = ["job", "model", "train_data", "train_data_format", "train_kwargs"]
-    assert finetune == names(Provider.finetune)
-    assert ["lm", "launch_kwargs"] == names(Provider.launch) == names(Provider.kill)
-    assert ["launch_kwargs"] == names(dspy.LM.launch) == names(dspy.LM.kill)
-    assert {"not_started", "pending", "running", "succeeded", "failed", "cancelled"} == {
-        status.value for status in TrainingStatus
+def test_signatures_of_lm_provider_and_training_job():
+    assert get_parameter_names(dspy.LM.finetune) == [
+        "train_data",
+        "train_data_format",
+        "train_kwargs",
+    ]
+    assert get_parameter_names(TrainingJob) == [
+        "thread",
+        "model",
+        "train_data",
+        "train_data_format",
+        "train_kwargs",
+    ]
+    assert get_parameter_names(Provider.finetune) == [
+        "job",
+        "model",
+        "train_data",
+        "train_data_format",
+        "train_kwargs",
+    ]
+    for method in (Provider.launch, Provider.kill):
+        assert get_parameter_names(method) == ["lm", "launch_kwargs"]
+    for method in (dspy.LM.launch, dspy.LM.kill):
+        assert get_parameter_names(method) == ["launch_kwargs"]
+    assert {status.value for status in TrainingStatus} == {
+        "not_started",
+        "pending",
+        "running",
+        "succeeded",
+        "failed",
+        "cancelled",
     }
-    assert ("chat", "completion") == (TrainDataFormat.CHAT.value, TrainDataFormat.COMPLETION.value)
+    assert TrainDataFormat.CHAT.value == "chat"
+    assert TrainDataFormat.COMPLETION.value == "completion"
 
 
-def test_an_exception_is_set_as_the_result():
-    """And nothing but an Exception is caught: what the job and the providers make up for."""
+def test_lm_returns_an_exception_as_the_result_of_a_job():
+    """It catches `Exception` only. The job and the providers of Tunestack work around both."""
     source = inspect.getsource(dspy.LM._run_finetune_job)
     assert "except Exception as err" in source
     assert "job.set_result(err)" in source
     assert "self.copy(model=model)" in source
 
 
-def test_what_is_saved_of_an_lm_and_what_is_not():
+def test_saved_lm_has_launch_kwargs_but_no_provider():
     lm = dspy.LM("bedrock/x", provider=BedrockProvider(), launch_kwargs={"kept": [1]})
     state = lm.dump_state()
-    assert {"kept": [1]} == state["launch_kwargs"]
+    assert state["launch_kwargs"] == {"kept": [1]}
     assert "provider" not in state
     loaded = dspy.LM.load_state(state)
-    assert {"kept": [1]} == loaded.launch_kwargs
+    assert loaded.launch_kwargs == {"kept": [1]}
     assert not isinstance(loaded.provider, BedrockProvider)
     copied = lm.copy(model="y")
-    assert copied.launch_kwargs is lm.launch_kwargs, "so it is replaced, never changed"
+    assert copied.launch_kwargs is lm.launch_kwargs, "Tunestack must replace it, not modify it"
 
 
-def test_what_the_optimizers_are_mended_by():
+def test_optimizers_have_the_methods_that_tunestack_overrides():
     stock = dspy.BootstrapFinetune
-    assert ["student", "trainset", "teacher"] == names(stock.compile)
-    assert ["trace_data", "lm", "pred_ind"] == names(stock._prepare_finetune_data)
-    assert ["finetune_dict"] == names(stock.finetune_lms)
-    assert ["arg"] == names(stock.convert_to_lm_dict)
-    assert {"trace", "pred_ind", "adapter", "exclude_demos"} == set(
-        names(build_call_data_from_trace)
-    )
-    assert ["adapter"] == names(infer_data_format)
-    assert ["student", "teacher"] == names(prepare_teacher)
-    asked = {"program", "dataset", "metric", "num_threads", "raise_on_error"}
-    assert asked <= set(names(bootstrap_trace_data))
+    assert get_parameter_names(stock.compile) == ["student", "trainset", "teacher"]
+    assert get_parameter_names(stock._prepare_finetune_data) == ["trace_data", "lm", "pred_ind"]
+    assert get_parameter_names(stock.finetune_lms) == ["finetune_dict"]
+    assert get_parameter_names(stock.convert_to_lm_dict) == ["arg"]
+    assert set(get_parameter_names(build_call_data_from_trace)) == {
+        "trace",
+        "pred_ind",
+        "adapter",
+        "exclude_demos",
+    }
+    assert get_parameter_names(infer_data_format) == ["adapter"]
+    assert get_parameter_names(prepare_teacher) == ["student", "teacher"]
+    arguments = {"program", "dataset", "metric", "num_threads", "raise_on_error"}
+    assert arguments <= set(get_parameter_names(bootstrap_trace_data))
     assert FailedPrediction(completion_text="x").format_reward is None
-    for mended, original in (
+    for fixed, original in (
         (BootstrapFinetune, dspy.BootstrapFinetune),
         (BetterTogether, dspy.BetterTogether),
     ):
-        assert set(names(original.__init__)) <= {*names(mended.__init__), "optimizers"}
+        assert set(get_parameter_names(original.__init__)) <= {
+            *get_parameter_names(fixed.__init__),
+            "optimizers",
+        }
 
 
 @pytest.mark.parametrize(
-    ("mended", "original"),
+    ("fixed", "original"),
     [(BootstrapFinetune, dspy.BootstrapFinetune), (BetterTogether, dspy.BetterTogether)],
 )
-def test_a_mended_optimizer_can_be_a_step_of_another(mended, original):
-    """DSPy passes what the signature of `compile` names."""
-    assert names(original.compile) == names(mended.compile)
-    assert original.compile.__doc__ != mended.compile.__doc__
+def test_fixed_optimizer_works_as_a_step_of_another(fixed, original):
+    """DSPy passes the arguments that the signature of `compile` has."""
+    assert get_parameter_names(fixed.compile) == get_parameter_names(original.compile)
+    assert fixed.compile.__doc__ != original.compile.__doc__
 
 
 @pytest.mark.parametrize("kind", [BedrockProvider, OpenAIProvider])
-def test_a_provider_of_ours_is_one_of_dspys(kind):
+def test_providers_are_dspy_providers(kind):
     assert isinstance(kind(), Provider)
     assert kind().finetunable
     assert not kind().reinforceable
 
 
 class TestUpstream:
-    """Faults of DSPy's own classes; when one is gone, what mends it here can go as well."""
+    """Bugs of DSPy's optimizers, which Tunestack's fix. If DSPy fixes one, remove the fix here."""
 
-    class Twice(dspy.Module):
+    class TwoPredictors(dspy.Module):
         def __init__(self):
             super().__init__()
             self.first = dspy.Predict("ticket -> topic")
@@ -118,8 +145,8 @@ class TestUpstream:
 
     @pytest.fixture
     def run(self):
-        """A program whose first predictor was called twice, and what was said."""
-        program = self.Twice()
+        """A program whose first predictor was called twice, and the trace."""
+        program = self.TwoPredictors()
         program.set_lm(dspy.LM("openai/x"))
         topic, desk = dspy.Prediction(topic="t"), dspy.Prediction(desk="billing")
         trace = [
@@ -129,59 +156,59 @@ class TestUpstream:
         ]
         return program, {"trace": trace, "score": 1, "prediction": desk}
 
-    def prepared(self, kind, program, runs, lm, place):
+    def prepare(self, kind, program, traces, lm, index):
         optimizer = kind(metric=lambda *_: True)
         optimizer._student = program
         optimizer._known = list(enumerate(program.predictors()))
-        rows, _ = optimizer._prepare_finetune_data(trace_data=runs, lm=lm, pred_ind=place)
+        rows, _ = optimizer._prepare_finetune_data(trace_data=traces, lm=lm, pred_ind=index)
         return sorted(row["messages"][-1]["content"].split(" ## ]]")[0] for row in rows)
 
     @pytest.mark.parametrize(
-        ("kind", "found"),
+        ("kind", "expected"),
         [(dspy.BootstrapFinetune, ["[[ ## topic"]), (BootstrapFinetune, ["[[ ## desk"])],
     )
-    def test_the_place_in_a_trace_is_taken_for_the_predictor(self, run, kind, found):
-        program, said = run
-        assert found == self.prepared(kind, program, [said], program.second.lm, 1)
+    def test_index_selects_a_predictor_not_a_call(self, run, kind, expected):
+        program, trace = run
+        assert self.prepare(kind, program, [trace], program.second.lm, 1) == expected
 
     @pytest.mark.parametrize(
         ("kind", "count"), [(dspy.BootstrapFinetune, 3), (BootstrapFinetune, 2)]
     )
-    def test_each_lm_is_trained_on_everything(self, run, kind, count):
-        program, said = run
+    def test_lm_is_fine_tuned_on_its_own_calls_only(self, run, kind, count):
+        program, trace = run
         program.second.lm = dspy.LM("openai/y")
-        assert count == len(self.prepared(kind, program, [said], program.first.lm, None))
+        rows = self.prepare(kind, program, [trace], program.first.lm, None)
+        assert len(rows) == count
 
-    def test_a_failed_answer_is_trained_on(self, run):
-        program, said = run
-        predictor, inputs, _ = said["trace"][0]
+    def test_failed_prediction_in_a_trace_is_supported(self, run):
+        program, trace = run
+        predictor, inputs, _ = trace["trace"][0]
         failed = FailedPrediction(completion_text="nonsense", format_reward=-1)
         other = {"trace": [(predictor, inputs, failed)], "score": -1, "prediction": failed}
         with pytest.raises(AttributeError):
-            self.prepared(dspy.BootstrapFinetune, program, [said, other], program.first.lm, None)
-        assert 3 == len(
-            self.prepared(BootstrapFinetune, program, [said, other], program.first.lm, None)
-        )
+            self.prepare(dspy.BootstrapFinetune, program, [trace, other], program.first.lm, None)
+        rows = self.prepare(BootstrapFinetune, program, [trace, other], program.first.lm, None)
+        assert len(rows) == 3
 
-    def test_an_lm_that_is_not_named_is_a_key_error(self):
+    def test_lm_without_train_kwargs_is_accepted(self):
         named = {dspy.LM("openai/x"): {"n_epochs": 1}}
         with pytest.raises(KeyError):
             dspy.BootstrapFinetune(train_kwargs=named).train_kwargs[dspy.LM("openai/y")]
         assert BootstrapFinetune(train_kwargs=named).train_kwargs[dspy.LM("openai/y")] is None
 
 
-def test_the_thread_that_a_job_is_given_leads_to_the_lm():
-    """DSPy passes a provider the model's name alone; credentials that the LM has of its own are read from the LM."""
-    found = []
+def test_lm_can_be_found_through_the_thread_of_a_job():
+    """DSPy passes only the model name to a provider; the credentials of the LM are read from the LM itself."""
+    calls = []
 
-    class Kept(Provider):
+    class RecordingProvider(Provider):
         def __init__(self):
             super().__init__()
             self.finetunable = True
-            self.TrainingJob = self.keep
+            self.TrainingJob = self.record
 
-        def keep(self, thread, **_):
-            found.append((lm_of(thread), thread.daemon, thread.ident))
+        def record(self, thread, **_):
+            calls.append((lm_of(thread), thread.daemon, thread.ident))
             thread.daemon = True
             return dspy.TrainingJob(thread=thread)
 
@@ -189,7 +216,7 @@ def test_the_thread_that_a_job_is_given_leads_to_the_lm():
         def finetune(**_):
             return "x"
 
-    lm = dspy.LM("bedrock/x", provider=Kept())
+    lm = dspy.LM("bedrock/x", provider=RecordingProvider())
     job = lm.finetune([], None)
-    assert [(lm, False, None)] == found, "it is not started yet, and can be made a daemon"
+    assert calls == [(lm, False, None)], "the thread must not be started or a daemon yet"
     job.thread.join(10)

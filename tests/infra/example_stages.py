@@ -1,4 +1,4 @@
-"""Every stage and region that the project comes with."""
+"""All stages and regions of the project: those of stages.py and of examples/stages."""
 
 import runpy
 from pathlib import Path
@@ -12,9 +12,10 @@ EXAMPLES = {
     path.stem: runpy.run_path(str(path))["STAGES"]
     for path in sorted((ROOT / "examples/stages").glob("*.py"))
 }
-PLACES = [
+STAGE_REGIONS = [
     pytest.param(stage, region, id=f"{source}-{stage.name}-{region}")
     for source, stages in {"default": STAGES, **EXAMPLES}.items()
     for stage in stages.values()
     for region in stage.regions
 ]
+"""Parameters `stage` and `region`, one set for each stack."""
