@@ -16,10 +16,10 @@ from tunestack.backends.base import JobState
 from tunestack.backends.bedrock.backend import BedrockBackend
 from tunestack.backends.bedrock.guard import ScheduledGuard
 from tunestack.endpoints.endpoint import Endpoint
-from tunestack.endpoints.endpoint import endpoint as endpoints
-from tunestack.endpoints.endpoint import start as serving
+from tunestack.endpoints import endpoint as endpoints
+from tunestack.endpoints import start as serving
 from tunestack.errors import NotFoundError, ProviderError
-from tunestack.jobs.job import submit as submitting
+from tunestack.jobs import submit as submitting
 from tunestack_sandbox.bedrock import jobs
 from tunestack_sandbox.bedrock import serving as bedrock_serving
 

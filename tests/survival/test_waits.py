@@ -10,12 +10,12 @@ from botocore.exceptions import EndpointConnectionError
 
 from tunestack import Poll, Tuner
 from tunestack.errors import (
-    NetworkError,
     ClockError,
     ConfigError,
     CredentialsExpiredError,
     JobStalledError,
     JobTimeoutError,
+    NetworkError,
 )
 
 HOUR = 3600

@@ -18,8 +18,8 @@ from datetime import timedelta
 from tunestack import Poll, Tuner
 from tunestack.backends.bedrock.backend import BedrockBackend
 from tunestack.backends.bedrock.guard import ScheduledGuard
-from tunestack.endpoints.endpoint import start as serving
-from tunestack.jobs.job import submit as submitting
+from tunestack.endpoints import start as serving
+from tunestack.jobs import submit as submitting
 
 KINDS = {"on-demand": ("nova-micro", "us-east-1"), "provisioned": ("llama-3-1-8b", "us-west-2")}
 
