@@ -19,7 +19,7 @@ def check_model(provider: Provider, model: BaseModel, region: str | None) -> Che
     try:
         catalog.require(model.key, on=provider.now().date(), provider=model.provider, region=region)
         said = provider.lifecycle(model)
-        catalog.require_living(model, on=provider.now().date(), said=said)
+        catalog.require_living(model, on=provider.now().date(), service_state=said)
     except ModelError as error:
         return Check(
             name=name, verdict=Verdict.FAIL, detail=str(error), fix="see `tunestack models`"

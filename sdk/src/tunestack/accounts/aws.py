@@ -131,7 +131,7 @@ class AwsAccount:
         catalog.require(base.key, on=today, provider="bedrock", region=deployment.region)
         provider = self._bedrock(deployment.region)
         said = provider.lifecycle(base)
-        catalog.require_living(base, on=provider.now().date(), said=said)
+        catalog.require_living(base, on=provider.now().date(), service_state=said)
         catalog.require_allowed(base, deployment.base_models)
         return Target(
             base=base,

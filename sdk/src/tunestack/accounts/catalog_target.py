@@ -109,7 +109,7 @@ def bedrock_target(model: str, *, arn: str, region: str | None, clients: Clients
     else:
         base = catalog.require(model, on=today(), provider="bedrock", region=region)
     catalog.require(base.key, on=today(), provider="bedrock", region=region)
-    catalog.require_living(base, on=today(), said=None)
+    catalog.require_living(base, on=today(), service_state=None)
     return CatalogTarget(
         base=base,
         identifier=arn or base.customization_id,
@@ -132,5 +132,5 @@ def openai_target(identifier: str, *, is_other_server: bool) -> CatalogTarget:
         base = catalog.unknown(identifier)
     else:
         base = catalog.require(identifier, on=today(), provider="openai")
-        catalog.require_living(base, on=today(), said=None)
+        catalog.require_living(base, on=today(), service_state=None)
     return CatalogTarget(base=base, identifier=identifier, provider=OpenAIDataChecks())

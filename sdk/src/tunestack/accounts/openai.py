@@ -108,7 +108,7 @@ class OpenAIProject:
             base = catalog.require(identifier, on=today, provider="openai")
             said = self._provider.lifecycle(base)
             # By the clock of whoever has just answered.
-            catalog.require_living(base, on=self._provider.now().date(), said=said)
+            catalog.require_living(base, on=self._provider.now().date(), service_state=said)
         tuned = identifier.startswith(_TUNED) or base.vendor == "unknown"
         return Target(
             base=base,
