@@ -62,7 +62,11 @@ def test_the_tests_run_on_every_python_that_matrix_sh_knows():
 
 @pytest.mark.parametrize(
     "path",
-    [".pre-commit-config.yaml", *(f".github/ISSUE_TEMPLATE/{n}.yml" for n in ("bug", "feature"))],
+    [
+        ".pre-commit-config.yaml",
+        ".github/dependabot.yml",
+        *(f".github/ISSUE_TEMPLATE/{n}.yml" for n in ("bug", "feature")),
+    ],
 )
 def test_the_yaml_files_can_be_read(path):
     assert yaml.safe_load((ROOT / path).read_text())
