@@ -100,12 +100,7 @@ def parse(text: str, name: str) -> list[BaseModel]:
 
 
 def _build_model(entry: dict[str, Any], seen: date) -> BaseModel:
-    unknown = entry.keys() - {field.name for field in fields(BaseModel)}
-    if unknown:
-        raise ValueError(f"unknown fields {sorted(unknown)}")
-    unknown = entry.get("prices", {}).keys() - PRICE_UNITS.keys()
-    if unknown:
-        raise ValueError(f"unknown prices {sorted(unknown)}")
+    _require_known_keys(entry)
     return BaseModel(
         **entry
         | {
@@ -139,6 +134,13 @@ def _build_model(entry: dict[str, Any], seen: date) -> BaseModel:
             "seen": seen,
         }
     )
+
+
+def _require_known_keys(entry: dict[str, Any]) -> None:
+    if unknown := entry.keys() - {field.name for field in fields(BaseModel)}:
+        raise ValueError(f"unknown fields {sorted(unknown)}")
+    if unknown := entry.get("prices", {}).keys() - PRICE_UNITS.keys():
+        raise ValueError(f"unknown prices {sorted(unknown)}")
 
 
 def _build_hyperparameter(name: str, row: dict[str, Any]) -> Hyperparameter:
