@@ -19,6 +19,9 @@ import pytest
 
 from tests.sandbox.keys import short_term
 
+# The packages are installed outside the sandbox, whose proxy refuses connections to the registries. The plug-in leaves an
+# environment alone if it has an endpoint on loopback.
+OUTSIDE = {**os.environ, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs" / "clients.md"
 CAPABILITIES = ("chat", "stream", "tools", "structured", "api key")
@@ -128,10 +131,11 @@ def commands(tmp_path):
         ["uv", "venv", "--quiet", "--python", sys.executable, environment],
         ["uv", "pip", "install", "--quiet", "--python", python, "-r", HERE / "requirements.txt"],
     ):
-        subprocess.run(command, check=True)
+        subprocess.run(command, env=OUTSIDE, check=True)
     for name in ("package.json", "package-lock.json", "clients.mjs"):
         shutil.copy(HERE / name, tmp_path)
-    subprocess.run(["npm", "ci", "--ignore-scripts", "--silent"], cwd=tmp_path, check=True)
+    npm = ["npm", "ci", "--ignore-scripts", "--silent"]
+    subprocess.run(npm, cwd=tmp_path, env=OUTSIDE, check=True)
     return [[python, HERE / "clients.py"], ["node", tmp_path / "clients.mjs"]]
 
 

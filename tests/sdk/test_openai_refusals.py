@@ -90,7 +90,9 @@ def test_after_the_last_day_nothing_is_sent(tuner, chat, sandbox):
     """By OpenAI's clock, not this machine's."""
     after = datetime(2027, 1, 7, tzinfo=UTC)
     sandbox.clock.advance((after - sandbox.clock.now()).total_seconds())
-    with pytest.raises(ModelError, match="no new jobs since 2027-01-06, and its end of life is 2027-01-14"):
+    with pytest.raises(
+        ModelError, match="no new jobs since 2027-01-06, and its end of life is 2027-01-14"
+    ):
         tuner.submit(BASE, chat)
     (check,) = (row for row in tuner.preflight(BASE) if row.name.startswith("model "))
     assert "no new jobs since 2027-01-06" in check.detail
