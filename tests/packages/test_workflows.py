@@ -70,18 +70,3 @@ def test_the_tests_run_on_every_python_that_matrix_sh_knows():
 )
 def test_the_yaml_files_can_be_read(path):
     assert yaml.safe_load((ROOT / path).read_text())
-
-
-def test_the_packages_have_the_same_license_and_version():
-    packages = {"sdk": "tunestack", "infra": "tunestack_cdk", "sandbox": "tunestack_sandbox"}
-    versions = {
-        re.search(
-            r'^__version__ = "(.*)"',
-            (ROOT / folder / "src" / package / "__init__.py").read_text(),
-            re.MULTILINE,
-        )[1]
-        for folder, package in packages.items()
-    }
-    assert len(versions) == 1
-    for folder in packages:
-        assert (ROOT / folder / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
