@@ -122,10 +122,10 @@ def test_a_model_of_an_openai_compatible_server_has_an_unknown_cost(offline, cha
 @pytest.mark.parametrize(
     ("model", "changes", "error", "text"),
     [
-        ("nova-nano", {}, ModelError, "'nova-nano' can't be fine-tuned: what can be"),
+        ("nova-nano", {}, ModelError, "'nova-nano' can't be fine-tuned; models that can be"),
         (ENDPOINT, {}, ModelError, "pass the custom model"),
         ("llama-3-1-8b", {"region": "us-east-1"}, ModelError, "set region="),
-        ("titan-text-lite", {}, ModelError, "what can be fine-tuned today is"),
+        ("titan-text-lite", {}, ModelError, "models that can be fine-tuned today: "),
         ("nova-micro", {"seed": 1}, ConfigError, "seed=1"),
         ("nova-micro", {"s3_path": "bucket/path"}, ConfigError, "s3://bucket/path/"),
         ("nova-micro", {"name": "a b"}, ConfigError, "name 'a b'"),

@@ -72,9 +72,9 @@ def test_what_openai_alone_takes_is_refused_elsewhere(tuner, chat):
     ("name", "says"),
     [
         ("openai/gpt-3.5-turbo", "retired on 2026-10-23"),
-        ("o4-mini", "by reinforcement only"),
-        ("openai/gpt-6-luna", "what can be fine-tuned today is gpt-4.1"),
-        ("openai/no-such-model", "what can be fine-tuned today is gpt-4.1"),
+        ("o4-mini", "only reinforcement fine-tuning"),
+        ("openai/gpt-6-luna", "models that can be fine-tuned today: gpt-4.1"),
+        ("openai/no-such-model", "models that can be fine-tuned today: gpt-4.1"),
     ],
 )
 def test_what_can_not_be_tuned_names_what_can(tuner, chat, name, says):
@@ -91,7 +91,9 @@ def test_after_the_last_day_nothing_is_sent(tuner, chat, sandbox):
     """By OpenAI's clock, not this machine's."""
     after = datetime(2027, 1, 7, tzinfo=UTC)
     sandbox.clock.advance((after - sandbox.clock.now()).total_seconds())
-    with pytest.raises(ModelError, match="no new jobs since 2027-01-06, and ends on 2027-01-14"):
+    with pytest.raises(
+        ModelError, match="no new jobs since 2027-01-06, and its end of life is 2027-01-14"
+    ):
         tuner.submit(BASE, chat)
     (check,) = (row for row in tuner.preflight(BASE) if row.name.startswith("model "))
     assert "no new jobs since 2027-01-06" in check.detail

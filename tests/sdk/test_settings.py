@@ -186,7 +186,7 @@ class TestRegionInName:
     ):
         name = f"bedrock/{region}/amazon.nova-micro-v1:0"
         words = (
-            rf"in {region} \(the region in '{name}'\), but in us-east-1: set region=\"us-east-1\";"
+            rf"in {region} \(the region in '{name}'\), only in us-east-1: set region=\"us-east-1\";"
         )
         with pytest.raises(ModelError, match=words):
             tuner.submit(name, chat)

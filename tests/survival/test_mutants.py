@@ -15,9 +15,9 @@ from tests.survival.test_histories import DIRECTED_HISTORIES, run_histories
 from tunestack.backends.base import JobState
 from tunestack.backends.bedrock.backend import BedrockBackend
 from tunestack.backends.bedrock.guard import ScheduledGuard
-from tunestack.endpoints.endpoint import Endpoint
 from tunestack.endpoints import endpoint as endpoints
 from tunestack.endpoints import start as serving
+from tunestack.endpoints.endpoint import Endpoint
 from tunestack.errors import NotFoundError, ProviderError
 from tunestack.jobs import submit as submitting
 from tunestack_sandbox.bedrock import jobs

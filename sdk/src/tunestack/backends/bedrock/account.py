@@ -119,7 +119,7 @@ class BedrockAccount:
         catalog.require(base.key, on=today, provider="bedrock", region=deployment.region)
         backend = self._backend(deployment.region)
         state = backend.lifecycle(base)
-        catalog.require_living(base, on=backend.now().date(), said=state)
+        catalog.require_living(base, on=backend.now().date(), service_state=state)
         catalog.require_allowed(base, deployment.base_models)
         return Target(
             base=base,

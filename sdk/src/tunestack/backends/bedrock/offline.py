@@ -62,7 +62,7 @@ def resolve_offline(
     else:
         base = catalog.require(model, on=clock.today(), provider="bedrock", region=region)
     catalog.require(base.key, on=clock.today(), provider="bedrock", region=region)
-    catalog.require_living(base, on=clock.today(), said=None)
+    catalog.require_living(base, on=clock.today(), service_state=None)
     return Target(
         base=base,
         identifier=model if is_custom else base.customization_id,

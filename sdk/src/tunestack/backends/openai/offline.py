@@ -44,5 +44,5 @@ def resolve_offline(identifier: str, *, is_other_server: bool) -> Target[DataSto
         base = catalog.unknown(identifier)
     else:
         base = catalog.require(identifier, on=clock.today(), provider="openai")
-        catalog.require_living(base, on=clock.today(), said=None)
+        catalog.require_living(base, on=clock.today(), service_state=None)
     return Target(base=base, identifier=identifier, backend=OfflineStore())

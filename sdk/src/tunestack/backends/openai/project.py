@@ -83,7 +83,7 @@ class OpenAIProject:
             base = catalog.require(identifier, on=today, provider="openai")
             state = self._backend.lifecycle(base)
             # By the server's clock, which is known from its answer.
-            catalog.require_living(base, on=self._backend.now().date(), said=state)
+            catalog.require_living(base, on=self._backend.now().date(), service_state=state)
         is_fine_tuned = identifier.startswith(MODEL_PREFIX) or base.vendor == "unknown"
         return Target(
             base=base,
