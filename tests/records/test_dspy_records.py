@@ -133,7 +133,7 @@ def texts(conversation):
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("adapter", ADAPTERS)
 @pytest.mark.parametrize("case", CASES)
-def test_a_record_is_converted_or_refused_with_the_reason(case, adapter, model):
+def test_record_is_converted_or_rejected_with_a_reason(case, adapter, model):
     target = Target.of(CATALOG[MODELS[model]], source="chat")
     line = orjson.dumps(record(case, adapter))
     examined = examine(line, target)
@@ -148,7 +148,7 @@ def test_a_record_is_converted_or_refused_with_the_reason(case, adapter, model):
     assert "".join(said) == "".join(texts(read))
 
 
-def test_native_history_with_tools_is_kept():
+def test_history_with_native_tool_calls_is_kept():
     """As ChatAdapter writes a History with calls when it calls natively."""
     messages = [
         {"role": "system", "content": "s"},
@@ -165,13 +165,13 @@ def test_native_history_with_tools_is_kept():
         {"role": "assistant", "content": "yes"},
     ]
     examined = examine(orjson.dumps({"messages": messages}), Target.of(CATALOG["nova-micro"]))
-    assert ["tools-undefined"] == [found.rule for found in examined.found]
+    assert [found.rule for found in examined.found] == ["tools-undefined"]
     roles = [turn["role"] for turn in json.loads(examined.line)["messages"]]
-    assert ["user", "assistant", "user", "assistant"] == roles
+    assert roles == ["user", "assistant", "user", "assistant"]
 
 
 @pytest.mark.parametrize("adapter", [dspy.JSONAdapter(), dspy.TwoStepAdapter(dspy.LM("openai/x"))])
-def test_other_adapters_make_no_records(adapter):
+def test_other_adapters_do_not_support_training_data(adapter):
     with pytest.raises((NotImplementedError, AttributeError)):
         adapter.format_finetune_data(
             signature=QA, demos=[], inputs={"question": "a"}, outputs={"answer": "b"}

@@ -10,7 +10,7 @@ NOVA = "bedrock/us.amazon.nova-micro-v1:0"
 LLAMA = "bedrock/us.meta.llama3-1-8b-instruct-v1:0"
 GPT = "openai/gpt-4o-mini-2024-07-18"
 
-QUIET = [
+IGNORED_WARNINGS = [
     # litellm's and openai's own: deprecations of their dependencies, and sockets that they leave to the collector.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
@@ -54,27 +54,27 @@ def tickets(start=0, count=90):
     return made
 
 
-def right(example, prediction, trace=None):
+def is_correct(example, prediction, trace=None):
     """Whether the desk is the right one."""
     return example.desk == getattr(prediction, "desk", None)
 
 
 def accuracy(program, examples):
     """The share of tickets that a program sorts rightly, in percent."""
-    judge = dspy.Evaluate(devset=examples, metric=right, num_threads=2, display_progress=False)
+    judge = dspy.Evaluate(devset=examples, metric=is_correct, num_threads=2, display_progress=False)
     return judge(program).score
 
 
 TRAIN, TEST = tickets(0, 90), tickets(90, 30)
 
 
-def program(lm):
+def ticket_program(lm):
     """The smallest program, with an LM."""
     made = dspy.Predict(Desk)
     made.set_lm(lm)
     return made
 
 
-def left(tuner):
+def endpoint_names(tuner):
     """The endpoints that there are, of the account in the region."""
     return [endpoint.name for endpoint in tuner.endpoints()]

@@ -6,7 +6,7 @@ from dspy.adapters.baml_adapter import BAMLAdapter
 from dspy.utils.dummies import DummyLM
 from dspy.utils.exceptions import AdapterParseError
 
-from tests.sdk.desks import NOVA, QUIET, TRAIN, Desk, program, right
+from tests.sdk.desks import IGNORED_WARNINGS, NOVA, TRAIN, Desk, is_correct, ticket_program
 from tunestack.dspy import (
     BedrockProvider,
     BetterTogether,
@@ -15,7 +15,7 @@ from tunestack.dspy import (
 )
 from tunestack.errors import ConfigError, DataError
 
-pytestmark = QUIET
+pytestmark = IGNORED_WARNINGS
 
 
 class Twice(dspy.Module):
@@ -62,17 +62,17 @@ def anything(example, prediction, trace=None):
     return True
 
 
-def test_a_predictor_learns_what_it_said_itself(configured):
+def test_predictor_is_trained_on_its_own_answers(configured):
     """Upstream: with multitask off, by its place in the trace, which is another's if one is called twice."""
     student = Twice()
     student.set_lm(configured)
     jobs = Jobs(configured)
     BootstrapFinetune(metric=anything, multitask=False).compile(student, trainset=TRAIN[:6])
-    assert [{"topic"}, {"desk"}] == jobs.fields(configured.model)
-    assert [12, 6] == [len(how["train_data"]) for how in jobs.asked[configured.model]]
+    assert jobs.fields(configured.model) == [{"topic"}, {"desk"}]
+    assert [len(how["train_data"]) for how in jobs.asked[configured.model]] == [12, 6]
 
 
-def test_an_lm_learns_what_its_own_predictors_said(configured, tuner):
+def test_lm_is_trained_on_answers_of_its_own_predictors(configured, tuner):
     """Upstream: each of several LMs is trained on all that was said."""
     other = dspy.LM(
         "bedrock/us.amazon.nova-lite-v1:0", provider=BedrockProvider(tuner), cache=False
@@ -81,8 +81,8 @@ def test_an_lm_learns_what_its_own_predictors_said(configured, tuner):
     student.first.lm, student.second.lm = configured, other
     jobs = Jobs([configured, other])
     BootstrapFinetune(metric=anything).compile(student, trainset=TRAIN[:6])
-    assert [{"topic"}] == jobs.fields(configured.model)
-    assert [{"desk"}] == jobs.fields(other.model)
+    assert jobs.fields(configured.model) == [{"topic"}]
+    assert jobs.fields(other.model) == [{"desk"}]
 
 
 class Garbled(dspy.ChatAdapter):
@@ -99,16 +99,16 @@ class Garbled(dspy.ChatAdapter):
 
 
 @pytest.mark.parametrize("read", [None, {"reasoning": "x"}], ids=["not at all", "in part"])
-def test_an_answer_that_can_not_be_read_ends_nothing(configured, read):
+def test_answer_that_can_not_be_parsed_is_left_out(configured, read):
     """Upstream: it takes the whole compilation with it, after all was asked and paid for."""
-    student = program(configured)
+    student = ticket_program(configured)
     jobs = Jobs(configured)
     with dspy.context(adapter=Garbled(read)), pytest.raises((AttributeError, ValueError)):
         dspy.BootstrapFinetune(metric=anything).compile(student, trainset=TRAIN[:6])
-    assert {} == jobs.asked
+    assert jobs.asked == {}
     with dspy.context(adapter=Garbled(read)):
         BootstrapFinetune(metric=anything).compile(student, trainset=TRAIN[:6])
-    assert 4 == len(jobs.asked[configured.model][0]["train_data"])
+    assert len(jobs.asked[configured.model][0]["train_data"]) == 4
 
 
 class Refused(dspy.Module):
@@ -126,21 +126,21 @@ class Refused(dspy.Module):
         return self.desk(ticket=ticket)
 
 
-def test_a_question_that_is_refused_ends_nothing(configured):
+def test_failed_run_is_left_out(configured):
     """Upstream: it takes the whole compilation with it, after all was asked and paid for."""
     jobs = Jobs(configured)
     once, twice = Refused(configured, 1), Refused(configured, 2)
     with pytest.raises(ValueError, match="not enough values"):
         dspy.BootstrapFinetune(metric=anything).compile(once, trainset=TRAIN[:12])
     BootstrapFinetune(metric=anything).compile(once, trainset=TRAIN[:12])
-    assert 11 == len(jobs.asked[configured.model][0]["train_data"])
+    assert len(jobs.asked[configured.model][0]["train_data"]) == 11
     with pytest.raises(DataError, match="2 of 12 runs have failed, and nothing is submitted"):
         BootstrapFinetune(metric=anything).compile(twice, trainset=TRAIN[:12])
     BootstrapFinetune(metric=anything, max_failed=0.2).compile(twice, trainset=TRAIN[:12])
-    assert [11, 10] == [len(how["train_data"]) for how in jobs.asked[configured.model]]
+    assert [len(how["train_data"]) for how in jobs.asked[configured.model]] == [11, 10]
 
 
-def test_there_may_be_more_jobs_than_threads(configured):
+def test_more_jobs_than_threads_are_supported(configured):
     """Upstream: refused, after all was asked and paid for."""
     student = Twice()
     student.set_lm(configured)
@@ -149,34 +149,32 @@ def test_there_may_be_more_jobs_than_threads(configured):
         dspy.BootstrapFinetune(**how).compile(student, trainset=TRAIN[:2])
     jobs = Jobs(configured)
     BootstrapFinetune(**how).compile(student, trainset=TRAIN[:2])
-    assert 2 == len(jobs.asked[configured.model])
+    assert len(jobs.asked[configured.model]) == 2
 
 
-def test_a_metric_that_lets_nothing_through_is_told_of_before_a_job_is_made(
-    configured, tuner, vendor
-):
+def test_metric_that_accepts_no_run_raises_before_submission(configured, tuner, vendor):
     optimizer = BootstrapFinetune(metric=lambda *_: False)
-    with pytest.raises(DataError, match="of 6 runs none has passed"):
-        optimizer.compile(program(configured), trainset=TRAIN[:6])
+    with pytest.raises(DataError, match="of 6 runs, none was accepted"):
+        optimizer.compile(ticket_program(configured), trainset=TRAIN[:6])
     # DSPy's own submits a job without records, which the provider refuses.
     with pytest.raises(DataError):
         dspy.BootstrapFinetune(metric=lambda *_: False).compile(
-            program(configured), trainset=TRAIN[:6]
+            ticket_program(configured), trainset=TRAIN[:6]
         )
-    assert [] == list(tuner.jobs(provider=vendor))
+    assert list(tuner.jobs(provider=vendor)) == []
 
 
-def test_a_program_without_an_lm_is_refused_before_anything_is_asked(configured):
+def test_program_without_an_lm_is_rejected_before_it_is_called(configured):
     with pytest.raises(ConfigError, match="predictor 'self' does not have an LM assigned"):
-        BootstrapFinetune(metric=right).compile(dspy.Predict(Desk), trainset=TRAIN)
+        BootstrapFinetune(metric=is_correct).compile(dspy.Predict(Desk), trainset=TRAIN)
     with pytest.raises(ConfigError, match="set_lm"):
-        BetterTogether(metric=right).compile(dspy.Predict(Desk), trainset=TRAIN)
+        BetterTogether(metric=is_correct).compile(dspy.Predict(Desk), trainset=TRAIN)
 
 
-def test_an_lm_that_is_not_named_is_tuned_with_its_own_settings(configured, tuner):
+def test_lm_without_an_entry_in_train_kwargs_uses_its_own(configured, tuner):
     """Upstream: a KeyError, after all was asked."""
     other = dspy.LM("openai/gpt-4o", train_kwargs={"n_epochs": 1})
-    student = program(configured)
+    student = ticket_program(configured)
     configured.train_kwargs = {"epochCount": 2}
     jobs = Jobs(configured)
     BootstrapFinetune(metric=anything, train_kwargs={other: {"n_epochs": 4}}).compile(
@@ -185,26 +183,26 @@ def test_an_lm_that_is_not_named_is_tuned_with_its_own_settings(configured, tune
     assert jobs.asked[configured.model][0]["train_kwargs"] is None
 
 
-def test_of_several_jobs_none_is_lost_because_another_fails(tuner, chat):
+def test_failed_job_does_not_lose_the_others(tuner, chat):
     good = dspy.LM(NOVA, provider=BedrockProvider(tuner), cache=False)
     bad = dspy.LM("bedrock/us.amazon.nova-lite-v1:0", provider=BedrockProvider(tuner), cache=False)
     how = {"train_data": chat, "train_data_format": "chat", "train_kwargs": {}}
     broken = {**how, "train_kwargs": {"nonsense": 1}}
     with pytest.raises(ConfigError) as caught:
         BootstrapFinetune.finetune_lms({"bad": {"lm": bad, **broken}, "good": {"lm": good, **how}})
-    assert 2 == len(caught.value.__notes__)
-    assert "succeeded, and is found when the same is submitted again" in caught.value.__notes__[1]
+    assert len(caught.value.__notes__) == 2
+    assert "succeeded, submitting the same data again finds it" in caught.value.__notes__[1]
     tuned = BootstrapFinetune.finetune_lms({"good": {"lm": good, **how}})["good"]
-    assert 1 == len(list(tuner.jobs()))
+    assert len(list(tuner.jobs())) == 1
     stop(tuned)
 
 
-def test_a_model_that_nobody_can_tune_is_refused_before_anything_is_asked(configured):
+def test_model_without_fine_tuning_is_rejected_before_the_program_is_called(configured):
     student = Twice()
     student.set_lm(configured)
     student.second.lm = dspy.LM("anthropic/claude")
     with pytest.raises(ConfigError, match="LM of predictor 'second'"):
-        BootstrapFinetune(metric=right).compile(student, trainset=TRAIN)
+        BootstrapFinetune(metric=is_correct).compile(student, trainset=TRAIN)
 
 
 class Copied(dspy.Module):
@@ -218,12 +216,12 @@ class Copied(dspy.Module):
         return self.desk.deepcopy()(ticket=ticket)
 
 
-def test_a_predictor_that_is_copied_while_it_runs_is_known_by_its_signature(configured):
+def test_copied_predictor_is_matched_by_its_signature(configured):
     student = Copied()
     student.set_lm(configured)
     jobs = Jobs(configured)
     BootstrapFinetune(metric=anything).compile(student, trainset=TRAIN[:6])
-    assert [{"desk"}] == jobs.fields(configured.model)
+    assert jobs.fields(configured.model) == [{"desk"}]
 
 
 class Strange(dspy.Module):
@@ -238,7 +236,7 @@ class Strange(dspy.Module):
         return self.desk(ticket=ticket)
 
 
-def test_what_is_asked_beside_a_program_is_not_trained_on(configured, caplog):
+def test_answers_of_other_predictors_are_not_trained_on(configured, caplog):
     """Upstream: it is."""
     student = Strange()
     student.set_lm(configured)
@@ -247,43 +245,43 @@ def test_what_is_asked_beside_a_program_is_not_trained_on(configured, caplog):
     student = Strange()
     student.set_lm(configured)
     BootstrapFinetune(metric=anything).compile(student, trainset=TRAIN[:6])
-    assert [{"advice", "desk"}, {"desk"}] == jobs.fields(configured.model)
-    assert "6 answers are not of the program's own predictors" in caplog.text
+    assert jobs.fields(configured.model) == [{"advice", "desk"}, {"desk"}]
+    assert "6 answers are not from the program's own predictors" in caplog.text
 
 
 @pytest.mark.parametrize(
     "adapter", [dspy.JSONAdapter(), BAMLAdapter(), dspy.TwoStepAdapter(DummyLM([]))]
 )
-def test_an_adapter_that_writes_no_training_data_is_refused_before_anything_is_asked(
+def test_adapter_without_training_data_is_rejected_before_the_program_is_called(
     configured, adapter, sandbox
 ):
     """Upstream: NotImplementedError, after all was asked and paid for."""
     sandbox.faults.add("error", operation="*", times=None)
     with dspy.context(adapter=adapter), pytest.raises(ConfigError, match="use dspy.ChatAdapter"):
-        BootstrapFinetune(metric=anything).compile(program(configured), trainset=TRAIN[:6])
+        BootstrapFinetune(metric=anything).compile(ticket_program(configured), trainset=TRAIN[:6])
 
 
-def test_what_is_said_for_an_lm_holds_for_its_copies_and_for_what_comes_of_it(configured, caplog):
+def test_settings_of_an_lm_apply_to_copies_and_fine_tuned_lms(configured, caplog):
     """Upstream: a KeyError; as a default, an unlimited job."""
     said = BootstrapFinetune(metric=anything, train_kwargs={configured: {"max_cost": 5}})
-    copied = program(configured).deepcopy().lm
+    copied = ticket_program(configured).deepcopy().lm
     assert copied is not configured
-    assert {"max_cost": 5} == said.train_kwargs[copied]
+    assert said.train_kwargs[copied] == {"max_cost": 5}
     rows = [
         {"messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": "x"}]}
         for n in range(20)
     ]
     tuned = configured.finetune(rows, "chat", {}).result()
-    assert {"max_cost": 5} == said.train_kwargs[tuned]
+    assert said.train_kwargs[tuned] == {"max_cost": 5}
     stop(tuned)
     assert said.train_kwargs[dspy.LM("openai/gpt-4o")] is None
-    assert "nothing is said for openai/gpt-4o" in caplog.text
+    assert "no settings for openai/gpt-4o" in caplog.text
 
 
-def test_what_is_no_lm_is_refused_before_a_job_is_made(configured, chat):
+def test_unsupported_lm_class_is_rejected_before_submission(configured, chat):
     jobs = Jobs(configured)
     how = {"train_data": chat, "train_data_format": "chat", "train_kwargs": {}}
     mine = DummyLM([])
-    with pytest.raises(ConfigError, match="is a DummyLM: only a dspy.LM is tuned"):
+    with pytest.raises(ConfigError, match="is a DummyLM, which can't be fine-tuned: use a dspy.LM"):
         BootstrapFinetune.finetune_lms({1: {"lm": configured, **how}, 2: {"lm": mine, **how}})
-    assert {} == jobs.asked
+    assert jobs.asked == {}
