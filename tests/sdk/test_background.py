@@ -1,4 +1,4 @@
-"""What a process owes its jobs in the background when it ends, is interrupted, or stops to follow them."""
+"""Jobs in the background of a process that exits, is interrupted, or stops following them."""
 
 import signal
 import subprocess
@@ -31,31 +31,31 @@ lm = dspy.LM("bedrock/amazon.nova-micro-v1:0", provider=BedrockProvider())
 
 @pytest.fixture
 def script(sandbox):
-    """Run a script that fine-tunes; in the sandbox a job takes two hours of real time."""
+    """Run a script that fine-tunes. In the sandbox a job takes two hours of real time."""
     started = []
 
     def run(code):
-        done = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", START + code],
             env=sandbox.environment(),
             stderr=subprocess.PIPE,
             text=True,
         )
-        started.append(done)
-        return done
+        started.append(process)
+        return process
 
     yield run
-    for one in started:
-        one.kill()
-        one.wait()
-        one.stderr.close()
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stderr.close()
 
 
-def read_until(script, words):
-    for line in script.stderr:
-        if words in line:
+def read_until(process, text):
+    for line in process.stderr:
+        if text in line:
             return
-    pytest.fail(f"{words!r} was not printed")
+    pytest.fail(f"{text!r} was not printed")
 
 
 def test_ctrl_c_ends_the_process_and_logs_how_to_attach(script, tuner):
@@ -67,20 +67,20 @@ def test_ctrl_c_ends_the_process_and_logs_how_to_attach(script, tuner):
     )
     read_until(process, "submitted")
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
+    _, stderr = process.communicate(timeout=20)
     (job,) = tuner.jobs()
     assert not job.info.state.is_terminal, "it goes on"
-    assert "KeyboardInterrupt" in said
-    assert said.count(f"attach to it with tunestack.Tuner().job({job.id!r})") == 1
+    assert "KeyboardInterrupt" in stderr
+    assert stderr.count(f"attach to it with tunestack.Tuner().job({job.id!r})") == 1
 
 
 def test_process_submits_its_jobs_before_it_exits(script, tuner):
     process = script("lm.finetune(slow(), 'chat')\n")
-    _, said = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode == 0
     (job,) = tuner.jobs()
-    assert "1 jobs are not submitted yet" in said
-    assert f"Tuner().job({job.id!r})" in said
+    assert "1 jobs are not submitted yet" in stderr
+    assert f"Tuner().job({job.id!r})" in stderr
 
 
 def test_ctrl_c_ends_the_wait_for_a_free_slot(script, tuner, sandbox, chat):
@@ -89,8 +89,8 @@ def test_ctrl_c_ends_the_wait_for_a_free_slot(script, tuner, sandbox, chat):
     process = script("lm.finetune(rows, 'chat').result()\n")
     read_until(process, "waiting for a free job slot")
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
-    assert "not submitted yet, nothing is billed: run the same code again" in said
+    _, stderr = process.communicate(timeout=20)
+    assert "not submitted yet, nothing is billed: run the same code again" in stderr
     assert len(list(tuner.jobs())) == 1
 
 
@@ -98,14 +98,14 @@ def test_ctrl_c_at_exit_does_not_wait_for_submission(script, tuner):
     process = script("rows *= 1000\nlm.finetune(slow(), 'chat')\n")
     read_until(process, "1 jobs are not submitted yet")
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
-    assert "interrupted" in said
-    assert "Traceback" not in said
+    _, stderr = process.communicate(timeout=20)
+    assert "interrupted" in stderr
+    assert "Traceback" not in stderr
     assert list(tuner.jobs()) == []
 
 
 def test_job_goes_on_after_background_end(sandbox, chat, tuner):
-    """On the real clock, in the middle of a pause, and while it listens for events."""
+    """Uses the real clock: the job is in a pause, and listens for events."""
     job = dspy.LM(NOVA, provider=BedrockProvider(Tuner())).finetune(chat, "chat")
     assert job in background.running()
     while job.job is None:

@@ -1,4 +1,4 @@
-"""What can be known without data is checked before a program is called, by the same code as `Tuner.submit`."""
+"""Checks that do not depend on data run before a program is called, with the code of `Tuner.submit`."""
 
 import dspy
 import pytest
@@ -19,7 +19,7 @@ from tunestack_sandbox import Quotas
 pytestmark = IGNORED_WARNINGS
 
 
-class Counted(dspy.Module):
+class CountingProgram(dspy.Module):
     """A program that counts its calls."""
 
     def __init__(self, lm):
@@ -33,7 +33,7 @@ class Counted(dspy.Module):
         return self.sort(ticket=ticket)
 
 
-WRONG = {
+INVALID = {
     "value": (NOVA, {"epochCount": 99}, HyperparameterError),
     "hyperparameter": (NOVA, {"epochs": 3}, HyperparameterError),
     "argument": (NOVA, {"s3path": "x"}, ConfigError),
@@ -58,16 +58,16 @@ WRONG = {
 }
 
 
-def lm_of(tuner, model):
+def create_lm(tuner, model):
     provider = OpenAIProvider(tuner) if model == GPT else BedrockProvider(tuner)
     return dspy.LM(model, provider=provider, cache=False)
 
 
-@pytest.mark.parametrize(("model", "train_kwargs", "kind"), WRONG.values(), ids=WRONG)
+@pytest.mark.parametrize(("model", "train_kwargs", "kind"), INVALID.values(), ids=INVALID)
 def test_invalid_settings_are_rejected_before_the_program_is_called(
     tuner, model, train_kwargs, kind
 ):
-    student = Counted(lm_of(tuner, model))
+    student = CountingProgram(create_lm(tuner, model))
     with pytest.raises(kind):
         BootstrapFinetune(train_kwargs=train_kwargs).compile(student, trainset=TRAIN[:12])
     together = BetterTogether(metric=is_correct, w=BootstrapFinetune(train_kwargs=train_kwargs))
@@ -78,7 +78,7 @@ def test_invalid_settings_are_rejected_before_the_program_is_called(
 
 
 def test_train_kwargs_of_the_lm_are_checked(tuner):
-    student = Counted(
+    student = CountingProgram(
         dspy.LM(NOVA, provider=BedrockProvider(tuner), train_kwargs={"epochCount": 99})
     )
     with pytest.raises(HyperparameterError):
@@ -87,23 +87,23 @@ def test_train_kwargs_of_the_lm_are_checked(tuner):
 
 
 def test_missing_deployment_is_detected_before_the_program_is_called(poll, sandbox):
-    student = Counted(lm_of(Tuner("none", poll=poll), NOVA))
+    student = CountingProgram(create_lm(Tuner("none", poll=poll), NOVA))
     with pytest.raises(DeploymentError):
         BootstrapFinetune().compile(student, trainset=TRAIN[:12])
     assert student.calls == 0
 
 
-@pytest.mark.as_root  # the tuner policy does not let read quotas
+@pytest.mark.as_root  # the tuner policy does not allow reading quotas
 def test_job_quota_of_zero_is_detected_before_the_program_is_called(tuner, sandbox):
     sandbox.quotas = Quotas(jobs=0)
-    student = Counted(lm_of(tuner, NOVA))
+    student = CountingProgram(create_lm(tuner, NOVA))
     with pytest.raises(QuotaError, match="at most 0 by quota"):
         BootstrapFinetune().compile(student, trainset=TRAIN[:12])
     assert student.calls == 0
 
 
 def test_max_cost_is_checked_when_the_data_exists(tuner):
-    student = Counted(lm_of(tuner, NOVA))
+    student = CountingProgram(create_lm(tuner, NOVA))
     tuner.check("nova-micro", max_cost=0.000001)
     with pytest.raises(CostError):
         BootstrapFinetune(train_kwargs={"max_cost": 0.000001}).compile(student, trainset=TRAIN[:12])
@@ -113,7 +113,7 @@ def test_max_cost_is_checked_when_the_data_exists(tuner):
 
 @pytest.mark.parametrize(
     ("model", "train_kwargs", "kind"),
-    [row for name, row in WRONG.items() if name not in ("argument", "timeout")],
+    [row for name, row in INVALID.items() if name not in ("argument", "timeout")],
 )
 def test_check_and_submit_raise_the_same_error(tuner, chat, model, train_kwargs, kind):
     options = {**train_kwargs}
@@ -127,7 +127,7 @@ def test_check_and_submit_raise_the_same_error(tuner, chat, model, train_kwargs,
 
 def test_valid_check_creates_nothing(tuner, objects):
     before = objects()
-    assert None is tuner.check("nova-micro", hyperparameters={"epochCount": 2}, name="mine")
+    assert tuner.check("nova-micro", hyperparameters={"epochCount": 2}, name="mine") is None
     assert (list(tuner.jobs()), objects()) == ([], before)
     with pytest.raises(TypeError, match="s3path"):
         tuner.check("nova-micro", s3path="x")
@@ -152,5 +152,5 @@ def test_provider_class_instead_of_an_instance_raises_config_error(kind, chat):
     with pytest.raises(ConfigError, match=message):
         lm.finetune(chat, "chat")
     with pytest.raises(ConfigError, match=message):
-        BootstrapFinetune().compile(Counted(lm), trainset=TRAIN[:12])
-    assert not hasattr(kind, "finetunable"), "whatever inspects the class goes on"
+        BootstrapFinetune().compile(CountingProgram(lm), trainset=TRAIN[:12])
+    assert not hasattr(kind, "finetunable"), "code that inspects the class still works"

@@ -1,4 +1,4 @@
-"""A job that was paid for and has succeeded, whose model can't be deployed: it is returned, and deployed later."""
+"""A job that has succeeded, but whose model can't be deployed: the LM is returned, and can be deployed later."""
 
 import boto3
 import dspy
@@ -27,7 +27,9 @@ def test_deployment_quota_does_not_fail_the_job(lm, chat, sandbox, tuner, caplog
     (name,) = endpoint_names(tuner)
     (warning,) = [record for record in caplog.records if "is not deployed" in record.message]
     assert f"the oldest first: {name}" in warning.message
-    assert "1 by quota 'Total custom model deployments'" not in warning.message, "not readable"
+    assert "1 by quota 'Total custom model deployments'" not in warning.message, (
+        "the quota can't be read"
+    )
     assert "10 by quota 'Total custom model deployments', the documented default" in warning.message
     assert "lm.launch() or job.start_endpoint()" in warning.message
     first.provider.stop(first)
@@ -61,13 +63,13 @@ def test_throttled_deployment_does_not_fail_the_job(lm, chat, broken, tuner):
 
 
 def test_deployment_waits_for_deployments_in_progress(lm, chat, sandbox, tuner, caplog):
-    """Two at a time may be in progress: of three jobs of one program, the third waits."""
+    """Two deployments can be in progress at a time: of three jobs of one program, the third waits."""
     models = [tuner.submit("nova-micro", chat[:count]).wait().model for count in (10, 11)]
     bedrock = boto3.client("bedrock")
     for number, model in enumerate(models):
         bedrock.create_custom_model_deployment(modelDeploymentName=f"d{number}", modelArn=model)
     third = tuner.submit("nova-micro", chat).wait()
-    for number in range(2):  # those before are ready by now
+    for number in range(2):  # the earlier ones are ready now
         bedrock.create_custom_model_deployment(
             modelDeploymentName=f"e{number}", modelArn=models[number]
         )

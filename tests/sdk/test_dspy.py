@@ -1,4 +1,4 @@
-"""DSPy's contract, with DSPy's own LM and litellm, on the sandbox."""
+"""BedrockProvider and TuningJob with DSPy's own LM and litellm, in the sandbox."""
 
 import copy
 import dataclasses
@@ -26,7 +26,7 @@ SETTINGS = {"epochCount": 3, "batchSize": 4, "learningRate": 1e-5}
 NOVA, LLAMA = "bedrock/amazon.nova-micro-v1:0", "bedrock/meta.llama3-1-8b-instruct-v1:0"
 
 pytestmark = [
-    # litellm's own: deprecations of its dependencies, and sockets that it leaves to the collector.
+    # From litellm: deprecations in its dependencies, and sockets that are not closed explicitly.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
@@ -104,7 +104,7 @@ def test_result_raises_the_error_of_the_job(provider, chat, model, settings, kin
 
 
 class Gate:
-    """Holds the poll of a job until the test has looked."""
+    """Blocks the polling of a job until `go` is set."""
 
     def __init__(self, advance):
         self.waiting, self.go, self.advance = threading.Event(), threading.Event(), advance
@@ -116,16 +116,16 @@ class Gate:
 
 
 @pytest.fixture
-def held(sandbox, poll):
-    """A provider whose jobs wait until `go` is set."""
+def blocked(sandbox, poll):
+    """A provider whose jobs are blocked, and the gate that blocks them."""
     gate = Gate(sandbox.clock.advance)
     provider = BedrockProvider(Tuner(poll=dataclasses.replace(poll, sleep=gate.sleep)))
     yield provider, gate
     gate.go.set()
 
 
-def test_running_job_has_a_status_and_can_be_cancelled(held, chat, sandbox):
-    provider, gate = held
+def test_running_job_has_a_status_and_can_be_cancelled(blocked, chat, sandbox):
+    provider, gate = blocked
     job = dspy.LM(NOVA, provider=provider).finetune(chat, TrainDataFormat.CHAT, {})
     assert gate.waiting.wait(30)
     assert job.status() == TrainingStatus.pending
@@ -155,14 +155,14 @@ def test_job_cancelled_before_it_starts_is_not_submitted(tuner, chat):
 
 def test_cancel_during_submit_stops_the_job_once_it_exists(tuner, chat):
     job = TuningJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
-    job.train_data = _cancelled_when_read(job, chat)
+    job.train_data = _cancel_before_last_row(job, chat)
     dspy.LM(NOVA, provider=BedrockProvider(tuner))._run_finetune_job(job)
     assert isinstance(job.exception(), JobStoppedError)
     (submitted,) = tuner.jobs()
     assert submitted.status() == "stopped"
 
 
-def _cancelled_when_read(job, rows):
+def _cancel_before_last_row(job, rows):
     yield from rows[:-1]
     assert job.cancel() is True
     yield rows[-1]
@@ -215,8 +215,8 @@ def test_invalid_timeout_is_rejected_before_submission(provider, chat, tuner):
 
 def test_cancel_during_deployment_leaves_no_endpoint(tuner, chat, meanwhile):
     job = TuningJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
-    slower = meanwhile("CreateCustomModelDeployment", job._cancelled.set)
-    dspy.LM(NOVA, provider=BedrockProvider(slower))._run_finetune_job(job)
+    cancelling_tuner = meanwhile("CreateCustomModelDeployment", job._cancelled.set)
+    dspy.LM(NOVA, provider=BedrockProvider(cancelling_tuner))._run_finetune_job(job)
     assert isinstance(job.exception(), JobStoppedError)
     assert list(tuner.endpoints()) == []
 
@@ -230,7 +230,7 @@ def test_repeated_server_errors_do_not_fail_the_job(provider, chat, broken):
 
 def test_throttled_cancel_is_retried_until_it_succeeds(tuner, chat, broken):
     job = TuningJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
-    job.train_data = _cancelled_when_read(job, chat)
+    job.train_data = _cancel_before_last_row(job, chat)
     broken("StopModelCustomizationJob", "ThrottlingException", times=7)
     dspy.LM(NOVA, provider=BedrockProvider(tuner))._run_finetune_job(job)
     assert isinstance(job.exception(), JobStoppedError)
@@ -241,7 +241,7 @@ def test_throttled_cancel_is_retried_until_it_succeeds(tuner, chat, broken):
 def test_cancel_of_a_succeeded_job_starts_no_endpoint(tuner, chat):
     tuner.submit("nova-micro", chat).wait()
     job = TuningJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
-    job.train_data = _cancelled_when_read(job, chat)
+    job.train_data = _cancel_before_last_row(job, chat)
     dspy.LM(NOVA, provider=BedrockProvider(tuner))._run_finetune_job(job)
     assert isinstance(job.exception(), JobStoppedError)
     assert list(tuner.endpoints()) == []
@@ -252,7 +252,7 @@ def test_job_copies_its_data_and_settings():
     job = TuningJob(model=NOVA, train_data=data, train_data_format="chat", train_kwargs=settings)
     data.clear()
     settings["epochCount"] = 1
-    assert ([{"prompt": "a"}], {"epochCount": 3}) == (job.train_data, job.train_kwargs)
+    assert (job.train_data, job.train_kwargs) == ([{"prompt": "a"}], {"epochCount": 3})
 
 
 @pytest.mark.parametrize(
@@ -282,13 +282,13 @@ def test_system_exit_in_the_data_fails_the_job(provider):
 
 def test_provider_can_be_pickled(sandbox):
     cloudpickle = pytest.importorskip("cloudpickle")
-    again = cloudpickle.loads(cloudpickle.dumps(BedrockProvider(stage="dev", region="us-east-1")))
-    assert again.finetunable
-    given = cloudpickle.loads(cloudpickle.dumps(BedrockProvider(Tuner(region="us-west-2"))))
-    assert given._tuner._accounts.bedrock._region == "us-west-2"
+    loaded = cloudpickle.loads(cloudpickle.dumps(BedrockProvider(stage="dev", region="us-east-1")))
+    assert loaded.finetunable
+    loaded_west = cloudpickle.loads(cloudpickle.dumps(BedrockProvider(Tuner(region="us-west-2"))))
+    assert loaded_west._tuner._accounts.bedrock._region == "us-west-2"
     with pytest.raises(ConfigError, match="not both"):
         BedrockProvider(Tuner(), region="us-west-2")
-    assert list(again._tuner.jobs()) == []
+    assert list(loaded._tuner.jobs()) == []
 
 
 def test_import_without_dspy_names_the_extra():

@@ -1,4 +1,4 @@
-"""Tuning at OpenAI from DSPy."""
+"""OpenAIProvider with DSPy's own LM and litellm, in the sandbox."""
 
 import copy
 import dataclasses
@@ -27,7 +27,7 @@ from tunestack.errors import AccessError, ConfigError, DataError, JobError, JobT
 pytestmark = IGNORED_WARNINGS
 
 
-class TestOpenAI:
+class TestOpenAIProvider:
     def test_bedrock_and_openai_differ_only_in_model_and_provider(self, tuner, chat):
         for model, provider in (
             ("openai/gpt-4o-mini-2024-07-18", OpenAIProvider(tuner)),
@@ -69,18 +69,18 @@ class TestOpenAI:
 
         job = TuningJob(model=GPT, train_data=chat, train_data_format="chat", train_kwargs={})
 
-        def cancelled():
+        def cancel_before_last_row():
             yield from chat[:-1]
             assert job.cancel() is True
             yield chat[-1]
 
-        job.train_data = cancelled()
+        job.train_data = cancel_before_last_row()
         dspy.LM(GPT, provider=OpenAIProvider(tuner))._run_finetune_job(job)
         assert job.status() == "cancelled"
         assert [one.info.state.value for one in tuner.jobs(provider="openai")] == ["stopped"]
 
     def test_repeated_server_errors_lose_no_job(self, tuner, chat, sandbox, monkeypatch):
-        """DSPy's own takes a 5xx for a job that is not there, and loses one that succeeds."""
+        """DSPy's own provider treats a 5xx as a missing job, and loses a job that succeeds."""
         monkeypatch.setattr("openai._base_client.time.sleep", lambda _: None)
         sandbox.faults.add("error", operation="retrieveFineTuningJob", times=30)
         job = dspy.LM(GPT, provider=OpenAIProvider(tuner), cache=False).finetune(chat, "chat", {})
@@ -123,7 +123,7 @@ class TestOpenAI:
         assert job.status() == "cancelled"
 
     def test_finished_job_is_not_waited_for(self, chat, sandbox):
-        """DSPy's own looks every twenty seconds, and first after twenty."""
+        """DSPy's own provider polls every twenty seconds, and first after twenty."""
         pauses = []
         poll = Poll(
             sleep=lambda seconds: (pauses.append(seconds), sandbox.clock.advance(seconds)),
@@ -166,7 +166,7 @@ class TestOpenAI:
         ticket_program(lm).save(tmp_path / "program.json")
         other = dspy.Predict(Desk)
         other.load(tmp_path / "program.json")
-        assert "api_base" not in other.lm.kwargs, "DSPy saves none"
+        assert "api_base" not in other.lm.kwargs, "DSPy does not save it"
         attach(other, made)
         assert other.lm.kwargs["api_base"] == "http://127.0.0.1:9/v1/"
 

@@ -1,4 +1,4 @@
-"""Region, credentials and price of an LM before and after fine-tuning: each from where it belongs."""
+"""Region, credentials and price of an LM before and after fine-tuning."""
 
 import os
 
@@ -24,22 +24,22 @@ def keys(sandbox):
 
 
 @pytest.fixture
-def asked(sandbox):
-    """The paths and regions of requests to Bedrock's runtime."""
+def invoked_regions(sandbox):
+    """The regions of the requests to the Bedrock runtime."""
     seen = []
 
-    def look(request):
+    def record_region(request):
         if request.target.startswith("/model/"):
             headers = {name.lower(): value for name, value in request.headers.items()}
             seen.append(headers["authorization"].split("/")[2])
 
-    sandbox._server._others.insert(0, look)
+    sandbox._server._others.insert(0, record_region)
     yield seen
-    sandbox._server._others.remove(look)
+    sandbox._server._others.remove(record_region)
 
 
-def test_fine_tuned_lm_uses_the_region_of_its_model(tuner, chat, asked):
-    """Base models are called in regions where they can't be fine-tuned."""
+def test_fine_tuned_lm_uses_the_region_of_its_model(tuner, chat, invoked_regions):
+    """Base models can be invoked in regions where they can't be fine-tuned."""
     lm = dspy.LM(
         "bedrock/eu.amazon.nova-micro-v1:0",
         aws_region_name="eu-west-1",
@@ -48,12 +48,12 @@ def test_fine_tuned_lm_uses_the_region_of_its_model(tuner, chat, asked):
     )
     tuned = lm.finetune(chat, "chat").result(timeout=60)
     assert tuned("What is number 7?") == ["It is 7."]
-    assert asked == ["us-east-1"]
+    assert invoked_regions == ["us-east-1"]
     assert lm.kwargs["aws_region_name"] == "eu-west-1"
     stop(tuned)
     tuned.launch()
     assert tuned("What is number 7?") == ["It is 7."]
-    assert set(asked) == {"us-east-1"}
+    assert set(invoked_regions) == {"us-east-1"}
     stop(tuned)
 
 
@@ -100,7 +100,7 @@ def test_profile_of_the_lm_is_used_for_fine_tuning(sandbox, poll, chat, monkeypa
     tuned = lm.finetune(chat, "chat").result(timeout=60)
     assert tuned("What is number 7?") == ["It is 7."]
     stop(tuned)
-    # The other way round: the provider's profile, for LMs that have none.
+    # In the other direction: LMs without a profile use that of the provider.
     provider = BedrockProvider(session=boto3.Session(profile_name="team"), poll=poll)
     assert provider.lm(NOVA).kwargs["aws_profile_name"] == "team"
     base = dspy.LM(NOVA, provider=provider, cache=False, aws_access_key_id="AKIAOTHER")
@@ -136,7 +136,7 @@ def test_credentials_that_can_not_fine_tune_are_rejected(tuner, chat, own):
 
 
 def test_session_of_the_provider_takes_precedence(poll, chat):
-    """As where a role calls models, and another one fine-tunes."""
+    """For example, one role invokes models and another one fine-tunes."""
     provider = BedrockProvider(session=boto3.Session(), poll=poll)
     lm = dspy.LM(NOVA, provider=provider, aws_role_name="arn:aws:iam::123456789012:role/invoker")
     job = lm.finetune(chat, "chat")
@@ -184,11 +184,11 @@ def test_attach_sets_the_price_of_an_lm_from_an_earlier_version(tuner, chat):
     lm("What is number 7?")
     assert lm.history[-1]["cost"] > 0
     stop(lm)
-    assert "base_model" not in lm.kwargs, "nothing is served"
+    assert "base_model" not in lm.kwargs, "the model has no endpoint"
 
 
 def test_call_of_provisioned_throughput_has_no_price(west, completions):
-    """It is billed by the hour, whatever is called."""
+    """Provisioned throughput is billed by the hour."""
     lm = dspy.LM(LLAMA, provider=BedrockProvider(west), cache=False)
     tuned = lm.finetune(completions, "completion").result(timeout=60)
     tuned.launch()

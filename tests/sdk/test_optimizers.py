@@ -1,4 +1,4 @@
-"""DSPy's optimizers, whole, on the sandbox: Bedrock and OpenAI, DSPy's own classes and the mended ones."""
+"""DSPy's optimizers end to end in the sandbox: Bedrock and OpenAI, DSPy's own classes and those of `tunestack.dspy`."""
 
 import dspy
 import pytest
@@ -89,9 +89,9 @@ def test_better_together_starts_and_stops_provisioned_throughput(west, figure):
     with dspy.context(lm=lm):
         best = optimizer.compile(student, trainset=more, valset=TEST, strategy="w -> w")
         assert [names and len(names) for names in started] == [[], 1, 1]
-        assert endpoint_names(west) == [], "none is left when compile returns"
+        assert endpoint_names(west) == [], "compile stops all endpoints"
         (tuned,) = {predictor.lm for predictor in best.predictors()}
-        assert ":provisioned-model/" in tuned.model, "of the time before it was stopped"
+        assert ":provisioned-model/" in tuned.model, "the route of the stopped endpoint"
         tuned.launch()
         assert len(endpoint_names(west)) == 1
         assert accuracy(best, TEST) > 80
@@ -102,29 +102,29 @@ def test_better_together_starts_and_stops_provisioned_throughput(west, figure):
 
 
 def test_launched_endpoints_are_stopped_after_ctrl_c(west):
-    """DSPy's own leaves it running after Ctrl-C, and after an error in an evaluation."""
+    """DSPy's own class leaves them running after Ctrl-C, and after an error in an evaluation."""
     lm = dspy.LM(LLAMA, provider=BedrockProvider(west), cache=False)
-    asked = []
+    running = []
 
-    def interrupted(example, prediction, trace=None):
-        asked.append(endpoint_names(west))
-        if asked[-1]:
+    def interrupt(example, prediction, trace=None):
+        running.append(endpoint_names(west))
+        if running[-1]:
             raise KeyboardInterrupt
         return is_correct(example, prediction)
 
     optimizer = BetterTogether(
-        metric=interrupted, w=BootstrapFinetune(metric=is_correct, train_kwargs={"epochCount": 1})
+        metric=interrupt, w=BootstrapFinetune(metric=is_correct, train_kwargs={"epochCount": 1})
     )
     with dspy.context(lm=lm), pytest.raises(KeyboardInterrupt):
         optimizer.compile(
             ticket_program(lm), trainset=tickets(0, 400), valset=TEST, strategy="w", num_threads=1
         )
-    assert asked[-1], "it was there"
+    assert running[-1], "the endpoint was running"
     assert endpoint_names(west) == []
 
 
 def test_raises_turns_a_failed_step_into_an_error(configured):
-    """Upstream: a flag on the result, which is easily missed."""
+    """DSPy only sets a flag on the result."""
     optimizer = BetterTogether(
         metric=is_correct,
         raises=True,

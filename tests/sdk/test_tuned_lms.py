@@ -1,4 +1,4 @@
-"""A tuned LM after its job: launched, stopped, copied, saved, attached, asked tomorrow."""
+"""A fine-tuned LM after its job: launch, stop, copy, save, attach, and use in another process."""
 
 import dataclasses
 import json
@@ -29,12 +29,13 @@ from tunestack.dspy import (
     attach,
     stop,
 )
+from tunestack.dspy.lm_state import LMState
 from tunestack.errors import ConfigError
 
 pytestmark = IGNORED_WARNINGS
 
 
-TOMORROW = """
+USE_SAVED_PROGRAM = """
 import sys, json, dspy
 from tests.sdk.desks import Desk
 from tunestack.dspy import attach
@@ -54,11 +55,11 @@ print(json.dumps([program(ticket="the invoice, and my card").desk, program.lm.pr
 def test_saved_program_can_be_used_in_another_process(configured, tuner, vendor, tmp_path, sandbox):
     tuned = BootstrapFinetune(metric=is_correct).compile(ticket_program(configured), trainset=TRAIN)
     tuned.save(tmp_path / "program.json")
-    stop(tuned)  # its deployment is gone by tomorrow
-    fast = {**sandbox.environment(), "PYTHONPATH": "."}
+    stop(tuned)
+    environment = {**sandbox.environment(), "PYTHONPATH": "."}
     done = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", TOMORROW, str(tmp_path / "program.json")],
-        env=fast,
+        [sys.executable, "-W", "ignore", "-c", USE_SAVED_PROGRAM, str(tmp_path / "program.json")],
+        env=environment,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -70,7 +71,7 @@ def test_saved_program_can_be_used_in_another_process(configured, tuner, vendor,
             continue
     with done.stdout as answer:
         desk, finetunable, kept = json.loads(answer.read())
-    assert ("billing", True) == (desk, finetunable)
+    assert (desk, finetunable) == ("billing", True)
     assert kept["adapter"] == "ChatAdapter"
     assert kept["base"] == ("nova-micro" if vendor == "bedrock" else "gpt-4o-mini-2024-07-18")
     assert kept["job"] == next(iter(tuner.jobs(provider=vendor))).id
@@ -80,7 +81,7 @@ def test_saved_program_can_be_used_in_another_process(configured, tuner, vendor,
 
 
 def test_attach_warns_about_a_different_adapter(configured, tuner, chat, caplog):
-    asked = [
+    rows = [
         {
             "messages": [
                 *row["messages"][:1],
@@ -89,7 +90,7 @@ def test_attach_warns_about_a_different_adapter(configured, tuner, chat, caplog)
         }
         for row in chat
     ]
-    tuned = configured.finetune(asked, "chat", {}).result()
+    tuned = configured.finetune(rows, "chat", {}).result()
     with dspy.context(adapter=dspy.JSONAdapter()):
         attach(tuned)
     assert "was written by ChatAdapter, but DSPy is configured with JSONAdapter" in caplog.text
@@ -106,7 +107,7 @@ def test_attach_does_not_change_lms_of_other_providers(tuner):
 
 
 def test_state_of_an_lm_does_not_apply_to_a_copy_with_another_model(tuner, chat):
-    """State is by the LM's model: what is kept with one is not taken for another that is copied from it."""
+    """The state is valid only for the routes that are stored in it."""
     lm = dspy.LM(NOVA, provider=BedrockProvider(tuner), cache=False)
     first = lm.finetune(chat, "chat", {}).result()
     again = first.finetune(chat[:12], "chat", {}).result()
@@ -120,6 +121,21 @@ def test_state_of_an_lm_does_not_apply_to_a_copy_with_another_model(tuner, chat)
     for one in (first, again):
         stop(one)
     assert endpoint_names(tuner) == []
+
+
+def test_state_of_a_program_saved_by_an_earlier_version_is_read():
+    """The keys in `launch_kwargs` are a file format: they can't change."""
+    route = "openai/ft:gpt-4o-mini-2024-07-18:acme::abc"
+    saved = {
+        "model": "ft:gpt-4o-mini-2024-07-18:acme::abc",
+        "routes": [route],
+        "job": "ftjob-abc",
+        "base": "gpt-4o-mini-2024-07-18",
+        "data": "file-abc",
+        "adapter": "ChatAdapter",
+    }
+    state = LMState.of(dspy.LM(route, launch_kwargs={"tunestack": saved}))
+    assert dataclasses.asdict(state) == {**saved, "routes": (route,)}
 
 
 def test_keep_capabilities(tuner, chat, sandbox):
@@ -188,31 +204,31 @@ def test_ttl_is_saved_with_the_program(west, sandbox, tmp_path):
     (endpoint,) = west.endpoints()
     tags = boto3.client("bedrock", "us-west-2").list_tags_for_resource(resourceARN=endpoint.id)
     (end,) = [row["value"] for row in tags["tags"] if row["key"] == "tunestack:expires-at"]
-    left = datetime.fromisoformat(end) - sandbox.clock.now()
-    assert timedelta(0) < left <= timedelta(hours=1)
+    remaining = datetime.fromisoformat(end) - sandbox.clock.now()
+    assert timedelta(0) < remaining <= timedelta(hours=1)
     loaded.lm.kill()
 
 
-def interrupted(*_):
+def interrupt(*_):
     raise KeyboardInterrupt
 
 
 def test_interrupted_launch_can_be_stopped(west, poll):
     job = west.submit("llama-3-1-8b", [{"prompt": f"{n}?", "completion": "x"} for n in range(100)])
     route = f"bedrock/converse/{job.wait().model}"
-    hasty = BedrockProvider(
-        Tuner(region="us-west-2", poll=dataclasses.replace(poll, sleep=interrupted))
+    provider = BedrockProvider(
+        Tuner(region="us-west-2", poll=dataclasses.replace(poll, sleep=interrupt))
     )
     with pytest.raises(KeyboardInterrupt):
-        dspy.LM(route, provider=hasty).launch()
+        dspy.LM(route, provider=provider).launch()
     assert len(endpoint_names(west)) == 1
-    hasty._tuner = west
-    assert hasty.launched == {job.model}
-    hasty.stop_launched(but=hasty.launched)
+    provider._tuner = west
+    assert provider.launched == {job.model}
+    provider.stop_launched(but=provider.launched)
     assert len(endpoint_names(west)) == 1
-    hasty.stop_launched()
+    provider.stop_launched()
     assert endpoint_names(west) == []
-    one = dspy.LM(route, provider=hasty)
+    one = dspy.LM(route, provider=provider)
     other = one.copy()
     one.launch()
     other.kill()
@@ -232,7 +248,7 @@ def test_invalid_endpoint_arguments_start_and_stop_nothing(west, chat):
 
 
 def test_endpoint_not_started_by_tunestack_is_used_but_not_stopped(west, poll, caplog):
-    """Neither bought again by launch, nor taken for stopped by kill."""
+    """`launch` does not create another endpoint, and `kill` does not stop this one."""
     rows = [{"prompt": f"{n}?", "completion": "x"} for n in range(100)]
     model = west.submit("llama-3-1-8b", rows).wait().model
     bedrock = boto3.client("bedrock", "us-west-2")
