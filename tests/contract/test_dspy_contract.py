@@ -1,4 +1,4 @@
-"""Undocumented behavior of DSPy that Tunestack depends on: these tests fail if a new version changes it."""
+"""The undocumented behaviour of DSPy that the SDK relies on. A new version that changes it fails here."""
 
 import inspect
 import tomllib
@@ -19,45 +19,34 @@ from dspy.teleprompt.bootstrap_trace import FailedPrediction
 
 from tests.sdk.desks import Desk
 from tunestack.dspy import BedrockProvider, BetterTogether, BootstrapFinetune, OpenAIProvider
-from tunestack.dspy.credentials import lm_of
+from tunestack.dspy.credentials import lm_of_thread
 
 SDK = Path(__file__).parents[2] / "sdk/pyproject.toml"
 
 
-def get_parameter_names(function):
+def names(function):
     return [name for name in inspect.signature(function).parameters if name != "self"]
 
 
-def test_dspy_version_is_supported():
+def test_installed_version_is_supported():
     extras = tomllib.loads(SDK.read_text())["project"]["optional-dependencies"]
     assert extras["dspy"] == ["dspy>=3.3,<3.5"]
     assert version("dspy").startswith(("3.3.", "3.4."))
 
 
-def test_signatures_of_lm_provider_and_training_job():
-    assert get_parameter_names(dspy.LM.finetune) == [
-        "train_data",
-        "train_data_format",
-        "train_kwargs",
-    ]
-    assert get_parameter_names(TrainingJob) == [
+def test_signatures_of_lm_and_provider():
+    assert names(dspy.LM.finetune) == ["train_data", "train_data_format", "train_kwargs"]
+    assert names(TrainingJob) == [
         "thread",
         "model",
         "train_data",
         "train_data_format",
         "train_kwargs",
     ]
-    assert get_parameter_names(Provider.finetune) == [
-        "job",
-        "model",
-        "train_data",
-        "train_data_format",
-        "train_kwargs",
-    ]
-    for method in (Provider.launch, Provider.kill):
-        assert get_parameter_names(method) == ["lm", "launch_kwargs"]
-    for method in (dspy.LM.launch, dspy.LM.kill):
-        assert get_parameter_names(method) == ["launch_kwargs"]
+    finetune = ["job", "model", "train_data", "train_data_format", "train_kwargs"]
+    assert names(Provider.finetune) == finetune
+    assert names(Provider.launch) == names(Provider.kill) == ["lm", "launch_kwargs"]
+    assert names(dspy.LM.launch) == names(dspy.LM.kill) == ["launch_kwargs"]
     assert {status.value for status in TrainingStatus} == {
         "not_started",
         "pending",
@@ -66,19 +55,18 @@ def test_signatures_of_lm_provider_and_training_job():
         "failed",
         "cancelled",
     }
-    assert TrainDataFormat.CHAT.value == "chat"
-    assert TrainDataFormat.COMPLETION.value == "completion"
+    assert (TrainDataFormat.CHAT.value, TrainDataFormat.COMPLETION.value) == ("chat", "completion")
 
 
-def test_lm_returns_an_exception_as_the_result_of_a_job():
-    """It catches `Exception` only. The job and the providers of Tunestack work around both."""
+def test_lm_sets_an_exception_as_the_result():
+    """DSPy catches only `Exception`. The job and the providers handle the rest."""
     source = inspect.getsource(dspy.LM._run_finetune_job)
     assert "except Exception as err" in source
     assert "job.set_result(err)" in source
     assert "self.copy(model=model)" in source
 
 
-def test_saved_lm_has_launch_kwargs_but_no_provider():
+def test_lm_is_saved_with_launch_kwargs_but_not_its_provider():
     lm = dspy.LM("bedrock/x", provider=BedrockProvider(), launch_kwargs={"kept": [1]})
     state = lm.dump_state()
     assert state["launch_kwargs"] == {"kept": [1]}
@@ -87,57 +75,56 @@ def test_saved_lm_has_launch_kwargs_but_no_provider():
     assert loaded.launch_kwargs == {"kept": [1]}
     assert not isinstance(loaded.provider, BedrockProvider)
     copied = lm.copy(model="y")
-    assert copied.launch_kwargs is lm.launch_kwargs, "Tunestack must replace it, not modify it"
+    assert copied.launch_kwargs is lm.launch_kwargs, (
+        "so it must be replaced, never changed in place"
+    )
 
 
-def test_optimizers_have_the_methods_that_tunestack_overrides():
-    stock = dspy.BootstrapFinetune
-    assert get_parameter_names(stock.compile) == ["student", "trainset", "teacher"]
-    assert get_parameter_names(stock._prepare_finetune_data) == ["trace_data", "lm", "pred_ind"]
-    assert get_parameter_names(stock.finetune_lms) == ["finetune_dict"]
-    assert get_parameter_names(stock.convert_to_lm_dict) == ["arg"]
-    assert set(get_parameter_names(build_call_data_from_trace)) == {
+def test_signatures_that_the_fixed_optimizers_rely_on():
+    upstream = dspy.BootstrapFinetune
+    assert names(upstream.compile) == ["student", "trainset", "teacher"]
+    assert names(upstream._prepare_finetune_data) == ["trace_data", "lm", "pred_ind"]
+    assert names(upstream.finetune_lms) == ["finetune_dict"]
+    assert names(upstream.convert_to_lm_dict) == ["arg"]
+    assert set(names(build_call_data_from_trace)) == {
         "trace",
         "pred_ind",
         "adapter",
         "exclude_demos",
     }
-    assert get_parameter_names(infer_data_format) == ["adapter"]
-    assert get_parameter_names(prepare_teacher) == ["student", "teacher"]
-    arguments = {"program", "dataset", "metric", "num_threads", "raise_on_error"}
-    assert arguments <= set(get_parameter_names(bootstrap_trace_data))
+    assert names(infer_data_format) == ["adapter"]
+    assert names(prepare_teacher) == ["student", "teacher"]
+    parameters = {"program", "dataset", "metric", "num_threads", "raise_on_error"}
+    assert parameters <= set(names(bootstrap_trace_data))
     assert FailedPrediction(completion_text="x").format_reward is None
     for fixed, original in (
         (BootstrapFinetune, dspy.BootstrapFinetune),
         (BetterTogether, dspy.BetterTogether),
     ):
-        assert set(get_parameter_names(original.__init__)) <= {
-            *get_parameter_names(fixed.__init__),
-            "optimizers",
-        }
+        assert set(names(original.__init__)) <= {*names(fixed.__init__), "optimizers"}
 
 
 @pytest.mark.parametrize(
     ("fixed", "original"),
     [(BootstrapFinetune, dspy.BootstrapFinetune), (BetterTogether, dspy.BetterTogether)],
 )
-def test_fixed_optimizer_works_as_a_step_of_another(fixed, original):
-    """DSPy passes the arguments that the signature of `compile` has."""
-    assert get_parameter_names(fixed.compile) == get_parameter_names(original.compile)
-    assert fixed.compile.__doc__ != original.compile.__doc__
+def test_fixed_optimizer_has_the_signature_of_the_original(fixed, original):
+    """DSPy passes the arguments in the signature of `compile`."""
+    assert names(original.compile) == names(fixed.compile)
+    assert original.compile.__doc__ != fixed.compile.__doc__
 
 
 @pytest.mark.parametrize("kind", [BedrockProvider, OpenAIProvider])
-def test_providers_are_dspy_providers(kind):
+def test_providers_are_providers_of_dspy(kind):
     assert isinstance(kind(), Provider)
     assert kind().finetunable
     assert not kind().reinforceable
 
 
 class TestUpstream:
-    """Bugs of DSPy's optimizers, which Tunestack's fix. If DSPy fixes one, remove the fix here."""
+    """Bugs in DSPy's own classes. If one of these tests fails, the fix here can be removed."""
 
-    class TwoPredictors(dspy.Module):
+    class Twice(dspy.Module):
         def __init__(self):
             super().__init__()
             self.first = dspy.Predict("ticket -> topic")
@@ -145,8 +132,8 @@ class TestUpstream:
 
     @pytest.fixture
     def run(self):
-        """A program whose first predictor was called twice, and the trace."""
-        program = self.TwoPredictors()
+        """A program whose first predictor was called twice, and its run."""
+        program = self.Twice()
         program.set_lm(dspy.LM("openai/x"))
         topic, desk = dspy.Prediction(topic="t"), dspy.Prediction(desk="billing")
         trace = [
@@ -156,59 +143,64 @@ class TestUpstream:
         ]
         return program, {"trace": trace, "score": 1, "prediction": desk}
 
-    def prepare(self, kind, program, traces, lm, index):
+    def prepare(self, kind, program, runs, lm, place):
         optimizer = kind(metric=lambda *_: True)
         optimizer._student = program
-        optimizer._known = list(enumerate(program.predictors()))
-        rows, _ = optimizer._prepare_finetune_data(trace_data=traces, lm=lm, pred_ind=index)
+        optimizer._known_predictors = list(enumerate(program.predictors()))
+        rows, _ = optimizer._prepare_finetune_data(trace_data=runs, lm=lm, pred_ind=place)
         return sorted(row["messages"][-1]["content"].split(" ## ]]")[0] for row in rows)
 
     @pytest.mark.parametrize(
         ("kind", "expected"),
         [(dspy.BootstrapFinetune, ["[[ ## topic"]), (BootstrapFinetune, ["[[ ## desk"])],
     )
-    def test_index_selects_a_predictor_not_a_call(self, run, kind, expected):
-        program, trace = run
-        assert self.prepare(kind, program, [trace], program.second.lm, 1) == expected
+    def test_dspy_uses_the_index_in_the_trace_as_the_predictor(self, run, kind, expected):
+        program, trace_run = run
+        assert self.prepare(kind, program, [trace_run], program.second.lm, 1) == expected
 
     @pytest.mark.parametrize(
         ("kind", "count"), [(dspy.BootstrapFinetune, 3), (BootstrapFinetune, 2)]
     )
-    def test_lm_is_fine_tuned_on_its_own_calls_only(self, run, kind, count):
-        program, trace = run
+    def test_dspy_trains_each_lm_on_all_records(self, run, kind, count):
+        program, trace_run = run
         program.second.lm = dspy.LM("openai/y")
-        rows = self.prepare(kind, program, [trace], program.first.lm, None)
-        assert len(rows) == count
+        assert len(self.prepare(kind, program, [trace_run], program.first.lm, None)) == count
 
-    def test_failed_prediction_in_a_trace_is_supported(self, run):
-        program, trace = run
-        predictor, inputs, _ = trace["trace"][0]
+    def test_dspy_does_not_skip_failed_answers(self, run):
+        program, trace_run = run
+        predictor, inputs, _ = trace_run["trace"][0]
         failed = FailedPrediction(completion_text="nonsense", format_reward=-1)
         other = {"trace": [(predictor, inputs, failed)], "score": -1, "prediction": failed}
         with pytest.raises(AttributeError):
-            self.prepare(dspy.BootstrapFinetune, program, [trace, other], program.first.lm, None)
-        rows = self.prepare(BootstrapFinetune, program, [trace, other], program.first.lm, None)
-        assert len(rows) == 3
+            self.prepare(
+                dspy.BootstrapFinetune, program, [trace_run, other], program.first.lm, None
+            )
+        assert (
+            len(
+                self.prepare(BootstrapFinetune, program, [trace_run, other], program.first.lm, None)
+            )
+            == 3
+        )
 
-    def test_lm_without_train_kwargs_is_accepted(self):
+    def test_dspy_raises_key_error_for_an_lm_without_settings(self):
         named = {dspy.LM("openai/x"): {"n_epochs": 1}}
         with pytest.raises(KeyError):
             dspy.BootstrapFinetune(train_kwargs=named).train_kwargs[dspy.LM("openai/y")]
         assert BootstrapFinetune(train_kwargs=named).train_kwargs[dspy.LM("openai/y")] is None
 
 
-def test_lm_can_be_found_through_the_thread_of_a_job():
-    """DSPy passes only the model name to a provider; the credentials of the LM are read from the LM itself."""
+def test_thread_of_a_job_refers_to_the_lm():
+    """DSPy passes only the model's name to a provider. The credentials of the LM are read from the LM."""
     calls = []
 
     class RecordingProvider(Provider):
         def __init__(self):
             super().__init__()
             self.finetunable = True
-            self.TrainingJob = self.record
+            self.TrainingJob = self.create_job
 
-        def record(self, thread, **_):
-            calls.append((lm_of(thread), thread.daemon, thread.ident))
+        def create_job(self, thread, **_):
+            calls.append((lm_of_thread(thread), thread.daemon, thread.ident))
             thread.daemon = True
             return dspy.TrainingJob(thread=thread)
 
@@ -218,5 +210,5 @@ def test_lm_can_be_found_through_the_thread_of_a_job():
 
     lm = dspy.LM("bedrock/x", provider=RecordingProvider())
     job = lm.finetune([], None)
-    assert calls == [(lm, False, None)], "the thread must not be started or a daemon yet"
+    assert calls == [(lm, False, None)], "the thread is not started yet, and can be made a daemon"
     job.thread.join(10)

@@ -10,13 +10,13 @@ from pathlib import Path
 import dspy
 import pytest
 
-from tests.sdk.desks import NOVA, QUIET
+from tests.sdk.desks import IGNORED_WARNINGS, NOVA
 from tunestack import Tuner
 from tunestack.dspy import BedrockProvider, BootstrapFinetune
 from tunestack.errors import ConfigError, JobStoppedError, QuotaError
 from tunestack_sandbox import Quotas
 
-pytestmark = QUIET
+pytestmark = IGNORED_WARNINGS
 
 TWO = Quotas(jobs=2, jobs_adjustable=False)
 """The account of hashicorp/terraform-provider-aws#37990."""

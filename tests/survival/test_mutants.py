@@ -1,6 +1,6 @@
 """Mutants of the SDK: each removes one protection against paying twice, and the histories must find it.
 
-A protection that another one duplicates is removed together with it: unique names at BedrockBackend, the sweep, the schedule.
+A protection that another one duplicates is removed together with it: unique names at Bedrock, the sweep, the schedule.
 """
 
 import secrets
