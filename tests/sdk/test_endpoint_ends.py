@@ -9,7 +9,7 @@ import pytest
 from tunestack import EndpointCostWarning, Expiry
 from tunestack._utils.formatting import utc_text
 from tunestack.cli.commands import run
-from tunestack.endpoints.endpoint import expiry_text
+from tunestack.endpoints.expiry import expiry_text
 from tunestack.errors import AccessError, ConfigError
 
 pytestmark = pytest.mark.filterwarnings("ignore::tunestack.EndpointCostWarning")

@@ -13,7 +13,8 @@ from tunestack.backends.identifiers import IdKind
 from tunestack.backends.openai.client import client_of
 from tunestack.backends.openai.project import OpenAIProject
 from tunestack.custom_models import CustomModel
-from tunestack.endpoints.endpoint import START_TIMEOUT, Endpoint, with_expiry
+from tunestack.endpoints.endpoint import START_TIMEOUT, Endpoint
+from tunestack.endpoints.expiry import with_expiry
 from tunestack.endpoints.start import start_endpoint, stop_own_endpoints
 from tunestack.environment import snapshot
 from tunestack.errors import ConfigError, ModelError, shortened

@@ -21,16 +21,8 @@ from tunestack.backends.deleted_models import explain_deleted_model
 from tunestack.catalog import Serving
 from tunestack.deployment import EXPIRES_AT_TAG
 from tunestack.endpoints.cost_warning import existing_end, warn_about_cost
-from tunestack.endpoints.endpoint import (
-    START_TIMEOUT,
-    STOP_TIMEOUT,
-    Endpoint,
-    expiry_text,
-    round_up,
-    time_text,
-    to_ttl,
-    with_expiry,
-)
+from tunestack.endpoints.endpoint import START_TIMEOUT, STOP_TIMEOUT, Endpoint
+from tunestack.endpoints.expiry import expiry_text, round_up, time_text, to_ttl, with_expiry
 from tunestack.errors import (
     ConfigError,
     ConflictError,
