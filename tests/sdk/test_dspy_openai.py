@@ -148,7 +148,9 @@ class TestOpenAI:
         assert b"sk-secret" not in saved
         loaded = pickle.loads(saved)
         assert loaded.finetunable
-        assert "http://127.0.0.1:9/v1/" == str(loaded._tuner._accounts.openai._connected.base_url)
+        assert "http://127.0.0.1:9/v1/" == str(
+            loaded._tuner._accounts.openai._connected_client.base_url
+        )
         assert copy.copy(provider) is provider
 
     def test_an_lm_asks_the_server_that_it_is_tuned_at(self, tmp_path, sandbox):

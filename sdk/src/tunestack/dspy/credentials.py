@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import dspy
 
-from tunestack.backends.bedrock.errors import translated
-from tunestack.backends.openai.client import client_of
+from tunestack.backends.bedrock.errors import translate_errors
+from tunestack.backends.openai.client import create_client
 from tunestack.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def on_aws(tuner: Tuner, lm: dspy.LM | None, *, only_known: bool = False) -> Tun
         raise ConfigError(
             f"the LM has {', '.join(keys)}, and no {missing[0]}: pass both, or neither"
         )
-    with translated("using the AWS credentials of the LM"):
+    with translate_errors("using the AWS credentials of the LM"):
         session = boto3.Session(profile_name=profile, **keys)
     return tuner.with_credentials(session=session)
 
@@ -94,7 +94,7 @@ def at_openai(tuner: Tuner, lm: dspy.LM | None) -> Tuner:
     own |= {name: given[name] for name in ("organization", "project") if name in given}
     if tuner.openai is not None or not own:
         return tuner
-    return tuner.with_credentials(openai=client_of(own))
+    return tuner.with_credentials(openai=create_client(own))
 
 
 def settings_of(tuner: Tuner) -> dict[str, str]:

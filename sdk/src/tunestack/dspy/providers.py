@@ -12,7 +12,7 @@ import dspy
 
 from tunestack.backends.base import EndpointState
 from tunestack.backends.bedrock.arn import Arn
-from tunestack.backends.openai.client import client_of
+from tunestack.backends.openai.client import create_client
 from tunestack.catalog import Serving
 from tunestack.dspy.base import TunestackProvider
 from tunestack.dspy.credentials import at_openai, on_aws, settings_of
@@ -273,7 +273,7 @@ class OpenAIProvider(TunestackProvider):
         if given and "openai" in settings:
             raise ConfigError(f"give a client, or {', '.join(given)}, not both")
         if given:
-            settings["openai"] = client_of(given)
+            settings["openai"] = create_client(given)
         super().__init__(tuner, **settings)
 
     @staticmethod
