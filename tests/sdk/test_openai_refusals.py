@@ -37,7 +37,7 @@ pytestmark = [
         ({"hyperparameters": {"n_epochs": 1, "epochCount": 1}}, HyperparameterError, "twice"),
         ({"hyperparameters": {"n_epochs": 51}}, HyperparameterError, "from 1 to 50, or 'auto'"),
         ({"hyperparameters": {"beta": 1}}, HyperparameterError, "it has no 'beta'"),
-        ({"s3_path": "s3://bucket/data/"}, ConfigError, "leave s3_path out"),
+        ({"s3_path": "s3://bucket/data/"}, ConfigError, "remove s3_path"),
         ({"method": "reinforcement"}, ConfigError, "use 'supervised' or 'dpo'"),
         ({"method": "dpo"}, ConfigError, "does not learn from record format"),
         ({"method": "supervised", "record_format": "openai-preference"}, ConfigError, "another"),
