@@ -8,7 +8,7 @@ import pytest
 
 from tunestack import EndpointCostWarning
 from tunestack.backends.bedrock.clients import Clients
-from tunestack.backends.bedrock.discovery import published
+from tunestack.backends.bedrock.discovery import read_published_deployment
 from tunestack.catalog import Serving
 from tunestack.deployment import ACTIONS, MODEL_KEY_ACTIONS
 from tunestack_cdk.stage import Stage
@@ -145,7 +145,7 @@ def test_every_call_of_the_sdk_is_granted(tuner, west, chat, completions, reques
     west.submit("llama-3-1-8b", completions[::-1]).cancel()
     assert {model.id for model in tuner.custom_models()} == {job.model, other.model}
     tuner.custom_model(other.model).delete()
-    published(Clients(boto3.Session()), stage="dev", region="us-east-1")
+    read_published_deployment(Clients(boto3.Session()), stage="dev", region="us-east-1")
     called = set()
     for service, operation in requests.seen - before:
         called |= ACTIONS_BY_OPERATION.get(

@@ -266,7 +266,7 @@ def test_what_was_created_is_not_lost_to_a_look_that_fails(
     intercepted(created)
     job = tuner.submit(BASE, chat)
     sandbox.faults.clear()
-    assert f"whether job {job.id} is there twice can't be told" in caplog.text
+    assert f"could not check whether job {job.id} was created twice" in caplog.text
     assert [job.id] == [one.id for one in tuner.jobs(provider="openai")]
 
 
@@ -377,8 +377,8 @@ def test_a_tuned_model_is_tuned_further(tuner, chat):
 
 
 def test_what_is_large_goes_in_parts(tuner, chat, wire, monkeypatch):
-    monkeypatch.setattr(openai_files, "_LARGE", 100)
-    monkeypatch.setattr(openai_files, "_PART", 1000)
+    monkeypatch.setattr(openai_files, "_MAX_FILE_BYTES", 100)
+    monkeypatch.setattr(openai_files, "_PART_BYTES", 1000)
     job = tuner.submit(BASE, chat)
     posts = [path for method, path, _ in wire if method == "POST" and path.startswith("/uploads")]
     assert posts[0] == "/uploads"

@@ -37,7 +37,7 @@ pytestmark = [
         ({"hyperparameters": {"n_epochs": 1, "epochCount": 1}}, HyperparameterError, "twice"),
         ({"hyperparameters": {"n_epochs": 51}}, HyperparameterError, "from 1 to 50, or 'auto'"),
         ({"hyperparameters": {"beta": 1}}, HyperparameterError, "unknown hyperparameter 'beta'"),
-        ({"s3_path": "s3://bucket/data/"}, ConfigError, "leave s3_path out"),
+        ({"s3_path": "s3://bucket/data/"}, ConfigError, "remove s3_path"),
         ({"method": "reinforcement"}, ConfigError, "use 'supervised' or 'dpo'"),
         ({"method": "dpo"}, ConfigError, "does not learn from record format"),
         ({"method": "supervised", "record_format": "openai-preference"}, ConfigError, "another"),
@@ -84,7 +84,7 @@ def test_what_can_not_be_tuned_names_what_can(tuner, chat, name, says):
 
 def test_the_end_of_a_model_is_told_before_it_is_paid_for(tuner, chat, caplog):
     tuner.submit(BASE, chat)
-    assert "is shut down on 2027-01-14, with everything tuned from it" in caplog.text
+    assert "is shut down on 2027-01-14, with all models fine-tuned from it" in caplog.text
 
 
 def test_after_the_last_day_nothing_is_sent(tuner, chat, sandbox):
@@ -124,7 +124,7 @@ def test_each_error_is_one_of_ours(tuner, chat, sandbox, code, kind):
         job.refresh()
     assert isinstance(caught.value.__cause__, openai.APIStatusError)
     assert caught.value.code == code
-    assert f"looking at job '{job.id}'" in str(caught.value)
+    assert f"getting job '{job.id}'" in str(caught.value)
 
 
 def test_every_error_of_the_package_is_mapped():

@@ -131,11 +131,11 @@ def test_on_a_server_without_metadata_a_lost_answer_makes_no_second_job(
         return None
 
     intercepted(forgetful)
-    with pytest.raises(ConflictError, match="job-0 may be the job"):
+    with pytest.raises(ConflictError, match="job-0 may be this job"):
         tuner.submit(BASE, chat)
     assert 1 == len(made)
     tuner.submit(BASE, chat)
-    assert "this server keeps no metadata" in caplog.text
+    assert "this server stores no metadata" in caplog.text
 
 
 def test_what_another_server_has_is_asked_there(tuner, chat, intercepted):
@@ -206,15 +206,15 @@ def test_a_tuner_that_is_loaded_asks_the_same_server(poll):
     client = openai.OpenAI(api_key="sk-mine", base_url="http://127.0.0.1:9/v1", project="proj_1")
     saved = pickle.dumps(Tuner(openai=client))
     assert b"sk-mine" not in saved
-    loaded = pickle.loads(saved)._accounts.openai._connected
+    loaded = pickle.loads(saved)._accounts.openai._connected_client
     assert ("http://127.0.0.1:9/v1/", "proj_1") == (str(loaded.base_url), loaded.project)
 
 
 def test_a_base_url_that_is_none_is_a_setting_to_mend():
-    from tunestack.backends.openai.project import client_of
+    from tunestack.backends.openai.project import create_client
 
     with pytest.raises(ConfigError, match="base URL '::bad'"):
-        client_of({"api_key": "sk-x", "base_url": "::bad"})
+        create_client({"api_key": "sk-x", "base_url": "::bad"})
 
 
 def test_the_client_that_is_given_is_the_one_that_calls(chat, poll, tuner):

@@ -68,13 +68,13 @@ def deployed(sandbox):
 def test_another_account(deployed):
     found = deployed(account="999999999999")
     assert Verdict.FAIL is found["deployment"].verdict
-    assert "of account 999999999999" in found["deployment"].detail
+    assert "belongs to account 999999999999" in found["deployment"].detail
 
 
 @pytest.mark.as_root
 def test_a_bucket_that_is_gone(deployed):
     check = deployed(data_bucket="gone-bucket")["bucket gone-bucket"]
-    assert (Verdict.FAIL, True) == (check.verdict, "gone" in check.fix)
+    assert (Verdict.FAIL, True) == (check.verdict, "deleted" in check.fix)
 
 
 @pytest.mark.as_root
@@ -94,7 +94,7 @@ def test_a_role_that_is_gone_and_one_that_bedrock_may_not_take_on(deployed, sand
     boto3.client("iam").create_role(RoleName="other", AssumeRolePolicyDocument=json.dumps(document))
     check = deployed(job_role_arn="arn:aws:iam::123456789012:role/other")["job role other"]
     assert Verdict.FAIL is check.verdict
-    assert "may not take it on" in check.detail
+    assert "may not assume it" in check.detail
     (statement,) = document["Statement"]
     document["Statement"] = statement | {"Principal": {"Service": "bedrock.amazonaws.com"}}
     boto3.client("iam").create_role(RoleName="plain", AssumeRolePolicyDocument=json.dumps(document))
@@ -187,4 +187,4 @@ def test_quotas_that_can_be_read(sandbox, quotas, west, tuner, chat):
     tuner.submit("nova-micro", chat)
     running = by_name(tuner.preflight("nova-micro"))["quota of jobs"]
     assert Verdict.FAIL is running.verdict
-    assert "1 run, at most 1 by quota" in running.detail
+    assert "1 running, at most 1 by quota" in running.detail

@@ -129,7 +129,7 @@ def test_dspy_does_not_wait_if_told_so(two_jobs, tuner, chat):
     lm = dspy.LM(NOVA, provider=BedrockProvider(tuner), train_kwargs={"queue": False})
     job = lm.finetune(chat, "chat")
     assert job.done(), "it is known without the data"
-    with pytest.raises(QuotaError, match="2 jobs run now, at most 2 by quota"):
+    with pytest.raises(QuotaError, match="2 jobs are running, at most 2 by quota"):
         job.result()
 
 

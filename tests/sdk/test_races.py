@@ -53,7 +53,7 @@ def test_other_data_put_there_meanwhile_is_not_overwritten(meanwhile, sandbox, c
         lambda: s3.put_object(Bucket=deployment.data_bucket, Key=key, Body=b"theirs"),
         "s3",
     )
-    with pytest.raises(ConflictError, match="holds other data"):
+    with pytest.raises(ConflictError, match="contains other data"):
         slower.submit("nova-micro", chat, s3_path=f"s3://{deployment.data_bucket}/{key}")
     assert b"theirs" == s3.get_object(Bucket=deployment.data_bucket, Key=key)["Body"].read()
 

@@ -10,7 +10,7 @@ from tunestack.backends.accounts import BEDROCK, Accounts
 from tunestack.backends.base import JobState
 from tunestack.backends.bedrock.account import BedrockAccount
 from tunestack.backends.identifiers import IdKind
-from tunestack.backends.openai.client import client_of
+from tunestack.backends.openai.client import create_client
 from tunestack.backends.openai.project import OpenAIProject
 from tunestack.custom_models import CustomModel
 from tunestack.endpoints.endpoint import START_TIMEOUT, Endpoint
@@ -420,7 +420,7 @@ class Tuner:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Resolve the environment of this process; the settings of the OpenAI client are kept."""
         arguments = state.pop("openai")
-        openai = None if arguments is None else client_of(arguments)
+        openai = None if arguments is None else create_client(arguments)
         Tuner.__init__(self, **state, openai=openai)
 
 

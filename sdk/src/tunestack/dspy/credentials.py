@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 import dspy
 
-from tunestack.backends.bedrock.errors import translated
-from tunestack.backends.openai.client import client_of
+from tunestack.backends.bedrock.errors import translate_errors
+from tunestack.backends.openai.client import create_client
 from tunestack.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def with_aws_credentials(
         raise ConfigError(
             f"the LM has {', '.join(keys)}, but no {missing[0]}: pass both or neither"
         )
-    with translated("using the AWS credentials of the LM"):
+    with translate_errors("using the AWS credentials of the LM"):
         session = boto3.Session(profile_name=profile, **keys)
     return tuner.with_credentials(session=session)
 
@@ -104,7 +104,7 @@ def with_openai_credentials(tuner: Tuner, lm: dspy.LM | None) -> Tuner:
     }
     if tuner.openai is not None or not client_settings:
         return tuner
-    return tuner.with_credentials(openai=client_of(client_settings))
+    return tuner.with_credentials(openai=create_client(client_settings))
 
 
 def profile_settings(tuner: Tuner) -> dict[str, str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import dspy
 
-from tunestack.backends.openai.client import client_of
+from tunestack.backends.openai.client import create_client
 from tunestack.dspy.base import TunestackProvider
 from tunestack.dspy.credentials import with_openai_credentials
 from tunestack.errors import ConfigError
@@ -66,7 +66,7 @@ class OpenAIProvider(TunestackProvider):
         if client_settings and "openai" in settings:
             raise ConfigError(f"give a client, or {', '.join(client_settings)}, not both")
         if client_settings:
-            settings["openai"] = client_of(client_settings)
+            settings["openai"] = create_client(client_settings)
         super().__init__(tuner, **settings)
 
     @staticmethod

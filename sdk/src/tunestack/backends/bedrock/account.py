@@ -221,8 +221,8 @@ class BedrockAccount:
             self._backends[region] = BedrockBackend(
                 self._clients,
                 region,
-                deployment=partial(self._deployments.find, region),
-                guarded=partial(self._deployments.guarded, region),
+                find_deployment=partial(self._deployments.find, region),
+                find_with_guard=partial(self._deployments.find_with_guard, region),
             )
         return self._backends[region]
 
