@@ -107,7 +107,7 @@ class TestExtend:
     def test_without_the_permission_to_read_the_end_it_is_not_changed(self, started, broken):
         before = tag_of(started.id)
         broken("ListTagsForResource", "AccessDeniedException")
-        with pytest.raises(AccessError, match="reading the tags of endpoint"):
+        with pytest.raises(AccessError, match="getting the tags of endpoint"):
             started.extend(8 * HOUR)
         assert before == tag_of(started.id)
 
