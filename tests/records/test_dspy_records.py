@@ -11,8 +11,8 @@ from tunestack.catalog import CATALOG
 from tunestack.records.conversation import Text
 from tunestack.records.findings import Findings
 from tunestack.records.formats import FORMATS
+from tunestack.records.slow_path import examine
 from tunestack.records.target import Target
-from tunestack.records.thorough import examine
 
 ADAPTERS = {"chat": ChatAdapter(), "xml": XMLAdapter()}
 PIXEL = "data:image/png;base64,iVBORw0KGgo="

@@ -15,8 +15,8 @@ from tests.records.samples import (
     WITH_TOOLS,
 )
 from tunestack.catalog import CATALOG
+from tunestack.records.slow_path import examine
 from tunestack.records.target import Target
-from tunestack.records.thorough import examine
 
 COMPLETION = {"prompt": "question", "completion": "answer"}
 

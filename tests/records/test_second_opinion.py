@@ -10,8 +10,8 @@ import pytest
 
 from tests.records.samples import Generator
 from tunestack.catalog import CATALOG, RecordFormat
+from tunestack.records.slow_path import examine
 from tunestack.records.target import Target
-from tunestack.records.thorough import examine
 from tunestack_sandbox.bedrock.training_data import BadDataError, read
 
 CONTENT = {

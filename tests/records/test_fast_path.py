@@ -1,4 +1,4 @@
-"""What is copied without being decoded is what would be written if it were, and nothing that a rule is about is copied."""
+"""The fast path writes what the slow path writes, and nothing that may break a rule."""
 
 import json
 
@@ -7,11 +7,11 @@ import pytest
 
 from tunestack.catalog import CATALOG
 from tunestack.records.chunk import Pieces
-from tunestack.records.quick import Quick
+from tunestack.records.fast_path import FastPath
+from tunestack.records.slow_path import examine
 from tunestack.records.source import Lines
 from tunestack.records.target import Target
-from tunestack.records.text_rules import COMPLETED, DSPY, INCOMPLETE, TextRule, rules_for, traces
-from tunestack.records.thorough import examine
+from tunestack.records.text_rules import COMPLETED, DSPY, INCOMPLETE
 
 PLAIN = orjson.dumps(
     {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]}
@@ -76,13 +76,13 @@ def dspy(answer, question):
 
 
 @pytest.mark.parametrize("key", ["nova-micro", "claude-3-haiku", "llama-3-1-8b", "gpt-4.1-nano"])
-def test_it_is_written_as_the_careful_look_writes_it(key):
+def test_fast_path_writes_what_the_slow_path_writes(key):
     target = Target.of(CATALOG[key], source="chat")
     odd = list(lines())
     copied = 0
     for line in odd:
         among = [*[PLAIN] * 40, line]
-        outs, _, unsure = Quick(target).write([part + b"\n" for part in among])
+        outs, _, unsure = FastPath(target).convert([part + b"\n" for part in among])
         examined = examine(line, target)
         if 40 in unsure:
             assert outs[40] == b"", line
@@ -92,7 +92,7 @@ def test_it_is_written_as_the_careful_look_writes_it(key):
     assert len(odd) / 8 < copied < len(odd)
 
 
-def test_what_is_odd_in_most_records_is_told_from_the_first():
+def test_escaped_texts_take_the_fast_path():
     target = Target.of(CATALOG["nova-micro"], source="chat")
     escaped = PLAIN.replace(b"Ho", b"\\u0041")
     piece, out = Pieces(target, 10).look(Lines([escaped + b"\n"] * 100, 0))
@@ -100,37 +100,7 @@ def test_what_is_odd_in_most_records_is_told_from_the_first():
     assert b'"text":"A"' in out
 
 
-BREAKS = {
-    "type-marker": "<<CUSTOM-TYPE-START-IDENTIFIER>>",
-    "object-as-text": "<IMAGE_BASE_64_ENCODED(3)> <DATA_URI(3)> <a.b object at 0x7f>",
-    "data-as-text": "data:image/png;base64,AAAA",
-    "tool-call-as-text": '{"tool_calls"{"name": "f", "input":<tool_call><function=',
-    "none-as-answer": "[[ ## a ## ]]\nNone<a>\nNone\n</a>",
-}
-
-
-def spoken(rule: TextRule):
-    """What breaks a rule, as a text that JSON writes behind a colon."""
-    return rule.word or BREAKS[rule.rule]
-
-
-@pytest.mark.parametrize(
-    "key", [model.key for model in CATALOG if model.record_format != "image-caption"]
-)
-def test_every_rule_on_texts_leaves_a_trace(key):
-    target = Target.of(CATALOG[key], source="chat")
-    assert rules_for(target)
-    for rule in rules_for(target):
-        said = b":" + orjson.dumps(spoken(rule))
-        for whole in (
-            (said, said.swapcase()) if rule.rule.startswith("reserved-word-u") else (said,)
-        ):
-            traced = [trace for trace in rule.traces if trace.encode() in whole]
-            assert traced, rule
-            assert {trace.encode() for trace in traced} <= traces(target)
-
-
-def test_a_rule_without_its_trace_is_found(monkeypatch):
-    monkeypatch.setattr("tunestack.records.verbatim.traces", lambda _: {b"nothing", b"nobody"})
+def test_the_comparison_finds_a_fast_path_without_rules(monkeypatch):
+    monkeypatch.setattr("tunestack.records.fast_path.search_patterns", lambda *_: ())
     with pytest.raises(AssertionError):
-        test_it_is_written_as_the_careful_look_writes_it("nova-micro")
+        test_fast_path_writes_what_the_slow_path_writes("nova-micro")

@@ -1,6 +1,6 @@
 """A careful look at one record: everything that is wrong with it, or the line to write.
 
-What `quick` is not sure of comes here, so this is what decides.
+What the fast path is not sure of comes here, so this is what decides.
 """
 
 from __future__ import annotations
