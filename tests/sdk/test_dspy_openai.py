@@ -148,7 +148,10 @@ class TestOpenAIProvider:
         assert b"sk-secret" not in saved
         loaded = pickle.loads(saved)
         assert loaded.finetunable
-        assert str(loaded._tuner._accounts.openai._connected_client.base_url) == "http://127.0.0.1:9/v1/"
+        assert (
+            str(loaded._tuner._accounts.openai._connected_client.base_url)
+            == "http://127.0.0.1:9/v1/"
+        )
         assert copy.copy(provider) is provider
 
     def test_lm_uses_the_server_of_its_provider(self, tmp_path, sandbox):
