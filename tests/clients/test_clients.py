@@ -17,7 +17,7 @@ import boto3
 import openai
 import pytest
 
-from tests.sandbox.keys import short_term
+from tests.sandbox.api_keys import short_term
 
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs" / "clients.md"

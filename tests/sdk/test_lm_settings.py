@@ -33,9 +33,8 @@ def asked(sandbox):
             headers = {name.lower(): value for name, value in request.headers.items()}
             seen.append(headers["authorization"].split("/")[2])
 
-    sandbox._server._others.insert(0, look)
-    yield seen
-    sandbox._server._others.remove(look)
+    with sandbox.intercept(look):
+        yield seen
 
 
 def test_a_fine_tuned_lm_calls_the_region_of_its_model(tuner, chat, asked):

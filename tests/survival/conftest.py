@@ -5,7 +5,6 @@ import pytest
 from tests.survival.stage import Stage
 from tests.survival.world import World
 from tunestack_sandbox import Quotas, Sandbox
-from tunestack_sandbox.bedrock import training
 
 ENOUGH = Quotas(
     jobs=1000, custom_models=1000, model_units=1000, deployments=1000, deployments_in_progress=1000
@@ -26,7 +25,14 @@ def world(request, count_traffic):
     """A world for each way in which Bedrock may treat a token that it has seen before."""
     with (
         pytest.MonkeyPatch.context() as patch,
-        Sandbox(speed=1, quotas=ENOUGH, ignores_repeats=request.param) as sandbox,
+        # What jobs do with roles and files is tested elsewhere, and takes most of the time.
+        Sandbox(
+            speed=1,
+            quotas=ENOUGH,
+            ignores_repeats=request.param,
+            validate_data=False,
+            training_seconds=600,
+        ) as sandbox,
     ):
         for name in sandbox.cleared():
             patch.delenv(name, raising=False)
@@ -35,12 +41,7 @@ def world(request, count_traffic):
         # Tries that boto3 makes again pause on the wall's clock.
         patch.setattr("botocore.endpoint.time.sleep", lambda _: None)
         made = World(sandbox, "ignored" if request.param else "answered")
-        # What jobs do with roles and files is tested elsewhere, and takes most of the time.
-        patch.setattr("tunestack_sandbox.bedrock.jobs.JobRole", lambda *_: None)
-        patch.setattr("tunestack_sandbox.bedrock.training.JobRole", lambda *_: None)
-        patch.setattr("tunestack_sandbox.bedrock.training._validate", lambda *_: None)
-        patch.setattr("tunestack_sandbox.bedrock.metrics.files", lambda *_: ())
-        patch.setitem(training._SECONDS, "trainingDetails", 600)
-        yield made
+        with sandbox.intercept_operations(made.show_late):
+            yield made
         assert [] == sandbox.traffic.violations
         count_traffic(sandbox.traffic)

@@ -22,7 +22,7 @@ from tunestack.errors import (
     TunestackError,
 )
 from tunestack_cdk.constructs.endpoint_guard_handler import KINDS, Guard, deadline
-from tunestack_sandbox.wire import Fault
+from tunestack_sandbox.messages import ServiceError
 
 REGIONS = {"nova-micro": "us-east-1", "llama-3-1-8b": "us-west-2"}
 ROWS = {
@@ -86,8 +86,6 @@ class World:
             self.groups[region] = sandbox.deployment(region).schedule_group
             self.guards[region] = Guard(root.client("bedrock", region, config=retries), SETTINGS)
         self.uris = {self._uri(*content): content for content in CONTENTS}
-        self.answers = sandbox._server._handle
-        sandbox._server._handle = self._slow_to_show
 
     def _session(self):
         session = boto3.Session()
@@ -160,14 +158,14 @@ class World:
         if left <= 1:
             action()
 
-    def _slow_to_show(self, call):
+    def show_late(self, call, handle):
         """Answer as the sandbox does, but for what is new: it is not shown at once."""
-        reply = self.answers(call)
+        reply = handle(call)
         if not self.lag or self.quiet or not call.operation.name.startswith(("Get", "List")):
             return reply
         if self._is_new(reply.result):
             self.lag -= 1
-            raise Fault("ResourceNotFoundException", "It can't be seen yet.")
+            raise ServiceError("ResourceNotFoundException", "It can't be seen yet.")
         shown = {
             name: [row for row in value if not self._is_new(row)] if isinstance(value, list) else value
             for name, value in reply.result.items()
@@ -182,12 +180,12 @@ class World:
     @contextmanager
     def quietly(self):
         """Look as the account's root, without meeting or using up what goes wrong."""
-        before, rules = self.quiet, self.sandbox.faults._rules
-        self.quiet, self.sandbox.faults._rules = True, []
+        before, self.quiet = self.quiet, True
         try:
-            yield
+            with self.sandbox.faults.paused():
+                yield
         finally:
-            self.quiet, self.sandbox.faults._rules = before, rules
+            self.quiet = before
 
     # Time, and the guard's two ways to come.
 
@@ -229,13 +227,11 @@ class World:
             self.check_bounds(region)
 
     def _struck(self):
-        return sum(rule.struck for rule in self.sandbox.faults._rules) - self.lag
+        return sum(rule.struck for rule in self.sandbox.faults.rules) - self.lag
 
     def _endpoints(self, region):
         """What is there, and what of it the guard's own rule says is over."""
-        state = self.sandbox._bedrock._regions.get(("123456789012", region))
-        if state is None:
-            return {}, set()
+        state = self.sandbox.bedrock_region(region)
         now, there, over = self.clock.now(), {}, set()
         for kind, table in (
             ("provisioned", state.throughputs),
@@ -364,7 +360,6 @@ class World:
             if self.number - born > 4:
                 rule.times = rule.struck
         self.faults = [pair for pair in self.faults if self.number - pair[1] <= 4]
-        self.sandbox.faults._rules = [rule for rule, _ in self.faults]
 
     def _is_calm(self):
         waiting = any(rule.struck < (rule.times or 0) for rule, _ in self.faults)
@@ -398,7 +393,7 @@ class World:
             )
 
     def _is_trained(self, model, job):
-        state = self.sandbox._bedrock._regions["123456789012", REGIONS[model]]
+        state = self.sandbox.bedrock_region(REGIONS[model])
         return state.jobs[job].model is not None
 
     def _checked(self, model, *checks):
