@@ -17,7 +17,7 @@ import boto3
 import openai
 import pytest
 
-from tests.sandbox.keys import short_term
+from tests.sandbox.api_keys import short_term
 
 # The packages are installed outside the sandbox, whose proxy refuses connections to the registries. The plug-in leaves an
 # environment alone if it has an endpoint on loopback.

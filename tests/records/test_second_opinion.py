@@ -12,7 +12,7 @@ from tests.records.samples import Generator
 from tunestack.catalog import CATALOG, RecordFormat
 from tunestack.records.slow_path import examine
 from tunestack.records.target import Target
-from tunestack_sandbox.bedrock.training_data import BadDataError, read
+from tunestack_sandbox.bedrock.training_data import InvalidDataError, parse_training_file
 
 CONTENT = {
     "nova-micro": {"tools": True},
@@ -83,9 +83,9 @@ class Mutator:
 def second_opinion(line, model):
     try:
         # As a validation set, which may be of one record.
-        read(line, "f.jsonl", model, validation=True)
-    except BadDataError as error:
-        return str(error), error.why
+        parse_training_file(line, "f.jsonl", model, is_validation=True)
+    except InvalidDataError as error:
+        return str(error), error.reason
     return None
 
 

@@ -11,7 +11,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.sandbox.keys import short_term
+from tests.sandbox.api_keys import short_term
 from tests.sandbox.samples import A_JOB
 
 MICRO = "us.amazon.nova-micro-v1:0"

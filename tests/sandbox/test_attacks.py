@@ -114,7 +114,7 @@ def test_operators_are_known_in_any_case(user, condition):
 @pytest.mark.parametrize(
     ("statement", "words"),
     [
-        ({**ALL, "Condition": {"StringsEqual": {"a": "b"}}}, "no condition operator"),
+        ({**ALL, "Condition": {"StringsEqual": {"a": "b"}}}, "unknown condition operator"),
         ({**ALL, "Action": 5}, "malformed policy"),
     ],
 )
@@ -258,13 +258,13 @@ def test_an_operation_that_is_not_played_is_told_once(sandbox):
     before = sandbox.traffic.errors
     bedrock = boto3.client("bedrock")
     text = message_of(bedrock.get_model_invocation_logging_configuration)
-    assert "does not play GetModelInvocationLoggingConfiguration" in text
+    assert "does not implement GetModelInvocationLoggingConfiguration" in text
     assert 1 == sandbox.traffic.errors - before
 
 
 def test_the_clock_is_turned_forward_within_reason_and_back_by_a_reset(sandbox):
     for wrong in (-1, float("nan"), 1e12, timedelta(days=-1), 80 * 366 * 86_400):
-        with pytest.raises(ConfigError, match="can't be turned"):
+        with pytest.raises(ConfigError, match="can't be advanced"):
             sandbox.clock.advance(wrong)
     sandbox.reset()
     began = sandbox.clock.now()
@@ -292,7 +292,7 @@ def test_everything_can_be_forgotten(monkeypatch, count_traffic):
 
 def test_a_sandbox_starts_once():
     with Sandbox(empty=True) as sandbox:
-        with pytest.raises(ConfigError, match="starts once"):
+        with pytest.raises(ConfigError, match="can be started only once"):
             sandbox.start()
         assert 200 == raw(sandbox, "GET", "/custom-models")[0]
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 
 from tests.sandbox.samples import A_DEPLOYMENT, A_JOB
 from tunestack.errors import ConfigError
-from tunestack_sandbox import FaultKind, Faults, Quotas, Sandbox
+from tunestack_sandbox import FaultInjector, FaultKind, Quotas, Sandbox
 
 
 @pytest.fixture
@@ -50,9 +50,9 @@ def test_an_error_comes_only_from_operations_that_list_it(sandbox, once):
 
 def test_a_rate_is_the_same_for_the_same_seed():
     def struck(seed):
-        faults = Faults(seed)
+        faults = FaultInjector(seed)
         faults.add("slow", rate=0.3, seconds=1)
-        return [bool(faults.strike(FaultKind.SLOW)) for _ in range(200)]
+        return [bool(faults.trigger(FaultKind.SLOW)) for _ in range(200)]
 
     assert struck(1) == struck(1) != struck(2)
     assert 30 < sum(struck(1)) < 90
@@ -139,31 +139,39 @@ def test_an_endpoint_fails_and_an_update_does(sandbox, bedrock, model):
 @pytest.mark.parametrize(
     ("kind", "how", "words"),
     [
-        ("throtle", {}, "there is no fault 'throtle': use throttle, "),
+        ("throtle", {}, "unknown fault 'throtle': use throttle, "),
         (
             "throttle",
             {"operations": "x"},
-            "takes no argument 'operations': use operation, times, rate",
+            "unknown argument 'operations' of fault 'throttle': use operation, times, rate",
         ),
-        ("throttle", {"rate": 2}, "rate=2 .* use above 0, to 1"),
+        ("throttle", {"rate": 2}, "rate=2 .* use a number above 0, up to 1"),
         ("stall", {"phase": "trainingDetails"}, "use validation, data-processing, training"),
-        ("throttle", {"times": 0}, "use a whole number from 1"),
-        ("throttle", {"rate": 0}, "use above 0, to 1"),
-        ("lost-reply", {"phase": "training"}, "takes no argument 'phase': use operation, times"),
-        ("stall", {"operation": "List*"}, "takes no argument 'operation': use phase, times"),
-        ("throttle", {"times": "x"}, "use a whole number from 1"),
-        ("throttle", {"operation": 5}, "use an operation's name"),
-        ("slow", {}, "use how many it is to take"),
-        ("slow", {"seconds": -1}, "use 0 to a year"),
-        ("slow", {"seconds": float("nan")}, "use 0 to a year"),
+        ("throttle", {"times": 0}, "use an integer from 1"),
+        ("throttle", {"rate": 0}, "use a number above 0, up to 1"),
+        (
+            "lost-reply",
+            {"phase": "training"},
+            "unknown argument 'phase' of fault 'lost-reply': use operation, times",
+        ),
+        (
+            "stall",
+            {"operation": "List*"},
+            "unknown argument 'operation' of fault 'stall': use phase, times",
+        ),
+        ("throttle", {"times": "x"}, "use an integer from 1"),
+        ("throttle", {"operation": 5}, "use the name of an operation"),
+        ("slow", {}, "use a number above 0"),
+        ("slow", {"seconds": -1}, "use a number from 0 to a year"),
+        ("slow", {"seconds": float("nan")}, "use a number from 0 to a year"),
         (
             "throttle",
             {"operation": "list_custom_models"},
-            "as the vendor writes them, 'ListCustomModels'",
+            "for example 'ListCustomModels'",
         ),
-        ("throttle", {"operation": "PutObject"}, "has none of this name"),
-        ("error", {"code": "Nope"}, "no \\* answers it; use AccessDenied"),
-        ("error", {"code": "ConflictException", "operation": "List*"}, "no List\\* answers it"),
+        ("throttle", {"operation": "PutObject"}, "unknown operation 'PutObject'"),
+        ("error", {"code": "Nope"}, "\\* never returns it; use AccessDenied"),
+        ("error", {"code": "ConflictException", "operation": "List*"}, "List\\* never returns it"),
     ],
 )
 def test_a_fault_that_can_not_be_is_refused(sandbox, kind, how, words):
@@ -221,14 +229,14 @@ def test_the_clock_is_turned_and_the_state_is_dumped_over_http(sandbox, told, cr
     ("method", "path", "content", "code", "words"),
     [
         ("GET", "nothing", None, 404, "use GET /_tunestack/state"),
-        ("POST", "faults", {"kind": "magic"}, 400, "there is no fault 'magic'"),
+        ("POST", "faults", {"kind": "magic"}, 400, "unknown fault 'magic'"),
         ("POST", "faults", {"times": 1}, 400, "use an object with a kind"),
         ("POST", "faults", ["throttle"], 400, "use an object with a kind"),
         ("POST", "clock", {"advance": "x"}, 400, 'use {"advance": <seconds>}'),
         ("POST", "clock", {}, 400, 'use {"advance": <seconds>}'),
         ("POST", "clock", [], 400, 'use {"advance": <seconds>}'),
-        ("POST", "clock", {"advance": -1}, 400, "only forward"),
-        ("POST", "clock", {"advance": 1e12}, 400, "only forward"),
+        ("POST", "clock", {"advance": -1}, 400, "the clock can't be advanced by"),
+        ("POST", "clock", {"advance": 1e12}, 400, "the clock can't be advanced by"),
     ],
 )
 def test_what_can_not_be_told_is_refused(told, method, path, content, code, words):

@@ -82,5 +82,5 @@ def test_a_titan_model_has_the_user_guides_place():
         created=None,
         modified=None,
     )
-    names = [name for name, _ in metrics.files(job, metrics.losses(job))]
+    names = [name for name, _ in metrics.build_metrics_files(job, metrics.simulate_losses(job))]
     assert "validation_artifacts/post_fine_tuning_validation/validation_metrics.csv" in names

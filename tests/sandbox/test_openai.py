@@ -6,9 +6,9 @@ import urllib.request
 import openai
 import pytest
 
-from tunestack_sandbox.openai.service import OPERATIONS
-from tunestack_sandbox.openai.shapes import _TYPES, Shapes
-from tunestack_sandbox.wire import Answer
+from tunestack_sandbox.messages import Response
+from tunestack_sandbox.openai.operations import OPERATIONS
+from tunestack_sandbox.openai.response_types import RESPONSE_TYPES, ResponseTypes
 
 MODEL = "gpt-4o-mini-2024-07-18"
 
@@ -47,62 +47,60 @@ def trained(client, sandbox):
     return client.fine_tuning.jobs.retrieve(job.id)
 
 
-def test_every_operation_answers_in_its_type(client, trained, sandbox):
-    """The whole API once; the sandbox's own check finds nothing, and has looked at each."""
-    seen = set()
-    checked = sandbox._openai._shapes.violations
-    sandbox._openai._shapes.violations = lambda name, answer: (
-        seen.add(name),
-        checked(name, answer),
-    )[1]
-    try:
-        jobs, file = client.fine_tuning.jobs, uploaded(client, lines())
-        client.files.retrieve(file)
-        assert lines() == client.files.content(file).read()
-        assert 4 == len(list(client.files.list()))
-        half = client.uploads.create(
-            bytes=8, filename="x.jsonl", mime_type="text/jsonl", purpose="fine-tune"
-        )
-        parts = [client.uploads.parts.create(half.id, data=data).id for data in (b"5678", b"1234")]
-        done = client.uploads.complete(half.id, part_ids=parts[::-1])
-        assert b"12345678" == client.files.content(done.file.id).read()
-        other = client.uploads.create(
-            bytes=8, filename="x.jsonl", mime_type="text/jsonl", purpose="fine-tune"
-        )
-        assert "cancelled" == client.uploads.cancel(other.id).status
-        job = jobs.create(model=MODEL, training_file=file)
-        sandbox.clock.advance(1000)
-        assert "paused" == jobs.pause(job.id).status
-        assert "running" == jobs.resume(job.id).status
-        assert "cancelled" == jobs.cancel(job.id).status
-        assert [job.id, trained.id] == [row.id for row in jobs.list()]
-        assert trained.id == jobs.retrieve(trained.id).id
-        assert (
-            "The job has successfully completed" == next(iter(jobs.list_events(trained.id))).message
-        )
-        assert 3 == len(list(jobs.checkpoints.list(trained.id)))
-        names = [model.id for model in client.models.list()]
-        assert {MODEL, trained.fine_tuned_model} <= set(names)
-        assert "2027-01-14" == client.models.retrieve(MODEL).shutdown_date
-        answer = client.chat.completions.create(
-            model=trained.fine_tuned_model, messages=[{"role": "user", "content": "Number 7?"}]
-        )
-        assert "It is 7." == answer.choices[0].message.content
-        client.models.delete(trained.fine_tuned_model)
-        client.files.delete(file)
-    finally:
-        sandbox._openai._shapes.violations = checked
-    assert set() == OPERATIONS - seen
-    assert _TYPES.keys() == OPERATIONS - {"downloadFile"}
+def test_every_operation_returns_its_type(client, trained, sandbox, monkeypatch):
+    """Call the whole API once: the sandbox validates each response and finds no violations."""
+    validated = set()
+    validate = ResponseTypes.validate
+
+    def record(self, name, response):
+        validated.add(name)
+        return validate(self, name, response)
+
+    monkeypatch.setattr(ResponseTypes, "validate", record)
+    jobs, file = client.fine_tuning.jobs, uploaded(client, lines())
+    client.files.retrieve(file)
+    assert lines() == client.files.content(file).read()
+    assert 4 == len(list(client.files.list()))
+    half = client.uploads.create(
+        bytes=8, filename="x.jsonl", mime_type="text/jsonl", purpose="fine-tune"
+    )
+    parts = [client.uploads.parts.create(half.id, data=data).id for data in (b"5678", b"1234")]
+    done = client.uploads.complete(half.id, part_ids=parts[::-1])
+    assert b"12345678" == client.files.content(done.file.id).read()
+    other = client.uploads.create(
+        bytes=8, filename="x.jsonl", mime_type="text/jsonl", purpose="fine-tune"
+    )
+    assert "cancelled" == client.uploads.cancel(other.id).status
+    job = jobs.create(model=MODEL, training_file=file)
+    sandbox.clock.advance(1000)
+    assert "paused" == jobs.pause(job.id).status
+    assert "running" == jobs.resume(job.id).status
+    assert "cancelled" == jobs.cancel(job.id).status
+    assert [job.id, trained.id] == [row.id for row in jobs.list()]
+    assert trained.id == jobs.retrieve(trained.id).id
+    assert "The job has successfully completed" == next(iter(jobs.list_events(trained.id))).message
+    assert 3 == len(list(jobs.checkpoints.list(trained.id)))
+    names = [model.id for model in client.models.list()]
+    assert {MODEL, trained.fine_tuned_model} <= set(names)
+    assert "2027-01-14" == client.models.retrieve(MODEL).shutdown_date
+    answer = client.chat.completions.create(
+        model=trained.fine_tuned_model, messages=[{"role": "user", "content": "Number 7?"}]
+    )
+    assert "It is 7." == answer.choices[0].message.content
+    client.models.delete(trained.fine_tuned_model)
+    client.files.delete(file)
+    names = {operation.name for operation in OPERATIONS}
+    assert names - validated == set()
+    assert RESPONSE_TYPES.keys() == names - {"downloadFile"}
 
 
 def test_an_answer_that_is_not_of_its_type_is_found():
     """The control of the check itself."""
-    broken = Answer(status=200, body=json.dumps({"id": 1, "object": "file"}).encode())
-    (found,) = Shapes().violations("retrieveFile", broken)
+    broken = Response(status=200, body=json.dumps({"id": 1, "object": "file"}).encode())
+    (found,) = ResponseTypes().validate("retrieveFile", broken)
     assert "answer of retrieveFile" in found
-    listed = Answer(status=200, body=json.dumps({"object": "list", "data": [{"id": 1}]}).encode())
-    assert 1 == len(Shapes().violations("listPaginatedFineTuningJobs", listed))
+    listed = Response(status=200, body=json.dumps({"object": "list", "data": [{"id": 1}]}).encode())
+    assert 1 == len(ResponseTypes().validate("listPaginatedFineTuningJobs", listed))
 
 
 def test_what_a_job_leaves_behind(client, trained):
@@ -215,7 +213,7 @@ def test_uploads_are_held_to_what_was_announced(client, sandbox):
 
     short = begun()
     part = client.uploads.parts.create(short, data=b"123").id
-    with pytest.raises(openai.BadRequestError, match="3 bytes, and 4 were announced"):
+    with pytest.raises(openai.BadRequestError, match="3 bytes, expected 4"):
         client.uploads.complete(short, part_ids=[part])
     other = begun()
     part = client.uploads.parts.create(other, data=b"1234").id
@@ -287,12 +285,15 @@ def test_its_state_can_be_dumped_and_forgotten(client, trained, sandbox):
 
 def test_what_breaks_the_sandbox_is_told_of(sandbox):
     client = openai.OpenAI(max_retries=0)
-    sandbox._openai._clock = None
-    try:
-        with pytest.raises(openai.InternalServerError, match="The sandbox failed"):
-            client.models.list()
-    finally:
-        sandbox._openai._clock = sandbox.clock
+
+    def fail(_):
+        raise RuntimeError("a bug")
+
+    with (
+        sandbox.intercept(fail),
+        pytest.raises(openai.InternalServerError, match="The sandbox failed"),
+    ):
+        client.models.list()
     assert 1 == len(sandbox.traffic.violations)
     sandbox.traffic.violations.clear()
 
@@ -304,7 +305,7 @@ def test_bodies_that_are_none_are_refused(sandbox):
         (b"x", "text/plain"),
     ):
         path = "files" if kind == "text/plain" else "fine_tuning/jobs"
-        url = f"{sandbox._server.url}/v1/{path}"
+        url = f"{sandbox.url}/v1/{path}"
         headers = {"Authorization": "Bearer sk-x", "Content-Type": kind}
         with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(urllib.request.Request(url, body, headers))
@@ -316,7 +317,7 @@ def test_it_is_handed_out_and_nothing_of_the_real_one_is_left(sandbox, monkeypat
     monkeypatch.setenv("OPENAI_ORG_ID", "org-real")
     environment = sandbox.environment()
     assert "OPENAI_ORG_ID" not in environment
-    assert ("sk-tunestack-sandbox", f"{sandbox._server.url}/v1") == (
+    assert ("sk-tunestack-sandbox", f"{sandbox.url}/v1") == (
         environment["OPENAI_API_KEY"],
         environment["OPENAI_BASE_URL"],
     )

@@ -18,7 +18,7 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.sandbox.asked import ASKED
+from tests.sandbox.operation_parameters import ASKED
 from tests.sandbox.operations import BY_FAULT, CASES, MODELS, cases_of
 from tests.sandbox.samples import A_DEPLOYMENT, A_JOB, A_THROUGHPUT
 from tunestack_sandbox.bedrock import OPERATIONS

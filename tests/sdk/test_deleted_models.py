@@ -9,7 +9,7 @@ import pytest
 
 from tunestack import Tuner
 from tunestack.errors import CostError, NotFoundError
-from tunestack_sandbox.wire import Answer
+from tunestack_sandbox.messages import Response
 
 GPT = "openai/gpt-4o-mini-2024-07-18"
 
@@ -102,7 +102,7 @@ def test_a_server_without_a_route_for_models_starts_no_second_job(
     def lacks(request):
         if request.method == "GET" and "/v1/models/ft" in request.target:
             kind = {"Content-Type": "application/json"}
-            return Answer(status=404, headers=kind, body=json.dumps(body).encode())
+            return Response(status=404, headers=kind, body=json.dumps(body).encode())
         return None
 
     intercepted(lacks)

@@ -13,7 +13,7 @@ from tunestack.errors import (
     NotFoundError,
     QuotaError,
 )
-from tunestack_sandbox.wire import Fault, Reply
+from tunestack_sandbox.messages import OperationResult, ServiceError
 
 
 def test_what_is_created_and_not_seen_at_once_is_not_created_again(llama, west, broken, requests):
@@ -266,23 +266,23 @@ def test_what_was_created_in_a_storm_is_in_hand(job, tuner, broken):
     assert [] == list(tuner.endpoints())
 
 
-def test_a_delete_that_takes_its_time_is_waited_for(job, tuner, sandbox, monkeypatch):
+def test_a_delete_that_takes_its_time_is_waited_for(job, tuner, sandbox):
     """AWS may accept a delete, and refuse another one, before the endpoint is gone."""
     job.start_endpoint()
-    region = sandbox._bedrock._regions["123456789012", "us-east-1"]
-    handle, accepted = sandbox._bedrock.handle, []
+    region = sandbox.bedrock_region("us-east-1")
+    accepted = []
 
-    def slow(call):
+    def slow(call, handle):
         if call.operation.name != "DeleteCustomModelDeployment":
             return handle(call)
         if accepted:
-            raise Fault("ConflictException", "The deployment is being deleted.")
+            raise ServiceError("ConflictException", "The deployment is being deleted.")
         accepted.append(call)
         sandbox.clock.after(sandbox.clock.now(), 60, lambda _: region.deployments.clear())
-        return Reply(result={})
+        return OperationResult(result={})
 
-    monkeypatch.setattr(sandbox._server, "_handle", slow)
-    job.stop_endpoint()
+    with sandbox.intercept_operations(slow):
+        job.stop_endpoint()
     assert [] == list(tuner.endpoints())
 
 

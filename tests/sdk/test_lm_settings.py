@@ -33,9 +33,8 @@ def invoked_regions(sandbox):
             headers = {name.lower(): value for name, value in request.headers.items()}
             seen.append(headers["authorization"].split("/")[2])
 
-    sandbox._server._others.insert(0, record_region)
-    yield seen
-    sandbox._server._others.remove(record_region)
+    with sandbox.intercept(record_region):
+        yield seen
 
 
 def test_fine_tuned_lm_uses_the_region_of_its_model(tuner, chat, invoked_regions):

@@ -302,7 +302,7 @@ def test_a_job_that_fails_says_why_in_openais_words(tuner, chat, sandbox):
     openai.OpenAI().files.delete(file)
     with pytest.raises(JobFailedError, match="invalid_training_file") as caught:
         job.wait()
-    assert f"File {file} is gone." in caught.value.reason
+    assert f"File {file} was deleted." in caught.value.reason
     assert JobState.FAILED is job.info.state
     assert job.id != tuner.submit(BASE, chat).id, "the next attempt"
 

@@ -18,7 +18,7 @@ from tunestack.errors import (
     NotFoundError,
     ProviderError,
 )
-from tunestack_sandbox.wire import Answer
+from tunestack_sandbox.messages import Response
 
 BASE = "openai/gpt-4o-mini-2024-07-18"
 
@@ -45,7 +45,7 @@ class Other:
                 self.asked.append((method, request.target))
                 body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 kind = "text/html" if body.startswith(b"<") else "application/json"
-                return Answer(status=200, headers={"Content-Type": kind}, body=body)
+                return Response(status=200, headers={"Content-Type": kind}, body=body)
         return None
 
 
@@ -72,7 +72,7 @@ def test_a_server_that_keeps_files_for_ever_is_fine(tuner, chat, intercepted):
     def refuse(request):
         if (request.method, request.target) == ("POST", "/v1/files") and b"expires" in request.body:
             error = {"message": "Unknown parameter: 'expires_after'", "type": "x", "code": None}
-            return Answer(status=400, body=json.dumps({"error": error}).encode())
+            return Response(status=400, body=json.dumps({"error": error}).encode())
         return None
 
     intercepted(refuse)
@@ -85,7 +85,7 @@ def test_a_model_of_another_server_is_taken_as_it_is(tuner, chat, intercepted, w
     def other(request):
         if request.target == "/v1/models/llama-3.1-8b":
             row = {"id": "llama-3.1-8b", "object": "model", "created": 1, "owned_by": "someone"}
-            return Answer(status=200, body=json.dumps(row).encode())
+            return Response(status=200, body=json.dumps(row).encode())
         return None
 
     intercepted(other)
@@ -124,10 +124,10 @@ def test_on_a_server_without_metadata_a_lost_answer_makes_no_second_job(
             file = json.loads(request.body)["training_file"]
             made.append(theirs(id=f"job-{len(made)}", training_file=file))
             if len(made) == 1:
-                return Answer(status=504, body=b"{}")
-            return Answer(status=200, body=json.dumps(made[-1]).encode())
+                return Response(status=504, body=b"{}")
+            return Response(status=200, body=json.dumps(made[-1]).encode())
         if request.target.startswith("/v1/fine_tuning/jobs?"):
-            return Answer(status=200, body=json.dumps({**EMPTY, "data": made}).encode())
+            return Response(status=200, body=json.dumps({**EMPTY, "data": made}).encode())
         return None
 
     intercepted(forgetful)
@@ -191,7 +191,7 @@ def test_an_answer_that_is_none_is_an_error_of_ours(tuner, intercepted, answer):
 def test_what_was_asked_is_not_in_the_error(tuner, intercepted):
     def echo(request):
         if request.target.endswith("/chat/completions"):
-            return Answer(status=422, body=b'{"detail": [{"input": "my secret question"}]}')
+            return Response(status=422, body=b'{"detail": [{"input": "my secret question"}]}')
         return None
 
     intercepted(echo)

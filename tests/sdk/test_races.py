@@ -87,7 +87,7 @@ def test_an_endpoint_that_somebody_else_deletes_is_gone_all_the_same(meanwhile, 
 
 def test_an_endpoint_that_becomes_busy_is_deleted_later(meanwhile, sandbox, tuner, job):
     job.start_endpoint()
-    (entry,) = sandbox._bedrock._regions["123456789012", "us-east-1"].deployments.values()
+    (entry,) = sandbox.bedrock_region("us-east-1").deployments.values()
 
     def busy():
         entry.status = "Creating"
@@ -111,7 +111,7 @@ def test_a_job_that_somebody_else_stops_is_cancelled(meanwhile, tuner, chat):
 
 def test_a_stop_that_is_refused_while_the_job_runs_raises(meanwhile, tuner, chat, sandbox):
     job = tuner.submit("nova-micro", chat)
-    region = sandbox._bedrock._regions["123456789012", "us-east-1"]
+    region = sandbox.bedrock_region("us-east-1")
     entry = region.jobs[job.id]
 
     def strange():

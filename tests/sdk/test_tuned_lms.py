@@ -153,7 +153,7 @@ def test_keep_capabilities(tuner, chat, sandbox):
     further = tuned.finetune(chat[:12], "chat", {})
     assert further.result().supports_function_calling
     assert further.result().kwargs["model_id"] != tuned.kwargs["model_id"]
-    created = sandbox._bedrock._regions["123456789012", "us-east-1"].jobs[further.job.id].params
+    created = sandbox.bedrock_region("us-east-1").jobs[further.job.id].params
     assert job.job.model == created["baseModelIdentifier"]
     for done in (job, further):
         done.stop_endpoint()

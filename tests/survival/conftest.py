@@ -5,7 +5,6 @@ import pytest
 from tests.survival.stage import Stage
 from tests.survival.world import World
 from tunestack_sandbox import Quotas, Sandbox
-from tunestack_sandbox.bedrock import training
 
 HIGH_QUOTAS = Quotas(
     jobs=1000, custom_models=1000, model_units=1000, deployments=1000, deployments_in_progress=1000
@@ -26,7 +25,14 @@ def world(request, count_traffic):
     """A world in which Bedrock answers a repeated token with the first resource, and one in which it ignores the token."""
     with (
         pytest.MonkeyPatch.context() as patch,
-        Sandbox(speed=1, quotas=HIGH_QUOTAS, ignores_repeats=request.param) as sandbox,
+        # Roles and files of jobs are tested elsewhere, and take most of the time.
+        Sandbox(
+            speed=1,
+            quotas=HIGH_QUOTAS,
+            ignores_repeats=request.param,
+            validate_data=False,
+            training_seconds=600,
+        ) as sandbox,
     ):
         for name in sandbox.cleared():
             patch.delenv(name, raising=False)
@@ -35,12 +41,7 @@ def world(request, count_traffic):
         # boto3's retries wait in real time.
         patch.setattr("botocore.endpoint.time.sleep", lambda _: None)
         world = World(sandbox, "ignored" if request.param else "answered")
-        # Roles and files of jobs are tested elsewhere, and take most of the time.
-        patch.setattr("tunestack_sandbox.bedrock.jobs.JobRole", lambda *_: None)
-        patch.setattr("tunestack_sandbox.bedrock.training.JobRole", lambda *_: None)
-        patch.setattr("tunestack_sandbox.bedrock.training._validate", lambda *_: None)
-        patch.setattr("tunestack_sandbox.bedrock.metrics.files", lambda *_: ())
-        patch.setitem(training._SECONDS, "trainingDetails", 600)
-        yield world
+        with sandbox.intercept_operations(world.handle_with_delay):
+            yield world
         assert sandbox.traffic.violations == []
         count_traffic(sandbox.traffic)

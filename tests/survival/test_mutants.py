@@ -30,7 +30,7 @@ SCHEDULE, SWEEP, STOP = ("schedule",), ("sweep",), ()
 
 def names_are_not_unique(patch):
     """Let Bedrock accept two resources with the same name."""
-    new, create = bedrock_serving._new, jobs._create_job
+    new, create = bedrock_serving._add_endpoint, jobs._create_job
 
     def new_of_any_name(region, table, **what):
         endpoint = new(region, {}, **what)
@@ -42,7 +42,7 @@ def names_are_not_unique(patch):
         name = f"{stem}-x{len(region.jobs)}-{attempt}"
         return create(region, {**params, "jobName": name, "customModelName": name})
 
-    patch.setattr(bedrock_serving, "_new", new_of_any_name)
+    patch.setattr(bedrock_serving, "_add_endpoint", new_of_any_name)
     patch.setattr(jobs, "_create_job", create_of_any_name)
 
 

@@ -59,8 +59,6 @@ class World(FaultHooks, VirtualGuard, WorldChecks):
             self.schedule_groups[region] = sandbox.deployment(region).schedule_group
             self.guards[region] = Guard(root.client("bedrock", region, config=retries), SETTINGS)
         self.contents_by_uri = {self._get_uri(*content): content for content in CONTENTS}
-        self.handle_request = sandbox._server._handle
-        sandbox._server._handle = self._handle_with_delay
 
     def _create_session(self):
         session = boto3.Session()
@@ -132,7 +130,6 @@ class World(FaultHooks, VirtualGuard, WorldChecks):
         self.active_faults = [
             pair for pair in self.active_faults if self.step_number - pair[1] <= 4
         ]
-        self.sandbox.faults._rules = [rule for rule, _ in self.active_faults]
 
     def _is_undisturbed(self):
         is_pending = any(rule.struck < (rule.times or 0) for rule, _ in self.active_faults)
@@ -177,7 +174,7 @@ class World(FaultHooks, VirtualGuard, WorldChecks):
             )
 
     def _is_trained(self, model, job):
-        state = self.sandbox._bedrock._regions["123456789012", REGIONS[model]]
+        state = self.sandbox.bedrock_region(REGIONS[model])
         return state.jobs[job].model is not None
 
     def _check(self, model, *checks):

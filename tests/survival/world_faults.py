@@ -11,7 +11,7 @@ from tests.survival.world_settings import (
     VISIBILITY_DELAY,
     parse_expiry,
 )
-from tunestack_sandbox.wire import Fault
+from tunestack_sandbox.messages import ServiceError
 
 
 class FaultHooks:
@@ -60,15 +60,15 @@ class FaultHooks:
         if remaining <= 1:
             action()
 
-    def _handle_with_delay(self, call):
+    def handle_with_delay(self, call, handle):
         """Handle a request as the sandbox does, but hide new resources for some responses."""
-        reply = self.handle_request(call)
+        reply = handle(call)
         is_read = call.operation.name.startswith(("Get", "List"))
         if not self.hidden_responses or self.is_quiet or not is_read:
             return reply
         if self._is_new(reply.result):
             self.hidden_responses -= 1
-            raise Fault("ResourceNotFoundException", "It is not visible yet.")
+            raise ServiceError("ResourceNotFoundException", "It is not visible yet.")
         visible = {
             name: [row for row in value if not self._is_new(row)] if isinstance(value, list) else value
             for name, value in reply.result.items()
@@ -83,9 +83,9 @@ class FaultHooks:
     @contextmanager
     def without_faults(self):
         """Send requests that neither meet faults nor use them up."""
-        before, rules = self.is_quiet, self.sandbox.faults._rules
-        self.is_quiet, self.sandbox.faults._rules = True, []
+        before, self.is_quiet = self.is_quiet, True
         try:
-            yield
+            with self.sandbox.faults.paused():
+                yield
         finally:
-            self.is_quiet, self.sandbox.faults._rules = before, rules
+            self.is_quiet = before

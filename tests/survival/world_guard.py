@@ -50,13 +50,11 @@ class VirtualGuard:
             self.check_lifetimes(region)
 
     def _count_injected_faults(self):
-        return sum(rule.struck for rule in self.sandbox.faults._rules) - self.hidden_responses
+        return sum(rule.struck for rule in self.sandbox.faults.rules) - self.hidden_responses
 
     def _read_endpoints(self, region):
         """Return all endpoints by name, and the names of those that the guard may delete."""
-        state = self.sandbox._bedrock._regions.get(("123456789012", region))
-        if state is None:
-            return {}, set()
+        state = self.sandbox.bedrock_region(region)
         now, existing, expired = self.clock.now(), {}, set()
         for kind, table in (
             ("provisioned", state.throughputs),

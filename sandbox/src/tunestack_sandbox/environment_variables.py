@@ -1,4 +1,4 @@
-"""The environment variables that lead out of the sandbox, and how they are removed."""
+"""Environment variables that could lead to a real account, and their removal."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ PREFIXES = (
     "OPENAI_",
     "TUNESTACK_",
 )
-"""Variables that begin like this could lead to a real account, or to another deployment."""
+"""The prefixes of variables that could lead to a real account, or to another deployment."""
 
-PROXIES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY")
-"""Proxies that a client may use; tools read them in upper or in lower case."""
+PROXY_VARIABLES = ("ALL_PROXY", "HTTP_PROXY", "HTTPS_PROXY")
+"""Variables that name a proxy; clients read them in upper or in lower case."""
 
-UNSET = (
+REMOVED_VARIABLES = (
     "ALL_PROXY",
     "AWS_BEARER_TOKEN_BEDROCK",
     "AWS_CA_BUNDLE",
@@ -50,39 +50,39 @@ UNSET = (
     "OPENAI_PROJECT_ID",
     "all_proxy",
 )
-"""Variables that take precedence over those of the sandbox, removed wherever its environment is used, set or not."""
+"""Variables that take precedence over those of the sandbox. Shells remove them in any case, whether they are set or not."""
 
-# What a program needs to run; nothing of it leads anywhere.
-_NEUTRAL = ("LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PATH", "TZ")
+# Variables that programs need to run, none of which leads to an account.
+_NEUTRAL_VARIABLES = ("LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PATH", "TZ")
 _NEUTRAL_PREFIXES = ("COV_", "COVERAGE_", "LC_")
 
 
 def without_accounts(environment: Mapping[str, str]) -> dict[str, str]:
-    """Copy an environment without what could lead to a real account."""
+    """Return an environment without the variables that could lead to a real account."""
     return {
         name: value
         for name, value in environment.items()
-        if not name.upper().startswith(PREFIXES) and name.upper() not in PROXIES
+        if not name.upper().startswith(PREFIXES) and name.upper() not in PROXY_VARIABLES
     }
 
 
-def neutral(environment: Mapping[str, str]) -> dict[str, str]:
-    """Copy of an environment only what a program needs to run: for code of somebody else, such as Lambda functions."""
+def select_neutral(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return only the variables that a program needs to run, for foreign code such as Lambda functions."""
     return {
         name: value
         for name, value in environment.items()
-        if name in _NEUTRAL or name.startswith(_NEUTRAL_PREFIXES)
+        if name in _NEUTRAL_VARIABLES or name.startswith(_NEUTRAL_PREFIXES)
     }
 
 
-def unset_matching(form: str) -> str:
-    """Return a line for a shell that removes every variable with one of the `PREFIXES`, by the environment it runs in.
+def build_unset_command(shell: str) -> str:
+    """Return a shell command that removes all variables of its environment that have one of the `PREFIXES`.
 
     Args:
-        form: `sh` or `powershell`.
+        shell: `sh` or `powershell`.
     """
     names = "|".join(name.removesuffix("_") for name in PREFIXES)
-    if form == "sh":
-        # zsh and dash complain about `unset` without a name: the first one is always given.
+    if shell == "sh":
+        # `unset` without a name is an error in zsh and dash, so there is always one.
         return f"unset ALL_PROXY $(env | sed -nE 's/^(({names})_[A-Za-z0-9_]*)=.*/\\1/p')"
     return f"Get-ChildItem Env: | Where-Object Name -Match '^({names})_' | Remove-Item"

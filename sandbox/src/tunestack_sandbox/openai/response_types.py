@@ -1,4 +1,4 @@
-"""Answers checked against the openai package's own types, where it is installed."""
+"""Validation of responses by the types of the openai package, if it is installed."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tunestack_sandbox.wire import Answer
+    from tunestack_sandbox.messages import Response
 
-# What each operation answers, by where its type is; of lists, what their rows are.
-_TYPES = {
+RESPONSE_TYPES = {
     "createFile": "openai.types:FileObject",
     "listFiles": "openai.types:FileObject",
     "retrieveFile": "openai.types:FileObject",
@@ -35,38 +34,39 @@ _TYPES = {
     "deleteModel": "openai.types:ModelDeleted",
     "createChatCompletion": "openai.types.chat:ChatCompletion",
 }
-# In the API's reference, and not in the types.
-_UNTYPED = {"pausing": "running", "paused": "running"}
+"""The type of each operation's response, as module and name; that of the rows for lists."""
+# States that the API reference has and the types do not, with a state that they have.
+_UNTYPED_STATES = {"pausing": "running", "paused": "running"}
 
 
-class Shapes:
-    """The types of answers."""
+class ResponseTypes:
+    """Validates responses by the openai package's types."""
 
     @cached_property
     def _types(self) -> Mapping[str, Any]:
         try:
             return {
-                name: getattr(import_module(place.partition(":")[0]), place.partition(":")[2])
-                for name, place in _TYPES.items()
+                name: getattr(import_module(path.partition(":")[0]), path.partition(":")[2])
+                for name, path in RESPONSE_TYPES.items()
             }
         except ModuleNotFoundError:
             return {}
 
-    def violations(self, operation: str, answer: Answer) -> list[str]:
-        """Tell what of an answer is not as its type says."""
-        kind = self._types.get(operation)
-        if kind is None or answer.headers.get("Content-Type"):
+    def validate(self, operation: str, response: Response) -> list[str]:
+        """Return the violations of a response against the type of its operation."""
+        response_type = self._types.get(operation)
+        if response_type is None or response.headers.get("Content-Type"):
             return []
-        content = json.loads(answer.body)
+        content = json.loads(response.body)
         rows = content["data"] if content.get("object") == "list" else [content]
-        found = []
+        violations = []
         for row in rows:
-            if row.get("error") == {}:  # as OpenAI answers, against its own types
+            if row.get("error") == {}:  # OpenAI returns this, although its types do not allow it
                 row.pop("error")
             if row.get("object") == "fine_tuning.job":
-                row["status"] = _UNTYPED.get(row["status"], row["status"])
+                row["status"] = _UNTYPED_STATES.get(row["status"], row["status"])
             try:
-                kind.model_validate(row)
+                response_type.model_validate(row)
             except ValueError as error:
-                found.append(f"answer of {operation}: {error}")
-        return found
+                violations.append(f"answer of {operation}: {error}")
+        return violations

@@ -1,15 +1,15 @@
-"""The addresses that nothing of the sandbox leaves."""
+"""The loopback addresses of this machine."""
 
 from __future__ import annotations
 
 import ipaddress
 
 LOOPBACK = "127.0.0.1"
-"""The only address that anything of the sandbox listens on."""
+"""The only address that the sandbox listens on."""
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a name or an address is one of this machine's loopback interface."""
+    """Return whether a name or an address is one of the loopback interface."""
     host = host.strip("[]").partition("%")[0].lower().rstrip(".")
     if host == "localhost" or host.endswith(".localhost"):
         return True

@@ -18,7 +18,7 @@ JOB = {
 }
 DEPLOYMENT = {"modelDeploymentName": "new", "modelArn": "{model}"}
 THROUGHPUT = {"provisionedModelName": "new", "modelId": "{model}", "modelUnits": 1}
-ASKED = {
+PARAMETERS = {
     "CreateModelCustomizationJob": (
         JOB,
         ("a name with an underscore", "ValidationException", {**JOB, "jobName": "a_b"}),
