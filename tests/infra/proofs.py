@@ -107,7 +107,7 @@ def build_trust_policy(statements, context):
         principal = z3.Or(
             *(
                 z3.And(
-                    PRINCIPAL_KIND == z3.StringVal(kind) if kind != "*" else True,
+                    z3.StringVal(kind) == PRINCIPAL_KIND if kind != "*" else True,
                     match_pattern(PRINCIPAL, name),
                 )
                 for kind, names in kinds.items()
@@ -186,7 +186,7 @@ def split_by_action(granted, specified):
         (f"{action}: ", [select_action(rows, action) for rows in policies], True)
         for action in named
     ]
-    other_actions = z3.And(*(ACTION != z3.StringVal(action) for action in named))
+    other_actions = z3.And(*(z3.StringVal(action) != ACTION for action in named))
     return [
         *cases,
         ("other actions: ", [select_wildcards(rows) for rows in policies], other_actions),

@@ -201,8 +201,8 @@ def test_titan_takes_prompt_and_completion_as_well():
 
 
 def test_two_answers_are_written_for_models_that_learn_from_them():
-    assert PREFERENCE == written(
-        "gpt-4.1-2025-04-14", PREFERENCE, record_format="openai-preference"
+    assert (
+        written("gpt-4.1-2025-04-14", PREFERENCE, record_format="openai-preference") == PREFERENCE
     )
 
 

@@ -228,7 +228,7 @@ def test_older_functions_are_written_as_tools():
     call = said["messages"][1]["tool_calls"][0]
     assert call["function"] == CALL["tool_calls"][0]["function"]
     assert said["messages"][2] == RESULT | {"tool_call_id": call["id"], "name": "weather"}
-    assert TOOLS == said["tools"]
+    assert said["tools"] == TOOLS
 
 
 def test_warnings_do_not_crowd_out_an_error():

@@ -127,7 +127,7 @@ def source_of(model):
 
 def judge(seed, count):
     agreed, stricter, laxer = compare(seed, count)
-    assert [] == laxer[:3]
+    assert laxer[:3] == []
     assert agreed["accepted"] > 0.3 * count
     assert agreed["refused"] > 0.2 * count
     assert stricter.total() < 0.1 * count, stricter

@@ -79,10 +79,10 @@ def why(call, *arguments, **parameters):
     with pytest.raises(ClientError) as error:
         call(*arguments, **parameters)
     answer = error.value.response
-    assert ("AccessDeniedException", 403) == (
+    assert (
         answer["Error"]["Code"],
         answer["ResponseMetadata"]["HTTPStatusCode"],
-    )
+    ) == ("AccessDeniedException", 403)
     return answer["Error"]["Message"]
 
 
@@ -189,7 +189,7 @@ def test_a_user_has_the_policies_of_their_groups(sandbox, iam):
     )
     assert f"User: arn:aws:iam::{ACCOUNT}:user/ann is not" in why(client.list_custom_models)
     iam.put_group_policy(GroupName="tuners", PolicyName="own", PolicyDocument=document(EVERYTHING))
-    assert [] == client.list_custom_models()["modelSummaries"]
+    assert client.list_custom_models()["modelSummaries"] == []
 
 
 def test_a_session_ends_by_the_sandboxs_clock(sandbox, session_of):
@@ -202,7 +202,7 @@ def test_a_session_ends_by_the_sandboxs_clock(sandbox, session_of):
 
 def test_a_key_that_names_an_account_is_its_root(bedrock):
     other = boto3.client("bedrock", aws_access_key_id="210987654321", aws_secret_access_key="x")
-    assert [] == other.list_custom_models()["modelSummaries"]
+    assert other.list_custom_models()["modelSummaries"] == []
 
 
 def test_the_whole_of_the_sdk_runs_with_the_stacks_policy_alone(
@@ -218,14 +218,14 @@ def test_the_whole_of_the_sdk_runs_with_the_stacks_policy_alone(
     job = tuner.job(job.id)
     job.wait()
     job.start_endpoint()
-    assert "It is 7." == job.endpoint().invoke("What is number 7?")
+    assert job.endpoint().invoke("What is number 7?") == "It is 7."
     assert [job.id] == [other.id for other in tuner.jobs()]
-    assert 1 == len(list(tuner.endpoints()))
+    assert len(list(tuner.endpoints())) == 1
     job.stop_endpoint()
     sandbox.clock.advance(A_DEPLOYMENT)
     tuner = Tuner(session=session_of(managed=tuner_policy), poll=poll)
     tuner.custom_model(job.model).delete()
-    assert [] == list(tuner.custom_models())
+    assert list(tuner.custom_models()) == []
 
 
 @pytest.mark.parametrize("tags", [[], [{"key": "tunestack:stage", "value": "prod"}]])
@@ -235,9 +235,9 @@ def test_a_tuner_deletes_no_model_without_the_tag_of_its_stage(
     create(customModelTags=tags)
     sandbox.clock.advance(A_JOB)
     mine = session_of(managed=tuner_policy).client("bedrock")
-    assert "job" == mine.get_custom_model(modelIdentifier="job")["modelName"]
+    assert mine.get_custom_model(modelIdentifier="job")["modelName"] == "job"
     assert "bedrock:DeleteCustomModel " in why(mine.delete_custom_model, modelIdentifier="job")
-    assert "job" == bedrock.get_custom_model(modelIdentifier="job")["modelName"]
+    assert bedrock.get_custom_model(modelIdentifier="job")["modelName"] == "job"
 
 
 LIST = """

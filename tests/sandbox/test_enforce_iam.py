@@ -32,7 +32,7 @@ def strict(count_traffic):
     with Sandbox(speed=1, enforce_iam=True) as sandbox:
         yield sandbox
     count_traffic(sandbox.traffic)
-    assert [] == sandbox.traffic.violations + sandbox.traffic.refused
+    assert sandbox.traffic.violations + sandbox.traffic.refused == []
 
 
 @pytest.fixture
@@ -82,7 +82,7 @@ def test_every_endpoint_is_https_and_trusted_by_the_certificate(enforced):
     )
     for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"):
         assert Path(variables[name]).exists()
-    assert [] == boto3.Session().client("bedrock").list_custom_models()["modelSummaries"]
+    assert boto3.Session().client("bedrock").list_custom_models()["modelSummaries"] == []
 
 
 def test_the_whole_of_the_sdk_runs_with_the_stacks_policy_alone(
@@ -96,7 +96,7 @@ def test_the_whole_of_the_sdk_runs_with_the_stacks_policy_alone(
     assert job.wait().model
     assert job.metrics()
     job.start_endpoint()
-    assert "It is 7." == job.endpoint().invoke("What is number 7?")
+    assert job.endpoint().invoke("What is number 7?") == "It is 7."
     job.stop_endpoint()
 
 
@@ -155,7 +155,7 @@ def test_the_cdk_deploys_over_tls_with_enforcement(tmp_path):
             done = subprocess.run(
                 command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
             )
-            assert 0 == done.returncode, done.stderr[-2000:]
+            assert done.returncode == 0, done.stderr[-2000:]
     assert "DSPY_BEDROCK_ROLE_ARN" in json.loads(done.stdout)
 
 
@@ -168,7 +168,7 @@ def test_litellm_and_pythons_http_clients_trust_it(enforced):
         text=True,
         check=True,
     )
-    assert "200\n" == done.stdout
+    assert done.stdout == "200\n"
 
 
 class SignAuthority(SigV4Auth):
@@ -196,4 +196,4 @@ def test_http2_is_negotiated_and_signatures_are_checked_as_over_http1(enforced, 
             answer = client.get(url, headers=dict(signed.headers))
         assert version == answer.http_version
         codes.append(answer.headers.get("x-amzn-errortype"))
-    assert [None, "InvalidSignatureException"] == codes
+    assert codes == [None, "InvalidSignatureException"]

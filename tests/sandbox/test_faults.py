@@ -35,17 +35,17 @@ def codes(call, count):
 
 def test_an_operation_goes_wrong_as_often_as_asked(sandbox, once):
     rule = sandbox.faults.add("throttle", operation="List*", times=2)
-    assert ["ThrottlingException", "ThrottlingException", ""] == codes(once.list_custom_models, 3)
-    assert 2 == rule.struck
+    assert codes(once.list_custom_models, 3) == ["ThrottlingException", "ThrottlingException", ""]
+    assert rule.struck == 2
     sandbox.faults.add("throttle", operation="Get*")
-    assert [""] == codes(once.list_custom_models, 1)
+    assert codes(once.list_custom_models, 1) == [""]
 
 
 def test_an_error_comes_only_from_operations_that_list_it(sandbox, once):
     sandbox.faults.add("error", code="ConflictException")
-    assert [""] == codes(once.list_custom_models, 1)
+    assert codes(once.list_custom_models, 1) == [""]
     stop = lambda: once.stop_model_customization_job(jobIdentifier="nobody")  # noqa: E731
-    assert ["ConflictException"] == codes(stop, 1)
+    assert codes(stop, 1) == ["ConflictException"]
 
 
 def test_a_rate_is_the_same_for_the_same_seed():
@@ -63,7 +63,7 @@ def test_a_reply_gets_lost_after_the_operation_took_effect(sandbox, once, asked,
     with pytest.raises(ConnectionClosedError):
         once.create_model_customization_job(**asked())
     (row,) = bedrock.list_model_customization_jobs()["modelCustomizationJobSummaries"]
-    assert "job" == row["jobName"]
+    assert row["jobName"] == "job"
 
 
 def test_a_lost_reply_and_botocores_own_retry_make_one_job(sandbox, bedrock, asked):
@@ -85,9 +85,11 @@ def test_a_job_stalls_for_days_without_a_word(sandbox, bedrock, create):
     arn = create()
     sandbox.clock.advance(3 * 86_400)
     job = bedrock.get_model_customization_job(jobIdentifier=arn)
-    assert "InProgress" == job["status"]
-    assert ["Completed", "Completed", "NotStarted"] == [
-        details["status"] for details in job["statusDetails"].values()
+    assert job["status"] == "InProgress"
+    assert [details["status"] for details in job["statusDetails"].values()] == [
+        "Completed",
+        "Completed",
+        "NotStarted",
     ]
     assert "failureMessage" not in job
 
@@ -97,9 +99,9 @@ def test_a_phase_takes_longer(sandbox, bedrock, create):
     arn = create()
     status = lambda: bedrock.get_model_customization_job(jobIdentifier=arn)["status"]  # noqa: E731
     sandbox.clock.advance(A_JOB)
-    assert "InProgress" == status()
+    assert status() == "InProgress"
     sandbox.clock.advance(10_000)
-    assert "Completed" == status()
+    assert status() == "Completed"
 
 
 @pytest.mark.parametrize("phase", ["validation", "data-processing", "training"])
@@ -109,11 +111,11 @@ def test_a_job_fails_for_a_reason_of_awss_own(sandbox, bedrock, create, phase):
     sandbox.clock.advance(A_JOB)
     job = bedrock.get_model_customization_job(jobIdentifier=arn)
     assert (
-        "Failed",
-        "Encountered an unexpected error when processing the request, please try again",
-    ) == (
         job["status"],
         job["failureMessage"],
+    ) == (
+        "Failed",
+        "Encountered an unexpected error when processing the request, please try again",
     )
 
 
@@ -122,7 +124,7 @@ def test_an_endpoint_fails_and_an_update_does(sandbox, bedrock, model):
     bedrock.create_custom_model_deployment(modelDeploymentName="d", modelArn=model)
     sandbox.clock.advance(A_DEPLOYMENT)
     described = bedrock.get_custom_model_deployment(customModelDeploymentIdentifier="d")
-    assert ("Failed", True) == (described["status"], "failureMessage" in described)
+    assert (described["status"], "failureMessage" in described) == ("Failed", True)
     bedrock.delete_custom_model_deployment(customModelDeploymentIdentifier="d")
     bedrock.create_custom_model_deployment(modelDeploymentName="e", modelArn=model)
     sandbox.clock.advance(A_DEPLOYMENT)
@@ -130,10 +132,10 @@ def test_an_endpoint_fails_and_an_update_does(sandbox, bedrock, model):
     bedrock.update_custom_model_deployment(customModelDeploymentIdentifier="e", modelArn=model)
     sandbox.clock.advance(A_DEPLOYMENT)
     described = bedrock.get_custom_model_deployment(customModelDeploymentIdentifier="e")
-    assert ("Active", "UpdateFailed") == (
+    assert (
         described["status"],
         described["updateDetails"]["updateStatus"],
-    )
+    ) == ("Active", "UpdateFailed")
 
 
 @pytest.mark.parametrize(
@@ -177,7 +179,7 @@ def test_an_endpoint_fails_and_an_update_does(sandbox, bedrock, model):
 def test_a_fault_that_can_not_be_is_refused(sandbox, kind, how, words):
     with pytest.raises(ConfigError, match=words):
         sandbox.faults.add(kind, **how)
-    assert [] == sandbox.faults.listed()
+    assert sandbox.faults.listed() == []
 
 
 @pytest.fixture
@@ -201,14 +203,14 @@ def told(sandbox):
 
 def test_faults_are_told_over_http(sandbox, told, once):
     told("POST", "faults", [{"kind": "throttle", "times": 1}, {"kind": "stall", "rate": 0.5}])
-    assert ["ThrottlingException", ""] == codes(once.list_custom_models, 2)
+    assert codes(once.list_custom_models, 2) == ["ThrottlingException", ""]
     status, listed = told("GET", "faults")
-    assert (200, [("throttle", 1), ("stall", 0)]) == (
+    assert (
         status,
         [(rule["kind"], rule["struck"]) for rule in listed],
-    )
+    ) == (200, [("throttle", 1), ("stall", 0)])
     told("DELETE", "faults")
-    assert (200, []) == told("GET", "faults")
+    assert told("GET", "faults") == (200, [])
 
 
 def test_the_clock_is_turned_and_the_state_is_dumped_over_http(sandbox, told, create):
@@ -218,11 +220,11 @@ def test_the_clock_is_turned_and_the_state_is_dumped_over_http(sandbox, told, cr
     assert before["now"] < after["now"]
     _, state = told("GET", "state")
     (region,) = state["regions"]
-    assert ("123456789012", "us-east-1") == (region["account"], region["region"])
-    assert ["Completed"] == [job["status"] for job in region["jobs"]]
-    assert ["job"] == [model["modelName"] for model in region["models"]]
+    assert (region["account"], region["region"]) == ("123456789012", "us-east-1")
+    assert [job["status"] for job in region["jobs"]] == ["Completed"]
+    assert [model["modelName"] for model in region["models"]] == ["job"]
     told("POST", "reset")
-    assert [] == told("GET", "state")[1]["regions"]
+    assert told("GET", "state")[1]["regions"] == []
 
 
 @pytest.mark.parametrize(
@@ -257,7 +259,7 @@ def test_both_readings_of_a_repeated_token(monkeypatch, count_traffic):
         tuner = Tuner(region="us-west-2", poll=poll, session=boto3.Session())
         sandbox.faults.add("lost-reply", operation="CreateModelCustomizationJob", times=1)
         job = tuner.submit("llama-3-1-8b", rows)
-        assert 1 == len(list(tuner.jobs()))
+        assert len(list(tuner.jobs())) == 1
         assert tuner.submit("llama-3-1-8b", rows).id == job.id
         assert job.wait().model
         with (
@@ -265,5 +267,5 @@ def test_both_readings_of_a_repeated_token(monkeypatch, count_traffic):
             pytest.warns(EndpointCostWarning),
         ):
             job.start_endpoint()
-        assert [] == sandbox.traffic.violations
+        assert sandbox.traffic.violations == []
     count_traffic(sandbox.traffic)

@@ -129,7 +129,7 @@ def test_every_recorded_verdict_is_agreed_with_or_explained():
     made = cases(COUNT)
     assert expected == digest(made), "the cases have changed: record the verdicts again"
     found = compared(made, theirs)
-    assert {"agreed": COUNT - EXPLAINED, "explained": EXPLAINED} == found
+    assert found == {"agreed": COUNT - EXPLAINED, "explained": EXPLAINED}
     assert set("AEI") == set(theirs)
 
 
@@ -175,4 +175,4 @@ def test_the_simulator_decides_as_recorded_and_on_further_cases(tmp_path):
     assert RECORD.read_text().split() == [digest(made), theirs]
     for seed in range(3):
         further = cases(20_000, seed=seed)
-        assert 0 == compared(further, simulated(further))["unexplained"]
+        assert compared(further, simulated(further))["unexplained"] == 0

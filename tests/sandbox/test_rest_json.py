@@ -51,11 +51,11 @@ def request(method, target, body=b"", headers=AUTHORIZATION):
 def test_an_arn_in_the_path_keeps_its_slashes(read):
     arn = "arn%3Aaws%3Abedrock%3Aus-east-1%3A123456789012%3Acustom-model-deployment%2F0123456789ab"
     call = read(request("GET", f"/model-customization/custom-model-deployments/{arn}"))
-    assert "GetCustomModelDeployment" == call.operation.name
+    assert call.operation.name == "GetCustomModelDeployment"
     assert call.params["customModelDeploymentIdentifier"].endswith(
         "custom-model-deployment/0123456789ab"
     )
-    assert ("123456789012", "us-east-1") == (call.access_key, call.region)
+    assert (call.access_key, call.region) == ("123456789012", "us-east-1")
 
 
 def test_query_parameters_have_their_types(read):
@@ -65,8 +65,8 @@ def test_query_parameters_have_their_types(read):
             "/model-customization-jobs?maxResults=5&creationTimeAfter=2026-11-22T00%3A00%3A00Z",
         )
     )
-    assert 5 == call.params["maxResults"]
-    assert 2026 == call.params["creationTimeAfter"].year
+    assert call.params["maxResults"] == 5
+    assert call.params["creationTimeAfter"].year == 2026
 
 
 @pytest.mark.parametrize(
@@ -83,24 +83,24 @@ def test_what_does_not_fit_is_refused(protocol, read, bad, code):
     with pytest.raises(ServiceError) as refused:
         read(bad)
     assert code == refused.value.code
-    assert [] == protocol.traffic.violations
+    assert protocol.traffic.violations == []
 
 
 def test_a_response_that_violates_the_model_is_recorded_and_not_sent(protocol, read):
     operation = read(request("GET", "/model-customization-jobs/x")).operation
     answer = protocol.build_response(operation, OperationResult(result={"jobArn": "arn:wrong"}))
-    assert 500 == answer.status
+    assert answer.status == 500
     assert "answer of GetModelCustomizationJob" in protocol.traffic.violations[0]
 
 
 def test_an_error_that_the_operation_does_not_list_is_recorded(protocol, read):
     operation = read(request("GET", "/model-customization-jobs/x")).operation
     assert (
-        404 == protocol.build_error(operation, ServiceError("ResourceNotFoundException", "")).status
+        protocol.build_error(operation, ServiceError("ResourceNotFoundException", "")).status == 404
     )
-    assert [] == protocol.traffic.violations
+    assert protocol.traffic.violations == []
     answer = protocol.build_error(operation, ServiceError("ConflictException", "busy"))
-    assert {"message": "busy"} == json.loads(answer.body)
+    assert json.loads(answer.body) == {"message": "busy"}
     assert "ConflictException is not in its list" in protocol.traffic.violations[0]
 
 

@@ -115,7 +115,7 @@ def test_a_record_that_is_not_as_converse_has_it(key, row):
     ],
 )
 def test_a_record_that_is_not_prompt_and_completion(key, row):
-    assert PROMPT_FORMAT == checked(key, [completion_row(1)] * 99 + [row])
+    assert checked(key, [completion_row(1)] * 99 + [row]) == PROMPT_FORMAT
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_a_record_that_is_not_as_claude_has_it(change):
     ids=["empty", "text", "cut off", "a list", "blank line", "BOM", "not UTF-8", "NaN", "deep"],
 )
 def test_a_file_that_is_not_jsonl(content):
-    assert JSONL == checked("llama-3-1-8b", content)
+    assert checked("llama-3-1-8b", content) == JSONL
 
 
 def test_why_is_told_beside_awss_words():

@@ -88,7 +88,7 @@ def test_a_model_lives_by_its_dates(key, day, state):
     ],
 )
 def test_a_model_is_found_by_each_of_its_names(name):
-    assert "nova-micro" == catalog.find(name).key
+    assert catalog.find(name).key == "nova-micro"
 
 
 @pytest.mark.parametrize(
@@ -107,15 +107,15 @@ def test_what_others_can_tune_is_said_so(name, words):
 def test_a_model_changes_single_hyperparameters_of_its_family():
     command, light = CATALOG["cohere-command"], CATALOG["cohere-command-light"]
     assert command.hyperparameters.keys() == light.hyperparameters.keys()
-    assert (8, 32) == (
+    assert (
         command.hyperparameters["batchSize"].max,
         light.hyperparameters["batchSize"].max,
-    )
+    ) == (8, 32)
 
 
 def test_the_base_of_a_tuned_model_is_in_its_arn():
     arn = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-micro-v1:0:128k/0123456789ab"
-    assert "nova-micro" == catalog.of_custom_model(arn).key
+    assert catalog.of_custom_model(arn).key == "nova-micro"
     with pytest.raises(ModelError, match="not the ARN of a custom model"):
         catalog.of_custom_model(arn.replace("nova-micro", "nova-mikro"))
 
@@ -208,6 +208,6 @@ customization_id = "v.k"
     ],
 )
 def test_a_typo_in_a_data_file_is_found(old, new):
-    assert "k" == load.parse(GOOD, "good.toml")[0].key
+    assert load.parse(GOOD, "good.toml")[0].key == "k"
     with pytest.raises(ValueError, match=r"bad\.toml: model 'k'"):
         load.parse(GOOD.replace(old, new), "bad.toml")

@@ -36,7 +36,7 @@ class TestPlaces:
         tuner.submit("nova-micro", chat, s3_path=place)
         with pytest.raises(ConflictError, match="contains other data"):
             tuner.submit("nova-micro", chat[:-1], s3_path=place)
-        assert 1 == len(list(tuner.jobs()))
+        assert len(list(tuner.jobs())) == 1
 
     def test_one_file_is_no_place_for_two(self, tuner, chat, sandbox, objects):
         place = f"{sandbox.deployment().data_locations[0]}two/train.jsonl"
@@ -85,7 +85,7 @@ class TestDiscovery:
         bare.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:9")
         job = Tuner(poll=poll).submit("nova-micro", chat).wait()
         job.start_endpoint()
-        assert "It is 7." == job.endpoint().invoke("What is number 7?")
+        assert job.endpoint().invoke("What is number 7?") == "It is 7."
         job.stop_endpoint()
 
     def test_the_argument_counts_more_than_the_environment(self, sandbox, chat, poll):

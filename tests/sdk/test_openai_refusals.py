@@ -52,8 +52,8 @@ pytestmark = [
 def test_what_is_not_possible_is_refused_before_a_job_is_made(tuner, chat, how, kind, says):
     with pytest.raises(kind, match=says):
         tuner.submit(BASE, chat, **how)
-    assert [] == list(tuner.jobs(provider="openai"))
-    assert [] == list(openai.OpenAI().files.list())
+    assert list(tuner.jobs(provider="openai")) == []
+    assert list(openai.OpenAI().files.list()) == []
 
 
 def test_what_openai_alone_takes_is_refused_elsewhere(tuner, chat):
@@ -65,7 +65,7 @@ def test_what_openai_alone_takes_is_refused_elsewhere(tuner, chat):
     for refused in (job.pause, job.resume):
         with pytest.raises(ConfigError, match="Bedrock does not support that"):
             refused()
-    assert [] == [*job.messages(), *job.checkpoints()]
+    assert [*job.messages(), *job.checkpoints()] == []
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_after_the_last_day_nothing_is_sent(tuner, chat, sandbox):
         tuner.submit(BASE, chat)
     (check,) = (row for row in tuner.preflight(BASE) if row.name.startswith("model "))
     assert "no new jobs since 2027-01-06" in check.detail
-    assert [] == list(openai.OpenAI().files.list())
+    assert list(openai.OpenAI().files.list()) == []
 
 
 def test_an_organization_that_may_not_is_told_since_when(tuner, chat, sandbox):

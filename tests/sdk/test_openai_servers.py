@@ -94,7 +94,7 @@ def test_a_model_of_another_server_is_taken_as_it_is(tuner, chat, intercepted, w
     (body,) = [
         body for method, path, body in wire if (method, path) == ("POST", "/fine_tuning/jobs")
     ]
-    assert "llama-3.1-8b" == body["model"]
+    assert body["model"] == "llama-3.1-8b"
 
 
 def test_a_job_that_fails_at_once_is_one_job_and_says_why(tuner, chat, intercepted):
@@ -111,7 +111,7 @@ def test_a_job_that_fails_at_once_is_one_job_and_says_why(tuner, chat, intercept
     job = tuner.submit("openai/org/Llama", chat)
     with pytest.raises(JobFailedError, match="CUDA out of memory"):
         job.wait()
-    assert 1 == len([method for method, _ in other.asked if method == "POST"])
+    assert len([method for method, _ in other.asked if method == "POST"]) == 1
 
 
 def test_on_a_server_without_metadata_a_lost_answer_makes_no_second_job(
@@ -133,7 +133,7 @@ def test_on_a_server_without_metadata_a_lost_answer_makes_no_second_job(
     intercepted(forgetful)
     with pytest.raises(ConflictError, match="job-0 may be this job"):
         tuner.submit(BASE, chat)
-    assert 1 == len(made)
+    assert len(made) == 1
     tuner.submit(BASE, chat)
     assert "this server stores no metadata" in caplog.text
 
@@ -151,9 +151,9 @@ def test_what_another_server_has_is_asked_there(tuner, chat, intercepted):
         },
     )
     job = tuner.submit("openai/openai/gpt-oss-20b", chat, hyperparameters={"n_epochs": 1}).wait()
-    assert "org/Llama-tuned" == job.start_endpoint().name
+    assert job.start_endpoint().name == "org/Llama-tuned"
     job.stop_endpoint()
-    assert "job-2" == tuner.job("openai/job-2").id
+    assert tuner.job("openai/job-2").id == "job-2"
 
 
 def test_in_which_order_a_server_lists_jobs_does_not_matter(tuner, intercepted):
@@ -161,7 +161,7 @@ def test_in_which_order_a_server_lists_jobs_does_not_matter(tuner, intercepted):
     Other(intercepted, {("GET", "/fine_tuning/jobs"): {**EMPTY, "data": rows}})
     since = datetime.fromtimestamp(86_400 * 2, UTC)
     found = tuner.jobs(provider="openai", created_after=since)
-    assert ["job-3", "job-2"] == [job.id for job in found]
+    assert [job.id for job in found] == ["job-3", "job-2"]
 
 
 def test_a_list_that_never_ends_is_left(tuner, chat, intercepted):
@@ -207,7 +207,7 @@ def test_a_tuner_that_is_loaded_asks_the_same_server(poll):
     saved = pickle.dumps(Tuner(openai=client))
     assert b"sk-mine" not in saved
     loaded = pickle.loads(saved)._accounts.openai._connected_client
-    assert ("http://127.0.0.1:9/v1/", "proj_1") == (str(loaded.base_url), loaded.project)
+    assert (str(loaded.base_url), loaded.project) == ("http://127.0.0.1:9/v1/", "proj_1")
 
 
 def test_a_base_url_that_is_none_is_a_setting_to_mend():
@@ -222,6 +222,6 @@ def test_the_client_that_is_given_is_the_one_that_calls(chat, poll, tuner):
     job = mine.submit(BASE, chat)
     with pytest.raises(NotFoundError):
         tuner.job(job.id)
-    assert "It is 7." == mine.invoke(job.wait().model, "What is number 7?")
+    assert mine.invoke(job.wait().model, "What is number 7?") == "It is 7."
     with pytest.raises(AccessError, match="Incorrect API key"):
         Tuner(openai=openai.OpenAI(api_key="wrong"), poll=poll).job(job.id)

@@ -45,7 +45,7 @@ def test_nobody_is_there(sandbox, monkeypatch):
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     (check,) = Tuner().preflight()
-    assert ("credentials", Verdict.FAIL) == (check.name, check.verdict)
+    assert (check.name, check.verdict) == ("credentials", Verdict.FAIL)
     assert "aws sts get-caller-identity" in check.fix
 
 
@@ -74,7 +74,7 @@ def test_another_account(deployed):
 @pytest.mark.as_root
 def test_a_bucket_that_is_gone(deployed):
     check = deployed(data_bucket="gone-bucket")["bucket gone-bucket"]
-    assert (Verdict.FAIL, True) == (check.verdict, "deleted" in check.fix)
+    assert (check.verdict, "deleted" in check.fix) == (Verdict.FAIL, True)
 
 
 @pytest.mark.as_root
@@ -155,7 +155,7 @@ def quotas(monkeypatch):
     class Answers(BaseHTTPRequestHandler):
         def do_POST(self):
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            assert "bedrock" == asked["ServiceCode"]
+            assert asked["ServiceCode"] == "bedrock"
             body = json.dumps({"Quota": {"Value": values[asked["QuotaCode"]]}}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))

@@ -49,7 +49,7 @@ def test_reason_of_a_failure_is_read(sandbox, several, tuner):
     failed = [job.info for job in ended if job.info.state is JobState.FAILED]
     assert len(failed) == 2
     assert all(info.failure for info in failed)
-    assert 4 == sum(job.info.state is JobState.SUCCEEDED for job in ended)
+    assert sum(job.info.state is JobState.SUCCEEDED for job in ended) == 4
 
 
 def test_failed_poll_loses_no_job(sandbox, several, tuner, broken):
