@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     import openai as openai_package
 
     from tunestack.backends.accounts import Provider
-    from tunestack.backends.base import Account, Backend, Check, JobInfo
+    from tunestack.backends.base import Check, JobInfo
+    from tunestack.backends.protocols import Account, Backend
     from tunestack.deployment import Deployment
     from tunestack.endpoints.start import ServingChoice
     from tunestack.polling import Duration

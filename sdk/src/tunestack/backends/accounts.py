@@ -9,10 +9,10 @@ from tunestack.errors import ConfigError, shortened
 from tunestack.spec.arguments import check_id
 
 if TYPE_CHECKING:
-    from tunestack.backends.base import Account
     from tunestack.backends.bedrock.account import BedrockAccount
     from tunestack.backends.identifiers import IdKind
     from tunestack.backends.openai.project import OpenAIProject
+    from tunestack.backends.protocols import Account
 
 Provider = Literal["bedrock", "openai"]
 

@@ -9,7 +9,7 @@ from tunestack.backends.base import Check, Verdict
 from tunestack.errors import ModelError, TunestackError
 
 if TYPE_CHECKING:
-    from tunestack.backends.base import Backend
+    from tunestack.backends.protocols import Backend
     from tunestack.catalog import BaseModel
 
 

@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from tunestack._utils.formatting import duration_text, utc_text
-from tunestack.backends.base import EndpointHost, EndpointInfo, EndpointState, Expiry
+from tunestack.backends.base import EndpointInfo, EndpointState, Expiry
 from tunestack.backends.handle import Handle
+from tunestack.backends.protocols import EndpointHost
 from tunestack.catalog import Serving
 from tunestack.deployment import EXPIRES_AT_TAG
 from tunestack.endpoints.expiry import expiry_text, round_up, time_text, to_ttl, with_expiry

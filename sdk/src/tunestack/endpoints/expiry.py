@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from tunestack._utils.formatting import utc_text, value_text
-from tunestack.backends.base import EndpointHost
+from tunestack.backends.protocols import EndpointHost
 from tunestack.errors import ConfigError, ProviderError
 from tunestack.polling import to_seconds
 
 if TYPE_CHECKING:
-    from tunestack.backends.base import Backend, EndpointInfo
+    from tunestack.backends.base import EndpointInfo
+    from tunestack.backends.protocols import Backend
 
 logger = logging.getLogger(__name__)
 

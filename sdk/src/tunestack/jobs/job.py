@@ -10,8 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from tunestack._utils.formatting import duration_text
-from tunestack.backends.base import JobDetails, JobInfo, JobState, PausableJobs, listener
+from tunestack.backends.base import JobInfo, JobState
 from tunestack.backends.handle import Handle
+from tunestack.backends.protocols import JobDetails, PausableJobs, listener
 from tunestack.endpoints.endpoint import START_TIMEOUT
 from tunestack.endpoints.start import own_endpoints, start_endpoint, stop_own_endpoints
 from tunestack.errors import (
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from datetime import timedelta
 
-    from tunestack.backends.base import Backend, Checkpoint, JobMessage
+    from tunestack.backends.base import Checkpoint, JobMessage
+    from tunestack.backends.protocols import Backend
     from tunestack.catalog import BaseModel
     from tunestack.endpoints.endpoint import Endpoint
     from tunestack.endpoints.start import ServingChoice

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from tunestack.backends.base import JobState
 
 if TYPE_CHECKING:
-    from tunestack.backends.base import Backend, JobInfo
+    from tunestack.backends.base import JobInfo
+    from tunestack.backends.protocols import Backend
 
 
 def estimate_remaining(backend: Backend, info: JobInfo) -> timedelta | None:

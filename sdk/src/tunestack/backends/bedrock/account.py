@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tunestack import catalog
-from tunestack.backends.base import Backend, Check, DataStore, Target, Verdict
+from tunestack.backends.base import Check, Verdict
 from tunestack.backends.bedrock.arn import Arn, check_bedrock_id, region_of, strip_route
 from tunestack.backends.bedrock.backend import BedrockBackend
 from tunestack.backends.bedrock.clients import Clients, new_session
@@ -17,6 +17,7 @@ from tunestack.backends.bedrock.discovery import Deployments, find_region, requi
 from tunestack.backends.bedrock.offline import resolve_offline
 from tunestack.backends.identifiers import IdKind
 from tunestack.backends.model_check import check_model
+from tunestack.backends.protocols import Backend, DataStore, Target
 from tunestack.deployment import REGION, STAGE_TAG
 from tunestack.environment import snapshot
 from tunestack.errors import (
@@ -42,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 
 class BedrockAccount:
-    """`tunestack.backends.base.Account` on AWS; nothing is called before it is needed.
+    """`tunestack.backends.protocols.Account` on AWS; nothing is called before it is needed.
 
     Attributes:
         session: the boto3 session that was passed, if any.

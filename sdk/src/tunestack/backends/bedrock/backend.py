@@ -40,12 +40,12 @@ if TYPE_CHECKING:
         Check,
         EndpointInfo,
         EndpointRequest,
-        Guard,
         JobInfo,
         JobRequest,
         JobState,
     )
     from tunestack.backends.bedrock.clients import Clients
+    from tunestack.backends.protocols import Guard
     from tunestack.catalog import BaseModel
     from tunestack.deployment import Deployment
 

@@ -18,7 +18,7 @@ _PAGE = 1000
 
 
 class BedrockModels:
-    """The part of `tunestack.backends.base.Backend` for custom models on Amazon Bedrock, in one region of one account."""
+    """The part of `tunestack.backends.protocols.Backend` for custom models on Amazon Bedrock, in one region of one account."""
 
     @property
     def _control(self) -> BedrockClient:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tunestack import catalog
 from tunestack._utils import clock
-from tunestack.backends.base import DataStore, Target
 from tunestack.backends.bedrock.arn import Arn
 from tunestack.backends.bedrock.s3 import Location, open_object
+from tunestack.backends.protocols import DataStore, Target
 from tunestack.errors import ModelError, shortened
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ _MODEL_NOT_FOUND = "model_not_found"
 
 
 class OpenAIModels:
-    """The part of `tunestack.backends.base.Backend` for custom models of one project."""
+    """The part of `tunestack.backends.protocols.Backend` for custom models of one project."""
 
     _client: openai.OpenAI
 

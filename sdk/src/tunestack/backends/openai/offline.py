@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tunestack import catalog
 from tunestack._utils import clock
-from tunestack.backends.base import DataStore, Target
 from tunestack.backends.openai import wire
+from tunestack.backends.protocols import DataStore, Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

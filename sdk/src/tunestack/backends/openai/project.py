@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tunestack import catalog
-from tunestack.backends.base import Backend, DataStore, Target
 from tunestack.backends.identifiers import IdKind
 from tunestack.backends.model_check import check_model
 from tunestack.backends.openai.client import client_settings, create_client
@@ -18,6 +17,7 @@ from tunestack.backends.openai.identifiers import (
     check_openai_id,
 )
 from tunestack.backends.openai.offline import resolve_offline
+from tunestack.backends.protocols import Backend, DataStore, Target
 from tunestack.environment import require_same_endpoints, snapshot
 from tunestack.errors import TunestackError
 from tunestack.spec.arguments import OWN_TAGS
@@ -37,7 +37,7 @@ _TAGS = {f"{OWN_TAGS}managed-by": "tunestack"}
 
 
 class OpenAIProject:
-    """`tunestack.backends.base.Account` at OpenAI; nothing is imported or called before it is needed.
+    """`tunestack.backends.protocols.Account` at OpenAI; nothing is imported or called before it is needed.
 
     Attributes:
         client: the client that was passed, if any.
