@@ -1,6 +1,6 @@
 """HTTP/2 beside HTTP/1.1 on the same port: with prior knowledge, as the AWS SDK for JavaScript v3 connects to `http://`.
 
-Over TLS it is negotiated: `test_enforced.py`.
+Over TLS it is negotiated: `test_enforce_iam.py`.
 """
 
 import http.client
