@@ -345,8 +345,8 @@ class TestSandbox:
             (["--speed", "0"], "use a number above 0"),
             (["--fault", "throtle"], "unknown fault 'throtle': use throttle, "),
             (["--fault", "throttle,rate"], "use KEY=VALUE instead of 'rate'"),
-            (["--fault", "throttle, rate = 2"], "use above 0, to 1"),
-            (["--fault", "throttle,often=2"], "takes no argument 'often'"),
+            (["--fault", "throttle, rate = 2"], "use a number above 0, up to 1"),
+            (["--fault", "throttle,often=2"], "unknown argument 'often'"),
         ],
     )
     def test_options_that_can_not_be_are_wrong_usage(self, cli, arguments, words):
