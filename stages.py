@@ -1,7 +1,7 @@
-"""The stages that `cdk deploy` deploys: the only file to edit.
+"""The stages that `cdk deploy` deploys. This is the only file to edit.
 
-A stage is one AWS account with its regions, the base models that can be fine-tuned there, and its limits;
-`tunestack_cdk.Stage` lists all settings with their defaults, `examples/stages` has stages for one, three and many accounts.
+A stage is one AWS account with its regions, base models and limits. `tunestack_cdk.Stage` documents all settings.
+`examples/stages` contains stages for one, three and many accounts.
 """
 
 from tunestack_cdk import Stage

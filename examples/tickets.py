@@ -1,6 +1,6 @@
-"""Training data for the examples: which team a customer's message is for.
+"""Training data of the examples: messages of customers, and the team that handles each.
 
-`python examples/tickets.py FILE` writes it as JSONL.
+`python examples/tickets.py FILE` writes it to a JSONL file.
 """
 
 import json
@@ -43,8 +43,8 @@ MESSAGES = {
 }
 
 
-def chat() -> list[dict[str, list[dict[str, str]]]]:
-    """Return conversations of a message and the team that it is for."""
+def make_records() -> list[dict[str, list[dict[str, str]]]]:
+    """Return one chat record for each message and product."""
     return [
         {
             "messages": [
@@ -59,4 +59,4 @@ def chat() -> list[dict[str, list[dict[str, str]]]]:
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text("".join(f"{json.dumps(row)}\n" for row in chat()))
+    Path(sys.argv[1]).write_text("".join(f"{json.dumps(record)}\n" for record in make_records()))

@@ -1,4 +1,4 @@
-# The steps of ./demo; runs inside an empty sandbox, as it would in a new AWS account.
+# The steps of ./demo. It runs in an empty sandbox; the same steps work in a new AWS account.
 set -euo pipefail
 
 bold='' plain='' current=''
@@ -12,8 +12,8 @@ report_failure() {
     [ $code = 0 ] || printf '\nerror: the demo failed with exit code %s in step %s\n' "$code" "$current" >&2
 }
 trap report_failure EXIT
-# Prints a command, then runs it; prints its output if it fails, else only the lines that match the pattern.
-quietly() {
+# Prints and runs a command. Prints all output if it fails, otherwise only the lines that match the pattern.
+run_quietly() {
     local pattern=$1 log
     shift
     printf '$ %s\n' "$*"
@@ -31,21 +31,21 @@ run() {
     "$@"
 }
 
-step "1. A platform team provisions the account: bucket, role, permissions"
-quietly 'never shown' cdk synth --quiet --no-notices
-quietly 'bootstrapped' cdk bootstrap --app cdk.out --no-notices
-quietly '✅|Arn = |S3Bucket = ' cdk deploy --all --app cdk.out --no-notices --require-approval never --outputs-file cdk.outputs.json
+step "1. A platform team sets up the account: bucket, role, permissions"
+run_quietly 'never shown' cdk synth --quiet --no-notices
+run_quietly 'bootstrapped' cdk bootstrap --app cdk.out --no-notices
+run_quietly '✅|Arn = |S3Bucket = ' cdk deploy --all --app cdk.out --no-notices --require-approval never --outputs-file cdk.outputs.json
 
 step "2. The deployment is available as environment variables"
 printf '$ eval "$(tunestack env)"\n'
-variables=$(tunestack env) # `eval` would hide that it failed
+variables=$(tunestack env) # in a line of its own: eval would hide a failure
 eval "$variables"
 env | grep -E '^(DSPY_BEDROCK|TUNESTACK_STAGE|AWS_REGION)' | sort
 
-step "3. An application fine-tunes Nova Micro from DSPy (served on demand: free while idle)"
+step "3. An application fine-tunes Nova Micro from DSPy (on-demand endpoint: free while idle)"
 run python examples/from_dspy.py
 
-step "4. The same without DSPy: Llama 3.1 8B (served by provisioned throughput: billed by the hour)"
+step "4. The same without DSPy: Llama 3.1 8B (provisioned throughput: billed by the hour)"
 run python examples/from_python.py
 
 step "5. The same from the command line; submitting the same job again returns the existing one"

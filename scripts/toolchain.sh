@@ -1,9 +1,10 @@
-# Sourced by ./demo and ./check: installs everything they need into this folder, and nothing anywhere else.
+# Installs the tools of the project into this folder, and puts them into PATH. ./demo and ./check source it.
 #
-# Needs bash (3.2 or newer) and Python 3.11 or newer. Installs uv, the locked Python packages, Node (unless Node 22 or newer
-# is installed) and the CDK CLI. Takes a second when everything is installed. Works together with `uv sync && npm ci`.
+# It needs bash (3.2 or newer) and Python 3.11 or newer. It installs uv, the locked Python packages, Node (unless Node 22 or
+# newer is installed) and the CDK CLI, and writes nothing outside this folder. It takes a second if all is installed. It works
+# together with `uv sync && npm ci`.
 
-# Other shells read this much, one command after the other.
+# Every shell can run this part: it has no syntax of bash.
 if [ -z "${BASH_VERSION:-}" ]; then
     echo "error: scripts/toolchain.sh needs bash: run 'bash --rcfile scripts/toolchain.sh'" >&2
     return 1 2>/dev/null || exit 1
@@ -14,9 +15,9 @@ tools=$root/.tools
 cd "$root"
 
 UV_VERSION=0.13.9
-NODE_MAJOR=22 # the oldest that jsii supports
+NODE_MAJOR=22 # the oldest version that jsii supports
 
-# Ends a script; takes an interactive shell back to its prompt.
+# Prints an error and exits. In an interactive shell, returns to the prompt.
 fail() {
     printf 'error: %s\n' "$*" >&2
     case $- in *i*) kill -INT $$ ;; esac
@@ -26,7 +27,7 @@ fail() {
 find_python() {
     local name
     for name in "${PYTHON:-python3}" python3.14 python3.13 python3.12 python3.11; do
-        # Its own path: uv replaces an environment whose Python has another one, such as that of a pyenv shim.
+        # Prints the path of the interpreter, not of a pyenv shim: uv recreates an environment if the paths differ.
         "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11) or print(sys._base_executable))' 2>/dev/null && return
     done
     return 1
@@ -39,8 +40,9 @@ has_node() {
     [ "${version%%.*}" -ge "$NODE_MAJOR" ]
 }
 
-# pip reads REQUESTS_CA_BUNDLE, uv reads SSL_CERT_FILE, Node reads NODE_EXTRA_CA_CERTS: if one of them names a company's CA,
-# all trust it. Variables that are set keep their values, except Node's, which adds to the CAs that it has.
+# pip reads REQUESTS_CA_BUNDLE, uv reads SSL_CERT_FILE, Node reads NODE_EXTRA_CA_CERTS. If one of them is set, for example
+# to the CA certificates of a company, this sets the others too. Variables that are set keep their values, except
+# NODE_EXTRA_CA_CERTS, which gets the certificates of all three.
 share_ca_certificates() {
     local name bundle=$tools/ca.pem found=
     for name in SSL_CERT_FILE REQUESTS_CA_BUNDLE NODE_EXTRA_CA_CERTS; do
@@ -51,7 +53,7 @@ share_ca_certificates() {
     done
     [ "$found" ] || return 0
     {
-        "$1" -c 'import pip._vendor.certifi as c; print(c.contents())' || true # the CAs that are trusted anyway
+        "$1" -c 'import pip._vendor.certifi as c; print(c.contents())' || true # the default CAs of pip
         for name in SSL_CERT_FILE REQUESTS_CA_BUNDLE NODE_EXTRA_CA_CERTS; do
             [ -z "${!name:-}" ] || { cat "${!name}"; echo; }
         done
@@ -63,7 +65,7 @@ share_ca_certificates() {
 mkdir -p "$tools/tmp" || fail "the folder $root can't be written to"
 export TMPDIR=$tools/tmp
 export UV_CACHE_DIR=$tools/cache/uv UV_PYTHON_DOWNLOADS=never UV_NO_PROGRESS=1
-export UV_SYSTEM_CERTS=true NODE_USE_SYSTEM_CA=1 # where a company's CA is installed in the operating system
+export UV_SYSTEM_CERTS=true NODE_USE_SYSTEM_CA=1 # CA certificates that are installed in the operating system
 export npm_config_cache=$tools/cache/npm npm_config_update_notifier=false
 export JSII_RUNTIME_PACKAGE_CACHE_ROOT=$tools/cache/jsii
 export CDK_HOME=$tools/cdk CDK_DISABLE_CLI_TELEMETRY=true
@@ -84,10 +86,10 @@ if [ ! -x "$uv" ]; then
         fail "uv can't be installed: is the package index reachable?"
 fi
 
-# An environment that `uv sync` made, with whichever Python, is kept.
+# Keeps an environment that `uv sync` created with another Python.
 if .venv/bin/python -c '' 2>/dev/null; then unset UV_PYTHON; else export UV_PYTHON; fi
 "$uv" sync --frozen --quiet --group dev || fail "the Python packages can't be installed"
-# In an environment of its own: `uv sync` removes from .venv what the project does not name.
+# In another environment than .venv, from which `uv sync` would remove it.
 if ! has_node; then
     UV_PROJECT_ENVIRONMENT=$tools/node "$uv" sync --frozen --quiet --only-group node || fail "Node can't be installed"
     export PATH=$tools/node/bin:$PATH

@@ -274,7 +274,7 @@ def _only_valid_requests(request):
     before = len(REQUESTS.broken)
     yield
     if "breaks_the_model" not in request.keywords:
-        assert [] == REQUESTS.broken[before:]
+        assert REQUESTS.broken[before:] == []
 
 
 @pytest.fixture
@@ -288,8 +288,8 @@ def sandbox(tunestack_sandbox, request):
     yield tunestack_sandbox
     TUNER.acting = False
     if "breaks_the_model" not in request.keywords:
-        assert [] == tunestack_sandbox.traffic.refused
-    assert [] == tunestack_sandbox.traffic.violations
+        assert tunestack_sandbox.traffic.refused == []
+    assert tunestack_sandbox.traffic.violations == []
 
 
 @pytest.fixture

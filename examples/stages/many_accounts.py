@@ -1,9 +1,9 @@
-"""The same set-up in every account of an organization: one list, and a stage for each entry.
+"""The same settings in every account of an organization: one stage per team.
 
 npx cdk deploy --all -c stages=examples/stages/many_accounts.py --concurrency 8
 """
 
-from tunestack_cdk import Endpoints, Stage
+from tunestack_cdk import Stage
 
 _TEAMS = {
     "search": "111111111111",
@@ -17,7 +17,8 @@ STAGES = {
         account=account,
         regions=("us-east-1", "us-west-2"),
         base_models=("nova-micro", "llama-3-1-8b"),
-        endpoints=Endpoints(default_hours=4, max_hours=24),
+        default_endpoint_hours=4,
+        max_endpoint_hours=24,
         alert_email=f"{team}-ml@example.com",
         permissions_boundary="ml-workloads",
         qualifier="platform",

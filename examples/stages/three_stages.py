@@ -1,12 +1,12 @@
-"""Three stages in two accounts: `dev` and `test` share one, `prod` has its own, with all that a careful owner asks for.
+"""Three stages in two accounts: `dev` and `test` share an account, `prod` has its own and uses most settings.
 
 npx cdk deploy 'Tunestack-prod-*' -c stages=examples/stages/three_stages.py
 """
 
-from tunestack_cdk import DataLocation, Endpoints, Network, Oidc, Roles, Stage
+from tunestack_cdk import DataLocation, Network, Oidc, Roles, Stage
 
 _SHARED, _PROD = "111122223333", "444455556666"
-_MODELS = ("nova-micro", "nova-lite")
+_BASE_MODELS = ("nova-micro", "nova-lite")
 
 STAGES = {
     stage.name: stage
@@ -15,15 +15,15 @@ STAGES = {
             name="dev",
             account=_SHARED,
             regions=("us-east-1",),
-            base_models=_MODELS,
+            base_models=_BASE_MODELS,
             retain_data=False,
-            endpoints=Endpoints(provisioned=False),
+            allow_provisioned_throughput=False,
         ),
         Stage(
             name="test",
             account=_SHARED,
             regions=("us-east-1",),
-            base_models=_MODELS,
+            base_models=_BASE_MODELS,
             roles=Roles(
                 ci=Oidc(
                     provider_arn=f"arn:aws:iam::{_SHARED}:oidc-provider/token.actions.githubusercontent.com",
@@ -35,10 +35,13 @@ STAGES = {
             name="prod",
             account=_PROD,
             regions=("us-east-1",),
-            base_models=_MODELS,
-            extra_data=(DataLocation(uri="s3://example-curated-data/tickets/", account=_SHARED),),
+            base_models=_BASE_MODELS,
+            extra_data_locations=(
+                DataLocation(uri="s3://example-curated-data/tickets/", owner=_SHARED),
+            ),
             model_key=True,
-            endpoints=Endpoints(default_hours=8, max_hours=72),
+            default_endpoint_hours=8,
+            max_endpoint_hours=72,
             alert_email="ml-on-call@example.com",
             monthly_budget_usd=5000,
             roles=Roles(

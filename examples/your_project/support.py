@@ -1,4 +1,4 @@
-"""An application of yours: it tunes a model on its tickets, and sorts new ones with it."""
+"""An example application: it fine-tunes a model on support tickets, and assigns new tickets to teams."""
 
 import boto3
 
@@ -6,14 +6,14 @@ from tunestack import Tuner
 
 
 def train(path, *, tuner=None):
-    """Tune a model and start to serve it; returns what to ask it by."""
+    """Fine-tune a model, start its endpoint, and return the id of the endpoint."""
     job = (tuner or Tuner()).submit("nova-micro", path, hyperparameters={"epochCount": 2}).wait()
     job.start_endpoint()
     return job.endpoint().id
 
 
-def sort(endpoint, ticket):
-    """Tell which team a ticket is for."""
+def assign_team(endpoint, ticket):
+    """Return the team that handles a ticket."""
     answer = boto3.client("bedrock-runtime").converse(
         modelId=endpoint, messages=[{"role": "user", "content": [{"text": ticket}]}]
     )

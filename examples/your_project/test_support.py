@@ -1,4 +1,4 @@
-"""Your own tests: the fixture comes with the package, and nothing here is mocked."""
+"""Example tests with the fixture `tunestack_sandbox`, which `tunestack-sandbox` registers. Nothing is mocked."""
 
 import json
 
@@ -24,7 +24,7 @@ TICKETS = {
 @pytest.fixture
 def tickets(tmp_path):
     file = tmp_path / "tickets.jsonl"
-    rows = [
+    records = [
         {
             "messages": [
                 {"role": "user", "content": ticket},
@@ -33,38 +33,42 @@ def tickets(tmp_path):
         }
         for ticket, team in TICKETS.items()
     ]
-    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    file.write_text("".join(json.dumps(record) + "\n" for record in records))
     return file
 
 
-def test_a_ticket_is_sorted(tunestack_sandbox, tickets):
+def policy(statement):
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def test_a_ticket_is_assigned_to_its_team(tunestack_sandbox, tickets):
     endpoint = support.train(tickets)
-    assert support.sort(endpoint, "Where is my parcel?") == "shipping"
+    assert support.assign_team(endpoint, "Where is my parcel?") == "shipping"
 
 
-def test_hours_pass_at_once(tunestack_sandbox, tickets):
+def test_a_job_of_hours_takes_no_time(tunestack_sandbox, tickets):
     clock = tunestack_sandbox.clock
     tuner = Tuner(poll=Poll(sleep=clock.advance, clock=clock.monotonic))
-    before = clock.now()
+    start = clock.now()
     support.train(tickets, tuner=tuner)
-    assert clock.now() > before
+    assert clock.now() > start
 
 
-def test_what_aws_does_once_a_year_is_tried_today(tunestack_sandbox, tickets):
+def test_training_again_after_an_internal_failure(tunestack_sandbox, tickets):
     tunestack_sandbox.faults.add("internal-failure", times=1)
     with pytest.raises(JobFailedError, match="unexpected error"):
         support.train(tickets)
     assert support.train(tickets)
 
 
-def test_a_role_for_asking_only_may_not_train(tunestack_sandbox, tickets):
+def test_a_role_that_may_only_invoke_cannot_train(tunestack_sandbox, tickets):
     endpoint = support.train(tickets)
     iam, sts = boto3.client("iam"), boto3.client("sts")
     account = sts.get_caller_identity()["Account"]
-    may = {"Effect": "Allow", "Action": "bedrock:InvokeModel", "Resource": endpoint}
+    allow = {"Effect": "Allow", "Action": "bedrock:InvokeModel", "Resource": endpoint}
     trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": account}}
-    arn = iam.create_role(RoleName="asker", AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
-    iam.put_role_policy(RoleName="asker", PolicyName="ask", PolicyDocument=policy(may))
+    arn = iam.create_role(RoleName="invoker", AssumeRolePolicyDocument=policy(trust))["Role"]["Arn"]
+    iam.put_role_policy(RoleName="invoker", PolicyName="invoke", PolicyDocument=policy(allow))
     keys = sts.assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
     session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"])
     messages = [{"role": "user", "content": [{"text": "Where is my parcel?"}]}]
@@ -73,9 +77,5 @@ def test_a_role_for_asking_only_may_not_train(tunestack_sandbox, tickets):
         support.train(tickets, tuner=Tuner(session=session))
 
 
-def policy(statement):
-    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
-
-
-def test_nothing_is_left_of_the_test_before(tunestack_sandbox):
+def test_each_test_starts_without_jobs_and_endpoints(tunestack_sandbox):
     assert tunestack_sandbox.state()["regions"] == []

@@ -1,4 +1,4 @@
-// Ask one endpoint with the Node clients, with their defaults: node clients.mjs ENDPOINT, as clients.py.
+// Invoke an endpoint with the Node clients, with their defaults: node clients.mjs ENDPOINT. See clients.py.
 import { readFileSync } from 'node:fs';
 import {
   BedrockRuntimeClient, ConverseCommand, ConverseStreamCommand,
@@ -15,11 +15,11 @@ const schema = {
   additionalProperties: false,
 };
 
-function check(condition, found) {
-  if (!condition) throw new Error(`unexpected: ${JSON.stringify(found)}`);
+function check(condition, value) {
+  if (!condition) throw new Error(`unexpected: ${JSON.stringify(value)}`);
 }
-const said = (text) => check(text === answer, text);
-const found = (ticket) => check(ticket.parcel === answer && ['low', 'high'].includes(ticket.urgency), ticket);
+const checkAnswer = (text) => check(text === answer, text);
+const checkTicket = (ticket) => check(ticket.parcel === answer && ['low', 'high'].includes(ticket.urgency), ticket);
 
 const sdk = {
   name: '@aws-sdk/client-bedrock-runtime',
@@ -29,7 +29,7 @@ const sdk = {
   },
   chat: async () => {
     const reply = await sdk.send(new ConverseCommand({ modelId: arn, messages }));
-    said(reply.output.message.content[0].text);
+    checkAnswer(reply.output.message.content[0].text);
   },
   stream: async () => {
     const client = new BedrockRuntimeClient({ region });
@@ -37,15 +37,15 @@ const sdk = {
     let text = '';
     for await (const event of reply.stream) text += event.contentBlockDelta?.delta?.text ?? '';
     client.destroy();
-    said(text);
+    checkAnswer(text);
   },
   tools: async () => {
     const toolConfig = {
-      tools: [{ toolSpec: { name: 'sort', inputSchema: { json: schema } } }],
+      tools: [{ toolSpec: { name: 'assign', inputSchema: { json: schema } } }],
       toolChoice: { any: {} },
     };
     const reply = await sdk.send(new ConverseCommand({ modelId: arn, messages, toolConfig }));
-    found(reply.output.message.content[0].toolUse.input);
+    checkTicket(reply.output.message.content[0].toolUse.input);
   },
   'api key': async () => {
     const { AWS_ACCESS_KEY_ID: id, AWS_SECRET_ACCESS_KEY: secret } = process.env;
@@ -64,7 +64,7 @@ const chat = [{ role: 'user', content: question }];
 const openai = {
   name: 'openai (Node)',
   create: (options) => new OpenAI().chat.completions.create({ model: arn, messages: chat, ...options }),
-  chat: async () => said((await openai.create()).choices[0].message.content),
+  chat: async () => checkAnswer((await openai.create()).choices[0].message.content),
   stream: async () => {
     let text = '', usage;
     for await (const chunk of await openai.create({ stream: true, stream_options: { include_usage: true } })) {
@@ -72,16 +72,16 @@ const openai = {
       usage = chunk.usage;
     }
     check(usage.total_tokens > 0, usage);
-    said(text);
+    checkAnswer(text);
   },
   tools: async () => {
-    const tools = [{ type: 'function', function: { name: 'sort', parameters: schema } }];
+    const tools = [{ type: 'function', function: { name: 'assign', parameters: schema } }];
     const reply = await openai.create({ tools, tool_choice: 'required' });
-    found(JSON.parse(reply.choices[0].message.tool_calls[0].function.arguments));
+    checkTicket(JSON.parse(reply.choices[0].message.tool_calls[0].function.arguments));
   },
   structured: async () => {
     const response_format = { type: 'json_schema', json_schema: { name: 'ticket', schema, strict: true } };
-    found(JSON.parse((await openai.create({ response_format })).choices[0].message.content));
+    checkTicket(JSON.parse((await openai.create({ response_format })).choices[0].message.content));
   },
 };
 

@@ -1,7 +1,7 @@
-"""Ask one endpoint with every Python client; prints a JSON object for each capability of each.
+"""Invoke an endpoint with each Python client. Prints a JSON object for each client and capability.
 
-Runs in an environment of its own (`requirements.txt`), inside a sandbox: python clients.py ENDPOINT, where ENDPOINT is a JSON
-object with `kind`, `arn`, `base` (the base model's id), `region`, `question` and `answer`.
+Usage: python clients.py ENDPOINT, in a virtual environment with `requirements.txt`, inside a sandbox. ENDPOINT is a JSON
+object with `kind`, `arn`, `base` (the id of the base model), `region`, `question` and `answer`.
 """
 
 from __future__ import annotations
@@ -33,29 +33,30 @@ class Ticket(BaseModel):
     urgency: Literal["low", "high"]
 
 
-def found(ticket: object) -> None:
-    """Check what a client made of the simulated input: the answer of the fine-tuned model, where a text is expected."""
+def check_ticket(ticket: object) -> None:
+    """Check the object that a client returns: its text is the answer of the fine-tuned model."""
     assert ticket is not None, "no tool was called"
     values = ticket if isinstance(ticket, dict) else ticket.model_dump()
-    assert ANSWER == values["parcel"], values
+    assert values["parcel"] == ANSWER, values
     assert values["urgency"] in ("low", "high"), values
 
 
-def said(text: str) -> None:
-    assert ANSWER == text.strip(), text
+def check_answer(text: str) -> None:
+    """Check that a text is the answer of the fine-tuned model."""
+    assert text.strip() == ANSWER, text
 
 
 TOOL = {
     "toolSpec": {
-        "name": "sort",
-        "description": "Sort a ticket.",
+        "name": "assign",
+        "description": "Assign a ticket to a team.",
         "inputSchema": {"json": Ticket.model_json_schema()},
     }
 }
-FORCED = {"tools": [TOOL], "toolChoice": {"any": {}}}
+FORCED_TOOL = {"tools": [TOOL], "toolChoice": {"any": {}}}
 FUNCTION = {
     "type": "function",
-    "function": {"name": "sort", "parameters": Ticket.model_json_schema()},
+    "function": {"name": "assign", "parameters": Ticket.model_json_schema()},
 }
 
 
@@ -67,18 +68,18 @@ class Boto3:
 
     def chat(self):
         answer = self.client().converse(modelId=ARN, messages=MESSAGES)
-        said(answer["output"]["message"]["content"][0]["text"])
+        check_answer(answer["output"]["message"]["content"][0]["text"])
 
     def stream(self):
         events = self.client().converse_stream(modelId=ARN, messages=MESSAGES)["stream"]
         deltas = [
             event["contentBlockDelta"]["delta"] for event in events if "contentBlockDelta" in event
         ]
-        said("".join(delta["text"] for delta in deltas))
+        check_answer("".join(delta["text"] for delta in deltas))
 
     def tools(self):
-        answer = self.client().converse(modelId=ARN, messages=MESSAGES, toolConfig=FORCED)
-        found(answer["output"]["message"]["content"][0]["toolUse"]["input"])
+        answer = self.client().converse(modelId=ARN, messages=MESSAGES, toolConfig=FORCED_TOOL)
+        check_ticket(answer["output"]["message"]["content"][0]["toolUse"]["input"])
 
 
 class AwsCli:
@@ -93,10 +94,10 @@ class AwsCli:
         return json.loads(done.stdout)["output"]["message"]["content"][0]
 
     def chat(self):
-        said(self.converse()["text"])
+        check_answer(self.converse()["text"])
 
     def tools(self):
-        found(self.converse("--tool-config", json.dumps(FORCED))["toolUse"]["input"])
+        check_ticket(self.converse("--tool-config", json.dumps(FORCED_TOOL))["toolUse"]["input"])
 
 
 class LangChain:
@@ -105,23 +106,23 @@ class LangChain:
     def model(self, **options):
         from langchain_aws import ChatBedrockConverse
 
-        vendor = BASE.split(".")[0]
+        provider = BASE.split(".")[0]
         return ChatBedrockConverse(
-            model=ARN, provider=vendor, base_model=BASE, region_name=REGION, **options
+            model=ARN, provider=provider, base_model=BASE, region_name=REGION, **options
         )
 
     def chat(self):
-        said(self.model().invoke(QUESTION).text)
+        check_answer(self.model().invoke(QUESTION).text)
 
     def stream(self):
-        said("".join(chunk.text for chunk in self.model().stream(QUESTION)))
+        check_answer("".join(chunk.text for chunk in self.model().stream(QUESTION)))
 
     def tools(self):
         call = self.model().bind_tools([Ticket], tool_choice="any").invoke(QUESTION).tool_calls[0]
-        found(call["args"])
+        check_ticket(call["args"])
 
     def structured(self):
-        found(self.model().with_structured_output(Ticket).invoke(QUESTION))
+        check_ticket(self.model().with_structured_output(Ticket).invoke(QUESTION))
 
 
 class LiteLlm:
@@ -142,19 +143,19 @@ class LiteLlm:
         )
 
     def chat(self):
-        said(self.completion().choices[0].message.content)
+        check_answer(self.completion().choices[0].message.content)
 
     def stream(self):
         chunks = self.completion(stream=True)
-        said("".join(chunk.choices[0].delta.content or "" for chunk in chunks))
+        check_answer("".join(chunk.choices[0].delta.content or "" for chunk in chunks))
 
     def tools(self):
         answer = self.completion(tools=[FUNCTION], tool_choice="required")
-        found(json.loads(answer.choices[0].message.tool_calls[0].function.arguments))
+        check_ticket(json.loads(answer.choices[0].message.tool_calls[0].function.arguments))
 
     def structured(self):
         answer = self.completion(response_format=Ticket)
-        found(json.loads(answer.choices[0].message.content))
+        check_ticket(json.loads(answer.choices[0].message.content))
 
 
 class Strands:
@@ -164,13 +165,13 @@ class Strands:
         from strands import Agent
         from strands.models import BedrockModel
 
-        # Llama takes tools in a stream neither here nor on AWS.
+        # Llama does not support tools in a stream, in the sandbox and on AWS.
         streaming = BASE.startswith("amazon.")
         model = BedrockModel(model_id=ARN, region_name=REGION, streaming=streaming)
         return Agent(model=model, callback_handler=None, **options)
 
     def chat(self):
-        said(str(self.agent()(QUESTION)))
+        check_answer(str(self.agent()(QUESTION)))
 
     def stream(self):
         async def collect():
@@ -180,24 +181,24 @@ class Strands:
                 if "data" in event
             ]
 
-        said("".join(asyncio.run(collect())))
+        check_answer("".join(asyncio.run(collect())))
 
     def tools(self):
         from strands import tool
 
-        called = []
+        parcels = []
 
         @tool
-        def look(parcel: str) -> str:
-            """Look for a parcel."""
-            called.append(parcel)
-            return "seen"
+        def find_parcel(parcel: str) -> str:
+            """Find a parcel."""
+            parcels.append(parcel)
+            return "delivered"
 
-        self.agent(tools=[look])(QUESTION, structured_output_model=Ticket)
-        assert [ANSWER] == called, "no tool was called"
+        self.agent(tools=[find_parcel])(QUESTION, structured_output_model=Ticket)
+        assert parcels == [ANSWER], "no tool was called"
 
     def structured(self):
-        found(self.agent()(QUESTION, structured_output_model=Ticket).structured_output)
+        check_ticket(self.agent()(QUESTION, structured_output_model=Ticket).structured_output)
 
 
 class PydanticAi:
@@ -209,34 +210,34 @@ class PydanticAi:
         from pydantic_ai.providers.bedrock import BedrockProvider
 
         provider = BedrockProvider(region_name=REGION)
-        # By an ARN alone it does not know what the model can do.
+        # The client cannot derive the capabilities of the model from an ARN.
         model = BedrockConverseModel(ARN, provider=provider, profile=provider.model_profile(BASE))
         return Agent(model, **options)
 
     def chat(self):
-        said(self.agent().run_sync(QUESTION).output)
+        check_answer(self.agent().run_sync(QUESTION).output)
 
     def stream(self):
         async def collect():
             async with self.agent().run_stream(QUESTION) as result:
                 return [text async for text in result.stream_text(delta=True)]
 
-        said("".join(asyncio.run(collect())))
+        check_answer("".join(asyncio.run(collect())))
 
     def tools(self):
         agent = self.agent(output_type=Ticket)
-        called = []
+        parcels = []
 
         @agent.tool_plain
-        def look(parcel: str) -> str:
-            called.append(parcel)
-            return "seen"
+        def find_parcel(parcel: str) -> str:
+            parcels.append(parcel)
+            return "delivered"
 
         agent.run_sync(QUESTION)
-        assert [ANSWER] == called
+        assert parcels == [ANSWER]
 
     def structured(self):
-        found(self.agent(output_type=Ticket).run_sync(QUESTION).output)
+        check_ticket(self.agent(output_type=Ticket).run_sync(QUESTION).output)
 
 
 class Haystack:
@@ -254,22 +255,22 @@ class Haystack:
         return generator.run([ChatMessage.from_user(QUESTION)], **options)["replies"][0]
 
     def chat(self):
-        said(self.run().text)
+        check_answer(self.run().text)
 
     def stream(self):
         pieces = []
         self.run(streaming_callback=lambda chunk: pieces.append(chunk.content))
-        said("".join(pieces))
+        check_answer("".join(pieces))
 
     def tools(self):
-        # Its own tools have no choice: Bedrock's configuration replaces them.
-        reply = self.run(generation_kwargs={"toolConfig": FORCED})
-        found(reply.tool_calls[0].arguments)
+        # The argument `tools` has no tool choice, so this uses Bedrock's configuration.
+        reply = self.run(generation_kwargs={"toolConfig": FORCED_TOOL})
+        check_ticket(reply.tool_calls[0].arguments)
 
     def structured(self):
         schema = {**Ticket.model_json_schema(), "additionalProperties": False}
         reply = self.run(generation_kwargs={"response_format": {"name": "t", "schema": schema}})
-        found(json.loads(reply.text))
+        check_ticket(json.loads(reply.text))
 
 
 class OpenAi:
@@ -282,16 +283,16 @@ class OpenAi:
         return openai.OpenAI().chat.completions.create(model=ARN, messages=messages, **options)
 
     def chat(self):
-        said(self.create().choices[0].message.content)
+        check_answer(self.create().choices[0].message.content)
 
     def stream(self):
         chunks = list(self.create(stream=True, stream_options={"include_usage": True}))
         assert chunks[-1].usage.total_tokens
-        said("".join(chunk.choices[0].delta.content or "" for chunk in chunks[:-1]))
+        check_answer("".join(chunk.choices[0].delta.content or "" for chunk in chunks[:-1]))
 
     def tools(self):
         answer = self.create(tools=[FUNCTION], tool_choice="required")
-        found(json.loads(answer.choices[0].message.tool_calls[0].function.arguments))
+        check_ticket(json.loads(answer.choices[0].message.tool_calls[0].function.arguments))
 
     def structured(self):
         import openai
@@ -300,17 +301,17 @@ class OpenAi:
         answer = openai.OpenAI().chat.completions.parse(
             model=ARN, messages=messages, response_format=Ticket
         )
-        found(answer.choices[0].message.parsed)
+        check_ticket(answer.choices[0].message.parsed)
 
 
-OF_BEDROCK = (Boto3, AwsCli, LangChain, LiteLlm, Strands, PydanticAi, Haystack)
+BEDROCK_CLIENTS = (Boto3, AwsCli, LangChain, LiteLlm, Strands, PydanticAi, Haystack)
 
 
-def with_api_key(client: object) -> None:
+def chat_with_api_key(client: object) -> None:
     """Chat with a Bedrock API key and no other credentials."""
     from aws_bedrock_token_generator import provide_token
 
-    before = dict(os.environ)
+    environment = dict(os.environ)
     os.environ["AWS_BEARER_TOKEN_BEDROCK"] = provide_token(REGION)
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         os.environ.pop(name)
@@ -319,36 +320,36 @@ def with_api_key(client: object) -> None:
         client.chat()
     finally:
         os.environ.clear()
-        os.environ.update(before)
+        os.environ.update(environment)
         boto3.DEFAULT_SESSION = None
 
 
-def tried(client: object, capability: str) -> str:
-    """Return `works`, `not offered`, or what the client or the service says."""
+def run_capability(client: object, capability: str) -> str:
+    """Return `works`, `not offered`, or the error of the client or the service."""
     if capability == "api key":
-        attempt = None if isinstance(client, OpenAi) else lambda: with_api_key(client)
+        attempt = None if isinstance(client, OpenAi) else lambda: chat_with_api_key(client)
     else:
         attempt = getattr(client, capability, None)
     if attempt is None:
         return "not offered"
     try:
         attempt()
-    except Exception as error:  # noqa: BLE001 - whatever it is, it is the result
+    except Exception as error:  # noqa: BLE001 - every error is a result
         return f"{type(error).__name__}: {' '.join(str(error).split())[:600]}"
     return "works"
 
 
 def main() -> None:
-    """Try all of them."""
-    clients = (OpenAi,) if ENDPOINT["kind"] == "openai" else OF_BEDROCK
-    for kind in clients:
+    """Run each capability of each client."""
+    clients = (OpenAi,) if ENDPOINT["kind"] == "openai" else BEDROCK_CLIENTS
+    for client in clients:
         for capability in ("chat", "stream", "tools", "structured", "api key"):
-            result = tried(kind(), capability)
-            package = kind.package
-            found_version = (
+            result = run_capability(client(), capability)
+            package = client.package
+            client_version = (
                 os.environ["AWS_CLI_VERSION"] if package == "awscli" else version(package)
             )
-            row = {"client": package, "version": found_version, "kind": ENDPOINT["kind"]}
+            row = {"client": package, "version": client_version, "kind": ENDPOINT["kind"]}
             sys.stdout.write(json.dumps({**row, "capability": capability, "result": result}) + "\n")
 
 

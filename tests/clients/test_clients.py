@@ -1,6 +1,6 @@
-"""What other people's clients can do with an endpoint: tried for real, and written down in `docs/clients.md`.
+"""Other clients against endpoints in the sandbox; `docs/clients.md` has the results.
 
-Their packages are no part of the project's lock: they are installed for this test, at the versions of `requirements.txt` and
+The clients are not in the lock file of the project. This test installs them, at the versions in `requirements.txt` and
 `package-lock.json`.
 """
 
@@ -17,8 +17,11 @@ import boto3
 import openai
 import pytest
 
-from tests.sandbox.keys import short_term
+from tests.sandbox.api_keys import short_term
 
+# The packages are installed outside the sandbox, whose proxy refuses connections to the registries. The plug-in leaves an
+# environment alone if it has an endpoint on loopback.
+OUTSIDE = {**os.environ, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs" / "clients.md"
 CAPABILITIES = ("chat", "stream", "tools", "structured", "api key")
@@ -33,29 +36,30 @@ REASONS = {
     "up to the model": "no tool was called|did not produce structured output|"
     "Exceeded maximum output retries|JSONDecodeError",
 }
-"""What stands in the table, by what the client says where it does not work."""
+"""The entry in the table for each error message, as a pattern."""
 
 
-def cell(result):
-    """Return the entry of the table for a result; fails on one that nobody has explained."""
+def describe_result(result):
+    """Return the entry of the table for a result. Fails if the error is unknown."""
     if result in ("works", "not offered"):
         return result
-    found = [reason for reason, words in REASONS.items() if re.search(words, result)]
-    assert found, result
-    return found[0]
+    reasons = [reason for reason, pattern in REASONS.items() if re.search(pattern, result)]
+    assert reasons, result
+    return reasons[0]
 
 
-def table(rows):
-    """Return the lines of the table: a client and an endpoint each."""
-    cells, versions = {}, {}
+def build_table(rows):
+    """Return the lines of the table, one for each client and endpoint."""
+    entries, versions = {}, {}
     for row in rows:
-        cells.setdefault((row["client"], row["kind"]), {})[row["capability"]] = cell(row["result"])
+        entry = entries.setdefault((row["client"], row["kind"]), {})
+        entry[row["capability"]] = describe_result(row["result"])
         versions[row["client"]] = row["version"]
     return [
         f"| {client} {versions[client]} | {KINDS[kind]} | "
         + " | ".join(entry[name] for name in CAPABILITIES)
         + " |"
-        for (client, kind), entry in cells.items()
+        for (client, kind), entry in entries.items()
     ]
 
 
@@ -80,7 +84,7 @@ def completions(chat):
 
 @pytest.fixture
 def endpoints(sandbox, tuner, job, llama, chat):
-    """An endpoint of each kind, with what it is to be asked and what it answers."""
+    """An endpoint of each kind, with a question and the expected answer."""
     bedrock = boto3.client("bedrock", "us-east-1")
     deployment = bedrock.get_custom_model_deployment(
         customModelDeploymentIdentifier=job.start_endpoint().id
@@ -88,8 +92,8 @@ def endpoints(sandbox, tuner, job, llama, chat):
     west = boto3.client("bedrock", "us-west-2")
     throughput = west.get_provisioned_model_throughput(provisionedModelId=llama.start_endpoint().id)
     tuner.submit("gpt-4.1-mini-2025-04-14", chat).wait()
-    (tuned,) = openai.OpenAI().fine_tuning.jobs.list()
-    known = {
+    (openai_job,) = openai.OpenAI().fine_tuning.jobs.list()
+    arguments = {
         "deployment": (
             deployment["customModelDeploymentArn"],
             "amazon.nova-micro-v1:0",
@@ -100,7 +104,7 @@ def endpoints(sandbox, tuner, job, llama, chat):
             "meta.llama3-1-8b-instruct-v1:0",
             "us-west-2",
         ),
-        "openai": (tuned.fine_tuned_model, "", "us-east-1"),
+        "openai": (openai_job.fine_tuned_model, "", "us-east-1"),
     }
     return [
         {
@@ -112,34 +116,31 @@ def endpoints(sandbox, tuner, job, llama, chat):
             "question": "ticket 3 about parcel 3",
             "answer": "parcel-3",
         }
-        for kind, (arn, base, region) in known.items()
+        for kind, (arn, base, region) in arguments.items()
     ]
 
 
 @pytest.fixture
-def commands(tmp_path, sandbox):
-    """The programs to run, each in an environment of its own."""
-    # With the proxy that passes connections to package indexes; that of the tests refuses all.
-    variables = sandbox.environment()
+def commands(tmp_path):
+    """The commands that run the clients, each in an environment of its own."""
     environment = tmp_path / "python"
     python = environment / "bin" / "python"
     for command in (
         ["uv", "venv", "--quiet", "--python", sys.executable, environment],
         ["uv", "pip", "install", "--quiet", "--python", python, "-r", HERE / "requirements.txt"],
     ):
-        subprocess.run(command, env=variables, check=True)
+        subprocess.run(command, env=OUTSIDE, check=True)
     for name in ("package.json", "package-lock.json", "clients.mjs"):
         shutil.copy(HERE / name, tmp_path)
-    subprocess.run(
-        ["npm", "ci", "--ignore-scripts", "--silent"], cwd=tmp_path, env=variables, check=True
-    )
+    npm = ["npm", "ci", "--ignore-scripts", "--silent"]
+    subprocess.run(npm, cwd=tmp_path, env=OUTSIDE, check=True)
     return [[python, HERE / "clients.py"], ["node", tmp_path / "clients.mjs"]]
 
 
 @pytest.mark.campaign
 @pytest.mark.filterwarnings("ignore::tunestack.EndpointCostWarning")
-@pytest.mark.breaks_the_model  # langchain-aws and others send what botocore's model does not have
-def test_every_client_does_what_its_row_in_the_docs_says(sandbox, endpoints, commands, figure):
+@pytest.mark.breaks_the_model  # langchain-aws and others send fields that are not in botocore's model
+def test_each_client_has_the_documented_results(sandbox, endpoints, commands, figure):
     environment = {**os.environ, "AWS_CLI_VERSION": version("awscli")}
     rows = []
     for command in commands:
@@ -153,7 +154,7 @@ def test_every_client_does_what_its_row_in_the_docs_says(sandbox, endpoints, com
                 timeout=600,
             )
             rows += [json.loads(line) for line in done.stdout.splitlines()]
-    lines = table(rows)
+    lines = build_table(rows)
     figure("\n".join(["clients of endpoints:", *lines]))
     for row in rows:
         if row["result"] not in ("works", "not offered"):

@@ -1,4 +1,4 @@
-"""The border between the stacks and the SDK."""
+"""The contract between the stacks and the SDK: the deployment in the SSM parameter, the outputs and the environment."""
 
 import json
 
@@ -25,11 +25,11 @@ def changed(**fields):
     return json.dumps(json.loads(DEPLOYMENT.to_json()) | fields)
 
 
-def fold(value):
-    """Write a template's value as text, each reference by its name."""
+def flatten(value):
+    """Return a value of a template as text, with each reference replaced by its name."""
     match value:
         case {"Fn::Join": [separator, parts]}:
-            return separator.join(map(fold, parts))
+            return separator.join(map(flatten, parts))
         case {"Ref": name}:
             return name
         case {"Fn::GetAtt": [name, attribute]}:
@@ -44,72 +44,74 @@ def published(template):
     return parameter["Properties"]
 
 
-def test_the_parameter_holds_a_deployment_that_the_sdk_reads(published):
-    deployment = Deployment.from_json(fold(published["Value"]), origin="test")
-    assert parameter_name("dev") == published["Name"]
-    assert "us-east-1" == deployment.region
-    assert ("nova-micro", "nova-lite", "nova-pro", "nova-2-lite") == deployment.base_models
+def test_sdk_reads_the_deployment_from_the_parameter(published):
+    deployment = Deployment.from_json(flatten(published["Value"]), origin="test")
+    assert published["Name"] == parameter_name("dev")
+    assert deployment.region == "us-east-1"
+    assert deployment.base_models == ("nova-micro", "nova-lite", "nova-pro", "nova-2-lite")
     assert deployment.data_locations[0].startswith(f"s3://{deployment.data_bucket}/")
     assert deployment.datasets_prefix in deployment.data_locations[0]
 
 
-def test_the_outputs_are_the_environment_variables(template, published):
-    deployment = Deployment.from_json(fold(published["Value"]), origin="test")
+def test_outputs_are_the_environment_variables(template, published):
+    deployment = Deployment.from_json(flatten(published["Value"]), origin="test")
     outputs = {
-        output["Description"].removeprefix("export "): fold(output["Value"])
+        output["Description"].removeprefix("export "): flatten(output["Value"])
         for output in template.find_outputs("*").values()
         if output["Description"].startswith("export ")
     }
-    assert deployment.environment() == outputs
+    assert outputs == deployment.environment()
 
 
-def test_the_longest_document_fits_into_a_standard_parameter(synthesized):
-    """AWS refuses more than 4,096 characters; the emulator does not."""
-    every = [model.key for model in CATALOG if "us-west-2" in model.regions]
+def test_longest_document_fits_into_a_standard_parameter(synthesized):
+    """AWS rejects more than 4,096 characters, the emulator does not."""
+    base_models = [model.key for model in CATALOG if "us-west-2" in model.regions]
     longest = Stage(
         name="a" * 20,
         regions=("us-west-2",),
-        base_models=tuple(every),
+        base_models=tuple(base_models),
         data_prefix="p" * 50,
         model_key=True,
         network=Network(
             vpc_id="vpc-0a1b2c3d", subnet_ids=tuple(f"subnet-0123456789abcde{n}f" for n in range(4))
         ),
-        extra_data=tuple(
-            DataLocation(uri=f"s3://{'b' * 63}/{'p' * 20}{number}/", account="1" * 12)
+        extra_data_locations=tuple(
+            DataLocation(uri=f"s3://{'b' * 63}/{'p' * 20}{number}/", owner="1" * 12)
             for number in range(5)
         ),
     )
     (parameter,) = synthesized(longest, "us-west-2").find_resources("AWS::SSM::Parameter").values()
     references = json.dumps(parameter["Properties"]["Value"]).count('"Ref"') + 3
-    # An ARN or name in place of each reference is shorter than this.
-    assert len(fold(parameter["Properties"]["Value"])) + references * 130 < 4096
+    # An ARN or name has less than 130 characters.
+    assert len(flatten(parameter["Properties"]["Value"])) + references * 130 < 4096
 
 
-def test_it_survives_the_way_through_json_and_through_the_environment():
-    assert DEPLOYMENT == Deployment.from_json(DEPLOYMENT.to_json(), origin="test")
-    assert DEPLOYMENT == Deployment.from_environment(DEPLOYMENT.environment())
+def test_deployment_round_trips_through_json_and_the_environment():
+    assert Deployment.from_json(DEPLOYMENT.to_json(), origin="test") == DEPLOYMENT
+    assert Deployment.from_environment(DEPLOYMENT.environment()) == DEPLOYMENT
 
 
-def test_the_bucket_the_role_and_a_region_are_enough():
-    seeds = {
+def test_bucket_role_and_region_are_sufficient():
+    variables = {
         name: value
         for name, value in DEPLOYMENT.environment().items()
         if name in ("DSPY_BEDROCK_S3_BUCKET", "DSPY_BEDROCK_ROLE_ARN", "AWS_REGION")
     }
-    found = Deployment.from_environment(seeds)
-    assert ("data", "123456789012", "us-east-1") == (found.data_bucket, found.account, found.region)
+    deployment = Deployment.from_environment(variables)
+    assert deployment.data_bucket == "data"
+    assert deployment.account == "123456789012"
+    assert deployment.region == "us-east-1"
     assert Deployment.from_environment(
-        seeds | {"AWS_REGION": "", "AWS_DEFAULT_REGION": "us-west-2"}
+        variables | {"AWS_REGION": "", "AWS_DEFAULT_REGION": "us-west-2"}
     )
     assert Deployment.from_environment({"AWS_REGION": "us-east-1"}) is None
-    del seeds["AWS_REGION"]
-    assert "eu-west-1" == Deployment.from_environment(seeds, region="eu-west-1").region
+    del variables["AWS_REGION"]
+    assert Deployment.from_environment(variables, region="eu-west-1").region == "eu-west-1"
 
 
-def test_a_field_of_a_newer_version_is_ignored():
+def test_unknown_field_of_a_newer_version_is_ignored():
     newer = json.loads(DEPLOYMENT.to_json()) | {"event_queue": "q"}
-    assert DEPLOYMENT == Deployment.from_json(json.dumps(newer), origin="test")
+    assert Deployment.from_json(json.dumps(newer), origin="test") == DEPLOYMENT
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What is relied on of DSPy beyond its documentation: when a version changes it, this says so before a user does."""
+"""The undocumented behaviour of DSPy that the SDK relies on. A new version that changes it fails here."""
 
 import inspect
 import tomllib
@@ -19,7 +19,7 @@ from dspy.teleprompt.bootstrap_trace import FailedPrediction
 
 from tests.sdk.desks import Desk
 from tunestack.dspy import BedrockProvider, BetterTogether, BootstrapFinetune, OpenAIProvider
-from tunestack.dspy.credentials import lm_of
+from tunestack.dspy.credentials import lm_of_thread
 
 SDK = Path(__file__).parents[2] / "sdk/pyproject.toml"
 
@@ -28,87 +28,101 @@ def names(function):
     return [name for name in inspect.signature(function).parameters if name != "self"]
 
 
-def test_the_version_is_one_that_was_looked_at():
+def test_installed_version_is_supported():
     extras = tomllib.loads(SDK.read_text())["project"]["optional-dependencies"]
-    assert ["dspy>=3.3,<3.5"] == extras["dspy"]
+    assert extras["dspy"] == ["dspy>=3.3,<3.5"]
     assert version("dspy").startswith(("3.3.", "3.4."))
 
 
-def test_what_lm_and_provider_say_to_each_other():
-    assert ["train_data", "train_data_format", "train_kwargs"] == names(dspy.LM.finetune)
-    assert ["thread", "model", "train_data", "train_data_format", "train_kwargs"] == names(
-        TrainingJob
-    )
+def test_signatures_of_lm_and_provider():
+    assert names(dspy.LM.finetune) == ["train_data", "train_data_format", "train_kwargs"]
+    assert names(TrainingJob) == [
+        "thread",
+        "model",
+        "train_data",
+        "train_data_format",
+        "train_kwargs",
+    ]
     finetune = ["job", "model", "train_data", "train_data_format", "train_kwargs"]
-    assert finetune == names(Provider.finetune)
-    assert ["lm", "launch_kwargs"] == names(Provider.launch) == names(Provider.kill)
-    assert ["launch_kwargs"] == names(dspy.LM.launch) == names(dspy.LM.kill)
-    assert {"not_started", "pending", "running", "succeeded", "failed", "cancelled"} == {
-        status.value for status in TrainingStatus
+    assert names(Provider.finetune) == finetune
+    assert names(Provider.launch) == names(Provider.kill) == ["lm", "launch_kwargs"]
+    assert names(dspy.LM.launch) == names(dspy.LM.kill) == ["launch_kwargs"]
+    assert {status.value for status in TrainingStatus} == {
+        "not_started",
+        "pending",
+        "running",
+        "succeeded",
+        "failed",
+        "cancelled",
     }
-    assert ("chat", "completion") == (TrainDataFormat.CHAT.value, TrainDataFormat.COMPLETION.value)
+    assert (TrainDataFormat.CHAT.value, TrainDataFormat.COMPLETION.value) == ("chat", "completion")
 
 
-def test_an_exception_is_set_as_the_result():
-    """And nothing but an Exception is caught: what the job and the providers make up for."""
+def test_lm_sets_an_exception_as_the_result():
+    """DSPy catches only `Exception`. The job and the providers handle the rest."""
     source = inspect.getsource(dspy.LM._run_finetune_job)
     assert "except Exception as err" in source
     assert "job.set_result(err)" in source
     assert "self.copy(model=model)" in source
 
 
-def test_what_is_saved_of_an_lm_and_what_is_not():
+def test_lm_is_saved_with_launch_kwargs_but_not_its_provider():
     lm = dspy.LM("bedrock/x", provider=BedrockProvider(), launch_kwargs={"kept": [1]})
     state = lm.dump_state()
-    assert {"kept": [1]} == state["launch_kwargs"]
+    assert state["launch_kwargs"] == {"kept": [1]}
     assert "provider" not in state
     loaded = dspy.LM.load_state(state)
-    assert {"kept": [1]} == loaded.launch_kwargs
+    assert loaded.launch_kwargs == {"kept": [1]}
     assert not isinstance(loaded.provider, BedrockProvider)
     copied = lm.copy(model="y")
-    assert copied.launch_kwargs is lm.launch_kwargs, "so it is replaced, never changed"
-
-
-def test_what_the_optimizers_are_mended_by():
-    stock = dspy.BootstrapFinetune
-    assert ["student", "trainset", "teacher"] == names(stock.compile)
-    assert ["trace_data", "lm", "pred_ind"] == names(stock._prepare_finetune_data)
-    assert ["finetune_dict"] == names(stock.finetune_lms)
-    assert ["arg"] == names(stock.convert_to_lm_dict)
-    assert {"trace", "pred_ind", "adapter", "exclude_demos"} == set(
-        names(build_call_data_from_trace)
+    assert copied.launch_kwargs is lm.launch_kwargs, (
+        "so it must be replaced, never changed in place"
     )
-    assert ["adapter"] == names(infer_data_format)
-    assert ["student", "teacher"] == names(prepare_teacher)
-    asked = {"program", "dataset", "metric", "num_threads", "raise_on_error"}
-    assert asked <= set(names(bootstrap_trace_data))
+
+
+def test_signatures_that_the_fixed_optimizers_rely_on():
+    upstream = dspy.BootstrapFinetune
+    assert names(upstream.compile) == ["student", "trainset", "teacher"]
+    assert names(upstream._prepare_finetune_data) == ["trace_data", "lm", "pred_ind"]
+    assert names(upstream.finetune_lms) == ["finetune_dict"]
+    assert names(upstream.convert_to_lm_dict) == ["arg"]
+    assert set(names(build_call_data_from_trace)) == {
+        "trace",
+        "pred_ind",
+        "adapter",
+        "exclude_demos",
+    }
+    assert names(infer_data_format) == ["adapter"]
+    assert names(prepare_teacher) == ["student", "teacher"]
+    parameters = {"program", "dataset", "metric", "num_threads", "raise_on_error"}
+    assert parameters <= set(names(bootstrap_trace_data))
     assert FailedPrediction(completion_text="x").format_reward is None
-    for mended, original in (
+    for fixed, original in (
         (BootstrapFinetune, dspy.BootstrapFinetune),
         (BetterTogether, dspy.BetterTogether),
     ):
-        assert set(names(original.__init__)) <= {*names(mended.__init__), "optimizers"}
+        assert set(names(original.__init__)) <= {*names(fixed.__init__), "optimizers"}
 
 
 @pytest.mark.parametrize(
-    ("mended", "original"),
+    ("fixed", "original"),
     [(BootstrapFinetune, dspy.BootstrapFinetune), (BetterTogether, dspy.BetterTogether)],
 )
-def test_a_mended_optimizer_can_be_a_step_of_another(mended, original):
-    """DSPy passes what the signature of `compile` names."""
-    assert names(original.compile) == names(mended.compile)
-    assert original.compile.__doc__ != mended.compile.__doc__
+def test_fixed_optimizer_has_the_signature_of_the_original(fixed, original):
+    """DSPy passes the arguments in the signature of `compile`."""
+    assert names(original.compile) == names(fixed.compile)
+    assert original.compile.__doc__ != fixed.compile.__doc__
 
 
 @pytest.mark.parametrize("kind", [BedrockProvider, OpenAIProvider])
-def test_a_provider_of_ours_is_one_of_dspys(kind):
+def test_providers_are_providers_of_dspy(kind):
     assert isinstance(kind(), Provider)
     assert kind().finetunable
     assert not kind().reinforceable
 
 
 class TestUpstream:
-    """Faults of DSPy's own classes; when one is gone, what mends it here can go as well."""
+    """Bugs in DSPy's own classes. If one of these tests fails, the fix here can be removed."""
 
     class Twice(dspy.Module):
         def __init__(self):
@@ -118,7 +132,7 @@ class TestUpstream:
 
     @pytest.fixture
     def run(self):
-        """A program whose first predictor was called twice, and what was said."""
+        """A program whose first predictor was called twice, and its run."""
         program = self.Twice()
         program.set_lm(dspy.LM("openai/x"))
         topic, desk = dspy.Prediction(topic="t"), dspy.Prediction(desk="billing")
@@ -129,59 +143,64 @@ class TestUpstream:
         ]
         return program, {"trace": trace, "score": 1, "prediction": desk}
 
-    def prepared(self, kind, program, runs, lm, place):
+    def prepare(self, kind, program, runs, lm, place):
         optimizer = kind(metric=lambda *_: True)
         optimizer._student = program
-        optimizer._known = list(enumerate(program.predictors()))
+        optimizer._known_predictors = list(enumerate(program.predictors()))
         rows, _ = optimizer._prepare_finetune_data(trace_data=runs, lm=lm, pred_ind=place)
         return sorted(row["messages"][-1]["content"].split(" ## ]]")[0] for row in rows)
 
     @pytest.mark.parametrize(
-        ("kind", "found"),
+        ("kind", "expected"),
         [(dspy.BootstrapFinetune, ["[[ ## topic"]), (BootstrapFinetune, ["[[ ## desk"])],
     )
-    def test_the_place_in_a_trace_is_taken_for_the_predictor(self, run, kind, found):
-        program, said = run
-        assert found == self.prepared(kind, program, [said], program.second.lm, 1)
+    def test_dspy_uses_the_index_in_the_trace_as_the_predictor(self, run, kind, expected):
+        program, trace_run = run
+        assert self.prepare(kind, program, [trace_run], program.second.lm, 1) == expected
 
     @pytest.mark.parametrize(
         ("kind", "count"), [(dspy.BootstrapFinetune, 3), (BootstrapFinetune, 2)]
     )
-    def test_each_lm_is_trained_on_everything(self, run, kind, count):
-        program, said = run
+    def test_dspy_trains_each_lm_on_all_records(self, run, kind, count):
+        program, trace_run = run
         program.second.lm = dspy.LM("openai/y")
-        assert count == len(self.prepared(kind, program, [said], program.first.lm, None))
+        assert len(self.prepare(kind, program, [trace_run], program.first.lm, None)) == count
 
-    def test_a_failed_answer_is_trained_on(self, run):
-        program, said = run
-        predictor, inputs, _ = said["trace"][0]
+    def test_dspy_does_not_skip_failed_answers(self, run):
+        program, trace_run = run
+        predictor, inputs, _ = trace_run["trace"][0]
         failed = FailedPrediction(completion_text="nonsense", format_reward=-1)
         other = {"trace": [(predictor, inputs, failed)], "score": -1, "prediction": failed}
         with pytest.raises(AttributeError):
-            self.prepared(dspy.BootstrapFinetune, program, [said, other], program.first.lm, None)
-        assert 3 == len(
-            self.prepared(BootstrapFinetune, program, [said, other], program.first.lm, None)
+            self.prepare(
+                dspy.BootstrapFinetune, program, [trace_run, other], program.first.lm, None
+            )
+        assert (
+            len(
+                self.prepare(BootstrapFinetune, program, [trace_run, other], program.first.lm, None)
+            )
+            == 3
         )
 
-    def test_an_lm_that_is_not_named_is_a_key_error(self):
+    def test_dspy_raises_key_error_for_an_lm_without_settings(self):
         named = {dspy.LM("openai/x"): {"n_epochs": 1}}
         with pytest.raises(KeyError):
             dspy.BootstrapFinetune(train_kwargs=named).train_kwargs[dspy.LM("openai/y")]
         assert BootstrapFinetune(train_kwargs=named).train_kwargs[dspy.LM("openai/y")] is None
 
 
-def test_the_thread_that_a_job_is_given_leads_to_the_lm():
-    """DSPy passes a provider the model's name alone; credentials that the LM has of its own are read from the LM."""
-    found = []
+def test_thread_of_a_job_refers_to_the_lm():
+    """DSPy passes only the model's name to a provider. The credentials of the LM are read from the LM."""
+    calls = []
 
-    class Kept(Provider):
+    class RecordingProvider(Provider):
         def __init__(self):
             super().__init__()
             self.finetunable = True
-            self.TrainingJob = self.keep
+            self.TrainingJob = self.create_job
 
-        def keep(self, thread, **_):
-            found.append((lm_of(thread), thread.daemon, thread.ident))
+        def create_job(self, thread, **_):
+            calls.append((lm_of_thread(thread), thread.daemon, thread.ident))
             thread.daemon = True
             return dspy.TrainingJob(thread=thread)
 
@@ -189,7 +208,7 @@ def test_the_thread_that_a_job_is_given_leads_to_the_lm():
         def finetune(**_):
             return "x"
 
-    lm = dspy.LM("bedrock/x", provider=Kept())
+    lm = dspy.LM("bedrock/x", provider=RecordingProvider())
     job = lm.finetune([], None)
-    assert [(lm, False, None)] == found, "it is not started yet, and can be made a daemon"
+    assert calls == [(lm, False, None)], "the thread is not started yet, and can be made a daemon"
     job.thread.join(10)

@@ -1,4 +1,4 @@
-"""The end that the SDK shows is the one that the guard goes by, for every tag, kind and stage."""
+"""The SDK shows the same expiry as the guard applies, for every tag, kind of endpoint and stage."""
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,10 +12,10 @@ from tunestack._utils.formatting import duration_text, utc_text
 from tunestack.backends.bedrock.guard import with_expiry
 from tunestack.catalog import Serving
 from tunestack.deployment import EXPIRES_AT_TAG, STAGE_TAG
-from tunestack_cdk.constructs.endpoint_guard_handler import KINDS, Settings, deadline
+from tunestack_cdk.constructs.endpoint_guard_handler import KINDS, Settings, compute_expiry
 
 CREATED = datetime(2026, 11, 1, 12, 0, 0, 123_000, tzinfo=UTC)
-DEPLOYED = Deployment(
+DEPLOYMENT = Deployment(
     region="us-east-1",
     account="111122223333",
     data_bucket="b",
@@ -28,13 +28,13 @@ DEPLOYED = Deployment(
 SETTINGS = Settings(
     stage="dev",
     stage_tag=STAGE_TAG,
-    expiry_tag=EXPIRES_AT_TAG,
-    default=timedelta(hours=3),
-    longest=timedelta(hours=20),
+    expires_at_tag=EXPIRES_AT_TAG,
+    default_endpoint_hours=3,
+    max_endpoint_hours=20,
 )
 
 
-def endpoint(serving):
+def create_endpoint(serving):
     return EndpointInfo(
         id="e",
         name="e",
@@ -56,36 +56,36 @@ TAGS = st.one_of(
 
 
 @given(tag=TAGS, serving=st.sampled_from([Serving.ON_DEMAND, Serving.PROVISIONED]))
-def test_the_sdk_shows_what_the_guard_does(tag, serving):
+def test_sdk_shows_the_expiry_that_the_guard_applies(tag, serving):
     tags = {STAGE_TAG: "dev"} | ({} if tag is None else {EXPIRES_AT_TAG: tag})
-    end = deadline(KINDS[serving.value], tags, CREATED, SETTINGS)
-    shown = with_expiry(endpoint(serving), tags, DEPLOYED)
-    assert end == shown.expires_at
-    assert (Expiry.NEVER if end is None else Expiry.SCHEDULED) is shown.expiry
+    expires_at = compute_expiry(KINDS[serving.value], tags, CREATED, SETTINGS)
+    shown = with_expiry(create_endpoint(serving), tags, DEPLOYMENT)
+    assert shown.expires_at == expires_at
+    assert shown.expiry is (Expiry.NEVER if expires_at is None else Expiry.SCHEDULED)
 
 
-UNGUARDED = replace(DEPLOYED, guard_arn=None)
-END = {EXPIRES_AT_TAG: "2026-11-02T00:00:00Z"}
+UNGUARDED = replace(DEPLOYMENT, guard_arn=None)
+EXPIRY_TAG = {EXPIRES_AT_TAG: "2026-11-02T00:00:00Z"}
 
 
 @pytest.mark.parametrize(
     ("stage", "tags", "deployment", "serving", "expected"),
     [
-        (None, END, DEPLOYED, Serving.PROVISIONED, Expiry.NEVER),
-        ("dev", END, UNGUARDED, Serving.PROVISIONED, Expiry.UNKNOWN),
-        ("dev", END, None, Serving.PROVISIONED, Expiry.UNKNOWN),
+        (None, EXPIRY_TAG, DEPLOYMENT, Serving.PROVISIONED, Expiry.NEVER),
+        ("dev", EXPIRY_TAG, UNGUARDED, Serving.PROVISIONED, Expiry.UNKNOWN),
+        ("dev", EXPIRY_TAG, None, Serving.PROVISIONED, Expiry.UNKNOWN),
         ("dev", {}, UNGUARDED, Serving.PROVISIONED, Expiry.UNKNOWN),
         ("dev", {}, None, Serving.ON_DEMAND, Expiry.NEVER),
-        ("prod", END, DEPLOYED, Serving.PROVISIONED, Expiry.SCHEDULED),
-        ("prod", {}, DEPLOYED, Serving.PROVISIONED, Expiry.UNKNOWN),
-        ("prod", END, replace(UNGUARDED, stage=None), Serving.ON_DEMAND, Expiry.UNKNOWN),
+        ("prod", EXPIRY_TAG, DEPLOYMENT, Serving.PROVISIONED, Expiry.SCHEDULED),
+        ("prod", {}, DEPLOYMENT, Serving.PROVISIONED, Expiry.UNKNOWN),
+        ("prod", EXPIRY_TAG, replace(UNGUARDED, stage=None), Serving.ON_DEMAND, Expiry.UNKNOWN),
     ],
 )
-def test_an_end_is_shown_only_where_a_guard_goes_by_it(stage, tags, deployment, serving, expected):
+def test_expiry_is_shown_only_if_a_guard_applies_it(stage, tags, deployment, serving, expected):
     tags = tags if stage is None else {**tags, STAGE_TAG: stage}
-    shown = with_expiry(endpoint(serving), tags, deployment)
-    assert expected is shown.expiry
-    assert (expected is Expiry.SCHEDULED) == (shown.expires_at is not None)
+    shown = with_expiry(create_endpoint(serving), tags, deployment)
+    assert shown.expiry is expected
+    assert (shown.expires_at is not None) == (expected is Expiry.SCHEDULED)
 
 
 @pytest.mark.parametrize(
@@ -101,10 +101,10 @@ def test_an_end_is_shown_only_where_a_guard_goes_by_it(stage, tags, deployment, 
         (timedelta(-1), "-1 day"),
     ],
 )
-def test_a_duration_is_text(duration, text):
-    assert text == duration_text(duration)
+def test_duration_as_text(duration, text):
+    assert duration_text(duration) == text
 
 
-def test_a_time_is_in_utc_and_says_so():
+def test_time_as_text_is_in_utc():
     time = datetime.fromisoformat("2026-11-28T23:25:59+01:00")
-    assert "2026-11-28 22:25 UTC" == utc_text(time)
+    assert utc_text(time) == "2026-11-28 22:25 UTC"

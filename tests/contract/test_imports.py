@@ -1,4 +1,4 @@
-"""Who may know what, and that breaking it is noticed."""
+"""Import rules: what a module loads, and that import-linter finds every breach of a rule."""
 
 import shutil
 import subprocess
@@ -14,34 +14,34 @@ ROOT = Path(__file__).parents[2]
 HEAVY = ("boto3", "botocore", "openai", "dspy", "litellm", "aws_cdk")
 
 
-def loaded_by(statement, *names):
-    """Tell which modules a statement loads in a process of its own."""
+def list_loaded(statement, *names):
+    """Return which of the modules a statement loads in a new process."""
     code = f"import sys\n{statement}\nprint(*[n for n in {names!r} if n in sys.modules])"
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    return done.stdout.split()
+    return completed.stdout.split()
 
 
 @pytest.mark.parametrize("module", ["tunestack", "tunestack.deployment", "tunestack.catalog"])
-def test_importing_costs_nothing(module):
-    assert [] == loaded_by(f"import {module}; {module}.__doc__", *HEAVY)
+def test_import_loads_no_heavy_module(module):
+    assert list_loaded(f"import {module}; {module}.__doc__", *HEAVY) == []
 
 
-def test_the_catalog_is_read_without_anything_heavy():
-    assert [] == loaded_by("from tunestack.catalog import CATALOG; len(CATALOG)", *HEAVY)
+def test_catalog_loads_no_heavy_module():
+    assert list_loaded("from tunestack.catalog import CATALOG; len(CATALOG)", *HEAVY) == []
 
 
-def test_the_stacks_load_no_client():
-    assert ["aws_cdk"] == loaded_by("import tunestack_cdk.stack", *HEAVY)
+def test_stacks_load_no_client():
+    assert list_loaded("import tunestack_cdk.stack", *HEAVY) == ["aws_cdk"]
 
 
-def test_what_is_loaded_is_noticed():
-    """The negative control: using the SDK does load boto3."""
-    assert ["boto3", "botocore"] == loaded_by("import tunestack; tunestack.Tuner", *HEAVY)
+def test_sdk_loads_boto3_on_first_use():
+    """Negative control of the tests above."""
+    assert list_loaded("import tunestack; tunestack.Tuner", *HEAVY) == ["boto3", "botocore"]
 
 
-def test_the_public_names_are_sorted_and_exist():
+def test_public_names_exist_and_are_sorted():
     assert sorted(tunestack.__all__) == tunestack.__all__
     for name in tunestack.__all__:
         assert getattr(tunestack, name).__name__ == name
@@ -74,14 +74,14 @@ SOURCES = ("infra/src", "sandbox/src", "sdk/src")
 
 @pytest.fixture
 def copy(tmp_path):
-    """A copy of the code, to be broken."""
+    """A copy of the code for a breach."""
     for folder in SOURCES:
         shutil.copytree(ROOT / folder, tmp_path / folder)
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     return tmp_path
 
 
-def lint(folder):
+def run_lint_imports(folder):
     return subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
         cwd=folder,
@@ -96,29 +96,29 @@ def lint(folder):
     )
 
 
-def test_every_contract_is_shown_to_bite():
+def test_every_contract_has_a_breach():
     config = tomllib.loads((ROOT / "pyproject.toml").read_text())
     contracts = [row["name"] for row in config["tool"]["importlinter"]["contracts"]]
     assert contracts == [*BREACHES]
 
 
 @pytest.mark.parametrize("contract", BREACHES)
-def test_a_breach_of_a_contract_is_found(copy, contract):
+def test_breach_of_a_contract_is_found(copy, contract):
     path, line = BREACHES[contract]
     module = copy / path
     module.write_text(f"{module.read_text()}\n{line}\n")
-    done = lint(copy)
-    assert 0 != done.returncode
-    assert f"{contract} BROKEN" in " ".join(done.stdout.split())
+    completed = run_lint_imports(copy)
+    assert completed.returncode != 0
+    assert f"{contract} BROKEN" in " ".join(completed.stdout.split())
 
 
-def test_a_new_module_needs_a_layer(copy):
+def test_module_without_a_layer_is_found(copy):
     (copy / "sdk/src/tunestack/utils.py").write_text('"""Things."""\n')
-    done = lint(copy)
-    assert 0 != done.returncode
-    assert "utils" in done.stdout
+    completed = run_lint_imports(copy)
+    assert completed.returncode != 0
+    assert "utils" in completed.stdout
 
 
-def test_the_code_as_it_is_keeps_every_contract(copy):
-    done = lint(copy)
-    assert 0 == done.returncode, done.stdout
+def test_code_keeps_every_contract(copy):
+    completed = run_lint_imports(copy)
+    assert completed.returncode == 0, completed.stdout

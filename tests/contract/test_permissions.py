@@ -1,4 +1,4 @@
-"""Granted is what the SDK needs, and what it needs is in the contract."""
+"""The policies grant the actions of the contract, and the SDK needs exactly these."""
 
 import json
 from datetime import timedelta
@@ -8,13 +8,12 @@ import pytest
 
 from tunestack import EndpointCostWarning
 from tunestack.backends.bedrock.clients import Clients
-from tunestack.backends.bedrock.discovery import published
+from tunestack.backends.bedrock.discovery import read_published_deployment
 from tunestack.catalog import Serving
 from tunestack.deployment import ACTIONS, MODEL_KEY_ACTIONS
-from tunestack_cdk.stage import Endpoints, Stage
+from tunestack_cdk.stage import Stage
 
-# What an operation is called in a policy, where that is not its own name.
-ACTION = {
+ACTIONS_BY_OPERATION = {
     ("s3", "HeadObject"): {"s3:GetObject"},
     ("s3", "ListObjectsV2"): {"s3:ListBucket"},
     ("bedrock-runtime", "Converse"): {"bedrock:InvokeModel"},
@@ -26,98 +25,101 @@ ACTION = {
     ("scheduler", "CreateSchedule"): {"scheduler:CreateSchedule", "iam:PassRole"},
     ("scheduler", "UpdateSchedule"): {"scheduler:UpdateSchedule", "iam:PassRole"},
 }
-
-
-FEATURES = {
-    "bedrock:InvokeModelWithResponseStream": "answers as they are written, by whatever client asks the endpoint",
+"""Actions of operations that have another name, or that need several."""
+UNUSED_ACTIONS = {
+    "bedrock:InvokeModelWithResponseStream": "other clients stream responses of an endpoint",
 }
-"""What is granted and that the SDK does not call itself yet, with what will."""
+"""Granted actions that the SDK does not use, with the reason."""
 
 
-def policy_of(template, name):
-    """The statements of one of the policies that people attach."""
-    (found,) = [
+def get_statements(template, name):
+    """Return the statements of the policy tuner, invoker or viewer."""
+    (statements,) = [
         row["Properties"]["PolicyDocument"]["Statement"]
         for identifier, row in template.find_resources("AWS::IAM::ManagedPolicy").items()
         if identifier.startswith(f"Access{name.title()}")
     ]
-    return found
+    return statements
 
 
 @pytest.fixture(scope="module")
 def statements(template):
-    return policy_of(template, "tuner")
+    return get_statements(template, "tuner")
 
 
-def actions(statement):
-    found = statement["Action"]
-    return {found} if isinstance(found, str) else set(found)
+def get_actions(statement):
+    actions = statement["Action"]
+    return {actions} if isinstance(actions, str) else set(actions)
 
 
-def allowed(statements):
+def filter_allowed(statements):
     return [row for row in statements if row["Effect"] == "Allow"]
 
 
 @pytest.mark.parametrize("name", ACTIONS)
-def test_a_policy_grants_exactly_the_contract(template, name):
-    granted = set().union(*map(actions, allowed(policy_of(template, name))))
-    assert set(ACTIONS[name]) == granted
+def test_policy_grants_exactly_the_actions_of_the_contract(template, name):
+    granted = set().union(*map(get_actions, filter_allowed(get_statements(template, name))))
+    assert granted == set(ACTIONS[name])
     assert list(ACTIONS[name]) == sorted(ACTIONS[name])
 
 
-def test_a_key_for_models_takes_these_actions_more(synthesized):
+def test_model_key_needs_additional_actions(synthesized):
     stage = Stage(name="k", regions=("us-east-1",), base_models=("nova-micro",), model_key=True)
     template = synthesized(stage)
     for name, more in MODEL_KEY_ACTIONS.items():
-        granted = set().union(*map(actions, allowed(policy_of(template, name))))
-        assert {*ACTIONS[name], *more} == granted
+        granted = set().union(*map(get_actions, filter_allowed(get_statements(template, name))))
+        assert granted == {*ACTIONS[name], *more}
 
 
-def test_only_list_operations_are_granted_on_everything(statements):
-    everywhere = set().union(
-        *(actions(row) for row in allowed(statements) if row["Resource"] == "*")
+def test_only_list_actions_are_granted_on_all_resources(statements):
+    on_all_resources = set().union(
+        *(get_actions(row) for row in filter_allowed(statements) if row["Resource"] == "*")
     )
-    assert {
+    assert on_all_resources == {
         "bedrock:ListCustomModelDeployments",
         "bedrock:ListCustomModels",
         "bedrock:ListFoundationModels",
         "bedrock:ListModelCustomizationJobs",
         "bedrock:ListProvisionedModelThroughputs",
-    } == everywhere
+    }
 
 
-def test_a_role_may_be_passed_to_its_service_only(statements):
-    passing = [row for row in statements if "iam:PassRole" in actions(row)]
+def test_role_can_be_passed_to_its_service_only(statements):
+    passing = [row for row in statements if "iam:PassRole" in get_actions(row)]
     assert [
-        ({"Fn::GetAtt": ["AmazonBedrockJobRole83283ADC", "Arn"]}, "bedrock.amazonaws.com"),
-        ({"Fn::GetAtt": ["GuardSchedulerRole993ADB63", "Arn"]}, "scheduler.amazonaws.com"),
-    ] == [
         (row["Resource"], row["Condition"]["StringEquals"]["iam:PassedToService"])
         for row in passing
+    ] == [
+        ({"Fn::GetAtt": ["AmazonBedrockJobRole83283ADC", "Arn"]}, "bedrock.amazonaws.com"),
+        ({"Fn::GetAtt": ["GuardSchedulerRole993ADB63", "Arn"]}, "scheduler.amazonaws.com"),
     ]
 
 
-def test_only_the_models_of_the_stage_in_the_region_may_be_tuned(statements):
-    (submit,) = [row for row in statements if "bedrock:CreateModelCustomizationJob" in actions(row)]
+def test_only_base_models_of_the_stage_in_the_region_can_be_fine_tuned(statements):
+    (submit,) = [
+        row for row in statements if "bedrock:CreateModelCustomizationJob" in get_actions(row)
+    ]
     text = json.dumps(submit["Resource"])
     assert "foundation-model/amazon.nova-micro-v1:0:128k" in text
     assert "llama" not in text
     assert "foundation-model/*" not in text
 
 
-def test_where_no_throughput_may_be_bought_none_can_be(synthesized):
+def test_provisioned_throughput_can_be_disallowed(synthesized):
     stage = Stage(
         name="cheap",
         regions=("us-east-1",),
         base_models=("nova-micro",),
-        endpoints=Endpoints(provisioned=False),
+        allow_provisioned_throughput=False,
     )
-    granted = set().union(*map(actions, allowed(policy_of(synthesized(stage), "tuner"))))
+    granted = set().union(
+        *map(get_actions, filter_allowed(get_statements(synthesized(stage), "tuner")))
+    )
     assert "bedrock:CreateProvisionedModelThroughput" not in granted
 
 
 def test_every_call_of_the_sdk_is_granted(tuner, west, chat, completions, requests, sandbox):
-    """Runs one of everything, and looks at what went over the wire."""
+    """Call every feature of the SDK, and collect the requests."""
     before = requests.seen.copy()
     job = tuner.submit("nova-micro", chat, validation_data=chat[:3]).wait()
     job.metrics()
@@ -135,19 +137,21 @@ def test_every_call_of_the_sdk_is_granted(tuner, west, chat, completions, reques
     throughput.endpoint().extend(timedelta(hours=5))
     another = west.submit("llama-3-1-8b", [*completions[1:], completions[0]]).wait()
     throughput.endpoint().update(another.model).update(throughput.model)
-    # Another of the same name, at the same time: what was armed is looked at, and changed.
+    # Arming the same name again reads and updates the schedule.
     throughput.endpoint().backend.guard().arm(
         throughput.endpoint().name, Serving.PROVISIONED, sandbox.clock.now() + timedelta(hours=2)
     )
     throughput.stop_endpoint()
     west.submit("llama-3-1-8b", completions[::-1]).cancel()
-    assert {job.model, other.model} == {model.id for model in tuner.custom_models()}
+    assert {model.id for model in tuner.custom_models()} == {job.model, other.model}
     tuner.custom_model(other.model).delete()
-    published(Clients(boto3.Session()), stage="dev", region="us-east-1")
+    read_published_deployment(Clients(boto3.Session()), stage="dev", region="us-east-1")
     called = set()
     for service, operation in requests.seen - before:
-        called |= ACTION.get((service, operation), {f"{service.split('-')[0]}:{operation}"})
-    # KMS is called by S3 on the caller's behalf.
+        called |= ACTIONS_BY_OPERATION.get(
+            (service, operation), {f"{service.split('-')[0]}:{operation}"}
+        )
+    # S3 calls KMS for the caller.
     granted = set(ACTIONS["tuner"]) - {"kms:Decrypt", "kms:GenerateDataKey"}
     assert called <= granted
-    assert FEATURES.keys() == granted - called
+    assert granted - called == UNUSED_ACTIONS.keys()

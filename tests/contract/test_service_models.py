@@ -1,4 +1,4 @@
-"""Nothing that AWS can say is unknown to us."""
+"""The SDK knows every state and every error in the service models of botocore."""
 
 import re
 
@@ -18,34 +18,34 @@ MODELS = {
     service: SESSION.get_service_model(service)
     for service in ("bedrock", "scheduler", "sqs", "ssm")
 }
-# Beside those that the tuner is granted by their names.
-OTHERS = {
+OTHER_OPERATIONS = {
     "iam": ("GetRole",),
     "s3": ("PutObject", "GetObject", "HeadObject", "ListObjectsV2"),
     "service-quotas": ("GetServiceQuota",),
     "sts": ("GetCallerIdentity",),
 }
-# Said in the message; what to do depends on what was asked.
-NO_CLASS_OF_ITS_OWN = {"ModelErrorException"}
+"""Operations that the SDK uses, besides those with the name of an action of the tuner."""
+GENERIC_ERRORS = {"ModelErrorException"}
+"""Errors without a specific class: the remedy depends on the request."""
 
 
 def test_every_job_state_of_bedrock_is_known():
-    assert set(BEDROCK.shape_for("ModelCustomizationJobStatus").enum) == JOB_STATES.keys()
-    ends = {raw for raw, state in JOB_STATES.items() if state.is_terminal}
-    assert {"Completed", "Failed", "Stopped"} == ends
+    assert JOB_STATES.keys() == set(BEDROCK.shape_for("ModelCustomizationJobStatus").enum)
+    terminal = {raw for raw, state in JOB_STATES.items() if state.is_terminal}
+    assert terminal == {"Completed", "Failed", "Stopped"}
     assert not JobState.UNKNOWN.is_terminal
 
 
 def test_every_endpoint_state_of_bedrock_is_known():
-    known = {
+    states = {
         *BEDROCK.shape_for("CustomModelDeploymentStatus").enum,
         *BEDROCK.shape_for("ProvisionedModelStatus").enum,
     }
-    assert known == ENDPOINT_STATES.keys()
+    assert ENDPOINT_STATES.keys() == states
 
 
-def called():
-    """The operations behind the actions that the SDK is granted."""
+def list_operations():
+    """Yield the models of all operations that the SDK uses."""
     for action in ACTIONS["tuner"]:
         service, _, name = action.partition(":")
         if name.startswith("InvokeModel"):
@@ -54,25 +54,25 @@ def called():
             )
         elif service in MODELS:
             yield MODELS[service].operation_model(name)
-    for service, names in OTHERS.items():
+    for service, names in OTHER_OPERATIONS.items():
         model = SESSION.get_service_model(service)
         yield from map(model.operation_model, names)
 
 
-def test_every_error_of_the_operations_we_call_has_a_class():
+def test_every_error_of_the_used_operations_has_a_class():
     errors = {
         shape.metadata.get("error", {}).get("code") or shape.name
-        for operation in called()
+        for operation in list_operations()
         for shape in operation.error_shapes
     }
     assert len(errors) > 8
-    assert errors - NO_CLASS_OF_ITS_OWN <= CODES.keys()
+    assert errors - GENERIC_ERRORS <= CODES.keys()
 
 
 @pytest.mark.parametrize(
     "model", [m for m in CATALOG if m.provider == "bedrock"], ids=lambda m: m.key
 )
-def test_the_ids_of_the_catalog_are_ids_for_bedrock(model):
+def test_ids_of_the_catalog_match_the_patterns_of_bedrock(model):
     pattern = BEDROCK.shape_for("BaseModelIdentifier").metadata["pattern"]
     assert re.fullmatch(pattern, model.customization_id)
     runtime = RUNTIME.shape_for("ConversationalModelId").metadata["pattern"]

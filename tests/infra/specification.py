@@ -1,14 +1,14 @@
-"""What every role may do, written down apart from the code that grants it: a line for each action.
+"""The permissions of every role, specified independently of the code that grants them: one row for each action.
 
-The source of a line is what the operation needs, not what the stack says; see docs/infrastructure.md.
+The source of a row is the need of the operation, not the code of the stack. See docs/infrastructure.md.
 """
 
 from tunestack.catalog import CATALOG
 
 
-def row(actions, resources, condition=None, effect="Allow"):
+def allow(actions, resources, condition=None):
     return {
-        "Effect": effect,
+        "Effect": "Allow",
         "Action": actions.split(),
         "Resource": resources if isinstance(resources, list) else [resources],
         "Condition": condition or {},
@@ -16,16 +16,18 @@ def row(actions, resources, condition=None, effect="Allow"):
 
 
 class Specification:
-    """What is specified for one stage, in one region."""
+    """The specified permissions and trust policies for one stage in one region."""
 
     def __init__(self, stage, region, *, account="111122223333", partition="aws"):
         self.stage, self.region, self.account, self.partition = stage, region, account, partition
-        self.suffix = {"aws-cn": "amazonaws.com.cn"}.get(partition, "amazonaws.com")
+        self.url_suffix = {"aws-cn": "amazonaws.com.cn"}.get(partition, "amazonaws.com")
         self.bucket = f"arn:{partition}:s3:::DataBucketE6B0FAA8"
-        self.own = {"StringEquals": {"aws:ResourceAccount": account}}
-        self.tagged = {"StringEqualsIfExists": {"aws:ResourceTag/tunestack:stage": stage.name}}
-        self.own_tag = {"StringEquals": {"aws:ResourceTag/tunestack:stage": stage.name}}
-        self.tags = {"StringEquals": {"aws:RequestTag/tunestack:stage": stage.name}}
+        self.owned = {"StringEquals": {"aws:ResourceAccount": account}}
+        self.has_no_other_stage_tag = {
+            "StringEqualsIfExists": {"aws:ResourceTag/tunestack:stage": stage.name}
+        }
+        self.has_stage_tag = {"StringEquals": {"aws:ResourceTag/tunestack:stage": stage.name}}
+        self.sets_stage_tag = {"StringEquals": {"aws:RequestTag/tunestack:stage": stage.name}}
         self.data_key = self.arn("kms", "key/DataKey5F086070")
         self.operations_key = self.arn("kms", "key/OperationsKeyD0717C64")
         self.jobs = self.arn("bedrock", "model-customization-job/*")
@@ -37,22 +39,22 @@ class Specification:
         account = self.account if account is None else account
         return f"arn:{self.partition}:{service}:{self.region}:{account}:{rest}"
 
-    def role(self, name):
+    def role_arn(self, name):
         return f"arn:{self.partition}:iam::{self.account}:role/{name}"
 
-    def through(self, service):
-        return {"StringEquals": {"kms:ViaService": f"{service}.{self.region}.{self.suffix}"}}
+    def called_via(self, service):
+        return {"StringEquals": {"kms:ViaService": f"{service}.{self.region}.{self.url_suffix}"}}
 
-    def below(self, *folders):
+    def object_arns(self, *folders):
         return [f"{self.bucket}/{self.stage.data_prefix}/{folder}/*" for folder in folders]
 
-    def listing(self, *folders):
+    def list_condition(self, *folders):
         prefixes = [f"{self.stage.data_prefix}/{folder}/*" for folder in folders]
-        return {**self.own, "StringLike": {"s3:prefix": prefixes}}
+        return {**self.owned, "StringLike": {"s3:prefix": prefixes}}
 
-    def roles(self):
-        """By the beginning of the logical id."""
-        found = {
+    def permissions(self):
+        """Return the statements of each role and policy, by logical ID without its hash."""
+        statements = {
             "AmazonBedrockJobRole": self.job(),
             "GuardRole": self.guard(),
             "GuardSchedulerRole": self.scheduler(),
@@ -62,46 +64,46 @@ class Specification:
         }
         roles = self.stage.roles
         if roles.tuners:
-            found["AccessTunerRole"] = self.tuner()
+            statements["AccessTunerRole"] = self.tuner()
         if roles.ci is not None:
-            found["AccessCiRole"] = self.tuner()
+            statements["AccessCiRole"] = self.tuner()
         if roles.invokers:
-            found["AccessInvokerRole"] = self.invoker()
+            statements["AccessInvokerRole"] = self.invoker()
         if roles.viewers:
-            found["AccessViewerRole"] = self.viewer()
-        return found
+            statements["AccessViewerRole"] = self.viewer()
+        return statements
 
     def job(self):
         rows = [
-            row("s3:ListBucket", self.bucket, self.listing("datasets", "outputs")),
-            row("s3:GetObject", self.below("datasets", "outputs"), self.own),
-            row("s3:PutObject", self.below("outputs"), self.own),
-            row("kms:Decrypt", self.data_key, self.through("s3")),
-            row("kms:GenerateDataKey", self.data_key, self.through("s3")),
+            allow("s3:ListBucket", self.bucket, self.list_condition("datasets", "outputs")),
+            allow("s3:GetObject", self.object_arns("datasets", "outputs"), self.owned),
+            allow("s3:PutObject", self.object_arns("outputs"), self.owned),
+            allow("kms:Decrypt", self.data_key, self.called_via("s3")),
+            allow("kms:GenerateDataKey", self.data_key, self.called_via("s3")),
         ]
-        for place in self.stage.extra_data:
-            owner = {"StringEquals": {"aws:ResourceAccount": place.account or self.account}}
-            bucket = f"arn:{self.partition}:s3:::{place.bucket}"
-            prefix = {"StringLike": {"s3:prefix": f"{place.prefix}*"}}
-            rows.append(row("s3:ListBucket", bucket, {**owner, **prefix}))
-            rows.append(row("s3:GetObject", f"{bucket}/{place.prefix}*", owner))
-            if place.key_arn:
-                rows.append(row("kms:Decrypt", place.key_arn, self.through("s3")))
-        return rows + (self.interfaces() if self.stage.network else [])
+        for location in self.stage.extra_data_locations:
+            owner = {"StringEquals": {"aws:ResourceAccount": location.owner or self.account}}
+            bucket = f"arn:{self.partition}:s3:::{location.bucket}"
+            prefix = {"StringLike": {"s3:prefix": f"{location.prefix}*"}}
+            rows.append(allow("s3:ListBucket", bucket, {**owner, **prefix}))
+            rows.append(allow("s3:GetObject", f"{bucket}/{location.prefix}*", owner))
+            if location.key_arn:
+                rows.append(allow("kms:Decrypt", location.key_arn, self.called_via("s3")))
+        return rows + (self.network_interfaces() if self.stage.network else [])
 
-    def interfaces(self):
-        """User guide, custom-model-job-access-security."""
+    def network_interfaces(self):
+        """Source: user guide, custom-model-job-access-security."""
         interfaces = self.arn("ec2", "network-interface/*")
         subnets = [self.arn("ec2", f"subnet/{name}") for name in self.stage.network.subnet_ids]
-        of_job = {"aws:ResourceTag/BedrockModelCustomizationJobArn": self.jobs}
-        used = {"ArnEquals": {"ec2:Subnet": subnets, **of_job}}
+        job_tag = {"aws:ResourceTag/BedrockModelCustomizationJobArn": self.jobs}
+        is_job_interface = {"ArnEquals": {"ec2:Subnet": subnets, **job_tag}}
         return [
-            row(
+            allow(
                 "ec2:DescribeDhcpOptions ec2:DescribeNetworkInterfaces ec2:DescribeSecurityGroups "
                 "ec2:DescribeSubnets ec2:DescribeVpcs",
                 "*",
             ),
-            row(
+            allow(
                 "ec2:CreateNetworkInterface",
                 interfaces,
                 {
@@ -109,14 +111,14 @@ class Specification:
                     "ArnEquals": {"aws:RequestTag/BedrockModelCustomizationJobArn": self.jobs},
                 },
             ),
-            row("ec2:CreateNetworkInterface", subnets),
-            row(
+            allow("ec2:CreateNetworkInterface", subnets),
+            allow(
                 "ec2:CreateNetworkInterface", self.arn("ec2", "security-group/NetworkJobsEE1435FB")
             ),
-            row("ec2:CreateNetworkInterfacePermission", interfaces, used),
-            row("ec2:DeleteNetworkInterface", interfaces, used),
-            row("ec2:DeleteNetworkInterfacePermission", interfaces, used),
-            row(
+            allow("ec2:CreateNetworkInterfacePermission", interfaces, is_job_interface),
+            allow("ec2:DeleteNetworkInterface", interfaces, is_job_interface),
+            allow("ec2:DeleteNetworkInterfacePermission", interfaces, is_job_interface),
+            allow(
                 "ec2:CreateTags",
                 interfaces,
                 {"StringEquals": {"ec2:CreateAction": "CreateNetworkInterface"}},
@@ -124,19 +126,21 @@ class Specification:
         ]
 
     def guard(self):
-        kinds = [self.deployments, self.throughputs]
+        resources = [self.deployments, self.throughputs]
         return [
-            row("bedrock:ListCustomModelDeployments", "*"),
-            row("bedrock:ListProvisionedModelThroughputs", "*"),
-            row("bedrock:GetCustomModelDeployment", kinds),
-            row("bedrock:GetProvisionedModelThroughput", kinds),
-            row("bedrock:ListTagsForResource", kinds),
-            row("bedrock:DeleteCustomModelDeployment", kinds, self.tagged),
-            row("bedrock:DeleteProvisionedModelThroughput", kinds, self.tagged),
-            row("sqs:SendMessage", self.arn("sqs", "GuardDeadLetters4D72EFE5")),
-            row("kms:GenerateDataKey", self.operations_key, self.through("sqs")),
-            row("kms:Decrypt", self.operations_key),
-            row(
+            allow("bedrock:ListCustomModelDeployments", "*"),
+            allow("bedrock:ListProvisionedModelThroughputs", "*"),
+            allow("bedrock:GetCustomModelDeployment", resources),
+            allow("bedrock:GetProvisionedModelThroughput", resources),
+            allow("bedrock:ListTagsForResource", resources),
+            allow("bedrock:DeleteCustomModelDeployment", resources, self.has_no_other_stage_tag),
+            allow(
+                "bedrock:DeleteProvisionedModelThroughput", resources, self.has_no_other_stage_tag
+            ),
+            allow("sqs:SendMessage", self.arn("sqs", "GuardDeadLetters4D72EFE5")),
+            allow("kms:GenerateDataKey", self.operations_key, self.called_via("sqs")),
+            allow("kms:Decrypt", self.operations_key),
+            allow(
                 "logs:CreateLogStream logs:PutLogEvents",
                 self.arn("logs", "log-group:GuardLog047B64CB:*"),
             ),
@@ -144,50 +148,58 @@ class Specification:
 
     def scheduler(self):
         return [
-            row("lambda:InvokeFunction", self.arn("lambda", "function:GuardFunction9CCE20FB")),
-            row("sqs:SendMessage", self.arn("sqs", "GuardDeadLetters4D72EFE5")),
-            row("kms:Decrypt", self.operations_key, self.through("sqs")),
-            row("kms:GenerateDataKey", self.operations_key, self.through("sqs")),
+            allow("lambda:InvokeFunction", self.arn("lambda", "function:GuardFunction9CCE20FB")),
+            allow("sqs:SendMessage", self.arn("sqs", "GuardDeadLetters4D72EFE5")),
+            allow("kms:Decrypt", self.operations_key, self.called_via("sqs")),
+            allow("kms:GenerateDataKey", self.operations_key, self.called_via("sqs")),
         ]
 
-    def finding(self):
-        return row(
+    def read_deployment(self):
+        return allow(
             "ssm:GetParameter", self.arn("ssm", f"parameter/tunestack/{self.stage.name}/deployment")
         )
 
-    def invoking(self):
-        kinds = [self.deployments, self.throughputs]
-        return row("bedrock:InvokeModel bedrock:InvokeModelWithResponseStream", kinds, self.tagged)
+    def invoke_endpoints(self):
+        resources = [self.deployments, self.throughputs]
+        return allow(
+            "bedrock:InvokeModel bedrock:InvokeModelWithResponseStream",
+            resources,
+            self.has_no_other_stage_tag,
+        )
 
-    def seeing(self, *, jobs):
-        """Get of another kind's ARN is nothing: an operation takes its own."""
-        kinds = [self.deployments, self.throughputs, *([self.jobs, self.models] if jobs else [])]
-        more = (
+    def read_bedrock(self, *, jobs):
+        """The rows combine operations and resources of several kinds: an operation ignores other kinds."""
+        resources = [
+            self.deployments,
+            self.throughputs,
+            *([self.jobs, self.models] if jobs else []),
+        ]
+        get_actions = (
             "bedrock:GetCustomModel bedrock:GetModelCustomizationJob bedrock:ListTagsForResource"
             if jobs
             else ""
         )
-        listed = (
+        list_actions = (
             "bedrock:ListCustomModels bedrock:ListFoundationModels bedrock:ListModelCustomizationJobs"
             if jobs
             else ""
         )
         return [
-            row(
-                f"bedrock:GetCustomModelDeployment bedrock:GetProvisionedModelThroughput {more}",
-                kinds,
+            allow(
+                f"bedrock:GetCustomModelDeployment bedrock:GetProvisionedModelThroughput {get_actions}",
+                resources,
             ),
-            row(
+            allow(
                 "bedrock:ListCustomModelDeployments bedrock:ListProvisionedModelThroughputs "
-                + listed,
+                + list_actions,
                 "*",
             ),
         ]
 
-    def with_model_key(self, actions):
+    def use_model_key(self, actions):
         if not self.stage.model_key:
             return []
-        return [row(actions, self.arn("kms", "key/ModelKey797AAF76"), self.through("bedrock"))]
+        return [allow(actions, self.arn("kms", "key/ModelKey797AAF76"), self.called_via("bedrock"))]
 
     def tuner(self):
         foundation = f"arn:{self.partition}:bedrock:{self.region}::foundation-model"
@@ -196,77 +208,84 @@ class Specification:
             for key in self.stage.base_models
             if self.region in CATALOG[key].regions
         ]
-        kinds = [self.jobs, self.deployments, self.throughputs]
-        # An operation on another kind of thing than its own is nothing.
-        changed = [*kinds, self.models]
+        resources = [self.jobs, self.deployments, self.throughputs]
+        # An operation ignores resources of other kinds.
+        changed = [*resources, self.models]
         schedules = self.arn("scheduler", "schedule/GuardSchedulesE7822186/*")
-        pass_job = {"StringEquals": {"iam:PassedToService": "bedrock.amazonaws.com"}}
-        pass_schedule = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+        to_bedrock = {"StringEquals": {"iam:PassedToService": "bedrock.amazonaws.com"}}
+        to_scheduler = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
         rows = [
-            row("bedrock:CreateModelCustomizationJob", [*base, self.models, self.jobs]),
-            *self.seeing(jobs=True),
-            # A model cannot be restored: without the stage's own tag, nobody deletes it.
-            row("bedrock:DeleteCustomModel", self.models, self.own_tag),
-            row("bedrock:StopModelCustomizationJob", changed, self.tagged),
-            row("bedrock:DeleteCustomModelDeployment", changed, self.tagged),
-            row("bedrock:DeleteProvisionedModelThroughput", changed, self.tagged),
-            row("bedrock:UpdateCustomModelDeployment", changed, self.tagged),
-            row("bedrock:UpdateProvisionedModelThroughput", changed, self.tagged),
-            row("bedrock:CreateCustomModelDeployment", self.models, self.tags),
-            row("bedrock:TagResource", [*kinds, self.models], {**self.tags, **self.tagged}),
-            self.invoking(),
-            row("iam:PassRole", self.role("AmazonBedrockJobRole83283ADC"), pass_job),
-            row("iam:PassRole", self.role("GuardSchedulerRole993ADB63"), pass_schedule),
-            row("s3:ListBucket", self.bucket, self.listing("outputs")),
-            row("s3:GetObject", self.below("datasets", "outputs"), self.own),
-            row("s3:PutObject", self.below("datasets"), self.own),
-            row("kms:Decrypt kms:GenerateDataKey", self.data_key, self.through("s3")),
-            row("scheduler:CreateSchedule", schedules),
-            row("scheduler:GetSchedule", schedules),
-            row("scheduler:UpdateSchedule", schedules),
-            row("sqs:DeleteMessage", self.arn("sqs", "JobEventsQueueD1562793")),
-            row("sqs:ReceiveMessage", self.arn("sqs", "JobEventsQueueD1562793")),
-            row("kms:Decrypt", self.operations_key, self.through("sqs")),
-            *self.with_model_key("kms:CreateGrant kms:Decrypt kms:DescribeKey kms:GenerateDataKey"),
-            self.finding(),
+            allow("bedrock:CreateModelCustomizationJob", [*base, self.models, self.jobs]),
+            *self.read_bedrock(jobs=True),
+            # A deleted model can't be restored, so the tag of the stage is required.
+            allow("bedrock:DeleteCustomModel", self.models, self.has_stage_tag),
+            allow("bedrock:StopModelCustomizationJob", changed, self.has_no_other_stage_tag),
+            allow("bedrock:DeleteCustomModelDeployment", changed, self.has_no_other_stage_tag),
+            allow("bedrock:DeleteProvisionedModelThroughput", changed, self.has_no_other_stage_tag),
+            allow("bedrock:UpdateCustomModelDeployment", changed, self.has_no_other_stage_tag),
+            allow("bedrock:UpdateProvisionedModelThroughput", changed, self.has_no_other_stage_tag),
+            allow("bedrock:CreateCustomModelDeployment", self.models, self.sets_stage_tag),
+            allow(
+                "bedrock:TagResource",
+                [*resources, self.models],
+                {**self.sets_stage_tag, **self.has_no_other_stage_tag},
+            ),
+            self.invoke_endpoints(),
+            allow("iam:PassRole", self.role_arn("AmazonBedrockJobRole83283ADC"), to_bedrock),
+            allow("iam:PassRole", self.role_arn("GuardSchedulerRole993ADB63"), to_scheduler),
+            allow("s3:ListBucket", self.bucket, self.list_condition("outputs")),
+            allow("s3:GetObject", self.object_arns("datasets", "outputs"), self.owned),
+            allow("s3:PutObject", self.object_arns("datasets"), self.owned),
+            allow("kms:Decrypt kms:GenerateDataKey", self.data_key, self.called_via("s3")),
+            allow("scheduler:CreateSchedule", schedules),
+            allow("scheduler:GetSchedule", schedules),
+            allow("scheduler:UpdateSchedule", schedules),
+            allow("sqs:DeleteMessage", self.arn("sqs", "JobEventsQueueD1562793")),
+            allow("sqs:ReceiveMessage", self.arn("sqs", "JobEventsQueueD1562793")),
+            allow("kms:Decrypt", self.operations_key, self.called_via("sqs")),
+            *self.use_model_key("kms:CreateGrant kms:Decrypt kms:DescribeKey kms:GenerateDataKey"),
+            self.read_deployment(),
         ]
-        if self.stage.endpoints.provisioned:
-            # Never without an end.
-            ends = {**self.tags, "Null": {"aws:RequestTag/tunestack:expires-at": "false"}}
-            rows.append(row("bedrock:CreateProvisionedModelThroughput", self.models, ends))
+        if self.stage.allow_provisioned_throughput:
+            # An expiry is required.
+            with_expiry = {
+                **self.sets_stage_tag,
+                "Null": {"aws:RequestTag/tunestack:expires-at": "false"},
+            }
+            rows.append(allow("bedrock:CreateProvisionedModelThroughput", self.models, with_expiry))
         return rows
 
     def invoker(self):
         return [
-            *self.seeing(jobs=False),
-            self.invoking(),
-            *self.with_model_key("kms:Decrypt"),
-            self.finding(),
+            *self.read_bedrock(jobs=False),
+            self.invoke_endpoints(),
+            *self.use_model_key("kms:Decrypt"),
+            self.read_deployment(),
         ]
 
     def viewer(self):
         return [
-            *self.seeing(jobs=True),
-            row("s3:ListBucket", self.bucket, self.listing("outputs")),
-            row("s3:GetObject", self.below("outputs"), self.own),
-            row("kms:Decrypt", self.data_key, self.through("s3")),
-            self.finding(),
+            *self.read_bedrock(jobs=True),
+            allow("s3:ListBucket", self.bucket, self.list_condition("outputs")),
+            allow("s3:GetObject", self.object_arns("outputs"), self.owned),
+            allow("kms:Decrypt", self.data_key, self.called_via("s3")),
+            self.read_deployment(),
         ]
 
-    def trusts(self):
-        """Who may take on which role, by the beginning of its logical id."""
+    def trust_policies(self):
+        """Return the trust policy of each role, by logical ID without its hash."""
         own = {"aws:SourceAccount": self.account}
         group = self.arn("scheduler", "schedule-group/GuardSchedulesE7822186")
-        found = {
+        statements = {
             "AmazonBedrockJobRole": [
-                trust(
+                allow_assume(
                     {"Service": "bedrock.amazonaws.com"},
                     {"StringEquals": own, "ArnEquals": {"aws:SourceArn": self.jobs}},
                 )
             ],
-            "GuardRole": [trust({"Service": "lambda.amazonaws.com"})],
+            "GuardRole": [allow_assume({"Service": "lambda.amazonaws.com"})],
             "GuardSchedulerRole": [
-                trust(
+                allow_assume(
                     {"Service": "scheduler.amazonaws.com"},
                     {"StringEquals": {**own, "aws:SourceArn": group}},
                 )
@@ -279,11 +298,11 @@ class Specification:
             ("AccessViewerRole", roles.viewers),
         ):
             if principals:
-                found[name] = [trust({"AWS": principal}) for principal in principals]
+                statements[name] = [allow_assume({"AWS": principal}) for principal in principals]
         if roles.ci is not None:
             issuer = roles.ci.provider_arn.partition(":oidc-provider/")[2]
-            found["AccessCiRole"] = [
-                trust(
+            statements["AccessCiRole"] = [
+                allow_assume(
                     {"Federated": roles.ci.provider_arn},
                     {
                         "StringEquals": {f"{issuer}:aud": roles.ci.audience},
@@ -292,10 +311,10 @@ class Specification:
                     action="sts:AssumeRoleWithWebIdentity",
                 )
             ]
-        return found
+        return statements
 
 
-def trust(principal, condition=None, action="sts:AssumeRole"):
+def allow_assume(principal, condition=None, action="sts:AssumeRole"):
     return {
         "Effect": "Allow",
         "Action": [action],

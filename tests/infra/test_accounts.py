@@ -1,73 +1,54 @@
-"""Three stages in two accounts, with the real CDK CLI: deployed, updated, removed."""
-
-import os
-import shutil
-import subprocess
+"""Three stages in two accounts with the real CDK CLI: deploy, update and destroy."""
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.infra.places import ROOT
+from tests.infra.cdk_cli import run_cdk
+from tests.infra.example_stages import ROOT
 from tunestack.deployment import Deployment
 from tunestack_sandbox import Sandbox
 
 SHARED, PROD = "111122223333", "444455556666"
-STAGES = ROOT / "examples/stages/three_stages.py"
-NAMES = {"dev": SHARED, "test": SHARED, "prod": PROD}
+STAGES_FILE = ROOT / "examples/stages/three_stages.py"
+ACCOUNTS = {"dev": SHARED, "test": SHARED, "prod": PROD}
 
 
 @pytest.fixture(scope="module")
-def empty():
+def empty_sandbox():
     with Sandbox(empty=True) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
-def cdk(empty, tmp_path):
-    """Runs the CLI for the accounts of a file of stages."""
-    program = shutil.which("cdk", path=f"{ROOT}/node_modules/.bin:{os.environ['PATH']}")
+def cdk(empty_sandbox, tmp_path):
+    """Run the CLI with the credentials of an account, by default on the assembly of the example stages."""
+    assembly = tmp_path / "assembly"
 
-    made = tmp_path / "made"
-
-    def run(account, *arguments, app=("--app", str(made)), code=0):
-        environment = empty.environment() | {
+    def run(account, *arguments, app=("--app", str(assembly)), exit_code=0):
+        environment = empty_sandbox.environment() | {
             "AWS_ACCESS_KEY_ID": account,
             "CDK_HOME": str(tmp_path / "home"),
             "NO_COLOR": "1",
         }
-        done = subprocess.run(
-            [
-                *(program, *arguments, "--no-notices"),
-                *app,
-            ],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert code == done.returncode, done.stdout[-3000:]
-        return done.stdout
+        return run_cdk(*arguments, *app, environment=environment, exit_code=exit_code)
 
-    run(SHARED, "synth", "--quiet", app=made_from(STAGES, made))
+    run(SHARED, "synth", "--quiet", app=get_app_options(STAGES_FILE, assembly))
     return run
 
 
-def made_from(stages, output):
-    """The options that make a cloud assembly of a file of stages; what is made once can be deployed in many steps."""
+def get_app_options(stages, output):
+    """Return the options that synthesize a file of stages to a cloud assembly."""
     return "-c", f"stages={stages}", "--output", str(output)
 
 
-def published(empty, stage):
-    """What the SDK reads in the stage's account."""
+def read_deployment(sandbox, stage):
+    """Read the deployment from the SSM parameter in the account of the stage."""
     ssm = boto3.client(
         "ssm",
         "us-east-1",
-        endpoint_url=empty.variables()["AWS_ENDPOINT_URL"],
-        aws_access_key_id=NAMES[stage],
+        endpoint_url=sandbox.variables()["AWS_ENDPOINT_URL"],
+        aws_access_key_id=ACCOUNTS[stage],
         aws_secret_access_key="x",
     )
     name = f"/tunestack/{stage}/deployment"
@@ -75,36 +56,38 @@ def published(empty, stage):
 
 
 @pytest.mark.campaign
-def test_three_stages_in_two_accounts(cdk, empty, tmp_path):
+def test_three_stages_in_two_accounts(cdk, empty_sandbox, tmp_path):
     for account in (SHARED, PROD):
         cdk(account, "bootstrap", f"aws://{account}/us-east-1")
-    # The emulator knows no budgets: without an address, there is none.
-    quiet = ("--parameters", "Tunestack-prod-us-east-1:AlertEmail=")
+    # The emulator does not support budgets, and the stack creates none without an alert address.
+    no_alerts = ("--parameters", "Tunestack-prod-us-east-1:AlertEmail=")
     deploy = ("deploy", "--require-approval", "never")
     cdk(SHARED, *deploy, "Tunestack-dev-us-east-1", "Tunestack-test-us-east-1")
-    cdk(PROD, *deploy, "Tunestack-prod-us-east-1", *quiet)
-    found = {stage: published(empty, stage) for stage in NAMES}
-    assert {stage: deployment.account for stage, deployment in found.items()} == NAMES
-    assert 3 == len({deployment.data_bucket for deployment in found.values()})
-    assert 72 == found["prod"].max_endpoint_hours
-    assert found["prod"].model_key_arn
-    assert found["prod"].subnet_ids
+    cdk(PROD, *deploy, "Tunestack-prod-us-east-1", *no_alerts)
+    deployments = {stage: read_deployment(empty_sandbox, stage) for stage in ACCOUNTS}
+    assert {stage: row.account for stage, row in deployments.items()} == ACCOUNTS
+    assert len({row.data_bucket for row in deployments.values()}) == 3
+    prod = deployments["prod"]
+    assert prod.max_endpoint_hours == 72
+    assert prod.model_key_arn
+    assert prod.subnet_ids
 
-    text = STAGES.read_text()
-    later = tmp_path / "later.py"
-    later.write_text(text.replace("max_hours=72", "max_hours=48"))
-    app = made_from(later, tmp_path / "later")
-    cdk(PROD, *deploy, "Tunestack-prod-us-east-1", *quiet, app=app)
-    updated = published(empty, "prod")
-    assert 48 == updated.max_endpoint_hours
-    # What holds data is what it was.
-    assert found["prod"].data_bucket == updated.data_bucket
-    assert found["prod"].data_key_arn == updated.data_key_arn
+    changed_file = tmp_path / "changed.py"
+    changed_file.write_text(
+        STAGES_FILE.read_text().replace("max_endpoint_hours=72", "max_endpoint_hours=48")
+    )
+    app = get_app_options(changed_file, tmp_path / "changed")
+    cdk(PROD, *deploy, "Tunestack-prod-us-east-1", *no_alerts, app=app)
+    updated = read_deployment(empty_sandbox, "prod")
+    assert updated.max_endpoint_hours == 48
+    # The update does not replace the resources that contain data.
+    assert updated.data_bucket == prod.data_bucket
+    assert updated.data_key_arn == prod.data_key_arn
 
-    # What keeps data is protected from being removed; what does not, is removed.
-    refused = cdk(SHARED, "destroy", "--force", "Tunestack-test-us-east-1", code=1)
-    assert "TerminationProtection is enabled" in refused
-    assert published(empty, "test")
+    # A stage that retains its data has termination protection.
+    output = cdk(SHARED, "destroy", "--force", "Tunestack-test-us-east-1", exit_code=1)
+    assert "TerminationProtection is enabled" in output
+    assert read_deployment(empty_sandbox, "test")
     assert "destroyed" in cdk(SHARED, "destroy", "--force", "Tunestack-dev-us-east-1")
     with pytest.raises(ClientError, match="ParameterNotFound"):
-        published(empty, "dev")
+        read_deployment(empty_sandbox, "dev")

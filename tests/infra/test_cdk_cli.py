@@ -1,92 +1,76 @@
-"""The real CDK CLI against the sandbox, as a platform team types it."""
+"""The real CDK CLI against the sandbox, with the commands of the documentation."""
 
 import json
-import os
-import shutil
-import subprocess
-from pathlib import Path
 
 import pytest
 
+from tests.infra.cdk_cli import run_cdk
+from tests.infra.example_stages import ROOT
 from tunestack.deployment import Deployment
 from tunestack_sandbox import Sandbox
 
-ROOT = Path(__file__).parents[2]
 STACKS = ("Tunestack-dev-us-east-1", "Tunestack-dev-us-west-2")
-PACKAGED = ROOT / "sandbox/src/tunestack_sandbox/templates"
+PACKAGED_TEMPLATES = ROOT / "sandbox/src/tunestack_sandbox/templates"
 
 
 @pytest.fixture(scope="module")
-def empty():
+def empty_sandbox():
     with Sandbox(empty=True) as sandbox:
         yield sandbox
 
 
 @pytest.fixture(scope="module")
-def cdk(empty, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("cdk")
-    environment = empty.environment() | {"CDK_HOME": str(folder / "home"), "NO_COLOR": "1"}
-    program = shutil.which("cdk", path=f"{ROOT}/node_modules/.bin:{os.environ['PATH']}")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("cdk")
 
-    def run(*arguments, code=0):
-        done = subprocess.run(
-            [program, *arguments, "--no-notices", "--app", str(folder / "assembly")],
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        assert code == done.returncode, done.stdout
-        return done.stdout
 
-    done = subprocess.run(
-        [program, "synth", "--quiet", "--no-notices", "--output", str(folder / "assembly")],
-        cwd=ROOT,
-        # Neither network nor credentials: the sandbox is not even named.
-        env={name: value for name, value in environment.items() if not name.startswith("AWS_")},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert 0 == done.returncode, done.stderr
-    run.folder = folder
+@pytest.fixture(scope="module")
+def cdk(empty_sandbox, folder):
+    """Run the CLI on an assembly that is synthesized once."""
+    environment = empty_sandbox.environment() | {"CDK_HOME": str(folder / "home"), "NO_COLOR": "1"}
+    assembly = str(folder / "assembly")
+    # Synthesis has neither network nor credentials.
+    without_aws = {
+        name: value for name, value in environment.items() if not name.startswith("AWS_")
+    }
+    run_cdk("synth", "--quiet", "--output", assembly, environment=without_aws)
+
+    def run(*arguments):
+        return run_cdk(*arguments, "--app", assembly, environment=environment)
+
     return run
 
 
-def test_the_sandbox_carries_the_templates_of_this_synth(cdk):
-    """If it fails: `npx cdk synth -q && cp cdk.out/*.template.json sandbox/src/tunestack_sandbox/templates/`."""
+def test_packaged_templates_of_the_sandbox_are_up_to_date(cdk, folder):
+    """To fix it: `npx cdk synth -q && cp cdk.out/*.template.json sandbox/src/tunestack_sandbox/templates/`."""
     for stack in STACKS:
         name = f"{stack}.template.json"
-        assert json.loads((cdk.folder / "assembly" / name).read_text()) == json.loads(
-            (PACKAGED / name).read_text()
-        )
-    assert 2 == len(list(PACKAGED.glob("*.template.json")))
+        packaged = json.loads((PACKAGED_TEMPLATES / name).read_text())
+        assert packaged == json.loads((folder / "assembly" / name).read_text())
+    assert len(list(PACKAGED_TEMPLATES.glob("*.template.json"))) == 2
 
 
-def test_a_new_account_is_deployed_updated_and_emptied(cdk, empty):
-    outputs = cdk.folder / "outputs.json"
+def test_new_account_is_bootstrapped_deployed_updated_and_destroyed(cdk, empty_sandbox, folder):
+    outputs_file = folder / "outputs.json"
     cdk("bootstrap")
-    new = cdk("diff", "--all")
-    assert new.count("[+] AWS::S3::Bucket ") == 2 * len(STACKS)
+    diff = cdk("diff", "--all")
+    assert diff.count("[+] AWS::S3::Bucket ") == 2 * len(STACKS)
 
-    cdk("deploy", "--all", "--require-approval", "never", "--outputs-file", str(outputs))
-    published = json.loads(outputs.read_text())
-    assert set(STACKS) == published.keys()
+    cdk("deploy", "--all", "--require-approval", "never", "--outputs-file", str(outputs_file))
+    outputs = json.loads(outputs_file.read_text())
+    assert outputs.keys() == set(STACKS)
     for stack in STACKS:
         deployment = Deployment.from_json(
-            published[stack]["TunestackDeployment"], origin="the outputs"
+            outputs[stack]["TunestackDeployment"], origin="the outputs"
         )
-        assert empty.deployment(deployment.region) == deployment
-        assert deployment.data_bucket == published[stack]["DspyBedrockS3Bucket"]
-        assert deployment.job_role_arn == published[stack]["DspyBedrockRoleArn"]
+        assert deployment == empty_sandbox.deployment(deployment.region)
+        assert outputs[stack]["DspyBedrockS3Bucket"] == deployment.data_bucket
+        assert outputs[stack]["DspyBedrockRoleArn"] == deployment.job_role_arn
         assert "AmazonBedrock" in deployment.job_role_arn
 
-    again = cdk("deploy", "--all", "--require-approval", "never")
-    assert again.count("(no changes)") == len(STACKS)
+    second_deploy = cdk("deploy", "--all", "--require-approval", "never")
+    assert second_deploy.count("(no changes)") == len(STACKS)
     assert "Number of stacks with differences: 0" in cdk("diff", "--all", "--fail")
 
-    gone = cdk("destroy", "--all", "--force")
-    assert gone.count("destroyed") >= len(STACKS)
+    destroy = cdk("destroy", "--all", "--force")
+    assert destroy.count("destroyed") >= len(STACKS)

@@ -1,33 +1,18 @@
-"""The guard's own code, against the sandbox's Bedrock: what is over ends, whatever stands beside it; the rest stays."""
+"""The code of the guard, run in the test against the sandbox's Bedrock: expired endpoints are deleted, others are kept."""
 
-import itertools
-import json
-import random
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-import boto3
 import pytest
-from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tunestack.deployment import EXPIRES_AT_TAG, STAGE_TAG
+from tests.infra.guard_account import SETTINGS, GuardAccount, build_tags
+from tests.infra.guard_history import run_histories
+from tunestack.deployment import EXPIRES_AT_TAG
 from tunestack_cdk.constructs import endpoint_guard_handler as handler
-from tunestack_cdk.constructs.endpoint_guard_handler import KINDS, Guard, Settings, deadline
-from tunestack_sandbox import Quotas, Sandbox
+from tunestack_cdk.constructs.endpoint_guard_handler import KINDS, compute_expiry
 
-SETTINGS = Settings(
-    stage="dev",
-    stage_tag=STAGE_TAG,
-    expiry_tag=EXPIRES_AT_TAG,
-    default=timedelta(hours=4),
-    longest=timedelta(hours=24),
-)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-MINUTE = 60
-CREATING = timedelta(minutes=30)
-BOUND = timedelta(minutes=5 + 1)
-"""How much later than its deadline an endpoint is gone at the latest, once it has been created."""
+PROVISIONED = KINDS["provisioned"]
 
 
 @pytest.mark.parametrize(
@@ -46,308 +31,139 @@ BOUND = timedelta(minutes=5 + 1)
         ("on-demand", "soon", None),
     ],
 )
-def test_when_an_endpoint_ends(kind, tag, hours):
+def test_expiry_follows_from_tag_default_and_maximum(kind, tag, hours):
     tags = {} if tag is None else {EXPIRES_AT_TAG: tag}
-    end = deadline(KINDS[kind], tags, NOW, SETTINGS)
+    expires_at = compute_expiry(KINDS[kind], tags, NOW, SETTINGS)
     if hours is None:
-        assert end is None or end < NOW
+        assert expires_at is None or expires_at < NOW
     else:
-        assert end == NOW + timedelta(hours=hours)
+        assert expires_at == NOW + timedelta(hours=hours)
 
 
 @pytest.fixture(scope="module")
-def place(count_traffic):
-    """An account with room for a thousand endpoints, and a tuned model."""
-    quotas = Quotas(model_units=10_000, deployments=10_000, deployments_in_progress=10_000)
-    with Sandbox(region="us-west-2", speed=1, quotas=quotas) as sandbox:
-        environment = sandbox.variables()
-        session = boto3.Session("123456789012", "x", region_name="us-west-2")
-        # An error that is tried again pauses on the wall's clock.
-        once = Config(retries={"total_max_attempts": 1})
-        bedrock = session.client(
-            "bedrock", endpoint_url=environment["AWS_ENDPOINT_URL_BEDROCK"], config=once
-        )
-        # Whatever the stack has, is off: here, the code runs in the test.
-        events = session.client("events", endpoint_url=environment["AWS_ENDPOINT_URL"])
-        for rule in events.list_rules()["Rules"]:
-            if "ScheduleExpression" in rule:
-                events.disable_rule(Name=rule["Name"])
-        # Nothing there needs the time, and to tell it takes as long as all else.
-        sandbox.clock._followers.clear()
-        yield Place(sandbox, bedrock)
-    count_traffic(sandbox.traffic)
+def account(count_traffic):
+    with GuardAccount() as account:
+        yield account
+    count_traffic(account.sandbox.traffic)
 
 
-class Place:
-    """A sandbox with clients, and a model that can be served."""
-
-    def __init__(self, sandbox, bedrock):
-        self.sandbox, self.bedrock = sandbox, bedrock
-        self.guard = Guard(bedrock, SETTINGS)
-        self.numbers = itertools.count()
-        self.model = self._tuned()
-
-    def _tuned(self):
-        deployment = self.sandbox.deployment("us-west-2")
-        session = boto3.Session("123456789012", "x", region_name="us-west-2")
-        s3 = session.client("s3", endpoint_url=self.sandbox.variables()["AWS_ENDPOINT_URL"])
-        lines = "".join(
-            json.dumps({"prompt": f"a{number}", "completion": "b"}) + "\n" for number in range(100)
-        )
-        key = f"{deployment.datasets_prefix}guard.jsonl"
-        s3.put_object(Bucket=deployment.data_bucket, Key=key, Body=lines.encode())
-        arn = self.bedrock.create_model_customization_job(
-            jobName="guard",
-            customModelName="guard",
-            roleArn=deployment.job_role_arn,
-            baseModelIdentifier="meta.llama3-1-8b-instruct-v1:0:128k",
-            trainingDataConfig={"s3Uri": f"s3://{deployment.data_bucket}/{key}"},
-            outputDataConfig={"s3Uri": f"s3://{deployment.data_bucket}/tunestack/outputs/"},
-            hyperParameters={},
-        )["jobArn"]
-        self.sandbox.clock.advance(timedelta(days=1))
-        job = self.bedrock.get_model_customization_job(jobIdentifier=arn)
-        return job["outputModelArn"]
-
-    def now(self):
-        return self.sandbox.clock.now()
-
-    def provisioned(self, tags, **more):
-        name = f"endpoint-{next(self.numbers)}"
-        self.bedrock.create_provisioned_model_throughput(
-            provisionedModelName=name,
-            modelId=self.model,
-            modelUnits=1,
-            tags=[{"key": key, "value": value} for key, value in tags.items()],
-            **more,
-        )
-        return name
-
-    def names(self):
-        pages = self.bedrock.get_paginator("list_provisioned_model_throughputs").paginate()
-        return {
-            row["provisionedModelName"]
-            for page in pages
-            for row in page["provisionedModelSummaries"]
-        }
-
-    def sweep(self):
-        return self.guard.sweep(lambda: 10**6)
-
-    def empty(self):
-        for name in self.names():
-            with suppress(ClientError):
-                self.bedrock.delete_provisioned_model_throughput(provisionedModelId=name)
+def test_expired_endpoints_are_deleted_despite_invalid_tags_and_errors(account):
+    expired = [account.create_endpoint(build_tags(account, 1)) for _ in range(3)]
+    invalid = account.create_endpoint(build_tags(account, text="not a time"))
+    no_expiry = account.create_endpoint(build_tags(account))
+    far_expiry = account.create_endpoint(build_tags(account, text="9999-12-31T00:00:00Z"))
+    other_stage = account.create_endpoint(build_tags(account, 1, stage="prod"))
+    untagged = account.create_endpoint({})
+    unexpired = account.create_endpoint(build_tags(account, 20))
+    account.clock.advance(timedelta(hours=2))
+    account.sandbox.faults.add("error", operation="ListTagsForResource", times=1)
+    counts = account.sweep()
+    assert (counts["ended"], counts["failed"], counts["foreign"]) == (2, 1, 1)
+    # The next sweep deletes the endpoint whose tags could not be read.
+    assert account.sweep()["ended"] == 1
+    assert account.list_names().isdisjoint(expired)
+    account.clock.advance(timedelta(hours=3))
+    assert account.sweep()["ended"] == 2
+    assert account.list_names() == {far_expiry, other_stage, untagged, unexpired}
+    assert account.list_names().isdisjoint({invalid, no_expiry})
+    account.clock.advance(timedelta(hours=20))
+    assert account.sweep()["ended"] == 2
+    assert account.list_names() == {other_stage, untagged}
+    account.delete_all()
 
 
-def tagged(place, hours=None, *, stage="dev", text=None):
-    tags = {} if stage is None else {STAGE_TAG: stage}
-    if hours is not None:
-        end = place.now() + timedelta(hours=hours)
-        tags[EXPIRES_AT_TAG] = f"{end:%Y-%m-%dT%H:%M:%SZ}"
-    if text is not None:
-        tags[EXPIRES_AT_TAG] = text
-    return tags
-
-
-def test_what_is_over_ends_and_poison_stops_nothing(place):
-    over = [place.provisioned(tagged(place, 1)) for _ in range(3)]
-    bad = place.provisioned(tagged(place, text="not a time"))
-    untagged_end = place.provisioned(tagged(place))
-    for_ever = place.provisioned(tagged(place, text="9999-12-31T00:00:00Z"))
-    others = place.provisioned(tagged(place, 1, stage="prod"))
-    nobodys = place.provisioned({})
-    lives = place.provisioned(tagged(place, 20))
-    place.sandbox.clock.advance(timedelta(hours=2))
-    place.sandbox.faults.add("error", operation="ListTagsForResource", times=1)
-    counts = place.sweep()
-    assert {"ended": 2, "failed": 1, "foreign": 1} == {
-        name: counts[name] for name in ("ended", "failed", "foreign")
-    }
-    # The one that could not be looked at comes next time.
-    assert 1 == place.sweep()["ended"]
-    assert place.names().isdisjoint(over)
-    place.sandbox.clock.advance(timedelta(hours=3))
-    assert 2 == place.sweep()["ended"]
-    assert {for_ever, others, nobodys, lives} == place.names()
-    assert {bad, untagged_end}.isdisjoint(place.names())
-    place.sandbox.clock.advance(timedelta(hours=20))
-    assert 2 == place.sweep()["ended"]
-    assert {others, nobodys} == place.names()
-    place.empty()
-
-
-def test_three_hundred_are_read_and_the_one_that_is_over_ends(place):
+def test_sweep_reads_all_pages(account):
     for _ in range(299):
-        place.provisioned(tagged(place, 20))
-    over = place.provisioned(tagged(place, 1))
-    place.sandbox.clock.advance(timedelta(hours=2))
-    counts = place.sweep()
-    assert (1, 299, 0) == (counts["ended"], counts["kept"], counts["unseen"])
-    assert over not in place.names()
-    place.sandbox.clock.advance(timedelta(hours=20))
-    assert 299 == place.sweep()["ended"]
-    assert set() == place.names()
+        account.create_endpoint(build_tags(account, 20))
+    expired = account.create_endpoint(build_tags(account, 1))
+    account.clock.advance(timedelta(hours=2))
+    counts = account.sweep()
+    assert (counts["ended"], counts["kept"], counts["unseen"]) == (1, 299, 0)
+    assert expired not in account.list_names()
+    account.clock.advance(timedelta(hours=20))
+    assert account.sweep()["ended"] == 299
+    assert account.list_names() == set()
 
 
-def test_the_oldest_come_first_where_time_is_short_and_the_rest_is_counted(place):
-    first = place.provisioned(tagged(place, 1))
-    place.sandbox.clock.advance(timedelta(minutes=5))
-    second = place.provisioned(tagged(place, 1))
-    place.sandbox.clock.advance(timedelta(hours=2))
-    left = iter([10**6, 1000])
-    counts = place.guard.sweep(lambda: next(left))
-    assert (1, 1) == (counts["ended"], counts["unseen"])
-    assert {second} == place.names()
-    assert first not in place.names()
-    place.sweep()
+def test_sweep_without_time_left_processes_the_oldest_and_counts_the_rest(account):
+    oldest = account.create_endpoint(build_tags(account, 1))
+    account.clock.advance(timedelta(minutes=5))
+    newest = account.create_endpoint(build_tags(account, 1))
+    account.clock.advance(timedelta(hours=2))
+    remaining = iter([10**6, 1000])
+    counts = account.guard.sweep(lambda: next(remaining))
+    assert (counts["ended"], counts["unseen"]) == (1, 1)
+    assert account.list_names() == {newest}
+    assert oldest not in account.list_names()
+    account.sweep()
 
 
-def test_what_was_bought_for_a_term_stays_until_the_term_is_over(place):
-    name = place.provisioned(tagged(place, 1), commitmentDuration="OneMonth")
-    place.sandbox.clock.advance(timedelta(days=20))
-    assert 1 == place.sweep()["kept"]
-    place.sandbox.clock.advance(timedelta(days=12))
-    assert 1 == place.sweep()["ended"]
-    assert name not in place.names()
+def test_endpoint_with_a_commitment_is_kept_until_its_term_is_over(account):
+    name = account.create_endpoint(build_tags(account, 1), commitmentDuration="OneMonth")
+    account.clock.advance(timedelta(days=20))
+    assert account.sweep()["kept"] == 1
+    account.clock.advance(timedelta(days=12))
+    assert account.sweep()["ended"] == 1
+    assert name not in account.list_names()
 
 
-def test_what_is_still_created_waits_and_ends_then(place):
-    name = place.provisioned(tagged(place, 0))
-    place.sandbox.clock.advance(timedelta(minutes=1))
-    assert 1 == place.sweep()["waiting"]
-    assert "waiting" == place.guard.wake(KINDS["provisioned"], name)
-    place.sandbox.clock.advance(timedelta(hours=1))
-    assert "ended" == place.guard.wake(KINDS["provisioned"], name)
-    assert "gone" == place.guard.wake(KINDS["provisioned"], name)
+def test_expired_endpoint_is_deleted_after_its_creation_has_finished(account):
+    name = account.create_endpoint(build_tags(account, 0))
+    account.clock.advance(timedelta(minutes=1))
+    assert account.sweep()["waiting"] == 1
+    assert account.guard.check_endpoint(PROVISIONED, name) == "waiting"
+    account.clock.advance(timedelta(hours=1))
+    assert account.guard.check_endpoint(PROVISIONED, name) == "ended"
+    assert account.guard.check_endpoint(PROVISIONED, name) == "not_found"
 
 
-def test_what_can_not_be_ended_for_long_is_told_of(place):
-    """Bedrock says of a deployment that is still created that the request is not valid, and not that it conflicts."""
-    name = place.provisioned(tagged(place, 1))
-    place.sandbox.clock.advance(timedelta(hours=1, minutes=1))
+def test_endpoint_that_stays_busy_for_an_hour_is_reported_as_failed(account):
+    """For a deployment that is being created, Bedrock returns ValidationException instead of ConflictException."""
+    name = account.create_endpoint(build_tags(account, 1))
+    account.clock.advance(timedelta(hours=1, minutes=1))
     for code, minutes, outcome in (
         ("ConflictException", 0, "waiting"),
         ("ValidationException", 30, "waiting"),
         ("ConflictException", 40, "failed"),
     ):
-        place.sandbox.clock.advance(timedelta(minutes=minutes))
-        place.sandbox.faults.add(
+        account.clock.advance(timedelta(minutes=minutes))
+        account.sandbox.faults.add(
             "error", operation="DeleteProvisionedModelThroughput", code=code, times=2
         )
-        assert outcome == place.guard.wake(KINDS["provisioned"], name)
-        assert 1 == place.sweep()[outcome]
-    assert "ended" == place.guard.wake(KINDS["provisioned"], name)
+        assert account.guard.check_endpoint(PROVISIONED, name) == outcome
+        assert account.sweep()[outcome] == 1
+    assert account.guard.check_endpoint(PROVISIONED, name) == "ended"
 
 
-def test_a_list_that_cant_be_had_is_an_error_that_the_alarm_hears(place):
-    place.sandbox.faults.add("error", operation="ListProvisionedModelThroughputs")
+def test_error_while_listing_endpoints_is_raised(account):
+    """The function fails, so the alarm NoSweep goes off."""
+    account.sandbox.faults.add("error", operation="ListProvisionedModelThroughputs")
     with pytest.raises(ClientError):
-        place.sweep()
-    place.sandbox.faults.clear()
+        account.sweep()
+    account.sandbox.faults.clear()
 
 
-class History:
-    """One endpoint, from its start to its end, with the guard's two ways to end it on or off."""
-
-    def __init__(self, place, seed):
-        self.place, self.chance = place, random.Random(seed)
-        chance = self.chance
-        self.hours = chance.choice([0.25, 1, 3, 7, 23.9, 30, 1000])
-        self.text = chance.choice([None] * 8 + ["soon", "", "1e9", "2026-13-45T00:00:00Z"])
-        self.layers = chance.choice([("sweep",), ("schedule",), ("sweep", "schedule")])
-        self.extended = chance.choice([None, None, 2, 40])
-        self.faulty = chance.random() < 0.3
-
-    def run(self):
-        place = self.place
-        created = place.now()
-        said = created + timedelta(hours=self.hours)
-        name = place.provisioned(tagged(place, self.hours, text=self.text))
-        cap = created + SETTINGS.longest
-        end = min(cap, said if self.text is None else created + SETTINGS.default)
-        armed = said
-        if self.extended is not None:
-            place.sandbox.clock.advance(timedelta(minutes=self.chance.uniform(0, 10)))
-            armed = place.now() + timedelta(hours=self.extended)
-            arn = place.bedrock.get_provisioned_model_throughput(provisionedModelId=name)[
-                "provisionedModelArn"
-            ]
-            place.bedrock.tag_resource(
-                resourceARN=arn,
-                tags=[{"key": EXPIRES_AT_TAG, "value": f"{armed:%Y-%m-%dT%H:%M:%SZ}"}],
-            )
-            end = min(cap, armed)
-        # The SDK arms no later than the stage allows, and as what it puts into the tag.
-        armed = min(armed, cap + BOUND) if "schedule" in self.layers else None
-        bound = max(end, created + CREATING) + BOUND
-        if armed is not None and self.layers == ("schedule",):
-            bound = max(bound, armed + BOUND)
-        self._live(name, end, armed, bound)
-
-    def _live(self, name, end, armed, bound):
-        place = self.place
-        # Long before, nothing happens.
-        for moment in (end - timedelta(minutes=11),):
-            if moment > place.now():
-                place.sandbox.clock.advance(moment - place.now())
-                self._tick(name, armed)
-                assert name in place.names(), "it was ended before its time"
-        if armed is not None and self.layers == ("schedule",):
-            # Until its schedule comes, nothing else does.
-            wait = armed - timedelta(minutes=4) - place.now()
-            place.sandbox.clock.advance(max(wait, timedelta(0)))
-        trouble = self.chance.randrange(3) if self.faulty else 0
-        lost = 0
-        while name in place.names():
-            late = place.now() - bound - lost * timedelta(minutes=5)
-            assert late <= timedelta(0), f"{name} lives {late} beyond its bound: {vars(self)}"
-            place.sandbox.clock.advance(timedelta(minutes=5))
-            if trouble:
-                trouble, lost = trouble - 1, lost + 1
-                kind = self.chance.choice(
-                    ["DeleteProvisionedModelThroughput", "ListTagsForResource"]
-                )
-                place.sandbox.faults.add("error", operation=kind)
-            self._tick(name, armed)
-            place.sandbox.faults.clear()
-
-    def _tick(self, name, armed):
-        with suppress(ClientError):
-            if "sweep" in self.layers:
-                self.place.sweep()
-        with suppress(ClientError):
-            if armed is not None and self.place.now() >= armed:
-                self.place.guard.wake(KINDS["provisioned"], name)
-
-
-def histories(place, seeds):
-    for seed in seeds:
-        History(place, seed).run()
-
-
-def test_no_endpoint_outlives_its_bound(place):
-    histories(place, range(60))
+def test_no_endpoint_outlives_its_limit(account):
+    run_histories(account, range(60))
 
 
 @pytest.mark.campaign
-def test_no_endpoint_outlives_its_bound_in_ten_thousand_histories(place):
-    histories(place, range(1000, 11_000))
+def test_no_endpoint_outlives_its_limit_in_ten_thousand_histories(account):
+    run_histories(account, range(1000, 11_000))
 
 
 @pytest.mark.parametrize(
-    "broken",
+    ("name", "wrong"),
     [
-        ("deadline", lambda *_: None),
-        ("deadline", lambda _, __, created, ___: created + timedelta(hours=48)),
-        ("_now", lambda _: datetime.now(UTC)),
+        ("compute_expiry", lambda *_: None),
+        ("compute_expiry", lambda _, __, created_at, ___: created_at + timedelta(hours=48)),
+        ("_get_time", lambda _: datetime.now(UTC)),
     ],
-    ids=["no deadline", "no cap", "its own clock"],
+    ids=["no expiry", "no maximum", "clock of the function"],
 )
-def test_a_guard_that_forgets_something_is_found(place, monkeypatch, broken):
-    name, wrong = broken
+def test_histories_find_a_wrong_guard(account, monkeypatch, name, wrong):
     monkeypatch.setattr(handler, name, wrong)
-    with pytest.raises(AssertionError, match="beyond its bound|before its time"):
-        histories(place, range(60))
+    with pytest.raises(AssertionError, match="after its limit|before its expiry"):
+        run_histories(account, range(60))
     monkeypatch.undo()
-    place.empty()
+    account.delete_all()

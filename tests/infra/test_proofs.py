@@ -1,4 +1,4 @@
-"""What is granted is what is specified: proved for every role of every stage, over all actions, resources and contexts."""
+"""The permissions of every role of every stage are those specified: proved over all actions, resources and contexts."""
 
 import copy
 import functools
@@ -6,9 +6,14 @@ import functools
 import pytest
 
 from stages import STAGES
-from tests.infra.places import EXAMPLES, PLACES
-from tests.infra.prove import allows, same, trusts
-from tests.infra.resolve import Resolver, UnknownReferenceError, policies_of, trusts_of
+from tests.infra.example_stages import EXAMPLES, STAGE_REGIONS
+from tests.infra.proofs import build_policy, build_trust_policy, prove_equal
+from tests.infra.resolver import (
+    Resolver,
+    UnknownReferenceError,
+    collect_policies,
+    collect_trust_policies,
+)
 from tests.infra.specification import Specification
 
 
@@ -17,125 +22,130 @@ def resources(synthesized):
     return functools.cache(
         lambda stage, region: Resolver(
             synthesized(stage, region).to_json(), region=region
-        ).resolved()
+        ).resolve()
     )
 
 
-def by_prefix(found, prefix):
-    """The one whose logical id is the name and CDK's eight digits."""
-    (name,) = [name for name in found if name[:-8] == prefix]
-    return found[name]
+def get_by_prefix(policies, prefix):
+    """Return the policy whose logical ID is the prefix and the eight characters of CDK's hash."""
+    (name,) = [name for name in policies if name[:-8] == prefix]
+    return policies[name]
 
 
-@pytest.mark.parametrize(("stage", "region"), PLACES)
-def test_granted_is_specified(resources, stage, region):
-    found = policies_of(resources(stage, region))
-    specified = Specification(stage, region).roles()
-    assert sorted(name[:-8] for name in found) == sorted(specified)
+@pytest.mark.parametrize(("stage", "region"), STAGE_REGIONS)
+def test_granted_permissions_equal_the_specification(resources, stage, region):
+    policies = collect_policies(resources(stage, region))
+    specified = Specification(stage, region).permissions()
+    assert sorted(name[:-8] for name in policies) == sorted(specified)
     for name, rows in specified.items():
-        for verdict in same(by_prefix(found, name), rows, allows):
-            assert verdict.proved, (name, verdict)
+        for verdict in prove_equal(get_by_prefix(policies, name), rows, build_policy):
+            assert verdict.is_proved, (name, verdict)
 
 
-@pytest.mark.parametrize(("stage", "region"), PLACES)
-def test_trusted_is_specified(resources, stage, region):
-    found = trusts_of(resources(stage, region))
-    specified = Specification(stage, region).trusts()
-    assert sorted(name[:-8] for name in found) == sorted(specified)
+@pytest.mark.parametrize(("stage", "region"), STAGE_REGIONS)
+def test_trust_policies_equal_the_specification(resources, stage, region):
+    policies = collect_trust_policies(resources(stage, region))
+    specified = Specification(stage, region).trust_policies()
+    assert sorted(name[:-8] for name in policies) == sorted(specified)
     for name, rows in specified.items():
-        for verdict in same(by_prefix(found, name), rows, trusts):
-            assert verdict.proved, (name, verdict)
+        for verdict in prove_equal(get_by_prefix(policies, name), rows, build_trust_policy):
+            assert verdict.is_proved, (name, verdict)
 
 
 @pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
-def test_it_holds_in_every_partition(synthesized, partition):
+def test_granted_permissions_equal_the_specification_in_every_partition(synthesized, partition):
     stage = STAGES["dev"]
     template = synthesized(stage, "us-east-1").to_json()
-    resources = Resolver(template, partition=partition).resolved()
-    found = policies_of(resources)
-    for name, rows in Specification(stage, "us-east-1", partition=partition).roles().items():
-        for verdict in same(by_prefix(found, name), rows, allows):
-            assert verdict.proved, (name, verdict)
+    policies = collect_policies(Resolver(template, partition=partition).resolve())
+    specified = Specification(stage, "us-east-1", partition=partition).permissions()
+    for name, rows in specified.items():
+        for verdict in prove_equal(get_by_prefix(policies, name), rows, build_policy):
+            assert verdict.is_proved, (name, verdict)
 
 
-def variants(rows):
-    """Policies that differ in one thing: an action, a resource, a condition more or less."""
-    for place, row in enumerate(rows):
-        yield f"without {place}", rows[:place] + rows[place + 1 :]
+def generate_variants(rows):
+    """Yield policies that differ in one statement, action, resource or condition."""
+    for index, row in enumerate(rows):
+        yield f"without {index}", rows[:index] + rows[index + 1 :]
         for key, wider in (("Action", f"{row['Action'][0].split(':')[0]}:*"), ("Resource", "*")):
             if wider not in row[key] and row["Effect"] == "Allow":
-                yield f"{key} of {place} wider", changed(rows, place, {key: [*row[key], wider]})
+                yield (
+                    f"{key} of {index} wider",
+                    change_row(rows, index, {key: [*row[key], wider]}),
+                )
             if len(row[key]) > 1:
-                yield f"{key} of {place} narrower", changed(rows, place, {key: row[key][1:]})
+                yield f"{key} of {index} narrower", change_row(rows, index, {key: row[key][1:]})
         for operator, keys in row["Condition"].items():
             for name in keys:
                 condition = copy.deepcopy(row["Condition"])
                 del condition[operator][name]
-                less = {left: words for left, words in condition.items() if words}
-                yield f"{name} of {place} gone", changed(rows, place, {"Condition": less})
-    yield (
-        "pass any role",
-        [
-            *rows,
-            {"Effect": "Allow", "Action": ["iam:PassRole"], "Resource": ["*"], "Condition": {}},
-        ],
-    )
+                remaining = {key: values for key, values in condition.items() if values}
+                yield (
+                    f"{index} without condition {name}",
+                    change_row(rows, index, {"Condition": remaining}),
+                )
+    pass_any_role = {
+        "Effect": "Allow",
+        "Action": ["iam:PassRole"],
+        "Resource": ["*"],
+        "Condition": {},
+    }
+    yield "pass any role", [*rows, pass_any_role]
 
 
-def changed(rows, place, change):
-    return [*rows[:place], {**rows[place], **change}, *rows[place + 1 :]]
+def change_row(rows, index, change):
+    return [*rows[:index], {**rows[index], **change}, *rows[index + 1 :]]
 
 
-def test_every_other_policy_has_a_counterexample(resources, figure):
-    """The prover's own control: what is not the same is found to be not the same."""
+def test_every_changed_policy_has_a_counterexample(resources, figure):
+    """Negative control of the proofs: they find every difference."""
     stage = EXAMPLES["three_stages"]["prod"]
-    found = policies_of(resources(stage, "us-east-1"))
-    seen = 0
-    for name, rows in Specification(stage, "us-east-1").roles().items():
+    policies = collect_policies(resources(stage, "us-east-1"))
+    total = 0
+    for name, rows in Specification(stage, "us-east-1").permissions().items():
         if name.endswith("Role") and name.startswith("Access"):
-            continue  # the same as the policy
-        for what, other in variants(by_prefix(found, name)):
-            verdicts = same(other, rows, allows)
-            assert not any(verdict.unknown for verdict in verdicts), (name, what)
-            assert not all(verdict.proved for verdict in verdicts), (name, what)
-            seen += 1
-    figure(f"{seen} policies that differ in one thing: each is told apart")
-    assert seen > 150
+            continue  # It has the statements of the policy with the same name.
+        for description, variant in generate_variants(get_by_prefix(policies, name)):
+            verdicts = prove_equal(variant, rows, build_policy)
+            assert not any(verdict.is_unknown for verdict in verdicts), (name, description)
+            assert not all(verdict.is_proved for verdict in verdicts), (name, description)
+            total += 1
+    figure(f"{total} policies that differ in one thing: each has a counterexample")
+    assert total > 150
 
 
-def test_every_other_trust_has_a_counterexample(resources):
+def test_every_changed_trust_policy_has_a_counterexample(resources):
     stage = EXAMPLES["three_stages"]["prod"]
-    found = trusts_of(resources(stage, "us-east-1"))
-    seen = 0
-    for name, rows in Specification(stage, "us-east-1").trusts().items():
-        (granted,) = by_prefix(found, name)
-        others = [changed([granted], 0, {"Principal": "*"})]
-        others.append(changed([granted], 0, {"Action": ["sts:*"]}))
+    policies = collect_trust_policies(resources(stage, "us-east-1"))
+    total = 0
+    for name, rows in Specification(stage, "us-east-1").trust_policies().items():
+        (granted,) = get_by_prefix(policies, name)
+        variants = [
+            change_row([granted], 0, {"Principal": "*"}),
+            change_row([granted], 0, {"Action": ["sts:*"]}),
+        ]
         for operator, keys in granted["Condition"].items():
             for key in keys:
                 condition = copy.deepcopy(granted["Condition"])
                 del condition[operator][key]
-                others.append(changed([granted], 0, {"Condition": condition}))
-        for other in others:
-            assert not all(verdict.proved for verdict in same(other, rows, trusts)), (name, other)
-            seen += 1
-    assert seen >= 14
+                variants.append(change_row([granted], 0, {"Condition": condition}))
+        for variant in variants:
+            verdicts = prove_equal(variant, rows, build_trust_policy)
+            assert not all(verdict.is_proved for verdict in verdicts), (name, variant)
+            total += 1
+    assert total >= 14
 
 
-def test_what_is_not_understood_is_no_proof():
+def test_unsupported_references_and_statements_are_errors():
     template = {"Resources": {"A": {"Type": "T", "Properties": {"B": {"Fn::Sub": "x"}}}}}
     with pytest.raises(UnknownReferenceError):
-        Resolver(template).resolved()
-    with pytest.raises(ValueError, match="not understood"):
-        allows(
-            [
-                {
-                    "Effect": "Allow",
-                    "NotAction": ["s3:*"],
-                    "Action": [],
-                    "Resource": [],
-                    "Condition": {},
-                }
-            ],
-            None,
-        )
+        Resolver(template).resolve()
+    statement = {
+        "Effect": "Allow",
+        "NotAction": ["s3:*"],
+        "Action": [],
+        "Resource": [],
+        "Condition": {},
+    }
+    with pytest.raises(ValueError, match="unsupported statement"):
+        build_policy([statement], None)

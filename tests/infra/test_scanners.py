@@ -1,4 +1,4 @@
-"""What public scanners say of every stage: nothing that is not acknowledged here, with a reason and the proof that covers it."""
+"""Public scanners find nothing in any stage, except for findings that are acknowledged here with a reason and a test."""
 
 import json
 import re
@@ -10,39 +10,39 @@ import cdk_nag
 import pytest
 from aws_cdk import aws_s3 as s3
 
-from tests.infra.places import PLACES
+from tests.infra.example_stages import STAGE_REGIONS
 
 ACKNOWLEDGED = {
     r"AwsSolutions-IAM5\[Resource::.*\]": (
-        "jobs, models, endpoints and objects have no names before they are made; List has no resource",
-        "test_proofs.py::test_granted_is_specified",
+        "jobs, models, endpoints and objects have no names before they are created; List actions have no resource",
+        "test_proofs.py::test_granted_permissions_equal_the_specification",
     ),
     r"NIST\.800\.53\.R5-LambdaConcurrency|CKV_AWS_115": (
-        "reserved concurrency can't be had in a new account, whose limit is ten: the stack could not be deployed",
-        "test_guard_deployed.py (two at a time do no harm: whatever is ended twice is gone)",
+        "a new account has a concurrency limit of ten, of which nothing can be reserved: the stack could not be deployed",
+        "test_guard_deployed.py (concurrent invocations are safe: deleting a deleted endpoint has no effect)",
     ),
     r"NIST\.800\.53\.R5-LambdaInsideVPC|CKV_AWS_117": (
-        "the guard calls AWS and nobody else; in a network it would need endpoints, and end nothing when they fail",
-        "test_proofs.py::test_granted_is_specified",
+        "the guard calls AWS only; in a VPC it would need endpoints, and could delete nothing if they fail",
+        "test_proofs.py::test_granted_permissions_equal_the_specification",
     ),
     r"NIST\.800\.53\.R5-S3BucketReplicationEnabled": (
-        "a stage keeps its data in the region that it says; old versions are kept",
-        "test_invariants.py::test_it_holds",
+        "a stage keeps its data in its own region; noncurrent versions are retained",
+        "test_invariants.py::test_invariants_hold",
     ),
     r"NIST\.800\.53\.R5-S3DefaultEncryptionKMS|CKV_AWS_18": (
-        "the bucket of access logs: S3 writes them to buckets with its own encryption only, and logging it would log itself",
-        "test_invariants.py::test_it_holds",
+        "the bucket for access logs: S3 delivers them only to buckets with S3-managed encryption, and it can't log itself",
+        "test_invariants.py::test_invariants_hold",
     ),
 }
 
 
-def open_findings(found):
+def filter_unacknowledged(rules):
     return sorted(
-        rule for rule in found if not any(re.fullmatch(known, rule) for known in ACKNOWLEDGED)
+        rule for rule in rules if not any(re.fullmatch(known, rule) for known in ACKNOWLEDGED)
     )
 
 
-def nagged(stack):
+def run_cdk_nag(stack):
     app = stack.node.root
     return {
         violation.rule_name
@@ -51,11 +51,11 @@ def nagged(stack):
     }
 
 
-def linted(templates, folder):
-    """What cfn-lint finds in templates by their names; in one run, which takes most of its time to begin."""
+def run_cfn_lint(templates, folder):
+    """Return the findings of cfn-lint. It checks all templates in one run, because it is slow to start."""
     for name, template in templates.items():
         (folder / f"{name}.json").write_text(json.dumps(template))
-    done = subprocess.run(
+    completed = subprocess.run(
         [
             *(Path(sys.executable).with_name("cfn-lint"), "--format", "json"),
             *("--template", *(folder / f"{name}.json" for name in templates)),
@@ -66,44 +66,45 @@ def linted(templates, folder):
     )
     return [
         f"{Path(row['Filename']).stem}: {row['Rule']['Id']} {row['Message']}"
-        for row in json.loads(done.stdout)
+        for row in json.loads(completed.stdout)
     ]
 
 
-def test_few_things_are_acknowledged_and_each_has_its_reason_and_proof():
+def test_acknowledged_findings_are_few_and_have_a_reason_and_a_test():
     assert len(ACKNOWLEDGED) <= 5
-    assert all(reason and ".py" in proof for reason, proof in ACKNOWLEDGED.values())
+    assert all(reason and ".py" in test for reason, test in ACKNOWLEDGED.values())
 
 
-@pytest.mark.parametrize(("stage", "region"), PLACES)
+@pytest.mark.parametrize(("stage", "region"), STAGE_REGIONS)
 def test_cdk_nag_finds_nothing_else(stack, stage, region):
-    found = nagged(stack(stage, region))
-    assert [] == open_findings(found)
+    assert filter_unacknowledged(run_cdk_nag(stack(stage, region))) == []
 
 
 @pytest.mark.parametrize(
-    "places", [PLACES[:1], pytest.param(PLACES, marks=pytest.mark.campaign)], ids=["one", "all"]
+    "parameters",
+    [STAGE_REGIONS[:1], pytest.param(STAGE_REGIONS, marks=pytest.mark.campaign)],
+    ids=["one", "all"],
 )
-def test_cfn_lint_finds_nothing(synthesized, tmp_path, places):
-    templates = {place.id: synthesized(*place.values).to_json() for place in places}
-    assert len(templates) == len(places)
-    assert [] == linted(templates, tmp_path)
+def test_cfn_lint_finds_nothing(synthesized, tmp_path, parameters):
+    templates = {row.id: synthesized(*row.values).to_json() for row in parameters}
+    assert len(templates) == len(parameters)
+    assert run_cfn_lint(templates, tmp_path) == []
 
 
-def test_what_is_wrong_is_found(stack, synthesized, tmp_path):
-    stage, region = PLACES[0].values
-    worse = stack(stage, region)
-    s3.Bucket(worse, "Open", public_read_access=False)
-    assert len(open_findings(nagged(worse))) > 3
+def test_scanners_find_bad_resources(stack, synthesized, tmp_path):
+    stage, region = STAGE_REGIONS[0].values
+    bad_stack = stack(stage, region)
+    s3.Bucket(bad_stack, "Open", public_read_access=False)
+    assert len(filter_unacknowledged(run_cdk_nag(bad_stack))) > 3
     bad = {"Resources": {"A": {"Type": "AWS::S3::Bucket", "Properties": {"No": 1}}}}
     good = synthesized(stage, region).to_json()
-    (finding,) = linted({"good": good, "bad": bad}, tmp_path)
+    (finding,) = run_cfn_lint({"good": good, "bad": bad}, tmp_path)
     assert finding.startswith("bad: E3002")
 
 
-def checked(folder):
-    """What checkov finds; it is as large as all else together, so it is brought when it is needed."""
-    done = subprocess.run(
+def run_checkov(folder):
+    """Return the failed checks of checkov, which is installed on demand because it is large."""
+    completed = subprocess.run(
         [
             *("uv", "tool", "run", "--quiet", "--from", "checkov==3.3.30", "checkov"),
             *("--directory", folder, "--framework", "cloudformation"),
@@ -113,7 +114,7 @@ def checked(folder):
         text=True,
         check=False,
     )
-    reports = json.loads(done.stdout)
+    reports = json.loads(completed.stdout)
     reports = reports if isinstance(reports, list) else [reports]
     return {
         row["check_id"]
@@ -124,11 +125,11 @@ def checked(folder):
 
 @pytest.mark.campaign
 def test_checkov_finds_nothing_else(synthesized, tmp_path):
-    for number, place in enumerate(PLACES):
-        stage, region = place.values
+    for number, row in enumerate(STAGE_REGIONS):
+        stage, region = row.values
         template = synthesized(stage, region).to_json()
         (tmp_path / f"{number}.json").write_text(json.dumps(template))
-    assert [] == open_findings(checked(tmp_path))
+    assert filter_unacknowledged(run_checkov(tmp_path)) == []
     bad = tmp_path / "bad"
     bad.mkdir()
     (bad / "bad.json").write_text(
@@ -139,4 +140,4 @@ def test_checkov_finds_nothing_else(synthesized, tmp_path):
             }
         )
     )
-    assert len(open_findings(checked(bad))) > 3
+    assert len(filter_unacknowledged(run_checkov(bad))) > 3

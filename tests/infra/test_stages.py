@@ -1,83 +1,97 @@
-"""A stage that could not be deployed is refused before anything is synthesized."""
+"""Invalid stages raise `StageError` before anything is synthesized."""
+
+import pickle
+from datetime import date
 
 import pytest
 
+import tunestack_cdk
 from stages import STAGES
-from tunestack_cdk.stage import Endpoints, Stage, StageError
+from tunestack import catalog
+from tunestack.errors import TunestackError
+from tunestack_cdk.stage import Stage, StageError
 
-OIDC = "arn:aws:iam::123456789012:oidc-provider/token.example.com"
+OIDC_PROVIDER = "arn:aws:iam::123456789012:oidc-provider/token.example.com"
 NETWORK = {"vpc_id": "vpc-0a1b2c3d", "subnet_ids": ("subnet-0a1b2c3d",)}
-GOOD = {"name": "dev", "regions": ("us-east-1",), "base_models": ("nova-micro",)}
+VALID = {"name": "dev", "regions": ("us-east-1",), "base_models": ("nova-micro",)}
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
-        ({"name": "Dev"}, "lower-case"),
+        ({"name": "Dev"}, "lowercase"),
         ({"name": "d" * 21}, "1 to 20"),
-        ({"account": "12"}, "twelve digits"),
+        ({"account": "12"}, "use 12 digits"),
         ({"regions": ()}, "at least one"),
-        ({"regions": ("us_east_1",)}, "use names of regions"),
-        ({"base_models": ("gpt-4o",)}, "not in the catalog: use nova-micro"),
-        ({"base_models": ("llama-3-1-8b",)}, "tuned in us-west-2 only"),
+        ({"regions": ("us_east_1",)}, "use region names"),
+        ({"base_models": ("gpt-4o",)}, "unknown base model 'gpt-4o': use nova-micro"),
+        ({"base_models": ("llama-3-1-8b",)}, "fine-tuned in us-west-2 only"),
         ({"data_prefix": "/x/"}, "data_prefix"),
-    ],
-)
-def test_a_mistake_is_named_with_what_would_work(changes, words):
-    with pytest.raises(ValueError, match=words):
-        Stage(**GOOD | changes)
-
-
-def test_all_mistakes_are_named_at_once():
-    with pytest.raises(
-        ValueError, match=r"name 'X': .*; regions: name at least one; account '1': "
-    ):
-        Stage(name="X", account="1", regions=(), base_models=())
-
-
-@pytest.mark.parametrize(
-    ("changes", "words"),
-    [
-        ({"regions": ("us-east-1", "us-east-1")}, "one is there twice"),
+        ({"regions": ("us-east-1", "us-east-1")}, "regions: duplicate values"),
         ({"regions": ("us-east-1", "cn-north-1")}, "one partition"),
-        ({"endpoints": Endpoints(max_hours=8)}, ""),
-        ({"endpoints": {"default_hours": 9, "max_hours": 8}}, "default_hours 9 is more than"),
-        ({"extra_data": ({"uri": "s3://bucket/no-slash"},)}, "use s3://bucket/prefix/"),
-        ({"extra_data": ({"uri": "s3://bucket/../x/"},)}, "use s3://bucket/prefix/"),
+        (
+            {"default_endpoint_hours": 9, "max_endpoint_hours": 8},
+            "default_endpoint_hours 9 is greater than max_endpoint_hours 8",
+        ),
+        ({"extra_data_locations": ({"uri": "s3://bucket/no-slash"},)}, "use s3://bucket/prefix/"),
+        ({"extra_data_locations": ({"uri": "s3://bucket/../x/"},)}, "use s3://bucket/prefix/"),
         (
             {
-                "extra_data": (
-                    {"uri": "s3://bucket/a/", "account": "111122223333"},
+                "extra_data_locations": (
+                    {"uri": "s3://bucket/a/", "owner": "111122223333"},
                     {"uri": "s3://bucket/b/"},
                 )
             },
-            "a bucket has one owner",
+            "the same bucket is listed with two owners",
+        ),
+        (
+            {"extra_data_locations": ({"uri": "s3://bucket/a/", "owner": "1"},)},
+            "extra_data_locations.0.owner '1': use 12 digits",
         ),
         ({"network": {"vpc_id": "vpc-0a", "subnet_ids": ("subnet-0a1b2c3d",)}}, "network.vpc_id"),
-        ({"network": NETWORK, "regions": ("us-east-1", "us-west-2")}, "of one region"),
+        ({"network": NETWORK, "regions": ("us-east-1", "us-west-2")}, "network: use one region"),
         ({"roles": {"tuners": ("*",)}}, "roles.tuners.0"),
-        ({"roles": {"ci": {"provider_arn": OIDC, "subjects": ("*",)}}}, "no wildcard"),
-        ({"roles": {"ci": {"provider_arn": OIDC, "subjects": ()}}}, "at least one"),
+        ({"roles": {"ci": {"provider_arn": OIDC_PROVIDER, "subjects": ("*",)}}}, "a wildcard"),
+        ({"roles": {"ci": {"provider_arn": OIDC_PROVIDER, "subjects": ()}}}, "at least one"),
         ({"alert_email": "a@b, c@d"}, "alert_email"),
         ({"qualifier": "Team"}, "qualifier"),
-        ({"colour": "red"}, "there is no such setting"),
+        ({"colour": "red"}, "unknown setting 'colour'"),
         ({"retain_data": "yes"}, "retain_data 'yes'"),
     ],
 )
-def test_further_settings_are_checked_too(changes, words):
-    if not words:
-        assert Stage(**GOOD | changes)
-        return
-    with pytest.raises(StageError, match=words) as error:
-        Stage(**GOOD | changes)
+def test_invalid_setting_is_named_in_the_message(changes, message):
+    with pytest.raises(StageError, match=message) as error:
+        Stage(**VALID | changes)
     assert "\n" not in str(error.value)
     assert "pydantic" not in str(error.value)
 
 
-def test_the_example_stage_allows_everything_that_bedrock_tunes_today():
-    from datetime import date
+def test_all_invalid_settings_are_in_one_message():
+    with pytest.raises(
+        StageError, match=r"name 'X': .*; regions: use at least one value; account '1': "
+    ):
+        Stage(name="X", account="1", regions=(), base_models=())
 
-    from tunestack import catalog
 
-    today = {model.key for model in catalog.tunable(on=date(2026, 11, 22), provider="bedrock")}
-    assert today == set(STAGES["dev"].base_models)
+def test_stage_error_is_a_tunestack_error_and_a_value_error():
+    with pytest.raises(TunestackError) as error:
+        Stage(**VALID | {"name": "X"})
+    assert isinstance(error.value, ValueError)
+    assert str(pickle.loads(pickle.dumps(error.value))) == str(error.value)
+
+
+def test_endpoint_limits_are_settings_of_the_stage():
+    assert Stage(**VALID | {"max_endpoint_hours": 8}).max_endpoint_hours == 8
+
+
+def test_default_stage_allows_every_model_that_bedrock_fine_tunes():
+    tunable = {model.key for model in catalog.tunable(on=date(2026, 11, 22), provider="bedrock")}
+    assert set(STAGES["dev"].base_models) == tunable
+
+
+def test_public_names_exist_and_are_sorted():
+    assert sorted(tunestack_cdk.__all__) == tunestack_cdk.__all__
+    for name in tunestack_cdk.__all__:
+        assert getattr(tunestack_cdk, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'Stagg'"):
+        tunestack_cdk.Stagg  # noqa: B018

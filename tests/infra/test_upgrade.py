@@ -1,4 +1,4 @@
-"""An upgrade neither replaces nor loses what holds data, and what others hold on to."""
+"""An upgrade keeps the resources that contain data or that are used outside the stack."""
 
 import copy
 import json
@@ -9,44 +9,44 @@ from pathlib import Path
 import pytest
 
 from stages import STAGES
-from tests.infra.places import EXAMPLES, ROOT
-from tunestack_cdk.upgrade import LASTING, losses, main
+from tests.infra.example_stages import EXAMPLES, ROOT
+from tunestack_cdk.upgrade import STATEFUL_TYPES, find_losses, main
 
 RELEASED = Path(__file__).with_name("released")
-"""The templates of each version, as they were deployed."""
-STAGE = {"dev": STAGES["dev"], "prod": EXAMPLES["three_stages"]["prod"]}
+"""The templates of each released version."""
+STAGES_BY_NAME = {"dev": STAGES["dev"], "prod": EXAMPLES["three_stages"]["prod"]}
 
 
 @pytest.mark.parametrize("file", sorted(RELEASED.glob("*/*.json")), ids=lambda file: file.stem)
-def test_what_was_released_can_be_upgraded(synthesized, file):
-    planned = synthesized(STAGE[file.stem]).to_json()
-    assert [] == losses(json.loads(file.read_text()), planned)
+def test_upgrade_from_a_released_version_loses_nothing(synthesized, file):
+    planned = synthesized(STAGES_BY_NAME[file.stem]).to_json()
+    assert find_losses(json.loads(file.read_text()), planned) == []
 
 
 @pytest.fixture(scope="module")
 def deployed(synthesized):
-    """Everything that there can be."""
-    return synthesized(STAGE["prod"]).to_json()
+    """The template of a stage that has all resource types."""
+    return synthesized(STAGES_BY_NAME["prod"]).to_json()
 
 
-def named(template, kind):
+def get_names(template, kind):
     return [name for name, row in template["Resources"].items() if row["Type"] == kind]
 
 
-@pytest.mark.parametrize("kind", LASTING)
-def test_what_lasts_is_missed_when_it_is_gone_or_renamed(deployed, kind):
-    names = named(deployed, kind)
+@pytest.mark.parametrize("kind", STATEFUL_TYPES)
+def test_deleted_or_renamed_resource_is_a_loss(deployed, kind):
+    names = get_names(deployed, kind)
     assert names
     for name in names:
-        less = copy.deepcopy(deployed)
-        row = less["Resources"].pop(name)
-        (loss,) = losses(deployed, less)
+        planned = copy.deepcopy(deployed)
+        resource = planned["Resources"].pop(name)
+        (loss,) = find_losses(deployed, planned)
         assert loss.startswith(f"{name} ({kind}) would be ")
-        less["Resources"][f"{name}2"] = row
-        assert [loss] == losses(deployed, less)
+        planned["Resources"][f"{name}2"] = resource
+        assert find_losses(deployed, planned) == [loss]
 
 
-FIXED = {
+CREATE_ONLY_PROPERTIES = {
     "AWS::IAM::ManagedPolicy": {"Description": "another"},
     "AWS::IAM::Role": {"RoleName": "mine"},
     "AWS::Logs::LogGroup": {"LogGroupName": "mine"},
@@ -58,17 +58,17 @@ FIXED = {
 }
 
 
-@pytest.mark.parametrize("kind", FIXED)
-def test_a_property_that_cannot_change_replaces_it(deployed, kind):
-    later = copy.deepcopy(deployed)
-    name = named(deployed, kind)[0]
-    later["Resources"][name]["Properties"] |= FIXED[kind]
-    (loss,) = losses(deployed, later)
-    (changed,) = FIXED[kind]
-    assert f"would be replaced, as {changed} can't change" in loss
+@pytest.mark.parametrize("kind", CREATE_ONLY_PROPERTIES)
+def test_changed_create_only_property_is_a_replacement(deployed, kind):
+    planned = copy.deepcopy(deployed)
+    name = get_names(deployed, kind)[0]
+    planned["Resources"][name]["Properties"] |= CREATE_ONLY_PROPERTIES[kind]
+    (loss,) = find_losses(deployed, planned)
+    (property_name,) = CREATE_ONLY_PROPERTIES[kind]
+    assert f"would be replaced because {property_name} changes" in loss
 
 
-def test_what_refers_to_something_new_is_new_too():
+def test_reference_to_a_replaced_resource_is_a_replacement():
     def template(name):
         return {
             "Resources": {
@@ -79,37 +79,37 @@ def test_what_refers_to_something_new_is_new_too():
             }
         }
 
-    assert ["A", "B", "C"] == [row[0] for row in losses(template("x"), template("y"))]
+    losses = find_losses(template("x"), template("y"))
+    assert [loss[0] for loss in losses] == ["A", "B", "C"]
 
 
-def test_what_is_kept_stays_kept(deployed):
-    kept = [
-        (name, policy)
+def test_resource_that_is_no_longer_retained_is_a_loss(deployed):
+    retained = [
+        (name, attribute)
         for name, row in deployed["Resources"].items()
-        for policy in ("DeletionPolicy", "UpdateReplacePolicy")
-        if row["Type"] in LASTING and row.get(policy) == "Retain"
+        for attribute in ("DeletionPolicy", "UpdateReplacePolicy")
+        if row["Type"] in STATEFUL_TYPES and row.get(attribute) == "Retain"
     ]
-    assert len(kept) >= 8
-    for name, policy in kept:
-        for other in ("Delete", None):
-            later = copy.deepcopy(deployed)
-            del later["Resources"][name][policy]
-            if other:
-                later["Resources"][name][policy] = other
-            (loss,) = losses(deployed, later)
-            assert f"{policy} changes from Retain to Delete" in loss
+    assert len(retained) >= 8
+    for name, attribute in retained:
+        for value in ("Delete", None):
+            planned = copy.deepcopy(deployed)
+            del planned["Resources"][name][attribute]
+            if value:
+                planned["Resources"][name][attribute] = value
+            (loss,) = find_losses(deployed, planned)
+            assert f"{attribute} changes from Retain to Delete" in loss
 
 
-def test_what_may_change_does(deployed):
-    """Tags, policies, settings, another function: an upgrade is for that."""
-    later = copy.deepcopy(deployed)
-    for row in later["Resources"].values():
+def test_properties_that_change_in_place_are_no_loss(deployed):
+    planned = copy.deepcopy(deployed)
+    for row in planned["Resources"].values():
         for key in ("Tags", "PolicyDocument", "VersioningConfiguration", "Code", "Value"):
             row.get("Properties", {}).pop(key, None)
-    assert [] == losses(deployed, later)
+    assert find_losses(deployed, planned) == []
 
 
-def run(*files):
+def run_upgrade(*files):
     return subprocess.run(
         [sys.executable, "-m", "tunestack_cdk.upgrade", *files],
         cwd=ROOT,
@@ -119,18 +119,20 @@ def run(*files):
     )
 
 
-def test_the_command(deployed, tmp_path):
-    old, new, wrong = (tmp_path / name for name in ("old.json", "new.json", "wrong.json"))
+def test_command_prints_losses_and_errors(deployed, tmp_path):
+    old, new, invalid = (tmp_path / name for name in ("old.json", "new.json", "invalid.json"))
     old.write_text(json.dumps(deployed))
-    less = copy.deepcopy(deployed)
-    (bucket,) = [name for name in named(less, "AWS::S3::Bucket") if name.startswith("DataBucket")]
-    del less["Resources"][bucket]
-    new.write_text(json.dumps(less))
-    wrong.write_text("[]")
-    lost = run(old, new)
-    assert 1 == lost.returncode
-    assert "would be left behind, and no longer used: it holds data" in lost.stderr
+    planned = copy.deepcopy(deployed)
+    (bucket,) = [
+        name for name in get_names(planned, "AWS::S3::Bucket") if name.startswith("DataBucket")
+    ]
+    del planned["Resources"][bucket]
+    new.write_text(json.dumps(planned))
+    invalid.write_text("[]")
+    completed = run_upgrade(old, new)
+    assert completed.returncode == 1
+    assert "would be retained, but no longer used: it contains data" in completed.stderr
     assert main([str(old), str(old)]) is None
     assert "usage" in main([str(old)])
-    assert "it has no Resources" in main([str(wrong), str(new)])
+    assert "it has no Resources" in main([str(invalid), str(new)])
     assert "No such file" in main([str(tmp_path / "no.json"), str(new)])

@@ -16,8 +16,8 @@ import boto3
 import pytest
 
 from tests.conftest import root
-from tunestack_sandbox.proxy import Proxy, proxies_before, refused_hosts
-from tunestack_sandbox.variables import UNSET
+from tunestack_sandbox.environment_variables import REMOVED_VARIABLES
+from tunestack_sandbox.proxy import Proxy, list_environment_proxies, list_refused_domains
 
 PROGRAM = Path(sys.executable).with_name("tunestack")
 SHOW = "import json, os; print(json.dumps(dict(os.environ)))"
@@ -51,7 +51,7 @@ def lines():
 
 def test_what_is_printed_unsets_what_another_shell_has_set(lines):
     before = {
-        **dict.fromkeys(UNSET, "real"),
+        **dict.fromkeys(REMOVED_VARIABLES, "real"),
         "AWS_ENDPOINT_URL_BEDROCK_AGENT": "https://bedrock-agent.us-east-1.amazonaws.com",
         "AWS_ENDPOINT_URL_SSM": "https://ssm.us-east-1.amazonaws.com",
         "ALL_PROXY": "http://proxy.example.com",
@@ -71,7 +71,7 @@ def test_what_is_printed_unsets_what_another_shell_has_set(lines):
 
 
 def test_every_variable_to_unset_is_named_whether_it_is_set_or_not(lines):
-    for name in UNSET:
+    for name in REMOVED_VARIABLES:
         assert f"unset {name}\n" in lines
 
 
@@ -118,8 +118,8 @@ def proxy():
     """Start proxies."""
     started = []
 
-    def start(*, internet=True, allowed=(), before=None):
-        found = Proxy(internet=internet, allowed=allowed, before=before or {})
+    def start(*, internet=True, allowed=(), upstream=None):
+        found = Proxy(internet=internet, allowed=allowed, upstream=upstream or {})
         found.start()
         started.append(found)
         return found
@@ -168,7 +168,7 @@ def test_the_hosts_of_aws_openai_and_azure_are_refused_and_no_others(proxy):
     assert [host for host in REFUSED if not started.refuses(host)] == []
     assert [host for host in PASSED if started.refuses(host)] == []
     assert not started.refuses("127.0.0.1")
-    assert {"amazonaws.com", "api.aws", "openai.com"} <= refused_hosts()
+    assert {"amazonaws.com", "api.aws", "openai.com"} <= list_refused_domains()
 
 
 def test_without_internet_only_loopback_passes(proxy):
@@ -211,7 +211,7 @@ def test_a_tunnel_passes_bytes_both_ways(proxy, origin):
 def test_the_proxy_of_before_leads_to_other_hosts(proxy, origin):
     before = origin("before")
     url = f"http://user:p%40ss@127.0.0.1:{before.server_port}"
-    started = proxy(before={"http": url, "https": url, "no": "invalid"})
+    started = proxy(upstream={"http": url, "https": url, "no": "invalid"})
     login = "Basic dXNlcjpwQHNz"
     answer = sent(started, "GET http://example.org/c?d HTTP/1.1\r\nHost: example.org\r\n\r\n")
     assert f"before http://example.org/c?d {login}" in answer
@@ -224,7 +224,7 @@ def test_the_proxy_of_before_leads_to_other_hosts(proxy, origin):
 def test_the_proxies_of_before_are_those_of_the_environment(monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com:3128")
     monkeypatch.setenv("https_proxy", "http://proxy.example.com:3128")
-    assert proxies_before()["https"] == "http://proxy.example.com:3128"
+    assert list_environment_proxies()["https"] == "http://proxy.example.com:3128"
 
 
 @pytest.mark.parametrize(

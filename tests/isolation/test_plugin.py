@@ -84,6 +84,6 @@ def test_the_report_of_a_failed_test_lists_the_hosts_that_are_not_allowed(tmp_pa
 
 def test_the_addresses_of_an_allowed_name_are_allowed():
     isolation = Isolation(["Localhost"])
-    isolation._recorded(lambda *_: [(0, 0, 0, "", ("192.0.2.8", 80))])("localhost", 80)
+    isolation._record_addresses(lambda *_: [(0, 0, 0, "", ("192.0.2.8", 80))])("localhost", 80)
     assert isolation._is_allowed("192.0.2.8")
     assert not isolation._is_allowed("192.0.2.9")

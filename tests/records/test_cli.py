@@ -66,7 +66,7 @@ def good(tmp_path):
 
 
 def test_every_mistake_is_reported_at_its_place_in_one_run(messy, capsys):
-    assert 1 == run(["data", "check", str(messy), "-m", "nova-lite", "--json"])
+    assert run(["data", "check", str(messy), "-m", "nova-lite", "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
     content = messy.read_bytes().split(b"\n")
     for number, (_, rule, path, words) in enumerate(MISTAKES, start=2):
@@ -82,7 +82,7 @@ def test_every_mistake_is_reported_at_its_place_in_one_run(messy, capsys):
 
 
 def test_what_a_person_reads(messy, capsys):
-    assert 1 == run(["data", "check", str(messy), "-m", "nova-lite", "--most", "100"])
+    assert run(["data", "check", str(messy), "-m", "nova-lite", "--most", "100"]) == 1
     said = capsys.readouterr().out
     assert (
         "21 records (chat) for nova-lite (bedrock-conversation-2024): can't be used as it is"
@@ -97,12 +97,12 @@ def test_what_a_person_reads(messy, capsys):
 )
 def test_a_good_file_is_converted(good, tmp_path, capsys, model):
     made = tmp_path / "made.jsonl"
-    assert 0 == run(["data", "convert", str(good), "-m", model, "-o", str(made), "--json"])
+    assert run(["data", "convert", str(good), "-m", model, "-o", str(made), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert 200 == said["records"] == made.read_bytes().count(b"\n")
     assert said["bytes"] == made.stat().st_size
     # What was written is read as that model's own.
-    assert 0 == run(["data", "check", str(made), "-m", model])
+    assert run(["data", "check", str(made), "-m", model]) == 0
     capsys.readouterr()
 
 
@@ -110,11 +110,11 @@ def test_what_is_there_stays_until_what_replaces_it_is_whole(good, messy, tmp_pa
     made = tmp_path / "made.jsonl"
     made.write_text("before")
     made.chmod(0o600)
-    assert 1 == run(["data", "convert", str(messy), "-m", "nova-micro", "-o", str(made)])
-    assert "before" == made.read_text()
-    assert 0 == run(["data", "convert", str(good), "-m", "nova-micro", "-o", str(made)])
+    assert run(["data", "convert", str(messy), "-m", "nova-micro", "-o", str(made)]) == 1
+    assert made.read_text() == "before"
+    assert run(["data", "convert", str(good), "-m", "nova-micro", "-o", str(made)]) == 0
     assert made.read_bytes().startswith(b"{")
-    assert 0o600 == stat.S_IMODE(made.stat().st_mode)
+    assert stat.S_IMODE(made.stat().st_mode) == 0o600
     assert {"made.jsonl", "good.jsonl", "messy.jsonl"} == {file.name for file in tmp_path.iterdir()}
     capsys.readouterr()
 
@@ -122,22 +122,22 @@ def test_what_is_there_stays_until_what_replaces_it_is_whole(good, messy, tmp_pa
 def test_losses_are_counted_where_they_are_wanted(tmp_path, capsys):
     file = tmp_path / "in.jsonl"
     file.write_text("".join(line(PLAIN | {"id": number}) + "\n" for number in range(9)))
-    assert 1 == run(["data", "check", str(file), "-m", "nova-micro"])
-    assert 0 == run(["data", "check", str(file), "-m", "nova-micro", "--on-loss", "report"])
+    assert run(["data", "check", str(file), "-m", "nova-micro"]) == 1
+    assert run(["data", "check", str(file), "-m", "nova-micro", "--on-loss", "report"]) == 0
     assert "9 x $.id: this format has no such field" in capsys.readouterr().out
 
 
 def test_a_rule_is_ignored_by_name(tmp_path, capsys):
     file = tmp_path / "in.jsonl"
     file.write_text(line(PLAIN))
-    assert 1 == run(["data", "check", str(file), "-m", "nova-micro"])
-    assert 0 == run(["data", "check", str(file), "-m", "nova-micro", "--ignore", "record-count"])
-    assert 2 == run(["data", "check", str(file), "-m", "nova-micro", "--ignore", "json"])
+    assert run(["data", "check", str(file), "-m", "nova-micro"]) == 1
+    assert run(["data", "check", str(file), "-m", "nova-micro", "--ignore", "record-count"]) == 0
+    assert run(["data", "check", str(file), "-m", "nova-micro", "--ignore", "json"]) == 2
     assert "can't be ignored" in capsys.readouterr().err
 
 
 def test_a_report_tells_how_long_records_are(good, capsys):
-    assert 0 == run(["data", "report", str(good), "-m", "nova-micro"])
+    assert run(["data", "report", str(good), "-m", "nova-micro"]) == 0
     said = capsys.readouterr().out
     assert "tokens, estimated (a quarter of the bytes" in said
     assert "####" in said
@@ -154,7 +154,7 @@ def test_a_split_is_the_same_every_time_and_divides_no_question(tmp_path, capsys
     def split(name, *more):
         training, validation = tmp_path / f"{name}-t", tmp_path / f"{name}-v"
         command = ["data", "split", str(file), "-t", str(training), "-v", str(validation), *more]
-        assert 0 == run(command)
+        assert run(command) == 0
         return training.read_text(), validation.read_text()
 
     first = split("a")
@@ -163,7 +163,7 @@ def test_a_split_is_the_same_every_time_and_divides_no_question(tmp_path, capsys
     assert sorted(file.read_text().splitlines()) == sorted("".join(first).splitlines())
     asked = [{json.loads(row)["prompt"] for row in side.splitlines()} for side in first]
     assert not asked[0] & asked[1]
-    assert 40 == first[1].count("\n")
+    assert first[1].count("\n") == 40
     capsys.readouterr()
     shuffled = tmp_path / "in.jsonl"
     shuffled.write_text("".join(line(record) + "\n" for record in reversed(rows)))
@@ -195,8 +195,8 @@ def test_a_split_that_can_not_be_made_leaves_everything(
 def test_a_split_needs_two_questions(tmp_path, capsys):
     file = tmp_path / "in.jsonl"
     file.write_text((line(PLAIN) + "\n") * 5)
-    assert 1 == run(
-        ["data", "split", str(file), "-t", str(tmp_path / "t"), "-v", str(tmp_path / "v")]
+    assert (
+        run(["data", "split", str(file), "-t", str(tmp_path / "t"), "-v", str(tmp_path / "v")]) == 1
     )
     assert "a split needs two" in capsys.readouterr().err
     assert [file] == [*tmp_path.iterdir()]
@@ -205,10 +205,11 @@ def test_a_split_needs_two_questions(tmp_path, capsys):
 def test_a_validation_set_is_checked_with_its_training_data(good, tmp_path, capsys):
     other = tmp_path / "other.jsonl"
     other.write_text(line(row(turn("user", "number 7?"), turn("assistant", "so"))))
-    assert 0 == run(
-        ["data", "check", str(other), "-m", "nova-micro", "--against", str(good), "--json"]
+    assert (
+        run(["data", "check", str(other), "-m", "nova-micro", "--against", str(good), "--json"])
+        == 0
     )
-    assert {"overlap": 1} == json.loads(capsys.readouterr().out)["counts"]
+    assert json.loads(capsys.readouterr().out)["counts"] == {"overlap": 1}
 
 
 @pytest.mark.parametrize("zipped", [False, True])
@@ -220,7 +221,7 @@ def test_standard_input_is_read(good, zipped):
         capture_output=True,
         check=True,
     )
-    assert 200 == json.loads(done.stdout)["records"]
+    assert json.loads(done.stdout)["records"] == 200
 
 
 @pytest.mark.parametrize(

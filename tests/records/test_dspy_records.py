@@ -1,4 +1,4 @@
-"""Every record that DSPy's adapters make in its own fine-tuning flows is converted, or refused with the reason."""
+"""Every record that DSPy's adapters make in its own fine-tuning flows is converted, or rejected with a reason."""
 
 import json
 
@@ -11,8 +11,8 @@ from tunestack.catalog import CATALOG
 from tunestack.records.conversation import Text
 from tunestack.records.findings import Findings
 from tunestack.records.formats import FORMATS
+from tunestack.records.slow_path import examine
 from tunestack.records.target import Target
-from tunestack.records.thorough import examine
 
 ADAPTERS = {"chat": ChatAdapter(), "xml": XMLAdapter()}
 PIXEL = "data:image/png;base64,iVBORw0KGgo="
@@ -39,7 +39,7 @@ class Noted(QA):
 
 
 class Remembering(dspy.Signature):
-    """Answer the question, knowing what was said before."""
+    """Answer the question, given the conversation so far."""
 
     history: dspy.History = dspy.InputField()
     question: str = dspy.InputField()
@@ -47,14 +47,14 @@ class Remembering(dspy.Signature):
 
 
 class Seeing(dspy.Signature):
-    """Say what is to be seen."""
+    """Describe the image."""
 
     shot: dspy.Image = dspy.InputField()
     answer: str = dspy.OutputField()
 
 
 class Drawing(dspy.Signature):
-    """Draw."""
+    """Draw an image."""
 
     wish: str = dspy.InputField()
     shot: dspy.Image = dspy.OutputField()
@@ -69,36 +69,36 @@ class Calling(dspy.Signature):
 
 
 def weather(city: str) -> str:
-    """Tell the weather."""
+    """Return the weather."""
     return city
 
 
-def asked(**values):
-    """An answered question, with other inputs or outputs where given."""
+def qa_values(**values):
+    """Return the values of an answered question, with some of them replaced or added."""
     return {"question": "2+2?", "answer": "4"} | values
 
 
-HISTORY = dspy.History(messages=[asked(question="1+1?", answer="2")])
+HISTORY = dspy.History(messages=[qa_values(question="1+1?", answer="2")])
 CALLS = dspy.ToolCalls.from_dict_list([{"name": "weather", "args": {"city": "Bonn"}}])
-# The case: the signature, demos, and the values of its fields.
+# By case: the signature, the demos, and the values of the fields.
 CASES = {
-    "plain": (QA, [], asked()),
-    "unicode": (QA, [], asked(question="é 日本 \u2028 👩‍🚀", answer='"quoted" \\ \t')),
-    "several lines": (QA, [], asked(answer="one\n\ntwo\n")),
-    "demos": (QA, [asked(question="3+3?", answer="6"), asked()], asked()),
-    "incomplete demo": (Noted, [asked(question="3+3?")], asked(note="so")),
-    "None as answer": (Noted, [], asked(note=None)),
-    "history": (Remembering, [], {**asked(), "history": HISTORY}),
+    "plain": (QA, [], qa_values()),
+    "unicode": (QA, [], qa_values(question="é 日本 \u2028 👩‍🚀", answer='"quoted" \\ \t')),
+    "several lines": (QA, [], qa_values(answer="one\n\ntwo\n")),
+    "demos": (QA, [qa_values(question="3+3?", answer="6"), qa_values()], qa_values()),
+    "incomplete demo": (Noted, [qa_values(question="3+3?")], qa_values(note="so")),
+    "None as answer": (Noted, [], qa_values(note=None)),
+    "history": (Remembering, [], {**qa_values(), "history": HISTORY}),
     "image": (Seeing, [], {"shot": dspy.Image(PIXEL), "answer": "a dot"}),
     "image by URL": (Seeing, [], {"shot": dspy.Image("https://example.com/a.png"), "answer": "a dot"}),
     "image in a demo": (Seeing, [{"shot": dspy.Image(PIXEL), "answer": "x"}], {"shot": dspy.Image(PIXEL), "answer": "a dot"}),
     "image as answer": (Drawing, [], {"wish": "a dot", "shot": dspy.Image(PIXEL)}),
     "tools": (Calling, [], {"question": "rain?", "tools": [dspy.Tool(weather)], "calls": CALLS}),
-    "reserved": (QA, [], asked(question="User: 2+2?")),
+    "reserved": (QA, [], qa_values(question="User: 2+2?")),
 }  # fmt: skip
 MEDIA = ["media-not-taken"]
-# What the rules say, model by model; what is not here is converted and nothing is said.
-SAID = {
+# The rules that are reported, by case and model. Every other record is converted without findings.
+FINDINGS = {
     "image": dict.fromkeys(["nova", "llama", "claude", "titan"], MEDIA),
     "image by URL": dict.fromkeys(["nova", "llama", "claude", "titan"], MEDIA),
     "image in a demo": dict.fromkeys(["nova", "llama", "claude", "titan"], MEDIA * 2),
@@ -133,23 +133,23 @@ def texts(conversation):
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("adapter", ADAPTERS)
 @pytest.mark.parametrize("case", CASES)
-def test_a_record_is_converted_or_refused_with_the_reason(case, adapter, model):
+def test_record_is_converted_or_rejected_with_a_reason(case, adapter, model):
     target = Target.of(CATALOG[MODELS[model]], source="chat")
     line = orjson.dumps(record(case, adapter))
     examined = examine(line, target)
-    expected = SAID.get(case, {}).get(model, [])
-    assert sorted(expected) == sorted(found.rule for found in examined.found), examined.found
+    expected = FINDINGS.get(case, {}).get(model, [])
+    assert sorted(found.rule for found in examined.found) == sorted(expected), examined.found
     if examined.line is None:
         return
-    # None is altered: its texts are there, in their order, to the character.
-    said = texts(FORMATS[target.source].read(json.loads(line), Findings()))
+    # The texts are unchanged and in the same order.
+    original = texts(FORMATS[target.source].read(json.loads(line), Findings()))
     options = {"template": target.template} if target.form.templated else {}
     read = FORMATS[target.format].read(json.loads(examined.line), Findings(), **options)
-    assert "".join(said) == "".join(texts(read))
+    assert "".join(texts(read)) == "".join(original)
 
 
-def test_native_history_with_tools_is_kept():
-    """As ChatAdapter writes a History with calls when it calls natively."""
+def test_history_with_native_tool_calls_is_kept():
+    """ChatAdapter writes a History with tool calls like this if native function calling is on."""
     messages = [
         {"role": "system", "content": "s"},
         {"role": "user", "content": "rain?"},
@@ -165,13 +165,13 @@ def test_native_history_with_tools_is_kept():
         {"role": "assistant", "content": "yes"},
     ]
     examined = examine(orjson.dumps({"messages": messages}), Target.of(CATALOG["nova-micro"]))
-    assert ["tools-undefined"] == [found.rule for found in examined.found]
+    assert [found.rule for found in examined.found] == ["tools-undefined"]
     roles = [turn["role"] for turn in json.loads(examined.line)["messages"]]
-    assert ["user", "assistant", "user", "assistant"] == roles
+    assert roles == ["user", "assistant", "user", "assistant"]
 
 
 @pytest.mark.parametrize("adapter", [dspy.JSONAdapter(), dspy.TwoStepAdapter(dspy.LM("openai/x"))])
-def test_other_adapters_make_no_records(adapter):
+def test_other_adapters_do_not_support_training_data(adapter):
     with pytest.raises((NotImplementedError, AttributeError)):
         adapter.format_finetune_data(
             signature=QA, demos=[], inputs={"question": "a"}, outputs={"answer": "b"}

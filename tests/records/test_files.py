@@ -260,7 +260,7 @@ def test_how_far_it_is_is_told(tmp_path):
     assert [file.stat().st_size] == [*{progress.total_bytes for progress in seen}]
     assert seen[-1].bytes == file.stat().st_size
     assert seen[-1].eta == 0
-    assert 30_000 == seen[-1].records
+    assert seen[-1].records == 30_000
     assert sorted(progress.bytes for progress in seen) == [progress.bytes for progress in seen]
 
 
@@ -309,9 +309,9 @@ def test_an_interrupted_conversion_leaves_nothing(tmp_path):
         time.sleep(0.001)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    assert 130 == process.returncode, said
+    assert process.returncode == 130, said
     assert "Traceback" not in said
-    assert [] == [*out.iterdir()]
+    assert [*out.iterdir()] == []
 
 
 @pytest.mark.parametrize(
@@ -357,9 +357,9 @@ def test_equal_records_are_found_however_many_there_are(monkeypatch):
 def test_only_plain_files_that_are_large_are_worth_help(tmp_path, monkeypatch):
     file = written(tmp_path / "in", LINE)
     with source.opened(file, "data") as opened:
-        assert 0 == pipeline._helpers(opened, None)
-        assert 3 == pipeline._helpers(opened, 4)
+        assert pipeline._helpers(opened, None) == 0
+        assert pipeline._helpers(opened, 4) == 3
         monkeypatch.setattr(pipeline, "_WORTH_HELP", 1)
         assert len(os.sched_getaffinity(0)) - 1 == pipeline._helpers(opened, None)
     with source.opened([PLAIN], "data") as opened:
-        assert 0 == pipeline._helpers(opened, 4)
+        assert pipeline._helpers(opened, 4) == 0

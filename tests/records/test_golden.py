@@ -15,8 +15,8 @@ from tests.records.samples import (
     WITH_TOOLS,
 )
 from tunestack.catalog import CATALOG
+from tunestack.records.slow_path import examine
 from tunestack.records.target import Target
-from tunestack.records.thorough import examine
 
 COMPLETION = {"prompt": "question", "completion": "answer"}
 
@@ -201,8 +201,8 @@ def test_titan_takes_prompt_and_completion_as_well():
 
 
 def test_two_answers_are_written_for_models_that_learn_from_them():
-    assert PREFERENCE == written(
-        "gpt-4.1-2025-04-14", PREFERENCE, record_format="openai-preference"
+    assert (
+        written("gpt-4.1-2025-04-14", PREFERENCE, record_format="openai-preference") == PREFERENCE
     )
 
 

@@ -31,8 +31,8 @@ def folder(tmp_path):
 def test_the_commands_run(folder):
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     subprocess.run(["sh", "-ec", SHELL], cwd=folder, env=os.environ | {"PATH": path}, check=True)
-    assert 20 == (folder / "validation.jsonl").read_text().count("\n")
-    assert 180 == (folder / "train.jsonl").read_text().count("\n")
+    assert (folder / "validation.jsonl").read_text().count("\n") == 20
+    assert (folder / "train.jsonl").read_text().count("\n") == 180
 
 
 def test_the_code_runs(folder):

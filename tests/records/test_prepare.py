@@ -46,14 +46,14 @@ def converted(tmp_path):
 
 def test_chat_becomes_converse(converted):
     records = converted([PLAIN] * 7 + [LONG])
-    assert {
+    assert records[0] == {
         "schemaVersion": "bedrock-conversation-2024",
         "messages": [
             {"role": "user", "content": [{"text": "question"}]},
             {"role": "assistant", "content": [{"text": "answer"}]},
         ],
-    } == records[0]
-    assert {
+    }
+    assert records[7] == {
         "schemaVersion": "bedrock-conversation-2024",
         "system": [{"text": "be brief"}],
         "messages": [
@@ -62,7 +62,7 @@ def test_chat_becomes_converse(converted):
             {"role": "user", "content": [{"text": "four"}]},
             {"role": "assistant", "content": [{"text": "five"}]},
         ],
-    } == records[7]
+    }
 
 
 def test_completion_becomes_converse_and_chat_becomes_completion(converted):
@@ -92,14 +92,14 @@ def test_a_problem_is_named_with_its_line_and_nothing_is_written(converted, tmp_
     with pytest.raises(DataError, match=r"line 9, \$\.messages: expected a list") as error:
         converted([PLAIN] * 8 + [{}])
     assert "nothing was uploaded: 1 in 9 records" in str(error.value)
-    assert 1 == error.value.report.bad_records
-    assert [] == [*tmp_path.iterdir()]
+    assert error.value.report.bad_records == 1
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_all_problems_are_counted_and_the_first_are_shown(converted):
     with pytest.raises(DataError, match=r"30 in 30 records \(the first 20 of them\)") as error:
         converted([{}] * 30)
-    assert 20 == len(error.value.problems)
+    assert len(error.value.problems) == 20
 
 
 @pytest.mark.parametrize(
@@ -118,7 +118,7 @@ def test_too_few_or_too_many_are_refused(converted, rows, model, options, words)
 
 
 def test_a_small_validation_set_is_fine(converted):
-    assert 1 == len(converted([PLAIN], validation=True))
+    assert len(converted([PLAIN], validation=True)) == 1
 
 
 def test_an_unknown_format_names_the_known_ones(converted):

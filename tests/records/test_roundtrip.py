@@ -17,11 +17,11 @@ from tunestack.records.conversation import (
     ToolUse,
     Turn,
 )
+from tunestack.records.fast_path import FastPath
 from tunestack.records.findings import Findings
 from tunestack.records.formats import FORMATS, SourceFormat
-from tunestack.records.quick import Quick
+from tunestack.records.slow_path import examine
 from tunestack.records.target import Target
-from tunestack.records.thorough import examine
 
 # The model, and what the generated conversations have beside text.
 MODELS = {
@@ -103,7 +103,7 @@ def round_trips(seed, count):
     generator = Generator(seed)
     seen = Counter()
     targets = {key: Target.of(CATALOG[key], source="chat", on_loss="report") for key in MODELS}
-    quick = {key: Quick(target) for key, target in targets.items()}
+    quick = {key: FastPath(target) for key, target in targets.items()}
     for number in range(count):
         key = [*MODELS][number % len(MODELS)]
         record = generator.conversation(**MODELS[key])
@@ -111,7 +111,7 @@ def round_trips(seed, count):
         examined = examine(line, targets[key])
         # What the quick look writes, the careful one writes too, to the byte; and it sees nothing wrong.
         for form in (line + b"\n", json.dumps(record).encode() + b"\n"):
-            ((out,), sizes, _) = quick[key].write([form])
+            ((out,), sizes, _) = quick[key].convert([form])
             if out:
                 seen[key, "quick"] += 1
                 assert (out, sizes[0], (), ()) == (
@@ -160,9 +160,9 @@ def test_what_is_written_is_what_was_said_a_hundred_thousand_times():
 )
 def test_a_writer_that_alters_texts_is_found(monkeypatch, broken):
     """The control: the property can fail."""
-    from tunestack.records import thorough
+    from tunestack.records import slow_path
 
-    written = thorough._write
+    written = slow_path._write
 
     def altered(conversation, target, findings):
         turns = tuple(
@@ -177,6 +177,6 @@ def test_a_writer_that_alters_texts_is_found(monkeypatch, broken):
         )
         return written(Conversation(turns, conversation.tools), target, findings)
 
-    monkeypatch.setattr(thorough, "_write", altered)
+    monkeypatch.setattr(slow_path, "_write", altered)
     with pytest.raises(AssertionError):
         round_trips(1, 2000)

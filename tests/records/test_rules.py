@@ -30,8 +30,8 @@ from tunestack.errors import ConfigError
 from tunestack.records import RULES, Severity, check
 from tunestack.records.findings import Findings
 from tunestack.records.jsonline import encode
+from tunestack.records.slow_path import examine
 from tunestack.records.target import Target
-from tunestack.records.thorough import examine
 
 GPT, GPT4O = "gpt-4.1-2025-04-14", "gpt-4o-2024-08-06"
 VIDEO = {"type": "video_url", "video_url": {"url": "s3://bucket/clip.mp4"}}
@@ -228,7 +228,7 @@ def test_older_functions_are_written_as_tools():
     call = said["messages"][1]["tool_calls"][0]
     assert call["function"] == CALL["tool_calls"][0]["function"]
     assert said["messages"][2] == RESULT | {"tool_call_id": call["id"], "name": "weather"}
-    assert TOOLS == said["tools"]
+    assert said["tools"] == TOOLS
 
 
 def test_warnings_do_not_crowd_out_an_error():

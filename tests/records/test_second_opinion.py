@@ -10,9 +10,9 @@ import pytest
 
 from tests.records.samples import Generator
 from tunestack.catalog import CATALOG, RecordFormat
+from tunestack.records.slow_path import examine
 from tunestack.records.target import Target
-from tunestack.records.thorough import examine
-from tunestack_sandbox.bedrock.training_data import BadDataError, read
+from tunestack_sandbox.bedrock.training_data import InvalidDataError, parse_training_file
 
 CONTENT = {
     "nova-micro": {"tools": True},
@@ -83,9 +83,9 @@ class Mutator:
 def second_opinion(line, model):
     try:
         # As a validation set, which may be of one record.
-        read(line, "f.jsonl", model, validation=True)
-    except BadDataError as error:
-        return str(error), error.why
+        parse_training_file(line, "f.jsonl", model, is_validation=True)
+    except InvalidDataError as error:
+        return str(error), error.reason
     return None
 
 
@@ -127,7 +127,7 @@ def source_of(model):
 
 def judge(seed, count):
     agreed, stricter, laxer = compare(seed, count)
-    assert [] == laxer[:3]
+    assert laxer[:3] == []
     assert agreed["accepted"] > 0.3 * count
     assert agreed["refused"] > 0.2 * count
     assert stricter.total() < 0.1 * count, stricter

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from tests.sandbox.asked import ASKED
+from tests.sandbox.operation_parameters import PARAMETERS
 from tunestack_sandbox.bedrock import OPERATIONS
 
 SERVICES = ("bedrock", "bedrock-runtime")
@@ -50,7 +50,7 @@ class Case:
 
 def cases_of(operation):
     """List the good path, what goes wrong by itself, who may not, and what is let happen: every error that is listed."""
-    good, *wrong = ASKED[operation]
+    good, *wrong = PARAMETERS[operation]
     found = [Case(operation=operation, case="as it should be", params=good)]
     found += [
         Case(operation=operation, case=case, code=code, params=params)

@@ -11,7 +11,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.sandbox.keys import short_term
+from tests.sandbox.api_keys import short_term
 from tests.sandbox.samples import A_JOB
 
 MICRO = "us.amazon.nova-micro-v1:0"
@@ -69,8 +69,8 @@ def refusal(call, *arguments):
     with pytest.raises(ClientError) as error:
         call(*arguments)
     answer = error.value.response
-    assert 403 == answer["ResponseMetadata"]["HTTPStatusCode"]
-    assert "AccessDeniedException" == answer["Error"]["Code"]
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 403
+    assert answer["Error"]["Code"] == "AccessDeniedException"
     return answer["Error"]["Message"]
 
 
@@ -78,7 +78,7 @@ def test_a_long_term_key_of_a_user_calls_both_endpoints(iam, user, calls):
     key = create(iam, user)["ServiceCredentialSecret"]
     assert key.startswith("ABSK")
     assert "untrained Nova Micro" in calls(key)
-    assert [] == calls(key, "bedrock")
+    assert calls(key, "bedrock") == []
 
 
 def test_a_long_term_key_expires_and_is_disabled_reset_and_deleted(sandbox, iam, user, calls):
@@ -90,18 +90,18 @@ def test_a_long_term_key_expires_and_is_disabled_reset_and_deleted(sandbox, iam,
     assert timedelta(days=30) == row["ExpirationDate"] - row["CreateDate"]
     assert "ServiceCredentialSecret" not in row
     iam.update_service_specific_credential(**named, Status="Inactive")
-    assert INVALID == refusal(calls, key)
+    assert refusal(calls, key) == INVALID
     iam.update_service_specific_credential(**named, Status="Active")
     calls(key)
     sandbox.clock.advance(timedelta(days=30))
-    assert EXPIRED == refusal(calls, key)
+    assert refusal(calls, key) == EXPIRED
     second = create(iam, user)
     named["ServiceSpecificCredentialId"] = second["ServiceSpecificCredentialId"]
     fresh = iam.reset_service_specific_credential(**named)["ServiceSpecificCredential"]
-    assert INVALID == refusal(calls, second["ServiceCredentialSecret"])
+    assert refusal(calls, second["ServiceCredentialSecret"]) == INVALID
     calls(fresh["ServiceCredentialSecret"])
     iam.delete_service_specific_credential(**named)
-    assert INVALID == refusal(calls, fresh["ServiceCredentialSecret"])
+    assert refusal(calls, fresh["ServiceCredentialSecret"]) == INVALID
 
 
 def test_a_user_has_two_keys_and_keys_for_bedrock_only(iam, user):
@@ -133,19 +133,19 @@ def test_a_short_term_key_of_a_role_carries_its_session_token(iam, sandbox, call
     session = root.assume_role(RoleArn=role["Arn"], RoleSessionName="ann")["Credentials"]
     keys = session["AccessKeyId"], session["SecretAccessKey"]
     assert "untrained" in calls(short_term(*keys, session["SessionToken"]))
-    assert INVALID == refusal(calls, short_term(*keys, "another"))
+    assert refusal(calls, short_term(*keys, "another")) == INVALID
     sandbox.clock.advance(timedelta(hours=2))
-    assert EXPIRED == refusal(calls, short_term(*keys, session["SessionToken"]))
+    assert refusal(calls, short_term(*keys, session["SessionToken"])) == EXPIRED
 
 
 def test_a_short_term_key_expires_after_twelve_hours_at_most(sandbox, calls):
     hour = short_term("123456789012", "sandbox", hours=1)
     days = short_term("123456789012", "sandbox", hours=72)
     sandbox.clock.advance(timedelta(hours=2))
-    assert EXPIRED == refusal(calls, hour)
+    assert refusal(calls, hour) == EXPIRED
     calls(days)
     sandbox.clock.advance(timedelta(hours=10))
-    assert EXPIRED == refusal(calls, days)
+    assert refusal(calls, days) == EXPIRED
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_a_key_calls_an_endpoint_in_the_region_of_its_arn(sandbox, model, bedroc
         content=json.dumps({"messages": QUESTION}),
         trust_env=False,
     )
-    assert 200 == answer.status_code
+    assert answer.status_code == 200
 
 
 def test_the_callers_own_key_is_not_passed_on(sandbox, monkeypatch):

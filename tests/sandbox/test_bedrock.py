@@ -19,13 +19,13 @@ def test_a_job_goes_through_its_phases_and_leaves_a_model_and_metrics(sandbox, b
         job = bedrock.get_model_customization_job(jobIdentifier=arn)
         details = [job["statusDetails"][phase]["status"] for phase in PHASES]
         seen.append((job["status"], *details))
-    assert [
+    assert seen == [
         ("InProgress", "InProgress", "NotStarted", "NotStarted"),
         ("InProgress", "Completed", "InProgress", "NotStarted"),
         ("InProgress", "Completed", "Completed", "InProgress"),
         ("Completed", "Completed", "Completed", "Completed"),
-    ] == seen
-    assert 5820 == round((job["endTime"] - job["creationTime"]).total_seconds())
+    ]
+    assert round((job["endTime"] - job["creationTime"]).total_seconds()) == 5820
     model = bedrock.get_custom_model(modelIdentifier=job["outputModelArn"])
     assert ("job", arn, "Active") == (model["modelName"], model["jobArn"], model["modelStatus"])
     deployment = sandbox.deployment()
@@ -42,9 +42,9 @@ def test_a_job_goes_through_its_phases_and_leaves_a_model_and_metrics(sandbox, b
 def test_a_repeated_token_is_the_same_job_and_a_repeated_name_is_refused(bedrock, create, refused):
     first = create(clientRequestToken="t1")
     assert first == create(clientRequestToken="t1")
-    assert ("ConflictException", 400) == refused(create, clientRequestToken="t2")
-    assert ("ValidationException", 400) == refused(create, name="other", clientRequestToken="t1")
-    assert 1 == len(bedrock.list_model_customization_jobs()["modelCustomizationJobSummaries"])
+    assert refused(create, clientRequestToken="t2") == ("ConflictException", 400)
+    assert refused(create, name="other", clientRequestToken="t1") == ("ValidationException", 400)
+    assert len(bedrock.list_model_customization_jobs()["modelCustomizationJobSummaries"]) == 1
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_a_repeated_token_is_the_same_job_and_a_repeated_name_is_refused(bedrock
     ],
 )
 def test_what_bedrock_refuses_is_refused(create, refused, changes):
-    assert ("ValidationException", 400) == refused(create, **changes)
+    assert refused(create, **changes) == ("ValidationException", 400)
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_job_on_bad_data_fails_with_awss_words(sandbox, bedrock, create, uploa
     arn = create(trainingDataConfig={"s3Uri": upload(rows, "bad.jsonl")})
     sandbox.clock.advance(121)
     job = bedrock.get_model_customization_job(jobIdentifier=arn)
-    assert "Failed" == job["status"]
+    assert job["status"] == "Failed"
     assert words in job["failureMessage"]
     assert "outputModelArn" not in job
 
@@ -94,13 +94,14 @@ def test_a_job_whose_data_is_not_there_fails(sandbox, bedrock, create):
 def test_a_stopped_job_makes_no_model(sandbox, bedrock, create, refused):
     arn = create()
     bedrock.stop_model_customization_job(jobIdentifier=arn)
-    assert "Stopping" == bedrock.get_model_customization_job(jobIdentifier=arn)["status"]
-    assert ("ConflictException", 400) == refused(
-        bedrock.stop_model_customization_job, jobIdentifier=arn
+    assert bedrock.get_model_customization_job(jobIdentifier=arn)["status"] == "Stopping"
+    assert refused(bedrock.stop_model_customization_job, jobIdentifier=arn) == (
+        "ConflictException",
+        400,
     )
     sandbox.clock.advance(10_000)
-    assert "Stopped" == bedrock.get_model_customization_job(jobIdentifier=arn)["status"]
-    assert [] == bedrock.list_custom_models()["modelSummaries"]
+    assert bedrock.get_model_customization_job(jobIdentifier=arn)["status"] == "Stopped"
+    assert bedrock.list_custom_models()["modelSummaries"] == []
 
 
 def test_lists_are_filtered_sorted_and_paged(sandbox, bedrock, create):
@@ -111,16 +112,16 @@ def test_lists_are_filtered_sorted_and_paged(sandbox, bedrock, create):
         sortBy="CreationTime", sortOrder="Ascending", PaginationConfig={"PageSize": 2}
     )
     names = [[row["jobName"] for row in page["modelCustomizationJobSummaries"]] for page in pages]
-    assert [["job-0", "job-1"], ["job-2", "job-3"], ["job-4"]] == names
+    assert names == [["job-0", "job-1"], ["job-2", "job-3"], ["job-4"]]
     (row,) = bedrock.list_model_customization_jobs(nameContains="3")[
         "modelCustomizationJobSummaries"
     ]
-    assert "job-3" == row["jobName"]
+    assert row["jobName"] == "job-3"
     assert (
-        []
-        == bedrock.list_model_customization_jobs(statusEquals="Failed")[
+        bedrock.list_model_customization_jobs(statusEquals="Failed")[
             "modelCustomizationJobSummaries"
         ]
+        == []
     )
 
 
@@ -130,7 +131,7 @@ def test_regions_and_accounts_know_nothing_of_each_other(bedrock, create):
         boto3.client("bedrock", "us-west-2"),
         boto3.client("bedrock", aws_access_key_id="111111111111", aws_secret_access_key="x"),
     ):
-        assert [] == client.list_model_customization_jobs()["modelCustomizationJobSummaries"]
+        assert client.list_model_customization_jobs()["modelCustomizationJobSummaries"] == []
     assert ":us-east-1:123456789012:" in arn
 
 
@@ -149,20 +150,22 @@ def test_a_deployment_answers_once_it_is_active_and_is_gone_once_deleted(
     arn = bedrock.create_custom_model_deployment(modelDeploymentName="d", modelArn=model)[
         "customModelDeploymentArn"
     ]
-    assert ("ModelNotReadyException", 429) == refused(ask, arn)
-    assert ("ValidationException", 400) == refused(
-        bedrock.delete_custom_model_deployment, customModelDeploymentIdentifier="d"
+    assert refused(ask, arn) == ("ModelNotReadyException", 429)
+    assert refused(bedrock.delete_custom_model_deployment, customModelDeploymentIdentifier="d") == (
+        "ValidationException",
+        400,
     )
     sandbox.clock.advance(481)
-    assert ("3", "nearest training answer; nearness=1.00") == ask(arn)
-    assert ("ConflictException", 400) == refused(bedrock.delete_custom_model, modelIdentifier=model)
+    assert ask(arn) == ("3", "nearest training answer; nearness=1.00")
+    assert refused(bedrock.delete_custom_model, modelIdentifier=model) == ("ConflictException", 400)
     bedrock.delete_custom_model_deployment(customModelDeploymentIdentifier="d")
-    assert ("ResourceNotFoundException", 404) == refused(
-        bedrock.get_custom_model_deployment, customModelDeploymentIdentifier=arn
+    assert refused(bedrock.get_custom_model_deployment, customModelDeploymentIdentifier=arn) == (
+        "ResourceNotFoundException",
+        404,
     )
-    assert ("ResourceNotFoundException", 404) == refused(ask, arn)
+    assert refused(ask, arn) == ("ResourceNotFoundException", 404)
     bedrock.delete_custom_model(modelIdentifier=model)
-    assert [] == bedrock.list_custom_models()["modelSummaries"]
+    assert bedrock.list_custom_models()["modelSummaries"] == []
 
 
 def test_throughput_answers_once_it_is_in_service_and_a_commitment_holds_it(
@@ -175,51 +178,54 @@ def test_throughput_answers_once_it_is_in_service_and_a_commitment_holds_it(
 
     arn = buy("p", clientRequestToken="t")
     assert arn == buy("p", clientRequestToken="t")
-    assert ("ValidationException", 400) == refused(buy, "p")
-    assert ("ConflictException", 400) == refused(
-        bedrock.delete_provisioned_model_throughput, provisionedModelId="p"
+    assert refused(buy, "p") == ("ValidationException", 400)
+    assert refused(bedrock.delete_provisioned_model_throughput, provisionedModelId="p") == (
+        "ConflictException",
+        400,
     )
     sandbox.clock.advance(1501)
-    assert "3" == ask(arn)[0]
+    assert ask(arn)[0] == "3"
     committed = buy("c", commitmentDuration="OneMonth")
     sandbox.clock.advance(1501)
-    assert ("ConflictException", 400) == refused(
-        bedrock.delete_provisioned_model_throughput, provisionedModelId=committed
+    assert refused(bedrock.delete_provisioned_model_throughput, provisionedModelId=committed) == (
+        "ConflictException",
+        400,
     )
     bedrock.delete_provisioned_model_throughput(provisionedModelId="p")
     (left,) = bedrock.list_provisioned_model_throughputs()["provisionedModelSummaries"]
-    assert "c" == left["provisionedModelName"]
+    assert left["provisionedModelName"] == "c"
     sandbox.reset()
 
 
 def test_a_model_is_served_only_the_way_it_can_be(sandbox, west, completions, refused):
     job = west.submit("llama-3-1-8b", completions).wait()
     bedrock = boto3.client("bedrock", "us-west-2")
-    assert ("ValidationException", 400) == refused(
+    assert refused(
         bedrock.create_custom_model_deployment, modelDeploymentName="d", modelArn=job.model
-    )
+    ) == ("ValidationException", 400)
 
 
 def test_base_models_say_that_they_are_not_trained(sandbox, refused):
     text, label = ask("us.amazon.nova-micro-v1:0")
     assert text.startswith("[sandbox: ")
-    assert "untrained base model" == label
-    assert ("ResourceNotFoundException", 404) == refused(ask, NOVA)
+    assert label == "untrained base model"
+    assert refused(ask, NOVA) == ("ResourceNotFoundException", 404)
 
 
 @pytest.mark.breaks_the_model
 def test_a_custom_model_itself_can_not_be_asked(model, refused):
-    assert ("ValidationException", 400) == refused(ask, model)
+    assert refused(ask, model) == ("ValidationException", 400)
 
 
 def test_tags_are_kept_changed_and_removed(bedrock, create, refused):
     arn = create(jobTags=[{"key": "a", "value": "1"}])
     bedrock.tag_resource(resourceARN=arn, tags=[{"key": "b", "value": "2"}])
     bedrock.untag_resource(resourceARN=arn, tagKeys=["a"])
-    assert [{"key": "b", "value": "2"}] == bedrock.list_tags_for_resource(resourceARN=arn)["tags"]
+    assert bedrock.list_tags_for_resource(resourceARN=arn)["tags"] == [{"key": "b", "value": "2"}]
     nobody = f"{arn[:-12]}{'0' * 12}"
-    assert ("ResourceNotFoundException", 404) == refused(
-        bedrock.list_tags_for_resource, resourceARN=nobody
+    assert refused(bedrock.list_tags_for_resource, resourceARN=nobody) == (
+        "ResourceNotFoundException",
+        404,
     )
 
 
@@ -231,8 +237,9 @@ def test_the_models_that_are_offered_depend_on_the_region(bedrock, refused):
     assert NOVA in offered(bedrock)
     assert LLAMA in offered(boto3.client("bedrock", "us-west-2"))
     assert LLAMA not in offered(bedrock)
-    assert ("ResourceNotFoundException", 404) == refused(
-        bedrock.get_foundation_model, modelIdentifier=LLAMA
+    assert refused(bedrock.get_foundation_model, modelIdentifier=LLAMA) == (
+        "ResourceNotFoundException",
+        404,
     )
 
 
@@ -274,4 +281,4 @@ def test_after_a_reset_nothing_of_before_happens(sandbox, bedrock, create):
     create()
     sandbox.reset()
     sandbox.clock.advance(10_000)
-    assert [] == bedrock.list_custom_models()["modelSummaries"]
+    assert bedrock.list_custom_models()["modelSummaries"] == []

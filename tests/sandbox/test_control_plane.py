@@ -24,18 +24,18 @@ def test_a_job_is_stopped_in_whatever_phase_it_is(sandbox, bedrock, create, seco
     bedrock.stop_model_customization_job(jobIdentifier=arn)
     describe = lambda: bedrock.get_model_customization_job(jobIdentifier=arn)  # noqa: E731
     job = describe()
-    assert ("Stopping", "Stopping") == (
+    assert (
         job["status"],
         job["statusDetails"][PHASES[phase]]["status"],
-    )
+    ) == ("Stopping", "Stopping")
     sandbox.clock.advance(A_JOB)
     job = describe()
-    assert "Stopped" == job["status"]
+    assert job["status"] == "Stopped"
     done, now, later = PHASES[:phase], PHASES[phase], PHASES[phase + 1 :]
     assert {*(("Completed",) if done else ()), "Stopped", *(("NotStarted",) if later else ())} == {
         details["status"] for details in job["statusDetails"].values()
     }
-    assert "Stopped" == job["statusDetails"][now]["status"]
+    assert job["statusDetails"][now]["status"] == "Stopped"
     assert {"outputModelArn", "failureMessage"}.isdisjoint(job)
 
 
@@ -68,7 +68,7 @@ def test_a_deployment_answers_with_the_old_model_until_the_new_one_is_there(sand
         before["updateDetails"]["updateStatus"],
         before["description"],
     )
-    assert "3" == ask(arn)
+    assert ask(arn) == "3"
     for call in ("delete_custom_model_deployment", "update_custom_model_deployment"):
         more = {"modelArn": old} if call.startswith("update") else {}
         with pytest.raises(ClientError, match="mutating state"):
@@ -106,7 +106,7 @@ def test_throughput_is_renamed_at_once_and_moved_in_a_while(sandbox, bedrock, tw
         row["modelArn"],
         row["desiredModelArn"],
     )
-    assert "3" == ask(arn)
+    assert ask(arn) == "3"
     sandbox.clock.advance(A_THROUGHPUT)
     row = described()
     assert ("InService", new, new) == (row["status"], row["modelArn"], row["desiredModelArn"])
@@ -118,7 +118,7 @@ def test_a_commitment_ends_with_its_term(sandbox, bedrock, model):
     )
     row = bedrock.get_provisioned_model_throughput(provisionedModelId="c")
     term = row["commitmentExpirationTime"] - row["creationTime"]
-    assert ("OneMonth", 30) == (row["commitmentDuration"], term.days)
+    assert (row["commitmentDuration"], term.days) == ("OneMonth", 30)
     sandbox.clock.advance(29 * DAY)
     with pytest.raises(ClientError, match="before its commitment ends"):
         bedrock.delete_provisioned_model_throughput(provisionedModelId="c")
@@ -152,24 +152,24 @@ def test_every_list_is_filtered_by_name_state_model_and_time(sandbox, bedrock, t
     def models(**filters):
         return names(bedrock.list_custom_models(**filters)["modelSummaries"], "modelName")
 
-    assert ["b1", "a2", "a1"] == throughputs()
-    assert ["a1", "a2", "b1"] == throughputs(sortOrder="Ascending", sortBy="CreationTime")
-    assert ["a2", "a1"] == throughputs(nameContains="a")
-    assert ["b1", "a1"] == throughputs(modelArnEquals=first)
-    assert [] == throughputs(statusEquals="Creating")
+    assert throughputs() == ["b1", "a2", "a1"]
+    assert throughputs(sortOrder="Ascending", sortBy="CreationTime") == ["a1", "a2", "b1"]
+    assert throughputs(nameContains="a") == ["a2", "a1"]
+    assert throughputs(modelArnEquals=first) == ["b1", "a1"]
+    assert throughputs(statusEquals="Creating") == []
     created = bedrock.get_provisioned_model_throughput(provisionedModelId="a2")["creationTime"]
-    assert ["b1", "a2"] == throughputs(creationTimeAfter=created)
-    assert ["a2", "a1"] == throughputs(creationTimeBefore=created)
-    assert ["b1"] == deployments(modelArnEquals=second)
-    assert ["b1", "a1"] == deployments(statusEquals="Creating")
+    assert throughputs(creationTimeAfter=created) == ["b1", "a2"]
+    assert throughputs(creationTimeBefore=created) == ["a2", "a1"]
+    assert deployments(modelArnEquals=second) == ["b1"]
+    assert deployments(statusEquals="Creating") == ["b1", "a1"]
     sandbox.clock.advance(A_DEPLOYMENT - 150)
-    assert ["a1"] == deployments(statusEquals="Active")
+    assert deployments(statusEquals="Active") == ["a1"]
     foundation = f"arn:aws:bedrock:us-east-1::foundation-model/{NOVA}"
-    assert ["second"] == models(nameContains="sec")
+    assert models(nameContains="sec") == ["second"]
     assert {"first", "second"} == set(models(foundationModelArnEquals=foundation))
     assert {"first", "second"} == set(models(baseModelArnEquals=foundation, isOwned=True))
-    assert [] == models(isOwned=False)
-    assert [] == models(modelStatus="Failed")
+    assert models(isOwned=False) == []
+    assert models(modelStatus="Failed") == []
 
 
 def test_what_is_made_between_two_pages_moves_nothing(sandbox, bedrock, create):
@@ -192,7 +192,7 @@ def test_a_model_that_is_tuned_further_knows_what_it_comes_of(sandbox, bedrock, 
     assert job["baseModelArn"].endswith(f"foundation-model/{NOVA}")
     assert model == bedrock.get_custom_model(modelIdentifier="further")["baseModelArn"]
     found = bedrock.list_custom_models(baseModelArnEquals=model)["modelSummaries"]
-    assert ["further"] == names(found, "modelName")
+    assert names(found, "modelName") == ["further"]
 
 
 def test_a_model_of_ones_own_key_needs_the_key_and_the_right_to_it(sandbox, bedrock, create):
@@ -219,10 +219,10 @@ def test_a_use_case_is_kept_and_lets_anthropics_models_in(sandbox, bedrock):
     bedrock.put_use_case_for_model_access(formData=form)
     assert form == bedrock.get_use_case_for_model_access()["formData"]
     found = bedrock.get_foundation_model_availability(modelId=NOVA)
-    assert ("AUTHORIZED", "AVAILABLE") == (
+    assert (
         found["authorizationStatus"],
         found["regionAvailability"],
-    )
+    ) == ("AUTHORIZED", "AVAILABLE")
 
 
 def test_a_base_model_is_offered_by_each_of_its_ids(bedrock):
@@ -268,6 +268,6 @@ def test_answers_are_cut_where_they_are_asked_to_be(sandbox, bedrock, create, up
         text = answer["output"]["message"]["content"][0]["text"]
         return text, answer["stopReason"], answer["usage"]["outputTokens"]
 
-    assert ("3 is the number, END. More", "end_turn", 7) == said()
-    assert ("3 is the number, ", "stop_sequence", 5) == said(stopSequences=["END"])
-    assert ("3 is the nu", "max_tokens", 3) == said(maxTokens=3)
+    assert said() == ("3 is the number, END. More", "end_turn", 7)
+    assert said(stopSequences=["END"]) == ("3 is the number, ", "stop_sequence", 5)
+    assert said(maxTokens=3) == ("3 is the nu", "max_tokens", 3)

@@ -103,10 +103,10 @@ def test_each_state_of_a_job_is_an_event_as_aws_documents_it(sandbox, rule, queu
         first["region"],
         first["resources"],
     )
-    assert ("InProgress", "Completed") == (
+    assert (
         first["detail"]["jobStatus"],
         last["detail"]["jobStatus"],
-    )
+    ) == ("InProgress", "Completed")
     assert "outputModelArn" not in first["detail"]
     assert {
         "version",
@@ -125,14 +125,14 @@ def test_each_state_of_a_job_is_an_event_as_aws_documents_it(sandbox, rule, queu
         "validationDataConfig",
         "outputDataConfig",
     } == last["detail"].keys()
-    assert "2" == last["detail"]["hyperParameters"]["epochCount"]
+    assert last["detail"]["hyperParameters"]["epochCount"] == "2"
 
 
 def test_a_stopped_and_a_failed_job_tell_too(sandbox, bedrock, rule, queue, create, upload):
     rule()
     bedrock.stop_model_customization_job(jobIdentifier=create())
     sandbox.clock.advance(61)
-    assert ["InProgress", "Stopping", "Stopped"] == statuses(queue)
+    assert statuses(queue) == ["InProgress", "Stopping", "Stopped"]
     create("bad", trainingDataConfig={"s3Uri": upload(b"no json\n", "bad.jsonl")})
     sandbox.clock.advance(A_JOB)
     _, failed = map(json.loads, queue.taken())
@@ -143,17 +143,17 @@ def test_a_rule_filters(sandbox, rule, queue, create):
     rule(detail={"jobStatus": ["Completed", "Failed", "Stopped"]})
     create()
     sandbox.clock.advance(A_JOB)
-    assert ["Completed"] == statuses(queue)
+    assert statuses(queue) == ["Completed"]
 
 
 def test_events_get_lost_and_come_twice_on_request(sandbox, rule, queue, create):
     rule()
     sandbox.faults.add("event-loss", times=1)
     create("lost")
-    assert [] == statuses(queue)
+    assert statuses(queue) == []
     sandbox.faults.add("event-duplication", times=1)
     create("twice")
-    assert ["InProgress", "InProgress"] == statuses(queue)
+    assert statuses(queue) == ["InProgress", "InProgress"]
 
 
 def test_events_come_though_nobody_asks_bedrock(monkeypatch, count_traffic):
@@ -179,7 +179,7 @@ def test_events_come_though_nobody_asks_bedrock(monkeypatch, count_traffic):
             outputDataConfig={"s3Uri": f"s3://{deployment.data_bucket}/tunestack/outputs/"},
         )
         found = fast.taken(2)
-        assert "Completed" == json.loads(found[-1])["detail"]["jobStatus"]
+        assert json.loads(found[-1])["detail"]["jobStatus"] == "Completed"
     count_traffic(sandbox.traffic)
 
 
@@ -187,7 +187,7 @@ def test_no_client_can_send_an_event_of_an_aws_service(sandbox):
     answer = boto3.client("events").put_events(
         Entries=[{"Source": "aws.bedrock", "DetailType": "x", "Detail": "{}"}]
     )
-    assert "NotAuthorizedForSourceException" == answer["Entries"][0]["ErrorCode"]
+    assert answer["Entries"][0]["ErrorCode"] == "NotAuthorizedForSourceException"
 
 
 def test_a_schedule_fires_when_the_clock_is_turned_past_it_and_not_before(sandbox, queue, schedule):
@@ -195,19 +195,19 @@ def test_a_schedule_fires_when_the_clock_is_turned_past_it_and_not_before(sandbo
     at = time.strftime("at(%Y-%m-%dT%H:%M:%S)", time.gmtime(when))
     schedule(at, ActionAfterCompletion="DELETE")
     sandbox.clock.advance(3500)
-    assert [] == queue.taken()
+    assert queue.taken() == []
     sandbox.clock.advance(200)
-    assert ["fired"] == queue.taken(1)
-    assert [] == boto3.client("scheduler").list_schedules()["Schedules"]
+    assert queue.taken(1) == ["fired"]
+    assert boto3.client("scheduler").list_schedules()["Schedules"] == []
     sandbox.clock.advance(3600)
-    assert [] == queue.taken()
+    assert queue.taken() == []
 
 
 def test_what_recurs_fires_each_time_the_clock_is_turned_past_it(sandbox, queue, schedule):
     schedule("rate(5 minutes)")
     for _ in range(3):
         sandbox.clock.advance(301)
-    assert ["fired"] * 3 == queue.taken(3)
+    assert queue.taken(3) == ["fired"] * 3
 
 
 def test_a_function_in_the_account_reaches_bedrock(sandbox, queue, schedule, create):
@@ -246,7 +246,7 @@ def test_a_function_in_the_account_reaches_bedrock(sandbox, queue, schedule, cre
     target = {"Arn": arn, "RoleArn": ROLE, "Input": json.dumps({"queue": queue.url})}
     schedule("rate(1 minutes)", target)
     sandbox.clock.advance(61)
-    assert ["seen"] == queue.taken(1)
+    assert queue.taken(1) == ["seen"]
     functions.delete_function(FunctionName="look")
     iam.delete_role_policy(RoleName="look", PolicyName="may")
     iam.delete_role(RoleName="look")

@@ -70,7 +70,7 @@ def spring(count_traffic):
     with Sandbox(speed=1, as_of=SPRING) as sandbox:
         yield sandbox
     count_traffic(sandbox.traffic)
-    assert [] == sandbox.traffic.violations
+    assert sandbox.traffic.violations == []
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def test_a_model_is_tuned_served_and_asked_in_its_own_format(on, day, model):
     arn = bedrock.create_model_customization_job(**request(sandbox, model, region, rows))["jobArn"]
     sandbox.clock.advance(A_JOB)
     job = bedrock.get_model_customization_job(jobIdentifier=arn)
-    assert "Completed" == job["status"], job.get("failureMessage")
+    assert job["status"] == "Completed", job.get("failureMessage")
     if model.serving[0] is Serving.ON_DEMAND:
         endpoint = bedrock.create_custom_model_deployment(
             modelDeploymentName=model.key, modelArn=job["outputModelArn"]
@@ -133,15 +133,15 @@ def test_a_model_is_tuned_served_and_asked_in_its_own_format(on, day, model):
         )["provisionedModelArn"]
     sandbox.clock.advance(A_THROUGHPUT)
     asked = {"modelId": endpoint, "messages": NATIVE["amazon"]["messages"]}
-    assert "3" == text_of("amazon", runtime.converse(**asked))
+    assert text_of("amazon", runtime.converse(**asked)) == "3"
     stream = runtime.converse_stream(**asked)["stream"]
-    assert "3" == "".join(piece_of("amazon", event) for event in stream)
+    assert "".join(piece_of("amazon", event) for event in stream) == "3"
     vendor = "titan" if model.family.startswith("titan") else model.vendor
     body = json.dumps(NATIVE[vendor])
     answer = runtime.invoke_model(modelId=endpoint, body=body)
-    assert "3" == text_of(vendor, json.loads(answer["body"].read()))
+    assert text_of(vendor, json.loads(answer["body"].read())) == "3"
     chunks = runtime.invoke_model_with_response_stream(modelId=endpoint, body=body)["body"]
-    assert "3" == "".join(piece_of(vendor, json.loads(row["chunk"]["bytes"])) for row in chunks)
+    assert "".join(piece_of(vendor, json.loads(row["chunk"]["bytes"])) for row in chunks) == "3"
 
 
 @pytest.mark.parametrize("model", RETIRED, ids=lambda model: model.key)
@@ -176,7 +176,7 @@ def test_a_legacy_model_begins_nothing_new_and_what_serves_it_ends_with_it(sprin
         for row in bedrock.list_foundation_models()["modelSummaries"]
         if row["modelId"] == model.customization_id
     ]
-    assert "LEGACY" == row["modelLifecycle"]["status"]
+    assert row["modelLifecycle"]["status"] == "LEGACY"
     with pytest.raises(
         bedrock.exceptions.ResourceNotFoundException, match="marked by provider as Legacy"
     ):
@@ -189,7 +189,7 @@ def test_a_legacy_model_begins_nothing_new_and_what_serves_it_ends_with_it(sprin
         bedrock.create_provisioned_model_throughput(**throughput, provisionedModelName="late")
     runtime = boto3.Session().client("bedrock-runtime", "us-west-2")
     called = {"modelId": arn["provisionedModelArn"], "messages": NATIVE["amazon"]["messages"]}
-    assert "3" == text_of("amazon", runtime.converse(**called))
+    assert text_of("amazon", runtime.converse(**called)) == "3"
     sandbox.clock.advance(200 * 86_400)
     with pytest.raises(runtime.exceptions.ResourceNotFoundException, match=GONE):
         runtime.converse(**called)

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 
 from tests.sandbox.samples import A_DEPLOYMENT, A_JOB
 from tunestack.errors import ConfigError
-from tunestack_sandbox import FaultKind, Faults, Quotas, Sandbox
+from tunestack_sandbox import FaultInjector, FaultKind, Quotas, Sandbox
 
 
 @pytest.fixture
@@ -35,24 +35,24 @@ def codes(call, count):
 
 def test_an_operation_goes_wrong_as_often_as_asked(sandbox, once):
     rule = sandbox.faults.add("throttle", operation="List*", times=2)
-    assert ["ThrottlingException", "ThrottlingException", ""] == codes(once.list_custom_models, 3)
-    assert 2 == rule.struck
+    assert codes(once.list_custom_models, 3) == ["ThrottlingException", "ThrottlingException", ""]
+    assert rule.struck == 2
     sandbox.faults.add("throttle", operation="Get*")
-    assert [""] == codes(once.list_custom_models, 1)
+    assert codes(once.list_custom_models, 1) == [""]
 
 
 def test_an_error_comes_only_from_operations_that_list_it(sandbox, once):
     sandbox.faults.add("error", code="ConflictException")
-    assert [""] == codes(once.list_custom_models, 1)
+    assert codes(once.list_custom_models, 1) == [""]
     stop = lambda: once.stop_model_customization_job(jobIdentifier="nobody")  # noqa: E731
-    assert ["ConflictException"] == codes(stop, 1)
+    assert codes(stop, 1) == ["ConflictException"]
 
 
 def test_a_rate_is_the_same_for_the_same_seed():
     def struck(seed):
-        faults = Faults(seed)
+        faults = FaultInjector(seed)
         faults.add("slow", rate=0.3, seconds=1)
-        return [bool(faults.strike(FaultKind.SLOW)) for _ in range(200)]
+        return [bool(faults.trigger(FaultKind.SLOW)) for _ in range(200)]
 
     assert struck(1) == struck(1) != struck(2)
     assert 30 < sum(struck(1)) < 90
@@ -63,7 +63,7 @@ def test_a_reply_gets_lost_after_the_operation_took_effect(sandbox, once, asked,
     with pytest.raises(ConnectionClosedError):
         once.create_model_customization_job(**asked())
     (row,) = bedrock.list_model_customization_jobs()["modelCustomizationJobSummaries"]
-    assert "job" == row["jobName"]
+    assert row["jobName"] == "job"
 
 
 def test_a_lost_reply_and_botocores_own_retry_make_one_job(sandbox, bedrock, asked):
@@ -85,9 +85,11 @@ def test_a_job_stalls_for_days_without_a_word(sandbox, bedrock, create):
     arn = create()
     sandbox.clock.advance(3 * 86_400)
     job = bedrock.get_model_customization_job(jobIdentifier=arn)
-    assert "InProgress" == job["status"]
-    assert ["Completed", "Completed", "NotStarted"] == [
-        details["status"] for details in job["statusDetails"].values()
+    assert job["status"] == "InProgress"
+    assert [details["status"] for details in job["statusDetails"].values()] == [
+        "Completed",
+        "Completed",
+        "NotStarted",
     ]
     assert "failureMessage" not in job
 
@@ -97,9 +99,9 @@ def test_a_phase_takes_longer(sandbox, bedrock, create):
     arn = create()
     status = lambda: bedrock.get_model_customization_job(jobIdentifier=arn)["status"]  # noqa: E731
     sandbox.clock.advance(A_JOB)
-    assert "InProgress" == status()
+    assert status() == "InProgress"
     sandbox.clock.advance(10_000)
-    assert "Completed" == status()
+    assert status() == "Completed"
 
 
 @pytest.mark.parametrize("phase", ["validation", "data-processing", "training"])
@@ -109,11 +111,11 @@ def test_a_job_fails_for_a_reason_of_awss_own(sandbox, bedrock, create, phase):
     sandbox.clock.advance(A_JOB)
     job = bedrock.get_model_customization_job(jobIdentifier=arn)
     assert (
-        "Failed",
-        "Encountered an unexpected error when processing the request, please try again",
-    ) == (
         job["status"],
         job["failureMessage"],
+    ) == (
+        "Failed",
+        "Encountered an unexpected error when processing the request, please try again",
     )
 
 
@@ -122,7 +124,7 @@ def test_an_endpoint_fails_and_an_update_does(sandbox, bedrock, model):
     bedrock.create_custom_model_deployment(modelDeploymentName="d", modelArn=model)
     sandbox.clock.advance(A_DEPLOYMENT)
     described = bedrock.get_custom_model_deployment(customModelDeploymentIdentifier="d")
-    assert ("Failed", True) == (described["status"], "failureMessage" in described)
+    assert (described["status"], "failureMessage" in described) == ("Failed", True)
     bedrock.delete_custom_model_deployment(customModelDeploymentIdentifier="d")
     bedrock.create_custom_model_deployment(modelDeploymentName="e", modelArn=model)
     sandbox.clock.advance(A_DEPLOYMENT)
@@ -130,46 +132,54 @@ def test_an_endpoint_fails_and_an_update_does(sandbox, bedrock, model):
     bedrock.update_custom_model_deployment(customModelDeploymentIdentifier="e", modelArn=model)
     sandbox.clock.advance(A_DEPLOYMENT)
     described = bedrock.get_custom_model_deployment(customModelDeploymentIdentifier="e")
-    assert ("Active", "UpdateFailed") == (
+    assert (
         described["status"],
         described["updateDetails"]["updateStatus"],
-    )
+    ) == ("Active", "UpdateFailed")
 
 
 @pytest.mark.parametrize(
     ("kind", "how", "words"),
     [
-        ("throtle", {}, "there is no fault 'throtle': use throttle, "),
+        ("throtle", {}, "unknown fault 'throtle': use throttle, "),
         (
             "throttle",
             {"operations": "x"},
-            "takes no argument 'operations': use operation, times, rate",
+            "unknown argument 'operations' of fault 'throttle': use operation, times, rate",
         ),
-        ("throttle", {"rate": 2}, "rate=2 .* use above 0, to 1"),
+        ("throttle", {"rate": 2}, "rate=2 .* use a number above 0, up to 1"),
         ("stall", {"phase": "trainingDetails"}, "use validation, data-processing, training"),
-        ("throttle", {"times": 0}, "use a whole number from 1"),
-        ("throttle", {"rate": 0}, "use above 0, to 1"),
-        ("lost-reply", {"phase": "training"}, "takes no argument 'phase': use operation, times"),
-        ("stall", {"operation": "List*"}, "takes no argument 'operation': use phase, times"),
-        ("throttle", {"times": "x"}, "use a whole number from 1"),
-        ("throttle", {"operation": 5}, "use an operation's name"),
-        ("slow", {}, "use how many it is to take"),
-        ("slow", {"seconds": -1}, "use 0 to a year"),
-        ("slow", {"seconds": float("nan")}, "use 0 to a year"),
+        ("throttle", {"times": 0}, "use an integer from 1"),
+        ("throttle", {"rate": 0}, "use a number above 0, up to 1"),
+        (
+            "lost-reply",
+            {"phase": "training"},
+            "unknown argument 'phase' of fault 'lost-reply': use operation, times",
+        ),
+        (
+            "stall",
+            {"operation": "List*"},
+            "unknown argument 'operation' of fault 'stall': use phase, times",
+        ),
+        ("throttle", {"times": "x"}, "use an integer from 1"),
+        ("throttle", {"operation": 5}, "use the name of an operation"),
+        ("slow", {}, "use a number above 0"),
+        ("slow", {"seconds": -1}, "use a number from 0 to a year"),
+        ("slow", {"seconds": float("nan")}, "use a number from 0 to a year"),
         (
             "throttle",
             {"operation": "list_custom_models"},
-            "as the vendor writes them, 'ListCustomModels'",
+            "for example 'ListCustomModels'",
         ),
-        ("throttle", {"operation": "PutObject"}, "has none of this name"),
-        ("error", {"code": "Nope"}, "no \\* answers it; use AccessDenied"),
-        ("error", {"code": "ConflictException", "operation": "List*"}, "no List\\* answers it"),
+        ("throttle", {"operation": "PutObject"}, "unknown operation 'PutObject'"),
+        ("error", {"code": "Nope"}, "\\* never returns it; use AccessDenied"),
+        ("error", {"code": "ConflictException", "operation": "List*"}, "List\\* never returns it"),
     ],
 )
 def test_a_fault_that_can_not_be_is_refused(sandbox, kind, how, words):
     with pytest.raises(ConfigError, match=words):
         sandbox.faults.add(kind, **how)
-    assert [] == sandbox.faults.listed()
+    assert sandbox.faults.listed() == []
 
 
 @pytest.fixture
@@ -193,14 +203,14 @@ def told(sandbox):
 
 def test_faults_are_told_over_http(sandbox, told, once):
     told("POST", "faults", [{"kind": "throttle", "times": 1}, {"kind": "stall", "rate": 0.5}])
-    assert ["ThrottlingException", ""] == codes(once.list_custom_models, 2)
+    assert codes(once.list_custom_models, 2) == ["ThrottlingException", ""]
     status, listed = told("GET", "faults")
-    assert (200, [("throttle", 1), ("stall", 0)]) == (
+    assert (
         status,
         [(rule["kind"], rule["struck"]) for rule in listed],
-    )
+    ) == (200, [("throttle", 1), ("stall", 0)])
     told("DELETE", "faults")
-    assert (200, []) == told("GET", "faults")
+    assert told("GET", "faults") == (200, [])
 
 
 def test_the_clock_is_turned_and_the_state_is_dumped_over_http(sandbox, told, create):
@@ -210,25 +220,25 @@ def test_the_clock_is_turned_and_the_state_is_dumped_over_http(sandbox, told, cr
     assert before["now"] < after["now"]
     _, state = told("GET", "state")
     (region,) = state["regions"]
-    assert ("123456789012", "us-east-1") == (region["account"], region["region"])
-    assert ["Completed"] == [job["status"] for job in region["jobs"]]
-    assert ["job"] == [model["modelName"] for model in region["models"]]
+    assert (region["account"], region["region"]) == ("123456789012", "us-east-1")
+    assert [job["status"] for job in region["jobs"]] == ["Completed"]
+    assert [model["modelName"] for model in region["models"]] == ["job"]
     told("POST", "reset")
-    assert [] == told("GET", "state")[1]["regions"]
+    assert told("GET", "state")[1]["regions"] == []
 
 
 @pytest.mark.parametrize(
     ("method", "path", "content", "code", "words"),
     [
         ("GET", "nothing", None, 404, "use GET /_tunestack/state"),
-        ("POST", "faults", {"kind": "magic"}, 400, "there is no fault 'magic'"),
+        ("POST", "faults", {"kind": "magic"}, 400, "unknown fault 'magic'"),
         ("POST", "faults", {"times": 1}, 400, "use an object with a kind"),
         ("POST", "faults", ["throttle"], 400, "use an object with a kind"),
         ("POST", "clock", {"advance": "x"}, 400, 'use {"advance": <seconds>}'),
         ("POST", "clock", {}, 400, 'use {"advance": <seconds>}'),
         ("POST", "clock", [], 400, 'use {"advance": <seconds>}'),
-        ("POST", "clock", {"advance": -1}, 400, "only forward"),
-        ("POST", "clock", {"advance": 1e12}, 400, "only forward"),
+        ("POST", "clock", {"advance": -1}, 400, "the clock can't be advanced by"),
+        ("POST", "clock", {"advance": 1e12}, 400, "the clock can't be advanced by"),
     ],
 )
 def test_what_can_not_be_told_is_refused(told, method, path, content, code, words):
@@ -249,7 +259,7 @@ def test_both_readings_of_a_repeated_token(monkeypatch, count_traffic):
         tuner = Tuner(region="us-west-2", poll=poll, session=boto3.Session())
         sandbox.faults.add("lost-reply", operation="CreateModelCustomizationJob", times=1)
         job = tuner.submit("llama-3-1-8b", rows)
-        assert 1 == len(list(tuner.jobs()))
+        assert len(list(tuner.jobs())) == 1
         assert tuner.submit("llama-3-1-8b", rows).id == job.id
         assert job.wait().model
         with (
@@ -257,5 +267,5 @@ def test_both_readings_of_a_repeated_token(monkeypatch, count_traffic):
             pytest.warns(EndpointCostWarning),
         ):
             job.start_endpoint()
-        assert [] == sandbox.traffic.violations
+        assert sandbox.traffic.violations == []
     count_traffic(sandbox.traffic)

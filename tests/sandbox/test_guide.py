@@ -42,7 +42,7 @@ def shell(sandbox, tmp_path):
             text=True,
             check=False,
         )
-        assert 0 == done.returncode, done.stderr
+        assert done.returncode == 0, done.stderr
         return done.stdout
 
     return run
@@ -50,10 +50,10 @@ def shell(sandbox, tmp_path):
 
 def test_the_aws_cli_submits_a_job(sandbox, bedrock, shell):
     first, _, rest = block("aws s3 cp").partition("\n")
-    assert "tunestack sandbox -- bash" == first
+    assert first == "tunestack sandbox -- bash"
     assert '"jobArn": "arn:aws:bedrock:us-east-1:' in shell(rest)
     sandbox.clock.advance(6000)
-    assert "model" == bedrock.get_custom_model(modelIdentifier="model")["modelName"]
+    assert bedrock.get_custom_model(modelIdentifier="model")["modelName"] == "model"
 
 
 def test_a_long_term_key_is_made_and_used(shell):
@@ -68,7 +68,7 @@ def test_curl_tells_it_what_is_not_python(sandbox, shell):
     assert '"kind": "throttle"' in out
     # The last of them is a reset, which turns the clock back.
     assert sandbox.clock.now() < before.replace(year=before.year + 1)
-    assert [] == sandbox.faults.listed()
+    assert sandbox.faults.listed() == []
 
 
 def test_every_option_and_every_fault_is_shown():

@@ -1,13 +1,13 @@
 """HTTP/2 beside HTTP/1.1 on the same port: with prior knowledge, as the AWS SDK for JavaScript v3 connects to `http://`.
 
-Over TLS it is negotiated: `test_enforced.py`.
+Over TLS it is negotiated: `test_enforce_iam.py`.
 """
 
+import asyncio
 import http.client
 import json
 import socket
 import time
-from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -48,7 +48,7 @@ def key():
 
 def test_http2_and_http1_are_answered_on_the_same_port(sandbox, client):
     answers = [client.get("/custom-models"), httpx.get(client.base_url.join("/custom-models"))]
-    assert ["HTTP/2", "HTTP/1.1"] == [answer.http_version for answer in answers]
+    assert [answer.http_version for answer in answers] == ["HTTP/2", "HTTP/1.1"]
     second, first = client.get("/custom-models"), answers[0]
     assert {"modelSummaries": []} == first.json() == second.json()
     assert str(len(first.content)) == first.headers["content-length"]
@@ -58,16 +58,27 @@ def test_http2_and_http1_are_answered_on_the_same_port(sandbox, client):
 def test_an_arn_keeps_its_escaped_slashes_over_http2(client):
     arn = quote("arn:aws:bedrock:us-east-1:123456789012:custom-model-deployment/0123456789ab", "")
     answer = client.get(f"/model-customization/custom-model-deployments/{arn}")
-    assert (404, "ResourceNotFoundException") == (
+    assert (
         answer.status_code,
         answer.headers["x-amzn-errortype"],
-    )
+    ) == (404, "ResourceNotFoundException")
 
 
 def test_requests_share_a_connection(client):
-    with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: client.get("/custom-models"), range(200)))
-    assert {200} == {answer.status_code for answer in answers}
+    """By one thread: threads that share a connection of httpx send invalid frames now and then."""
+
+    async def send_all():
+        async with httpx.AsyncClient(
+            http1=False,
+            http2=True,
+            base_url=client.base_url,
+            headers=AUTHORIZATION,
+            limits=httpx.Limits(max_connections=1),
+            trust_env=False,
+        ) as shared:
+            return await asyncio.gather(*(shared.get("/custom-models") for _ in range(200)))
+
+    assert {answer.status_code for answer in asyncio.run(send_all())} == {200}
 
 
 def test_bodies_larger_than_the_flow_control_window_arrive_both_ways(client, key):
@@ -91,8 +102,8 @@ def test_a_lost_reply_closes_the_connection_after_the_effect(sandbox, client, as
     with pytest.raises(httpx.RemoteProtocolError):
         client.post("/model-customization-jobs", json=asked())
     (row,) = bedrock.list_model_customization_jobs()["modelCustomizationJobSummaries"]
-    assert "job" == row["jobName"]
-    assert 200 == client.get("/custom-models").status_code
+    assert row["jobName"] == "job"
+    assert client.get("/custom-models").status_code == 200
 
 
 def test_a_client_that_leaves_in_the_middle_of_a_request_changes_nothing(sandbox, client, bedrock):
@@ -102,7 +113,7 @@ def test_a_client_that_leaves_in_the_middle_of_a_request_changes_nothing(sandbox
 
     with pytest.raises(KeyboardInterrupt):
         client.post("/model-customization-jobs", content=body())
-    assert [] == bedrock.list_model_customization_jobs()["modelCustomizationJobSummaries"]
+    assert bedrock.list_model_customization_jobs()["modelCustomizationJobSummaries"] == []
 
 
 @pytest.mark.parametrize("sent", [b"PRI", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nnonsense" + b"x" * 99])
@@ -113,7 +124,7 @@ def test_what_is_no_http2_ends_the_connection_and_no_other(sandbox, client, sent
         broken.shutdown(socket.SHUT_WR)
         while broken.recv(1000):
             pass
-    assert 200 == client.get("/custom-models").status_code
+    assert client.get("/custom-models").status_code == 200
 
 
 def test_the_events_of_a_stream_come_one_by_one(sandbox, client):
@@ -124,13 +135,13 @@ def test_the_events_of_a_stream_come_one_by_one(sandbox, client):
     buffer = EventStreamBuffer()
     buffer.add_data(b"".join(parts))
     kinds = [event.headers[":event-type"] for event in buffer]
-    assert "messageStart" == kinds[0]
-    assert "metadata" == kinds[-1]
+    assert kinds[0] == "messageStart"
+    assert kinds[-1] == "metadata"
     assert len(kinds) == len(parts)
     connection = http.client.HTTPConnection(urlsplit(str(client.base_url)).netloc)
     connection.request("POST", path, json.dumps(QUESTION), AUTHORIZATION)
     over_http1 = connection.getresponse()
-    assert "chunked" == over_http1.headers["Transfer-Encoding"]
+    assert over_http1.headers["Transfer-Encoding"] == "chunked"
     assert b"".join(parts) == over_http1.read()
     connection.request("GET", "/custom-models", headers=AUTHORIZATION)
     assert b"modelSummaries" in connection.getresponse().read()
@@ -185,4 +196,4 @@ def test_an_open_request_is_answered_though_the_client_takes_leave(sandbox):
             for event in protocol.receive_data(received):
                 body += event.data if isinstance(event, DataReceived) else b""
                 ended = ended or isinstance(event, StreamEnded)
-    assert {"modelSummaries": []} == json.loads(body)
+    assert json.loads(body) == {"modelSummaries": []}

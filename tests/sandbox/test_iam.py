@@ -3,14 +3,14 @@
 import pytest
 
 from tunestack_sandbox.iam import (
-    Access,
+    AccessRequest,
     MalformedPolicyError,
     Policies,
     Principal,
     PrincipalKind,
     Verdict,
     decide,
-    statements,
+    parse_statements,
 )
 
 ACCOUNT = "123456789012"
@@ -40,15 +40,15 @@ def decided(
     version="2012-10-17",
     **more,
 ):
-    access = Access(
+    access = AccessRequest(
         principal=principal, action=action, resource=about, account=account, context=context or {}
     )
     policies = {
-        kind: statements(found) if isinstance(found, dict) else found
+        kind: parse_statements(found) if isinstance(found, dict) else found
         for kind, found in more.items()
     }
     return decide(
-        access, Policies(identity=statements(document(*rows, version=version)), **policies)
+        access, Policies(identity=parse_statements(document(*rows, version=version)), **policies)
     )
 
 
@@ -191,7 +191,7 @@ def test_another_accounts_resource_needs_both():
 
 def test_a_key_is_used_by_whom_its_policy_lets():
     use = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
-    asked = {"action": "kms:Decrypt", "about": "key", "resource_decides": True}
+    asked = {"action": "kms:Decrypt", "about": "key", "requires_resource_policy": True}
     for_the_account = document(use | {"Principal": {"AWS": ROOT.arn}})
     for_the_role = document(use | {"Principal": {"AWS": ROLE}})
     assert not allowed(use, **asked)
@@ -219,7 +219,7 @@ def test_a_deny_for_all_but_some_spares_who_is_named_wholly(named, more, expecte
 
 def test_a_wildcard_in_the_aws_form_names_services_too():
     trust = document({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}})
-    asked = {"action": "sts:AssumeRole", "about": ROLE, "resource_decides": True}
+    asked = {"action": "sts:AssumeRole", "about": ROLE, "requires_resource_policy": True}
     assert allowed(principal=BEDROCK, resource=trust, **asked)
 
 
@@ -259,7 +259,7 @@ def test_case_is_ignored_in_variables_too():
 )
 def test_what_iam_would_not_store_is_malformed(row):
     with pytest.raises(MalformedPolicyError, match="malformed policy"):
-        statements(document(row))
+        parse_statements(document(row))
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_what_iam_would_not_store_is_malformed(row):
 )
 def test_a_document_that_is_none_is_malformed(text):
     with pytest.raises(MalformedPolicyError, match="malformed policy"):
-        statements(text)
+        parse_statements(text)
 
 
 def test_the_root_user_may_everything_that_no_resource_denies():
@@ -288,7 +288,7 @@ def test_the_root_user_may_everything_that_no_resource_denies():
 )
 def test_a_service_is_let_in_by_the_trust_policy_alone(statement, expected):
     trust = document({"Effect": "Allow", "Action": "sts:AssumeRole"} | statement)
-    asked = {"action": "sts:AssumeRole", "about": ROLE, "resource_decides": True}
+    asked = {"action": "sts:AssumeRole", "about": ROLE, "requires_resource_policy": True}
     assert expected == allowed(principal=BEDROCK, resource=trust, **asked)
 
 

@@ -13,7 +13,14 @@ from pathlib import Path
 import pytest
 
 from tests.sandbox.iam_cases import ACCOUNT, ROLE, SESSION, cases
-from tunestack_sandbox.iam import Access, Policies, Principal, PrincipalKind, decide, statements
+from tunestack_sandbox.iam import (
+    AccessRequest,
+    Policies,
+    Principal,
+    PrincipalKind,
+    decide,
+    parse_statements,
+)
 
 SIMULATOR = Path(__file__).parents[1] / "simulator"
 RECORD = SIMULATOR / "verdicts.txt"
@@ -42,7 +49,7 @@ def read(documents):
     if documents is None:
         return None
     documents = documents if isinstance(documents, list) else [documents]
-    return [statement for document in documents for statement in statements(document)]
+    return [statement for document in documents for statement in parse_statements(document)]
 
 
 def verdict(case, change=lambda policies: policies):
@@ -51,9 +58,9 @@ def verdict(case, change=lambda policies: policies):
         "boundary": read(case["boundary"]),
         "session": read(case["sessionPolicy"]),
         "resource": read(case["resourcePolicy"]),
-        "resource_decides": case["action"].split(":")[0] in ("kms", "sts"),
+        "requires_resource_policy": case["action"].split(":")[0] in ("kms", "sts"),
     }
-    access = Access(
+    access = AccessRequest(
         principal=principal_of(case),
         action=case["action"],
         resource=case["resource"],
@@ -122,7 +129,7 @@ def test_every_recorded_verdict_is_agreed_with_or_explained():
     made = cases(COUNT)
     assert expected == digest(made), "the cases have changed: record the verdicts again"
     found = compared(made, theirs)
-    assert {"agreed": COUNT - EXPLAINED, "explained": EXPLAINED} == found
+    assert found == {"agreed": COUNT - EXPLAINED, "explained": EXPLAINED}
     assert set("AEI") == set(theirs)
 
 
@@ -132,7 +139,7 @@ def test_every_recorded_verdict_is_agreed_with_or_explained():
         lambda policies: policies | {"boundary": None},
         lambda policies: policies | {"session": None},
         lambda policies: policies | {"resource": []},
-        lambda policies: policies | {"resource_decides": False},
+        lambda policies: policies | {"requires_resource_policy": False},
         lambda policies: policies | {"identity": policies["identity"][:1]},
     ],
     ids=["no boundary", "no session policy", "no resource policy", "no key policy", "one policy"],
@@ -168,4 +175,4 @@ def test_the_simulator_decides_as_recorded_and_on_further_cases(tmp_path):
     assert RECORD.read_text().split() == [digest(made), theirs]
     for seed in range(3):
         further = cases(20_000, seed=seed)
-        assert 0 == compared(further, simulated(further))["unexplained"]
+        assert compared(further, simulated(further))["unexplained"] == 0

@@ -62,7 +62,7 @@ def test_a_model_is_invoked_where_aws_serves_it(invoke, model, region):
 def test_a_bare_id_is_refused_where_only_profiles_serve_the_model(invoke, model, region):
     with pytest.raises(ClientError) as refused:
         invoke(model, region)
-    assert "ValidationException" == refused.value.response["Error"]["Code"]
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
     assert PROFILE_ONLY.format(model) == refused.value.response["Error"]["Message"]
 
 

@@ -38,7 +38,7 @@ def test_a_job_leaves_manifests_and_losses(sandbox, asked, upload, base, region,
     arn = bedrock.create_model_customization_job(**request)["jobArn"]
     sandbox.clock.advance(A_JOB)
     job = bedrock.get_model_customization_job(jobIdentifier=arn)
-    assert "Completed" == job["status"], job.get("failureMessage")
+    assert job["status"] == "Completed", job.get("failureMessage")
     files = written(region, sandbox.deployment(region).data_bucket, arn)
     assert {
         ".write_access_check_file.temp",
@@ -52,7 +52,7 @@ def test_a_job_leaves_manifests_and_losses(sandbox, asked, upload, base, region,
         for name, file in files.items()
     }
     training = tables["training_artifacts/step_wise_training_metrics.csv"]
-    assert ["step_number", "epoch_number", "training_loss", "perplexity"] == list(training[0])
+    assert list(training[0]) == ["step_number", "epoch_number", "training_loss", "perplexity"]
     assert float(training[-1]["training_loss"]) == job["trainingMetrics"]["trainingLoss"]
     losses = tables[PLACES[base]]
     assert float(losses[-1]["validation_loss"]) == job["validationMetrics"][0]["validationLoss"]
@@ -82,5 +82,5 @@ def test_a_titan_model_has_the_user_guides_place():
         created=None,
         modified=None,
     )
-    names = [name for name, _ in metrics.files(job, metrics.losses(job))]
+    names = [name for name, _ in metrics.build_metrics_files(job, metrics.simulate_losses(job))]
     assert "validation_artifacts/post_fine_tuning_validation/validation_metrics.csv" in names

@@ -6,9 +6,9 @@ import urllib.request
 import openai
 import pytest
 
-from tunestack_sandbox.openai.service import OPERATIONS
-from tunestack_sandbox.openai.shapes import _TYPES, Shapes
-from tunestack_sandbox.wire import Answer
+from tunestack_sandbox.messages import Response
+from tunestack_sandbox.openai.operations import OPERATIONS
+from tunestack_sandbox.openai.response_types import RESPONSE_TYPES, ResponseTypes
 
 MODEL = "gpt-4o-mini-2024-07-18"
 
@@ -47,69 +47,69 @@ def trained(client, sandbox):
     return client.fine_tuning.jobs.retrieve(job.id)
 
 
-def test_every_operation_answers_in_its_type(client, trained, sandbox):
-    """The whole API once; the sandbox's own check finds nothing, and has looked at each."""
-    seen = set()
-    checked = sandbox._openai._shapes.violations
-    sandbox._openai._shapes.violations = lambda name, answer: (
-        seen.add(name),
-        checked(name, answer),
-    )[1]
-    try:
-        jobs, file = client.fine_tuning.jobs, uploaded(client, lines())
-        client.files.retrieve(file)
-        assert lines() == client.files.content(file).read()
-        assert 4 == len(list(client.files.list()))
-        half = client.uploads.create(
-            bytes=8, filename="x.jsonl", mime_type="text/jsonl", purpose="fine-tune"
-        )
-        parts = [client.uploads.parts.create(half.id, data=data).id for data in (b"5678", b"1234")]
-        done = client.uploads.complete(half.id, part_ids=parts[::-1])
-        assert b"12345678" == client.files.content(done.file.id).read()
-        other = client.uploads.create(
-            bytes=8, filename="x.jsonl", mime_type="text/jsonl", purpose="fine-tune"
-        )
-        assert "cancelled" == client.uploads.cancel(other.id).status
-        job = jobs.create(model=MODEL, training_file=file)
-        sandbox.clock.advance(1000)
-        assert "paused" == jobs.pause(job.id).status
-        assert "running" == jobs.resume(job.id).status
-        assert "cancelled" == jobs.cancel(job.id).status
-        assert [job.id, trained.id] == [row.id for row in jobs.list()]
-        assert trained.id == jobs.retrieve(trained.id).id
-        assert (
-            "The job has successfully completed" == next(iter(jobs.list_events(trained.id))).message
-        )
-        assert 3 == len(list(jobs.checkpoints.list(trained.id)))
-        names = [model.id for model in client.models.list()]
-        assert {MODEL, trained.fine_tuned_model} <= set(names)
-        assert "2027-01-14" == client.models.retrieve(MODEL).shutdown_date
-        answer = client.chat.completions.create(
-            model=trained.fine_tuned_model, messages=[{"role": "user", "content": "Number 7?"}]
-        )
-        assert "It is 7." == answer.choices[0].message.content
-        client.models.delete(trained.fine_tuned_model)
-        client.files.delete(file)
-    finally:
-        sandbox._openai._shapes.violations = checked
-    assert set() == OPERATIONS - seen
-    assert _TYPES.keys() == OPERATIONS - {"downloadFile"}
+def test_every_operation_returns_its_type(client, trained, sandbox, monkeypatch):
+    """Call the whole API once: the sandbox validates each response and finds no violations."""
+    validated = set()
+    validate = ResponseTypes.validate
+
+    def record(self, name, response):
+        validated.add(name)
+        return validate(self, name, response)
+
+    monkeypatch.setattr(ResponseTypes, "validate", record)
+    jobs, file = client.fine_tuning.jobs, uploaded(client, lines())
+    client.files.retrieve(file)
+    assert lines() == client.files.content(file).read()
+    assert len(list(client.files.list())) == 4
+    half = client.uploads.create(
+        bytes=8, filename="x.jsonl", mime_type="text/jsonl", purpose="fine-tune"
+    )
+    parts = [client.uploads.parts.create(half.id, data=data).id for data in (b"5678", b"1234")]
+    done = client.uploads.complete(half.id, part_ids=parts[::-1])
+    assert client.files.content(done.file.id).read() == b"12345678"
+    other = client.uploads.create(
+        bytes=8, filename="x.jsonl", mime_type="text/jsonl", purpose="fine-tune"
+    )
+    assert client.uploads.cancel(other.id).status == "cancelled"
+    job = jobs.create(model=MODEL, training_file=file)
+    sandbox.clock.advance(1000)
+    assert jobs.pause(job.id).status == "paused"
+    assert jobs.resume(job.id).status == "running"
+    assert jobs.cancel(job.id).status == "cancelled"
+    assert [job.id, trained.id] == [row.id for row in jobs.list()]
+    assert trained.id == jobs.retrieve(trained.id).id
+    assert next(iter(jobs.list_events(trained.id))).message == "The job has successfully completed"
+    assert len(list(jobs.checkpoints.list(trained.id))) == 3
+    names = [model.id for model in client.models.list()]
+    assert {MODEL, trained.fine_tuned_model} <= set(names)
+    assert client.models.retrieve(MODEL).shutdown_date == "2027-01-14"
+    answer = client.chat.completions.create(
+        model=trained.fine_tuned_model, messages=[{"role": "user", "content": "Number 7?"}]
+    )
+    assert answer.choices[0].message.content == "It is 7."
+    client.models.delete(trained.fine_tuned_model)
+    client.files.delete(file)
+    names = {operation.name for operation in OPERATIONS}
+    assert names - validated == set()
+    assert RESPONSE_TYPES.keys() == names - {"downloadFile"}
 
 
 def test_an_answer_that_is_not_of_its_type_is_found():
     """The control of the check itself."""
-    broken = Answer(status=200, body=json.dumps({"id": 1, "object": "file"}).encode())
-    (found,) = Shapes().violations("retrieveFile", broken)
+    broken = Response(status=200, body=json.dumps({"id": 1, "object": "file"}).encode())
+    (found,) = ResponseTypes().validate("retrieveFile", broken)
     assert "answer of retrieveFile" in found
-    listed = Answer(status=200, body=json.dumps({"object": "list", "data": [{"id": 1}]}).encode())
-    assert 1 == len(Shapes().violations("listPaginatedFineTuningJobs", listed))
+    listed = Response(status=200, body=json.dumps({"object": "list", "data": [{"id": 1}]}).encode())
+    assert len(ResponseTypes().validate("listPaginatedFineTuningJobs", listed)) == 1
 
 
 def test_what_a_job_leaves_behind(client, trained):
-    assert "succeeded" == trained.status
-    assert {"n_epochs": 10, "batch_size": 1, "learning_rate_multiplier": 2.0} == (
-        trained.hyperparameters.to_dict()
-    )
+    assert trained.status == "succeeded"
+    assert (trained.hyperparameters.to_dict()) == {
+        "n_epochs": 10,
+        "batch_size": 1,
+        "learning_rate_multiplier": 2.0,
+    }
     assert trained.trained_tokens > 0
     assert trained.finished_at > trained.created_at
     (result,) = trained.result_files
@@ -143,7 +143,7 @@ def test_what_no_job_is_made_of_is_refused(client, asked, says):
     with pytest.raises(openai.APIStatusError, match=says) as caught:
         client.fine_tuning.jobs.create(**(usual | asked))
     assert caught.value.status_code in (400, 403)
-    assert [] == list(client.fine_tuning.jobs.list())
+    assert list(client.fine_tuning.jobs.list()) == []
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ def test_a_file_that_is_wrong_fails_the_job_as_at_openai(client, sandbox, conten
     job = client.fine_tuning.jobs.create(model=MODEL, training_file=uploaded(client, content))
     sandbox.clock.advance(10_000)
     failed = client.fine_tuning.jobs.retrieve(job.id)
-    assert "failed" == failed.status
+    assert failed.status == "failed"
     assert says in failed.error.message
     assert failed.error.param == "training_file"
     assert failed.fine_tuned_model is None
@@ -215,7 +215,7 @@ def test_uploads_are_held_to_what_was_announced(client, sandbox):
 
     short = begun()
     part = client.uploads.parts.create(short, data=b"123").id
-    with pytest.raises(openai.BadRequestError, match="3 bytes, and 4 were announced"):
+    with pytest.raises(openai.BadRequestError, match="3 bytes, expected 4"):
         client.uploads.complete(short, part_ids=[part])
     other = begun()
     part = client.uploads.parts.create(other, data=b"1234").id
@@ -236,7 +236,7 @@ def test_a_file_goes_when_it_was_to(client, sandbox):
 
 def test_a_key_sees_its_own_project_alone(client, trained):
     stranger = openai.OpenAI(api_key="sk-somebody-else", max_retries=0)
-    assert [] == [*stranger.files.list(), *stranger.fine_tuning.jobs.list()]
+    assert [*stranger.files.list(), *stranger.fine_tuning.jobs.list()] == []
     for key in ("", "wrong"):
         with pytest.raises(openai.APIStatusError):
             openai.OpenAI(api_key=key or "-", max_retries=0).models.list()
@@ -258,7 +258,7 @@ def test_what_it_says_is_labelled(client, trained):
     tuned = ask(model=trained.fine_tuned_model, messages=question)
     assert "nearest training answer" in tuned.headers["x-tunestack-sandbox"]
     base = ask(model=MODEL, messages=question)
-    assert "untrained base model" == base.headers["x-tunestack-sandbox"]
+    assert base.headers["x-tunestack-sandbox"] == "untrained base model"
     assert "answers nothing" in base.parse().choices[0].message.content
 
 
@@ -266,14 +266,14 @@ def test_answers_are_cut_counted_and_streamed(client, trained):
     question = [{"role": "user", "content": [{"type": "text", "text": "What is number 7?"}]}]
     name = trained.fine_tuned_model
     cut = client.chat.completions.create(model=name, messages=question, max_tokens=1, n=2)
-    assert ["length", "length"] == [choice.finish_reason for choice in cut.choices]
+    assert [choice.finish_reason for choice in cut.choices] == ["length", "length"]
     stopped = client.chat.completions.create(model=name, messages=question, stop=[" is"])
-    assert "It" == stopped.choices[0].message.content
+    assert stopped.choices[0].message.content == "It"
     assert stopped.usage.total_tokens == (
         stopped.usage.prompt_tokens + stopped.usage.completion_tokens
     )
     stream = client.chat.completions.create(model=name, messages=question, stream=True)
-    assert "It is 7." == "".join(chunk.choices[0].delta.content or "" for chunk in stream)
+    assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == "It is 7."
 
 
 def test_its_state_can_be_dumped_and_forgotten(client, trained, sandbox):
@@ -282,18 +282,21 @@ def test_its_state_can_be_dumped_and_forgotten(client, trained, sandbox):
     assert [trained.id] == [job["id"] for job in project["jobs"]]
     assert trained.fine_tuned_model in project["models"]
     sandbox.reset()
-    assert [] == list(client.fine_tuning.jobs.list())
+    assert list(client.fine_tuning.jobs.list()) == []
 
 
 def test_what_breaks_the_sandbox_is_told_of(sandbox):
     client = openai.OpenAI(max_retries=0)
-    sandbox._openai._clock = None
-    try:
-        with pytest.raises(openai.InternalServerError, match="The sandbox failed"):
-            client.models.list()
-    finally:
-        sandbox._openai._clock = sandbox.clock
-    assert 1 == len(sandbox.traffic.violations)
+
+    def fail(_):
+        raise RuntimeError("a bug")
+
+    with (
+        sandbox.intercept(fail),
+        pytest.raises(openai.InternalServerError, match="The sandbox failed"),
+    ):
+        client.models.list()
+    assert len(sandbox.traffic.violations) == 1
     sandbox.traffic.violations.clear()
 
 
@@ -304,11 +307,11 @@ def test_bodies_that_are_none_are_refused(sandbox):
         (b"x", "text/plain"),
     ):
         path = "files" if kind == "text/plain" else "fine_tuning/jobs"
-        url = f"{sandbox._server.url}/v1/{path}"
+        url = f"{sandbox.url}/v1/{path}"
         headers = {"Authorization": "Bearer sk-x", "Content-Type": kind}
         with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(urllib.request.Request(url, body, headers))
-        assert 400 == caught.value.code
+        assert caught.value.code == 400
         caught.value.close()
 
 
@@ -316,7 +319,7 @@ def test_it_is_handed_out_and_nothing_of_the_real_one_is_left(sandbox, monkeypat
     monkeypatch.setenv("OPENAI_ORG_ID", "org-real")
     environment = sandbox.environment()
     assert "OPENAI_ORG_ID" not in environment
-    assert ("sk-tunestack-sandbox", f"{sandbox._server.url}/v1") == (
+    assert ("sk-tunestack-sandbox", f"{sandbox.url}/v1") == (
         environment["OPENAI_API_KEY"],
         environment["OPENAI_BASE_URL"],
     )

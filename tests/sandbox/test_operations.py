@@ -18,7 +18,7 @@ from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from tests.sandbox.asked import ASKED
+from tests.sandbox.operation_parameters import PARAMETERS
 from tests.sandbox.operations import BY_FAULT, CASES, MODELS, cases_of
 from tests.sandbox.samples import A_DEPLOYMENT, A_JOB, A_THROUGHPUT
 from tunestack_sandbox.bedrock import OPERATIONS
@@ -296,7 +296,7 @@ def test_every_error_that_an_operation_lists_has_a_case():
         for shape in model.operation_model(operation).error_shapes
     }
     assert listed == {(case.operation, case.code) for case in CASES if case.code}
-    assert set(ASKED) == OPERATIONS
+    assert set(PARAMETERS) == OPERATIONS
     by_fault = {(case.operation, case.code) for case in CASES if case.fault}
     assert {pair for pair in by_fault if pair[1] not in BY_FAULT} <= ONLY_AS_FAULT
 

@@ -111,7 +111,7 @@ def ended(sandbox, bedrock, arn):
 
 
 def test_a_job_with_the_deployed_role_succeeds(sandbox, bedrock, create, role):
-    assert "Completed" == ended(sandbox, bedrock, create())["status"]
+    assert ended(sandbox, bedrock, create())["status"] == "Completed"
 
 
 @pytest.mark.parametrize(("part", "alter", "message"), BROKEN, ids=NAMES)
@@ -122,11 +122,11 @@ def test_a_job_whose_role_is_broken_fails_with_awss_words(
     arn = create()
     role(part, alter)
     job = ended(sandbox, bedrock, arn)
-    assert "Failed" == job["status"]
+    assert job["status"] == "Failed"
     expected = message.format(bucket=sandbox.deployment().data_bucket)
     assert job["failureMessage"].startswith(expected)
     assert "outputModelArn" not in job
-    assert [] == bedrock.list_custom_models()["modelSummaries"]
+    assert bedrock.list_custom_models()["modelSummaries"] == []
     # What AWS leaves out is in a header, and in the dump.
     why = job["ResponseMetadata"]["HTTPHeaders"]["x-tunestack-sandbox"]
     (dumped,) = [job for region in sandbox.state()["regions"] for job in region["jobs"]]
@@ -138,10 +138,11 @@ def test_a_role_that_does_not_trust_bedrock_is_refused_at_once(
     bedrock, asked, refused, role, part, alter, message
 ):
     role(part, alter)
-    assert ("ValidationException", 400) == refused(
-        bedrock.create_model_customization_job, **asked()
+    assert refused(bedrock.create_model_customization_job, **asked()) == (
+        "ValidationException",
+        400,
     )
-    assert [] == bedrock.list_model_customization_jobs()["modelCustomizationJobSummaries"]
+    assert bedrock.list_model_customization_jobs()["modelCustomizationJobSummaries"] == []
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ def test_the_role_of_one_region_does_not_serve_another(sandbox, asked, refused):
         base=LLAMA,
         roleArn=sandbox.deployment("us-east-1").job_role_arn,
     )
-    assert ("ValidationException", 400) == refused(west.create_model_customization_job, **request)
+    assert refused(west.create_model_customization_job, **request) == ("ValidationException", 400)
 
 
 def test_a_bucket_policy_and_a_boundary_count_too(sandbox, bedrock, create, role):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tunestack_sandbox.schemas import value_for
+from tunestack_sandbox.schemas import build_value
 
 
 def an_object(**properties):
@@ -55,15 +55,15 @@ def an_object(**properties):
     ],
 )
 def test_a_value_comes_from_the_answer_where_that_fits(schema, answer, expected):
-    value = value_for(schema, answer)
+    value = build_value(schema, answer)
     assert expected == value
     jsonschema.validate(value, schema)
 
 
 def test_a_schema_that_refers_to_itself_ends():
     node = an_object(name={"type": "string"}, next={"$ref": "#/$defs/Node"})
-    assert json.dumps(value_for({"$defs": {"Node": node}, "$ref": "#/$defs/Node"}, "x"))
-    assert value_for({"$ref": "#"}, "x") is not None
+    assert json.dumps(build_value({"$defs": {"Node": node}, "$ref": "#/$defs/Node"}, "x"))
+    assert build_value({"$ref": "#"}, "x") is not None
 
 
 _NAMES = st.sampled_from(["a", "b", "label"])
@@ -128,4 +128,4 @@ _ANSWERS = st.one_of(
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.recursive(_SCALARS, _nested, max_leaves=8), _ANSWERS)
 def test_a_value_satisfies_its_schema_whatever_the_answer(schema, answer):
-    jsonschema.validate(value_for(schema, answer), schema)
+    jsonschema.validate(build_value(schema, answer), schema)

@@ -14,22 +14,22 @@ def read(client, code, service="bedrock"):
 def test_it_says_what_the_account_may_have(tunestack_sandbox):
     client = boto3.client("service-quotas")
     found = read(client, "L-0406044C")
-    assert "(Model customization) Scheduled customization jobs" == found["QuotaName"]
-    assert (10.0, True) == (found["Value"], found["Adjustable"])
+    assert found["QuotaName"] == "(Model customization) Scheduled customization jobs"
+    assert (found["Value"], found["Adjustable"]) == (10.0, True)
     assert found["QuotaArn"].startswith("arn:aws:servicequotas:us-east-1:123456789012:bedrock/")
     tunestack_sandbox.quotas = Quotas(jobs=2, jobs_adjustable=False, model_units=0)
     found = read(client, "L-0406044C")
-    assert (2.0, False) == (found["Value"], found["Adjustable"])
-    assert 0.0 == read(client, "L-BE77399C")["Value"]
+    assert (found["Value"], found["Adjustable"]) == (2.0, False)
+    assert read(client, "L-BE77399C")["Value"] == 0.0
     tunestack_sandbox.reset()
-    assert 10.0 == read(client, "L-0406044C")["Value"]
+    assert read(client, "L-0406044C")["Value"] == 10.0
 
 
 @pytest.mark.parametrize(("code", "service"), [("L-00000000", "bedrock"), ("L-0406044C", "ec2")])
 def test_it_knows_no_other_quota(tunestack_sandbox, code, service):
     with pytest.raises(ClientError) as caught:
         read(boto3.client("service-quotas"), code, service)
-    assert "NoSuchResourceException" == caught.value.response["Error"]["Code"]
+    assert caught.value.response["Error"]["Code"] == "NoSuchResourceException"
 
 
 def test_a_caller_needs_the_permission():
@@ -55,7 +55,7 @@ def test_a_caller_needs_the_permission():
         )
         with pytest.raises(ClientError) as caught:
             read(reader, "L-0406044C")
-        assert "AccessDeniedException" == caught.value.response["Error"]["Code"]
+        assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
         policy = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "servicequotas:GetServiceQuota", "Resource": "*"}]}'
         iam.put_user_policy(UserName="reader", PolicyName="read", PolicyDocument=policy)
-        assert 10.0 == read(reader, "L-0406044C")["Value"]
+        assert read(reader, "L-0406044C")["Value"] == 10.0

@@ -19,7 +19,7 @@ GOOD = {
 
 
 def test_a_good_request_has_none():
-    assert [] == violations(GOOD, CREATE)
+    assert violations(GOOD, CREATE) == []
 
 
 @pytest.mark.parametrize(

@@ -46,5 +46,5 @@ def test_a_strangers_tests_are_green_without_a_network(project):
         text=True,
         check=False,
     )
-    assert 0 == done.returncode, done.stdout + done.stderr
+    assert done.returncode == 0, done.stdout + done.stderr
     assert "5 passed" in done.stdout

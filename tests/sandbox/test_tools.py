@@ -43,7 +43,7 @@ def deployed(sandbox, bedrock, model):
 
 
 def used(answer):
-    assert "tool_use" == answer["stopReason"]
+    assert answer["stopReason"] == "tool_use"
     (block,) = answer["output"]["message"]["content"]
     return block["toolUse"]
 
@@ -52,7 +52,7 @@ def used(answer):
 def test_a_forced_tool_is_called_with_what_its_schema_allows(runtime, deployed, choice):
     answer = runtime.converse(modelId=deployed, messages=QUESTION, toolConfig=config(choice))
     use = used(answer)
-    assert "sort" == use["name"]
+    assert use["name"] == "sort"
     jsonschema.validate(use["input"], SCHEMA)
     headers = answer["ResponseMetadata"]["HTTPHeaders"]
     assert headers["x-tunestack-sandbox"].startswith("simulated tool input; nearest training")
@@ -76,10 +76,10 @@ def test_a_tool_call_is_streamed(runtime, deployed):
         for event in events
         if "contentBlockDelta" in event
     ]
-    assert "sort" == start["name"]
+    assert start["name"] == "sort"
     assert len(pieces) > 1
     jsonschema.validate(json.loads("".join(pieces)), SCHEMA)
-    assert "tool_use" == events[-2]["messageStop"]["stopReason"]
+    assert events[-2]["messageStop"]["stopReason"] == "tool_use"
 
 
 def test_novas_own_body_takes_tools_too(runtime):
@@ -92,7 +92,7 @@ def test_a_model_that_may_decide_answers_with_text(runtime):
     for choice in ({"auto": {}}, None):
         asked = {"tools": [tool("sort")]} | ({} if choice is None else {"toolChoice": choice})
         answer = runtime.converse(modelId=MICRO, messages=QUESTION, toolConfig=asked)
-        assert "end_turn" == answer["stopReason"]
+        assert answer["stopReason"] == "end_turn"
 
 
 def test_an_agent_that_must_call_a_tool_comes_to_its_last_one(runtime):
@@ -107,7 +107,7 @@ def test_an_agent_that_must_call_a_tool_comes_to_its_last_one(runtime):
             answer["output"]["message"],
             {"role": "user", "content": [{"toolResult": result}]},
         ]
-    assert ["look", "answer", "answer"] == names
+    assert names == ["look", "answer", "answer"]
     with pytest.raises(ClientError, match="The toolConfig field must be defined"):
         runtime.converse(modelId=MICRO, messages=messages)
 
@@ -141,7 +141,7 @@ def test_a_schema_for_the_text_is_refused_as_by_all_models_that_can_be_fine_tune
 def test_llama_takes_tools_but_not_in_a_stream(runtime):
     asked = {"tools": [tool("sort")]}
     answer = runtime.converse(modelId=LLAMA, messages=QUESTION, toolConfig=asked)
-    assert "end_turn" == answer["stopReason"]
+    assert answer["stopReason"] == "end_turn"
     with pytest.raises(ClientError, match="doesn't support tool use in streaming mode"):
         runtime.converse_stream(modelId=LLAMA, messages=QUESTION, toolConfig=asked)
 
@@ -170,14 +170,14 @@ def test_openai_is_forced_to_call_a_function(ask, choice, end):
     jsonschema.validate(json.loads(call.function.arguments), SCHEMA)
     chunks = [chunk.choices[0].delta for chunk in ask(**asked, stream=True)]
     parts = [part.function for delta in chunks for part in delta.tool_calls or ()]
-    assert "sort" == parts[0].name
+    assert parts[0].name == "sort"
     assert call.function.arguments == "".join(part.arguments for part in parts)
 
 
 @pytest.mark.parametrize("choice", ["auto", "none", None])
 def test_openai_answers_with_text_if_it_may(ask, choice):
     asked = {"tools": [function()]} | ({} if choice is None else {"tool_choice": choice})
-    assert "stop" == ask(**asked).choices[0].finish_reason
+    assert ask(**asked).choices[0].finish_reason == "stop"
 
 
 def test_openai_answers_with_json_of_a_schema_and_with_any_json(ask):

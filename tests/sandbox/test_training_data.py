@@ -6,7 +6,7 @@ import pytest
 
 from tests.sandbox.samples import claude_row, completion_row, converse_row, titan_row
 from tunestack.catalog import CATALOG
-from tunestack_sandbox.bedrock.training_data import BadDataError, read
+from tunestack_sandbox.bedrock.training_data import InvalidDataError, parse_training_file
 
 MODELS = {model.key: model for model in CATALOG}
 NOVA_FORMAT = 'must follow \'{"schemaVersion": "bedrock-conversation-2024"'
@@ -21,12 +21,12 @@ def lines(rows):
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
-def checked(key, content, *, validation=False):
+def checked(key, content, *, is_validation=False):
     """Check rows or bytes; returns AWS's words, or `None` when there are none."""
     content = content if isinstance(content, bytes) else lines(content)
     try:
-        read(content, "f.jsonl", MODELS[key], validation=validation)
-    except BadDataError as error:
+        parse_training_file(content, "f.jsonl", MODELS[key], is_validation=is_validation)
+    except InvalidDataError as error:
         return str(error)
     return None
 
@@ -115,7 +115,7 @@ def test_a_record_that_is_not_as_converse_has_it(key, row):
     ],
 )
 def test_a_record_that_is_not_prompt_and_completion(key, row):
-    assert PROMPT_FORMAT == checked(key, [completion_row(1)] * 99 + [row])
+    assert checked(key, [completion_row(1)] * 99 + [row]) == PROMPT_FORMAT
 
 
 @pytest.mark.parametrize(
@@ -150,22 +150,22 @@ def test_a_record_that_is_not_as_claude_has_it(change):
     ids=["empty", "text", "cut off", "a list", "blank line", "BOM", "not UTF-8", "NaN", "deep"],
 )
 def test_a_file_that_is_not_jsonl(content):
-    assert JSONL == checked("llama-3-1-8b", content)
+    assert checked("llama-3-1-8b", content) == JSONL
 
 
 def test_why_is_told_beside_awss_words():
-    with pytest.raises(BadDataError) as error:
-        read(
+    with pytest.raises(InvalidDataError) as error:
+        parse_training_file(
             lines([completion_row(1), {"prompt": "a"}]),
             "f",
             MODELS["cohere-command"],
-            validation=False,
+            is_validation=False,
         )
-    assert error.value.why.startswith("line 2: ")
+    assert error.value.reason.startswith("line 2: ")
 
 
 @pytest.mark.parametrize(
-    ("key", "row", "count", "validation", "words"),
+    ("key", "row", "count", "is_validation", "words"),
     [
         ("nova-micro", converse_row, 7, False, "is 7, the minimum is 8"),
         ("nova-micro", converse_row, 1, True, None),
@@ -175,8 +175,8 @@ def test_why_is_told_beside_awss_words():
         ("claude-3-haiku", claude_row, 1001, True, "is 1001, the maximum is 1000"),
     ],
 )
-def test_how_many_records_there_may_be(key, row, count, validation, words):
-    found = checked(key, [row(n) for n in range(count)], validation=validation)
+def test_how_many_records_there_may_be(key, row, count, is_validation, words):
+    found = checked(key, [row(n) for n in range(count)], is_validation=is_validation)
     assert found == words or words in found
 
 

@@ -1,6 +1,7 @@
 """LMs that are tuned from DSPy, at either vendor; and what is sent to OpenAI."""
 
 import json
+from contextlib import ExitStack
 from datetime import UTC, datetime
 
 import dspy
@@ -9,7 +10,7 @@ import pytest
 from tests.day import AS_OF
 from tests.sdk.desks import GPT, NOVA
 from tunestack.dspy import BedrockProvider, OpenAIProvider
-from tunestack_sandbox.openai.files import form
+from tunestack_sandbox.openai.files import parse_form
 
 
 @pytest.fixture(autouse=True)
@@ -50,15 +51,8 @@ def no_pauses(monkeypatch):
 @pytest.fixture
 def intercepted(sandbox):
     """Let something else answer requests to OpenAI, or happen before them."""
-    added = []
-
-    def add(handle):
-        added.append(handle)
-        sandbox._server._others.insert(0, handle)
-
-    yield add
-    for handle in added:
-        sandbox._server._others.remove(handle)
+    with ExitStack() as stack:
+        yield lambda handle: stack.enter_context(sandbox.intercept(handle))
 
 
 @pytest.fixture
@@ -70,7 +64,7 @@ def wire(intercepted):
         if request.target.startswith("/v1/"):
             kind = request.headers.get("Content-Type", "")
             if kind.startswith("multipart"):
-                fields, files = form(request.body, kind)
+                fields, files = parse_form(request.body, kind)
                 body = fields | {name: file[0] for name, file in files.items()}
             else:
                 body = json.loads(request.body or b"null")

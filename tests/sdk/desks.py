@@ -1,4 +1,4 @@
-"""A program that sorts tickets, tickets that are made up for it, and models to tune."""
+"""A program that classifies tickets, generated tickets, and models to fine-tune."""
 
 import itertools
 from typing import Literal
@@ -10,14 +10,14 @@ NOVA = "bedrock/us.amazon.nova-micro-v1:0"
 LLAMA = "bedrock/us.meta.llama3-1-8b-instruct-v1:0"
 GPT = "openai/gpt-4o-mini-2024-07-18"
 
-QUIET = [
-    # litellm's and openai's own: deprecations of their dependencies, and sockets that they leave to the collector.
+IGNORED_WARNINGS = [
+    # From litellm and openai: deprecations in their dependencies, and sockets that are not closed explicitly.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::tunestack.EndpointCostWarning"),
 ]
-"""What is left aside in tests that ask models."""
+"""Warnings that are ignored in tests that invoke models."""
 
 WORDS = {
     "billing": (
@@ -36,14 +36,14 @@ WORDS = {
 
 
 class Desk(dspy.Signature):
-    """Say which desk a ticket is for."""
+    """Choose the desk for a ticket."""
 
     ticket: str = dspy.InputField()
     desk: Literal["billing", "shipping", "returns"] = dspy.OutputField()
 
 
 def tickets(start=0, count=90):
-    """Tickets of two words each that tell, and their desks, in turn; another range has other pairs of the same words."""
+    """Return tickets with two words that identify the desk. Another range has other pairs of the same words."""
     pairs = {desk: list(itertools.permutations(words, 2)) for desk, words in WORDS.items()}
     made = []
     for number in range(start, start + count):
@@ -54,27 +54,29 @@ def tickets(start=0, count=90):
     return made
 
 
-def right(example, prediction, trace=None):
-    """Whether the desk is the right one."""
+def is_correct(example, prediction, trace=None):
+    """Return whether the desk is correct."""
     return example.desk == getattr(prediction, "desk", None)
 
 
 def accuracy(program, examples):
-    """The share of tickets that a program sorts rightly, in percent."""
-    judge = dspy.Evaluate(devset=examples, metric=right, num_threads=2, display_progress=False)
-    return judge(program).score
+    """Return the percentage of tickets that a program classifies correctly."""
+    evaluate = dspy.Evaluate(
+        devset=examples, metric=is_correct, num_threads=2, display_progress=False
+    )
+    return evaluate(program).score
 
 
 TRAIN, TEST = tickets(0, 90), tickets(90, 30)
 
 
-def program(lm):
-    """The smallest program, with an LM."""
+def ticket_program(lm):
+    """Return a program with one predictor and this LM."""
     made = dspy.Predict(Desk)
     made.set_lm(lm)
     return made
 
 
-def left(tuner):
-    """The endpoints that there are, of the account in the region."""
+def endpoint_names(tuner):
+    """Return the names of all endpoints of the account in the region."""
     return [endpoint.name for endpoint in tuner.endpoints()]

@@ -20,7 +20,7 @@ from botocore.exceptions import (
     UnknownServiceError,
 )
 
-from tunestack.backends.bedrock.errors import translated
+from tunestack.backends.bedrock.errors import translate_errors
 from tunestack.errors import (
     AccessError,
     BusyError,
@@ -55,7 +55,7 @@ def client_error(code, status=400):
         (client_error("ExpiredTokenException"), CredentialsExpiredError, "sign in again"),
         (client_error("RequestTimeTooSkewed"), ClockError, "set this machine's clock"),
         (client_error("ResourceNotFoundException"), NotFoundError, "region"),
-        (client_error("ConflictException"), ConflictError, "look at what is there"),
+        (client_error("ConflictException"), ConflictError, "check the existing resource"),
         (client_error("ServiceQuotaExceededException"), QuotaError, "Service Quotas"),
         (client_error("ThrottlingException"), BusyError, "try again later"),
         (client_error("SomethingNew"), ProviderError, "AWS's words"),
@@ -90,7 +90,7 @@ def client_error(code, status=400):
     ],
 )
 def test_each_error_has_a_class_a_remedy_and_its_cause(raised, kind, words):
-    with pytest.raises(kind, match=words) as error, translated("doing it"):
+    with pytest.raises(kind, match=words) as error, translate_errors("doing it"):
         raise raised
     assert kind is type(error.value)
     assert raised is error.value.__cause__
@@ -104,13 +104,13 @@ def test_each_error_has_a_class_a_remedy_and_its_cause(raised, kind, words):
 
 def test_no_secret_and_no_text_of_a_caller_is_quoted():
     session = "Invalid header value b'SECRET-TOKEN'"
-    with pytest.raises(AccessError) as error, translated("doing it"):
+    with pytest.raises(AccessError) as error, translate_errors("doing it"):
         raise HTTPClientError(error=session)
     assert "SECRET" not in str(error.value)
     assert error.value.__cause__ is None
     report = "Invalid type for parameter messages[0].text, value: ['SECRET,\nmore'], type: <class 'list'>, valid types: str"
     words = r"messages\[0\].text, type: .*valid types: str"
-    with pytest.raises(ConfigError, match=words) as error, translated("doing it"):
+    with pytest.raises(ConfigError, match=words) as error, translate_errors("doing it"):
         raise ParamValidationError(report=report)
     assert "SECRET" not in str(error.value)
 
@@ -131,6 +131,6 @@ def test_errors_cross_processes():
 
 def test_what_is_not_awss_passes_untouched():
     for raised in (ZeroDivisionError(), RuntimeError("something else")):
-        with pytest.raises(type(raised)) as error, translated("doing it"):
+        with pytest.raises(type(raised)) as error, translate_errors("doing it"):
             raise raised
         assert raised is error.value

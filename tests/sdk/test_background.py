@@ -1,4 +1,4 @@
-"""What a process owes its jobs in the background when it ends, is interrupted, or stops to follow them."""
+"""Jobs in the background of a process that exits, is interrupted, or stops following them."""
 
 import signal
 import subprocess
@@ -8,14 +8,14 @@ import time
 import dspy
 import pytest
 
-from tests.sdk.desks import NOVA, QUIET
+from tests.sdk.desks import IGNORED_WARNINGS, NOVA
 from tunestack import Tuner
 from tunestack._utils import background
 from tunestack.dspy import BedrockProvider
 from tunestack.errors import JobTimeoutError
 from tunestack_sandbox import Quotas
 
-pytestmark = QUIET
+pytestmark = IGNORED_WARNINGS
 
 START = """
 import logging, time, dspy
@@ -31,34 +31,34 @@ lm = dspy.LM("bedrock/amazon.nova-micro-v1:0", provider=BedrockProvider())
 
 @pytest.fixture
 def script(sandbox):
-    """Run a script that fine-tunes; in the sandbox a job takes two hours of real time."""
+    """Run a script that fine-tunes. In the sandbox a job takes two hours of real time."""
     started = []
 
     def run(code):
-        done = subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-W", "ignore", "-c", START + code],
             env=sandbox.environment(),
             stderr=subprocess.PIPE,
             text=True,
         )
-        started.append(done)
-        return done
+        started.append(process)
+        return process
 
     yield run
-    for one in started:
-        one.kill()
-        one.wait()
-        one.stderr.close()
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stderr.close()
 
 
-def read_until(script, words):
-    for line in script.stderr:
-        if words in line:
+def read_until(process, text):
+    for line in process.stderr:
+        if text in line:
             return
-    pytest.fail(f"{words!r} was not printed")
+    pytest.fail(f"{text!r} was not printed")
 
 
-def test_ctrl_c_ends_the_process_and_says_how_to_attach(script, tuner):
+def test_ctrl_c_ends_the_process_and_logs_how_to_attach(script, tuner):
     process = script(
         "job = lm.finetune(rows, 'chat')\n"
         "while job.job is None: time.sleep(0.01)\n"
@@ -67,20 +67,20 @@ def test_ctrl_c_ends_the_process_and_says_how_to_attach(script, tuner):
     )
     read_until(process, "submitted")
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
+    _, stderr = process.communicate(timeout=20)
     (job,) = tuner.jobs()
     assert not job.info.state.is_terminal, "it goes on"
-    assert "KeyboardInterrupt" in said
-    assert 1 == said.count(f"attach to it with tunestack.Tuner().job({job.id!r})")
+    assert "KeyboardInterrupt" in stderr
+    assert stderr.count(f"attach to it with tunestack.Tuner().job({job.id!r})") == 1
 
 
-def test_a_process_that_ends_leaves_no_job_unsubmitted(script, tuner):
+def test_process_submits_its_jobs_before_it_exits(script, tuner):
     process = script("lm.finetune(slow(), 'chat')\n")
-    _, said = process.communicate(timeout=60)
-    assert 0 == process.returncode
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == 0
     (job,) = tuner.jobs()
-    assert "1 jobs are not submitted yet" in said
-    assert f"Tuner().job({job.id!r})" in said
+    assert "1 jobs are not submitted yet" in stderr
+    assert f"Tuner().job({job.id!r})" in stderr
 
 
 def test_ctrl_c_ends_the_wait_for_a_free_slot(script, tuner, sandbox, chat):
@@ -89,23 +89,23 @@ def test_ctrl_c_ends_the_wait_for_a_free_slot(script, tuner, sandbox, chat):
     process = script("lm.finetune(rows, 'chat').result()\n")
     read_until(process, "waiting for a free job slot")
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
-    assert "not submitted yet, nothing is billed: run the same again" in said
-    assert 1 == len(list(tuner.jobs()))
+    _, stderr = process.communicate(timeout=20)
+    assert "not submitted yet, nothing is billed: run the same code again" in stderr
+    assert len(list(tuner.jobs())) == 1
 
 
-def test_a_second_ctrl_c_does_not_wait_for_what_is_being_submitted(script, tuner):
+def test_ctrl_c_at_exit_does_not_wait_for_submission(script, tuner):
     process = script("rows *= 1000\nlm.finetune(slow(), 'chat')\n")
     read_until(process, "1 jobs are not submitted yet")
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=20)
-    assert "interrupted" in said
-    assert "Traceback" not in said
-    assert [] == list(tuner.jobs())
+    _, stderr = process.communicate(timeout=20)
+    assert "interrupted" in stderr
+    assert "Traceback" not in stderr
+    assert list(tuner.jobs()) == []
 
 
-def test_a_job_that_is_no_longer_followed_goes_on(sandbox, chat, tuner):
-    """On the real clock, in the middle of a pause, and while it listens for events."""
+def test_job_goes_on_after_background_end(sandbox, chat, tuner):
+    """Uses the real clock: the job is in a pause, and listens for events."""
     job = dspy.LM(NOVA, provider=BedrockProvider(Tuner())).finetune(chat, "chat")
     assert job in background.running()
     while job.job is None:
@@ -122,7 +122,7 @@ def test_a_job_that_is_no_longer_followed_goes_on(sandbox, chat, tuner):
     assert not tuner.job(job.job.id).info.state.is_terminal
 
 
-def test_what_is_being_submitted_is_submitted_first(chat, tuner):
+def test_submission_in_progress_is_completed_before_the_end(chat, tuner):
     jobs = []
 
     def rows():
@@ -139,7 +139,7 @@ def test_what_is_being_submitted_is_submitted_first(chat, tuner):
     assert job.job.id == submitted.id
 
 
-def test_the_thread_of_a_job_keeps_no_process(tuner, chat):
+def test_thread_of_a_job_is_a_daemon(tuner, chat):
     job = dspy.LM(NOVA, provider=BedrockProvider(tuner)).finetune(chat, "chat")
     assert job.thread.daemon
     job.result(timeout=60)
@@ -147,7 +147,7 @@ def test_the_thread_of_a_job_keeps_no_process(tuner, chat):
     assert background.join(10)
 
 
-def test_join_gives_up_at_its_timeout(sandbox, chat):
+def test_join_returns_false_at_its_timeout(sandbox, chat):
     job = dspy.LM(NOVA, provider=BedrockProvider(Tuner())).finetune(chat, "chat")
     assert not background.join(0.2)
     background.end()

@@ -71,7 +71,7 @@ ANSWER = {
 )
 def test_every_request_fits_the_model(operation, wire):
     shape = MODEL.operation_model(operation).input_shape
-    assert [] == violations(wire, shape)
+    assert violations(wire, shape) == []
     assert shape.required_members
     for member in shape.required_members:
         broken = {name: value for name, value in wire.items() if name != member}
@@ -85,12 +85,12 @@ def test_no_commitment_is_ever_asked_for():
 def test_a_system_message_goes_to_its_own_field():
     messages = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
     request = wire.converse("m", messages)
-    assert [] == violations(request, RUNTIME.operation_model("Converse").input_shape)
-    assert {
+    assert violations(request, RUNTIME.operation_model("Converse").input_shape) == []
+    assert request == {
         "modelId": "m",
         "system": [{"text": "s"}],
         "messages": [{"role": "user", "content": [{"text": "u"}]}],
-    } == request
+    }
     assert "system" not in wire.converse("m", messages[1:])
 
 
@@ -155,7 +155,7 @@ def test_a_state_that_nobody_knows_is_no_end():
         timeout=100,
         poll=Poll(sleep=lambda _: None, clock=lambda: 0),
     )
-    assert ["unknown", "unknown", "succeeded"] == [info.state.value for info in seen]
+    assert [info.state.value for info in seen] == ["unknown", "unknown", "succeeded"]
 
 
 def test_a_deployment_that_is_pointed_to_another_model_is_not_ready():
@@ -167,7 +167,7 @@ def test_a_deployment_that_is_pointed_to_another_model_is_not_ready():
         "createdAt": NOW,
         "updateDetails": {"modelArn": CUSTOM, "updateStatus": "Updating"},
     }
-    assert EndpointState.UPDATING == wire.deployment_info(answer).state
+    assert wire.deployment_info(answer).state == EndpointState.UPDATING
 
 
 def test_an_endpoint_state_that_nobody_knows_is_kept_as_it_is():
@@ -180,4 +180,4 @@ def test_an_endpoint_state_that_nobody_knows_is_kept_as_it_is():
             "createdAt": NOW,
         }
     )
-    assert (EndpointState.UNKNOWN, "Dreaming", "n") == (info.state, info.raw_state, info.name)
+    assert (info.state, info.raw_state, info.name) == (EndpointState.UNKNOWN, "Dreaming", "n")

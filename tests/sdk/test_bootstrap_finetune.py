@@ -1,4 +1,4 @@
-"""What BootstrapFinetune trains on, and what it refuses, before anything is asked or paid for."""
+"""The records that BootstrapFinetune trains on, and the settings that it rejects before a program is called."""
 
 import dspy
 import pytest
@@ -6,7 +6,7 @@ from dspy.adapters.baml_adapter import BAMLAdapter
 from dspy.utils.dummies import DummyLM
 from dspy.utils.exceptions import AdapterParseError
 
-from tests.sdk.desks import NOVA, QUIET, TRAIN, Desk, program, right
+from tests.sdk.desks import IGNORED_WARNINGS, NOVA, TRAIN, Desk, is_correct, ticket_program
 from tunestack.dspy import (
     BedrockProvider,
     BetterTogether,
@@ -15,10 +15,10 @@ from tunestack.dspy import (
 )
 from tunestack.errors import ConfigError, DataError
 
-pytestmark = QUIET
+pytestmark = IGNORED_WARNINGS
 
 
-class Twice(dspy.Module):
+class CallsTwice(dspy.Module):
     """Calls its first predictor twice, and then the second."""
 
     def __init__(self):
@@ -32,183 +32,193 @@ class Twice(dspy.Module):
         return self.second(ticket=ticket)
 
 
-class Jobs:
-    """A provider's place that keeps what jobs are asked for, and asks for none."""
+class RecordedJobs:
+    """Replaces `finetune` of LMs, and records the arguments instead of creating jobs."""
 
     def __init__(self, lm):
-        self.asked = {}
+        self.arguments = {}
         for one in lm if isinstance(lm, list) else [lm]:
-            one.finetune = lambda one=one, **how: self.keep(one, how)
+            one.finetune = lambda one=one, **arguments: self.record(one, arguments)
 
-    def keep(self, lm, how):
-        self.asked.setdefault(lm.model, []).append(how)
-        job = dspy.TrainingJob(model=lm.model, **how)
+    def record(self, lm, arguments):
+        self.arguments.setdefault(lm.model, []).append(arguments)
+        job = dspy.TrainingJob(model=lm.model, **arguments)
         job.thread = type("Done", (), {"join": lambda _: None})()
         job.set_result(lm)
         return job
 
     def fields(self, model):
-        """The fields that are answered, of each job's records."""
+        """Return the output fields in the records of each job."""
         return [
             {
                 row["messages"][-1]["content"].split(" ## ]]")[0].rsplit(" ", 1)[-1]
-                for row in how["train_data"]
+                for row in arguments["train_data"]
             }
-            for how in self.asked[model]
+            for arguments in self.arguments[model]
         ]
 
 
-def anything(example, prediction, trace=None):
+def accept_all(example, prediction, trace=None):
     return True
 
 
-def test_a_predictor_learns_what_it_said_itself(configured):
-    """Upstream: with multitask off, by its place in the trace, which is another's if one is called twice."""
-    student = Twice()
+def test_predictor_is_trained_on_its_own_answers(configured):
+    """DSPy uses the index in the trace, which is another predictor's if one is called twice."""
+    student = CallsTwice()
     student.set_lm(configured)
-    jobs = Jobs(configured)
-    BootstrapFinetune(metric=anything, multitask=False).compile(student, trainset=TRAIN[:6])
-    assert [{"topic"}, {"desk"}] == jobs.fields(configured.model)
-    assert [12, 6] == [len(how["train_data"]) for how in jobs.asked[configured.model]]
+    jobs = RecordedJobs(configured)
+    BootstrapFinetune(metric=accept_all, multitask=False).compile(student, trainset=TRAIN[:6])
+    assert jobs.fields(configured.model) == [{"topic"}, {"desk"}]
+    assert [len(arguments["train_data"]) for arguments in jobs.arguments[configured.model]] == [
+        12,
+        6,
+    ]
 
 
-def test_an_lm_learns_what_its_own_predictors_said(configured, tuner):
-    """Upstream: each of several LMs is trained on all that was said."""
+def test_lm_is_trained_on_answers_of_its_own_predictors(configured, tuner):
+    """DSPy trains each of several LMs on all answers."""
     other = dspy.LM(
         "bedrock/us.amazon.nova-lite-v1:0", provider=BedrockProvider(tuner), cache=False
     )
-    student = Twice()
+    student = CallsTwice()
     student.first.lm, student.second.lm = configured, other
-    jobs = Jobs([configured, other])
-    BootstrapFinetune(metric=anything).compile(student, trainset=TRAIN[:6])
-    assert [{"topic"}] == jobs.fields(configured.model)
-    assert [{"desk"}] == jobs.fields(other.model)
+    jobs = RecordedJobs([configured, other])
+    BootstrapFinetune(metric=accept_all).compile(student, trainset=TRAIN[:6])
+    assert jobs.fields(configured.model) == [{"topic"}]
+    assert jobs.fields(other.model) == [{"desk"}]
 
 
 class Garbled(dspy.ChatAdapter):
-    """Can't read two answers, or only in part."""
+    """Fails to parse two answers, or parses them only in part."""
 
-    def __init__(self, read):
+    def __init__(self, partial_result):
         super().__init__(use_json_adapter_fallback=False)
-        self.left = [read, read]
+        self.failures = [partial_result, partial_result]
 
     def parse(self, signature, completion):
-        if self.left:
-            raise AdapterParseError("Garbled", signature, completion, parsed_result=self.left.pop())
+        if self.failures:
+            raise AdapterParseError(
+                "Garbled", signature, completion, parsed_result=self.failures.pop()
+            )
         return super().parse(signature, completion)
 
 
-@pytest.mark.parametrize("read", [None, {"reasoning": "x"}], ids=["not at all", "in part"])
-def test_an_answer_that_can_not_be_read_ends_nothing(configured, read):
-    """Upstream: it takes the whole compilation with it, after all was asked and paid for."""
-    student = program(configured)
-    jobs = Jobs(configured)
-    with dspy.context(adapter=Garbled(read)), pytest.raises((AttributeError, ValueError)):
-        dspy.BootstrapFinetune(metric=anything).compile(student, trainset=TRAIN[:6])
-    assert {} == jobs.asked
-    with dspy.context(adapter=Garbled(read)):
-        BootstrapFinetune(metric=anything).compile(student, trainset=TRAIN[:6])
-    assert 4 == len(jobs.asked[configured.model][0]["train_data"])
+@pytest.mark.parametrize(
+    "partial_result", [None, {"reasoning": "x"}], ids=["not at all", "in part"]
+)
+def test_answer_that_can_not_be_parsed_is_left_out(configured, partial_result):
+    """DSPy aborts the compilation, after all calls were paid for."""
+    student = ticket_program(configured)
+    jobs = RecordedJobs(configured)
+    with dspy.context(adapter=Garbled(partial_result)), pytest.raises((AttributeError, ValueError)):
+        dspy.BootstrapFinetune(metric=accept_all).compile(student, trainset=TRAIN[:6])
+    assert jobs.arguments == {}
+    with dspy.context(adapter=Garbled(partial_result)):
+        BootstrapFinetune(metric=accept_all).compile(student, trainset=TRAIN[:6])
+    assert len(jobs.arguments[configured.model][0]["train_data"]) == 4
 
 
-class Refused(dspy.Module):
-    """Fails at the first tickets, as when the vendor refuses to answer them."""
+class Failing(dspy.Module):
+    """Fails for the first tickets, as if the provider rejected them."""
 
     def __init__(self, lm, count):
         super().__init__()
         self.desk = dspy.Predict(Desk)
         self.set_lm(lm)
-        self.refused = tuple(f"Ticket {number}:" for number in range(count))
+        self.failing = tuple(f"Ticket {number}:" for number in range(count))
 
     def forward(self, ticket):
-        if ticket.startswith(self.refused):
-            raise RuntimeError("refused")
+        if ticket.startswith(self.failing):
+            raise RuntimeError("rejected")
         return self.desk(ticket=ticket)
 
 
-def test_a_question_that_is_refused_ends_nothing(configured):
-    """Upstream: it takes the whole compilation with it, after all was asked and paid for."""
-    jobs = Jobs(configured)
-    once, twice = Refused(configured, 1), Refused(configured, 2)
+def test_failed_run_is_left_out(configured):
+    """DSPy aborts the compilation, after all calls were paid for."""
+    jobs = RecordedJobs(configured)
+    once, twice = Failing(configured, 1), Failing(configured, 2)
     with pytest.raises(ValueError, match="not enough values"):
-        dspy.BootstrapFinetune(metric=anything).compile(once, trainset=TRAIN[:12])
-    BootstrapFinetune(metric=anything).compile(once, trainset=TRAIN[:12])
-    assert 11 == len(jobs.asked[configured.model][0]["train_data"])
+        dspy.BootstrapFinetune(metric=accept_all).compile(once, trainset=TRAIN[:12])
+    BootstrapFinetune(metric=accept_all).compile(once, trainset=TRAIN[:12])
+    assert len(jobs.arguments[configured.model][0]["train_data"]) == 11
     with pytest.raises(DataError, match="2 of 12 runs have failed, and nothing is submitted"):
-        BootstrapFinetune(metric=anything).compile(twice, trainset=TRAIN[:12])
-    BootstrapFinetune(metric=anything, max_failed=0.2).compile(twice, trainset=TRAIN[:12])
-    assert [11, 10] == [len(how["train_data"]) for how in jobs.asked[configured.model]]
+        BootstrapFinetune(metric=accept_all).compile(twice, trainset=TRAIN[:12])
+    BootstrapFinetune(metric=accept_all, max_failed=0.2).compile(twice, trainset=TRAIN[:12])
+    assert [len(arguments["train_data"]) for arguments in jobs.arguments[configured.model]] == [
+        11,
+        10,
+    ]
 
 
-def test_there_may_be_more_jobs_than_threads(configured):
-    """Upstream: refused, after all was asked and paid for."""
-    student = Twice()
+def test_more_jobs_than_threads_are_supported(configured):
+    """DSPy raises an error, after all calls were paid for."""
+    student = CallsTwice()
     student.set_lm(configured)
-    how = {"metric": anything, "multitask": False, "num_threads": 1}
+    arguments = {"metric": accept_all, "multitask": False, "num_threads": 1}
     with pytest.raises(ValueError, match="bigger than or equal to the number of fine-tuning"):
-        dspy.BootstrapFinetune(**how).compile(student, trainset=TRAIN[:2])
-    jobs = Jobs(configured)
-    BootstrapFinetune(**how).compile(student, trainset=TRAIN[:2])
-    assert 2 == len(jobs.asked[configured.model])
+        dspy.BootstrapFinetune(**arguments).compile(student, trainset=TRAIN[:2])
+    jobs = RecordedJobs(configured)
+    BootstrapFinetune(**arguments).compile(student, trainset=TRAIN[:2])
+    assert len(jobs.arguments[configured.model]) == 2
 
 
-def test_a_metric_that_lets_nothing_through_is_told_of_before_a_job_is_made(
-    configured, tuner, vendor
-):
+def test_metric_that_accepts_no_run_raises_before_submission(configured, tuner, vendor):
     optimizer = BootstrapFinetune(metric=lambda *_: False)
-    with pytest.raises(DataError, match="of 6 runs none has passed"):
-        optimizer.compile(program(configured), trainset=TRAIN[:6])
-    # DSPy's own submits a job without records, which the provider refuses.
+    with pytest.raises(DataError, match="of 6 runs, none was accepted"):
+        optimizer.compile(ticket_program(configured), trainset=TRAIN[:6])
+    # DSPy's own class submits a job without records, which the provider rejects.
     with pytest.raises(DataError):
         dspy.BootstrapFinetune(metric=lambda *_: False).compile(
-            program(configured), trainset=TRAIN[:6]
+            ticket_program(configured), trainset=TRAIN[:6]
         )
-    assert [] == list(tuner.jobs(provider=vendor))
+    assert list(tuner.jobs(provider=vendor)) == []
 
 
-def test_a_program_without_an_lm_is_refused_before_anything_is_asked(configured):
+def test_program_without_an_lm_is_rejected_before_it_is_called(configured):
     with pytest.raises(ConfigError, match="predictor 'self' does not have an LM assigned"):
-        BootstrapFinetune(metric=right).compile(dspy.Predict(Desk), trainset=TRAIN)
+        BootstrapFinetune(metric=is_correct).compile(dspy.Predict(Desk), trainset=TRAIN)
     with pytest.raises(ConfigError, match="set_lm"):
-        BetterTogether(metric=right).compile(dspy.Predict(Desk), trainset=TRAIN)
+        BetterTogether(metric=is_correct).compile(dspy.Predict(Desk), trainset=TRAIN)
 
 
-def test_an_lm_that_is_not_named_is_tuned_with_its_own_settings(configured, tuner):
-    """Upstream: a KeyError, after all was asked."""
+def test_lm_without_an_entry_in_train_kwargs_uses_its_own(configured, tuner):
+    """DSPy raises KeyError, after all calls were paid for."""
     other = dspy.LM("openai/gpt-4o", train_kwargs={"n_epochs": 1})
-    student = program(configured)
+    student = ticket_program(configured)
     configured.train_kwargs = {"epochCount": 2}
-    jobs = Jobs(configured)
-    BootstrapFinetune(metric=anything, train_kwargs={other: {"n_epochs": 4}}).compile(
+    jobs = RecordedJobs(configured)
+    BootstrapFinetune(metric=accept_all, train_kwargs={other: {"n_epochs": 4}}).compile(
         student, trainset=TRAIN[:6]
     )
-    assert jobs.asked[configured.model][0]["train_kwargs"] is None
+    assert jobs.arguments[configured.model][0]["train_kwargs"] is None
 
 
-def test_of_several_jobs_none_is_lost_because_another_fails(tuner, chat):
+def test_failed_job_does_not_lose_the_others(tuner, chat):
     good = dspy.LM(NOVA, provider=BedrockProvider(tuner), cache=False)
     bad = dspy.LM("bedrock/us.amazon.nova-lite-v1:0", provider=BedrockProvider(tuner), cache=False)
-    how = {"train_data": chat, "train_data_format": "chat", "train_kwargs": {}}
-    broken = {**how, "train_kwargs": {"nonsense": 1}}
+    arguments = {"train_data": chat, "train_data_format": "chat", "train_kwargs": {}}
+    broken = {**arguments, "train_kwargs": {"nonsense": 1}}
     with pytest.raises(ConfigError) as caught:
-        BootstrapFinetune.finetune_lms({"bad": {"lm": bad, **broken}, "good": {"lm": good, **how}})
-    assert 2 == len(caught.value.__notes__)
-    assert "succeeded, and is found when the same is submitted again" in caught.value.__notes__[1]
-    tuned = BootstrapFinetune.finetune_lms({"good": {"lm": good, **how}})["good"]
-    assert 1 == len(list(tuner.jobs()))
+        BootstrapFinetune.finetune_lms(
+            {"bad": {"lm": bad, **broken}, "good": {"lm": good, **arguments}}
+        )
+    assert len(caught.value.__notes__) == 2
+    assert "succeeded, submitting the same data again finds it" in caught.value.__notes__[1]
+    tuned = BootstrapFinetune.finetune_lms({"good": {"lm": good, **arguments}})["good"]
+    assert len(list(tuner.jobs())) == 1
     stop(tuned)
 
 
-def test_a_model_that_nobody_can_tune_is_refused_before_anything_is_asked(configured):
-    student = Twice()
+def test_model_without_fine_tuning_is_rejected_before_the_program_is_called(configured):
+    student = CallsTwice()
     student.set_lm(configured)
     student.second.lm = dspy.LM("anthropic/claude")
     with pytest.raises(ConfigError, match="LM of predictor 'second'"):
-        BootstrapFinetune(metric=right).compile(student, trainset=TRAIN)
+        BootstrapFinetune(metric=is_correct).compile(student, trainset=TRAIN)
 
 
-class Copied(dspy.Module):
-    """Asks a copy of its predictor, as dspy.BestOfN does."""
+class CallsCopy(dspy.Module):
+    """Calls a copy of its predictor, as dspy.BestOfN does."""
 
     def __init__(self):
         super().__init__()
@@ -218,16 +228,16 @@ class Copied(dspy.Module):
         return self.desk.deepcopy()(ticket=ticket)
 
 
-def test_a_predictor_that_is_copied_while_it_runs_is_known_by_its_signature(configured):
-    student = Copied()
+def test_copied_predictor_is_matched_by_its_signature(configured):
+    student = CallsCopy()
     student.set_lm(configured)
-    jobs = Jobs(configured)
-    BootstrapFinetune(metric=anything).compile(student, trainset=TRAIN[:6])
-    assert [{"desk"}] == jobs.fields(configured.model)
+    jobs = RecordedJobs(configured)
+    BootstrapFinetune(metric=accept_all).compile(student, trainset=TRAIN[:6])
+    assert jobs.fields(configured.model) == [{"desk"}]
 
 
-class Strange(dspy.Module):
-    """Asks something beside its predictors, as dspy.Refine does."""
+class CallsOther(dspy.Module):
+    """Calls another predictor than its own, as dspy.Refine does."""
 
     def __init__(self):
         super().__init__()
@@ -238,52 +248,54 @@ class Strange(dspy.Module):
         return self.desk(ticket=ticket)
 
 
-def test_what_is_asked_beside_a_program_is_not_trained_on(configured, caplog):
-    """Upstream: it is."""
-    student = Strange()
+def test_answers_of_other_predictors_are_not_trained_on(configured, caplog):
+    """DSPy trains on them."""
+    student = CallsOther()
     student.set_lm(configured)
-    jobs = Jobs(configured)
-    dspy.BootstrapFinetune(metric=anything).compile(student, trainset=TRAIN[:6])
-    student = Strange()
+    jobs = RecordedJobs(configured)
+    dspy.BootstrapFinetune(metric=accept_all).compile(student, trainset=TRAIN[:6])
+    student = CallsOther()
     student.set_lm(configured)
-    BootstrapFinetune(metric=anything).compile(student, trainset=TRAIN[:6])
-    assert [{"advice", "desk"}, {"desk"}] == jobs.fields(configured.model)
-    assert "6 answers are not of the program's own predictors" in caplog.text
+    BootstrapFinetune(metric=accept_all).compile(student, trainset=TRAIN[:6])
+    assert jobs.fields(configured.model) == [{"advice", "desk"}, {"desk"}]
+    assert "6 answers are not from the program's own predictors" in caplog.text
 
 
 @pytest.mark.parametrize(
     "adapter", [dspy.JSONAdapter(), BAMLAdapter(), dspy.TwoStepAdapter(DummyLM([]))]
 )
-def test_an_adapter_that_writes_no_training_data_is_refused_before_anything_is_asked(
+def test_adapter_without_training_data_is_rejected_before_the_program_is_called(
     configured, adapter, sandbox
 ):
-    """Upstream: NotImplementedError, after all was asked and paid for."""
+    """DSPy raises NotImplementedError, after all calls were paid for."""
     sandbox.faults.add("error", operation="*", times=None)
     with dspy.context(adapter=adapter), pytest.raises(ConfigError, match="use dspy.ChatAdapter"):
-        BootstrapFinetune(metric=anything).compile(program(configured), trainset=TRAIN[:6])
+        BootstrapFinetune(metric=accept_all).compile(ticket_program(configured), trainset=TRAIN[:6])
 
 
-def test_what_is_said_for_an_lm_holds_for_its_copies_and_for_what_comes_of_it(configured, caplog):
-    """Upstream: a KeyError; as a default, an unlimited job."""
-    said = BootstrapFinetune(metric=anything, train_kwargs={configured: {"max_cost": 5}})
-    copied = program(configured).deepcopy().lm
+def test_settings_of_an_lm_apply_to_copies_and_fine_tuned_lms(configured, caplog):
+    """DSPy raises KeyError. A default would submit a job without `max_cost`."""
+    optimizer = BootstrapFinetune(metric=accept_all, train_kwargs={configured: {"max_cost": 5}})
+    copied = ticket_program(configured).deepcopy().lm
     assert copied is not configured
-    assert {"max_cost": 5} == said.train_kwargs[copied]
+    assert optimizer.train_kwargs[copied] == {"max_cost": 5}
     rows = [
         {"messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": "x"}]}
         for n in range(20)
     ]
     tuned = configured.finetune(rows, "chat", {}).result()
-    assert {"max_cost": 5} == said.train_kwargs[tuned]
+    assert optimizer.train_kwargs[tuned] == {"max_cost": 5}
     stop(tuned)
-    assert said.train_kwargs[dspy.LM("openai/gpt-4o")] is None
-    assert "nothing is said for openai/gpt-4o" in caplog.text
+    assert optimizer.train_kwargs[dspy.LM("openai/gpt-4o")] is None
+    assert "no settings for openai/gpt-4o" in caplog.text
 
 
-def test_what_is_no_lm_is_refused_before_a_job_is_made(configured, chat):
-    jobs = Jobs(configured)
-    how = {"train_data": chat, "train_data_format": "chat", "train_kwargs": {}}
-    mine = DummyLM([])
-    with pytest.raises(ConfigError, match="is a DummyLM: only a dspy.LM is tuned"):
-        BootstrapFinetune.finetune_lms({1: {"lm": configured, **how}, 2: {"lm": mine, **how}})
-    assert {} == jobs.asked
+def test_unsupported_lm_class_is_rejected_before_submission(configured, chat):
+    jobs = RecordedJobs(configured)
+    arguments = {"train_data": chat, "train_data_format": "chat", "train_kwargs": {}}
+    dummy = DummyLM([])
+    with pytest.raises(ConfigError, match="is a DummyLM, which can't be fine-tuned: use a dspy.LM"):
+        BootstrapFinetune.finetune_lms(
+            {1: {"lm": configured, **arguments}, 2: {"lm": dummy, **arguments}}
+        )
+    assert jobs.arguments == {}

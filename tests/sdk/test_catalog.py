@@ -88,15 +88,15 @@ def test_a_model_lives_by_its_dates(key, day, state):
     ],
 )
 def test_a_model_is_found_by_each_of_its_names(name):
-    assert "nova-micro" == catalog.find(name).key
+    assert catalog.find(name).key == "nova-micro"
 
 
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("gpt-4o-mini", "can't be fine-tuned here, but on openai"),
+        ("gpt-4o-mini", "can't be fine-tuned on bedrock, only on openai"),
         ("amazon.titan-image-generator-v2:0", "it is not a language model"),
-        ("qwen.qwen3-32b", "by reinforcement only"),
+        ("qwen.qwen3-32b", "only reinforcement fine-tuning"),
     ],
 )
 def test_what_others_can_tune_is_said_so(name, words):
@@ -107,16 +107,16 @@ def test_what_others_can_tune_is_said_so(name, words):
 def test_a_model_changes_single_hyperparameters_of_its_family():
     command, light = CATALOG["cohere-command"], CATALOG["cohere-command-light"]
     assert command.hyperparameters.keys() == light.hyperparameters.keys()
-    assert (8, 32) == (
+    assert (
         command.hyperparameters["batchSize"].max,
         light.hyperparameters["batchSize"].max,
-    )
+    ) == (8, 32)
 
 
 def test_the_base_of_a_tuned_model_is_in_its_arn():
     arn = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-micro-v1:0:128k/0123456789ab"
-    assert "nova-micro" == catalog.of_custom_model(arn).key
-    with pytest.raises(ModelError, match="not the ARN of a tuned model"):
+    assert catalog.of_custom_model(arn).key == "nova-micro"
+    with pytest.raises(ModelError, match="not the ARN of a custom model"):
         catalog.of_custom_model(arn.replace("nova-micro", "nova-mikro"))
 
 
@@ -142,7 +142,7 @@ def test_a_model_that_could_never_be_tuned_is_refused_with_what_can():
 def test_a_wrong_region_is_refused_with_the_right_one():
     with pytest.raises(
         ModelError,
-        match='in us-west-2, but in us-east-1: set region="us-east-1" .*in us-west-2 today is llama',
+        match='in us-west-2, only in us-east-1: set region="us-east-1" .*in us-west-2 today: llama',
     ):
         catalog.require("nova-micro", on=TODAY, provider="bedrock", region="us-west-2")
 
@@ -163,18 +163,18 @@ def test_a_model_that_the_stage_does_not_allow_is_refused():
     [
         ("claude-3-haiku", LifecycleState.ACTIVE, None),
         ("claude-3-haiku", None, "retired on 2026-09-10"),
-        ("titan-text-lite", None, "gone by 2026-08-09"),
+        ("titan-text-lite", None, "retired by 2026-08-09"),
         ("nova-micro", None, None),
-        ("nova-micro", LifecycleState.LEGACY, "takes no new jobs any more, says the service"),
-        ("nova-micro", LifecycleState.RETIRED, "is not offered here any more, says the service"),
+        ("nova-micro", LifecycleState.LEGACY, "accepts no new jobs, according to the service"),
+        ("nova-micro", LifecycleState.RETIRED, "is not available here, according to the service"),
     ],
 )
 def test_the_services_word_counts_more_than_the_catalogs_dates(key, said, words):
     if words is None:
-        catalog.require_living(CATALOG[key], on=TODAY, said=said)
+        catalog.require_living(CATALOG[key], on=TODAY, service_state=said)
         return
     with pytest.raises(ModelError, match=words):
-        catalog.require_living(CATALOG[key], on=TODAY, said=said)
+        catalog.require_living(CATALOG[key], on=TODAY, service_state=said)
 
 
 GOOD = """
@@ -208,6 +208,6 @@ customization_id = "v.k"
     ],
 )
 def test_a_typo_in_a_data_file_is_found(old, new):
-    assert "k" == load.parse(GOOD, "good.toml")[0].key
+    assert load.parse(GOOD, "good.toml")[0].key == "k"
     with pytest.raises(ValueError, match=r"bad\.toml: model 'k'"):
         load.parse(GOOD.replace(old, new), "bad.toml")

@@ -1,9 +1,9 @@
-"""What can be known without data is checked before a program is called, by the same code as `Tuner.submit`."""
+"""Checks that do not depend on data run before a program is called, with the code of `Tuner.submit`."""
 
 import dspy
 import pytest
 
-from tests.sdk.desks import GPT, LLAMA, NOVA, QUIET, TRAIN, Desk, right
+from tests.sdk.desks import GPT, IGNORED_WARNINGS, LLAMA, NOVA, TRAIN, Desk, is_correct
 from tunestack import Tuner
 from tunestack.dspy import BedrockProvider, BetterTogether, BootstrapFinetune, OpenAIProvider
 from tunestack.errors import (
@@ -16,10 +16,10 @@ from tunestack.errors import (
 )
 from tunestack_sandbox import Quotas
 
-pytestmark = QUIET
+pytestmark = IGNORED_WARNINGS
 
 
-class Counted(dspy.Module):
+class CountingProgram(dspy.Module):
     """A program that counts its calls."""
 
     def __init__(self, lm):
@@ -33,7 +33,7 @@ class Counted(dspy.Module):
         return self.sort(ticket=ticket)
 
 
-WRONG = {
+INVALID = {
     "value": (NOVA, {"epochCount": 99}, HyperparameterError),
     "hyperparameter": (NOVA, {"epochs": 3}, HyperparameterError),
     "argument": (NOVA, {"s3path": "x"}, ConfigError),
@@ -58,64 +58,64 @@ WRONG = {
 }
 
 
-def lm_of(tuner, model):
+def create_lm(tuner, model):
     provider = OpenAIProvider(tuner) if model == GPT else BedrockProvider(tuner)
     return dspy.LM(model, provider=provider, cache=False)
 
 
-@pytest.mark.parametrize(("model", "train_kwargs", "kind"), WRONG.values(), ids=WRONG)
-def test_no_program_is_called_for_what_can_not_be_fine_tuned(tuner, model, train_kwargs, kind):
-    student = Counted(lm_of(tuner, model))
+@pytest.mark.parametrize(("model", "train_kwargs", "kind"), INVALID.values(), ids=INVALID)
+def test_invalid_settings_are_rejected_before_the_program_is_called(
+    tuner, model, train_kwargs, kind
+):
+    student = CountingProgram(create_lm(tuner, model))
     with pytest.raises(kind):
         BootstrapFinetune(train_kwargs=train_kwargs).compile(student, trainset=TRAIN[:12])
-    together = BetterTogether(metric=right, w=BootstrapFinetune(train_kwargs=train_kwargs))
+    together = BetterTogether(metric=is_correct, w=BootstrapFinetune(train_kwargs=train_kwargs))
     with pytest.raises(kind):
         together.compile(student, trainset=TRAIN[:12], valset=TRAIN[:2], strategy="w")
-    assert 0 == student.calls
-    assert [] == list(tuner.jobs())
+    assert student.calls == 0
+    assert list(tuner.jobs()) == []
 
 
-def test_train_kwargs_of_the_lm_are_checked_as_well(tuner):
-    student = Counted(
+def test_train_kwargs_of_the_lm_are_checked(tuner):
+    student = CountingProgram(
         dspy.LM(NOVA, provider=BedrockProvider(tuner), train_kwargs={"epochCount": 99})
     )
     with pytest.raises(HyperparameterError):
         BootstrapFinetune().compile(student, trainset=TRAIN[:12])
-    assert 0 == student.calls
+    assert student.calls == 0
 
 
-def test_a_stage_that_is_not_deployed_is_found_first(poll, sandbox):
-    student = Counted(lm_of(Tuner("none", poll=poll), NOVA))
+def test_missing_deployment_is_detected_before_the_program_is_called(poll, sandbox):
+    student = CountingProgram(create_lm(Tuner("none", poll=poll), NOVA))
     with pytest.raises(DeploymentError):
         BootstrapFinetune().compile(student, trainset=TRAIN[:12])
-    assert 0 == student.calls
+    assert student.calls == 0
 
 
-@pytest.mark.as_root  # the tuner policy does not let read quotas
-def test_an_account_without_jobs_is_found_first(tuner, sandbox):
+@pytest.mark.as_root  # the tuner policy does not allow reading quotas
+def test_job_quota_of_zero_is_detected_before_the_program_is_called(tuner, sandbox):
     sandbox.quotas = Quotas(jobs=0)
-    student = Counted(lm_of(tuner, NOVA))
+    student = CountingProgram(create_lm(tuner, NOVA))
     with pytest.raises(QuotaError, match="at most 0 by quota"):
         BootstrapFinetune().compile(student, trainset=TRAIN[:12])
-    assert 0 == student.calls
+    assert student.calls == 0
 
 
-def test_what_depends_on_the_data_is_checked_when_it_exists(tuner):
-    student = Counted(lm_of(tuner, NOVA))
+def test_max_cost_is_checked_when_the_data_exists(tuner):
+    student = CountingProgram(create_lm(tuner, NOVA))
     tuner.check("nova-micro", max_cost=0.000001)
     with pytest.raises(CostError):
         BootstrapFinetune(train_kwargs={"max_cost": 0.000001}).compile(student, trainset=TRAIN[:12])
-    assert 0 < student.calls
-    assert [] == list(tuner.jobs())
+    assert student.calls > 0
+    assert list(tuner.jobs()) == []
 
 
 @pytest.mark.parametrize(
     ("model", "train_kwargs", "kind"),
-    [row for name, row in WRONG.items() if name not in ("argument", "timeout")],
+    [row for name, row in INVALID.items() if name not in ("argument", "timeout")],
 )
-def test_check_and_submit_refuse_the_same_with_the_same_words(
-    tuner, chat, model, train_kwargs, kind
-):
+def test_check_and_submit_raise_the_same_error(tuner, chat, model, train_kwargs, kind):
     options = {**train_kwargs}
     values = {name: options.pop(name) for name in ("epochCount", "epochs") if name in options}
     with pytest.raises(kind) as checked:
@@ -125,26 +125,26 @@ def test_check_and_submit_refuse_the_same_with_the_same_words(
     assert str(checked.value) == str(submitted.value)
 
 
-def test_check_passes_for_what_submit_takes_and_creates_nothing(tuner, objects):
+def test_valid_check_creates_nothing(tuner, objects):
     before = objects()
-    assert None is tuner.check("nova-micro", hyperparameters={"epochCount": 2}, name="mine")
-    assert ([], before) == (list(tuner.jobs()), objects())
+    assert tuner.check("nova-micro", hyperparameters={"epochCount": 2}, name="mine") is None
+    assert (list(tuner.jobs()), objects()) == ([], before)
     with pytest.raises(TypeError, match="s3path"):
         tuner.check("nova-micro", s3path="x")
 
 
-def test_finetune_has_failed_when_it_returns(tuner, chat):
+def test_invalid_job_has_failed_when_finetune_returns(tuner, chat):
     job = dspy.LM(NOVA, provider=BedrockProvider(tuner)).finetune(chat, "chat", {"epochs": 3})
     assert job.done()
     with pytest.raises(HyperparameterError):
         job.result()
     job.thread.join(10)
     assert not job.thread.is_alive()
-    assert "failed" == job.status()
+    assert job.status() == "failed"
 
 
 @pytest.mark.parametrize("kind", [BedrockProvider, OpenAIProvider])
-def test_the_class_of_a_provider_is_a_clear_error(kind, chat):
+def test_provider_class_instead_of_an_instance_raises_config_error(kind, chat):
     lm = dspy.LM(NOVA, provider=kind)
     message = (
         rf"provider={kind.__name__} is a class: pass an instance, provider={kind.__name__}\(\)"
@@ -152,5 +152,5 @@ def test_the_class_of_a_provider_is_a_clear_error(kind, chat):
     with pytest.raises(ConfigError, match=message):
         lm.finetune(chat, "chat")
     with pytest.raises(ConfigError, match=message):
-        BootstrapFinetune().compile(Counted(lm), trainset=TRAIN[:12])
-    assert not hasattr(kind, "finetunable"), "whatever inspects the class goes on"
+        BootstrapFinetune().compile(CountingProgram(lm), trainset=TRAIN[:12])
+    assert not hasattr(kind, "finetunable"), "code that inspects the class still works"

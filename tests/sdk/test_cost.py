@@ -11,9 +11,9 @@ def test_training_is_tokens_times_epochs_times_price():
     cost = of_job(
         find("nova-micro"), tokens=2_000_000, records=10, hyperparameters={"epochCount": "3"}
     )
-    assert 6.0 == pytest.approx(cost.training_usd)
-    assert 1.95 == cost.storage_usd_a_month
-    assert 0.0 == cost.hosting_usd_an_hour
+    assert pytest.approx(cost.training_usd) == 6.0
+    assert cost.storage_usd_a_month == 1.95
+    assert cost.hosting_usd_an_hour == 0.0
     training = next(cost.lines())
     assert training.startswith("training: $6.00: 2,000,000 tokens (estimated) x 3 epochs at $1.00")
     assert training.endswith("confidence) per million tokens")
@@ -21,7 +21,7 @@ def test_training_is_tokens_times_epochs_times_price():
 
 def test_what_is_served_by_the_hour_says_so():
     cost = of_job(find("llama-3-1-70b"), tokens=10, records=10, hyperparameters={"epochCount": "1"})
-    assert 24.0 == cost.hosting_usd_an_hour
+    assert cost.hosting_usd_an_hour == 24.0
     assert "serving: $24.00 an hour for each model unit" in "\n".join(cost.lines())
 
 
@@ -36,7 +36,7 @@ def test_what_nobody_knows_is_said_to_be_unknown():
 @pytest.mark.parametrize("model", CATALOG, ids=lambda model: model.key)
 def test_every_model_has_something_to_say(model):
     lines = list(of_job(model, tokens=1000, records=10, hyperparameters={}).lines())
-    assert 3 == len(lines)
+    assert len(lines) == 3
 
 
 def test_a_job_that_costs_too_much_is_not_submitted(tuner, chat, objects):
@@ -44,7 +44,7 @@ def test_a_job_that_costs_too_much_is_not_submitted(tuner, chat, objects):
     with pytest.raises(CostError, match=r"about \$0\.00\d+ .* more than max_cost \$0\.00001:"):
         tuner.submit("nova-micro", chat, max_cost=0.00001)
     assert before == objects()
-    assert [] == list(tuner.jobs())
+    assert list(tuner.jobs()) == []
     assert tuner.submit("nova-micro", chat, max_cost=1)
 
 
@@ -57,6 +57,6 @@ def test_a_limit_that_is_no_money_is_refused(tuner, chat, most):
 def test_an_estimate_uploads_nothing(tuner, chat, objects):
     before = objects()
     cost = tuner.cost("nova-micro", chat, hyperparameters={"epochCount": 5})
-    assert (5, "nova-micro") == (cost.epochs, cost.model)
+    assert (cost.epochs, cost.model) == (5, "nova-micro")
     assert cost.tokens > 100
     assert before == objects()

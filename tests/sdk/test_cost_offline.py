@@ -92,24 +92,24 @@ def test_the_arguments_are_those_of_submit():
 
 
 def test_every_option_of_submit_is_taken_offline(offline, file, capsys):
-    assert 0 == run(["cost", file, *flags(OPTIONS)])
+    assert run(["cost", file, *flags(OPTIONS)]) == 0
     estimated = json.loads(capsys.readouterr().out)
-    assert ("nova-micro", 2) == (estimated["model"], estimated["epochs"])
-    assert 0 == run(["cost", file, "-m", GPT, *flags(OPENAI)])
+    assert (estimated["model"], estimated["epochs"]) == ("nova-micro", 2)
+    assert run(["cost", file, "-m", GPT, *flags(OPENAI)]) == 0
     everything = {"file", "validation", *OPTIONS, *OPENAI}
     assert everything == {param.name for param in submit.params}
 
 
 def test_validation_data_is_checked_offline(offline, file, validation, tmp_path, capsys):
     arguments = ["cost", file, "-m", GPT, "--validation"]
-    assert 0 == run([*arguments, validation])
+    assert run([*arguments, validation]) == 0
     (tmp_path / "validation.jsonl").write_text("{}\n")
-    assert 1 == run([*arguments, validation])
+    assert run([*arguments, validation]) == 1
     assert "validation data has problems" in capsys.readouterr().err
 
 
 def test_a_custom_models_cost_is_that_of_its_base_model(offline, chat):
-    assert "nova-micro" == Tuner().cost(ARN, chat).model
+    assert Tuner().cost(ARN, chat).model == "nova-micro"
 
 
 def test_a_model_of_an_openai_compatible_server_has_an_unknown_cost(offline, chat, monkeypatch):
@@ -122,10 +122,10 @@ def test_a_model_of_an_openai_compatible_server_has_an_unknown_cost(offline, cha
 @pytest.mark.parametrize(
     ("model", "changes", "error", "text"),
     [
-        ("nova-nano", {}, ModelError, "'nova-nano' can't be fine-tuned: what can be"),
+        ("nova-nano", {}, ModelError, "'nova-nano' can't be fine-tuned; models that can be"),
         (ENDPOINT, {}, ModelError, "pass the custom model"),
         ("llama-3-1-8b", {"region": "us-east-1"}, ModelError, "set region="),
-        ("titan-text-lite", {}, ModelError, "what can be fine-tuned today is"),
+        ("titan-text-lite", {}, ModelError, "models that can be fine-tuned today: "),
         ("nova-micro", {"seed": 1}, ConfigError, "seed=1"),
         ("nova-micro", {"s3_path": "bucket/path"}, ConfigError, "s3://bucket/path/"),
         ("nova-micro", {"name": "a b"}, ConfigError, "name 'a b'"),
@@ -168,7 +168,7 @@ def test_the_command_opens_no_socket(file, tmp_path):
             text=True,
             check=False,
         )
-        assert (0, "") == (done.returncode, done.stderr)
+        assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith("training: $")
 
 

@@ -43,10 +43,10 @@ def refused(kind, words):
     """The error of a call, and what doctor says of the same."""
     with pytest.raises(kind, match=words) as caught:
         Tuner().job("x")
-    assert 1 == str(caught.value).count(": check ")
+    assert str(caught.value).count(": check ") == 1
     first = Tuner().preflight("nova-micro")[0]
-    assert ("credentials", Verdict.FAIL) == (first.name, first.verdict)
-    assert 1 == run(["doctor", "-m", "nova-micro"])
+    assert (first.name, first.verdict) == ("credentials", Verdict.FAIL)
+    assert run(["doctor", "-m", "nova-micro"]) == 1
 
 
 @pytest.mark.parametrize("way", PROCESSES)
@@ -93,4 +93,4 @@ def test_a_broken_file_is_named_with_the_line_and_without_what_is_there(config, 
     ) as caught:
         Tuner().job("x")
     assert "SECRET" not in str(caught.value)
-    assert 2 == run(["doctor"])
+    assert run(["doctor"]) == 2

@@ -46,8 +46,8 @@ class TestBedrock:
         model = tuner.custom_model(job.model)
         assert isinstance(model, tunestack.CustomModel)
         assert (job.model, job.name, job.id) == (model.id, model.name, model.job)
-        assert "nova-micro" == model.base.key
-        assert "Active" == model.info.state
+        assert model.base.key == "nova-micro"
+        assert model.info.state == "Active"
         assert job.refresh().ended == model.created
         assert tuner.custom_model(job.name).id == model.id
         assert model.exists()
@@ -60,7 +60,7 @@ class TestBedrock:
         assert jobs[1].id == models[0].job
         (found,) = tuner.custom_models(name_contains=jobs[0].name)
         assert jobs[0].model == found.id
-        assert [] == list(tuner.custom_models(name_contains="other"))
+        assert list(tuner.custom_models(name_contains="other")) == []
 
     def test_a_deleted_model_does_not_exist(self, job, tuner):
         model = tuner.custom_model(job.model)
@@ -92,7 +92,7 @@ class TestBedrock:
         )
         with pytest.raises(ConflictError, match="is not deleted, it is in use .*stop its") as found:
             tuner.custom_model(other.model).delete()
-        assert "ConflictException" == found.value.code
+        assert found.value.code == "ConflictException"
         assert exists(other.model)
         job.stop_endpoint()
 
@@ -140,7 +140,7 @@ class TestOpenAI:
         assert all(name.startswith(fine_tuned) for name in models)
         model = models[fine_tuned]
         assert (fine_tuned, "gpt-4o-mini-2024-07-18", None) == (model.id, model.base.key, model.job)
-        assert [] == list(model.endpoints())
+        assert list(model.endpoints()) == []
         tuner.custom_model(fine_tuned).delete()
         assert fine_tuned not in [row.id for row in openai.OpenAI().models.list()]
         assert not model.exists()
@@ -155,7 +155,7 @@ class TestOpenAI:
 class TestCli:
     def test_list_and_show(self, cli, job, fine_tuned):
         code, out, _ = cli("custom-models", "list")
-        assert (0, True) == (code, job.model in out)
+        assert (code, job.model in out) == (0, True)
         (row,) = map(json.loads, cli("custom-models", "list", "--json")[1].splitlines())
         assert (job.model, job.name) == (row["id"], row["name"])
         assert fine_tuned in cli("custom-models", "list", "--provider", "openai")[1]
@@ -165,7 +165,7 @@ class TestCli:
 
     def test_without_a_terminal_delete_needs_yes(self, cli, job):
         code, _, err = cli("custom-models", "delete", job.name)
-        assert (2, True) == (code, "confirm the deletion with --yes" in err)
+        assert (code, "confirm the deletion with --yes" in err) == (2, True)
         assert exists(job.model)
         code, out, _ = cli("custom-models", "delete", job.name, "--yes", "--json")
         assert (0, "deleted", job.model) == (
@@ -174,12 +174,12 @@ class TestCli:
             json.loads(out)["id"],
         )
         assert not exists(job.model)
-        assert 3 == cli("custom-models", "delete", job.name, "--yes")[0]
+        assert cli("custom-models", "delete", job.name, "--yes")[0] == 3
 
     def test_a_served_model_is_refused_with_the_endpoint_to_stop(self, cli, job):
         name = job.start_endpoint().name
         code, _, err = cli("custom-models", "delete", job.model, "--yes")
-        assert (3, True) == (code, f"served by endpoint '{name}'" in err)
+        assert (code, f"served by endpoint '{name}'" in err) == (3, True)
         job.stop_endpoint()
 
     @pytest.mark.parametrize(("answer", "code"), [("n", 1), ("y", 0)])

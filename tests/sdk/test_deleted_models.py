@@ -9,7 +9,7 @@ import pytest
 
 from tunestack import Tuner
 from tunestack.errors import CostError, NotFoundError
-from tunestack_sandbox.wire import Answer
+from tunestack_sandbox.messages import Response
 
 GPT = "openai/gpt-4o-mini-2024-07-18"
 
@@ -37,7 +37,7 @@ def test_the_same_is_trained_again_once_and_it_is_logged_why(deleted, tuner, cha
     assert f"its custom model {deleted.model} was deleted" in caplog.text
     assert "a new job is started, and billed" in caplog.text
     again.wait().start_endpoint()
-    assert "It is 7." == again.endpoint().invoke("What is number 7?")
+    assert again.endpoint().invoke("What is number 7?") == "It is 7."
     again.stop_endpoint()
     assert again.id == tuner.submit("nova-micro", chat).id
     assert [again.id, deleted.id] == jobs(tuner)
@@ -48,7 +48,7 @@ def test_the_same_is_trained_again_once_at_openai(fine_tuned, tuner, chat, caplo
     with caplog.at_level(logging.WARNING):
         again = tuner.submit(GPT, chat).wait()
     assert f"its custom model {fine_tuned.model} was deleted" in caplog.text
-    assert "It is 7." == tuner.invoke(again.model, "What is number 7?")
+    assert tuner.invoke(again.model, "What is number 7?") == "It is 7."
     assert again.id == tuner.submit(GPT, chat).id
     assert [again.id, fine_tuned.id] == jobs(tuner, "openai")
 
@@ -102,7 +102,7 @@ def test_a_server_without_a_route_for_models_starts_no_second_job(
     def lacks(request):
         if request.method == "GET" and "/v1/models/ft" in request.target:
             kind = {"Content-Type": "application/json"}
-            return Answer(status=404, headers=kind, body=json.dumps(body).encode())
+            return Response(status=404, headers=kind, body=json.dumps(body).encode())
         return None
 
     intercepted(lacks)
@@ -130,7 +130,7 @@ def test_two_who_submit_again_at_once_train_once(deleted, meanwhile, chat, tuner
     )
     mine = slower.submit("nova-micro", chat).id
     assert [mine] == others
-    assert 2 == len(jobs(tuner))
+    assert len(jobs(tuner)) == 2
 
 
 def test_dspy_trains_again(deleted, tuner, chat):
@@ -140,5 +140,5 @@ def test_dspy_trains_again(deleted, tuner, chat):
 
     lm = dspy.LM("bedrock/amazon.nova-micro-v1:0", provider=BedrockProvider(tuner), cache=False)
     tuned = lm.finetune(chat, "chat").result()
-    assert ["It is 3."] == tuned("What is number 3?")
-    assert 2 == len(jobs(tuner))
+    assert tuned("What is number 3?") == ["It is 3."]
+    assert len(jobs(tuner)) == 2

@@ -1,4 +1,4 @@
-"""Tuning at OpenAI from DSPy."""
+"""OpenAIProvider with DSPy's own LM and litellm, in the sandbox."""
 
 import copy
 import dataclasses
@@ -11,10 +11,10 @@ import pytest
 
 from tests.sdk.desks import (
     GPT,
-    QUIET,
+    IGNORED_WARNINGS,
     Desk,
-    left,
-    program,
+    endpoint_names,
+    ticket_program,
 )
 from tunestack import Poll, Tuner
 from tunestack.dspy import (
@@ -24,11 +24,11 @@ from tunestack.dspy import (
 )
 from tunestack.errors import AccessError, ConfigError, DataError, JobError, JobTimeoutError
 
-pytestmark = QUIET
+pytestmark = IGNORED_WARNINGS
 
 
-class TestOpenAI:
-    def test_the_specifications_example_differs_only_in_model_and_provider(self, tuner, chat):
+class TestOpenAIProvider:
+    def test_bedrock_and_openai_differ_only_in_model_and_provider(self, tuner, chat):
         for model, provider in (
             ("openai/gpt-4o-mini-2024-07-18", OpenAIProvider(tuner)),
             ("bedrock/amazon.nova-micro-v1:0", BedrockProvider(tuner)),
@@ -42,57 +42,57 @@ class TestOpenAI:
             tuned = job.result(timeout=60)
             assert job.status() == "succeeded"
             assert job.start_endpoint()
-            assert ["It is 7."] == tuned("What is number 7?")
+            assert tuned("What is number 7?") == ["It is 7."]
             job.stop_endpoint()
-        assert [] == left(tuner)
+        assert endpoint_names(tuner) == []
 
-    def test_it_tunes_by_the_key_that_it_is_given(self, chat, poll, tuner):
+    def test_api_key_of_the_provider_is_used(self, chat, poll, tuner):
         provider = OpenAIProvider(api_key="sk-mine", poll=poll)
         lm = provider.lm(GPT, cache=False)
         job = lm.finetune(chat, "chat", {})
         tuned = job.result(timeout=60)
-        assert ["It is 7."] == tuned("What is number 7?")
-        assert [] == list(tuner.jobs(provider="openai"))
-        assert 1 == len(list(openai.OpenAI(api_key="sk-mine").fine_tuning.jobs.list()))
+        assert tuned("What is number 7?") == ["It is 7."]
+        assert list(tuner.jobs(provider="openai")) == []
+        assert len(list(openai.OpenAI(api_key="sk-mine").fine_tuning.jobs.list())) == 1
         with pytest.raises(ConfigError, match="not both"):
             OpenAIProvider(api_key="sk-mine", openai=openai.OpenAI())
 
-    def test_a_job_that_fails_is_raised_with_openais_words(self, tuner, chat, sandbox):
+    def test_error_of_a_failed_job_has_the_message_of_openai(self, tuner, chat, sandbox):
         sandbox.faults.add("internal-failure", times=1)
         job = dspy.LM(GPT, provider=OpenAIProvider(tuner)).finetune(chat, "chat", {})
         with pytest.raises(JobError, match="internal error"):
             job.result(timeout=60)
         assert job.status() == "failed"
 
-    def test_a_cancel_before_the_id_is_known_leaves_no_job_running(self, tuner, chat):
+    def test_cancel_during_submit_leaves_no_job_running(self, tuner, chat):
         from tunestack.dspy import TuningJob
 
         job = TuningJob(model=GPT, train_data=chat, train_data_format="chat", train_kwargs={})
 
-        def cancelled():
+        def cancel_before_last_row():
             yield from chat[:-1]
             assert job.cancel() is True
             yield chat[-1]
 
-        job.train_data = cancelled()
+        job.train_data = cancel_before_last_row()
         dspy.LM(GPT, provider=OpenAIProvider(tuner))._run_finetune_job(job)
         assert job.status() == "cancelled"
-        assert ["stopped"] == [one.info.state.value for one in tuner.jobs(provider="openai")]
+        assert [one.info.state.value for one in tuner.jobs(provider="openai")] == ["stopped"]
 
-    def test_a_storm_of_errors_loses_no_job(self, tuner, chat, sandbox, monkeypatch):
-        """DSPy's own takes a 5xx for a job that is not there, and loses one that succeeds."""
+    def test_repeated_server_errors_lose_no_job(self, tuner, chat, sandbox, monkeypatch):
+        """DSPy's own provider treats a 5xx as a missing job, and loses a job that succeeds."""
         monkeypatch.setattr("openai._base_client.time.sleep", lambda _: None)
         sandbox.faults.add("error", operation="retrieveFineTuningJob", times=30)
         job = dspy.LM(GPT, provider=OpenAIProvider(tuner), cache=False).finetune(chat, "chat", {})
-        assert ["It is 7."] == job.result(timeout=60)("What is number 7?")
+        assert job.result(timeout=60)("What is number 7?") == ["It is 7."]
 
-    def test_a_lost_reply_makes_no_second_job(self, tuner, chat, sandbox):
+    def test_lost_response_creates_no_second_job(self, tuner, chat, sandbox):
         sandbox.faults.add("lost-reply", operation="createFineTuningJob", times=1)
         job = dspy.LM(GPT, provider=OpenAIProvider(tuner)).finetune(chat, "chat", {})
         job.result(timeout=60)
-        assert [job.job.id] == [one.id for one in tuner.jobs(provider="openai")]
+        assert [one.id for one in tuner.jobs(provider="openai")] == [job.job.id]
 
-    def test_a_cancel_while_it_runs_and_after_it_has_ended(self, tuner, chat, sandbox):
+    def test_cancel_of_a_running_and_of_an_ended_job(self, tuner, chat, sandbox):
         sandbox.faults.add("stall", phase="training", times=1)
         job = dspy.LM(GPT, provider=OpenAIProvider(tuner)).finetune(chat, "chat", {})
         while not (job.job and job.job.info.state == "running"):
@@ -105,7 +105,7 @@ class TestOpenAI:
         job.thread.join(10)
         assert not job.thread.is_alive()
 
-    def test_a_cancel_that_is_refused_says_that_the_job_may_go_on(self, tuner, chat, sandbox):
+    def test_error_of_a_rejected_cancel_notes_that_the_job_may_go_on(self, tuner, chat, sandbox):
         sandbox.faults.add("stall", phase="training", times=1)
         job = dspy.LM(GPT, provider=OpenAIProvider(tuner)).finetune(chat, "chat", {})
         while not (job.job and job.job.info.state == "running"):
@@ -115,15 +115,15 @@ class TestOpenAI:
             job.cancel()
         with pytest.raises(AccessError) as caught:
             job.result(timeout=60)
-        assert [f"job {job.job.id} was to be cancelled, and may go on and be billed"] == list(
-            caught.value.__notes__
-        )
+        assert list(caught.value.__notes__) == [
+            f"job {job.job.id} could not be cancelled, and may go on and be billed"
+        ]
         sandbox.faults.clear()
         assert job.cancel() is True
         assert job.status() == "cancelled"
 
-    def test_what_is_done_at_once_is_not_waited_for(self, chat, sandbox):
-        """DSPy's own looks every twenty seconds, and first after twenty."""
+    def test_finished_job_is_not_waited_for(self, chat, sandbox):
+        """DSPy's own provider polls every twenty seconds, and first after twenty."""
         pauses = []
         poll = Poll(
             sleep=lambda seconds: (pauses.append(seconds), sandbox.clock.advance(seconds)),
@@ -134,43 +134,46 @@ class TestOpenAI:
         pauses.clear()
         job = dspy.LM(GPT, provider=OpenAIProvider(tuner)).finetune(chat, "chat", {})
         job.result(timeout=60)
-        assert [] == pauses
+        assert pauses == []
 
-    def test_it_writes_nothing_to_standard_output(self, tuner, chat, capsys):
+    def test_nothing_is_written_to_stdout(self, tuner, chat, capsys):
         job = dspy.LM(GPT, provider=OpenAIProvider(tuner)).finetune(chat, "chat", {})
         job.result(timeout=60)
         job.status()
-        assert "" == capsys.readouterr().out
+        assert capsys.readouterr().out == ""
 
-    def test_a_provider_is_saved_without_its_key_and_with_its_server(self, sandbox):
+    def test_provider_is_pickled_with_its_server_but_not_its_key(self, sandbox):
         provider = OpenAIProvider(api_key="sk-secret-of-mine", base_url="http://127.0.0.1:9/v1")
         saved = pickle.dumps(provider)
         assert b"sk-secret" not in saved
         loaded = pickle.loads(saved)
         assert loaded.finetunable
-        assert "http://127.0.0.1:9/v1/" == str(loaded._tuner._accounts.openai._connected.base_url)
+        assert (
+            str(loaded._tuner._accounts.openai._connected_client.base_url)
+            == "http://127.0.0.1:9/v1/"
+        )
         assert copy.copy(provider) is provider
 
-    def test_an_lm_asks_the_server_that_it_is_tuned_at(self, tmp_path, sandbox):
+    def test_lm_uses_the_server_of_its_provider(self, tmp_path, sandbox):
         client = openai.OpenAI(api_key="sk-mine", base_url="http://127.0.0.1:9/v1")
         made = OpenAIProvider(Tuner(openai=client))
         loaded = pickle.loads(pickle.dumps(made))
         lm = made.lm(GPT, temperature=0.5)
-        assert ("sk-mine", "http://127.0.0.1:9/v1/") == (
+        assert (
             lm.kwargs["api_key"],
             lm.kwargs["api_base"],
-        )
-        assert "http://127.0.0.1:9/v1/" == loaded.lm(GPT).kwargs["api_base"]
-        assert "sk-mine" != loaded.lm(GPT).kwargs["api_key"]
+        ) == ("sk-mine", "http://127.0.0.1:9/v1/")
+        assert loaded.lm(GPT).kwargs["api_base"] == "http://127.0.0.1:9/v1/"
+        assert loaded.lm(GPT).kwargs["api_key"] != "sk-mine"
         assert "api_base" not in OpenAIProvider().lm(GPT).kwargs
-        program(lm).save(tmp_path / "program.json")
+        ticket_program(lm).save(tmp_path / "program.json")
         other = dspy.Predict(Desk)
         other.load(tmp_path / "program.json")
-        assert "api_base" not in other.lm.kwargs, "DSPy saves none"
+        assert "api_base" not in other.lm.kwargs, "DSPy does not save it"
         attach(other, made)
-        assert "http://127.0.0.1:9/v1/" == other.lm.kwargs["api_base"]
+        assert other.lm.kwargs["api_base"] == "http://127.0.0.1:9/v1/"
 
-    def test_a_look_that_fails_is_no_end(self, tuner, chat, sandbox, monkeypatch):
+    def test_failed_status_request_does_not_end_the_job(self, tuner, chat, sandbox, monkeypatch):
         monkeypatch.setattr("openai._base_client.time.sleep", lambda _: None)
         sandbox.faults.add("stall", phase="training", times=1)
         job = dspy.LM(GPT, provider=OpenAIProvider(tuner)).finetune(chat, "chat", {"timeout": 1800})
@@ -182,23 +185,23 @@ class TestOpenAI:
         assert job.cancel() is True
         assert job.status() == "cancelled"
 
-    def test_a_job_without_a_model_is_no_success(self, tuner, chat, monkeypatch):
+    def test_succeeded_job_without_a_model_raises_job_error(self, tuner, chat, monkeypatch):
         provider = tuner._accounts.openai.backend()
         look = provider.job
         monkeypatch.setattr(
             provider, "job", lambda name: dataclasses.replace(look(name), model=None)
         )
         job = dspy.LM(GPT, provider=OpenAIProvider(tuner)).finetune(chat, "chat", {})
-        with pytest.raises(JobError, match="the vendor names no model"):
+        with pytest.raises(JobError, match="the provider returned no model"):
             job.result(timeout=60)
 
-    def test_data_that_openai_would_refuse_is_refused_first(self, tuner):
+    def test_invalid_data_is_rejected_before_the_upload(self, tuner):
         job = dspy.LM(GPT, provider=OpenAIProvider(tuner)).finetune([{"nonsense": 1}], "chat", {})
         with pytest.raises(DataError):
             job.result(timeout=60)
-        assert [] == list(openai.OpenAI().files.list())
+        assert list(openai.OpenAI().files.list()) == []
 
 
-def test_a_tuner_is_made_of_what_is_said(poll):
+def test_provider_creates_its_tuner_from_settings(poll):
     provider = BedrockProvider(region="us-west-2")
     assert isinstance(provider._tuner, Tuner)

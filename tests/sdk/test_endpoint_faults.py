@@ -13,7 +13,7 @@ from tunestack.errors import (
     NotFoundError,
     QuotaError,
 )
-from tunestack_sandbox.wire import Fault, Reply
+from tunestack_sandbox.messages import OperationResult, ServiceError
 
 
 def test_what_is_created_and_not_seen_at_once_is_not_created_again(llama, west, broken, requests):
@@ -22,8 +22,8 @@ def test_what_is_created_and_not_seen_at_once_is_not_created_again(llama, west, 
     broken("GetProvisionedModelThroughput", "ResourceNotFoundException", times=4)
     with pytest.warns(EndpointCostWarning):
         llama.start_endpoint()
-    assert 1 == (requests.seen - before)["bedrock", "CreateProvisionedModelThroughput"]
-    assert 1 == len(list(west.endpoints()))
+    assert (requests.seen - before)["bedrock", "CreateProvisionedModelThroughput"] == 1
+    assert len(list(west.endpoints())) == 1
     llama.stop_endpoint()
 
 
@@ -31,7 +31,7 @@ def test_a_quota_that_is_used_up_is_said_so(job, broken, tuner):
     broken("CreateCustomModelDeployment", "ServiceQuotaExceededException")
     with pytest.raises(QuotaError, match="Service Quotas"):
         job.start_endpoint()
-    assert [] == list(tuner.endpoints())
+    assert list(tuner.endpoints()) == []
 
 
 def test_throughput_with_a_commitment_is_said_to_be_so_when_it_can_not_be_stopped(
@@ -52,7 +52,7 @@ def test_a_stop_goes_through_a_storm_of_errors(job, tuner, broken):
     job.start_endpoint()
     broken("DeleteCustomModelDeployment", "ThrottlingException", times=12)
     job.stop_endpoint()
-    assert [] == list(tuner.endpoints())
+    assert list(tuner.endpoints()) == []
 
 
 def test_one_that_can_not_be_stopped_keeps_no_other_running(job, tuner, broken):
@@ -64,9 +64,9 @@ def test_one_that_can_not_be_stopped_keeps_no_other_running(job, tuner, broken):
     broken("ListCustomModelDeployments", "AccessDeniedException")
     with pytest.raises(AccessError):
         job.stop_endpoint()
-    assert ["provisioned"] == [endpoint.serving.value for endpoint in tuner.endpoints()]
+    assert [endpoint.serving.value for endpoint in tuner.endpoints()] == ["provisioned"]
     job.stop_endpoint()
-    assert [] == list(tuner.endpoints())
+    assert list(tuner.endpoints()) == []
 
 
 def test_stop_endpoint_stops_what_start_endpoint_started_and_nothing_else(job, tuner):
@@ -75,7 +75,7 @@ def test_stop_endpoint_stops_what_start_endpoint_started_and_nothing_else(job, t
     )
     job.start_endpoint()
     job.stop_endpoint()
-    assert ["somebody-elses"] == [endpoint.name for endpoint in tuner.endpoints(model=job.model)]
+    assert [endpoint.name for endpoint in tuner.endpoints(model=job.model)] == ["somebody-elses"]
     with pytest.raises(NotFoundError, match="has no endpoint"):
         job.endpoint()
 
@@ -112,13 +112,13 @@ def test_metrics_survive_a_file_that_is_not_as_expected(job):
         "utf-8", "surrogateescape"
     )
     boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=content)
-    assert [
+    assert job.metrics() == [
         {"step_number": 1, "training_loss": 0.5},
         {"step_number": 2},
         {"step_number": 3},
         {"step_number": 4},
         {"step_number": 5},
-    ] == job.metrics()
+    ]
 
 
 def test_an_endpoint_that_was_pointed_to_another_model_is_neither_used_nor_stopped(
@@ -136,11 +136,11 @@ def test_an_endpoint_that_was_pointed_to_another_model_is_neither_used_nor_stopp
     with pytest.raises(NotFoundError, match="has no endpoint"):
         again.endpoint()
     again.stop_endpoint()
-    assert 1 == len(list(tuner.endpoints()))
+    assert len(list(tuner.endpoints())) == 1
     assert "was updated to" in caplog.text
     assert other.endpoint().id == next(iter(tuner.endpoints())).id
     other.stop_endpoint()
-    assert [] == list(tuner.endpoints())
+    assert list(tuner.endpoints()) == []
 
 
 def test_what_is_no_model_is_not_taken_for_stopped(job, tuner):
@@ -188,9 +188,9 @@ def test_an_update_that_is_not_shown_at_once_has_not_failed(job, tuner, chat, se
     assert not behind
     with pytest.raises(EndpointTimeoutError, match="update it again to wait"):
         endpoint.update(job.model, timeout=1)
-    assert 2 == len(updates)
+    assert len(updates) == 2
     assert job.model == endpoint.update(job.model).model
-    assert 2 == len(updates), "it was on its way"
+    assert len(updates) == 2, "it was on its way"
     endpoint.stop()
 
 
@@ -234,10 +234,10 @@ def test_what_no_look_shows_is_in_hand_and_is_not_bought_twice(llama, west, requ
     events.register_first("after-call.bedrock.GetProvisionedModelThroughput", refuse)
     with pytest.warns(EndpointCostWarning), pytest.raises(NotFoundError):
         blind.start_endpoint(llama.model)
-    assert 1 == len(list(west.endpoints()))
-    assert 2 == (requests.seen - before)["bedrock", "CreateProvisionedModelThroughput"]
+    assert len(list(west.endpoints())) == 1
+    assert (requests.seen - before)["bedrock", "CreateProvisionedModelThroughput"] == 2
     llama.stop_endpoint()
-    assert [] == list(west.endpoints())
+    assert list(west.endpoints()) == []
 
 
 def test_a_stop_goes_through_a_storm_at_the_first_look_and_past_what_may_not_be_seen(
@@ -250,9 +250,9 @@ def test_a_stop_goes_through_a_storm_at_the_first_look_and_past_what_may_not_be_
     broken("GetCustomModelDeployment", "AccessDeniedException", times=2)
     with pytest.raises(AccessError):
         job.stop_endpoint()
-    assert ["on-demand"] == [endpoint.serving.value for endpoint in tuner.endpoints()]
+    assert [endpoint.serving.value for endpoint in tuner.endpoints()] == ["on-demand"]
     job.stop_endpoint()
-    assert [] == list(tuner.endpoints())
+    assert list(tuner.endpoints()) == []
 
 
 def test_what_was_created_in_a_storm_is_in_hand(job, tuner, broken):
@@ -263,27 +263,27 @@ def test_what_was_created_in_a_storm_is_in_hand(job, tuner, broken):
     with pytest.warns(EndpointCostWarning):
         job.start_endpoint("provisioned")
     job.stop_endpoint()
-    assert [] == list(tuner.endpoints())
+    assert list(tuner.endpoints()) == []
 
 
-def test_a_delete_that_takes_its_time_is_waited_for(job, tuner, sandbox, monkeypatch):
+def test_a_delete_that_takes_its_time_is_waited_for(job, tuner, sandbox):
     """AWS may accept a delete, and refuse another one, before the endpoint is gone."""
     job.start_endpoint()
-    region = sandbox._bedrock._regions["123456789012", "us-east-1"]
-    handle, accepted = sandbox._bedrock.handle, []
+    region = sandbox.bedrock_region("us-east-1")
+    accepted = []
 
-    def slow(call):
+    def slow(call, handle):
         if call.operation.name != "DeleteCustomModelDeployment":
             return handle(call)
         if accepted:
-            raise Fault("ConflictException", "The deployment is being deleted.")
+            raise ServiceError("ConflictException", "The deployment is being deleted.")
         accepted.append(call)
         sandbox.clock.after(sandbox.clock.now(), 60, lambda _: region.deployments.clear())
-        return Reply(result={})
+        return OperationResult(result={})
 
-    monkeypatch.setattr(sandbox._server, "_handle", slow)
-    job.stop_endpoint()
-    assert [] == list(tuner.endpoints())
+    with sandbox.intercept_operations(slow):
+        job.stop_endpoint()
+    assert list(tuner.endpoints()) == []
 
 
 def test_the_endpoints_of_a_model_that_is_not_there_yet_are_not_all_endpoints(tuner, chat):

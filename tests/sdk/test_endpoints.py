@@ -28,12 +28,12 @@ def test_a_deployment_starts_answers_and_is_gone(job, tuner):
     name = job.start_endpoint().name
     endpoint = job.endpoint()
     assert (name, Serving.ON_DEMAND) == (endpoint.name, endpoint.serving)
-    assert EndpointState.READY == endpoint.refresh().state
-    assert "It is 7." == endpoint.invoke("What is number 7?")
-    assert "It is 8." == tuner.invoke(name, [{"role": "user", "content": "What is number 8?"}])
+    assert endpoint.refresh().state == EndpointState.READY
+    assert endpoint.invoke("What is number 7?") == "It is 7."
+    assert tuner.invoke(name, [{"role": "user", "content": "What is number 8?"}]) == "It is 8."
     assert [name] == [found.name for found in tuner.endpoints()]
     job.stop_endpoint()
-    assert [] == list(tuner.endpoints())
+    assert list(tuner.endpoints()) == []
     with pytest.raises(NotFoundError):
         endpoint.refresh()
 
@@ -44,13 +44,13 @@ def test_throughput_warns_of_its_cost_and_is_tagged_with_its_end(llama, west):
     ):
         llama.start_endpoint(ttl=timedelta(hours=2), model_units=2)
     endpoint = llama.endpoint()
-    assert (Serving.PROVISIONED, 2) == (endpoint.serving, endpoint.info.model_units)
+    assert (endpoint.serving, endpoint.info.model_units) == (Serving.PROVISIONED, 2)
     tags = tags_of(endpoint.id)
     assert tags["tunestack:expires-at"].endswith("Z")
-    assert "dev" == tags["tunestack:stage"]
-    assert "It is 7." == endpoint.invoke("What is number 7?")
+    assert tags["tunestack:stage"] == "dev"
+    assert endpoint.invoke("What is number 7?") == "It is 7."
     llama.stop_endpoint()
-    assert [] == list(west.endpoints())
+    assert list(west.endpoints()) == []
 
 
 def test_the_price_is_said_where_it_is_known(west, tuner, completions):
@@ -66,7 +66,7 @@ def test_the_price_is_said_where_it_is_known(west, tuner, completions):
 def test_on_demand_is_preferred_and_the_other_way_must_be_named(job):
     with pytest.warns(EndpointCostWarning):
         job.start_endpoint("provisioned")
-    assert Serving.PROVISIONED == job.endpoint().serving
+    assert job.endpoint().serving == Serving.PROVISIONED
     job.stop_endpoint()
 
 
@@ -79,7 +79,7 @@ def test_a_way_that_the_model_can_not_be_served_names_the_right_one(llama, job):
 
 def test_starting_what_is_there_keeps_it(job, tuner):
     assert job.start_endpoint() == tuner.job(job.id).start_endpoint()
-    assert 1 == len(list(tuner.endpoints()))
+    assert len(list(tuner.endpoints())) == 1
     job.stop_endpoint()
 
 
@@ -89,9 +89,9 @@ def test_what_was_stopped_can_be_started_again_and_again(job, tuner):
     for _ in range(4):
         job.start_endpoint()
         ids.add(job.endpoint().id)
-        assert "It is 3." == job.endpoint().invoke("What is number 3?")
+        assert job.endpoint().invoke("What is number 3?") == "It is 3."
         job.stop_endpoint()
-    assert 4 == len(ids)
+    assert len(ids) == 4
 
 
 def test_stopping_twice_is_fine(job):
@@ -113,7 +113,7 @@ def test_what_is_still_starting_is_stopped_all_the_same(job, tuner):
     with pytest.raises(BusyError, match="wait until the endpoint is ready"):
         job.endpoint().invoke("What is number 7?")
     job.stop_endpoint()
-    assert [] == list(tuner.endpoints())
+    assert list(tuner.endpoints()) == []
 
 
 def test_a_stop_that_takes_too_long_says_that_it_may_be_billed(llama, poll):
@@ -130,9 +130,9 @@ def test_a_stop_that_takes_too_long_says_that_it_may_be_billed(llama, poll):
 def test_an_endpoint_used_as_a_context_is_gone_after_it(job, tuner):
     job.start_endpoint()
     with pytest.raises(ZeroDivisionError), job.endpoint() as endpoint:
-        assert "It is 7." == endpoint.invoke("What is number 7?")
+        assert endpoint.invoke("What is number 7?") == "It is 7."
         raise ZeroDivisionError
-    assert [] == list(tuner.endpoints())
+    assert list(tuner.endpoints()) == []
 
 
 def test_a_failed_endpoint_raises_and_is_replaced(job, tuner, sandbox):
@@ -140,7 +140,7 @@ def test_a_failed_endpoint_raises_and_is_replaced(job, tuner, sandbox):
     with pytest.raises(EndpointFailedError, match="could not be started: The request failed"):
         job.start_endpoint()
     job.start_endpoint()
-    assert EndpointState.READY == job.endpoint().refresh().state
+    assert job.endpoint().refresh().state == EndpointState.READY
     job.stop_endpoint()
 
 
@@ -166,7 +166,7 @@ def test_with_one_of_each_kind_the_one_that_was_started_is_used(job, tuner):
     assert name == tuner.job(job.id).endpoint().name, "the newest, for who comes later"
     assert on_demand.refresh().state is EndpointState.READY
     job.stop_endpoint()
-    assert [] == list(tuner.endpoints())
+    assert list(tuner.endpoints()) == []
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_with_one_of_each_kind_the_one_that_was_started_is_used(job, tuner):
 def test_nothing_is_bought_with_an_argument_that_is_not_possible(llama, west, arguments, words):
     with pytest.raises(ConfigError, match=words):
         llama.start_endpoint(**arguments)
-    assert [] == list(west.endpoints())
+    assert list(west.endpoints()) == []
 
 
 def test_units_are_of_throughput_only(job):
@@ -212,5 +212,5 @@ def test_a_deadline_is_never_before_what_was_asked_for_and_the_same_for_callers_
         llama.start_endpoint(ttl=timedelta(hours=2))
     end = datetime.fromisoformat(tags_of(llama.endpoint().id)["tunestack:expires-at"])
     assert timedelta(hours=2) <= end - before <= timedelta(hours=2, minutes=5, seconds=5)
-    assert (0, 0) == (end.minute % 5, end.second)
+    assert (end.minute % 5, end.second) == (0, 0)
     llama.stop_endpoint()

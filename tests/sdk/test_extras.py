@@ -85,7 +85,7 @@ def test_where_the_distribution_has_no_metadata_the_package_is_named(monkeypatch
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     error = extras.missing_extra("openai", ModuleNotFoundError(name="openai.types"))
     assert isinstance(error, MissingExtraError)
-    assert "the package 'openai' is not installed: run `pip install 'openai'`" == str(error)
+    assert str(error) == "the package 'openai' is not installed: run `pip install 'openai'`"
 
 
 def test_a_command_of_another_distribution_names_the_package_that_is_missing():

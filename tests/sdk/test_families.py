@@ -25,7 +25,7 @@ def spring(count_traffic):
     with Sandbox(speed=1, as_of=SPRING) as sandbox:
         yield sandbox
     count_traffic(sandbox.traffic)
-    assert [] == sandbox.traffic.violations
+    assert sandbox.traffic.violations == []
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_a_family_is_tuned_from_chat_served_and_asked(there, model):
     )
     assert "Beside it is 42." in answer
     job.stop_endpoint()
-    assert [] == [left for left in tuner.endpoints() if left.name == name]
+    assert [left for left in tuner.endpoints() if left.name == name] == []
 
 
 def test_titan_learns_from_prompt_and_completion_as_well(there):
@@ -97,8 +97,8 @@ def test_titan_learns_from_prompt_and_completion_as_well(there):
     first = tuner.submit("titan-text-express", rows)
     other = tuner.submit("titan-text-express", rows, record_format="prompt-completion")
     assert first.id != other.id
-    assert "succeeded" == first.wait().status()
-    assert "succeeded" == other.wait().status()
+    assert first.wait().status() == "succeeded"
+    assert other.wait().status() == "succeeded"
 
 
 def test_data_in_s3_is_read_there(there, tunestack_sandbox):
@@ -112,4 +112,4 @@ def test_data_in_s3_is_read_there(there, tunestack_sandbox):
     for key, content in places.items():
         s3.put_object(Bucket=deployment.data_bucket, Key=key, Body=content)
     jobs = {tuner.submit(model.key, f"s3://{deployment.data_bucket}/{key}").id for key in places}
-    assert 1 == len(jobs)
+    assert len(jobs) == 1

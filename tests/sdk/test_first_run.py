@@ -75,7 +75,7 @@ def run(checkout, machine, script, before=""):
         check=False,
         timeout=1800,
     )
-    assert 0 == done.returncode, done.stdout
+    assert done.returncode == 0, done.stdout
     return done.stdout
 
 
@@ -86,7 +86,7 @@ def typed(kind, block):
 def test_the_readme_works_block_by_block(machine, tmp_path):
     """The first block needs what the later ones deploy, so it comes after them; CI does not run itself: checks are collected."""
     first, (_, setup), (_, shells), (_, deployment), *rest = BLOCKS
-    assert ["./demo", "./check"] == re.findall(r"^\./\w+", setup, re.MULTILINE)
+    assert re.findall(r"^\./\w+", setup, re.MULTILINE) == ["./demo", "./check"]
     tools, sandbox = shells.splitlines()
     account = "".join(typed(*block) for block in [("bash", deployment), rest[0], first, *rest[1:]])
     install = re.search(r"`(pip install '\./sdk\[.*?\]')`", README)[1]
@@ -102,10 +102,10 @@ def test_the_readme_works_block_by_block(machine, tmp_path):
         machine,
         f"{setup.replace('./check', './check --collect-only')}\n{tools} -i {shlex.quote(str(outside))}\n",
     )
-    assert 2 == out.count("Nothing that costs money is left")  # also after `uv sync && npm ci`
+    assert out.count("Nothing that costs money is left") == 2  # also after `uv sync && npm ci`
     assert "Fine-tuning job status: succeeded" in out
     assert "gpt-4o-mini" in out
-    assert [] == sorted((tmp_path / "home").iterdir())
+    assert sorted((tmp_path / "home").iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_the_demo_works_wherever_the_checkout_is(machine, tmp_path, before):
     finally:
         home.chmod(stat.S_IRWXU)
     assert "Nothing that costs money is left" in out
-    assert [] == sorted(home.iterdir())
+    assert sorted(home.iterdir()) == []
 
 
 def test_a_failed_step_of_the_demo_is_named(machine, tmp_path):

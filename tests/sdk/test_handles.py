@@ -55,7 +55,7 @@ def test_an_endpoint_is_the_same_endpoint_again_and_works(handle, way):
     assert type(again) is Endpoint
     assert again is not endpoint
     assert (endpoint, hash(endpoint)) == (again, hash(again))
-    assert "It is 7." == again.invoke("What is number 7?")
+    assert again.invoke("What is number 7?") == "It is 7."
 
 
 def test_handles_of_others_are_not_equal(tuner, chat, job):
@@ -64,7 +64,7 @@ def test_handles_of_others_are_not_equal(tuner, chat, job):
     assert job != job.id
     assert job == tuner.job(job.id)
     assert job in list(tuner.jobs())
-    assert 2 == len({job, other, tuner.job(job.id), *tuner.jobs()})
+    assert len({job, other, tuner.job(job.id), *tuner.jobs()}) == 2
 
 
 def test_a_job_that_was_just_submitted_can_be_pickled(tuner, chat):
@@ -78,7 +78,7 @@ def test_what_was_specified_is_kept(sandbox, chat):
     deployment = sandbox.deployment()
     tuner = Tuner("dev", deployment=deployment, poll=Poll(first=2, longest=3, events=False))
     again = pickle.loads(pickle.dumps(tuner.submit("nova-micro", chat)))
-    assert (2, 3, False) == (again._poll.first, again._poll.longest, again._poll.events)
+    assert (again._poll.first, again._poll.longest, again._poll.events) == (2, 3, False)
     assert deployment == again.backend._deployment
     assert isinstance(again.backend._deployment, Deployment)
 

@@ -58,9 +58,10 @@ def test_all_mistakes_are_named_at_once():
 
 
 def test_each_family_has_its_own_ranges():
-    assert {"epochCount": "10", "batchSize": "1"} == resolve(
-        LLAMA, {"epochCount": 10, "batchSize": 1}
-    )
+    assert resolve(LLAMA, {"epochCount": 10, "batchSize": 1}) == {
+        "epochCount": "10",
+        "batchSize": "1",
+    }
     with pytest.raises(HyperparameterError, match="batchSize=4 is out of range"):
         resolve(LLAMA, {"batchSize": 4})
     with pytest.raises(HyperparameterError, match="learningRateWarmupSteps"):

@@ -81,4 +81,4 @@ def test_where_it_is_ignored_it_stays_so():
     done = subprocess.run(
         [sys.executable, "-c", code, "models"], capture_output=True, text=True, check=False
     )
-    assert 0 == done.returncode
+    assert done.returncode == 0

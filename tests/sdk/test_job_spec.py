@@ -8,7 +8,7 @@ import pytest
 from tunestack import Tuner
 from tunestack.catalog import CATALOG
 from tunestack.cli.commands import tunestack
-from tunestack.dspy.arguments import OPTIONS
+from tunestack.dspy.arguments import SUBMIT_OPTIONS
 from tunestack.errors import ConfigError
 from tunestack.spec.job_spec import JobSpec, SubmitArguments
 
@@ -32,7 +32,7 @@ def test_every_method_takes_the_same_arguments(method):
 
 
 def test_dspy_takes_all_but_what_it_has_arguments_for():
-    assert set(OPTIONS) == SubmitArguments.__annotations__.keys() - {
+    assert set(SUBMIT_OPTIONS) == SubmitArguments.__annotations__.keys() - {
         "data_format",
         "hyperparameters",
     }

@@ -1,4 +1,4 @@
-"""Region, credentials and price of an LM before and after fine-tuning: each from where it belongs."""
+"""Region, credentials and price of an LM before and after fine-tuning."""
 
 import os
 
@@ -7,12 +7,12 @@ import dspy
 import openai
 import pytest
 
-from tests.sdk.desks import GPT, LLAMA, NOVA, QUIET
+from tests.sdk.desks import GPT, IGNORED_WARNINGS, LLAMA, NOVA
 from tunestack import Tuner
 from tunestack.dspy import BedrockProvider, OpenAIProvider, attach, stop
 from tunestack.errors import AccessError, ConfigError
 
-pytestmark = QUIET
+pytestmark = IGNORED_WARNINGS
 
 
 def keys(sandbox):
@@ -24,22 +24,21 @@ def keys(sandbox):
 
 
 @pytest.fixture
-def asked(sandbox):
-    """The paths and regions of requests to Bedrock's runtime."""
+def invoked_regions(sandbox):
+    """The regions of the requests to the Bedrock runtime."""
     seen = []
 
-    def look(request):
+    def record_region(request):
         if request.target.startswith("/model/"):
             headers = {name.lower(): value for name, value in request.headers.items()}
             seen.append(headers["authorization"].split("/")[2])
 
-    sandbox._server._others.insert(0, look)
-    yield seen
-    sandbox._server._others.remove(look)
+    with sandbox.intercept(record_region):
+        yield seen
 
 
-def test_a_fine_tuned_lm_calls_the_region_of_its_model(tuner, chat, asked):
-    """Base models are called in regions where they can't be fine-tuned."""
+def test_fine_tuned_lm_uses_the_region_of_its_model(tuner, chat, invoked_regions):
+    """Base models can be invoked in regions where they can't be fine-tuned."""
     lm = dspy.LM(
         "bedrock/eu.amazon.nova-micro-v1:0",
         aws_region_name="eu-west-1",
@@ -47,17 +46,17 @@ def test_a_fine_tuned_lm_calls_the_region_of_its_model(tuner, chat, asked):
         cache=False,
     )
     tuned = lm.finetune(chat, "chat").result(timeout=60)
-    assert ["It is 7."] == tuned("What is number 7?")
-    assert ["us-east-1"] == asked
-    assert "eu-west-1" == lm.kwargs["aws_region_name"]
+    assert tuned("What is number 7?") == ["It is 7."]
+    assert invoked_regions == ["us-east-1"]
+    assert lm.kwargs["aws_region_name"] == "eu-west-1"
     stop(tuned)
     tuned.launch()
-    assert ["It is 7."] == tuned("What is number 7?")
-    assert {"us-east-1"} == set(asked)
+    assert tuned("What is number 7?") == ["It is 7."]
+    assert set(invoked_regions) == {"us-east-1"}
     stop(tuned)
 
 
-def test_an_endpoint_url_of_another_region_is_dropped_with_a_warning(tuner, chat, caplog):
+def test_endpoint_url_of_another_region_is_removed_with_a_warning(tuner, chat, caplog):
     lm = dspy.LM(
         NOVA,
         aws_region_name="eu-west-1",
@@ -66,13 +65,13 @@ def test_an_endpoint_url_of_another_region_is_dropped_with_a_warning(tuner, chat
         cache=False,
     )
     tuned = lm.finetune(chat, "chat").result(timeout=60)
-    assert ["It is 7."] == tuned("What is number 7?")
+    assert tuned("What is number 7?") == ["It is 7."]
     assert "aws_bedrock_runtime_endpoint of the base LM is for eu-west-1" in caplog.text
     stop(tuned)
 
 
 @pytest.mark.as_root
-def test_an_lm_is_fine_tuned_with_its_own_keys(sandbox, poll, chat, monkeypatch):
+def test_aws_keys_of_the_lm_are_used_for_fine_tuning(sandbox, poll, chat, monkeypatch):
     own = keys(sandbox)
     for name in own:
         monkeypatch.delenv(name.upper())
@@ -81,7 +80,7 @@ def test_an_lm_is_fine_tuned_with_its_own_keys(sandbox, poll, chat, monkeypatch)
     lm = dspy.LM(NOVA, provider=provider, cache=False, **own)
     job = lm.finetune(chat, "chat")
     tuned = job.result(timeout=60)
-    assert ["It is 7."] == tuned("What is number 7?")
+    assert tuned("What is number 7?") == ["It is 7."]
     tuned.launch()
     stop(tuned)
     with pytest.raises(AccessError):
@@ -89,7 +88,7 @@ def test_an_lm_is_fine_tuned_with_its_own_keys(sandbox, poll, chat, monkeypatch)
 
 
 @pytest.mark.as_root
-def test_an_lm_is_fine_tuned_with_its_own_profile(sandbox, poll, chat, monkeypatch, tmp_path):
+def test_profile_of_the_lm_is_used_for_fine_tuning(sandbox, poll, chat, monkeypatch, tmp_path):
     path = tmp_path / "credentials"
     own = keys(sandbox)
     path.write_text("[team]\n" + "".join(f"{name} = {value}\n" for name, value in own.items()))
@@ -98,17 +97,18 @@ def test_an_lm_is_fine_tuned_with_its_own_profile(sandbox, poll, chat, monkeypat
         monkeypatch.delenv(name.upper())
     lm = dspy.LM(NOVA, provider=BedrockProvider(poll=poll), cache=False, aws_profile_name="team")
     tuned = lm.finetune(chat, "chat").result(timeout=60)
-    assert ["It is 7."] == tuned("What is number 7?")
+    assert tuned("What is number 7?") == ["It is 7."]
     stop(tuned)
-    # The other way round: the provider's profile, for LMs that have none.
+    # In the other direction: LMs without a profile use that of the provider.
     provider = BedrockProvider(session=boto3.Session(profile_name="team"), poll=poll)
-    assert "team" == provider.lm(NOVA).kwargs["aws_profile_name"]
+    assert provider.lm(NOVA).kwargs["aws_profile_name"] == "team"
     base = dspy.LM(NOVA, provider=provider, cache=False, aws_access_key_id="AKIAOTHER")
     again = base.finetune(chat, "chat").result(timeout=60)
-    assert ("team", None) == tuple(
-        again.kwargs.get(name) for name in ("aws_profile_name", "aws_access_key_id")
+    assert tuple(again.kwargs.get(name) for name in ("aws_profile_name", "aws_access_key_id")) == (
+        "team",
+        None,
     )
-    assert ["It is 7."] == again("What is number 7?")
+    assert again("What is number 7?") == ["It is 7."]
     stop(again)
 
 
@@ -124,18 +124,18 @@ def test_an_lm_is_fine_tuned_with_its_own_profile(sandbox, poll, chat, monkeypat
     ],
     ids=lambda own: next(iter(own)),
 )
-def test_credentials_that_fine_tuning_can_not_use_are_refused(tuner, chat, own):
+def test_credentials_that_can_not_fine_tune_are_rejected(tuner, chat, own):
     lm = dspy.LM(NOVA, provider=BedrockProvider(tuner), cache=False, **own)
     job = lm.finetune(chat, "chat")
     assert job.done()
     with pytest.raises(ConfigError) as caught:
         job.result()
     assert "xyz" not in str(caught.value)
-    assert [] == list(tuner.jobs())
+    assert list(tuner.jobs()) == []
 
 
-def test_a_session_that_was_chosen_for_fine_tuning_wins(poll, chat):
-    """As where a role calls models, and another one fine-tunes."""
+def test_session_of_the_provider_takes_precedence(poll, chat):
+    """For example, one role invokes models and another one fine-tunes."""
     provider = BedrockProvider(session=boto3.Session(), poll=poll)
     lm = dspy.LM(NOVA, provider=provider, aws_role_name="arn:aws:iam::123456789012:role/invoker")
     job = lm.finetune(chat, "chat")
@@ -143,16 +143,16 @@ def test_a_session_that_was_chosen_for_fine_tuning_wins(poll, chat):
     job.stop_endpoint()
 
 
-def test_an_lm_at_openai_is_fine_tuned_with_its_own_key(sandbox, chat, poll):
+def test_openai_key_of_the_lm_is_used_for_fine_tuning(sandbox, chat, poll):
     lm = dspy.LM(GPT, provider=OpenAIProvider(Tuner(poll=poll)), api_key="sk-mine", cache=False)
     tuned = lm.finetune(chat, "chat").result(timeout=60)
-    assert 1 == len(list(openai.OpenAI(api_key="sk-mine").fine_tuning.jobs.list()))
-    assert [] == list(openai.OpenAI().fine_tuning.jobs.list())
-    assert ["It is 7."] == tuned("What is number 7?")
+    assert len(list(openai.OpenAI(api_key="sk-mine").fine_tuning.jobs.list())) == 1
+    assert list(openai.OpenAI().fine_tuning.jobs.list()) == []
+    assert tuned("What is number 7?") == ["It is 7."]
 
 
 @pytest.mark.parametrize("keep_capabilities", [False, True])
-def test_a_call_on_demand_costs_what_the_base_model_costs(tuner, chat, keep_capabilities, tmp_path):
+def test_on_demand_call_has_the_price_of_the_base_model(tuner, chat, keep_capabilities, tmp_path):
     """Price List: Nova Micro, $0.035 and $0.14 per million tokens (litellm 1.106.2)."""
     provider = BedrockProvider(tuner, keep_capabilities=keep_capabilities)
     tuned = dspy.LM(NOVA, provider=provider, cache=False).finetune(chat, "chat").result(timeout=60)
@@ -173,7 +173,7 @@ def test_a_call_on_demand_costs_what_the_base_model_costs(tuner, chat, keep_capa
     stop(again)
 
 
-def test_what_an_earlier_version_saved_has_a_price_once_it_is_attached(tuner, chat):
+def test_attach_sets_the_price_of_an_lm_from_an_earlier_version(tuner, chat):
     tuned = dspy.LM(NOVA, provider=BedrockProvider(tuner), cache=False).finetune(chat, "chat")
     lm = tuned.result(timeout=60)
     del lm.kwargs["base_model"]
@@ -183,11 +183,11 @@ def test_what_an_earlier_version_saved_has_a_price_once_it_is_attached(tuner, ch
     lm("What is number 7?")
     assert lm.history[-1]["cost"] > 0
     stop(lm)
-    assert "base_model" not in lm.kwargs, "nothing is served"
+    assert "base_model" not in lm.kwargs, "the model has no endpoint"
 
 
-def test_a_call_of_provisioned_throughput_has_no_price(west, completions):
-    """It is billed by the hour, whatever is called."""
+def test_call_of_provisioned_throughput_has_no_price(west, completions):
+    """Provisioned throughput is billed by the hour."""
     lm = dspy.LM(LLAMA, provider=BedrockProvider(west), cache=False)
     tuned = lm.finetune(completions, "completion").result(timeout=60)
     tuned.launch()

@@ -166,23 +166,26 @@ def test_the_whole_life_of_a_job(tuner, chat):
     assert [job.id] == [other.id for other in tuner.jobs(provider="openai")]
     assert job.id == tuner.job(job.id).id == tuner.job(f"openai/{job.id}").id
     states = [info.described for info in job.watch()]
-    assert ["pending (validation)", "pending (queued)", "running (training)", "succeeded"] == list(
-        dict.fromkeys(states)
-    )
+    assert list(dict.fromkeys(states)) == [
+        "pending (validation)",
+        "pending (queued)",
+        "running (training)",
+        "succeeded",
+    ]
     assert job.model.startswith("ft:gpt-4o-mini-2024-07-18:sandbox::")
     assert job.model == job.start_endpoint().name
-    assert "It is 7." == job.endpoint().invoke("What is number 7?")
-    assert "It is 7." == tuner.invoke(f"openai/{job.model}", "What is number 7?")
+    assert job.endpoint().invoke("What is number 7?") == "It is 7."
+    assert tuner.invoke(f"openai/{job.model}", "What is number 7?") == "It is 7."
     with job.endpoint() as endpoint:
         assert endpoint.model == job.model
     job.stop_endpoint()
-    assert "It is 7." == tuner.endpoint(job.model).invoke("What is number 7?")
+    assert tuner.endpoint(job.model).invoke("What is number 7?") == "It is 7."
     assert {"step", "train_loss", "train_accuracy", "valid_loss"} <= job.metrics()[-1].keys()
-    assert [20, 16, 12] == [found.step for found in job.checkpoints()]
-    assert "It is 7." == tuner.invoke(next(iter(job.checkpoints())).model, "What is number 7?")
-    assert "The job has successfully completed" == next(iter(job.messages())).text
+    assert [found.step for found in job.checkpoints()] == [20, 16, 12]
+    assert tuner.invoke(next(iter(job.checkpoints())).model, "What is number 7?") == "It is 7."
+    assert next(iter(job.messages())).text == "The job has successfully completed"
     assert job.refresh().trained_tokens > 0
-    assert "gpt-4o-mini-2024-07-18" == job.base.key
+    assert job.base.key == "gpt-4o-mini-2024-07-18"
     assert job.remaining().total_seconds() == 0
 
 
@@ -190,7 +193,7 @@ def test_the_same_again_is_the_same_job_from_anywhere(tuner, chat, poll, wire):
     job = tuner.submit(BASE, chat)
     again = Tuner(openai=openai.OpenAI(), poll=poll).submit("gpt-4o-mini", chat)
     assert job.id == again.id
-    assert 1 == len([call for call in wire if call[:2] == ("POST", "/files")])
+    assert len([call for call in wire if call[:2] == ("POST", "/files")]) == 1
     assert job.id == tuner.submit(BASE, chat, suffix="x", tags={"a": "b"}).id
     assert job.id != tuner.submit(BASE, chat, rerun=True).id
     assert job.id != tuner.submit(BASE, chat, seed=1).id
@@ -205,8 +208,8 @@ def test_the_same_again_is_the_same_job_from_anywhere(tuner, chat, poll, wire):
 def test_what_is_lost_on_the_way_makes_no_second_job(tuner, chat, sandbox, kind, operation):
     sandbox.faults.add(kind, operation=operation, times=4)
     job = tuner.submit(BASE, chat)
-    assert 1 == len(list(tuner.jobs(provider="openai"))), "one job"
-    assert 1 == len(list(openai.OpenAI().files.list())), "one file"
+    assert len(list(tuner.jobs(provider="openai"))) == 1, "one job"
+    assert len(list(openai.OpenAI().files.list())) == 1, "one file"
     job.wait()
 
 
@@ -222,7 +225,7 @@ def test_two_at_the_same_moment_submit_one_job(tuner, chat, poll, intercepted):
     job = tuner.submit(BASE, chat)
     assert faster == [job.id]
     states = [other.info.state for other in tuner.jobs(provider="openai")]
-    assert [JobState.STOPPED, JobState.PENDING] == states, "the second one never trains"
+    assert states == [JobState.STOPPED, JobState.PENDING], "the second one never trains"
 
 
 @pytest.mark.parametrize("shown", ["all at once", "one, and the others a moment later"])
@@ -247,7 +250,7 @@ def test_of_several_that_are_there_it_is_given_the_one_that_stays(chat, poll, sa
 
     create(6 if shown == "all at once" else 1)
     found = Tuner(poll=replace(poll, sleep=sleep)).submit(BASE, chat)
-    assert 6 == len(rivals)
+    assert len(rivals) == 6
     assert min(rivals)[1] == found.id
 
 
@@ -266,7 +269,7 @@ def test_what_was_created_is_not_lost_to_a_look_that_fails(
     intercepted(created)
     job = tuner.submit(BASE, chat)
     sandbox.faults.clear()
-    assert f"whether job {job.id} is there twice can't be told" in caplog.text
+    assert f"could not check whether job {job.id} was created twice" in caplog.text
     assert [job.id] == [one.id for one in tuner.jobs(provider="openai")]
 
 
@@ -280,8 +283,8 @@ def test_threads_that_submit_the_same_get_one_job(chat, poll):
         thread.start()
     for thread in threads:
         thread.join()
-    assert 6 == len(found)
-    assert 1 == len(set(found))
+    assert len(found) == 6
+    assert len(set(found)) == 1
     alive = [
         job.id
         for job in Tuner(poll=poll).jobs(provider="openai")
@@ -302,7 +305,7 @@ def test_a_job_that_fails_says_why_in_openais_words(tuner, chat, sandbox):
     openai.OpenAI().files.delete(file)
     with pytest.raises(JobFailedError, match="invalid_training_file") as caught:
         job.wait()
-    assert f"File {file} is gone." in caught.value.reason
+    assert f"File {file} was deleted." in caught.value.reason
     assert JobState.FAILED is job.info.state
     assert job.id != tuner.submit(BASE, chat).id, "the next attempt"
 
@@ -352,8 +355,8 @@ def test_preferences(tuner, preferences, wire):
     (body,) = [
         body for method, path, body in wire if (method, path) == ("POST", "/fine_tuning/jobs")
     ]
-    assert {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.2}}} == body["method"]
-    assert "It is 7." == tuner.invoke(job.model, "What is number 7?")
+    assert body["method"] == {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.2}}}
+    assert tuner.invoke(job.model, "What is number 7?") == "It is 7."
     implied = tuner.submit(
         "gpt-4.1-mini",
         preferences,
@@ -372,13 +375,13 @@ def test_a_tuned_model_is_tuned_further(tuner, chat):
     first = tuner.submit(BASE, chat).wait()
     second = tuner.submit(f"openai/{first.model}", chat)
     assert first.model == second.refresh().base_model
-    assert "gpt-4o-mini-2024-07-18" == second.base.key
+    assert second.base.key == "gpt-4o-mini-2024-07-18"
     assert second.wait().model != first.model
 
 
 def test_what_is_large_goes_in_parts(tuner, chat, wire, monkeypatch):
-    monkeypatch.setattr(openai_files, "_LARGE", 100)
-    monkeypatch.setattr(openai_files, "_PART", 1000)
+    monkeypatch.setattr(openai_files, "_MAX_FILE_BYTES", 100)
+    monkeypatch.setattr(openai_files, "_PART_BYTES", 1000)
     job = tuner.submit(BASE, chat)
     posts = [path for method, path, _ in wire if method == "POST" and path.startswith("/uploads")]
     assert posts[0] == "/uploads"
@@ -410,11 +413,11 @@ def test_jobs_are_found_among_many(tuner, sandbox):
     for _ in range(105):
         client.fine_tuning.jobs.create(model="gpt-4o-mini-2024-07-18", training_file=file)
     found = list(tuner.jobs(provider="openai"))
-    assert 105 == len({job.id for job in found})
+    assert len({job.id for job in found}) == 105
     assert found[0].name == found[0].id, "the name is our own metadata's"
-    assert [] == list(tuner.jobs(provider="openai", state="running"))
+    assert list(tuner.jobs(provider="openai", state="running")) == []
     since = sandbox.clock.now()
-    assert 0 == len(list(tuner.jobs(provider="openai", created_after=since)))
+    assert len(list(tuner.jobs(provider="openai", created_after=since))) == 0
 
 
 def test_many_are_followed_with_one_list(tuner, chat, wire):

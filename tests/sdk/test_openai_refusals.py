@@ -37,7 +37,7 @@ pytestmark = [
         ({"hyperparameters": {"n_epochs": 1, "epochCount": 1}}, HyperparameterError, "twice"),
         ({"hyperparameters": {"n_epochs": 51}}, HyperparameterError, "from 1 to 50, or 'auto'"),
         ({"hyperparameters": {"beta": 1}}, HyperparameterError, "unknown hyperparameter 'beta'"),
-        ({"s3_path": "s3://bucket/data/"}, ConfigError, "leave s3_path out"),
+        ({"s3_path": "s3://bucket/data/"}, ConfigError, "remove s3_path"),
         ({"method": "reinforcement"}, ConfigError, "use 'supervised' or 'dpo'"),
         ({"method": "dpo"}, ConfigError, "does not learn from record format"),
         ({"method": "supervised", "record_format": "openai-preference"}, ConfigError, "another"),
@@ -52,8 +52,8 @@ pytestmark = [
 def test_what_is_not_possible_is_refused_before_a_job_is_made(tuner, chat, how, kind, says):
     with pytest.raises(kind, match=says):
         tuner.submit(BASE, chat, **how)
-    assert [] == list(tuner.jobs(provider="openai"))
-    assert [] == list(openai.OpenAI().files.list())
+    assert list(tuner.jobs(provider="openai")) == []
+    assert list(openai.OpenAI().files.list()) == []
 
 
 def test_what_openai_alone_takes_is_refused_elsewhere(tuner, chat):
@@ -65,16 +65,16 @@ def test_what_openai_alone_takes_is_refused_elsewhere(tuner, chat):
     for refused in (job.pause, job.resume):
         with pytest.raises(ConfigError, match="Bedrock does not support that"):
             refused()
-    assert [] == [*job.messages(), *job.checkpoints()]
+    assert [*job.messages(), *job.checkpoints()] == []
 
 
 @pytest.mark.parametrize(
     ("name", "says"),
     [
         ("openai/gpt-3.5-turbo", "retired on 2026-10-23"),
-        ("o4-mini", "by reinforcement only"),
-        ("openai/gpt-6-luna", "what can be fine-tuned today is gpt-4.1"),
-        ("openai/no-such-model", "what can be fine-tuned today is gpt-4.1"),
+        ("o4-mini", "only reinforcement fine-tuning"),
+        ("openai/gpt-6-luna", "models that can be fine-tuned today: gpt-4.1"),
+        ("openai/no-such-model", "models that can be fine-tuned today: gpt-4.1"),
     ],
 )
 def test_what_can_not_be_tuned_names_what_can(tuner, chat, name, says):
@@ -84,18 +84,20 @@ def test_what_can_not_be_tuned_names_what_can(tuner, chat, name, says):
 
 def test_the_end_of_a_model_is_told_before_it_is_paid_for(tuner, chat, caplog):
     tuner.submit(BASE, chat)
-    assert "is shut down on 2027-01-14, with everything tuned from it" in caplog.text
+    assert "is shut down on 2027-01-14, with all models fine-tuned from it" in caplog.text
 
 
 def test_after_the_last_day_nothing_is_sent(tuner, chat, sandbox):
     """By OpenAI's clock, not this machine's."""
     after = datetime(2027, 1, 7, tzinfo=UTC)
     sandbox.clock.advance((after - sandbox.clock.now()).total_seconds())
-    with pytest.raises(ModelError, match="no new jobs since 2027-01-06, and ends on 2027-01-14"):
+    with pytest.raises(
+        ModelError, match="no new jobs since 2027-01-06, and its end of life is 2027-01-14"
+    ):
         tuner.submit(BASE, chat)
     (check,) = (row for row in tuner.preflight(BASE) if row.name.startswith("model "))
     assert "no new jobs since 2027-01-06" in check.detail
-    assert [] == list(openai.OpenAI().files.list())
+    assert list(openai.OpenAI().files.list()) == []
 
 
 def test_an_organization_that_may_not_is_told_since_when(tuner, chat, sandbox):
@@ -122,7 +124,7 @@ def test_each_error_is_one_of_ours(tuner, chat, sandbox, code, kind):
         job.refresh()
     assert isinstance(caught.value.__cause__, openai.APIStatusError)
     assert caught.value.code == code
-    assert f"looking at job '{job.id}'" in str(caught.value)
+    assert f"getting job '{job.id}'" in str(caught.value)
 
 
 def test_every_error_of_the_package_is_mapped():

@@ -18,7 +18,7 @@ from tunestack.errors import (
     NotFoundError,
     ProviderError,
 )
-from tunestack_sandbox.wire import Answer
+from tunestack_sandbox.messages import Response
 
 BASE = "openai/gpt-4o-mini-2024-07-18"
 
@@ -45,7 +45,7 @@ class Other:
                 self.asked.append((method, request.target))
                 body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
                 kind = "text/html" if body.startswith(b"<") else "application/json"
-                return Answer(status=200, headers={"Content-Type": kind}, body=body)
+                return Response(status=200, headers={"Content-Type": kind}, body=body)
         return None
 
 
@@ -72,7 +72,7 @@ def test_a_server_that_keeps_files_for_ever_is_fine(tuner, chat, intercepted):
     def refuse(request):
         if (request.method, request.target) == ("POST", "/v1/files") and b"expires" in request.body:
             error = {"message": "Unknown parameter: 'expires_after'", "type": "x", "code": None}
-            return Answer(status=400, body=json.dumps({"error": error}).encode())
+            return Response(status=400, body=json.dumps({"error": error}).encode())
         return None
 
     intercepted(refuse)
@@ -85,7 +85,7 @@ def test_a_model_of_another_server_is_taken_as_it_is(tuner, chat, intercepted, w
     def other(request):
         if request.target == "/v1/models/llama-3.1-8b":
             row = {"id": "llama-3.1-8b", "object": "model", "created": 1, "owned_by": "someone"}
-            return Answer(status=200, body=json.dumps(row).encode())
+            return Response(status=200, body=json.dumps(row).encode())
         return None
 
     intercepted(other)
@@ -94,7 +94,7 @@ def test_a_model_of_another_server_is_taken_as_it_is(tuner, chat, intercepted, w
     (body,) = [
         body for method, path, body in wire if (method, path) == ("POST", "/fine_tuning/jobs")
     ]
-    assert "llama-3.1-8b" == body["model"]
+    assert body["model"] == "llama-3.1-8b"
 
 
 def test_a_job_that_fails_at_once_is_one_job_and_says_why(tuner, chat, intercepted):
@@ -111,7 +111,7 @@ def test_a_job_that_fails_at_once_is_one_job_and_says_why(tuner, chat, intercept
     job = tuner.submit("openai/org/Llama", chat)
     with pytest.raises(JobFailedError, match="CUDA out of memory"):
         job.wait()
-    assert 1 == len([method for method, _ in other.asked if method == "POST"])
+    assert len([method for method, _ in other.asked if method == "POST"]) == 1
 
 
 def test_on_a_server_without_metadata_a_lost_answer_makes_no_second_job(
@@ -124,18 +124,18 @@ def test_on_a_server_without_metadata_a_lost_answer_makes_no_second_job(
             file = json.loads(request.body)["training_file"]
             made.append(theirs(id=f"job-{len(made)}", training_file=file))
             if len(made) == 1:
-                return Answer(status=504, body=b"{}")
-            return Answer(status=200, body=json.dumps(made[-1]).encode())
+                return Response(status=504, body=b"{}")
+            return Response(status=200, body=json.dumps(made[-1]).encode())
         if request.target.startswith("/v1/fine_tuning/jobs?"):
-            return Answer(status=200, body=json.dumps({**EMPTY, "data": made}).encode())
+            return Response(status=200, body=json.dumps({**EMPTY, "data": made}).encode())
         return None
 
     intercepted(forgetful)
-    with pytest.raises(ConflictError, match="job-0 may be the job"):
+    with pytest.raises(ConflictError, match="job-0 may be this job"):
         tuner.submit(BASE, chat)
-    assert 1 == len(made)
+    assert len(made) == 1
     tuner.submit(BASE, chat)
-    assert "this server keeps no metadata" in caplog.text
+    assert "this server stores no metadata" in caplog.text
 
 
 def test_what_another_server_has_is_asked_there(tuner, chat, intercepted):
@@ -151,9 +151,9 @@ def test_what_another_server_has_is_asked_there(tuner, chat, intercepted):
         },
     )
     job = tuner.submit("openai/openai/gpt-oss-20b", chat, hyperparameters={"n_epochs": 1}).wait()
-    assert "org/Llama-tuned" == job.start_endpoint().name
+    assert job.start_endpoint().name == "org/Llama-tuned"
     job.stop_endpoint()
-    assert "job-2" == tuner.job("openai/job-2").id
+    assert tuner.job("openai/job-2").id == "job-2"
 
 
 def test_in_which_order_a_server_lists_jobs_does_not_matter(tuner, intercepted):
@@ -161,7 +161,7 @@ def test_in_which_order_a_server_lists_jobs_does_not_matter(tuner, intercepted):
     Other(intercepted, {("GET", "/fine_tuning/jobs"): {**EMPTY, "data": rows}})
     since = datetime.fromtimestamp(86_400 * 2, UTC)
     found = tuner.jobs(provider="openai", created_after=since)
-    assert ["job-3", "job-2"] == [job.id for job in found]
+    assert [job.id for job in found] == ["job-3", "job-2"]
 
 
 def test_a_list_that_never_ends_is_left(tuner, chat, intercepted):
@@ -191,7 +191,7 @@ def test_an_answer_that_is_none_is_an_error_of_ours(tuner, intercepted, answer):
 def test_what_was_asked_is_not_in_the_error(tuner, intercepted):
     def echo(request):
         if request.target.endswith("/chat/completions"):
-            return Answer(status=422, body=b'{"detail": [{"input": "my secret question"}]}')
+            return Response(status=422, body=b'{"detail": [{"input": "my secret question"}]}')
         return None
 
     intercepted(echo)
@@ -206,15 +206,15 @@ def test_a_tuner_that_is_loaded_asks_the_same_server(poll):
     client = openai.OpenAI(api_key="sk-mine", base_url="http://127.0.0.1:9/v1", project="proj_1")
     saved = pickle.dumps(Tuner(openai=client))
     assert b"sk-mine" not in saved
-    loaded = pickle.loads(saved)._accounts.openai._connected
-    assert ("http://127.0.0.1:9/v1/", "proj_1") == (str(loaded.base_url), loaded.project)
+    loaded = pickle.loads(saved)._accounts.openai._connected_client
+    assert (str(loaded.base_url), loaded.project) == ("http://127.0.0.1:9/v1/", "proj_1")
 
 
 def test_a_base_url_that_is_none_is_a_setting_to_mend():
-    from tunestack.backends.openai.project import client_of
+    from tunestack.backends.openai.project import create_client
 
     with pytest.raises(ConfigError, match="base URL '::bad'"):
-        client_of({"api_key": "sk-x", "base_url": "::bad"})
+        create_client({"api_key": "sk-x", "base_url": "::bad"})
 
 
 def test_the_client_that_is_given_is_the_one_that_calls(chat, poll, tuner):
@@ -222,6 +222,6 @@ def test_the_client_that_is_given_is_the_one_that_calls(chat, poll, tuner):
     job = mine.submit(BASE, chat)
     with pytest.raises(NotFoundError):
         tuner.job(job.id)
-    assert "It is 7." == mine.invoke(job.wait().model, "What is number 7?")
+    assert mine.invoke(job.wait().model, "What is number 7?") == "It is 7."
     with pytest.raises(AccessError, match="Incorrect API key"):
         Tuner(openai=openai.OpenAI(api_key="wrong"), poll=poll).job(job.id)

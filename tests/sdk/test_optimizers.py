@@ -1,9 +1,19 @@
-"""DSPy's optimizers, whole, on the sandbox: Bedrock and OpenAI, DSPy's own classes and the mended ones."""
+"""DSPy's optimizers end to end in the sandbox: Bedrock and OpenAI, DSPy's own classes and those of `tunestack.dspy`."""
 
 import dspy
 import pytest
 
-from tests.sdk.desks import LLAMA, QUIET, TEST, TRAIN, accuracy, left, program, right, tickets
+from tests.sdk.desks import (
+    IGNORED_WARNINGS,
+    LLAMA,
+    TEST,
+    TRAIN,
+    accuracy,
+    endpoint_names,
+    is_correct,
+    ticket_program,
+    tickets,
+)
 from tunestack.dspy import (
     BedrockProvider,
     BetterTogether,
@@ -12,14 +22,14 @@ from tunestack.dspy import (
 )
 from tunestack.errors import JobError
 
-pytestmark = QUIET
+pytestmark = IGNORED_WARNINGS
 
 
 @pytest.mark.parametrize("kind", [dspy.BootstrapFinetune, BootstrapFinetune])
 def test_bootstrap_finetune(kind, configured, tuner, vendor, figure):
-    student = program(configured)
+    student = ticket_program(configured)
     before = accuracy(student, TEST)
-    tuned = kind(metric=right).compile(student, trainset=TRAIN)
+    tuned = kind(metric=is_correct).compile(student, trainset=TRAIN)
     after = accuracy(tuned, TEST)
     stop(tuned)
     figure(
@@ -27,7 +37,7 @@ def test_bootstrap_finetune(kind, configured, tuner, vendor, figure):
     )
     assert before < 60
     assert after > 80
-    assert [] == left(tuner)
+    assert endpoint_names(tuner) == []
 
 
 @pytest.mark.parametrize(
@@ -40,13 +50,13 @@ def test_bootstrap_finetune(kind, configured, tuner, vendor, figure):
     ],
 )
 def test_better_together(strategy, configured, tuner, vendor, figure):
-    student = program(configured)
+    student = ticket_program(configured)
     before = accuracy(student, TEST)
     optimizer = BetterTogether(
-        metric=right,
+        metric=is_correct,
         raises=True,
-        p=dspy.BootstrapFewShot(metric=right, max_bootstrapped_demos=2, max_labeled_demos=16),
-        w=BootstrapFinetune(metric=right),
+        p=dspy.BootstrapFewShot(metric=is_correct, max_bootstrapped_demos=2, max_labeled_demos=16),
+        w=BootstrapFinetune(metric=is_correct),
     )
     best = optimizer.compile(
         student, trainset=TRAIN[:60], valset=TRAIN[60:], strategy=strategy, seed=0
@@ -58,62 +68,69 @@ def test_better_together(strategy, configured, tuner, vendor, figure):
     figure(f"{vendor}, BetterTogether {strategy}: {before} % -> {after} %")
     assert before < after
     assert not best.flag_compilation_error_occurred
-    assert [] == left(tuner)
+    assert endpoint_names(tuner) == []
 
 
-def test_throughput_is_started_and_stopped_by_better_together(west, figure):
+def test_better_together_starts_and_stops_provisioned_throughput(west, figure):
     lm = dspy.LM(LLAMA, provider=BedrockProvider(west), cache=False)
-    student = program(lm)
+    student = ticket_program(lm)
     started = []
     launch = lm.provider.launch
-    lm.provider.launch = lambda which, how=None: (launch(which, how), started.append(left(west)))
+    lm.provider.launch = lambda which, how=None: (
+        launch(which, how),
+        started.append(endpoint_names(west)),
+    )
     optimizer = BetterTogether(
-        metric=right, raises=True, w=BootstrapFinetune(metric=right, train_kwargs={"epochCount": 1})
+        metric=is_correct,
+        raises=True,
+        w=BootstrapFinetune(metric=is_correct, train_kwargs={"epochCount": 1}),
     )
     more = tickets(0, 330)
     with dspy.context(lm=lm):
         best = optimizer.compile(student, trainset=more, valset=TEST, strategy="w -> w")
-        assert [[], 1, 1] == [names and len(names) for names in started]
-        assert [] == left(west), "none is left when compile returns"
+        assert [names and len(names) for names in started] == [[], 1, 1]
+        assert endpoint_names(west) == [], "compile stops all endpoints"
         (tuned,) = {predictor.lm for predictor in best.predictors()}
-        assert ":provisioned-model/" in tuned.model, "of the time before it was stopped"
+        assert ":provisioned-model/" in tuned.model, "the route of the stopped endpoint"
         tuned.launch()
-        assert 1 == len(left(west))
+        assert len(endpoint_names(west)) == 1
         assert accuracy(best, TEST) > 80
         tuned.kill()
         assert ":custom-model/" in tuned.model
         tuned.kill()
-    assert [] == left(west)
+    assert endpoint_names(west) == []
 
 
-def test_what_is_launched_is_stopped_however_it_ends(west):
-    """DSPy's own leaves it running after Ctrl-C, and after an error in an evaluation."""
+def test_launched_endpoints_are_stopped_after_ctrl_c(west):
+    """DSPy's own class leaves them running after Ctrl-C, and after an error in an evaluation."""
     lm = dspy.LM(LLAMA, provider=BedrockProvider(west), cache=False)
-    asked = []
+    running = []
 
-    def interrupted(example, prediction, trace=None):
-        asked.append(left(west))
-        if asked[-1]:
+    def interrupt(example, prediction, trace=None):
+        running.append(endpoint_names(west))
+        if running[-1]:
             raise KeyboardInterrupt
-        return right(example, prediction)
+        return is_correct(example, prediction)
 
     optimizer = BetterTogether(
-        metric=interrupted, w=BootstrapFinetune(metric=right, train_kwargs={"epochCount": 1})
+        metric=interrupt, w=BootstrapFinetune(metric=is_correct, train_kwargs={"epochCount": 1})
     )
     with dspy.context(lm=lm), pytest.raises(KeyboardInterrupt):
         optimizer.compile(
-            program(lm), trainset=tickets(0, 400), valset=TEST, strategy="w", num_threads=1
+            ticket_program(lm), trainset=tickets(0, 400), valset=TEST, strategy="w", num_threads=1
         )
-    assert asked[-1], "it was there"
-    assert [] == left(west)
+    assert running[-1], "the endpoint was running"
+    assert endpoint_names(west) == []
 
 
-def test_a_step_that_fails_can_be_had_as_an_error(configured):
-    """Upstream: a flag on the result, which is easily missed."""
+def test_raises_turns_a_failed_step_into_an_error(configured):
+    """DSPy only sets a flag on the result."""
     optimizer = BetterTogether(
-        metric=right,
+        metric=is_correct,
         raises=True,
-        w=BootstrapFinetune(metric=right, train_kwargs={"max_cost": 1e-9}),
+        w=BootstrapFinetune(metric=is_correct, train_kwargs={"max_cost": 1e-9}),
     )
     with pytest.raises(JobError, match="a step of BetterTogether failed"):
-        optimizer.compile(program(configured), trainset=TRAIN[:30], valset=TEST[:3], strategy="w")
+        optimizer.compile(
+            ticket_program(configured), trainset=TRAIN[:30], valset=TEST[:3], strategy="w"
+        )

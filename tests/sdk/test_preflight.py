@@ -45,7 +45,7 @@ def test_nobody_is_there(sandbox, monkeypatch):
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     (check,) = Tuner().preflight()
-    assert ("credentials", Verdict.FAIL) == (check.name, check.verdict)
+    assert (check.name, check.verdict) == ("credentials", Verdict.FAIL)
     assert "aws sts get-caller-identity" in check.fix
 
 
@@ -68,13 +68,13 @@ def deployed(sandbox):
 def test_another_account(deployed):
     found = deployed(account="999999999999")
     assert Verdict.FAIL is found["deployment"].verdict
-    assert "of account 999999999999" in found["deployment"].detail
+    assert "belongs to account 999999999999" in found["deployment"].detail
 
 
 @pytest.mark.as_root
 def test_a_bucket_that_is_gone(deployed):
     check = deployed(data_bucket="gone-bucket")["bucket gone-bucket"]
-    assert (Verdict.FAIL, True) == (check.verdict, "gone" in check.fix)
+    assert (check.verdict, "deleted" in check.fix) == (Verdict.FAIL, True)
 
 
 @pytest.mark.as_root
@@ -94,7 +94,7 @@ def test_a_role_that_is_gone_and_one_that_bedrock_may_not_take_on(deployed, sand
     boto3.client("iam").create_role(RoleName="other", AssumeRolePolicyDocument=json.dumps(document))
     check = deployed(job_role_arn="arn:aws:iam::123456789012:role/other")["job role other"]
     assert Verdict.FAIL is check.verdict
-    assert "may not take it on" in check.detail
+    assert "may not assume it" in check.detail
     (statement,) = document["Statement"]
     document["Statement"] = statement | {"Principal": {"Service": "bedrock.amazonaws.com"}}
     boto3.client("iam").create_role(RoleName="plain", AssumeRolePolicyDocument=json.dumps(document))
@@ -155,7 +155,7 @@ def quotas(monkeypatch):
     class Answers(BaseHTTPRequestHandler):
         def do_POST(self):
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            assert "bedrock" == asked["ServiceCode"]
+            assert asked["ServiceCode"] == "bedrock"
             body = json.dumps({"Quota": {"Value": values[asked["QuotaCode"]]}}).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -187,4 +187,4 @@ def test_quotas_that_can_be_read(sandbox, quotas, west, tuner, chat):
     tuner.submit("nova-micro", chat)
     running = by_name(tuner.preflight("nova-micro"))["quota of jobs"]
     assert Verdict.FAIL is running.verdict
-    assert "1 run, at most 1 by quota" in running.detail
+    assert "1 running, at most 1 by quota" in running.detail

@@ -10,13 +10,13 @@ from pathlib import Path
 import dspy
 import pytest
 
-from tests.sdk.desks import NOVA, QUIET
+from tests.sdk.desks import IGNORED_WARNINGS, NOVA
 from tunestack import Tuner
 from tunestack.dspy import BedrockProvider, BootstrapFinetune
 from tunestack.errors import ConfigError, JobStoppedError, QuotaError
 from tunestack_sandbox import Quotas
 
-pytestmark = QUIET
+pytestmark = IGNORED_WARNINGS
 
 TWO = Quotas(jobs=2, jobs_adjustable=False)
 """The account of hashicorp/terraform-provider-aws#37990."""
@@ -40,7 +40,7 @@ def test_a_full_account_is_an_error_that_names_the_quota_and_what_helps(two_jobs
     assert "can't be raised in Service Quotas" in message
     assert "request an increase" not in message
     assert caught.value.frees_itself
-    assert 2 == len(list(tuner.jobs()))
+    assert len(list(tuner.jobs())) == 2
 
 
 # The tuner policy does not let read quotas.
@@ -58,7 +58,7 @@ def test_a_job_waits_for_a_free_slot(two_jobs, tuner, chat, queue):
     ended = [other for other in two_jobs if other.refresh().state.is_terminal]
     assert ended, "it was created after one of them had ended"
     assert job.wait().model
-    assert 3 == len(list(tuner.jobs()))
+    assert len(list(tuner.jobs())) == 3
 
 
 def test_a_wait_that_is_over_says_that_nothing_is_lost(two_jobs, tuner, chat, objects):
@@ -66,7 +66,7 @@ def test_a_wait_that_is_over_says_that_nothing_is_lost(two_jobs, tuner, chat, ob
         tuner.submit("nova-micro", chat, queue=60)
     assert "nothing was submitted or billed: submit the same again" in str(caught.value)
     assert isinstance(caught.value.__cause__, QuotaError)
-    assert 2 == len(list(tuner.jobs()))
+    assert len(list(tuner.jobs())) == 2
     uploaded = objects()
     tuner.wait_all(two_jobs)
     tuner.submit("nova-micro", chat, queue=60)
@@ -84,7 +84,7 @@ def test_the_same_job_of_another_process_is_found_while_waiting(two_jobs, chat, 
 
     waiting = Tuner(poll=dataclasses.replace(poll, sleep=sleep))
     assert waiting.submit("nova-micro", chat, queue=True).id == seen[0].id
-    assert 3 == len(list(other.jobs()))
+    assert len(list(other.jobs())) == 3
 
 
 def test_a_throttle_while_waiting_does_not_end_the_wait(two_jobs, chat, sandbox, poll, broken):
@@ -129,7 +129,7 @@ def test_dspy_does_not_wait_if_told_so(two_jobs, tuner, chat):
     lm = dspy.LM(NOVA, provider=BedrockProvider(tuner), train_kwargs={"queue": False})
     job = lm.finetune(chat, "chat")
     assert job.done(), "it is known without the data"
-    with pytest.raises(QuotaError, match="2 jobs run now, at most 2 by quota"):
+    with pytest.raises(QuotaError, match="2 jobs are running, at most 2 by quota"):
         job.result()
 
 
@@ -155,7 +155,7 @@ def test_an_optimizer_submits_more_jobs_than_the_account_runs_at_a_time(sandbox,
         for number in range(12)
     ]
     BootstrapFinetune(num_threads=2, multitask=False).compile(student, trainset=questions)
-    assert ["succeeded"] * 3 == [job.info.state for job in tuner.jobs()]
+    assert [job.info.state for job in tuner.jobs()] == ["succeeded"] * 3
 
 
 def test_a_cancel_while_waiting_submits_nothing(two_jobs, chat, poll):
@@ -169,7 +169,7 @@ def test_a_cancel_while_waiting_submits_nothing(two_jobs, chat, poll):
     dspy.LM(NOVA, provider=provider)._run_finetune_job(jobs[0])
     with pytest.raises(JobStoppedError, match="nothing was submitted"):
         jobs[0].result()
-    assert 2 == len(list(provider._tuner.jobs()))
+    assert len(list(provider._tuner.jobs())) == 2
 
 
 def test_the_command_line_waits_if_told_so(sandbox, tuner, chat, tmp_path):
@@ -180,7 +180,7 @@ def test_the_command_line_waits_if_told_so(sandbox, tuner, chat, tmp_path):
     command = [Path(sys.executable).with_name("tunestack"), "submit", rows, "-m", "nova-micro"]
     environment = sandbox.environment()
     refused = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert 3 == refused.returncode
+    assert refused.returncode == 3
     assert "--queue" in refused.stderr
     with subprocess.Popen(
         [*command, "--queue", "2h"],
@@ -191,6 +191,6 @@ def test_the_command_line_waits_if_told_so(sandbox, tuner, chat, tmp_path):
         for line in waits.stderr:
             if "waiting for a free job slot, at most 2 hours" in line:
                 sandbox.clock.advance(10_000)
-        assert 0 == waits.wait(60)
+        assert waits.wait(60) == 0
     assert running.refresh().state.is_terminal
-    assert 2 == len(list(tuner.jobs()))
+    assert len(list(tuner.jobs())) == 2

@@ -21,7 +21,7 @@ def test_the_same_job_submitted_by_somebody_faster_is_the_one_job(meanwhile, tun
         "CreateModelCustomizationJob", lambda: faster.append(tuner.submit("nova-micro", chat))
     )
     assert slower.submit("nova-micro", chat).id == faster[0].id
-    assert 1 == len(list(tuner.jobs()))
+    assert len(list(tuner.jobs())) == 1
 
 
 def test_a_job_of_the_same_name_with_another_token_is_found_by_its_name(meanwhile, tuner, chat):
@@ -35,7 +35,7 @@ def test_a_job_of_the_same_name_with_another_token_is_found_by_its_name(meanwhil
 
     slower = meanwhile("CreateModelCustomizationJob", somebody)
     assert slower.submit("nova-micro", chat, tags={"mine": "yes"}).id == made[0]
-    assert 1 == len(list(tuner.jobs()))
+    assert len(list(tuner.jobs())) == 1
 
 
 def test_the_same_file_uploaded_by_somebody_faster_is_the_one_file(meanwhile, tuner, chat):
@@ -53,16 +53,16 @@ def test_other_data_put_there_meanwhile_is_not_overwritten(meanwhile, sandbox, c
         lambda: s3.put_object(Bucket=deployment.data_bucket, Key=key, Body=b"theirs"),
         "s3",
     )
-    with pytest.raises(ConflictError, match="holds other data"):
+    with pytest.raises(ConflictError, match="contains other data"):
         slower.submit("nova-micro", chat, s3_path=f"s3://{deployment.data_bucket}/{key}")
-    assert b"theirs" == s3.get_object(Bucket=deployment.data_bucket, Key=key)["Body"].read()
+    assert s3.get_object(Bucket=deployment.data_bucket, Key=key)["Body"].read() == b"theirs"
 
 
 def test_an_endpoint_started_by_somebody_faster_is_adopted(meanwhile, tuner, job, deploy):
     slower = meanwhile("CreateCustomModelDeployment", deploy)
     slower.job(job.id).start_endpoint()
     (endpoint,) = tuner.endpoints()
-    assert EndpointState.READY == endpoint.info.state
+    assert endpoint.info.state == EndpointState.READY
     job.stop_endpoint()
 
 
@@ -82,26 +82,26 @@ def test_an_endpoint_that_somebody_else_deletes_is_gone_all_the_same(meanwhile, 
         "DeleteCustomModelDeployment", lambda: delete(customModelDeploymentIdentifier=name)
     )
     slower.job(job.id).stop_endpoint()
-    assert [] == list(tuner.endpoints())
+    assert list(tuner.endpoints()) == []
 
 
 def test_an_endpoint_that_becomes_busy_is_deleted_later(meanwhile, sandbox, tuner, job):
     job.start_endpoint()
-    (entry,) = sandbox._bedrock._regions["123456789012", "us-east-1"].deployments.values()
+    (entry,) = sandbox.bedrock_region("us-east-1").deployments.values()
 
     def busy():
         entry.status = "Creating"
         sandbox.clock.after(sandbox.clock.now(), 30, lambda _: setattr(entry, "status", "Active"))
 
     meanwhile("DeleteCustomModelDeployment", busy).job(job.id).stop_endpoint()
-    assert [] == list(tuner.endpoints())
+    assert list(tuner.endpoints()) == []
 
 
 def test_a_job_that_ends_before_the_stop_was_not_cancelled(meanwhile, tuner, chat, sandbox):
     job = tuner.submit("nova-micro", chat)
     slower = meanwhile("StopModelCustomizationJob", lambda: sandbox.clock.advance(10_000))
     assert slower.job(job.id).cancel() is False
-    assert JobState.SUCCEEDED == job.status()
+    assert job.status() == JobState.SUCCEEDED
 
 
 def test_a_job_that_somebody_else_stops_is_cancelled(meanwhile, tuner, chat):
@@ -111,7 +111,7 @@ def test_a_job_that_somebody_else_stops_is_cancelled(meanwhile, tuner, chat):
 
 def test_a_stop_that_is_refused_while_the_job_runs_raises(meanwhile, tuner, chat, sandbox):
     job = tuner.submit("nova-micro", chat)
-    region = sandbox._bedrock._regions["123456789012", "us-east-1"]
+    region = sandbox.bedrock_region("us-east-1")
     entry = region.jobs[job.id]
 
     def strange():
@@ -136,7 +136,7 @@ def test_the_same_job_submitted_under_another_name_by_somebody_faster_is_the_one
         lambda: faster.append(tuner.submit("nova-micro", chat, name="faster", tags={"a": "b"})),
     )
     assert slower.submit("nova-micro", chat).id == faster[0].id
-    assert 1 == len(list(tuner.jobs()))
+    assert len(list(tuner.jobs())) == 1
 
 
 def test_an_endpoint_with_other_units_by_somebody_faster_is_not_taken_for_ours(
@@ -152,7 +152,7 @@ def test_an_endpoint_with_other_units_by_somebody_faster_is_not_taken_for_ours(
     with pytest.warns(EndpointCostWarning), pytest.raises(ConflictError, match="5 model units"):
         slower.start_endpoint("provisioned")
     job.stop_endpoint()
-    assert [] == list(tuner.endpoints())
+    assert list(tuner.endpoints()) == []
 
 
 def test_a_list_that_is_behind_a_stop_answers_with_no_stopped_job(tuner, poll, chat):

@@ -23,7 +23,7 @@ def fast(count_traffic):
     with Sandbox(speed=10_000) as sandbox:
         yield sandbox
     count_traffic(sandbox.traffic)
-    assert [] == sandbox.traffic.refused + sandbox.traffic.violations
+    assert sandbox.traffic.refused + sandbox.traffic.violations == []
     assert sandbox.traffic.requests > 100
 
 
@@ -53,7 +53,7 @@ def reader(fast, place):
         done = subprocess.run(
             command, cwd=place, env=environment, capture_output=True, text=True, check=False
         )
-        assert 0 == done.returncode, done.stderr
+        assert done.returncode == 0, done.stderr
         return done.stdout
 
     return run
@@ -74,7 +74,7 @@ def endpoints(sandbox, region):
 
 
 def test_there_is_something_to_run():
-    assert (2, 2) == (len(PYTHON), len(SHELL))
+    assert (len(PYTHON), len(SHELL)) == (2, 2)
 
 
 def test_the_readmes_first_screen(reader, fast):
@@ -82,7 +82,7 @@ def test_the_readmes_first_screen(reader, fast):
     assert "Fine-tuning job status: succeeded" in out
     assert "Endpoint deployed: tunestack-" in out
     assert out.endswith("shipping\n")
-    assert [] == endpoints(fast, "us-east-1")
+    assert endpoints(fast, "us-east-1") == []
 
 
 def test_the_first_screen_with_only_the_seed_variables_and_no_ssm(reader, fast):
@@ -98,7 +98,7 @@ def test_the_readme_without_dspy(reader, fast, tickets):
     out = reader(sys.executable, "-W", "error", "-c", PYTHON[1])
     assert "'training_loss': " in out
     assert out.endswith("shipping\n")
-    assert [] == endpoints(fast, "us-east-1")
+    assert endpoints(fast, "us-east-1") == []
 
 
 def test_the_readmes_shell(reader, fast):
@@ -106,7 +106,7 @@ def test_the_readmes_shell(reader, fast):
     assert "| head" not in README  # a reader that ends early ends its writer, at random, with 141
     assert "succeeded" in out
     assert "sales" in out
-    assert [] == endpoints(fast, "us-east-1")
+    assert endpoints(fast, "us-east-1") == []
 
 
 @pytest.mark.parametrize(
@@ -144,7 +144,7 @@ def test_the_examples(reader, fast, place, name, answer, region, with_ssm):
         changes["PYTHONPATH"] = str(ROOT / "examples")
     out = reader(sys.executable, str(program), **changes)
     assert f"Answer: {answer}" in out
-    assert [] == endpoints(fast, region)
+    assert endpoints(fast, region) == []
 
 
 def blocks(name):
@@ -155,7 +155,7 @@ def blocks(name):
 @pytest.mark.campaign
 def test_the_page_about_openai(reader, fast, tickets):
     (code,) = blocks("openai.md")
-    assert "shipping\n" == reader(sys.executable, "-W", "error", "-c", code)
+    assert reader(sys.executable, "-W", "error", "-c", code) == "shipping\n"
 
 
 @pytest.mark.campaign
@@ -172,12 +172,15 @@ def test_the_page_about_dspy(reader, fast, tickets):
         "program.save('program.json')\n"
         "job.stop_endpoint()\n",
     )
-    assert [] == endpoints(fast, "us-east-1")
+    assert endpoints(fast, "us-east-1") == []
     said = "print(program.lm('Where is my lamp? The parcel has not come.')[0])\n"
     again = "from tunestack.dspy import stop\nstop(program)\n"
-    assert "shipping\n" == reader(
-        sys.executable,
-        "-c",
-        tomorrow.replace("from tunestack", "import dspy\nfrom tunestack") + said + again,
+    assert (
+        reader(
+            sys.executable,
+            "-c",
+            tomorrow.replace("from tunestack", "import dspy\nfrom tunestack") + said + again,
+        )
+        == "shipping\n"
     )
-    assert [] == endpoints(fast, "us-east-1")
+    assert endpoints(fast, "us-east-1") == []

@@ -80,7 +80,7 @@ def test_what_is_not_a_bucket_is_refused_before_anything_is_uploaded(
         Tuner(poll=poll).submit("nova-micro", chat)
     assert before == objects()
     check = verdicts(Tuner(poll=poll).preflight("nova-micro"))["deployment"]
-    assert (Verdict.FAIL, "change that setting") == (check.verdict, check.fix)
+    assert (check.verdict, check.fix) == (Verdict.FAIL, "change that setting")
 
 
 @pytest.mark.parametrize("text", ['"{role}"', "'{role}'", "{role}\n", "\t{role} "])
@@ -130,8 +130,8 @@ def test_what_is_not_a_region_is_refused(seeds, poll, chat, monkeypatch, capsys,
     with pytest.raises(ConfigError, match=words):
         Tuner(poll=poll).submit("nova-micro", chat)
     (check,) = Tuner(poll=poll).preflight("nova-micro")
-    assert ("region", Verdict.FAIL) == (check.name, check.verdict)
-    assert 1 == run(["doctor"])
+    assert (check.name, check.verdict) == ("region", Verdict.FAIL)
+    assert run(["doctor"]) == 1
     assert "FAILS    region: invalid AWS_REGION" in capsys.readouterr().out
     with pytest.raises(ConfigError, match=words.replace("AWS_REGION", "region")):
         Tuner(region=text)
@@ -168,17 +168,17 @@ class TestRegionInName:
             job = Tuner(poll=poll).submit(
                 "bedrock/us-west-2/meta.llama3-1-8b-instruct-v1:0", completions
             )
-        assert "us-west-2" == job.id.split(":")[3]
+        assert job.id.split(":")[3] == "us-west-2"
         assert "using us-west-2, the region in 'bedrock/us-west-2/" in caplog.text
 
     def test_it_is_that_of_an_arn(self, sandbox, poll, completions):
         name = "bedrock/arn:aws:bedrock:us-west-2::foundation-model/meta.llama3-1-8b-instruct-v1:0"
-        assert "us-west-2" == Tuner(poll=poll).submit(name, completions).id.split(":")[3]
+        assert Tuner(poll=poll).submit(name, completions).id.split(":")[3] == "us-west-2"
 
     def test_an_argument_is_before_it(self, tuner, sandbox, poll, chat):
         tuner = Tuner(region="us-east-1", poll=poll)
         job = tuner.submit("bedrock/us-west-2/us.amazon.nova-micro-v1:0", chat)
-        assert "us-east-1" == job.id.split(":")[3]
+        assert job.id.split(":")[3] == "us-east-1"
 
     @pytest.mark.parametrize("region", ["us-west-2", "us-gov-west-1"])
     def test_where_the_model_is_not_fine_tuned_the_error_says_how_to_override_it(
@@ -186,7 +186,7 @@ class TestRegionInName:
     ):
         name = f"bedrock/{region}/amazon.nova-micro-v1:0"
         words = (
-            rf"in {region} \(the region in '{name}'\), but in us-east-1: set region=\"us-east-1\";"
+            rf"in {region} \(the region in '{name}'\), only in us-east-1: set region=\"us-east-1\";"
         )
         with pytest.raises(ModelError, match=words):
             tuner.submit(name, chat)

@@ -187,7 +187,7 @@ def test_a_companys_ca_is_trusted_by_npm_uv_and_pip(
     bash, checkout, registry, certificates, variable
 ):
     done = bash(installs(registry), **{variable: str(certificates / "ca.pem")})
-    assert 0 == done.returncode, done.stderr
+    assert done.returncode == 0, done.stderr
     assert (checkout / "node_modules/tiny/package.json").exists()
     assert (checkout / "by-uv/tiny-1.0.dist-info").exists()
     assert (checkout / "by-pip/tiny-1.0.dist-info").exists()
@@ -208,7 +208,7 @@ def test_node_trusts_what_any_of_the_variables_names(bash, checkout, certificate
 
 def test_without_the_ca_npm_tells_why_it_can_install_nothing(bash, checkout):
     done = bash("source scripts/toolchain.sh")
-    assert 1 == done.returncode
+    assert done.returncode == 1
     assert "npm error" in done.stderr
     assert "certificate" in done.stderr
     assert "the CDK CLI can't be installed, for the reason above" in done.stderr
@@ -216,7 +216,7 @@ def test_without_the_ca_npm_tells_why_it_can_install_nothing(bash, checkout):
 
 def test_a_ca_file_that_is_not_there_is_named(bash):
     done = bash("source scripts/toolchain.sh", SSL_CERT_FILE="/no/such/file.pem")
-    assert 1 == done.returncode
+    assert done.returncode == 1
     assert "error: SSL_CERT_FILE is set to '/no/such/file.pem', which can't be read" in done.stderr
 
 
@@ -228,7 +228,7 @@ def test_another_shell_is_told_to_use_bash(checkout):
             done = subprocess.run(
                 command, cwd=checkout, capture_output=True, text=True, check=False
             )
-            assert 1 == done.returncode
+            assert done.returncode == 1
             assert "needs bash: run 'bash --rcfile scripts/toolchain.sh'" in done.stderr
 
 
@@ -247,7 +247,7 @@ def test_an_interactive_shell_stays_open_when_python_is_missing(checkout, tmp_pa
         check=False,
     )
     assert "Python 3.11 or newer is needed" in done.stderr
-    assert "still open\n" == done.stdout
+    assert done.stdout == "still open\n"
 
 
 def test_the_scripts_use_what_bash_3_and_bsd_tools_have():
@@ -256,7 +256,7 @@ def test_the_scripts_use_what_bash_3_and_bsd_tools_have():
     newer += ("sed -i", "grep -P", "date -d", "realpath", "${groups[@]}")
     for name in ("demo", "check", "scripts/toolchain.sh", "scripts/demo.sh"):
         text = (ROOT / name).read_text()
-        assert [] == [word for word in newer if word in text]
+        assert [word for word in newer if word in text] == []
         assert "| head" not in text  # ends what writes, at random, with 141
 
 
@@ -270,5 +270,5 @@ def test_a_second_run_keeps_the_virtual_environment(bash, checkout, certificates
     source = "source scripts/toolchain.sh"
     first = bash(f"{source}; touch .venv/mark", PYTHON=str(shim), **trusted)
     second = bash(source, PYTHON=str(shim), **trusted)
-    assert (0, 0) == (first.returncode, second.returncode), first.stderr + second.stderr
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert mark.exists()

@@ -1,4 +1,4 @@
-"""A tuned LM after its job: launched, stopped, copied, saved, attached, asked tomorrow."""
+"""A fine-tuned LM after its job: launch, stop, copy, save, attach, and use in another process."""
 
 import dataclasses
 import json
@@ -10,7 +10,17 @@ import boto3
 import dspy
 import pytest
 
-from tests.sdk.desks import GPT, LLAMA, NOVA, QUIET, TRAIN, Desk, left, program, right
+from tests.sdk.desks import (
+    GPT,
+    IGNORED_WARNINGS,
+    LLAMA,
+    NOVA,
+    TRAIN,
+    Desk,
+    endpoint_names,
+    is_correct,
+    ticket_program,
+)
 from tunestack import Tuner
 from tunestack.dspy import (
     BedrockProvider,
@@ -19,12 +29,13 @@ from tunestack.dspy import (
     attach,
     stop,
 )
+from tunestack.dspy.lm_state import LMState
 from tunestack.errors import ConfigError
 
-pytestmark = QUIET
+pytestmark = IGNORED_WARNINGS
 
 
-TOMORROW = """
+USE_SAVED_PROGRAM = """
 import sys, json, dspy
 from tests.sdk.desks import Desk
 from tunestack.dspy import attach
@@ -41,16 +52,14 @@ print(json.dumps([program(ticket="the invoice, and my card").desk, program.lm.pr
 @pytest.mark.parametrize(
     "vendor", [pytest.param("bedrock", marks=pytest.mark.campaign), "openai"], indirect=True
 )
-def test_a_program_is_used_tomorrow_in_another_process(
-    configured, tuner, vendor, tmp_path, sandbox
-):
-    tuned = BootstrapFinetune(metric=right).compile(program(configured), trainset=TRAIN)
+def test_saved_program_can_be_used_in_another_process(configured, tuner, vendor, tmp_path, sandbox):
+    tuned = BootstrapFinetune(metric=is_correct).compile(ticket_program(configured), trainset=TRAIN)
     tuned.save(tmp_path / "program.json")
-    stop(tuned)  # its deployment is gone by tomorrow
-    fast = {**sandbox.environment(), "PYTHONPATH": "."}
+    stop(tuned)
+    environment = {**sandbox.environment(), "PYTHONPATH": "."}
     done = subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", TOMORROW, str(tmp_path / "program.json")],
-        env=fast,
+        [sys.executable, "-W", "ignore", "-c", USE_SAVED_PROGRAM, str(tmp_path / "program.json")],
+        env=environment,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -62,17 +71,17 @@ def test_a_program_is_used_tomorrow_in_another_process(
             continue
     with done.stdout as answer:
         desk, finetunable, kept = json.loads(answer.read())
-    assert ("billing", True) == (desk, finetunable)
-    assert "ChatAdapter" == kept["adapter"]
+    assert (desk, finetunable) == ("billing", True)
+    assert kept["adapter"] == "ChatAdapter"
     assert kept["base"] == ("nova-micro" if vendor == "bedrock" else "gpt-4o-mini-2024-07-18")
     assert kept["job"] == next(iter(tuner.jobs(provider=vendor))).id
     assert kept["data"]
     stop(tuned)
-    assert [] == left(tuner)
+    assert endpoint_names(tuner) == []
 
 
-def test_an_adapter_that_is_another_is_told_of(configured, tuner, chat, caplog):
-    asked = [
+def test_attach_warns_about_a_different_adapter(configured, tuner, chat, caplog):
+    rows = [
         {
             "messages": [
                 *row["messages"][:1],
@@ -81,16 +90,14 @@ def test_an_adapter_that_is_another_is_told_of(configured, tuner, chat, caplog):
         }
         for row in chat
     ]
-    tuned = configured.finetune(asked, "chat", {}).result()
+    tuned = configured.finetune(rows, "chat", {}).result()
     with dspy.context(adapter=dspy.JSONAdapter()):
         attach(tuned)
-    assert (
-        "tuned with what ChatAdapter wrote, and DSPy is configured with JSONAdapter" in caplog.text
-    )
+    assert "was written by ChatAdapter, but DSPy is configured with JSONAdapter" in caplog.text
     stop(tuned)
 
 
-def test_attach_leaves_others_alone(tuner):
+def test_attach_does_not_change_lms_of_other_providers(tuner):
     other = dspy.LM("anthropic/claude", cache=False)
     before = other.provider
     assert attach(other) is other
@@ -99,13 +106,13 @@ def test_attach_leaves_others_alone(tuner):
     assert attach(dspy.LM(GPT), mine).provider is mine
 
 
-def test_a_copy_of_a_tuned_lm_does_not_take_it_for_the_first(tuner, chat):
-    """State is by the LM's model: what is kept with one is not taken for another that is copied from it."""
+def test_state_of_an_lm_does_not_apply_to_a_copy_with_another_model(tuner, chat):
+    """The state is valid only for the routes that are stored in it."""
     lm = dspy.LM(NOVA, provider=BedrockProvider(tuner), cache=False)
     first = lm.finetune(chat, "chat", {}).result()
     again = first.finetune(chat[:12], "chat", {}).result()
     kept = [one.launch_kwargs["tunestack"]["model"] for one in (first, again)]
-    assert 2 == len(set(kept))
+    assert len(set(kept)) == 2
     elsewhere = first.copy(model=NOVA)
     elsewhere.launch()
     elsewhere.kill()
@@ -113,10 +120,25 @@ def test_a_copy_of_a_tuned_lm_does_not_take_it_for_the_first(tuner, chat):
     assert "tunestack" not in lm.launch_kwargs
     for one in (first, again):
         stop(one)
-    assert [] == left(tuner)
+    assert endpoint_names(tuner) == []
 
 
-def test_capabilities_are_kept_if_asked_for(tuner, chat, sandbox):
+def test_state_of_a_program_saved_by_an_earlier_version_is_read():
+    """The keys in `launch_kwargs` are a file format: they can't change."""
+    route = "openai/ft:gpt-4o-mini-2024-07-18:acme::abc"
+    saved = {
+        "model": "ft:gpt-4o-mini-2024-07-18:acme::abc",
+        "routes": [route],
+        "job": "ftjob-abc",
+        "base": "gpt-4o-mini-2024-07-18",
+        "data": "file-abc",
+        "adapter": "ChatAdapter",
+    }
+    state = LMState.of(dspy.LM(route, launch_kwargs={"tunestack": saved}))
+    assert dataclasses.asdict(state) == {**saved, "routes": (route,)}
+
+
+def test_keep_capabilities(tuner, chat, sandbox):
     plain = dspy.LM(NOVA, provider=BedrockProvider(tuner), cache=False)
     provider = BedrockProvider(tuner, keep_capabilities=True)
     lm = dspy.LM(NOVA, provider=provider, cache=False)
@@ -125,46 +147,46 @@ def test_capabilities_are_kept_if_asked_for(tuner, chat, sandbox):
     job = lm.finetune(chat, "chat", {})
     tuned = job.result()
     assert tuned.supports_function_calling
-    assert NOVA == tuned.model
-    assert ["It is 7."] == tuned("What is number 7?")
+    assert tuned.model == NOVA
+    assert tuned("What is number 7?") == ["It is 7."]
     assert "model_id" not in lm.kwargs
     further = tuned.finetune(chat[:12], "chat", {})
     assert further.result().supports_function_calling
     assert further.result().kwargs["model_id"] != tuned.kwargs["model_id"]
-    created = sandbox._bedrock._regions["123456789012", "us-east-1"].jobs[further.job.id].params
+    created = sandbox.bedrock_region("us-east-1").jobs[further.job.id].params
     assert job.job.model == created["baseModelIdentifier"]
     for done in (job, further):
         done.stop_endpoint()
-    assert [] == left(tuner)
+    assert endpoint_names(tuner) == []
     tuned.launch()
     assert tuned.supports_function_calling
-    assert ["It is 8."] == tuned("What is number 8?")
+    assert tuned("What is number 8?") == ["It is 8."]
     stop(tuned)
-    assert [] == left(tuner)
+    assert endpoint_names(tuner) == []
 
 
-def test_by_an_endpoint_that_is_gone_nobody_can_tell_the_model(tuner, chat):
+def test_launch_of_a_deleted_endpoint_raises_an_error(tuner, chat):
     job = dspy.LM(NOVA, provider=BedrockProvider(tuner), cache=False).finetune(chat, "chat", {})
     route = job.result().model
     alive = dspy.LM(route, provider=BedrockProvider(tuner))
     alive.launch()
     assert alive.model == route
     job.stop_endpoint()
-    with pytest.raises(ConfigError, match="is gone, and with it what it served"):
+    with pytest.raises(ConfigError, match="was deleted, and its model is unknown"):
         dspy.LM(route, provider=BedrockProvider(tuner)).launch()
 
 
-def test_options_of_launch_are_checked(tuner, chat):
+def test_invalid_launch_options_are_rejected(tuner, chat):
     job = dspy.LM(NOVA, provider=BedrockProvider(tuner), cache=False).finetune(chat, "chat", {})
     tuned = job.result()
-    with pytest.raises(ConfigError, match="launch_kwargs has 'units'"):
+    with pytest.raises(ConfigError, match="unknown option 'units' in launch_kwargs"):
         tuned.launch({"units": 2})
     with pytest.raises(ConfigError, match="invalid ttl 'long': use seconds or a timedelta"):
         tuned.launch({"ttl": "long"})
     stop(tuned)
 
 
-def test_how_long_it_may_live_is_saved_with_it(west, sandbox, tmp_path):
+def test_ttl_is_saved_with_the_program(west, sandbox, tmp_path):
     lm = dspy.LM(
         LLAMA,
         provider=BedrockProvider(west),
@@ -182,51 +204,51 @@ def test_how_long_it_may_live_is_saved_with_it(west, sandbox, tmp_path):
     (endpoint,) = west.endpoints()
     tags = boto3.client("bedrock", "us-west-2").list_tags_for_resource(resourceARN=endpoint.id)
     (end,) = [row["value"] for row in tags["tags"] if row["key"] == "tunestack:expires-at"]
-    left = datetime.fromisoformat(end) - sandbox.clock.now()
-    assert timedelta(0) < left <= timedelta(hours=1)
+    remaining = datetime.fromisoformat(end) - sandbox.clock.now()
+    assert timedelta(0) < remaining <= timedelta(hours=1)
     loaded.lm.kill()
 
 
-def interrupted(*_):
+def interrupt(*_):
     raise KeyboardInterrupt
 
 
-def test_what_is_launched_can_be_stopped_whenever_it_was_interrupted(west, poll):
+def test_interrupted_launch_can_be_stopped(west, poll):
     job = west.submit("llama-3-1-8b", [{"prompt": f"{n}?", "completion": "x"} for n in range(100)])
     route = f"bedrock/converse/{job.wait().model}"
-    hasty = BedrockProvider(
-        Tuner(region="us-west-2", poll=dataclasses.replace(poll, sleep=interrupted))
+    provider = BedrockProvider(
+        Tuner(region="us-west-2", poll=dataclasses.replace(poll, sleep=interrupt))
     )
     with pytest.raises(KeyboardInterrupt):
-        dspy.LM(route, provider=hasty).launch()
-    assert 1 == len(left(west))
-    hasty._tuner = west
-    assert {job.model} == hasty.launched
-    hasty.stop_launched(but=hasty.launched)
-    assert 1 == len(left(west))
-    hasty.stop_launched()
-    assert [] == left(west)
-    one = dspy.LM(route, provider=hasty)
+        dspy.LM(route, provider=provider).launch()
+    assert len(endpoint_names(west)) == 1
+    provider._tuner = west
+    assert provider.launched == {job.model}
+    provider.stop_launched(but=provider.launched)
+    assert len(endpoint_names(west)) == 1
+    provider.stop_launched()
+    assert endpoint_names(west) == []
+    one = dspy.LM(route, provider=provider)
     other = one.copy()
     one.launch()
     other.kill()
-    assert [] == left(west)
+    assert endpoint_names(west) == []
     assert other.model == route
 
 
-def test_what_is_not_possible_starts_and_stops_nothing(west, chat):
+def test_invalid_endpoint_arguments_start_and_stop_nothing(west, chat):
     job = west.submit("llama-3-1-8b", [{"prompt": f"{n}?", "completion": "x"} for n in range(100)])
     model = job.wait().model
     for timeout in (-1, "60"):
         with pytest.raises(ConfigError, match="timeout"):
             west.start_endpoint(model, timeout=timeout)
-    assert [] == left(west)
+    assert endpoint_names(west) == []
     with pytest.raises(ConfigError, match="invalid serving 'provisoned'"):
         west.stop_endpoint(model, "provisoned")
 
 
-def test_an_endpoint_of_somebody_else_is_asked_and_left_alone(west, poll, caplog):
-    """Neither bought again by launch, nor taken for stopped by kill."""
+def test_endpoint_not_started_by_tunestack_is_used_but_not_stopped(west, poll, caplog):
+    """`launch` does not create another endpoint, and `kill` does not stop this one."""
     rows = [{"prompt": f"{n}?", "completion": "x"} for n in range(100)]
     model = west.submit("llama-3-1-8b", rows).wait().model
     bedrock = boto3.client("bedrock", "us-west-2")
@@ -235,14 +257,14 @@ def test_an_endpoint_of_somebody_else_is_asked_and_left_alone(west, poll, caplog
     )["provisionedModelArn"]
     lm = dspy.LM(f"bedrock/converse/{arn}", provider=BedrockProvider(west), cache=False)
     lm.launch()
-    assert ["bought-by-hand"] == left(west)
-    assert ["x"] == lm("7?")
+    assert endpoint_names(west) == ["bought-by-hand"]
+    assert lm("7?") == ["x"]
     lm.kill()
     assert "bought-by-hand was not started by Tunestack, and is not stopped" in caplog.text
-    assert ["x"] == lm("7?")
+    assert lm("7?") == ["x"]
     stop(lm)
     west.endpoint(arn).stop()
     lm.kill()
     stop(lm)
-    with pytest.raises(ConfigError, match="is gone"):
+    with pytest.raises(ConfigError, match="was deleted"):
         lm.launch()

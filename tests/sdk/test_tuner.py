@@ -30,10 +30,10 @@ SETTINGS = {"epochCount": 3, "batchSize": 4, "learningRate": 1e-5}
 def test_a_job_from_submit_to_its_model(tuner, chat, sandbox):
     job = tuner.submit("nova-micro", chat, hyperparameters=SETTINGS)
     seen = [(info.state, info.phase) for info in job.watch()]
-    assert (JobState.PENDING, "validation") == seen[0]
+    assert seen[0] == (JobState.PENDING, "validation")
     assert (JobState.PENDING, "data processing") in seen
     assert (JobState.RUNNING, "training") in seen
-    assert (JobState.SUCCEEDED, None) == seen[-1]
+    assert seen[-1] == (JobState.SUCCEEDED, None)
     info = job.wait().refresh()
     # Bedrock adds the defaults of what was not sent.
     asked = {"epochCount": "3", "batchSize": "4", "learningRate": "0.00001"}
@@ -70,7 +70,7 @@ def test_the_same_again_is_the_same_job(tuner, chat):
     assert first.id == from_elsewhere.id
     first.wait()
     assert first.id == tuner.submit("nova-micro", chat, hyperparameters=SETTINGS).id
-    assert 1 == len(list(tuner.jobs()))
+    assert len(list(tuner.jobs())) == 1
 
 
 def test_anything_else_is_another_job(tuner, chat):
@@ -119,14 +119,14 @@ def test_jobs_are_listed_the_newest_first(tuner, chat, sandbox):
     for number in range(3):
         tuner.submit("nova-micro", chat[number:], name=f"n{number}")
         sandbox.clock.advance(1)
-    assert ["n2", "n1", "n0"] == [job.name[:2] for job in tuner.jobs()]
-    assert ["n1"] == [job.name[:2] for job in tuner.jobs(name_contains="n1-")]
+    assert [job.name[:2] for job in tuner.jobs()] == ["n2", "n1", "n0"]
+    assert [job.name[:2] for job in tuner.jobs(name_contains="n1-")] == ["n1"]
 
 
 def test_a_cancelled_job_ends_stopped_and_cancelling_again_says_so(tuner, chat):
     job = tuner.submit("nova-micro", chat)
     assert job.cancel()
-    assert JobState.STOPPING == job.status()
+    assert job.status() == JobState.STOPPING
     assert job.cancel()
     with pytest.raises(JobStoppedError) as stopped:
         job.wait()
@@ -151,7 +151,7 @@ def test_a_wait_that_is_too_short_leaves_the_job_running(tuner, chat):
     with pytest.raises(JobTimeoutError, match="it goes on: wait again") as late:
         job.wait(timeout=60)
     assert isinstance(late.value, TimeoutError)
-    assert JobState.SUCCEEDED == job.wait().info.state
+    assert job.wait().info.state == JobState.SUCCEEDED
 
 
 @pytest.mark.parametrize(
@@ -164,8 +164,8 @@ def test_a_wait_that_is_too_short_leaves_the_job_running(tuner, chat):
             ModelError,
             "retired on 2026-09-10.*nova-micro",
         ),
-        ("amazon.titan-text-express-v1", {}, ModelError, "gone by 2026-08-09"),
-        ("llama-3-1-8b", {}, ModelError, 'in us-east-1, but in us-west-2: set region="us-west-2"'),
+        ("amazon.titan-text-express-v1", {}, ModelError, "retired by 2026-08-09"),
+        ("llama-3-1-8b", {}, ModelError, 'in us-east-1, only in us-west-2: set region="us-west-2"'),
         ("gpt-4", {}, ModelError, "retired on 2026-10-23"),
         ("nova-micro", {"earlyStoppingPatience": 1}, HyperparameterError, "use epochCount"),
         ("nova-micro", {"epochCount": 6}, HyperparameterError, "from 1 to 5"),
@@ -213,7 +213,7 @@ def test_the_same_is_the_same_whatever_is_not_trained_with(tuner, chat, sandbox)
         {"hyperparameters": {"epochCount": "2", "learningRate": 1e-5, "batchSize": 1}},
     ):
         assert first.id == tuner.submit("nova-micro", chat, **again).id
-    assert 1 == len(list(tuner.jobs()))
+    assert len(list(tuner.jobs())) == 1
 
 
 def test_what_has_succeeded_is_not_paid_for_again_because_a_rerun_was_stopped(tuner, chat, sandbox):
@@ -223,7 +223,7 @@ def test_what_has_succeeded_is_not_paid_for_again_because_a_rerun_was_stopped(tu
     assert first.id == tuner.submit("nova-micro", chat).id
     sandbox.clock.advance(1000)
     assert first.id == tuner.submit("nova-micro", chat).id
-    assert "-3" == tuner.submit("nova-micro", chat, rerun=True).name[-2:]
+    assert tuner.submit("nova-micro", chat, rerun=True).name[-2:] == "-3"
 
 
 def test_a_job_that_is_being_stopped_is_tried_anew(tuner, chat):
@@ -238,7 +238,7 @@ def test_a_job_is_not_lost_because_it_can_not_be_seen_at_once(tuner, chat, broke
     """Everything after the create may fail: what is paid for is in hand."""
     broken("GetModelCustomizationJob", "AccessDeniedException", times=2)
     job = tuner.submit("nova-micro", chat)
-    assert (JobState.PENDING, "nova-micro") == (job.info.state, job.base.key)
+    assert (job.info.state, job.base.key) == (JobState.PENDING, "nova-micro")
     with pytest.raises(AccessError, match="tuner policy"):
         job.status()
 
@@ -301,12 +301,12 @@ def test_what_runs_is_seen_and_stopped_without_a_deployment(
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:9")
     gone = Tuner("nowhere", region="us-east-1", poll=poll)
-    assert 2 == len(list(gone.jobs()))
+    assert len(list(gone.jobs())) == 2
     assert gone.job(other.id).cancel()
     assert gone.job(job.id).metrics()
     (endpoint,) = gone.endpoints()
     endpoint.stop()
-    assert [] == list(gone.endpoints())
+    assert list(gone.endpoints()) == []
 
 
 def test_a_tuned_model_is_tuned_further(tuner, chat):
@@ -338,7 +338,7 @@ def test_a_cancel_goes_through_a_storm_for_as_long_as_it_is_told(tuner, chat, br
     with pytest.raises(BusyError):
         job.cancel()
     assert job.cancel(timeout=600) is True
-    assert JobState.STOPPING == job.status()
+    assert job.status() == JobState.STOPPING
 
 
 @pytest.mark.parametrize(
@@ -358,7 +358,7 @@ def test_an_arn_that_is_no_model_is_one_clear_error(tuner, chat, model, words):
 
 def test_an_inference_profile_is_a_name_of_its_base_model(tuner, chat):
     profile = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.amazon.nova-micro-v1:0"
-    assert "nova-micro" == tuner.submit(profile, chat).base.key
+    assert tuner.submit(profile, chat).base.key == "nova-micro"
 
 
 def test_a_tuner_crosses_processes_without_its_credentials(sandbox, chat):

@@ -41,7 +41,7 @@ def store(sandbox):
 @pytest.fixture
 def file(tmp_path, monkeypatch):
     """A file of three parts, the last of them short."""
-    monkeypatch.setattr(multipart, "PART", 5 * MIB)
+    monkeypatch.setattr(multipart, "PART_BYTES", 5 * MIB)
     path = tmp_path / "large.jsonl"
     path.write_bytes(b"".join(b"%020d\n" % number for number in range(600_000)))
     return path
@@ -55,11 +55,11 @@ def test_it_is_there_as_it_was_and_only_once(store, file, place, bucket):
     store, called, _ = store
     store.put(file, place, sha256=digest(file))
     names = [name for name, _ in called]
-    assert 3 == names.count("UploadPart")
+    assert names.count("UploadPart") == 3
     assert file.read_bytes() == bucket.get_object(Bucket=place.bucket, Key=place.key)["Body"].read()
     called.clear()
     store.put(file, place, sha256=digest(file))
-    assert ["HeadObject"] == [name for name, _ in called]
+    assert [name for name, _ in called] == ["HeadObject"]
 
 
 def test_every_call_names_the_owner_of_the_bucket(store, file, place, bucket, sandbox):
@@ -107,19 +107,19 @@ def test_other_data_is_not_overwritten_even_if_it_comes_meanwhile(store, file, p
         bucket.put_object(Bucket=place.bucket, Key=place.key, Body=b"theirs")
 
     store._client.meta.events.register_first("before-call.s3.CompleteMultipartUpload", somebody)
-    with pytest.raises(ConflictError, match="holds other data"):
+    with pytest.raises(ConflictError, match="contains other data"):
         store.put(file, place, sha256=digest(file))
-    assert b"theirs" == bucket.get_object(Bucket=place.bucket, Key=place.key)["Body"].read()
-    with pytest.raises(ConflictError, match="holds other data"):
+    assert bucket.get_object(Bucket=place.bucket, Key=place.key)["Body"].read() == b"theirs"
+    with pytest.raises(ConflictError, match="contains other data"):
         store.put(file, place, sha256=digest(file))
 
 
 def test_what_went_up_in_one_piece_is_the_same_in_parts(store, file, place, bucket, monkeypatch):
     """The size of a part is this version's own business."""
     store, called, _ = store
-    monkeypatch.setattr(multipart, "PART", 64 * MIB)
+    monkeypatch.setattr(multipart, "PART_BYTES", 64 * MIB)
     store.put(file, place, sha256=digest(file))
-    monkeypatch.setattr(multipart, "PART", 5 * MIB)
+    monkeypatch.setattr(multipart, "PART_BYTES", 5 * MIB)
     called.clear()
     store.put(file, place, sha256=digest(file))
-    assert ["HeadObject"] == [name for name, _ in called]
+    assert [name for name, _ in called] == ["HeadObject"]

@@ -36,20 +36,20 @@ def test_it_looks_quickly_at_first_and_then_ever_more_slowly(wall):
             poll=poll(wall, factor=2, longest=8),
         )
     )
-    assert [1, 2, 4, 8, 8, 8] == wall.slept
-    assert [0, 1, 3, 7, 15, 23, 31] == seen
+    assert wall.slept == [1, 2, 4, 8, 8, 8]
+    assert seen == [0, 1, 3, 7, 15, 23, 31]
 
 
 def test_it_ends_at_the_first_look_when_there_is_nothing_to_wait_for(wall):
-    assert [0.0] == list(watch(lambda: wall.now, until=lambda _: True, timeout=10, poll=poll(wall)))
-    assert [] == wall.slept
+    assert list(watch(lambda: wall.now, until=lambda _: True, timeout=10, poll=poll(wall))) == [0.0]
+    assert wall.slept == []
 
 
 def test_it_looks_once_more_at_the_very_end(wall):
     seen = list(
         watch(lambda: wall.now, until=lambda _: False, timeout=4, poll=poll(wall, factor=2))
     )
-    assert [0, 1, 3, 4] == seen
+    assert seen == [0, 1, 3, 4]
 
 
 def test_many_waiters_do_not_look_at_the_same_moment(wall):
@@ -70,8 +70,8 @@ def test_a_look_that_the_vendor_is_too_busy_for_is_no_look(wall):
             raise answer
         return answer
 
-    assert ["seen"] == list(watch(look, until=bool, timeout=100, poll=poll(wall)))
-    assert 2 == len(wall.slept)
+    assert list(watch(look, until=bool, timeout=100, poll=poll(wall))) == ["seen"]
+    assert len(wall.slept) == 2
 
 
 def test_a_vendor_that_is_too_busy_to_the_end_is_an_error(wall):
@@ -89,7 +89,7 @@ def test_what_was_just_created_may_appear_late_or_never(wall):
             raise NotFoundError("not yet")
         return "there"
 
-    assert "there" == wait_until_visible(look, poll=poll(wall))
+    assert wait_until_visible(look, poll=poll(wall)) == "there"
 
     def never():
         raise NotFoundError("never")

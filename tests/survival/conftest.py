@@ -1,46 +1,47 @@
-"""What the campaigns of survival share."""
+"""Fixtures of the survival tests."""
 
 import pytest
 
 from tests.survival.stage import Stage
 from tests.survival.world import World
 from tunestack_sandbox import Quotas, Sandbox
-from tunestack_sandbox.bedrock import training
 
-ENOUGH = Quotas(
+HIGH_QUOTAS = Quotas(
     jobs=1000, custom_models=1000, model_units=1000, deployments=1000, deployments_in_progress=1000
 )
 
 
 @pytest.fixture
 def stage(sandbox, tmp_path, sweep_rules):
-    """Where a script acts that is killed."""
+    """A process that runs a script, to be killed."""
     stage = Stage(sandbox, tmp_path, sweep_rules(sandbox))
     yield stage
-    stage.begin()
+    stage.reset()
     stage.close()
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["answered", "ignored"])
 def world(request, count_traffic):
-    """A world for each way in which Bedrock may treat a token that it has seen before."""
+    """A world in which Bedrock answers a repeated token with the first resource, and one in which it ignores the token."""
     with (
         pytest.MonkeyPatch.context() as patch,
-        Sandbox(speed=1, quotas=ENOUGH, ignores_repeats=request.param) as sandbox,
+        # Roles and files of jobs are tested elsewhere, and take most of the time.
+        Sandbox(
+            speed=1,
+            quotas=HIGH_QUOTAS,
+            ignores_repeats=request.param,
+            validate_data=False,
+            training_seconds=600,
+        ) as sandbox,
     ):
         for name in sandbox.cleared():
             patch.delenv(name, raising=False)
         for name, value in sandbox.variables().items():
             patch.setenv(name, value)
-        # Tries that boto3 makes again pause on the wall's clock.
+        # boto3's retries wait in real time.
         patch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-        made = World(sandbox, "ignored" if request.param else "answered")
-        # What jobs do with roles and files is tested elsewhere, and takes most of the time.
-        patch.setattr("tunestack_sandbox.bedrock.jobs.JobRole", lambda *_: None)
-        patch.setattr("tunestack_sandbox.bedrock.training.JobRole", lambda *_: None)
-        patch.setattr("tunestack_sandbox.bedrock.training._validate", lambda *_: None)
-        patch.setattr("tunestack_sandbox.bedrock.metrics.files", lambda *_: ())
-        patch.setitem(training._SECONDS, "trainingDetails", 600)
-        yield made
-        assert [] == sandbox.traffic.violations
+        world = World(sandbox, "ignored" if request.param else "answered")
+        with sandbox.intercept_operations(world.handle_with_delay):
+            yield world
+        assert sandbox.traffic.violations == []
         count_traffic(sandbox.traffic)

@@ -1,4 +1,4 @@
-"""A process that submits and waits, over and over, while things go wrong; tells now and then what it holds."""
+"""A process that submits jobs and waits for them, with injected faults, and prints the resources that it uses."""
 
 import gc
 import json
@@ -16,33 +16,33 @@ CYCLES = int(sys.argv[1])
 slept = [0.0]
 
 
-def tell(path, **what):
-    body = json.dumps(what).encode()
+def post(path, **body):
+    body = json.dumps(body).encode()
     urllib.request.urlopen(f"{os.environ['ADMIN']}/{path}", body).close()
 
 
 def sleep(seconds):
     slept[0] += seconds
-    tell("clock", advance=seconds)
+    post("clock", advance=seconds)
 
 
-def descriptors():
+def count_descriptors():
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
-def held(jobs, most):
+def measure(jobs, descriptors):
     gc.collect()
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return {
         "jobs": jobs,
-        "descriptors": most,
+        "descriptors": descriptors,
         "threads": threading.active_count(),
         "memory": pages * os.sysconf("SC_PAGE_SIZE"),
     }
 
 
 def main():
-    # botocore's own retries pause on the wall's clock.
+    # botocore's retries wait in real time.
     sys.modules["botocore.endpoint"].time.sleep = lambda _: None
     poll = Poll(first=600, longest=3600, sleep=sleep, clock=lambda: time.monotonic() + slept[0])
     tuner = Tuner(poll=poll)
@@ -51,7 +51,7 @@ def main():
         ("error", "Get*"),
         ("lost-reply", "Create*"),
     ):
-        tell("faults", kind=kind, operation=operation, rate=0.05)
+        post("faults", kind=kind, operation=operation, rate=0.05)
     fifth, seen = CYCLES // 5, []
     for number in range(1, CYCLES + 1):
         rows = [{"prompt": f"{number}/{row}?", "completion": f"{row}."} for row in range(8)]
@@ -61,10 +61,10 @@ def main():
                 break
             except TunestackError as error:
                 sys.stderr.write(f"{error!r}\n")
-        # A fault may have closed a connection that the next call opens again: the most of many times tells.
-        seen.append(descriptors())
+        # A fault may close a connection that the next request opens again, so the maximum of many samples counts.
+        seen.append(count_descriptors())
         if number in (fifth, CYCLES):
-            sys.stdout.write(json.dumps(held(number, max(seen[-fifth:]))) + "\n")
+            sys.stdout.write(json.dumps(measure(number, max(seen[-fifth:]))) + "\n")
 
 
 main()

@@ -1,4 +1,4 @@
-"""A process that submits what it is told to, as soon as it is told: a number a line, for which it answers with the job."""
+"""A process that reads one number per line, submits the data of that number, and prints the ID of the job."""
 
 import json
 import sys
@@ -7,7 +7,7 @@ from tunestack import Tuner
 from tunestack.errors import TunestackError
 
 
-def data(number):
+def build_rows(number):
     return [
         {"prompt": f"{number}: what is {row}?", "completion": f"It is {row}."} for row in range(8)
     ]
@@ -16,8 +16,8 @@ def data(number):
 tuner = Tuner()
 for line in sys.stdin:
     try:
-        said = tuner.submit("nova-micro", data(int(line))).id
+        result = tuner.submit("nova-micro", build_rows(int(line))).id
     except TunestackError as error:
-        said = repr(error)
-    sys.stdout.write(json.dumps(said) + "\n")
+        result = repr(error)
+    sys.stdout.write(json.dumps(result) + "\n")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""A script, the stage that it acts on, and what strace does to it meanwhile."""
+"""A script that runs in a process, to be killed by strace at a system call."""
 
 import json
 import re
@@ -17,16 +17,16 @@ EFFECTS = {
     *("connect", "sendto", "poll", "recvfrom"),
     *("write", "fsync", "chmod", "mkdir", "rename", "unlink", "unlinkat", "rmdir"),
 }
-"""Before `poll` a request is under way, before `recvfrom` its answer has come."""
+"""System calls to kill at. Before `poll` a request was sent, before `recvfrom` its response has arrived."""
 
 TTL = timedelta(hours=2)
 
-MISSED = "over before it was killed"
-"""An answer may come in fewer pieces than when the calls were counted."""
+MISSED = "finished before it was killed"
+"""A response may arrive in fewer pieces than when the calls were counted."""
 
 
 class Stage:
-    """Where the victim acts, and what root sees of it there."""
+    """Runs the script in the sandbox, and reads its jobs, endpoints and schedules as root."""
 
     def __init__(self, sandbox, folder, sweeps):
         self.sandbox, self.folder, self.seed = sandbox, folder, 0
@@ -47,15 +47,15 @@ class Stage:
         self.victim.wait()
         self.victim.stdout.close()
 
-    def begin(self):
-        """Nothing is there, and the data is new: it has to be uploaded."""
+    def reset(self):
+        """Delete everything, and use other training data, so that it must be uploaded."""
         self.sandbox.reset()
         for region in self.groups:
             self.delete_schedules(region)
         self.seed += 1
 
     def run(self, kind, steps, *, mutant="", strace=None):
-        """Run the script; with strace, of which the last step is traced alone. Returns its last words."""
+        """Run the script, the last step with strace if given; return the last message of the script."""
         order = {
             "kind": kind,
             "steps": steps,
@@ -68,11 +68,11 @@ class Stage:
         self.victim.stdin.flush()
         return json.loads(self.victim.stdout.readline())
 
-    def points(self, kind, steps, *, mutant=""):
-        """List the calls of the last step to be killed at, in their order, as (name, n-th of the thread)."""
-        self.begin()
+    def list_points(self, kind, steps, *, mutant=""):
+        """Return the system calls of the last step to kill at, in order, as (name, number of the call in its thread)."""
+        self.reset()
         trace = self.folder / "trace"
-        assert "done" == self.run(kind, steps, mutant=mutant, strace=["-o", str(trace)])
+        assert self.run(kind, steps, mutant=mutant, strace=["-o", str(trace)]) == "done"
         seen, points = Counter(), {}
         for line in trace.read_text().splitlines():
             if not (call := re.match(r"(\d+) +(\w+)\(", line)):
@@ -83,32 +83,35 @@ class Stage:
         return list(points)
 
     def kill(self, kind, steps, point, *, mutant=""):
-        """Run the script anew and kill it before a call; tries again if it is over before."""
+        """Run the script and kill it before a system call; retry if it finishes earlier."""
         name, number = point
         inject = f"inject={name}:signal=KILL:when={number}"
         strace = ["-o", "/dev/null", "-e", f"trace={name}", "-e", inject]
         for _ in range(5):
-            self.begin()
-            if (word := self.run(kind, steps, mutant=mutant, strace=strace)) != "done":
-                return word
+            self.reset()
+            message = self.run(kind, steps, mutant=mutant, strace=strace)
+            if message != "done":
+                return message
         return MISSED
 
-    def jobs(self, kind):
+    def list_jobs(self, kind):
         client = boto3.client("bedrock", REGIONS[kind])
         return client.list_model_customization_jobs()["modelCustomizationJobSummaries"]
 
-    def endpoints(self, kind):
-        """When each endpoint was created."""
+    def list_creation_times(self, kind):
+        """Return the creation time of each endpoint."""
         client = boto3.client("bedrock", REGIONS[kind])
-        deployed = client.list_custom_model_deployments()["modelDeploymentSummaries"]
-        bought = client.list_provisioned_model_throughputs()["provisionedModelSummaries"]
-        return [row["createdAt"] for row in deployed] + [row["creationTime"] for row in bought]
+        deployments = client.list_custom_model_deployments()["modelDeploymentSummaries"]
+        throughputs = client.list_provisioned_model_throughputs()["provisionedModelSummaries"]
+        return [row["createdAt"] for row in deployments] + [
+            row["creationTime"] for row in throughputs
+        ]
 
-    def schedules(self, region):
+    def list_schedules(self, region):
         client = boto3.client("scheduler", region)
         return client.list_schedules(GroupName=self.groups[region])["Schedules"]
 
     def delete_schedules(self, region):
         client = boto3.client("scheduler", region)
-        for row in self.schedules(region):
+        for row in self.list_schedules(region):
             client.delete_schedule(Name=row["Name"], GroupName=self.groups[region])

@@ -1,44 +1,45 @@
-"""A disk that is full or broken: nothing is created after a write that failed, and what is wrong is said."""
+"""A full or broken disk: after a failed write, no job is created, and the error names the reason."""
 
 import pytest
 
 ERRORS = ("ENOSPC", "EIO")
 
 
-def outcomes(stage, errors, calls):
-    """Let each write of a submission fail, one at a time; tell what came of it, and how many jobs there are."""
-    points = [point for point in stage.points("on-demand", ("submit",)) if point[0] in calls]
+def fail_each_write(stage, errors, calls):
+    """Fail each write of a submission, one at a time; yield the write, the last message and the number of jobs."""
+    points = [point for point in stage.list_points("on-demand", ("submit",)) if point[0] in calls]
     assert len(points) >= 2
     for name, number in points:
         for error in errors:
-            stage.begin()
+            stage.reset()
             inject = f"inject={name}:error={error}:when={number}"
             strace = ["-o", "/dev/null", "-e", f"trace={name}", "-e", inject]
-            word = stage.run("on-demand", ("submit",), strace=strace)
-            yield (name, number, error), word, len(stage.jobs("on-demand"))
+            message = stage.run("on-demand", ("submit",), strace=strace)
+            yield (name, number, error), message, len(stage.list_jobs("on-demand"))
 
 
-def held(stage, errors, calls, figure):
+def check_failed_writes(stage, errors, calls, figure):
     count = 0
-    for point, word, jobs in outcomes(stage, errors, calls):
+    for point, message, jobs in fail_each_write(stage, errors, calls):
         count += 1
-        if word == "done":  # what failed was removing what is no longer needed
-            assert 1 == jobs, point
+        if message == "done":  # The failed call deleted a temporary file.
+            assert jobs == 1, point
             continue
-        assert 0 == jobs, point
-        assert word.startswith("failed "), (point, word)
-        assert "can't be written" in word or "No space" in word or "Input/output" in word, word
-        # And again, when there is room.
-        assert "done" == stage.run("on-demand", ("submit",)), point
-        assert 1 == len(stage.jobs("on-demand")), point
+        assert jobs == 0, point
+        assert message.startswith("failed "), (point, message)
+        reasons = ("can't be written", "No space", "Input/output")
+        assert any(reason in message for reason in reasons), message
+        # The next run without a fault succeeds.
+        assert stage.run("on-demand", ("submit",)) == "done", point
+        assert len(stage.list_jobs("on-demand")) == 1, point
     figure(f"a write of a submission fails, at {count} points: 0 jobs lost, 0 created after it")
 
 
-def test_a_full_disk_submits_nothing(stage, figure):
-    held(stage, ["ENOSPC"], {"write", "openat"}, figure)
+def test_full_disk_creates_no_job(stage, figure):
+    check_failed_writes(stage, ["ENOSPC"], {"write", "openat"}, figure)
 
 
 @pytest.mark.campaign
-def test_no_error_at_any_write_submits_anything(stage, figure):
+def test_error_at_any_write_creates_no_job(stage, figure):
     calls = {"write", "openat", "mkdir", "chmod", "fsync", "rename", "unlink", "unlinkat", "rmdir"}
-    held(stage, ERRORS, calls, figure)
+    check_failed_writes(stage, ERRORS, calls, figure)

@@ -1,4 +1,4 @@
-"""An event wakes whoever waits; without events, the next look tells."""
+"""An event ends the pause of a wait; without events, the next poll does."""
 
 import statistics
 import threading
@@ -11,36 +11,36 @@ from tunestack import Poll, Tuner
 from tunestack.backends.bedrock.events import JobEvents
 
 RARELY = Poll(first=300, longest=300)
-"""Looks so rarely that only an event can end a wait in time."""
+"""Polls so rarely that only an event can end a wait in time."""
 
 
 @pytest.fixture
 def queue(sandbox):
-    """The stage's queue, empty."""
+    """The event queue of the stage, emptied."""
     url = sandbox.deployment().event_queue_url
     client = boto3.client("sqs")
     client.purge_queue(QueueUrl=url)
     return client, url
 
 
-def waited(sandbox, job, *, seconds=20000):
-    """Wait in a thread while the clock is turned to the job's end; returns the seconds from there to the wait's."""
+def measure_wait(sandbox, job, *, seconds=20000):
+    """Wait in a thread, advance the clock to the end of the job, and return the real seconds until the wait ends."""
     ended = []
     waiter = threading.Thread(target=lambda: (job.wait(), ended.append(time.monotonic())))
     waiter.start()
-    time.sleep(0.3)  # until it has looked, and pauses
+    time.sleep(0.3)  # The first poll is over.
     sandbox.clock.advance(seconds)
-    happened = time.monotonic()
+    advanced_at = time.monotonic()
     waiter.join(60)
-    assert ended, "nothing woke it"
-    return ended[0] - happened
+    assert ended, "the wait did not end"
+    return ended[0] - advanced_at
 
 
-def test_an_event_ends_a_pause_of_minutes(sandbox, queue, chat, figure):
+def test_event_ends_a_pause_of_minutes(sandbox, queue, chat, figure):
     tuner, took = Tuner(poll=RARELY), []
     for number in range(5):
         job = tuner.submit("nova-micro", chat[: 8 + number])
-        took.append(waited(sandbox, job))
+        took.append(measure_wait(sandbox, job))
         assert job.info.model
     figure(
         f"from event to wait's end: median {statistics.median(took):.2f} s, worst {max(took):.2f} s"
@@ -48,13 +48,13 @@ def test_an_event_ends_a_pause_of_minutes(sandbox, queue, chat, figure):
     assert max(took) < 30
 
 
-def test_without_events_the_next_look_tells(sandbox, queue, chat):
+def test_next_poll_ends_the_wait_without_events(sandbox, queue, chat):
     sandbox.faults.add("event-loss")
     job = Tuner(poll=Poll(first=2, longest=2)).submit("nova-micro", chat)
-    assert waited(sandbox, job) < 10
+    assert measure_wait(sandbox, job) < 10
 
 
-def test_one_event_wakes_whoever_follows_many(sandbox, queue, chat):
+def test_events_end_a_wait_for_several_jobs(sandbox, queue, chat):
     tuner = Tuner(poll=RARELY)
     jobs = [tuner.submit("nova-micro", chat[: 8 + number]) for number in range(3)]
     ended = []
@@ -63,28 +63,28 @@ def test_one_event_wakes_whoever_follows_many(sandbox, queue, chat):
     time.sleep(0.3)
     sandbox.clock.advance(20000)
     waiter.join(60)
-    assert jobs == ended
+    assert ended == jobs
 
 
-def test_messages_for_others_are_left_to_them_for_a_while(sandbox, queue, chat):
+def test_messages_for_other_jobs_are_kept_for_a_while(sandbox, queue, chat):
     client, url = queue
-    sent = '{"detail": {"jobArn": "arn:theirs"}}'
-    client.send_message(QueueUrl=url, MessageBody=sent)
-    client.send_message(QueueUrl=url, MessageBody="no event at all")
+    other_event = '{"detail": {"jobArn": "arn:theirs"}}'
+    client.send_message(QueueUrl=url, MessageBody=other_event)
+    client.send_message(QueueUrl=url, MessageBody="not an event")
     clients = Tuner()._accounts.bedrock._clients
     clients.get("bedrock", "us-east-1").list_custom_models()
     events = JobEvents(clients, "us-east-1", url)
     assert events.listen({"arn:ours"}, 1.5)
-    assert {sent, "no event at all"} == bodies(client, url)
+    assert read_bodies(client, url) == {other_event, "not an event"}
     sandbox.clock.advance(120)
     clients.get("bedrock", "us-east-1").list_custom_models()
     assert events.listen({"arn:ours"}, 4.0)
-    assert set() == bodies(client, url)
+    assert read_bodies(client, url) == set()
 
 
-def bodies(client, url):
-    """What is in the queue, by whoever can see it."""
-    time.sleep(2.1)  # until what was read can be seen again
+def read_bodies(client, url):
+    """Return the bodies of all visible messages."""
+    time.sleep(2.1)  # The messages are visible again.
     rows = client.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
     return {row["Body"] for row in rows.get("Messages", [])}
 

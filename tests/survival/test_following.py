@@ -1,4 +1,4 @@
-"""Many jobs are followed with one list a look, and none is lost."""
+"""Many jobs are followed with one List request per poll, and none is lost."""
 
 import boto3
 import pytest
@@ -12,7 +12,7 @@ from tunestack_sandbox.bedrock.state import Quotas
 
 @pytest.fixture
 def calls():
-    """Count what a session asks Bedrock."""
+    """Record the operations that a session calls at Bedrock."""
     session, counted = boto3.Session(), []
 
     def count(model, **_):
@@ -27,7 +27,7 @@ def several(sandbox, tuner, chat):
     return [tuner.submit("nova-micro", chat[: 8 + number]) for number in range(6)]
 
 
-def test_each_is_given_out_when_it_changes_until_all_have_ended(several, calls, poll):
+def test_follow_yields_every_change_until_all_jobs_have_ended(several, calls, poll):
     session, counted = calls
     tuner = Tuner(session=session, poll=poll)
     jobs = [tuner.job(job.id) for job in several]
@@ -36,24 +36,24 @@ def test_each_is_given_out_when_it_changes_until_all_have_ended(several, calls, 
     assert len(seen) == len(set(seen))
     for job in several:
         states = [state for name, state, _ in seen if name == job.id]
-        assert JobState.SUCCEEDED == states[-1]
+        assert states[-1] == JobState.SUCCEEDED
         assert len(states) >= 3
-    assert {"ListModelCustomizationJobs"} == set(counted)
+    assert set(counted) == {"ListModelCustomizationJobs"}
     assert all(job.info.model for job in jobs)
 
 
-def test_the_reason_of_a_failure_is_asked_for(sandbox, several, tuner):
+def test_reason_of_a_failure_is_read(sandbox, several, tuner):
     sandbox.faults.add("internal-failure", phase="training", times=2)
     ended = tuner.wait_all(several)
     assert several == ended
     failed = [job.info for job in ended if job.info.state is JobState.FAILED]
-    assert 2 == len(failed)
+    assert len(failed) == 2
     assert all(info.failure for info in failed)
-    assert 4 == sum(job.info.state is JobState.SUCCEEDED for job in ended)
+    assert sum(job.info.state is JobState.SUCCEEDED for job in ended) == 4
 
 
-def test_a_look_that_fails_halfway_loses_none_of_the_others(sandbox, several, tuner, broken):
-    """What was seen is given out by the next look, not left out."""
+def test_failed_poll_loses_no_job(sandbox, several, tuner, broken):
+    """The next poll yields the changes that a failed poll has read."""
     sandbox.faults.add("internal-failure", phase="training", times=1)
     sandbox.clock.advance(6 * 3600)
     broken("GetModelCustomizationJob", "ThrottlingException", times=12)
@@ -61,20 +61,20 @@ def test_a_look_that_fails_halfway_loses_none_of_the_others(sandbox, several, tu
     assert sorted(job.id for job in several) == sorted(ended)
 
 
-def test_two_objects_of_one_job_are_both_told(tuner, chat):
+def test_two_objects_of_one_job_are_both_updated(tuner, chat):
     one, other = (tuner.submit("nova-micro", chat) for _ in range(2))
     assert one.id == other.id
-    assert [one, other] == tuner.wait_all([one, other])
+    assert tuner.wait_all([one, other]) == [one, other]
     assert one.require_success().model == other.require_success().model
 
 
-def test_those_of_several_regions_are_followed_at_once(tuner, west, chat, completions):
+def test_jobs_of_several_regions_are_followed_together(tuner, west, chat, completions):
     jobs = [tuner.submit("nova-micro", chat), west.submit("llama-3-1-8b", completions)]
     assert jobs == tuner.wait_all(jobs)
     assert all(job.info.model for job in jobs)
 
 
-def test_one_that_no_list_shows_is_asked_for_by_itself(sandbox, several, poll):
+def test_job_that_is_not_listed_is_read_by_itself(sandbox, several, poll):
     session, hidden = boto3.Session(), several[0].id
 
     def hide(parsed, **_):
@@ -87,40 +87,40 @@ def test_one_that_no_list_shows_is_asked_for_by_itself(sandbox, several, poll):
     assert all(job.info.model for job in jobs)
 
 
-def test_a_wait_for_many_that_is_too_short_says_how_many_go_on(several, tuner):
+def test_timeout_of_a_wait_for_many_names_the_number_of_running_jobs(several, tuner):
     with pytest.raises(
         JobTimeoutError, match="6 of 6 jobs have not ended after 1 minute; they go on"
     ):
         tuner.wait_all(several, 60)
 
 
-def test_nothing_to_follow_is_no_wait(tuner, job):
-    assert [] == list(tuner.follow([]))
-    assert [job] == tuner.wait_all([job])
+def test_nothing_to_follow_returns_immediately(tuner, job):
+    assert list(tuner.follow([])) == []
+    assert tuner.wait_all([job]) == [job]
 
 
-def test_jobs_are_found_by_state_by_time_and_by_tag(sandbox, tuner, chat):
+def test_jobs_are_filtered_by_state_time_and_tag(sandbox, tuner, chat):
     first = tuner.submit("nova-micro", chat, tags={"team": "search"}).wait()
     between = sandbox.clock.now()
     sandbox.clock.advance(60)
     second = tuner.submit("nova-micro", chat[:9], tags={"team": "ads"})
 
-    def found(**wanted):
-        return [job.name for job in tuner.jobs(**wanted)]
+    def list_names(**filters):
+        return [job.name for job in tuner.jobs(**filters)]
 
-    assert [first.name] == found(state="succeeded")
-    assert [second.name] == found(state="pending")
-    assert [] == found(state="failed")
-    assert [second.name] == found(created_after=between)
-    assert [first.name] == found(tags={"team": "search"})
-    assert [] == found(tags={"team": "search"}, state="pending")
+    assert list_names(state="succeeded") == [first.name]
+    assert list_names(state="pending") == [second.name]
+    assert list_names(state="failed") == []
+    assert list_names(created_after=between) == [second.name]
+    assert list_names(tags={"team": "search"}) == [first.name]
+    assert list_names(tags={"team": "search"}, state="pending") == []
     with pytest.raises(ConfigError, match="use one of pending, running"):
         tuner.jobs(state="done")
     with pytest.raises(ConfigError, match="has no time zone"):
         tuner.jobs(created_after=between.replace(tzinfo=None))
 
 
-def test_how_long_it_will_go_on_is_told_by_those_before(sandbox, tuner, chat):
+def test_remaining_time_is_estimated_from_earlier_jobs(sandbox, tuner, chat):
     first = tuner.submit("nova-micro", chat)
     assert first.remaining() is None
     took = first.wait().info.ended - first.info.created
@@ -131,10 +131,8 @@ def test_how_long_it_will_go_on_is_told_by_those_before(sandbox, tuner, chat):
 
 
 @pytest.mark.campaign
-def test_five_thousand_are_followed_to_their_ends_with_throttling(
-    monkeypatch, count_traffic, figure
-):
-    """At most six lists a look, none lost, none asked for by itself while it is as it was."""
+def test_five_thousand_jobs_are_followed_with_throttling(monkeypatch, count_traffic, figure):
+    """At most six List requests per poll, no job lost, and no job read by itself without a change."""
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     with Sandbox(speed=1, quotas=Quotas(jobs=6000, custom_models=6000)) as sandbox:
         for name, value in sandbox.environment().items():
@@ -143,9 +141,9 @@ def test_five_thousand_are_followed_to_their_ends_with_throttling(
         rows = b'{"schemaVersion":"bedrock-conversation-2024","messages":[{"role":"user","content":[{"text":"a"}]},{"role":"assistant","content":[{"text":"b"}]}]}\n'
         key = f"{deployment.datasets_prefix}rows.jsonl"
         boto3.client("s3").put_object(Bucket=deployment.data_bucket, Key=key, Body=rows * 8)
-        # Whoever asks the sandbox does what is due first, which may be the work of thousands of jobs.
+        # A request first processes what is due in the sandbox, which may be the work of thousands of jobs.
         root = boto3.client("bedrock", config=Config(read_timeout=900))
-        asked = {
+        request = {
             "roleArn": deployment.job_role_arn,
             "baseModelIdentifier": "amazon.nova-micro-v1:0:128k",
             "trainingDataConfig": {"s3Uri": f"s3://{deployment.data_bucket}/{key}"},
@@ -153,20 +151,22 @@ def test_five_thousand_are_followed_to_their_ends_with_throttling(
             "hyperParameters": {"epochCount": "1"},
         }
         figures = {}
-        for many in (10, 100, 1000, 5000):
-            names = [f"j{many}-{number}" for number in range(many)]
+        for count in (10, 100, 1000, 5000):
+            names = [f"j{count}-{number}" for number in range(count)]
             for name in names:
-                root.create_model_customization_job(jobName=name, customModelName=name, **asked)
-            figures[many] = _followed(sandbox, names)
+                root.create_model_customization_job(jobName=name, customModelName=name, **request)
+            figures[count] = follow_jobs(sandbox, names)
         count_traffic(sandbox.traffic)
     figure(f"followed, by how many jobs: {figures}")
-    assert {10: 1, 100: 1, 1000: 1} == {
-        many: figures[many]["most lists"] for many in (10, 100, 1000)
+    assert {count: figures[count]["most lists"] for count in (10, 100, 1000)} == {
+        10: 1,
+        100: 1,
+        1000: 1,
     }
     assert figures[5000]["most lists"] <= 6
 
 
-def _followed(sandbox, names):
+def follow_jobs(sandbox, names):
     session, counted, looks = boto3.Session(), [], []
 
     def count(model, **_):

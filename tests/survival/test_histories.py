@@ -1,6 +1,6 @@
-"""Histories of faults, deaths and races: one job of a content, one endpoint of a model, and nothing outlives its time.
+"""Random histories of faults, crashes and races: one job per content, one endpoint per model, no endpoint after its limit.
 
-Whatever else helps is off: the schedule alone must do, and the sweep alone, and the client's own stop.
+Each history has one layer of protection only: the schedule, the sweep, or the client that deletes its endpoint.
 """
 
 import json
@@ -8,16 +8,16 @@ from contextlib import suppress
 
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from hypothesis import strategies as some
+from hypothesis import strategies as st
 from hypothesis.errors import Flaky
 
-from tests.survival.world import CONTENTS
+from tests.survival.world_settings import CONTENTS
 
 LAYERS = {"the client's stop": (), "the schedule": ("schedule",), "the sweep": ("sweep",)}
 
 
 def faults():
-    """What docs/sandbox.md has of faults of operations, each once or for longer than boto3 tries again."""
+    """Yield the operation faults of docs/sandbox.md, each once or more often than boto3 retries."""
     for times in (1, 2, 7):
         yield "throttle", {"operation": "*", "times": times}
         yield "error", {"operation": "*", "times": times}
@@ -38,34 +38,34 @@ def faults():
     yield "endpoint-failure", {"times": 1}
 
 
-def each(kind, *more):
-    """A step of either client with any content."""
-    return [(kind, who, *content, *more) for who in range(2) for content in OFTEN]
+def build_steps(kind, *more):
+    """Return a step for each client and content."""
+    return [(kind, who, *content, *more) for who in range(2) for content in WEIGHTED_CONTENTS]
 
 
-# What is billed by the hour, and the same data, more often than the rest.
-OFTEN = [CONTENTS[number] for number in (0, 1, 2, 2, 2, 3)]
+# The same data, with provisioned throughput, more often than the rest.
+WEIGHTED_CONTENTS = [CONTENTS[number] for number in (0, 1, 2, 2, 2, 3)]
 CALLS = [
-    *2 * each("submit"),
-    *each("rerun"),
-    *each("cancel"),
-    *each("wait"),
-    *each("start", None),
-    *each("start", 1 / 6),
-    *each("start", 2),
-    *each("start", 23),
-    *each("extend", 1),
-    *each("extend", 6),
-    *each("extend", 30),
-    *4 * each("stop"),
+    *2 * build_steps("submit"),
+    *build_steps("rerun"),
+    *build_steps("cancel"),
+    *build_steps("wait"),
+    *build_steps("start", None),
+    *build_steps("start", 1 / 6),
+    *build_steps("start", 2),
+    *build_steps("start", 23),
+    *build_steps("extend", 1),
+    *build_steps("extend", 6),
+    *build_steps("extend", 30),
+    *4 * build_steps("stop"),
 ]
-AROUND = [
+EVENTS = [
     ("nothing",),
-    *[("forget", who) for who in range(2)],
-    *2 * [("turn", minutes) for minutes in (1, 7, 30, 100, 400)],
+    *[("restart", who) for who in range(2)],
+    *2 * [("advance", minutes) for minutes in (1, 7, 30, 100, 400)],
     *[("fault", kind, json.dumps(how)) for kind, how in faults()],
-    *[("lag", looks) for looks in (1, 3, 8)],
-    *[("strange", looks) for looks in (1, 4)],
+    *[("delay_visibility", count) for count in (1, 3, 8)],
+    *[("unknown_status", count) for count in (1, 4)],
 ]
 
 
@@ -75,21 +75,21 @@ RACES = [
     for other in sorted(set(CALLS), key=str)
     if step[1] == 0 and other[1] == 1 and step[2:4] == other[2:4]
 ]
-POINTS = some.integers(1, 20)
-STEPS = some.one_of(
-    some.sampled_from(AROUND),
-    some.sampled_from(CALLS),
-    some.sampled_from(CALLS),
-    some.tuples(some.just("die"), POINTS, some.sampled_from(CALLS)),
-    some.tuples(some.just("meanwhile"), POINTS, some.sampled_from(RACES)),
+POINTS = st.integers(1, 20)
+STEPS = st.one_of(
+    st.sampled_from(EVENTS),
+    st.sampled_from(CALLS),
+    st.sampled_from(CALLS),
+    st.tuples(st.just("crash"), POINTS, st.sampled_from(CALLS)),
+    st.tuples(st.just("race"), POINTS, st.sampled_from(RACES)),
 )
 
 
-def histories(world, layers, *, number, length, phases=tuple(Phase)):
-    """Live so many histories; returns how many were lived until something did not hold, and what."""
-    lived, errors = [], []
+def run_histories(world, layers, *, number, length, phases=tuple(Phase)):
+    """Run random histories; return how many ran until an invariant failed, and its error."""
+    completed, errors = [], []
 
-    # The same in every run, and others in each world.
+    # The same histories in every run, but different ones in each world.
     @seed(f"{layers} {world.name}")
     @settings(
         max_examples=number,
@@ -99,30 +99,30 @@ def histories(world, layers, *, number, length, phases=tuple(Phase)):
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    @given(steps=some.lists(STEPS, min_size=length, max_size=length))
-    def live(steps):
-        lived.append(steps)
-        world.begin(layers)
+    @given(steps=st.lists(STEPS, min_size=length, max_size=length))
+    def run(steps):
+        completed.append(steps)
+        world.reset(layers)
         try:
-            world.live(steps)
+            world.run(steps)
         except AssertionError as error:
             steps = [step for step in steps if step != ("nothing",)]
-            error.add_note(f"history {len(lived)}: {steps}")
-            errors.append((len(lived), error))
+            error.add_note(f"history {len(completed)}: {steps}")
+            errors.append((len(completed), error))
             raise
 
-    # The last one is the shortest; one that is not the same twice is told of as well.
+    # The last error is from the shortest history. A flaky history is reported as well.
     with suppress(AssertionError, Flaky):
-        live()
+        run()
     if not errors:
-        return len(lived), None
+        return len(completed), None
     return errors[0][0], errors[-1][1]
 
 
 @pytest.mark.filterwarnings("ignore::tunestack.EndpointCostWarning")
 @pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
-def test_whatever_happens_nothing_is_made_twice_and_nothing_outlives_its_time(world, layers):
-    _, error = histories(world, layers, number=4, length=25)
+def test_random_histories_keep_the_invariants(world, layers):
+    _, error = run_histories(world, layers, number=4, length=25)
     if error is not None:
         raise error
 
@@ -130,8 +130,8 @@ def test_whatever_happens_nothing_is_made_twice_and_nothing_outlives_its_time(wo
 @pytest.mark.campaign
 @pytest.mark.filterwarnings("ignore::tunestack.EndpointCostWarning")
 @pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
-def test_the_same_in_two_thousand_histories(world, layers):
-    _, error = histories(world, layers, number=334, length=50)
+def test_two_thousand_random_histories_keep_the_invariants(world, layers):
+    _, error = run_histories(world, layers, number=334, length=50)
     if error is not None:
         raise error
 
@@ -140,24 +140,23 @@ LLAMA, NOVA = ("llama-3-1-8b", 0), ("nova-micro", 0)
 TRAINED = [("submit", 0, *LLAMA), ("wait", 0, *LLAMA)]
 START, STOP = ("start", 1, *LLAMA, 2), ("stop", 1, *LLAMA)
 REFUSED = ("fault", "error", json.dumps({"operation": "Delete*", "times": 12}))
-# What chance meets too seldom, each in a history of its own.
-DIRECTED = {
+DIRECTED_HISTORIES = {
     "started twice": [*TRAINED, START, START],
     "stopped and started again": [*TRAINED, START, STOP, START],
-    # Twice, as Bedrock takes what is asked for in another five minutes for something else.
+    # Several times, because the token changes every five minutes.
     "stopped and started again, on demand": [
         ("submit", 0, *NOVA),
         ("wait", 0, *NOVA),
         *3 * [("start", 1, *NOVA, None), ("stop", 1, *NOVA)],
     ],
-    "not to be deleted": [*TRAINED, START, REFUSED, STOP],
-    "stopped while it starts": [
+    "deletion fails": [*TRAINED, START, REFUSED, STOP],
+    "stopped while it is created": [
         *TRAINED,
-        *[step for point in range(1, 21) for step in (("die", point, START), STOP)],
+        *[step for point in range(1, 21) for step in (("crash", point, START), STOP)],
     ],
-    "left while it starts": [
+    "abandoned while it is created": [
         *TRAINED,
-        *[step for point in range(1, 21) for step in (("die", point, START), ("turn", 400))],
+        *[step for point in range(1, 21) for step in (("crash", point, START), ("advance", 400))],
     ],
     "stopped and submitted again": [("submit", 0, *LLAMA), ("cancel", 0, *LLAMA), TRAINED[0]],
     "run again": [*TRAINED, ("rerun", 0, *LLAMA), ("rerun", 1, *LLAMA)],
@@ -165,34 +164,34 @@ DIRECTED = {
 
 
 @pytest.mark.filterwarnings("ignore::tunestack.EndpointCostWarning")
-@pytest.mark.parametrize("steps", DIRECTED.values(), ids=DIRECTED)
-def test_what_chance_meets_too_seldom(world, steps):
-    world.begin(())
-    world.live(steps)
+@pytest.mark.parametrize("steps", DIRECTED_HISTORIES.values(), ids=DIRECTED_HISTORIES)
+def test_directed_history_keeps_the_invariants(world, steps):
+    world.reset(())
+    world.run(steps)
 
 
-def moments(world, layers, before, step, *others):
-    """Let something else happen before and after each call of a step; tells when it did harm."""
-    found = {}
+def find_failures(world, layers, before, step, *others):
+    """Run other steps before and after each request of a step; return the errors by the number of the point."""
+    failures = {}
     for point in range(1, 21):
-        world.begin(layers)
+        world.reset(layers)
         try:
-            world.live([*TRAINED, *before, ("meanwhile", point, (step, *others))])
+            world.run([*TRAINED, *before, ("race", point, (step, *others))])
         except AssertionError as error:
-            found[point] = str(error)
-    return found
+            failures[point] = str(error)
+    return failures
 
 
 @pytest.mark.campaign
 @pytest.mark.filterwarnings("ignore::tunestack.EndpointCostWarning")
-def test_who_stops_leaves_the_schedule_of_who_starts_again(world):
-    assert {} == moments(world, ("schedule",), [START], ("stop", 0, *LLAMA), START)
+def test_stop_keeps_the_schedule_of_a_concurrent_start(world):
+    assert find_failures(world, ("schedule",), [START], ("stop", 0, *LLAMA), START) == {}
 
 
 @pytest.mark.campaign
 @pytest.mark.filterwarnings("ignore::tunestack.EndpointCostWarning")
-def test_who_starts_and_stops_leaves_the_schedule_of_who_is_starting(world):
-    assert {} == moments(world, ("schedule",), [], ("start", 0, *LLAMA, 2), START, STOP)
+def test_start_and_stop_keep_the_schedule_of_a_concurrent_start(world):
+    assert find_failures(world, ("schedule",), [], ("start", 0, *LLAMA, 2), START, STOP) == {}
 
 
 @pytest.mark.campaign
@@ -210,5 +209,5 @@ def test_who_starts_and_stops_leaves_the_schedule_of_who_is_starting(world):
     ],
     ids=lambda step: step[0] if isinstance(step, tuple) else str(len(step)),
 )
-def test_two_clients_at_every_moment(world, layers, before, step, other):
-    assert {} == moments(world, layers, before, step, other)
+def test_two_clients_race_at_every_request(world, layers, before, step, other):
+    assert find_failures(world, layers, before, step, other) == {}

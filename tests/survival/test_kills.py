@@ -1,6 +1,6 @@
-"""Killed at any system call that has an effect: the same script goes on, and what nobody comes back for ends.
+"""A script that is killed at a system call: it continues when it is run again, and its endpoint is deleted if it is not.
 
-The victim is killed by strace before the n-th call of a kind; which there are is recorded by a run that is not killed.
+strace kills the script before the n-th call of a kind. The calls are recorded in a run that is not killed.
 """
 
 import time
@@ -12,13 +12,13 @@ import pytest
 from tests.survival.stage import MISSED, PHASES, REGIONS, STEPS, TTL
 
 PERIOD = timedelta(minutes=5)
-"""Of the guard; deadlines are rounded up to as much."""
-BOUND = TTL + 2 * PERIOD + timedelta(minutes=1)
-"""How long after its creation an endpoint is gone, by ADR 10."""
+"""Time between two runs of the guard; expiries are rounded up to it."""
+MAX_LIFETIME = TTL + 2 * PERIOD + timedelta(minutes=1)
+"""Maximum time between the creation and the deletion of an endpoint, see ADR 10."""
 
 
-def sharp(points):
-    """Leave out the calls before which nothing has happened since the one before: most polls, and connects."""
+def skip_waiting_calls(points):
+    """Remove the calls that are not after an effect: connects, and most polls."""
     pairs = zip([("", 0), *points], points, strict=False)
     return [
         point
@@ -27,37 +27,40 @@ def sharp(points):
     ]
 
 
-def resumed(stage, kind, steps, point, *, mutant=""):
-    """Kill the script, run it again, and list what is wrong then."""
-    word = stage.kill(kind, steps, point, mutant=mutant)
-    if word != "killed":
-        return [word]
-    wrong = []
-    # Whoever runs a script again that was killed while it stopped wants it stopped, not started first.
+def kill_and_resume(stage, kind, steps, point, *, mutant=""):
+    """Kill the script and run it again; return the problems."""
+    message = stage.kill(kind, steps, point, mutant=mutant)
+    if message != "killed":
+        return [message]
+    problems = []
+    # A script that was killed during its stop is run again without its start.
     again = tuple(step for step in steps if step != "start" or steps[-1] == "start")
     for script in (again, STEPS):
-        if (word := stage.run(kind, script, mutant=mutant)) != "done":
-            wrong.append(f"failed resume: {word}")
-        if len(stage.jobs(kind)) != 1:
-            wrong.append("duplicate job")
-        there = len(stage.endpoints(kind))
-        if script[-1] == "start" and there != 1:
-            wrong.append("duplicate endpoint" if there else "no endpoint")
-        if script[-1] != "start" and there:
-            wrong.append("left endpoint")
-    return wrong
+        message = stage.run(kind, script, mutant=mutant)
+        if message != "done":
+            problems.append(f"failed resume: {message}")
+        if len(stage.list_jobs(kind)) != 1:
+            problems.append("duplicate job")
+        count = len(stage.list_creation_times(kind))
+        if script[-1] == "start" and count != 1:
+            problems.append("duplicate endpoint" if count else "no endpoint")
+        if script[-1] != "start" and count:
+            problems.append("left endpoint")
+    return problems
 
 
-def abandoned(stage, kind, steps, point, layer, *, mutant=""):
-    """Kill the script and let nobody come back, with one layer of safety alone; tell what becomes of its endpoint."""
-    word = stage.kill(kind, steps, point, mutant=mutant)
-    if word != "killed":
-        return word
-    # What was under way when it was killed may take effect a moment later.
-    if not soon(lambda: stage.endpoints(kind) or stage.schedules(REGIONS[kind]), 0.1):
+def kill_and_abandon(stage, kind, steps, point, layer, *, mutant=""):
+    """Kill the script without running it again, with one layer of protection; return what happens to its endpoint."""
+    message = stage.kill(kind, steps, point, mutant=mutant)
+    if message != "killed":
+        return message
+    # A request that was sent before the kill may take effect a moment later.
+    if not wait_for(
+        lambda: stage.list_creation_times(kind) or stage.list_schedules(REGIONS[kind]), 0.1
+    ):
         return "none"
-    soon(lambda: stage.endpoints(kind), 0.1)
-    created = stage.endpoints(kind)
+    wait_for(lambda: stage.list_creation_times(kind), 0.1)
+    created = stage.list_creation_times(kind)
     if layer != "schedule":
         stage.delete_schedules(REGIONS[kind])
     rules = stage.sweeps if layer == "sweep" else []
@@ -66,57 +69,61 @@ def abandoned(stage, kind, steps, point, layer, *, mutant=""):
     clock = stage.sandbox.clock
     first, last = min(created, default=clock.now()), max(created, default=clock.now())
     clock.advance(first + TTL - timedelta(minutes=1) - clock.now())
-    early = len(stage.endpoints(kind)) < len(created) and steps[-1] == "start"
-    # From the latest deadline on, the guard comes once in a period.
+    early = len(stage.list_creation_times(kind)) < len(created) and steps[-1] == "start"
+    # After the latest expiry, the guard runs once in each period.
     for late, seconds in ((PERIOD, 2), (2 * PERIOD, 6)):
         clock.advance(last + TTL + late - clock.now())
-        soon(lambda: not stage.endpoints(kind), seconds)
-    clock.advance(last + BOUND - clock.now())
-    left = stage.endpoints(kind)
+        wait_for(lambda: not stage.list_creation_times(kind), seconds)
+    clock.advance(last + MAX_LIFETIME - clock.now())
+    left = stage.list_creation_times(kind)
     for client, rule in rules:
         client.disable_rule(Name=rule)
-    return "left" if left else "early" if early else "ended" if created else "only armed"
+    return "left" if left else "early" if early else "deleted" if created else "only scheduled"
 
 
-def soon(condition, seconds=6.0):
-    """Tell whether something comes true: a function of the account takes a moment, its first run seconds."""
-    deadline = time.monotonic() + seconds
-    while not (true := condition()) and time.monotonic() < deadline:
+def wait_for(condition, seconds=6.0):
+    """Wait in real time until a condition is true: functions of the account need a moment, the first run seconds."""
+    give_up_at = time.monotonic() + seconds
+    while not (result := condition()) and time.monotonic() < give_up_at:
         pass
-    return true
+    return result
 
 
-def test_a_script_that_is_killed_goes_on_when_it_is_run_again(stage):
+def test_killed_script_continues_when_it_is_run_again(stage):
     for number, (kind, steps) in enumerate(PHASES):
-        points = stage.points(kind, steps)
+        points = stage.list_points(kind, steps)
         point = points[len(points) * (number + 1) // 9]
-        assert set(resumed(stage, kind, steps, point)) <= {MISSED}, (kind, steps, point)
+        assert set(kill_and_resume(stage, kind, steps, point)) <= {MISSED}, (kind, steps, point)
 
 
 @pytest.mark.parametrize(
-    ("layer", "then"), [("schedule", "ended"), ("sweep", "ended"), ("none", "left")]
+    ("layer", "expected"), [("schedule", "deleted"), ("sweep", "deleted"), ("none", "left")]
 )
-def test_what_nobody_comes_back_for_is_ended_by_any_one_layer(stage, layer, then):
+def test_abandoned_endpoint_is_deleted_by_each_layer_alone(stage, layer, expected):
     steps = STEPS[:3]
-    points = stage.points("provisioned", steps)
-    assert then == abandoned(stage, "provisioned", steps, points[len(points) * 4 // 5], layer)
+    points = stage.list_points("provisioned", steps)
+    point = points[len(points) * 4 // 5]
+    assert kill_and_abandon(stage, "provisioned", steps, point, layer) == expected
 
 
-def say(figure, what, figures):
-    """Put figures into the report."""
-    figure(f"{what}: {dict(figures)}")
+def report(figure, label, counts):
+    figure(f"{label}: {dict(counts)}")
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize(
     ("kind", "steps"), PHASES, ids=[f"{kind}-{steps[-1]}" for kind, steps in PHASES]
 )
-def test_killed_at_any_call_the_script_goes_on(stage, kind, steps, figure):
-    points = stage.points(kind, steps)
-    found = [(point, word) for point in points for word in resumed(stage, kind, steps, point)]
-    figures = Counter({"points": len(points)}) + Counter(word for _, word in found)
-    say(figure, f"{kind} {steps[-1]}, run again", figures)
-    assert [] == [row for row in found if row[1] != MISSED]
+def test_script_killed_at_any_call_continues(stage, kind, steps, figure):
+    points = stage.list_points(kind, steps)
+    results = [
+        (point, problem)
+        for point in points
+        for problem in kill_and_resume(stage, kind, steps, point)
+    ]
+    figures = Counter({"points": len(points)}) + Counter(outcome for _, outcome in results)
+    report(figure, f"{kind} {steps[-1]}, run again", figures)
+    assert [row for row in results if row[1] != MISSED] == []
     assert figures[MISSED] <= len(points) / 5
 
 
@@ -124,36 +131,43 @@ def test_killed_at_any_call_the_script_goes_on(stage, kind, steps, figure):
 @pytest.mark.parametrize("layer", ["schedule", "sweep"])
 @pytest.mark.parametrize("kind", REGIONS)
 @pytest.mark.parametrize("steps", [STEPS[:3], STEPS], ids=["start", "stop"])
-def test_killed_at_any_call_an_endpoint_ends_in_time_by_one_layer_alone(
+def test_endpoint_of_a_script_killed_at_any_call_is_deleted_by_one_layer(
     stage, kind, steps, layer, figure
 ):
-    points = sharp(stage.points(kind, steps))
-    found = [(point, abandoned(stage, kind, steps, point, layer)) for point in points]
-    figures = Counter(word for _, word in found)
-    say(figure, f"{kind} {steps[-1]}, never again, {layer} alone", figures)
-    assert [] == [row for row in found if row[1] not in ("none", "only armed", "ended", MISSED)]
-    assert figures["ended"] >= 5
+    points = skip_waiting_calls(stage.list_points(kind, steps))
+    results = [(point, kill_and_abandon(stage, kind, steps, point, layer)) for point in points]
+    figures = Counter(outcome for _, outcome in results)
+    report(figure, f"{kind} {steps[-1]}, never again, {layer} alone", figures)
+    assert [
+        row for row in results if row[1] not in ("none", "only scheduled", "deleted", MISSED)
+    ] == []
+    assert figures["deleted"] >= 5
 
 
 @pytest.mark.campaign
-def test_the_oracle_sees_who_arms_too_late(stage, figure):
+def test_late_schedule_is_found(stage, figure):
     steps = STEPS[:3]
-    points = sharp(stage.points("provisioned", steps, mutant="arms-late"))
-    found = Counter(
-        abandoned(stage, "provisioned", steps, point, "schedule", mutant="arms-late")
+    points = skip_waiting_calls(stage.list_points("provisioned", steps, mutant="arms-late"))
+    results = Counter(
+        kill_and_abandon(stage, "provisioned", steps, point, "schedule", mutant="arms-late")
         for point in points
     )
-    say(figure, "control: arms late", found)
-    assert found["left"]
+    report(figure, "control: arms late", results)
+    assert results["left"]
 
 
 @pytest.mark.campaign
 @pytest.mark.parametrize(
-    ("steps", "seen"), [(STEPS[:1], "duplicate job"), (STEPS[:3], "duplicate endpoint")]
+    ("steps", "problem"), [(STEPS[:1], "duplicate job"), (STEPS[:3], "duplicate endpoint")]
 )
-def test_the_oracle_sees_names_and_tokens_at_random(stage, steps, seen, figure):
-    points = sharp(stage.points("on-demand", steps, mutant="random"))[-15:]
-    found = [resumed(stage, "on-demand", steps, point, mutant="random") for point in points]
-    figures = {"points": len(points), **Counter(word for words in found for word in set(words))}
-    say(figure, f"control: at random, {steps[-1]}", figures)
-    assert figures[seen]
+def test_random_names_and_tokens_are_found(stage, steps, problem, figure):
+    points = skip_waiting_calls(stage.list_points("on-demand", steps, mutant="random"))[-15:]
+    results = [
+        kill_and_resume(stage, "on-demand", steps, point, mutant="random") for point in points
+    ]
+    figures = {
+        "points": len(points),
+        **Counter(row for problems in results for row in set(problems)),
+    }
+    report(figure, f"control: at random, {steps[-1]}", figures)
+    assert figures[problem]

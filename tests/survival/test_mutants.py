@@ -1,6 +1,6 @@
-"""What keeps a client from paying twice is taken out, one piece at a time: the histories must find that it is gone.
+"""Mutants of the SDK: each removes one protection against paying twice, and the histories must find it.
 
-A piece that another one makes up for is taken out together with that one: names that Bedrock keeps unique, the sweep, the schedule.
+A protection that another one duplicates is removed together with it: unique names at Bedrock, the sweep, the schedule.
 """
 
 import secrets
@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import Phase
 
-from tests.survival.test_histories import DIRECTED, histories
+from tests.survival.test_histories import DIRECTED_HISTORIES, run_histories
 from tunestack.backends.base import JobState
 from tunestack.backends.bedrock.backend import BedrockBackend
 from tunestack.backends.bedrock.guard import ScheduledGuard
@@ -23,14 +23,14 @@ from tunestack.jobs import submit as submitting
 from tunestack_sandbox.bedrock import jobs
 from tunestack_sandbox.bedrock import serving as bedrock_serving
 
-MOST = 150
-"""Histories within which a piece that is missing is to be found."""
+MAX_HISTORIES = 150
+"""Number of random histories in which a mutant must be found."""
 SCHEDULE, SWEEP, STOP = ("schedule",), ("sweep",), ()
 
 
 def names_are_not_unique(patch):
-    """Turn off what Bedrock itself does against two of one name."""
-    new, create = bedrock_serving._new, jobs._create_job
+    """Let Bedrock accept two resources with the same name."""
+    new, create = bedrock_serving._add_endpoint, jobs._create_job
 
     def new_of_any_name(region, table, **what):
         endpoint = new(region, {}, **what)
@@ -42,7 +42,7 @@ def names_are_not_unique(patch):
         name = f"{stem}-x{len(region.jobs)}-{attempt}"
         return create(region, {**params, "jobName": name, "customModelName": name})
 
-    patch.setattr(bedrock_serving, "_new", new_of_any_name)
+    patch.setattr(bedrock_serving, "_add_endpoint", new_of_any_name)
     patch.setattr(jobs, "_create_job", create_of_any_name)
 
 
@@ -128,7 +128,7 @@ def created_again_if_not_seen_at_once(patch):
 
 
 def no_look_before_an_endpoint(patch):
-    """Whatever is there is made again: only the name is in the way."""
+    """Create an endpoint again even if it exists."""
     names_are_not_unique(patch)
     start = serving.start_endpoint
 
@@ -191,7 +191,7 @@ def what_was_stopped_counts_as_there(patch):
     patch.setattr(submitting, "_ALIVE", {*submitting._ALIVE, JobState.STOPPED, JobState.STOPPING})
 
 
-# What is taken out, which layer is on, and whether the invariants are to see what comes of it alone, not how it is done.
+# Mutant, active layer, and whether the invariants check the outcome only instead of every request.
 MUTANTS = [
     (random_token, STOP, False),
     (random_job_name, STOP, False),
@@ -228,16 +228,18 @@ MUTANTS = [
         for mutant, layers, blind in MUTANTS
     ],
 )
-def test_what_is_taken_out_is_missed(world, mutant, layers, outcomes_only, monkeypatch, figure):
+def test_mutant_is_found(world, mutant, layers, outcomes_only, monkeypatch, figure):
     mutant(monkeypatch)
     monkeypatch.setattr(world, "outcomes_only", outcomes_only)
-    for where, steps in DIRECTED.items():
-        world.begin(layers)
+    for name, steps in DIRECTED_HISTORIES.items():
+        world.reset(layers)
         try:
-            world.live(steps)
+            world.run(steps)
         except AssertionError as error:
-            figure(f"{mutant.__name__} {layers}: missed when {where}: {error}")
+            figure(f"{mutant.__name__} {layers}: found by {name!r}: {error}")
             return
-    number, error = histories(world, layers, number=MOST, length=30, phases=[Phase.generate])
-    assert error is not None, f"nobody missed it in {number} histories"
-    figure(f"{mutant.__name__} {layers}: missed in history {number}: {error}")
+    number, error = run_histories(
+        world, layers, number=MAX_HISTORIES, length=30, phases=[Phase.generate]
+    )
+    assert error is not None, f"not found in {number} histories"
+    figure(f"{mutant.__name__} {layers}: found in history {number}: {error}")

@@ -1,4 +1,4 @@
-"""Two processes that submit the same thing at the same moment submit one job; and a process that goes on and on leaks nothing."""
+"""Two processes that submit the same data at the same time create one job; a long-running process leaks nothing."""
 
 import json
 import signal
@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 @pytest.fixture
 def racers(sandbox):
     """Two processes, ready to submit."""
-    both = [
+    processes = [
         subprocess.Popen(
             [sys.executable, HERE / "racer.py"],
             stdin=subprocess.PIPE,
@@ -27,15 +27,15 @@ def racers(sandbox):
         )
         for _ in range(2)
     ]
-    yield both
-    for racer in both:
+    yield processes
+    for racer in processes:
         racer.stdin.close()
         racer.wait()
         racer.stdout.close()
 
 
-def raced(sandbox, racers, rounds):
-    """Let both submit the same, again and again; returns how many jobs there are in all."""
+def submit_concurrently(sandbox, racers, rounds):
+    """Submit the same data in both processes, once per round; return the total number of jobs."""
     client, count = boto3.client("bedrock"), 0
     for number in range(rounds):
         for racer in racers:
@@ -53,59 +53,59 @@ def raced(sandbox, racers, rounds):
     return count
 
 
-def test_two_processes_at_once_submit_one_job(sandbox, racers):
-    assert 8 == raced(sandbox, racers, 8)
+def test_two_processes_create_one_job(sandbox, racers):
+    assert submit_concurrently(sandbox, racers, 8) == 8
 
 
 @pytest.mark.campaign
-def test_two_processes_at_once_submit_one_job_two_hundred_times(sandbox, racers, figure):
-    jobs = raced(sandbox, racers, 200)
+def test_two_processes_create_one_job_in_each_of_200_rounds(sandbox, racers, figure):
+    jobs = submit_concurrently(sandbox, racers, 200)
     figure(f"two processes submitted the same at once, 200 times: {jobs} jobs")
-    assert 200 == jobs
+    assert jobs == 200
 
 
-def test_other_data_is_another_job(sandbox, racers):
+def test_other_data_creates_another_job(sandbox, racers):
     for number, racer in enumerate(racers):
         racer.stdin.write(f"{number}\n")
         racer.stdin.flush()
-    assert 2 == len({json.loads(racer.stdout.readline()) for racer in racers})
+    assert len({json.loads(racer.stdout.readline()) for racer in racers}) == 2
 
 
-def cycled(sandbox, cycles):
-    """Submit and wait again and again, with faults; returns what the process has at the beginning and at the end."""
-    done = subprocess.run(
+def run_cycles(sandbox, cycles):
+    """Submit and wait in a process with faults; return its resources after a fifth of the cycles and at the end."""
+    completed = subprocess.run(
         [sys.executable, HERE / "cycler.py", str(cycles)],
         env={**sandbox.environment(), "ADMIN": sandbox.admin_url},
         capture_output=True,
         text=True,
         check=True,
     )
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    return [json.loads(line) for line in completed.stdout.splitlines()]
 
 
-def held(sandbox, cycles, figure):
-    first, *_, last = cycled(sandbox, cycles)
+def check_for_leaks(sandbox, cycles, figure):
+    first, *_, last = run_cycles(sandbox, cycles)
     assert last["jobs"] == cycles
-    assert first["descriptors"] == last["descriptors"]
-    assert first["threads"] == last["threads"]
+    assert last["descriptors"] == first["descriptors"]
+    assert last["threads"] == first["threads"]
     growth = last["memory"] - first["memory"]
     figure(f"after {first['jobs']} and {cycles} submissions and waits with faults: {first}, {last}")
     return growth
 
 
-def test_a_process_that_goes_on_leaks_nothing(sandbox, figure):
-    held(sandbox, 30, figure)
+def test_process_leaks_nothing(sandbox, figure):
+    check_for_leaks(sandbox, 30, figure)
 
 
 @pytest.mark.campaign
-def test_a_process_that_goes_on_for_a_thousand_jobs_leaks_nothing(count_traffic, figure):
+def test_process_leaks_nothing_in_a_thousand_jobs(count_traffic, figure):
     with Sandbox(speed=1, quotas=Quotas(custom_models=2000)) as sandbox:
-        assert held(sandbox, 1000, figure) < 5 * 2**20
+        assert check_for_leaks(sandbox, 1000, figure) < 5 * 2**20
         count_traffic(sandbox.traffic)
 
 
 @pytest.fixture
-def hasty(count_traffic, monkeypatch):
+def fast_sandbox(count_traffic, monkeypatch):
     """A sandbox in which hours pass in seconds."""
     with Sandbox(speed=10_000) as sandbox:
         for name, value in sandbox.variables().items():
@@ -114,7 +114,7 @@ def hasty(count_traffic, monkeypatch):
         count_traffic(sandbox.traffic)
 
 
-SERVING = """
+SERVER = """
 import signal, sys, time
 from tunestack import Tuner
 
@@ -129,10 +129,10 @@ with job.endpoint() as endpoint:
 """
 
 
-def terminated(sandbox, how):
-    """Send SIGTERM to a process that serves a model; returns its exit code, and the endpoints that are left."""
+def terminate_server(sandbox, mode):
+    """Send SIGTERM to a process that serves a model; return its exit code and the number of its endpoints."""
     with subprocess.Popen(
-        [sys.executable, "-c", SERVING, how],
+        [sys.executable, "-c", SERVER, mode],
         stdout=subprocess.PIPE,
         text=True,
         env=sandbox.environment(),
@@ -143,9 +143,9 @@ def terminated(sandbox, how):
     return process.returncode, len(rows)
 
 
-def test_a_signal_that_a_program_handles_stops_the_endpoint(hasty):
-    assert (143, 0) == terminated(hasty, "handled")
+def test_handled_signal_deletes_the_endpoint(fast_sandbox):
+    assert terminate_server(fast_sandbox, "handled") == (143, 0)
 
 
-def test_a_signal_that_nobody_handles_leaves_it_to_its_end(hasty):
-    assert (-signal.SIGTERM, 1) == terminated(hasty, "ignored")
+def test_unhandled_signal_keeps_the_endpoint(fast_sandbox):
+    assert terminate_server(fast_sandbox, "ignored") == (-signal.SIGTERM, 1)

@@ -1,4 +1,4 @@
-"""A wait of hours, through everything that happens meanwhile."""
+"""A wait of hours with faults: expired credentials, a wrong clock, a lost network, stalled jobs, unknown statuses."""
 
 import asyncio
 import os
@@ -19,18 +19,18 @@ from tunestack.errors import (
 )
 
 HOUR = 3600
-LOOK = "GetModelCustomizationJob"
+POLL_OPERATION = "GetModelCustomizationJob"
 
 
 @pytest.fixture(autouse=True)
-def _at_once(monkeypatch):
-    """botocore's own retries pause on the wall's clock."""
+def _no_retry_delays(monkeypatch):
+    """botocore's retries wait in real time."""
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
 
 
 @pytest.fixture
 def tuner(sandbox):
-    """One that looks every quarter of an hour: the waits here are of half a day."""
+    """A tuner that polls every 15 minutes: the waits here take half a day."""
     poll = Poll(
         sleep=sandbox.clock.advance, clock=sandbox.clock.monotonic, first=60, longest=900, jitter=0
     )
@@ -46,7 +46,7 @@ def slow(sandbox, tuner, chat):
 
 @pytest.fixture
 def during(sandbox):
-    """Waits on the sandbox's clock, during which something happens at an hour, once."""
+    """Return a tuner, and a dict of actions by the hour of the wait at which each runs once."""
 
     def make(**session):
         happens = {}
@@ -66,10 +66,10 @@ def during(sandbox):
 
 
 @pytest.fixture
-def somebody(sandbox):
-    """Another user's access key."""
+def other_user(sandbox):
+    """The access key of another user."""
     iam = boto3.client("iam")
-    name = f"somebody-{os.urandom(3).hex()}"
+    name = f"user-{os.urandom(3).hex()}"
     iam.create_user(UserName=name)
     everything = "arn:aws:iam::aws:policy/AdministratorAccess"
     iam.attach_user_policy(UserName=name, PolicyArn=everything)
@@ -77,59 +77,59 @@ def somebody(sandbox):
 
 
 @pytest.mark.as_root
-def test_credentials_that_expire_are_found_anew_when_somebody_signs_in(
-    sandbox, slow, during, somebody, monkeypatch
+def test_wait_continues_with_new_credentials_after_they_expired(
+    sandbox, slow, during, other_user, monkeypatch
 ):
     tuner, happens = during()
 
     def sign_in():
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", somebody["AccessKeyId"])
-        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", somebody["SecretAccessKey"])
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", other_user["AccessKeyId"])
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", other_user["SecretAccessKey"])
         sandbox.faults.clear()
 
-    happens[1] = lambda: sandbox.faults.add("expired-credentials", operation=LOOK)
+    happens[1] = lambda: sandbox.faults.add("expired-credentials", operation=POLL_OPERATION)
     happens[4] = sign_in
     job = tuner.job(slow.id)
     began = sandbox.clock.now()
     assert job.wait().model
     assert sandbox.clock.now() - began > timedelta(hours=12)
     signer = job.backend._control._request_signer
-    assert somebody["AccessKeyId"] == signer._credentials.access_key
+    assert signer._credentials.access_key == other_user["AccessKeyId"]
 
 
-def test_credentials_that_have_expired_before_are_no_wait(sandbox, slow):
-    sandbox.faults.add("expired-credentials", operation=LOOK)
+def test_credentials_that_expired_before_the_wait_are_an_error(sandbox, slow):
+    sandbox.faults.add("expired-credentials", operation=POLL_OPERATION)
     with pytest.raises(CredentialsExpiredError, match="sign in again"):
         slow.wait()
 
 
-def test_credentials_that_nobody_renews_end_the_wait_at_its_end(sandbox, slow, during):
+def test_credentials_that_stay_expired_are_an_error_at_the_timeout(sandbox, slow, during):
     tuner, happens = during()
-    happens[1] = lambda: sandbox.faults.add("expired-credentials", operation=LOOK)
+    happens[1] = lambda: sandbox.faults.add("expired-credentials", operation=POLL_OPERATION)
     with pytest.raises(CredentialsExpiredError, match="sign in again"):
         tuner.job(slow.id).wait(6 * HOUR)
     assert happens == {}
 
 
-def test_a_clock_that_is_two_hours_wrong_is_said_to_be(sandbox, slow, during):
+def test_wrong_local_clock_is_an_error(sandbox, slow, during):
     tuner, _ = during()
     job = tuner.job(slow.id)
     # The sandbox's clock is two hours ahead of this machine's.
     sandbox.clock.advance(datetime.now(UTC) + timedelta(hours=2) - sandbox.clock.now())
-    sandbox.faults.add("clock-skew", operation=LOOK)
+    sandbox.faults.add("clock-skew", operation=POLL_OPERATION)
     with pytest.raises(ClockError, match=r"clock is 1[12]\d minutes behind AWS's: set this"):
         job.wait()
 
 
-def test_a_network_that_is_away_for_hours_ends_nothing(sandbox, slow, during):
+def test_wait_continues_after_hours_without_network(sandbox, slow, during):
     session = boto3.Session()
     away = []
 
-    def unplugged(**_):
+    def fail(**_):
         if away:
             raise EndpointConnectionError(endpoint_url="https://bedrock")
 
-    session.events.register_first("before-send.bedrock.*", unplugged)
+    session.events.register_first("before-send.bedrock.*", fail)
     tuner, happens = during(session=session)
     happens[2] = lambda: away.append(True)
     happens[7] = away.clear
@@ -137,103 +137,103 @@ def test_a_network_that_is_away_for_hours_ends_nothing(sandbox, slow, during):
     assert happens == {}
 
 
-def test_a_network_that_stays_away_is_what_the_wait_ends_with(sandbox, slow, during):
+def test_network_that_stays_down_is_an_error_at_the_timeout(sandbox, slow, during):
     session = boto3.Session()
 
-    def unplugged(**_):
+    def fail(**_):
         raise EndpointConnectionError(endpoint_url="https://bedrock")
 
     tuner, _ = during(session=session)
     job = tuner.job(slow.id)
-    session.events.register_first("before-send.bedrock.*", unplugged)
+    session.events.register_first("before-send.bedrock.*", fail)
     job.backend._clients._clients.clear()
     with pytest.raises(NetworkError, match="check the network"):
         job.wait(HOUR)
 
 
 @pytest.mark.parametrize(
-    ("phase", "words"),
+    ("phase", "message"),
     [
         ("validation", "pending .validation. for 3 hours"),
         ("training", "pending .queued. for 12 hours"),
     ],
 )
-def test_a_job_that_is_stuck_is_said_to_be(sandbox, tuner, chat, phase, words):
+def test_stalled_job_is_an_error(sandbox, tuner, chat, phase, message):
     sandbox.faults.add("stall", phase=phase)
     job = tuner.submit("nova-micro", chat)
-    with pytest.raises(JobStalledError, match=words) as error:
+    with pytest.raises(JobStalledError, match=message) as error:
         job.wait()
-    assert job.id == error.value.job_id
+    assert error.value.job_id == job.id
     assert isinstance(error.value, JobTimeoutError)
-    # It goes on, and can be ended.
+    # The job is still running, and can be cancelled.
     assert job.cancel()
 
 
-def test_how_long_nothing_may_change_is_for_the_caller_to_say(sandbox, tuner, chat):
+def test_stall_after_sets_the_time_without_changes(sandbox, tuner, chat):
     sandbox.faults.add("stall", phase="training")
     job = tuner.submit("nova-micro", chat)
     with pytest.raises(JobStalledError, match="for [0-9]+ minutes"):
         job.wait(stall_after=timedelta(minutes=20))
     with pytest.raises(JobTimeoutError, match="after 1 day") as error:
         job.wait(stall_after=timedelta(days=10))
-    assert JobTimeoutError is type(error.value)
+    assert type(error.value) is JobTimeoutError
     with pytest.raises(ConfigError, match="use seconds or a timedelta"):
         job.wait(stall_after="1h")
 
 
 @pytest.fixture
-def saying(sandbox, during):
-    """A tuner to which Bedrock says another word for a job's state, for some looks."""
+def tuner_with_status(sandbox, during):
+    """Return a tuner that receives another status for a number of polls."""
 
-    def make(word, *, looks):
+    def make(status, *, polls):
         session = boto3.Session()
-        left = [looks]
+        remaining = [polls]
 
-        def say(parsed, **_):
-            if left[0] > 0 and "status" in parsed:
-                left[0] -= 1
-                parsed["status"] = word
+        def change(parsed, **_):
+            if remaining[0] > 0 and "status" in parsed:
+                remaining[0] -= 1
+                parsed["status"] = status
 
-        session.events.register("after-call.bedrock.GetModelCustomizationJob", say)
+        session.events.register("after-call.bedrock.GetModelCustomizationJob", change)
         return during(session=session)[0]
 
     return make
 
 
-def test_a_word_that_nobody_knows_is_no_end(slow, saying):
-    assert saying("Hibernating", looks=8).job(slow.id).wait().model
+def test_unknown_status_does_not_end_the_wait(slow, tuner_with_status):
+    assert tuner_with_status("Hibernating", polls=8).job(slow.id).wait().model
 
 
-def test_a_word_that_nobody_knows_for_an_hour_is_said(slow, saying):
+def test_unknown_status_for_an_hour_is_an_error(slow, tuner_with_status):
     with pytest.raises(
         JobStalledError, match=r"has been Hibernating .training. for 1 hour .*upgrade"
     ):
-        saying("Hibernating", looks=10**6).job(slow.id).wait()
+        tuner_with_status("Hibernating", polls=10**6).job(slow.id).wait()
 
 
-def test_a_wait_is_one_of_many_in_an_event_loop(sandbox, tuner, chat):
+def test_many_waits_run_in_one_event_loop(sandbox, tuner, chat):
     jobs = [tuner.submit("nova-micro", chat[: 8 + number]) for number in range(5)]
 
-    async def all_of_them():
+    async def wait_for_all():
         return await asyncio.gather(*(job.wait_async() for job in jobs))
 
-    assert jobs == asyncio.run(all_of_them())
+    assert jobs == asyncio.run(wait_for_all())
     assert all(job.info.model for job in jobs)
 
 
-def test_a_wait_in_an_event_loop_can_be_cancelled(sandbox, slow):
-    """On the wall's clock: the pause is one that nothing else waits for."""
+def test_wait_in_an_event_loop_can_be_cancelled(sandbox, slow):
+    """In real time: a cancelled pause must end immediately."""
     job = Tuner().job(slow.id)
 
-    async def a_moment():
+    async def wait_briefly():
         await asyncio.wait_for(job.wait_async(), timeout=0.5)
 
     with pytest.raises(TimeoutError):
-        asyncio.run(a_moment())
+        asyncio.run(wait_briefly())
     assert not job.status().is_terminal
 
 
-def test_a_wait_in_an_event_loop_fails_as_others_do(sandbox, tuner, chat):
+def test_wait_in_an_event_loop_raises_the_same_errors(sandbox, tuner, chat):
     sandbox.faults.add("stall", phase="validation")
     job = tuner.submit("nova-micro", chat)
     with pytest.raises(JobTimeoutError, match="after 10 minutes"):

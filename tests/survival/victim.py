@@ -1,7 +1,7 @@
-"""What is killed: a script that submits, waits, starts and stops, forked anew for each order on standard input.
+"""The script to be killed: it submits, waits, starts and stops. Each order on standard input runs it in a new fork.
 
-Imports are done once, in the process that forks: each run begins where a new process has imported everything.
-The child speaks to its parent by readv and writev, so that nothing of this counts among the calls that it is killed at.
+The process that forks has imported everything, so a run starts like a new process after its imports.
+The child talks to its parent with readv and writev, which are not among the system calls to kill at.
 """
 
 import json
@@ -25,7 +25,7 @@ KINDS = {"on-demand": ("nova-micro", "us-east-1"), "provisioned": ("llama-3-1-8b
 
 
 def arm_late():
-    """Let the guard be armed only once there is something to end."""
+    """Create the schedule only after the endpoint."""
     pending = []
     arm, create = ScheduledGuard.arm, BedrockBackend.create_endpoint
 
@@ -40,7 +40,7 @@ def arm_late():
 
 
 def name_at_random():
-    """Let nothing follow from the content: names and tokens are others each time."""
+    """Use random names and tokens instead of names that are derived from the content."""
     submitting._digest = lambda *_: uuid.uuid4().hex[:16]
     serving.name_of = lambda *_: f"tunestack-{uuid.uuid4().hex[:12]}"
 
@@ -63,7 +63,7 @@ class Script:
             slept[0] += seconds
             tell(f"sleep {seconds}")
 
-        # Few looks, and always as many: a point is the same call in every run.
+        # Always the same few polls, so that a point is the same system call in every run.
         clock = {"sleep": sleep, "clock": lambda: time.monotonic() + slept[0]}
         tuner = Tuner(
             region=region, poll=Poll(first=30, factor=10, longest=3600, jitter=0, **clock)
@@ -80,7 +80,7 @@ class Script:
 
 
 def child(order, read, write):
-    """Run the steps; before the last, let the parent attach what kills."""
+    """Run the steps; the parent attaches strace before the last one."""
 
     def tell(text):
         os.writev(write, [text.encode() + b"\n"])
@@ -101,8 +101,8 @@ def child(order, read, write):
         tell(f"failed {error!r}")
 
 
-def attached(pid, options):
-    """Attach strace to a process that waits."""
+def attach_strace(pid, options):
+    """Attach strace to a waiting process."""
     strace = subprocess.Popen(
         ["strace", "-f", "-p", str(pid), *options], stderr=subprocess.PIPE, text=True
     )
@@ -111,7 +111,7 @@ def attached(pid, options):
 
 
 def run(order):
-    """Fork, serve the child until it is gone, and tell its last words."""
+    """Fork, serve the child until it ends, and return its last message."""
     (to_read, child_write), (child_read, to_write) = os.pipe(), os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -126,7 +126,7 @@ def run(order):
         for line in lines:
             word, _, text = line.strip().partition(" ")
             if word == "attach":
-                strace = attached(pid, order["strace"])
+                strace = attach_strace(pid, order["strace"])
             elif word == "sleep":
                 turn = json.dumps({"advance": float(text)}).encode()
                 urllib.request.urlopen(f"{os.environ['ADMIN']}/clock", turn).close()
@@ -142,7 +142,7 @@ def run(order):
 
 
 if __name__ == "__main__":
-    tempfile.gettempdir()  # tries by a file whether it may write there, once for each process
+    tempfile.gettempdir()  # Creates a test file, once in each process.
     for line in sys.stdin:
         sys.stdout.write(json.dumps(run(json.loads(line))) + "\n")
         sys.stdout.flush()

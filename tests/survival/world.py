@@ -1,18 +1,18 @@
-"""A world in which histories take place: two clients, an account, a clock that is turned, and what must hold all the time."""
+"""A world for random histories: two clients, one account, virtual time, and invariants that are checked all the time."""
 
 import json
 from collections import Counter, defaultdict
-from contextlib import contextmanager, suppress
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
-from tests.infra.test_guard import SETTINGS
+from tests.infra.guard_account import SETTINGS
+from tests.survival.world_checks import ACTIVE_STATUSES, WorldChecks
+from tests.survival.world_faults import FaultHooks
+from tests.survival.world_guard import VirtualGuard
+from tests.survival.world_settings import CONTENTS, PERIOD, REGIONS, ROWS
 from tunestack import Poll, Tuner
-from tunestack.deployment import EXPIRES_AT_TAG
 from tunestack.errors import (
     ConfigError,
     JobFailedError,
@@ -21,525 +21,312 @@ from tunestack.errors import (
     NotFoundError,
     TunestackError,
 )
-from tunestack_cdk.constructs.endpoint_guard_handler import KINDS, Guard, deadline
-from tunestack_sandbox.wire import Fault
-
-REGIONS = {"nova-micro": "us-east-1", "llama-3-1-8b": "us-west-2"}
-ROWS = {
-    "nova-micro": [
-        [
-            {"messages": [{"role": "user", "content": f"{data}?"}, {"role": "assistant", "content": "x"}]}
-            for _ in range(8)
-        ]
-        for data in range(2)
-    ],
-    "llama-3-1-8b": [
-        [{"prompt": f"What is {data} + {number}?", "completion": "x"} for number in range(100)]
-        for data in range(2)
-    ],
-}  # fmt: skip
-CONTENTS = [(model, data) for model in REGIONS for data in range(2)]
-PERIOD = timedelta(minutes=5)
-CREATING = timedelta(minutes=25)
-MARGIN = timedelta(minutes=1)
-LAGS = timedelta(seconds=15)
-"""How long Bedrock may not show what is new; the SDK looks for 20 seconds."""
-ALIVE = ("InProgress", "Completed")
+from tunestack_cdk.constructs.endpoint_guard_handler import Guard
 
 
-class Died(BaseException):
-    """The client's process is gone, in the middle of what it did."""
+class ClientCrashed(BaseException):
+    """Raised to end a client in the middle of a call."""
 
 
-def _end_of(tags):
-    return datetime.fromisoformat(tags[EXPIRES_AT_TAG]) if EXPIRES_AT_TAG in tags else None
-
-
-class World:
-    """One sandbox, in which one history after another takes place."""
+class World(FaultHooks, VirtualGuard, WorldChecks):
+    """One sandbox in which histories run one after another; a history is a list of steps."""
 
     def __init__(self, sandbox, name):
         self.sandbox, self.name = sandbox, name
         self.clock = sandbox.clock
-        self.fuse, self.strange = None, 0
+        self.interruption, self.unknown_statuses = None, 0
         self.outcomes_only = False
-        # The deployed guard is as slow as real functions are: its code runs in this process, in virtual time.
+        # The deployed guard runs in real time, so its code runs in this process instead.
         sandbox.clock._followers.clear()
-        # A stop may wait 30 minutes, a start takes 25: one look falls between, whatever chance adds to the pauses.
+        # A stop may wait 30 minutes, a start takes 25: with any jitter, the SDK polls at least once in between.
         self.poll = Poll(
             first=1, factor=10, longest=240, sleep=self.advance, clock=self.clock.monotonic
         )
-        self.sessions = [self._session(), self._session()]
+        self.sessions = [self._create_session(), self._create_session()]
         root = boto3.Session()
-        self.roots = {
+        self.clients = {
             (service, region): root.client(service, region)
             for service in ("bedrock", "scheduler", "events")
             for region in REGIONS.values()
         }
         retries = Config(retries={"mode": "standard", "total_max_attempts": 5})
-        self.groups, self.guards = {}, {}
+        self.schedule_groups, self.guards = {}, {}
         for region in REGIONS.values():
-            events = self.roots["events", region]
+            events = self.clients["events", region]
             for rule in events.list_rules()["Rules"]:
                 if "ScheduleExpression" in rule:
                     events.disable_rule(Name=rule["Name"])
-            self.groups[region] = sandbox.deployment(region).schedule_group
+            self.schedule_groups[region] = sandbox.deployment(region).schedule_group
             self.guards[region] = Guard(root.client("bedrock", region, config=retries), SETTINGS)
-        self.uris = {self._uri(*content): content for content in CONTENTS}
-        self.answers = sandbox._server._handle
-        sandbox._server._handle = self._slow_to_show
+        self.contents_by_uri = {self._get_uri(*content): content for content in CONTENTS}
 
-    def _session(self):
+    def _create_session(self):
         session = boto3.Session()
-        session.events.register("before-parameter-build.bedrock", self._about_to_call)
-        session.events.register("before-call", lambda **_: self._point())
-        session.events.register("after-call", self._called)
+        session.events.register("before-parameter-build.bedrock", self._before_request)
+        session.events.register("before-call", lambda **_: self._reach_point())
+        session.events.register("after-call", self._after_request)
         return session
 
-    def _uri(self, model, data):
-        """Where the data of a content lies: there is one file of each."""
+    def _get_uri(self, model, data):
+        """Return the URI of the training data of a content."""
         job = Tuner(region=REGIONS[model], session=self.sessions[0]).submit(
             model, ROWS[model][data]
         )
         return job.refresh().training_data
 
-    def begin(self, layers):
-        """Forget the history before."""
+    def reset(self, layers):
+        """Delete everything before a new history."""
         self.sandbox.reset()
         self.layers = layers
         self.tuners = {}
-        self.known = defaultdict(list)
+        self.job_ids = defaultdict(list)
         self.reruns, self.contents = Counter(), {}
-        self.ends, self.promised, self.armed = {}, {}, dict.fromkeys(self.groups)
-        self.asked = self.since = None
-        self.fuse, self.nested, self.disturbed, self.quiet = None, False, False, False
-        self.lag = self.strange = self.missed = self.ended = 0
-        self.faults, self.number = [], 0
-        self.next_tick = self.clock.now() + PERIOD
+        self.latest_ends, self.earliest_ends = {}, {}
+        self.schedules = dict.fromkeys(self.schedule_groups)
+        self.requested_ttl = self.requested_at = None
+        self.interruption = None
+        self.is_nested = self.is_disturbed = self.is_quiet = False
+        self.hidden_responses = self.unknown_statuses = self.missed_periods = self.deleted_count = 0
+        self.active_faults, self.step_number = [], 0
+        self.next_run = self.clock.now() + PERIOD
 
-    # What goes wrong around a call.
-
-    def _about_to_call(self, params, model, **_):
-        """Armed before it is there: whoever sees the request for throughput finds the schedule."""
-        if model.name == "CreateCustomModelDeployment":
-            self.promised.pop(params["modelDeploymentName"], None)
-        if model.name != "CreateProvisionedModelThroughput":
-            return
-        name, region = params["provisionedModelName"], REGIONS["llama-3-1-8b"]
-        tags = {tag["key"]: tag["value"] for tag in params["tags"]}
-        with self.quietly():
-            armed = self._schedule(region, name)
-            there = {row["provisionedModelName"] for row in self.throughputs(region)}
-        ttl = self.asked or SETTINGS.default
-        soonest, latest = self.since + ttl - MARGIN, self.clock.now() + ttl + PERIOD
-        if not self.outcomes_only:
-            assert armed is not None, f"{name} is about to be created, and nothing is armed"
-            assert armed["StartDate"] <= latest, f"{name} is armed later than it was asked for"
-            end = _end_of(tags)
-            assert end is not None, f"{name} is about to be created without an end"
-            assert soonest <= end <= latest, f"{name} ends at {end}, not when it was asked for"
-            assert armed["EndDate"] > end, f"{name} ends at {end}, when nothing is armed any more"
-        if name not in there:
-            self.ends[name] = latest
-            self.promised.pop(name, None)
-
-    def _called(self, parsed, model, **_):
-        if model.service_model.service_name == "scheduler":
-            self.armed = dict.fromkeys(self.groups)
-        if self.strange and model.name.startswith("Get") and "status" in parsed:
-            self.strange -= 1
-            parsed["status"] = "Strange"
-        self._point()
-
-    def _point(self):
-        """Count the moments before and after each call; at one of them something happens."""
-        if self.fuse is None:
-            return
-        left, action = self.fuse
-        self.fuse = (left - 1, action) if left > 1 else None
-        if left <= 1:
-            action()
-
-    def _slow_to_show(self, call):
-        """Answer as the sandbox does, but for what is new: it is not shown at once."""
-        reply = self.answers(call)
-        if not self.lag or self.quiet or not call.operation.name.startswith(("Get", "List")):
-            return reply
-        if self._is_new(reply.result):
-            self.lag -= 1
-            raise Fault("ResourceNotFoundException", "It can't be seen yet.")
-        shown = {
-            name: [row for row in value if not self._is_new(row)] if isinstance(value, list) else value
-            for name, value in reply.result.items()
-        }  # fmt: skip
-        self.lag -= shown != reply.result
-        return replace(reply, result=shown)
-
-    def _is_new(self, row):
-        created = isinstance(row, dict) and (row.get("creationTime") or row.get("createdAt"))
-        return bool(created) and created > self.clock.now() - LAGS
-
-    @contextmanager
-    def quietly(self):
-        """Look as the account's root, without meeting or using up what goes wrong."""
-        before, rules = self.quiet, self.sandbox.faults._rules
-        self.quiet, self.sandbox.faults._rules = True, []
-        try:
-            yield
-        finally:
-            self.quiet, self.sandbox.faults._rules = before, rules
-
-    # Time, and the guard's two ways to come.
-
-    def advance(self, seconds):
-        """Turn the clock; the guard comes every five minutes, as far as it is on."""
-        end = self.clock.now() + timedelta(seconds=seconds)
-        while self.layers and self.next_tick <= end:
-            self.clock.advance(max(self.next_tick - self.clock.now(), timedelta(0)))
-            self.next_tick += PERIOD
-            for region in self.groups:
-                self._tick(region)
-        self.clock.advance(max(end - self.clock.now(), timedelta(0)))
-
-    def _tick(self, region):
-        there, over = self._endpoints(region)
-        fired = []
-        if "schedule" in self.layers:
-            fired = self._fired(region)
-        # The guard would look at what is there and keep it: that is not asked over HTTP each time.
-        fired = [name for name in fired if name in over]
-        if not over and not fired:
-            return
-        struck = self._struck()
-        guard = self.guards[region]
-        with suppress(ClientError, BotoCoreError):
-            if "sweep" in self.layers:
-                guard.sweep(lambda: 10**6)
-        for name in fired:
-            with suppress(ClientError, BotoCoreError):
-                kind = name.removeprefix("tunestack-").partition("-")[2]
-                guard.wake(KINDS[kind], name)
-        self.missed = self.missed + 1 if self._struck() > struck else 0
-        for name in there.keys() - self._endpoints(region)[0].keys():
-            self.ended += 1
-            early = self.promised.get(name, self.clock.now()) - self.clock.now()
-            failed = there[name].status == "Failed"
-            assert failed or early <= timedelta(0), f"{name} was ended {early} before its end"
-        with self.quietly():
-            self.check_bounds(region)
-
-    def _struck(self):
-        return sum(rule.struck for rule in self.sandbox.faults._rules) - self.lag
-
-    def _endpoints(self, region):
-        """What is there, and what of it the guard's own rule says is over."""
-        state = self.sandbox._bedrock._regions.get(("123456789012", region))
-        if state is None:
-            return {}, set()
-        now, there, over = self.clock.now(), {}, set()
-        for kind, table in (
-            ("provisioned", state.throughputs),
-            ("on-demand", state.deployments),
-        ):
-            for entry in table.values():
-                end = deadline(KINDS[kind], state.tags[entry.arn], entry.created, SETTINGS)
-                there[entry.name] = entry
-                if entry.status == "Failed" or (end is not None and end <= now):
-                    over.add(entry.name)
-        return there, over
-
-    def _fired(self, region):
-        if self.armed[region] is None:
-            group, scheduler = self.groups[region], self.roots["scheduler", region]
-            rows = scheduler.list_schedules(GroupName=group)["Schedules"]
-            found = [self._schedule(region, row["Name"]) for row in rows]
-            self.armed[region] = {row["Name"]: (row["StartDate"], row["EndDate"]) for row in found}
-        now = self.clock.now()
-        return [name for name, (start, end) in self.armed[region].items() if start <= now < end]
-
-    def _schedule(self, region, name):
-        scheduler = self.roots["scheduler", region]
-        try:
-            return scheduler.get_schedule(Name=name, GroupName=self.groups[region])
-        except scheduler.exceptions.ResourceNotFoundException:
-            return None
-
-    # What must hold.
-
-    def throughputs(self, region):
-        answer = self.roots["bedrock", region].list_provisioned_model_throughputs(maxResults=1000)
-        return answer["provisionedModelSummaries"]
-
-    def deployments(self, region):
-        answer = self.roots["bedrock", region].list_custom_model_deployments(maxResults=1000)
-        return answer["modelDeploymentSummaries"]
-
-    def check_bounds(self, region):
-        """No throughput is older than what was asked for, and the guard's period, and what a fault cost the guard."""
-        if not self.layers:
-            return
-        now = self.clock.now()
-        for row in self.throughputs(region):
-            name, created = row["provisionedModelName"], row["creationTime"]
-            cap = created + SETTINGS.longest + PERIOD
-            end = max(min(self.ends.get(name, cap), cap), created + CREATING)
-            late = now - (end + PERIOD * (1 + self.missed) + MARGIN)
-            assert late <= timedelta(0), f"{name} lives {late} beyond its bound"
-
-    def check_endpoints(self, region):
-        """One of each kind for a model; throughput says its end, and its schedule is there."""
-        throughputs = self.throughputs(region)
-        for rows in (throughputs, self.deployments(region)):
-            twice = [arn for arn, n in Counter(row["modelArn"] for row in rows).items() if n > 1]
-            assert not twice, f"two endpoints of one kind for {twice}"
-        for row in () if self.outcomes_only else throughputs:
-            name, created = row["provisionedModelName"], row["creationTime"]
-            answer = self.roots["bedrock", region].list_tags_for_resource(
-                resourceARN=row["provisionedModelArn"]
-            )
-            end = _end_of({tag["key"]: tag["value"] for tag in answer["tags"]})
-            assert end is not None, f"{name} carries no end"
-            assert end <= created + SETTINGS.longest + PERIOD, f"{name} ends too late: {end}"
-            assert self._schedule(region, name) is not None, f"{name} is there, its schedule is not"
-        self.check_bounds(region)
-
-    def check_jobs(self, region):
-        """One job alive of each content, and every job that was answered is there."""
-        bedrock = self.roots["bedrock", region]
-        alive, seen = Counter(), set()
-        pages = bedrock.get_paginator("list_model_customization_jobs").paginate()
-        for row in (row for page in pages for row in page["modelCustomizationJobSummaries"]):
-            seen.add(row["jobArn"])
-            alive[self._content(bedrock, row["jobArn"])] += row["status"] in ALIVE
-        for content, count in alive.items():
-            assert count <= 1 + self.reruns[content], f"{count} jobs alive for {content}"
-        for content, known in self.known.items():
-            if REGIONS[content[0]] == region:
-                assert set(known) <= seen, f"a job is lost of {content}"
-
-    def _content(self, bedrock, arn):
-        """What a job learns, by its answer; it never changes."""
-        if arn not in self.contents:
-            job = bedrock.get_model_customization_job(jobIdentifier=arn)
-            self.contents[arn] = self.uris[job["trainingDataConfig"]["s3Uri"]]
-        return self.contents[arn]
-
-    # Steps.
-
-    def live(self, steps):
-        """Take the steps, and then let everything end."""
+    def run(self, steps):
+        """Run the steps, and then check that everything ends."""
         for step in steps:
-            self.number += 1
-            self._expire()
-            self.nested = self.disturbed = False
+            self.step_number += 1
+            self._expire_faults()
+            self.is_nested = self.is_disturbed = False
             self.step(step)
-            self.fuse = None
-        self.lag = self.strange = 0
-        self.faults = []
+            self.interruption = None
+        self.hidden_responses = self.unknown_statuses = 0
+        self.active_faults = []
         self.sandbox.faults.clear()
-        self._end()
+        self._finish()
 
-    def _end(self):
-        """Nothing that is billed by the hour is left after a day, or after the client's own stop."""
+    def _finish(self):
+        """No provisioned throughput exists after a day, or after the client has deleted it."""
         if self.layers:
             self.advance(26 * 3600)
         else:
-            for model, data in list(self.known):
-                for arn in self.known[model, data]:
+            for model, data in list(self.job_ids):
+                for arn in self.job_ids[model, data]:
                     if self._is_trained(model, arn):
-                        self.tuner(0, model).job(arn).stop_endpoint()
-        left = [row["provisionedModelName"] for row in self.throughputs(REGIONS["llama-3-1-8b"])]
-        assert [] == left
+                        self.get_tuner(0, model).job(arn).stop_endpoint()
+        throughputs = self.list_throughputs(REGIONS["llama-3-1-8b"])
+        assert [row["provisionedModelName"] for row in throughputs] == []
         self.tuners = {}
-        for (model, _), known in self.known.items():
-            for arn in known:
-                assert arn == self.tuner(0, model).job(arn).id
+        for (model, _), job_ids in self.job_ids.items():
+            for arn in job_ids:
+                assert self.get_tuner(0, model).job(arn).id == arn
 
     def step(self, step):
         kind, *rest = step
         getattr(self, f"do_{kind}")(*rest)
 
-    def _expire(self):
-        for rule, born in self.faults:
-            if self.number - born > 4:
+    def _expire_faults(self):
+        for rule, added_at in self.active_faults:
+            if self.step_number - added_at > 4:
                 rule.times = rule.struck
-        self.faults = [pair for pair in self.faults if self.number - pair[1] <= 4]
-        self.sandbox.faults._rules = [rule for rule, _ in self.faults]
+        self.active_faults = [
+            pair for pair in self.active_faults if self.step_number - pair[1] <= 4
+        ]
 
-    def _is_calm(self):
-        waiting = any(rule.struck < (rule.times or 0) for rule, _ in self.faults)
-        return not (waiting or self.lag or self.strange or self.fuse or self.nested)
+    def _is_undisturbed(self):
+        is_pending = any(rule.struck < (rule.times or 0) for rule, _ in self.active_faults)
+        return not (
+            is_pending
+            or self.hidden_responses
+            or self.unknown_statuses
+            or self.interruption
+            or self.is_nested
+        )
 
-    def tuner(self, who, model):
+    def get_tuner(self, who, model):
         if (who, model) not in self.tuners:
             self.tuners[who, model] = Tuner(
                 region=REGIONS[model], session=self.sessions[who], poll=self.poll
             )
         return self.tuners[who, model]
 
-    def tried(self, do, *fine):
-        """Do something; whatever the SDK raises is its own error, and nothing is raised for nothing."""
-        calm, ended = self._is_calm(), self.ended
+    def tried(self, call, *allowed):
+        """Call the SDK; it may raise its own errors only, and only if a fault or another client is the reason."""
+        is_undisturbed, deleted_count = self._is_undisturbed(), self.deleted_count
         try:
-            return do()
+            return call()
         except TunestackError as error:
-            if calm and self.ended == ended and not self.disturbed and not isinstance(error, fine):
-                raise AssertionError(f"nothing went wrong, and yet: {error!r}") from error
+            if (
+                is_undisturbed
+                and self.deleted_count == deleted_count
+                and not self.is_disturbed
+                and not isinstance(error, allowed)
+            ):
+                raise AssertionError(f"an error without a reason: {error!r}") from error
         except AssertionError:
             raise
         except Exception as error:
-            raise AssertionError(f"no error of the SDK's own: {error!r}") from error
+            raise AssertionError(f"not an error of the SDK: {error!r}") from error
         return None
 
-    def _raw(self, model, job):
-        with self.quietly():
-            return self.roots["bedrock", REGIONS[model]].get_model_customization_job(
+    def _get_job(self, model, job):
+        with self.without_faults():
+            return self.clients["bedrock", REGIONS[model]].get_model_customization_job(
                 jobIdentifier=job
             )
 
     def _is_trained(self, model, job):
-        state = self.sandbox._bedrock._regions["123456789012", REGIONS[model]]
+        state = self.sandbox.bedrock_region(REGIONS[model])
         return state.jobs[job].model is not None
 
-    def _checked(self, model, *checks):
-        with self.quietly():
+    def _check(self, model, *checks):
+        with self.without_faults():
             for check in checks:
                 check(REGIONS[model])
 
     def do_nothing(self):
-        """So that a history can shrink."""
+        """Do nothing, so that Hypothesis can shrink a history."""
 
     def do_submit(self, who, model, data, *, rerun=False):
         content, rows = (model, data), ROWS[model][data]
         self.reruns[content] += rerun
-        calm = self._is_calm()
-        job = self.tried(lambda: self.tuner(who, model).submit(model, rows, rerun=rerun))
-        self._checked(model, self.check_jobs)
+        is_undisturbed = self._is_undisturbed()
+        job = self.tried(lambda: self.get_tuner(who, model).submit(model, rows, rerun=rerun))
+        self._check(model, self.check_jobs)
         if job is not None:
-            new = job.id not in self.known[content]
-            assert new or not (rerun and calm) or self.disturbed, "run again, and no job of its own"
-            self.known[content].append(job.id)
-            raw = self._raw(model, job.id)
-            assert job.id == raw["jobArn"]
-            assert content == self.contents[job.id], "a job that learns something else"
-            assert self.disturbed or raw["status"] in ALIVE, "a job that is over was answered"
+            is_new = job.id not in self.job_ids[content]
+            assert is_new or not (rerun and is_undisturbed) or self.is_disturbed, (
+                "a rerun returned an existing job"
+            )
+            self.job_ids[content].append(job.id)
+            response = self._get_job(model, job.id)
+            assert response["jobArn"] == job.id
+            assert self.contents[job.id] == content, "a job with other training data"
+            assert self.is_disturbed or response["status"] in ACTIVE_STATUSES, (
+                "a job that has ended"
+            )
 
     def do_rerun(self, who, model, data):
         self.do_submit(who, model, data, rerun=True)
 
-    def _job(self, who, model, data):
-        if not self.known[model, data]:
+    def _get_or_submit_job(self, who, model, data):
+        if not self.job_ids[model, data]:
             self.do_submit(who, model, data)
-        if not self.known[model, data]:
+        if not self.job_ids[model, data]:
             return None
-        arn = self.known[model, data][-1]
-        return self.tried(lambda: self.tuner(who, model).job(arn))
+        arn = self.job_ids[model, data][-1]
+        return self.tried(lambda: self.get_tuner(who, model).job(arn))
 
     def do_cancel(self, who, model, data):
-        if job := self._job(who, model, data):
+        if job := self._get_or_submit_job(who, model, data):
             self.tried(job.cancel)
 
     def do_wait(self, who, model, data):
-        if job := self._job(who, model, data):
-            over = (JobFailedError, JobStoppedError, JobTimeoutError)
-            self.tried(lambda: job.wait(3600), *over)
+        if job := self._get_or_submit_job(who, model, data):
+            ends = (JobFailedError, JobStoppedError, JobTimeoutError)
+            self.tried(lambda: job.wait(3600), *ends)
 
     def do_start(self, who, model, data, hours):
-        job = self._job(who, model, data)
+        job = self._get_or_submit_job(who, model, data)
         if job is None:
             return
         self.tried(job.wait, JobFailedError, JobStoppedError)
         if not self._is_trained(model, job.id):
             return
-        # Another start may take place within this one.
-        outer, ended, ttl = (self.asked, self.since), self.ended, hours and timedelta(hours=hours)
-        self.asked, self.since = ttl, self.clock.now()
+        # Another start may run within this one.
+        outer = self.requested_ttl, self.requested_at
+        deleted_count, ttl = self.deleted_count, hours and timedelta(hours=hours)
+        self.requested_ttl, self.requested_at = ttl, self.clock.now()
         try:
             name = self.tried(lambda: job.start_endpoint(ttl=ttl).name)
         finally:
-            self.asked, self.since = outer
-        self._checked(model, self.check_endpoints)
-        if name is not None and not self.disturbed and self.ended == ended:
-            there = self._endpoints(REGIONS[model])[0]
-            assert name in there, f"{name} was started and is not there"
-            assert there[name].status in ("Active", "InService")
-            assert there[name].model.job.arn == job.id
+            self.requested_ttl, self.requested_at = outer
+        self._check(model, self.check_endpoints)
+        if name is not None and not self.is_disturbed and self.deleted_count == deleted_count:
+            existing = self._read_endpoints(REGIONS[model])[0]
+            assert name in existing, f"{name} was started and does not exist"
+            assert existing[name].status in ("Active", "InService")
+            assert existing[name].model.job.arn == job.id
 
     def do_extend(self, who, model, data, hours):
-        job = self._job(who, model, data)
+        job = self._get_or_submit_job(who, model, data)
         if job is None or not self._is_trained(model, job.id):
             return
 
         def extend():
             endpoint = job.endpoint()
             until = self.clock.now() + timedelta(hours=hours) + PERIOD
-            self.ends[endpoint.name] = max(self.ends.get(endpoint.name, until), until)
-            # Of two at once, the last one counts, also if it fails halfway.
-            asked = self.clock.now() + timedelta(hours=hours)
-            before = self.promised.get(endpoint.name)
+            self.latest_ends[endpoint.name] = max(self.latest_ends.get(endpoint.name, until), until)
+            # Of two concurrent extensions, the last one counts, even if it fails halfway.
+            requested = self.clock.now() + timedelta(hours=hours)
+            before = self.earliest_ends.get(endpoint.name)
             if before is not None:
-                self.promised[endpoint.name] = min(before, asked)
+                self.earliest_ends[endpoint.name] = min(before, requested)
             end = endpoint.extend(timedelta(hours=hours))
             if end is None:
                 return
-            assert self.disturbed or before is None or before <= end, "extended, and ends earlier"
-            soonest = min(self.promised.get(endpoint.name, end), end)
-            self.promised[endpoint.name] = soonest if self.disturbed else end
+            assert self.is_disturbed or before is None or before <= end, (
+                "an extension moved the expiry forward"
+            )
+            earliest = min(self.earliest_ends.get(endpoint.name, end), end)
+            self.earliest_ends[endpoint.name] = earliest if self.is_disturbed else end
 
         self.tried(extend, ConfigError, NotFoundError)
-        self._checked(model, self.check_endpoints)
+        self._check(model, self.check_endpoints)
 
     def do_stop(self, who, model, data):
-        job = self._job(who, model, data)
+        job = self._get_or_submit_job(who, model, data)
         if job is None or not self._is_trained(model, job.id):
             return
-        # What another client made seconds ago, and Bedrock does not show yet, is not found.
-        seen = not self.lag
+        # An endpoint that another client created seconds ago may not be visible yet.
+        is_visible = not self.hidden_responses
         stopped = self.tried(lambda: job.stop_endpoint() or True)
-        self._checked(model, self.check_endpoints)
-        if stopped and seen and not self.disturbed:
-            there = self._endpoints(REGIONS[model])[0].values()
-            assert job.id not in [entry.model.job.arn for entry in there], "stopped, and there"
+        self._check(model, self.check_endpoints)
+        if stopped and is_visible and not self.is_disturbed:
+            existing = self._read_endpoints(REGIONS[model])[0].values()
+            assert job.id not in [entry.model.job.arn for entry in existing], (
+                "the deleted endpoint exists"
+            )
 
-    def do_forget(self, who):
+    def do_restart(self, who):
         self.tuners = {key: tuner for key, tuner in self.tuners.items() if key[0] != who}
 
-    def do_turn(self, minutes):
+    def do_advance(self, minutes):
         self.advance(60 * minutes)
         for model in REGIONS:
-            self._checked(model, self.check_bounds)
+            self._check(model, self.check_lifetimes)
 
     def do_fault(self, kind, how):
-        self.faults.append((self.sandbox.faults.add(kind, **json.loads(how)), self.number))
+        self.active_faults.append(
+            (self.sandbox.faults.add(kind, **json.loads(how)), self.step_number)
+        )
 
-    def do_lag(self, looks):
-        self.lag = looks
+    def do_delay_visibility(self, count):
+        self.hidden_responses = count
 
-    def do_strange(self, looks):
-        self.strange = looks
+    def do_unknown_status(self, count):
+        self.unknown_statuses = count
 
-    def do_die(self, point, step):
-        """The client is killed before or after one of its calls."""
+    def do_crash(self, point, step):
+        """Crash the client before or after one of its requests."""
 
-        def die():
-            raise Died
+        def crash():
+            raise ClientCrashed
 
-        self.fuse = (point, die)
+        self.interruption = (point, crash)
         try:
             self.step(step)
-        except Died:
-            self.do_forget(step[1])
-            self.asked = self.since = None
-            self._checked(step[2], self.check_jobs, self.check_endpoints)
+        except ClientCrashed:
+            self.do_restart(step[1])
+            self.requested_ttl = self.requested_at = None
+            self._check(step[2], self.check_jobs, self.check_endpoints)
 
-    def do_meanwhile(self, point, steps):
-        """Between two calls of one client, the other does something."""
+    def do_race(self, point, steps):
+        """Run steps of the other client between two requests of one client."""
         step, *others = steps
 
-        def meanwhile():
-            self.nested, self.disturbed = True, True
+        def run_others():
+            self.is_nested, self.is_disturbed = True, True
             for other in others:
                 self.step(other)
 
-        self.fuse = (point, meanwhile)
+        self.interruption = (point, run_others)
         self.step(step)

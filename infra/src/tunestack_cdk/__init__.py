@@ -10,7 +10,7 @@ TunestackStack(app, "Tunestack-dev-us-east-1", stage=stage, region="us-east-1")
 app.synth()
 ```
 
-`Tunestack` is the same as a construct, for a stack of your own.
+`Tunestack` is the same as a construct, for a stack of your own. Names are imported on first use.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from tunestack_cdk.stack import Tunestack, TunestackStack
     from tunestack_cdk.stage import (
         DataLocation,
-        Endpoints,
         Network,
         Oidc,
         Roles,
@@ -31,10 +30,9 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 
-# Loaded on first use: aws_cdk starts Node when it is imported, and a stage can be checked without it.
+# Importing aws_cdk starts Node.js, which the validation of a stage does not need.
 _MODULES = {
     "DataLocation": "stage",
-    "Endpoints": "stage",
     "Network": "stage",
     "Oidc": "stage",
     "Roles": "stage",
@@ -46,7 +44,6 @@ _MODULES = {
 
 __all__ = [
     "DataLocation",
-    "Endpoints",
     "Network",
     "Oidc",
     "Roles",
@@ -60,7 +57,7 @@ __all__ = [
 def __getattr__(name: str) -> object:
     if name not in _MODULES:
         raise AttributeError(f"module 'tunestack_cdk' has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - only for names that are used
+    from importlib import import_module  # noqa: PLC0415 - not needed for `__version__`
 
     return getattr(import_module(f"tunestack_cdk.{_MODULES[name]}"), name)
 

@@ -1,4 +1,4 @@
-"""One stage in one region: the pieces, and what the SDK is told of them."""
+"""A stage in one region, as a construct and as a stack."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from tunestack.deployment import STAGE_TAG, Deployment, parameter_name
-from tunestack_cdk.constructs.access import Access, Granted
-from tunestack_cdk.constructs.cost import Dashboard, MonthlyBudget, has_budgets
+from tunestack_cdk.constructs.access import Access
+from tunestack_cdk.constructs.access_statements import AccessResources
+from tunestack_cdk.constructs.cost import Dashboard, MonthlyBudget, supports_budgets
 from tunestack_cdk.constructs.data_store import DataStore
 from tunestack_cdk.constructs.endpoint_guard import EndpointGuard
 from tunestack_cdk.constructs.job_events import JobEvents
@@ -33,51 +34,74 @@ if TYPE_CHECKING:
 
 
 class Tunestack(Construct):
-    """Everything that fine-tuning needs in one region of one account; for a team's own CDK app.
+    """All resources for fine-tuning in one region of an account, for a CDK app of your own.
+
+    ```python
+    tunestack = Tunestack(my_stack, "Tunestack", stage=stage, region="us-east-1")
+    tunestack.access.policies["tuner"].attach_to_role(my_role)
+    ```
 
     Attributes:
-        deployment: what is published: as an SSM parameter, as outputs, and through them as environment variables.
-        access: the policies to attach to whoever fine-tunes, calls endpoints, or looks.
-        data: the bucket and its key.
-        job_role: what jobs are created with.
-        operations: the topic that people hear of what happens by.
-        guard: what ends endpoints.
-        job_events: what Bedrock says of jobs.
+        deployment: the description of the deployment that the SDK reads. It is published as an SSM parameter.
+        access: the managed policies and roles for users.
+        data: the data bucket and its KMS key.
+        job_role: the role that jobs are created with.
+        operations: the topic for alerts.
+        guard: the function that deletes expired endpoints.
+        job_events: the queue with the events of jobs.
+        network: the private network of jobs, or `None`.
+        model_key: the KMS key of fine-tuned models, or `None` for an AWS owned key.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, stage: Stage, region: str) -> None:
-        """Make everything, for one of the stage's regions."""
+        """Create the resources of a stage in one of its regions."""
         super().__init__(scope, construct_id)
         self.operations = Operations(
             self, "Operations", alert_email=stage.alert_email, retain=stage.retain_data
         )
         self.data = DataStore(self, "Data", retain=stage.retain_data)
-        network = None
-        if stage.network is not None:
-            network = JobNetwork(self, "Network", network=stage.network)
-        # Its name tells AmazonBedrockFullAccess, which may pass only roles called so, that it may.
+        self.network = self._create_network(stage)
+        # The construct ID becomes part of the role name: the AWS managed policy AmazonBedrockFullAccess may pass only roles
+        # with names that contain it.
         self.job_role = JobRole(
-            self,
-            "AmazonBedrockJob",
-            data=self.data,
-            datasets=stage.datasets,
-            outputs=stage.outputs,
-            extra_data=stage.extra_data,
-            network=network,
+            self, "AmazonBedrockJob", stage=stage, data=self.data, network=self.network
         )
-        self.guard = EndpointGuard(
-            self,
-            "Guard",
-            stage=stage.name,
-            endpoints=stage.endpoints,
-            operations=self.operations,
-        )
+        self.guard = EndpointGuard(self, "Guard", stage=stage, operations=self.operations)
         self.job_events = JobEvents(self, "JobEvents", operations=self.operations)
-        model_key = self._model_key(retain=stage.retain_data) if stage.model_key else None
-        self.access = Access(
+        self.model_key = self._create_model_key(stage)
+        self.access = self._create_access(stage, region)
+        self._create_cost_resources(stage, region)
+        self.deployment = self._describe_deployment(stage, region)
+        ssm.StringParameter(
+            self,
+            "Deployment",
+            parameter_name=parameter_name(stage.name),
+            description="Deployment description for the Tunestack SDK",
+            string_value=self.deployment.to_json(),
+        )
+        Tags.of(self).add(STAGE_TAG, stage.name)
+
+    def _create_network(self, stage: Stage) -> JobNetwork | None:
+        if stage.network is None:
+            return None
+        return JobNetwork(self, "Network", network=stage.network)
+
+    def _create_model_key(self, stage: Stage) -> kms.Key | None:
+        if not stage.model_key:
+            return None
+        return kms.Key(
+            self,
+            "ModelKey",
+            description="Models fine-tuned with Tunestack: they are unusable without this key",
+            enable_key_rotation=True,
+            removal_policy=RemovalPolicy.RETAIN if stage.retain_data else RemovalPolicy.DESTROY,
+        )
+
+    def _create_access(self, stage: Stage, region: str) -> Access:
+        return Access(
             self,
             "Access",
-            granted=Granted(
+            resources=AccessResources(
                 stage=stage,
                 region=region,
                 data=self.data,
@@ -85,11 +109,13 @@ class Tunestack(Construct):
                 guard=self.guard,
                 job_events=self.job_events,
                 operations=self.operations,
-                model_key=model_key,
+                model_key=self.model_key,
             ),
         )
-        # It is the account's, not the region's.
-        if region == stage.regions[0] and has_budgets(region):
+
+    def _create_cost_resources(self, stage: Stage, region: str) -> None:
+        # A budget applies to the whole account, so one region creates it.
+        if region == stage.regions[0] and supports_budgets(region):
             MonthlyBudget(
                 self,
                 "Cost",
@@ -99,8 +125,11 @@ class Tunestack(Construct):
             )
         if stage.dashboard:
             Dashboard(self, "Overview", stage=stage.name, guard=self.guard)
+
+    def _describe_deployment(self, stage: Stage, region: str) -> Deployment:
         bucket = self.data.bucket.bucket_name
-        self.deployment = Deployment(
+        locations = stage.extra_data_locations
+        return Deployment(
             stage=stage.name,
             region=region,
             account=Aws.ACCOUNT_ID,
@@ -108,56 +137,45 @@ class Tunestack(Construct):
             data_key_arn=self.data.key.key_arn,
             data_prefix=stage.data_prefix,
             data_locations=(
-                f"s3://{bucket}/{stage.datasets}",
-                *(location.uri for location in stage.extra_data),
+                f"s3://{bucket}/{stage.datasets_prefix}",
+                *(location.uri for location in locations),
             ),
             data_owners=(
                 Aws.ACCOUNT_ID,
-                *(location.account or Aws.ACCOUNT_ID for location in stage.extra_data),
+                *(location.owner or Aws.ACCOUNT_ID for location in locations),
             ),
             job_role_arn=self.job_role.role.role_arn,
-            base_models=stage.base_models_in(region),
-            model_key_arn=None if model_key is None else model_key.key_arn,
-            subnet_ids=() if network is None else tuple(network.subnet_ids),
-            security_group_ids=() if network is None else (network.security_group_id,),
+            base_models=stage.get_base_models(region),
+            model_key_arn=None if self.model_key is None else self.model_key.key_arn,
+            subnet_ids=() if self.network is None else tuple(self.network.subnet_ids),
+            security_group_ids=() if self.network is None else (self.network.security_group_id,),
             guard_arn=self.guard.function.function_arn,
             schedule_group=self.guard.schedule_group,
             scheduler_role_arn=self.guard.scheduler_role.role_arn,
             dead_letters_arn=self.guard.dead_letters.queue_arn,
-            default_endpoint_hours=stage.endpoints.default_hours,
-            max_endpoint_hours=stage.endpoints.max_hours,
+            default_endpoint_hours=stage.default_endpoint_hours,
+            max_endpoint_hours=stage.max_endpoint_hours,
             event_queue_url=self.job_events.queue.queue_url,
-        )
-        ssm.StringParameter(
-            self,
-            "Deployment",
-            parameter_name=parameter_name(stage.name),
-            description="What Tunestack's SDK reads",
-            string_value=self.deployment.to_json(),
-        )
-        Tags.of(self).add(STAGE_TAG, stage.name)
-
-    def _model_key(self, *, retain: bool) -> kms.Key:
-        return kms.Key(
-            self,
-            "ModelKey",
-            description="Models tuned with Tunestack: without it, none of them answers any more",
-            enable_key_rotation=True,
-            removal_policy=RemovalPolicy.RETAIN if retain else RemovalPolicy.DESTROY,
         )
 
 
 class TunestackStack(Stack):
-    """A stack of nothing else, with what was deployed as its outputs.
+    """A stack with the `Tunestack` construct, and with outputs that describe the deployment.
+
+    ```python
+    app = App()
+    TunestackStack(app, "Tunestack-dev-us-east-1", stage=stage, region="us-east-1")
+    app.synth()
+    ```
 
     Attributes:
-        tunestack: what it holds.
+        tunestack: the construct.
     """
 
     def __init__(
         self, scope: Construct, construct_id: str, *, stage: Stage, region: str, **kwargs: Any
     ) -> None:
-        """Make everything, for one of the stage's regions."""
+        """Create the stack of a stage in one of its regions; `kwargs` are passed to `Stack`."""
         super().__init__(
             scope,
             construct_id,
@@ -174,32 +192,32 @@ class TunestackStack(Stack):
             )
             iam.PermissionsBoundary.of(self).apply(boundary)
         self.tunestack = Tunestack(self, "Default", stage=stage, region=region)
+        self._create_outputs()
+
+    def _create_outputs(self) -> None:
         for name, value in self.tunestack.deployment.environment().items():
-            CfnOutput(self, _output_id(name), value=value, description=f"export {name}")
+            # Output IDs may contain letters and digits only.
+            output_id = name.title().replace("_", "")
+            CfnOutput(self, output_id, value=value, description=f"export {name}")
         for name, policy in self.tunestack.access.policies.items():
             CfnOutput(
                 self,
                 f"{name.title()}PolicyArn",
                 value=policy.managed_policy_arn,
-                description=f"Attach it to {_WHO[name]}",
+                description=f"Attach this policy to {_USERS[name]}",
             )
         for name, role in self.tunestack.access.roles.items():
             CfnOutput(
                 self,
                 f"{name.title()}RoleArn",
                 value=role.role_arn,
-                description=f"For {_WHO[name]}, where the stage names them",
+                description=f"Role for {_USERS[name]}, if the stage lists them",
             )
 
 
-_WHO = {
-    "tuner": "whoever fine-tunes",
-    "invoker": "whoever calls what was tuned",
-    "viewer": "whoever looks on",
-    "ci": "whatever fine-tunes in CI",
+_USERS = {
+    "tuner": "users that fine-tune models",
+    "invoker": "applications that invoke fine-tuned models",
+    "viewer": "users with read access",
+    "ci": "CI jobs that fine-tune models",
 }
-
-
-def _output_id(environment_name: str) -> str:
-    # CloudFormation takes letters and digits only.
-    return environment_name.title().replace("_", "")

@@ -1,4 +1,4 @@
-"""Everything that differs between accounts and stages."""
+"""The settings of a stage: everything that differs between accounts."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from pydantic_core import PydanticCustomError
 
 from tunestack.catalog import CATALOG, LifecycleState
 from tunestack.deployment import STAGE_NAME, datasets_prefix, outputs_prefix
+from tunestack.errors import TunestackError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from pydantic_core import ErrorDetails
 
 _PREFIX = r"^[a-z0-9-]+(/[a-z0-9-]+)*$"
 _ROLE_OR_USER = r"^arn:aws(-cn|-us-gov)?:iam::[0-9]{12}:(root|(role|user)/[a-zA-Z0-9+=,.@_/-]+)$"
@@ -28,77 +31,70 @@ Email = Annotated[str, Field(pattern=r"^[^@\s,]+@[^@\s,]+$")]
 Principal = Annotated[str, Field(pattern=_ROLE_OR_USER)]
 
 
-class StageError(ValueError):
-    """A stage that can't be deployed; names everything that is wrong with it."""
+class StageError(TunestackError, ValueError):
+    """Raised when a stage has invalid settings; the message lists every problem."""
 
 
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class Endpoints(_Settings):
-    """How long endpoints may live that are billed by the hour.
-
-    Attributes:
-        provisioned: whether provisioned throughput may be bought at all.
-        default_hours: how long it lives if nobody says.
-        max_hours: how long it lives at most, whatever anybody says.
-    """
-
-    provisioned: bool = True
-    default_hours: int = Field(default=4, ge=1, le=8760)
-    max_hours: int = Field(default=24, ge=1, le=8760)
-
-    @model_validator(mode="after")
-    def _default_is_possible(self) -> Self:
-        if self.default_hours > self.max_hours:
-            raise _wrong(f"default_hours {self.default_hours} is more than max_hours")
-        return self
-
-
 class DataLocation(_Settings):
-    """Training data that lies elsewhere, which jobs may read.
+    """Training data outside the bucket of the stage that jobs may read.
+
+    ```python
+    DataLocation(uri="s3://example-curated-data/tickets/", owner="111122223333")
+    ```
 
     Attributes:
-        uri: `s3://bucket/prefix/`; the bucket's own policy must let the job role read it where it is another account's.
-        account: whose bucket it is; the stage's if not given.
-        key_arn: the KMS key that it is encrypted with, if it is.
+        uri: `s3://bucket/prefix/`. If the bucket belongs to another account, its bucket policy must allow the job role to
+            read there.
+        owner: ID of the account that owns the bucket. Defaults to the account of the stage.
+        key_arn: ARN of the KMS key that encrypts the data, if any.
     """
 
     uri: str
-    account: AccountId | None = None
+    owner: AccountId | None = None
     key_arn: Annotated[str, Field(pattern=_KEY)] | None = None
 
     @property
     def bucket(self) -> str:
-        """The bucket's name."""
+        """Name of the bucket."""
         return self._parts[0]
 
     @property
     def prefix(self) -> str:
-        """What the keys begin with; nothing for a whole bucket."""
+        """Prefix of the object keys; empty for a whole bucket."""
         return self._parts[1]
 
     @property
     def _parts(self) -> tuple[str, str]:
-        found = _LOCATION.fullmatch(self.uri)
-        return (found["bucket"], found["prefix"]) if found else ("", "")
+        match = _LOCATION.fullmatch(self.uri)
+        return (match["bucket"], match["prefix"]) if match else ("", "")
 
     @model_validator(mode="after")
-    def _is_location(self) -> Self:
+    def _check_uri(self) -> Self:
         if not _LOCATION.fullmatch(self.uri) or ".." in self.uri or "//" in self.prefix:
-            raise _wrong(f"{self.uri!r} is no location: use s3://bucket/prefix/, with its last /")
+            raise _stage_problem(
+                f"invalid location {self.uri!r}: use s3://bucket/prefix/, with a trailing slash"
+            )
         return self
 
 
 class Oidc(_Settings):
-    """Who may take on the tuner's role from a CI system, by the OpenID Connect provider that the account has for it.
+    """CI jobs that may assume the tuner role through an OpenID Connect (OIDC) provider of the account.
+
+    ```python
+    Oidc(
+        provider_arn="arn:aws:iam::111122223333:oidc-provider/token.actions.githubusercontent.com",
+        subjects=("repo:example/project:ref:refs/heads/main",),
+    )
+    ```
 
     Attributes:
-        provider_arn: of the provider.
-        subjects: what tokens may say of whom they are for, such as `repo:example/project:ref:refs/heads/main`; `*` stands
-            for a part.
-        audience: whom they must be for.
+        provider_arn: ARN of the OIDC provider.
+        subjects: accepted `sub` claims of the tokens; `*` matches any text, but not within the first four characters.
+        audience: accepted `aud` claim of the tokens.
     """
 
     provider_arn: Annotated[str, Field(pattern=_OIDC_PROVIDER)]
@@ -107,13 +103,15 @@ class Oidc(_Settings):
 
 
 class Roles(_Settings):
-    """Who may take on a role of the stage, from this or another account; a role is made where somebody may.
+    """Principals that may assume a role of the stage, from this account or another one.
+
+    The stack creates a role only if a principal is listed for it.
 
     Attributes:
-        tuners: submit, follow and cancel jobs, start, call and stop endpoints.
-        invokers: call endpoints.
-        viewers: read.
-        ci: tuners by OpenID Connect.
+        tuners: ARNs of principals that submit, follow and cancel jobs, and start, invoke and delete endpoints.
+        invokers: ARNs of principals that invoke endpoints.
+        viewers: ARNs of principals with read access.
+        ci: CI jobs with the permissions of a tuner.
     """
 
     tuners: tuple[Principal, ...] = ()
@@ -123,13 +121,15 @@ class Roles(_Settings):
 
 
 class Network(_Settings):
-    """A network of the account that jobs run in, in the stage's only region.
+    """An existing VPC that jobs run in. A stage with a network has exactly one region.
 
     Attributes:
-        vpc_id: the network.
-        subnet_ids: where jobs get their network interfaces; one in each zone is best.
-        route_table_ids: of those subnets, to reach S3 by a gateway endpoint of the stack; none where the network has one.
-        bedrock_endpoints: make interface endpoints for Bedrock, for whoever calls it from there.
+        vpc_id: ID of the VPC.
+        subnet_ids: subnets for the network interfaces of jobs, ideally one per Availability Zone.
+        route_table_ids: route tables of these subnets. The stack adds a gateway endpoint for S3 to them. Leave empty if the
+            VPC has one already.
+        bedrock_endpoints: whether to create interface endpoints for Bedrock. They are billed by the hour, in each
+            Availability Zone.
     """
 
     vpc_id: Annotated[str, Field(pattern=r"^vpc-([0-9a-f]{8}|[0-9a-f]{17})$")]
@@ -143,26 +143,42 @@ class Network(_Settings):
 
 
 class Stage(_Settings):
-    """One account, and the regions in which models are tuned there.
+    """One AWS account and the regions in which it fine-tunes models.
+
+    ```python
+    Stage(
+        name="team",
+        regions=("us-east-1", "us-west-2"),
+        base_models=("nova-micro", "llama-3-1-8b"),
+        max_endpoint_hours=12,
+        alert_email="ml-team@example.com",
+    )
+    ```
 
     Attributes:
-        name: part of the names of stacks and of the SSM parameter; never changed once deployed.
-        regions: one stack in each; Nova is tuned in us-east-1, Llama in us-west-2.
-        base_models: the catalog keys that may be tuned.
-        account: twelve digits; `None` for the account of whoever deploys.
-        data_prefix: where training data and job output go in the bucket.
-        retain_data: keep bucket and keys when the stack is deleted, and protect the stack from that; if not,
-            `cdk destroy` deletes an empty bucket, and fails on one that still holds data.
-        extra_data: further places that jobs may read training data from; who puts it there has the right to from elsewhere.
-        model_key: encrypt tuned models with a KMS key of the stage; if not, AWS's own key does.
-        endpoints: how long they may live.
-        alert_email: who hears of alarms, the budget and finished jobs; can also be given at `cdk deploy`.
-        monthly_budget_usd: what the stage is to cost at most; whoever hears of alarms is told at 80 % and 100 %.
-        roles: who may take on a role; policies to attach are there in any case.
-        network: run jobs in a private network of the account.
-        dashboard: have a dashboard in CloudWatch, which costs some dollars a month.
-        permissions_boundary: the name of a policy in the account that bounds every role of the stack.
-        qualifier: of `cdk bootstrap`, where it was not run with its default.
+        name: part of the names of the stacks and of the SSM parameter. Do not change it after the first deployment.
+        regions: one stack is deployed in each. Nova is fine-tuned in us-east-1, Llama in us-west-2.
+        base_models: catalog keys of the models that may be fine-tuned.
+        account: 12-digit account ID. Defaults to the account of the credentials that deploy.
+        data_prefix: key prefix for training data and job output in the data bucket.
+        retain_data: whether to keep buckets and keys when the stack is deleted, and to turn on termination protection. If
+            false, `cdk destroy` deletes an empty bucket, and fails if the bucket still contains data.
+        extra_data_locations: other locations that jobs may read training data from. The stack grants nobody else access to
+            them.
+        model_key: whether to encrypt fine-tuned models with a KMS key of the stage instead of an AWS owned key.
+        allow_provisioned_throughput: whether the tuner policy allows buying provisioned throughput, which is billed by the
+            hour.
+        default_endpoint_hours: lifetime of provisioned throughput that is created without an expiry.
+        max_endpoint_hours: maximum lifetime of provisioned throughput, whatever expiry it was created with.
+        alert_email: receives alarms, budget alerts and notices of finished jobs. Can also be set with the parameter
+            `AlertEmail` of `cdk deploy`.
+        monthly_budget_usd: monthly budget. An alert is sent when 80% or 100% is spent, and when 100% is forecast. A budget
+            stops nothing.
+        roles: principals that may assume a role of the stage. The policies are created in any case.
+        network: private network for jobs.
+        dashboard: whether to create a CloudWatch dashboard, which costs about $3 a month.
+        permissions_boundary: name of an IAM policy of the account to set as the permissions boundary of every role.
+        qualifier: qualifier of `cdk bootstrap`, if it is not the default.
     """
 
     name: Annotated[str, Field(pattern=f"^{STAGE_NAME.pattern}$")]
@@ -171,9 +187,11 @@ class Stage(_Settings):
     account: AccountId | None = None
     data_prefix: str = Field(default="tunestack", pattern=_PREFIX, max_length=50)
     retain_data: bool = True
-    extra_data: tuple[DataLocation, ...] = Field(default=(), max_length=5)
+    extra_data_locations: tuple[DataLocation, ...] = Field(default=(), max_length=5)
     model_key: bool = False
-    endpoints: Endpoints = Endpoints()
+    allow_provisioned_throughput: bool = True
+    default_endpoint_hours: int = Field(default=4, ge=1, le=8760)
+    max_endpoint_hours: int = Field(default=24, ge=1, le=8760)
     alert_email: Email | None = None
     monthly_budget_usd: int = Field(default=500, ge=1, le=10_000_000)
     roles: Roles = Roles()
@@ -183,102 +201,113 @@ class Stage(_Settings):
     qualifier: Annotated[str, Field(pattern=r"^[a-z0-9]{1,10}$")] | None = None
 
     def __init__(self, **settings: Any) -> None:
-        """Refuse what could not be deployed, before anything is synthesized.
+        """Validate the settings, before anything is synthesized.
 
         Raises:
-            StageError: names all that is wrong.
+            StageError: lists every invalid setting.
         """
         try:
             super().__init__(**settings)
         except ValidationError as error:
-            what = f"stage {settings.get('name')!r} can't be deployed"
-            raise StageError(f"{what}: {'; '.join(_words(error))}") from None
+            problems = "; ".join(_format_problem(row) for row in error.errors(include_url=False))
+            raise StageError(f"invalid stage {settings.get('name')!r}: {problems}") from None
 
     @property
-    def datasets(self) -> str:
-        """Where training data goes, as a prefix of keys."""
+    def datasets_prefix(self) -> str:
+        """Key prefix of training data in the data bucket."""
         return datasets_prefix(self.data_prefix)
 
     @property
-    def outputs(self) -> str:
-        """Where jobs write, as a prefix of keys."""
+    def outputs_prefix(self) -> str:
+        """Key prefix of job output in the data bucket."""
         return outputs_prefix(self.data_prefix)
 
-    def base_models_in(self, region: str) -> tuple[str, ...]:
-        """Name the stage's base models that can be tuned in a region."""
+    def get_base_models(self, region: str) -> tuple[str, ...]:
+        """Return the catalog keys of the stage's base models that can be fine-tuned in a region."""
         return tuple(key for key in self.base_models if region in CATALOG[key].regions)
 
     @model_validator(mode="after")
-    def _fits_together(self) -> Self:
-        problems = list(self._problems())
+    def _check_combinations(self) -> Self:
+        problems = [*self._find_conflicts(), *self._find_unknown_models()]
         if problems:
-            raise _wrong("; ".join(problems))
+            raise _stage_problem("; ".join(problems))
         return self
 
-    def _problems(self) -> Iterator[str]:
-        for what in ("regions", "base_models"):
-            values = getattr(self, what)
+    def _find_conflicts(self) -> Iterator[str]:
+        for name in ("regions", "base_models"):
+            values = getattr(self, name)
             if len(set(values)) < len(values):
-                yield f"{what}: one is there twice"
-        partitions = {_partition(region) for region in self.regions}
-        if len(partitions) > 1:
-            yield "regions: an account belongs to one partition, these are of several"
+                yield f"{name}: duplicate values"
+        if len({_get_partition(region) for region in self.regions}) > 1:
+            yield "regions: use regions of one partition, an account belongs to exactly one"
+        if self.default_endpoint_hours > self.max_endpoint_hours:
+            yield (
+                f"default_endpoint_hours {self.default_endpoint_hours} is greater than "
+                f"max_endpoint_hours {self.max_endpoint_hours}"
+            )
         if self.network is not None and len(self.regions) > 1:
-            yield "network: a network is of one region, and the stage has several"
-        owners = {(place.bucket, place.account or self.account) for place in self.extra_data}
+            yield "network: use one region, a VPC belongs to exactly one"
+        owners = {
+            (location.bucket, location.owner or self.account)
+            for location in self.extra_data_locations
+        }
         if len(owners) > len({bucket for bucket, _ in owners}):
-            yield "extra_data: a bucket has one owner, and is said to have two"
-        yield from self._unknown_models()
+            yield "extra_data_locations: the same bucket is listed with two owners"
 
-    def _unknown_models(self) -> Iterator[str]:
-        known = {model.key: model for model in CATALOG if model.provider == "bedrock"}
-        living = [
+    def _find_unknown_models(self) -> Iterator[str]:
+        models = {model.key: model for model in CATALOG if model.provider == "bedrock"}
+        active = [
             key
-            for key, model in known.items()
+            for key, model in models.items()
             if model.lifecycle.state(model.seen) is LifecycleState.ACTIVE
         ]
         for key in self.base_models:
-            if key not in known:
-                yield f"base model {key!r} is not in the catalog: use {', '.join(living)}"
-            elif not set(known[key].regions) & set(self.regions):
-                regions = " or ".join(known[key].regions)
-                yield f"base model {key!r} is tuned in {regions} only: add that region"
+            if key not in models:
+                yield f"unknown base model {key!r}: use {', '.join(active)}"
+            elif not set(models[key].regions) & set(self.regions):
+                regions = " or ".join(models[key].regions)
+                yield (
+                    f"base model {key!r} can be fine-tuned in {regions} only: add it to the regions"
+                )
 
 
-def _partition(region: str) -> str:
+def _get_partition(region: str) -> str:
     return {"cn": "aws-cn", "us-gov": "aws-us-gov"}.get(
         region[:6] if region.startswith("us-gov") else region[:2], "aws"
     )
 
 
-def _wrong(message: str) -> PydanticCustomError:
+def _stage_problem(message: str) -> PydanticCustomError:
     return PydanticCustomError("stage", "{message}", {"message": message})
 
 
-_WORDS = {
-    "name": "use 1 to 20 lower-case letters, digits and hyphens, a letter first",
-    "account": "use twelve digits",
-    "regions": "use names of regions, such as us-east-1",
-    "data_prefix": "use at most 50 lower-case letters, digits and '-', single '/' between",
-    "subjects": "use what tokens say of their subject, with no wildcard in its first four letters",
+_PATTERN_HINTS = {
+    "name": "use 1 to 20 lowercase letters, digits and hyphens, starting with a letter",
+    "account": "use 12 digits",
+    "owner": "use 12 digits",
+    "regions": "use region names such as us-east-1",
+    "data_prefix": "use at most 50 lowercase letters, digits and hyphens, separated by single slashes",
+    "subjects": "use the 'sub' claim of the tokens, without a wildcard in the first four characters",
 }
 
 
-def _words(error: ValidationError) -> Iterator[str]:
-    """Say what is wrong, in the words of a person rather than of patterns."""
-    for problem in error.errors(include_url=False):
-        path = ".".join(map(str, problem["loc"]))
-        given = repr(problem["input"])
-        given = given if len(given) < 100 else f"{given[:100]}..."
-        if problem["type"] == "stage":
-            yield f"{path}: {problem['msg']}" if path else problem["msg"]
-        elif problem["type"] == "missing":
-            yield f"{path} is missing"
-        elif problem["type"] == "extra_forbidden":
-            yield f"{path}: there is no such setting"
-        elif problem["type"] == "too_short":
-            yield f"{path}: name at least one"
-        else:
-            named = [_WORDS[part] for part in map(str, problem["loc"]) if part in _WORDS]
-            hint = named[-1] if problem["type"] == "string_pattern_mismatch" and named else ""
-            yield f"{path} {given}: {hint or problem['msg'].lower()}"
+def _format_problem(problem: ErrorDetails) -> str:
+    """Describe one error of pydantic without its regular expressions."""
+    parts = [str(part) for part in problem["loc"]]
+    path = ".".join(parts)
+    value = repr(problem["input"])
+    if len(value) >= 100:
+        value = f"{value[:100]}..."
+    match problem["type"]:
+        case "stage":
+            return f"{path}: {problem['msg']}" if path else problem["msg"]
+        case "missing":
+            return f"{path} is missing"
+        case "extra_forbidden":
+            return f"unknown setting {path!r}"
+        case "too_short":
+            return f"{path}: use at least one value"
+        case "string_pattern_mismatch":
+            hints = [_PATTERN_HINTS[part] for part in parts if part in _PATTERN_HINTS]
+            return f"{path} {value}: {hints[-1] if hints else problem['msg'].lower()}"
+    return f"{path} {value}: {problem['msg'].lower()}"

@@ -1,10 +1,10 @@
-"""Tells what an upgrade of a stack would lose, before it is deployed.
+"""List the resources that an upgrade of a deployed stack would replace, delete or no longer retain.
 
     aws cloudformation get-template --stack-name Tunestack-dev-us-east-1 --query TemplateBody > deployed.json
     npx cdk synth --quiet
     python -m tunestack_cdk.upgrade deployed.json cdk.out/Tunestack-dev-us-east-1.template.json
 
-Exit status 1 if something would be.
+The exit status is 1 if there are any, or if a file can't be read.
 """
 
 from __future__ import annotations
@@ -22,87 +22,97 @@ if TYPE_CHECKING:
 
     Resources = Mapping[str, Mapping[str, Any]]
 
-LASTING = {
-    "AWS::IAM::ManagedPolicy": "roles outside the stack have it attached",
-    "AWS::IAM::Role": "running jobs and armed schedules use it, and policies elsewhere name it",
-    "AWS::KMS::Key": "nothing that it encrypted can be read without it",
-    "AWS::Logs::LogGroup": "it holds what the guard did",
-    "AWS::S3::Bucket": "it holds data",
-    "AWS::SNS::Topic": "people are subscribed to it",
-    "AWS::SQS::Queue": "it holds messages",
-    "AWS::SSM::Parameter": "the SDK finds the deployment by it",
-    "AWS::Scheduler::ScheduleGroup": "it holds the schedules that end endpoints",
+STATEFUL_TYPES = {
+    "AWS::IAM::ManagedPolicy": "it is attached to roles outside the stack",
+    "AWS::IAM::Role": "running jobs and schedules use it, and other policies name it",
+    "AWS::KMS::Key": "data encrypted with it can't be read without it",
+    "AWS::Logs::LogGroup": "it contains the log of the endpoint guard",
+    "AWS::S3::Bucket": "it contains data",
+    "AWS::SNS::Topic": "it has subscriptions",
+    "AWS::SQS::Queue": "it contains messages",
+    "AWS::SSM::Parameter": "the SDK finds the deployment through it",
+    "AWS::Scheduler::ScheduleGroup": "it contains the schedules that delete endpoints",
 }
-"""What can't be made anew as it was, and why."""
-_RETENTION = ("DeletionPolicy", "UpdateReplacePolicy")
-_KEPT = ("Retain", "RetainExceptOnCreate")
+"""Resource types that can't be recreated with their content, and the reason."""
+_RETENTION_ATTRIBUTES = ("DeletionPolicy", "UpdateReplacePolicy")
+_RETAIN_VALUES = ("Retain", "RetainExceptOnCreate")
 
 
-def losses(deployed: Mapping[str, Any], planned: Mapping[str, Any]) -> list[str]:
-    """Compare two templates of a stack; returns a sentence for each thing that the second would replace, lose or no longer keep.
+def find_losses(deployed: Mapping[str, Any], planned: Mapping[str, Any]) -> list[str]:
+    """Compare the deployed template of a stack with a planned one.
 
-    Which properties can't change in place is what CloudFormation's resource schemas say (`createOnlyProperties`), as
-    cfn-lint carries them.
+    ```python
+    for loss in find_losses(deployed, planned):
+        print(loss)
+    ```
+
+    The properties that force a replacement come from the CloudFormation resource schemas (`createOnlyProperties`) that
+    cfn-lint contains.
+
+    Returns:
+        One sentence for each resource that the planned template would replace, delete or no longer retain.
     """
     before: Resources = deployed["Resources"]
     after: Resources = planned["Resources"]
-    replaced = _replaced(before, after)
-    found = []
-    for name, row in before.items():
-        kind = row["Type"]
-        if kind not in LASTING:
+    replacements = _find_replacements(before, after)
+    losses = []
+    for name, resource in before.items():
+        kind = resource["Type"]
+        if kind not in STATEFUL_TYPES:
             continue
-        what = f"{name} ({kind})"
+        label, reason = f"{name} ({kind})", STATEFUL_TYPES[kind]
         if name not in after:
-            left = row.get("DeletionPolicy") in _KEPT
-            done = "would be left behind, and no longer used" if left else "would be deleted"
-            found.append(f"{what} {done}: {LASTING[kind]}")
+            is_retained = resource.get("DeletionPolicy") in _RETAIN_VALUES
+            effect = "would be retained, but no longer used" if is_retained else "would be deleted"
+            losses.append(f"{label} {effect}: {reason}")
             continue
-        if name in replaced:
-            found.append(
-                f"{what} would be replaced, as {replaced[name]} can't change: {LASTING[kind]}"
+        if name in replacements:
+            losses.append(
+                f"{label} would be replaced because {replacements[name]} changes: {reason}"
             )
-        found += [
-            f"{what} would no longer be kept: {policy} changes from {row[policy]} to {after[name].get(policy, 'Delete')}"
-            for policy in _RETENTION
-            if row.get(policy) in _KEPT and after[name].get(policy) not in _KEPT
+        losses += [
+            f"{label} would no longer be retained: {attribute} changes from {resource[attribute]} to "
+            f"{after[name].get(attribute, 'Delete')}"
+            for attribute in _RETENTION_ATTRIBUTES
+            if resource.get(attribute) in _RETAIN_VALUES
+            and after[name].get(attribute) not in _RETAIN_VALUES
         ]
-    return found
+    return losses
 
 
-def _replaced(before: Resources, after: Resources) -> dict[str, str]:
-    """Tell what is made anew, with the property that is the reason; one that refers to something new is changed too."""
-    replaced: dict[str, str] = {}
+def _find_replacements(before: Resources, after: Resources) -> dict[str, str]:
+    """Map each resource that is replaced to the property that forces it, which may refer to another replaced resource."""
+    replacements: dict[str, str] = {}
     while True:
-        more = {}
-        for name in before.keys() & after.keys() - replaced.keys():
-            reason = _reason(before[name], after[name], replaced)
+        new = {}
+        for name in before.keys() & after.keys() - replacements.keys():
+            reason = _get_replacement_reason(before[name], after[name], replacements)
             if reason is not None:
-                more[name] = reason
-        if not more:
-            return replaced
-        replaced |= more
+                new[name] = reason
+        if not new:
+            return replacements
+        replacements |= new
 
 
-def _reason(
-    before: Mapping[str, Any], after: Mapping[str, Any], replaced: Mapping[str, str]
+def _get_replacement_reason(
+    before: Mapping[str, Any], after: Mapping[str, Any], replacements: Mapping[str, str]
 ) -> str | None:
     if before["Type"] != after["Type"]:
         return "its type"
-    for path in _FIXED[before["Type"]]:
-        old, new = (_at(row.get("Properties", {}), path) for row in (before, after))
-        if old != new or not replaced.keys().isdisjoint(_names(new)):
+    for path in _CREATE_ONLY[before["Type"]]:
+        old, new = (_get_path(row.get("Properties", {}), path) for row in (before, after))
+        if old != new or not replacements.keys().isdisjoint(_find_references(new)):
             return ".".join(path)
     return None
 
 
-class _CreateOnly(dict[str, list[list[str]]]):
-    """The properties of a type that can't be changed in place, or not always; looked up when they are asked for."""
+class _CreateOnlyProperties(dict[str, list[list[str]]]):
+    """Paths of the properties that always or sometimes force a replacement, by resource type; loaded on first use."""
 
     def __missing__(self, kind: str) -> list[list[str]]:
         try:
             schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
-        except ResourceNotFoundError:  # a custom resource, which is what its function makes of it
+        except ResourceNotFoundError:  # A custom resource has no schema.
             schema = {}
         pointers = [
             *schema.get("createOnlyProperties", ()),
@@ -112,28 +122,28 @@ class _CreateOnly(dict[str, list[list[str]]]):
         return self[kind]
 
 
-_FIXED = _CreateOnly()
+_CREATE_ONLY = _CreateOnlyProperties()
 
 
-def _at(value: Any, path: Sequence[str]) -> Any:
-    """Take what a JSON pointer leads to; a `*` stands for every item of a list."""
-    for place, key in enumerate(path):
+def _get_path(value: Any, path: Sequence[str]) -> Any:
+    """Return the value at a JSON pointer; `*` matches every item of a list."""
+    for index, key in enumerate(path):
         if isinstance(value, list):
-            rest = path[place + 1 :] if key == "*" else path[place:]
-            return [_at(item, rest) for item in value]
+            rest = path[index + 1 :] if key == "*" else path[index:]
+            return [_get_path(item, rest) for item in value]
         if not isinstance(value, dict) or key not in value:
-            # An intrinsic function stands for the whole of what is below it.
-            return value if isinstance(value, dict) and _is_call(value) else None
+            # An intrinsic function replaces the whole value, including the rest of the path.
+            return value if isinstance(value, dict) and _is_intrinsic(value) else None
         value = value[key]
     return value
 
 
-def _is_call(value: Mapping[str, Any]) -> bool:
+def _is_intrinsic(value: Mapping[str, Any]) -> bool:
     return len(value) == 1 and next(iter(value)).startswith(("Fn::", "Ref"))
 
 
-def _names(value: Any) -> Iterator[str]:
-    """Name the resources that a value refers to."""
+def _find_references(value: Any) -> Iterator[str]:
+    """Return the logical IDs of the resources that a value refers to."""
     match value:
         case {"Ref": str(name)}:
             yield name
@@ -143,32 +153,32 @@ def _names(value: Any) -> Iterator[str]:
             yield from re.findall(r"\$\{([A-Za-z0-9]+)", text)
         case dict():
             for part in value.values():
-                yield from _names(part)
+                yield from _find_references(part)
         case list():
             for part in value:
-                yield from _names(part)
+                yield from _find_references(part)
 
 
-def _read(file: str) -> Mapping[str, Any]:
+def _read_template(file: str) -> Mapping[str, Any]:
     try:
         template: Any = json.loads(Path(file).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ValueError(f"{file} is no template: {error}") from error
+        raise ValueError(f"invalid template {file}: {error}") from error
     resources = template.get("Resources") if isinstance(template, dict) else None
     if resources is None:
-        raise ValueError(f"{file} is no template: it has no Resources")
+        raise ValueError(f"invalid template {file}: it has no Resources")
     return {"Resources": resources}
 
 
 def main(arguments: Sequence[str]) -> str | None:
-    """Compare two files; returns what to say if something is lost."""
+    """Compare two template files; return the losses or an error message, or `None` if nothing is lost."""
     if len(arguments) != 2:
         return "usage: python -m tunestack_cdk.upgrade DEPLOYED.json PLANNED.json"
     try:
-        deployed, planned = map(_read, arguments)
+        deployed, planned = map(_read_template, arguments)
     except ValueError as error:
         return str(error)
-    return "\n".join(losses(deployed, planned)) or None
+    return "\n".join(find_losses(deployed, planned)) or None
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A local AWS and OpenAI on loopback, to run and test everything without an account.
+"""A local AWS and OpenAI on loopback, to run and test fine-tuning without an account.
 
 ```python
 from tunestack_sandbox import Sandbox
@@ -7,11 +7,11 @@ with Sandbox() as sandbox:
     subprocess.run(["python", "train.py"], env=sandbox.environment())
 ```
 
-With pytest, the fixture `tunestack_sandbox` does the same in the test's own process; from a shell, `tunestack sandbox`.
+In pytest, use the fixture `tunestack_sandbox`; in a shell, `tunestack sandbox`.
 
-S3, IAM, SSM, CloudFormation and other services are MiniStack's; Bedrock and OpenAI are implemented here, from botocore's
-service model and OpenAI's documentation. Nothing is shared with the SDK but the catalog, the deployment and the errors,
-so that the two check each other.
+S3, IAM, SSM, CloudFormation and other services are MiniStack's. Bedrock and OpenAI are implemented here, from botocore's
+service model and OpenAI's documentation. The SDK and the sandbox share only the catalog, the deployment and the errors, so
+that each of them tests the other.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tunestack_sandbox.bedrock.state import Quotas
     from tunestack_sandbox.clock import Clock
-    from tunestack_sandbox.environment import Sandbox
-    from tunestack_sandbox.faults import FaultKind, Faults
+    from tunestack_sandbox.faults import FaultInjector, FaultKind
+    from tunestack_sandbox.sandbox import Sandbox
 
 __version__ = "0.2.0"
 
-# Loaded on first use: pytest imports this package in every run, for the plug-in.
+# Imported on first use: pytest imports this package in every run, for the plug-in.
 _MODULES = {
     "Clock": "clock",
+    "FaultInjector": "faults",
     "FaultKind": "faults",
-    "Faults": "faults",
     "Quotas": "bedrock.state",
-    "Sandbox": "environment",
+    "Sandbox": "sandbox",
 }
 
-__all__ = ["Clock", "FaultKind", "Faults", "Quotas", "Sandbox"]
+__all__ = ["Clock", "FaultInjector", "FaultKind", "Quotas", "Sandbox"]
 
 
 def __getattr__(name: str) -> object:

@@ -1,4 +1,4 @@
-"""`tunestack sandbox`: run a command in a local AWS and OpenAI."""
+"""The command `tunestack sandbox`: run a command in a local AWS and OpenAI."""
 
 from __future__ import annotations
 
@@ -13,41 +13,52 @@ import click
 
 from tunestack.deployment import ENVIRONMENT_FORMATS, format_environment
 from tunestack.errors import ConfigError
-from tunestack_sandbox.variables import unset_matching
+from tunestack_sandbox.environment_variables import build_unset_command
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from tunestack_sandbox import Sandbox
 
-_UNSET = {
+_UNSET_COMMANDS = {
     "sh": "unset {}",
     "powershell": "Remove-Item Env:{} -ErrorAction SilentlyContinue",
 }
-"""How a shell takes a variable away; a file of variables can't."""
-_INTERRUPTED = 130
-_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The commands to remove a variable, by shell."""
+_INTERRUPTED_EXIT_CODE = 130
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@click.command(context_settings={"allow_interspersed_args": False})
-@click.option("--empty", is_flag=True, help="A bare account, for `cdk deploy`.")
+@click.command("sandbox", context_settings={"allow_interspersed_args": False})
+@click.option("--empty", is_flag=True, help="Start with an empty account, for `cdk deploy`.")
 @click.option("--region", default="us-east-1", show_default=True, help="The default region.")
-@click.option("--speed", default=1000.0, show_default=True, help="How much faster than AWS.")
+@click.option(
+    "--speed",
+    default=1000.0,
+    show_default=True,
+    help="Factor by which jobs and endpoints are faster than on AWS.",
+)
 @click.option(
     "--as-of",
     type=click.DateTime(["%Y-%m-%d"]),
-    help="The day to play, for models that are retired today.",
+    help="Simulate a date (UTC), for models that are retired today.",
 )
-@click.option("--enforce-iam", is_flag=True, help="Evaluate policies everywhere; serves HTTPS.")
-@click.option("--no-model-units", is_flag=True, help="A quota of 0, as in a new AWS account.")
+@click.option(
+    "--enforce-iam", is_flag=True, help="Evaluate policies in all services; serves HTTPS."
+)
+@click.option(
+    "--no-model-units",
+    is_flag=True,
+    help="Set the quota of model units to 0, as in a new AWS account.",
+)
 @click.option(
     "--fault",
     "faults",
     multiple=True,
     metavar="NAME[,KEY=VALUE...]",
-    help="Let something go wrong: throttle,operation=List*,rate=0.1 (see docs/sandbox.md).",
+    help="Inject a fault: throttle,operation=List*,rate=0.1 (see docs/sandbox.md).",
 )
-@click.option("--seed", default=0, show_default=True, help="Random seed of the faults.")
+@click.option("--seed", default=0, show_default=True, help="Random seed for faults.")
 @click.option(
     "--allow-host",
     "allowed_hosts",
@@ -58,9 +69,9 @@ _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.option(
     "form", "--format", type=click.Choice(ENVIRONMENT_FORMATS), default="sh", show_default=True
 )
-@click.option("json_wanted", "--json", is_flag=True, help="The same as --format json.")
+@click.option("as_json", "--json", is_flag=True, help="The same as --format json.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
-def sandbox(
+def sandbox_command(
     region: str,
     speed: float,
     as_of: datetime | None,
@@ -73,19 +84,19 @@ def sandbox(
     empty: bool,
     enforce_iam: bool,
     no_model_units: bool,
-    json_wanted: bool,
+    as_json: bool,
 ) -> int:
-    """Run COMMAND in a local AWS and end it; without one, print its environment and wait for Ctrl-C.
+    """Run COMMAND in a local AWS and OpenAI. Without a command, print the environment and run until Ctrl-C.
 
     tunestack sandbox -- python train.py
     """
-    from tunestack_sandbox import Quotas, Sandbox  # noqa: PLC0415 - `tunestack --help` needs neither
+    from tunestack_sandbox import Quotas, Sandbox  # noqa: PLC0415 - not for `tunestack --help`
 
     if command and shutil.which(command[0]) is None:
         raise ConfigError(
-            f"{command[0]!r} can't be run: there is no such program, or it may not be executed"
+            f"can't run {command[0]!r}: the program does not exist, or is not executable"
         )
-    started = Sandbox(
+    sandbox = Sandbox(
         region=region,
         empty=empty,
         speed=speed,
@@ -95,53 +106,49 @@ def sandbox(
         seed=seed,
         allowed_hosts=allowed_hosts,
     )
-    interrupts = _remembered_interrupts()
+    interrupts = _record_interrupts()
     try:
         for fault in faults:
-            _add_fault(started, fault)
-        with started as running:
-            _again(interrupts)
+            _add_fault(sandbox, fault)
+        with sandbox:
+            if interrupts:
+                raise KeyboardInterrupt  # noqa: TRY301 - one that Python lost
             if command:
-                return _run(command, running)
-            _serve(running, "json" if json_wanted else form)
+                return _run(command, sandbox)
+            _serve(sandbox, "json" if as_json else form)
     except KeyboardInterrupt:
-        _note("interrupted; nothing of the sandbox is left")
-        return _INTERRUPTED
+        _print_note("interrupted; the sandbox was stopped")
+        return _INTERRUPTED_EXIT_CODE
     finally:
-        started.stop()
+        sandbox.stop()
     return 0
 
 
-def _remembered_interrupts() -> list[int]:
-    """Let Ctrl-C interrupt as ever, and list it too: Python loses one that comes in the middle of a callback."""
-    came: list[int] = []
+def _record_interrupts() -> list[int]:
+    """Record each Ctrl-C, beside the KeyboardInterrupt, which Python loses if it is raised in a callback."""
+    interrupts: list[int] = []
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        came.append(number)
+        interrupts.append(number)
         signal.default_int_handler(number, frame)
 
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, interrupt)
-    return came
-
-
-def _again(interrupts: list[int]) -> None:
-    if interrupts:
-        raise KeyboardInterrupt
+    return interrupts
 
 
 def _add_fault(sandbox: Sandbox, text: str) -> None:
     kind, *pairs = (part.strip() for part in text.split(","))
-    how: dict[str, object] = {}
+    arguments: dict[str, object] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals:
-            raise ConfigError(f"--fault {text!r}: {pair!r} is not KEY=VALUE")
-        how[name.strip()] = _number(value.strip())
-    sandbox.faults.add(kind, **how)
+            raise ConfigError(f"invalid --fault {text!r}: use KEY=VALUE instead of {pair!r}")
+        arguments[name.strip()] = _parse_value(value.strip())
+    sandbox.faults.add(kind, **arguments)
 
 
-def _number(text: str) -> int | float | str:
+def _parse_value(text: str) -> int | float | str:
     for kind in (int, float):
         try:
             return kind(text)
@@ -151,37 +158,39 @@ def _number(text: str) -> int | float | str:
 
 
 def _serve(sandbox: Sandbox, form: str) -> None:
-    """Print the environment, and wait for the end."""
-    ended: list[int] = []
-    for number in _ENDS:
-        if (
-            signal.getsignal(number) is not signal.SIG_IGN
-        ):  # as `nohup` has it, and the background of a script
-            signal.signal(number, lambda number, _: ended.append(number))
-    # What could lead to a real account must not stay set where this is evaluated.
+    """Print the environment, and wait for a signal."""
+    signals: list[int] = []
+    for number in _STOP_SIGNALS:
+        # Ignored signals stay ignored, as with `nohup` and in the background of a script.
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda number, _: signals.append(number))
+    # Variables that could lead to a real account must not remain in the environment that evaluates the output.
     cleared = list(filter(str.isidentifier, sandbox.cleared()))
-    if form in _UNSET:
+    if form in _UNSET_COMMANDS:
         for name in cleared:
-            click.echo(_UNSET[form].format(name))
-        # By the environment that it is evaluated in, which may be another one.
-        click.echo(unset_matching(form))
+            click.echo(_UNSET_COMMANDS[form].format(name))
+        # The environment that evaluates the output may have other variables.
+        click.echo(build_unset_command(form))
     elif cleared:
-        _note(f"unset these where you use it, they lead elsewhere: {', '.join(cleared)}")
+        _print_note(
+            "unset these variables, which could lead to a real account, where you use the "
+            f"environment: {', '.join(cleared)}"
+        )
     click.echo(format_environment(sandbox.variables(), form))
-    _note("the sandbox is running, on loopback only; Ctrl-C ends it")
-    # Not an Event: set by one signal in the middle of another, it would wait for itself.
-    while not ended:
+    _print_note("the sandbox is running on loopback; press Ctrl-C to stop it")
+    # Not a threading.Event, which deadlocks if a signal handler sets it during another handler.
+    while not signals:
         time.sleep(0.1)
 
 
 def _run(command: tuple[str, ...], sandbox: Sandbox) -> int:
-    """Run a command to its end, and return its exit code as a shell would."""
+    """Run a command and return its exit code, or 128 plus the number of the signal that ended it."""
     try:
-        process = subprocess.Popen(command, env=sandbox.environment())  # noqa: S603 - the caller's own
+        process = subprocess.Popen(command, env=sandbox.environment())  # noqa: S603 - from the user
     except OSError as error:
-        raise ConfigError(f"{command[0]!r} can't be run: {error}") from error
+        raise ConfigError(f"can't run {command[0]!r}: {error}") from error
     sandbox.take_along(process.pid)
-    # A terminal sends Ctrl-C to the command too: it decides what to do about it, we wait.
+    # A terminal sends Ctrl-C to the command, too, which handles it; the sandbox waits.
     signal.signal(signal.SIGINT, lambda *_: None)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: process.send_signal(number))
@@ -190,5 +199,5 @@ def _run(command: tuple[str, ...], sandbox: Sandbox) -> int:
     return code if code >= 0 else 128 - code
 
 
-def _note(text: str) -> None:
+def _print_note(text: str) -> None:
     click.echo(text, err=True)

@@ -1,4 +1,4 @@
-"""MiniStack, which is all of AWS but Bedrock: a process of its own, started, asked and ended from here."""
+"""The emulator of all AWS services except Bedrock: a process with MiniStack."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from tunestack.errors import TunestackError
 from tunestack_sandbox import emulator_process
-from tunestack_sandbox.loopback import LOOPBACK
-from tunestack_sandbox.remains import close_in_children
+from tunestack_sandbox.addresses import LOOPBACK
+from tunestack_sandbox.cleanup import close_in_children
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,18 +25,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 START_TIMEOUT = 60.0
-"""Seconds until MiniStack must answer; it takes one or two."""
+"""Seconds within which MiniStack must start. It takes one or two."""
+_LOG_TAIL = 2000
 
 
 class Emulator:
-    """A running MiniStack."""
+    """A process with MiniStack, and the commands to it that no AWS API has, see `emulator_process`."""
 
     def __init__(self, *, account: str, tls: bool) -> None:
-        """Bind a free port; `start` begins to answer.
+        """Bind a free port. `start` starts the process.
 
         Args:
-            account: the account of access keys that name none.
-            tls: serve HTTPS, and enforce IAM: buckets that refuse plain HTTP leave no other way.
+            account: The account of unknown access keys.
+            tls: Serve HTTPS and enforce IAM. Buckets that deny plain HTTP require both.
         """
         self._account = account
         self._tls = tls
@@ -44,23 +45,23 @@ class Emulator:
         self._port: int = self._socket.getsockname()[1]
         self._process: subprocess.Popen[str] | None = None
         self._log: Path
-        self._line = threading.Lock()
+        self._lock = threading.Lock()
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """The URL of the emulator."""
         return f"{'https' if self._tls else 'http'}://{LOOPBACK}:{self._port}"
 
     def start(self, folder: Path, environment: Mapping[str, str]) -> int:
-        """Start it; returns the id of its process group.
+        """Start the process and return the id of its process group.
 
         Args:
-            folder: for its log, its certificate and whatever else it keeps.
-            environment: for it and for what runs inside it, Lambda functions for one.
+            folder: The folder for its log, its certificate and its temporary files.
+            environment: The environment of the process and of the Lambda functions in it.
         """
         self._log = folder / "ministack.log"
         with self._log.open("wb") as output, self._socket:
-            self._process = subprocess.Popen(  # noqa: S603 - our own
+            self._process = subprocess.Popen(  # noqa: S603 - a fixed command
                 [sys.executable, "-m", emulator_process.__name__, str(self._socket.fileno())],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -74,7 +75,7 @@ class Emulator:
                     "MINISTACK_ACCOUNT_ID": self._account,
                     "LOG_LEVEL": "WARNING",
                     "TMPDIR": str(folder),
-                    # Neither is of use here, and both would open further ports.
+                    # Both are unused, and would open other ports.
                     "IOT_MTLS_ENABLED": "0",
                     "SFTP_ENABLED": "0",
                     **({"AUTH": "true", "USE_SSL": "1"} if self._tls else {}),
@@ -84,84 +85,82 @@ class Emulator:
         return self._process.pid
 
     def wait(self) -> None:
-        """Wait until it answers.
+        """Wait until the emulator responds.
 
         Raises:
-            TunestackError: it ended, or does not answer; says what it said.
+            TunestackError: It ended or does not respond. The message has the end of its log.
         """
-        anyone = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        anyone.check_hostname = False  # its certificate is made while this waits
-        anyone.verify_mode = ssl.CERT_NONE
-        directly = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=anyone)
+        unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        unverified.check_hostname = False  # the emulator is still creating its certificate
+        unverified.verify_mode = ssl.CERT_NONE
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=unverified)
         )
         try:
-            # The socket listens already: this is answered once MiniStack is there to take it.
-            with directly.open(f"{self.url}/_ministack/health", timeout=START_TIMEOUT):
+            # The socket is already listening: the request waits until MiniStack accepts it.
+            with opener.open(f"{self.url}/_ministack/health", timeout=START_TIMEOUT):
                 return
         except OSError as error:
             self.stop()
-            words = self._log.read_text(errors="replace")[-2000:]
-            raise TunestackError(
-                f"the sandbox's AWS (MiniStack) did not start:\n{words}"
-            ) from error
+            log = self._log.read_text(errors="replace")[-_LOG_TAIL:]
+            raise TunestackError(f"the sandbox's AWS (MiniStack) did not start:\n{log}") from error
 
     def reset(self) -> None:
-        """Forget everything."""
-        self._ask("reset")
+        """Delete all resources."""
+        self._run("reset")
 
-    def forget_schedules(self) -> None:
-        """Forget every schedule, and keep the groups that they were in."""
-        self._ask("forget-schedules")
+    def delete_schedules(self) -> None:
+        """Delete all schedules, but not their groups."""
+        self._run("delete-schedules")
 
-    def turn_clock(self, ahead: timedelta) -> None:
-        """Set its clock ahead of the real one, and fire the schedules that are due by it."""
-        self._ask("clock", ahead=ahead.total_seconds())
+    def set_clock(self, ahead: timedelta) -> None:
+        """Set the difference to the real time, and fire the schedules that are due."""
+        self._run("set-clock", ahead=ahead.total_seconds())
 
     def send_event(self, account: str, region: str, entry: Mapping[str, Any]) -> None:
-        """Send an event as an AWS service does: to the rules that match it, and on to their targets."""
-        self._ask("event", account=account, region=region, entry=entry)
+        """Send an event as an AWS service does, to all matching rules and their targets."""
+        self._run("send-event", account=account, region=region, entry=entry)
 
-    def credential(self, access_key: str, token: str | None) -> dict[str, Any]:
-        """Tell whose an access key is: its principal, or `error` and `message`."""
-        found: dict[str, Any] = self._ask(
-            "credential", access_key=access_key, account=self._account, token=token
+    def find_credential(self, access_key: str, token: str | None) -> dict[str, Any]:
+        """Return the principal of an access key, or `error` and `message`."""
+        credential: dict[str, Any] = self._run(
+            "find-credential", access_key=access_key, account=self._account, token=token
         )
-        return found
+        return credential
 
-    def api_key(self, token: str) -> dict[str, Any]:
-        """Return the principal of a long-term API key of Bedrock, or the `error`."""
-        found: dict[str, Any] = self._ask("api-key", token=token)
-        return found
+    def find_api_key(self, token: str) -> dict[str, Any]:
+        """Return the principal of a long-term Bedrock API key, or `error`."""
+        credential: dict[str, Any] = self._run("find-api-key", token=token)
+        return credential
 
-    def _ask(self, what: str, **how: Any) -> Any:
-        """Let the process do what no AWS API can do."""
-        with self._line:
+    def _run(self, command: str, **arguments: Any) -> Any:
+        """Run a command in the process, see `emulator_process`."""
+        with self._lock:
             process = self._process
             if process is None or process.stdin is None or process.stdout is None:
                 raise TunestackError("the sandbox's AWS (MiniStack) is stopped")
             try:
-                process.stdin.write(json.dumps({"do": what, **how}) + "\n")
+                process.stdin.write(json.dumps({"command": command, **arguments}) + "\n")
                 process.stdin.flush()
                 line = process.stdout.readline()
             except OSError as error:
-                raise TunestackError(f"the sandbox's AWS (MiniStack) is gone: {error}") from error
-        answer = json.loads(line or '{"failed": "it ended"}')
-        if "failed" in answer:
+                raise TunestackError(f"the sandbox's AWS (MiniStack) has ended: {error}") from error
+        response = json.loads(line or '{"error": "the process has ended"}')
+        if "error" in response:
             raise TunestackError(
-                f"the sandbox's AWS (MiniStack) can't do {what}: {answer['failed']}"
+                f"the sandbox's AWS (MiniStack) failed at {command}: {response['error']}"
             )
-        return answer["result"]
+        return response["result"]
 
     def stop(self) -> None:
-        """End it and whatever it started."""
-        with self._line:
+        """End the process and its child processes."""
+        with self._lock:
             process, self._process = self._process, None
         self._socket.close()
         if process is None or process.stdin is None or process.stdout is None:
             return
-        with suppress(BrokenPipeError):  # it is gone, and what was written last with it
-            process.stdin.close()  # which it takes as its end
+        with suppress(BrokenPipeError):  # the process has already ended
+            process.stdin.close()  # the process ends with its standard input
         process.stdout.close()
         try:
             process.wait(timeout=10)

@@ -1,4 +1,4 @@
-"""Service-specific credentials of IAM, as far as Bedrock's long-term API keys need them; MiniStack has none.
+"""IAM's service-specific credentials for Bedrock's long-term API keys, which MiniStack does not have.
 
 Source: IAM API reference, CreateServiceSpecificCredential, and botocore's model of it.
 """
@@ -10,19 +10,19 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
-from tunestack_sandbox.bearer import LONG_TERM_PREFIX
+from tunestack_sandbox.bearer_tokens import LONG_TERM_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SERVICE = "bedrock.amazonaws.com"
-_MOST = 2
-"""How many a user may have for a service."""
-_DAY = 86_400.0
+_MAX_CREDENTIALS = 2
+"""The quota of a user's credentials for a service."""
+_DAY_SECONDS = 86_400.0
 _OPERATIONS = ("Create", "List", "Update", "Reset", "Delete")
 
 _credentials: dict[str, dict[str, Any]] = {}
-"""By their ids, which are unique in all accounts."""
+"""The credentials by id. Ids are unique across accounts."""
 
 
 def install() -> None:
@@ -34,31 +34,31 @@ def install() -> None:
         iam._IAM_HANDLERS[verb + suffix] = globals()[f"_{verb.lower()}"]  # noqa: SLF001
 
 
-def forget() -> None:
+def reset() -> None:
     """Delete all credentials."""
     _credentials.clear()
 
 
-def api_key(token: str) -> dict[str, Any]:
-    """Return the principal of a long-term key, or the `error`: `invalid` or `expired`."""
+def find_api_key(token: str) -> dict[str, Any]:
+    """Return the principal of a long-term key, or an `error`: `invalid` or `expired`."""
     from ministack.core.responses import set_request_account_id  # noqa: PLC0415
     from ministack.services import iam  # noqa: PLC0415
 
-    for found in _credentials.values():
-        if not secrets.compare_digest(found["secret"].encode(), token.encode()):
+    for credential in _credentials.values():
+        if not secrets.compare_digest(credential["secret"].encode(), token.encode()):
             continue
-        set_request_account_id(found["account"])
-        user = iam._users.get(found["user"])  # noqa: SLF001
-        if user is None or found["status"] != "Active":
+        set_request_account_id(credential["account"])
+        user = iam._users.get(credential["user"])  # noqa: SLF001
+        if user is None or credential["status"] != "Active":
             break
-        if found["expires"] is not None and time.time() >= found["expires"]:
+        if credential["expires"] is not None and time.time() >= credential["expires"]:
             return {"error": "expired"}
         return {
-            "account": found["account"],
+            "account": credential["account"],
             "arn": user["Arn"],
             "id": user["UserId"],
             "kind": "User",
-            "name": found["user"],
+            "name": credential["user"],
             "issued": None,
             "tags": [],
             "session_policies": None,
@@ -72,35 +72,35 @@ def _create(params: Mapping[str, Any]) -> Any:
 
     user, service = iam._p(params, "UserName"), iam._p(params, "ServiceName")  # noqa: SLF001
     if user not in iam._users:  # noqa: SLF001
-        return _no_such_entity(f"The user with name {user} cannot be found.")
+        return _build_not_found(f"The user with name {user} cannot be found.")
     if service != _SERVICE:
-        message = f"The sandbox has credentials for {_SERVICE} only, not for {service}."
+        message = f"The sandbox supports credentials for {_SERVICE} only, not for {service}."
         return iam._error(404, "NotSupportedService", message)  # noqa: SLF001
-    if len(_of(user)) >= _MOST:
-        message = f"Cannot exceed quota for ServiceSpecificCredentialsPerUser: {_MOST}"
+    if len(_list_of_user(user)) >= _MAX_CREDENTIALS:
+        message = f"Cannot exceed quota for ServiceSpecificCredentialsPerUser: {_MAX_CREDENTIALS}"
         return iam._error(409, "LimitExceeded", message)  # noqa: SLF001
     days = iam._p(params, "CredentialAgeDays")  # noqa: SLF001
     now = time.time()
-    found = {
+    credential = {
         "id": f"ACCA{secrets.token_hex(8).upper()}",
         "user": user,
         "account": get_account_id(),
         "created": now,
-        "expires": now + int(days) * _DAY if days else None,
+        "expires": now + int(days) * _DAY_SECONDS if days else None,
         "status": "Active",
-        "secret": _new_secret(get_account_id()),
+        "secret": _create_secret(get_account_id()),
     }
-    _credentials[found["id"]] = found
-    return _answer("Create", found)
+    _credentials[credential["id"]] = credential
+    return _build_response("Create", credential)
 
 
 def _list(params: Mapping[str, Any]) -> Any:
     from ministack.services import iam  # noqa: PLC0415
 
-    found = _of(iam._p(params, "UserName"))  # noqa: SLF001
+    credentials = _list_of_user(iam._p(params, "UserName"))  # noqa: SLF001
     if iam._p(params, "ServiceName", _SERVICE) != _SERVICE:  # noqa: SLF001
-        found = []
-    rows = "".join(f"<member>{_fields(row, secret=False)}</member>" for row in found)
+        credentials = []
+    rows = "".join(f"<member>{_build_fields(row)}</member>" for row in credentials)
     return iam._xml(  # noqa: SLF001
         200,
         "ListServiceSpecificCredentialsResponse",
@@ -113,83 +113,82 @@ def _list(params: Mapping[str, Any]) -> Any:
 def _update(params: Mapping[str, Any]) -> Any:
     from ministack.services import iam  # noqa: PLC0415
 
-    found = _one(params)
-    if found is None:
-        return _no_such_entity("The service-specific credential cannot be found.")
-    found["status"] = iam._p(params, "Status")  # noqa: SLF001
+    credential = _find(params)
+    if credential is None:
+        return _build_not_found("The service-specific credential cannot be found.")
+    credential["status"] = iam._p(params, "Status")  # noqa: SLF001
     return iam._xml(200, "UpdateServiceSpecificCredentialResponse", "")  # noqa: SLF001
 
 
 def _reset(params: Mapping[str, Any]) -> Any:
-    found = _one(params)
-    if found is None:
-        return _no_such_entity("The service-specific credential cannot be found.")
-    found["secret"] = _new_secret(found["account"])
-    return _answer("Reset", found)
+    credential = _find(params)
+    if credential is None:
+        return _build_not_found("The service-specific credential cannot be found.")
+    credential["secret"] = _create_secret(credential["account"])
+    return _build_response("Reset", credential)
 
 
 def _delete(params: Mapping[str, Any]) -> Any:
     from ministack.services import iam  # noqa: PLC0415
 
-    found = _one(params)
-    if found is None:
-        return _no_such_entity("The service-specific credential cannot be found.")
-    del _credentials[found["id"]]
+    credential = _find(params)
+    if credential is None:
+        return _build_not_found("The service-specific credential cannot be found.")
+    del _credentials[credential["id"]]
     return iam._xml(200, "DeleteServiceSpecificCredentialResponse", "")  # noqa: SLF001
 
 
-def _of(user: str) -> list[dict[str, Any]]:
+def _list_of_user(user: str) -> list[dict[str, Any]]:
     from ministack.core.responses import get_account_id  # noqa: PLC0415
 
     return [
-        found
-        for found in _credentials.values()
-        if found["account"] == get_account_id() and user in ("", found["user"])
+        credential
+        for credential in _credentials.values()
+        if credential["account"] == get_account_id() and user in ("", credential["user"])
     ]
 
 
-def _one(params: Mapping[str, Any]) -> dict[str, Any] | None:
+def _find(params: Mapping[str, Any]) -> dict[str, Any] | None:
     from ministack.services import iam  # noqa: PLC0415
 
-    wanted = iam._p(params, "ServiceSpecificCredentialId")  # noqa: SLF001
-    rows = _of(iam._p(params, "UserName"))  # noqa: SLF001
-    return next((row for row in rows if row["id"] == wanted), None)
+    credential_id = iam._p(params, "ServiceSpecificCredentialId")  # noqa: SLF001
+    rows = _list_of_user(iam._p(params, "UserName"))  # noqa: SLF001
+    return next((row for row in rows if row["id"] == credential_id), None)
 
 
-def _new_secret(account: str) -> str:
+def _create_secret(account: str) -> str:
     text = f"BedrockAPIKey-{secrets.token_hex(2)}-at-{account}:{secrets.token_urlsafe(32)}"
     return LONG_TERM_PREFIX + base64.b64encode(text.encode()).decode()
 
 
-def _answer(verb: str, found: Mapping[str, Any]) -> Any:
+def _build_response(verb: str, credential: Mapping[str, Any]) -> Any:
     from ministack.services import iam  # noqa: PLC0415
 
     name = f"{verb}ServiceSpecificCredential"
-    content = (
-        f"<ServiceSpecificCredential>{_fields(found, secret=True)}</ServiceSpecificCredential>"
-    )
+    fields = _build_fields(credential, with_secret=True)
+    content = f"<ServiceSpecificCredential>{fields}</ServiceSpecificCredential>"
     return iam._xml(200, f"{name}Response", f"<{name}Result>{content}</{name}Result>")  # noqa: SLF001
 
 
-def _fields(found: Mapping[str, Any], *, secret: bool) -> str:
+def _build_fields(credential: Mapping[str, Any], *, with_secret: bool = False) -> str:
     fields = {
-        "CreateDate": _written(found["created"]),
-        "ExpirationDate": found["expires"] and _written(found["expires"]),
+        "CreateDate": _format_time(credential["created"]),
+        "ExpirationDate": credential["expires"] and _format_time(credential["expires"]),
         "ServiceName": _SERVICE,
-        "ServiceCredentialAlias": f"{found['user']}+1-at-{found['account']}",
-        "ServiceCredentialSecret": found["secret"] if secret else None,
-        "ServiceSpecificCredentialId": found["id"],
-        "UserName": found["user"],
-        "Status": found["status"],
+        "ServiceCredentialAlias": f"{credential['user']}+1-at-{credential['account']}",
+        "ServiceCredentialSecret": credential["secret"] if with_secret else None,
+        "ServiceSpecificCredentialId": credential["id"],
+        "UserName": credential["user"],
+        "Status": credential["status"],
     }
     return "".join(f"<{name}>{value}</{name}>" for name, value in fields.items() if value)
 
 
-def _written(moment: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+def _format_time(timestamp: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(timestamp))
 
 
-def _no_such_entity(message: str) -> Any:
+def _build_not_found(message: str) -> Any:
     from ministack.services import iam  # noqa: PLC0415
 
     return iam._error(404, "NoSuchEntity", message)  # noqa: SLF001

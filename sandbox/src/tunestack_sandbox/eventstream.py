@@ -1,4 +1,4 @@
-"""Write the binary event stream that Bedrock's streaming operations answer with.
+"""The binary event stream of Bedrock's streaming operations.
 
 Source: Smithy specification, amazon-eventstream (read 2026-11-22): lengths, CRC, string headers, payload, CRC.
 """
@@ -9,34 +9,22 @@ import struct
 from zlib import crc32
 
 CONTENT_TYPE = "application/vnd.amazon.eventstream"
-_STRING = 7
+_STRING_TYPE = 7
 
 
-def event(kind: str, payload: bytes) -> bytes:
-    """Write one event."""
-    return _message(
+def build_event(kind: str, payload: bytes) -> bytes:
+    """Build one event."""
+    return _build_message(
         {":event-type": kind, ":content-type": "application/json", ":message-type": "event"},
         payload,
     )
 
 
-def exception(kind: str, payload: bytes) -> bytes:
-    """Write the exception that ends a stream."""
-    return _message(
-        {
-            ":exception-type": kind,
-            ":content-type": "application/json",
-            ":message-type": "exception",
-        },
-        payload,
-    )
-
-
-def _message(headers: dict[str, str], payload: bytes) -> bytes:
-    written = b""
+def _build_message(headers: dict[str, str], payload: bytes) -> bytes:
+    block = b""
     for name, value in headers.items():
         key, text = name.encode(), value.encode()
-        written += struct.pack(f"!B{len(key)}sBH", len(key), key, _STRING, len(text)) + text
-    prelude = struct.pack("!II", 16 + len(written) + len(payload), len(written))
-    message = prelude + struct.pack("!I", crc32(prelude)) + written + payload
+        block += struct.pack(f"!B{len(key)}sBH", len(key), key, _STRING_TYPE, len(text)) + text
+    prelude = struct.pack("!II", 16 + len(block) + len(payload), len(block))
+    message = prelude + struct.pack("!I", crc32(prelude)) + block + payload
     return message + struct.pack("!I", crc32(message))

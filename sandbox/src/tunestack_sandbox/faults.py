@@ -1,4 +1,4 @@
-"""What goes wrong on request: by name, for some operations, some times or at some rate, the same for the same seed."""
+"""Fault injection: faults for some operations, a number of times or at a rate, reproducible with a random seed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import difflib
 import random
 import threading
 import time
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -13,35 +14,35 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from tunestack.errors import ConfigError
-from tunestack_sandbox.wire import COMMON_ERRORS, Fault
+from tunestack_sandbox.messages import COMMON_ERRORS, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from botocore.model import OperationModel
 
 
 class FaultKind(StrEnum):
-    """What can go wrong."""
+    """The kinds of faults."""
 
     THROTTLE = "throttle"
     """ThrottlingException."""
     ERROR = "error"
-    """The error of `code`, InternalServerException if not given, from operations that list it."""
+    """The error `code` (default: InternalServerException), from operations that list it."""
     LOST_REPLY = "lost-reply"
     """The operation takes effect, then the connection closes without an answer."""
     SLOW = "slow"
-    """The answer takes `seconds` longer, of real time."""
+    """The response is delayed by `seconds` of real time."""
     EXPIRED_CREDENTIALS = "expired-credentials"
     """ExpiredTokenException."""
     CLOCK_SKEW = "clock-skew"
-    """InvalidSignatureException: the signature is of another time."""
+    """InvalidSignatureException: the time of the signature is wrong."""
     STALL = "stall"
-    """A job gets stuck before a phase, `phase` or whichever comes first, and nothing says why."""
+    """A job never starts a phase, `phase` or the next one, without an error."""
     SLOW_PHASE = "slow-phase"
-    """A phase of a job takes `seconds` longer, of the sandbox's time."""
+    """A phase of a job takes `seconds` longer, in the sandbox's time."""
     INTERNAL_FAILURE = "internal-failure"
-    """A job fails at the end of a phase, and the reason is AWS's own."""
+    """A job fails at the end of a phase with an internal error of the service."""
     ENDPOINT_FAILURE = "endpoint-failure"
     """An endpoint becomes Failed instead of ready."""
     EVENT_LOSS = "event-loss"
@@ -55,7 +56,7 @@ PHASES = {
     "data-processing": "dataProcessingDetails",
     "training": "trainingDetails",
 }
-"""The phases of a job, by the names that `phase` takes."""
+"""The phases of a job, by the values of `phase`."""
 
 _MESSAGES = {
     "ThrottlingException": "Too many requests, please wait before trying again.",
@@ -77,151 +78,186 @@ _ARGUMENTS: dict[FaultKind, tuple[str, ...]] = {
     FaultKind.EVENT_LOSS: (),
     FaultKind.EVENT_DUPLICATION: (),
 }
-"""What each takes beside `times` and `rate`."""
-_CODES = {
+"""The arguments of each kind, beside `times` and `rate`."""
+_ERROR_CODES = {
     FaultKind.THROTTLE: "ThrottlingException",
     FaultKind.EXPIRED_CREDENTIALS: "ExpiredTokenException",
     FaultKind.CLOCK_SKEW: "InvalidSignatureException",
 }
-SKEW = timedelta(minutes=5)
-"""How far a signature's time may be from the service's."""
-_TIMED = (FaultKind.SLOW, FaultKind.SLOW_PHASE)
-_YEAR = 366 * 86_400
-_STAMP = "%Y%m%dT%H%M%SZ"
-_UNEXPECTED = (
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+"""The maximum difference between the time of a signature and the service's time."""
+_KINDS_WITH_SECONDS = (FaultKind.SLOW, FaultKind.SLOW_PHASE)
+_MAX_SECONDS = 366 * 86_400
+_TIME_FORMAT = "%Y%m%dT%H%M%SZ"
+_DEFAULT_MESSAGE = (
     "The system encountered an unexpected error during processing. Try your request again."
 )
 
 
 @dataclass(kw_only=True, slots=True)
-class Rule:
-    """One thing that goes wrong."""
+class FaultRule:
+    """A fault to inject."""
 
     kind: FaultKind
     operation: str = "*"
-    """Which operations, by name; `*` and `?` are wildcards."""
+    """The name of the operation, with the wildcards `*` and `?`."""
     times: int | None = None
-    """How often at most; for ever if not given."""
+    """The maximum number of times; unlimited if `None`."""
     rate: float = 1.0
-    """How likely each time, from 0 to 1."""
+    """The probability at each time, above 0, up to 1."""
     code: str = "InternalServerException"
     seconds: float = 0.0
     phase: str | None = None
     struck: int = 0
-    """How often it went wrong so far."""
+    """The number of times that the fault was injected."""
 
     def __post_init__(self) -> None:
-        """Refuse what could never go wrong as asked."""
-        for name, right, use in (
-            ("operation", isinstance(self.operation, str), "an operation's name"),
-            ("times", self.times is None or _is(int, self.times, 1), "a whole number from 1"),
-            ("rate", _is(float, self.rate, 0) and 0 < self.rate <= 1, "above 0, to 1"),
-            ("code", isinstance(self.code, str), "the name of an error"),
-            ("seconds", _is(float, self.seconds, 0) and self.seconds < _YEAR, "0 to a year"),
+        """Check the values.
+
+        Raises:
+            ConfigError: A value is invalid.
+        """
+        for name, is_valid, expected in (
+            ("operation", isinstance(self.operation, str), "the name of an operation"),
+            ("times", self.times is None or _is_number(self.times, int, 1), "an integer from 1"),
+            ("rate", _is_number(self.rate) and 0 < self.rate <= 1, "a number above 0, up to 1"),
+            ("code", isinstance(self.code, str), "the code of an error"),
+            (
+                "seconds",
+                _is_number(self.seconds) and self.seconds < _MAX_SECONDS,
+                "a number from 0 to a year",
+            ),
             ("phase", self.phase in (None, *PHASES), ", ".join(PHASES)),
-            ("seconds", self.seconds > 0 or self.kind not in _TIMED, "how many it is to take"),
+            (
+                "seconds",
+                self.kind not in _KINDS_WITH_SECONDS or self.seconds > 0,
+                "a number above 0",
+            ),
         ):
-            if not right:
+            if not is_valid:
                 raise ConfigError(
-                    f"{name}={getattr(self, name)!r} of fault {self.kind.value!r}: use {use}"
+                    f"invalid {name}={getattr(self, name)!r} of fault {self.kind.value!r}: "
+                    f"use {expected}"
                 )
 
 
-def _is(kind: type[float], value: object, least: float) -> bool:
-    """Tell whether a value is a number of a kind, and not below another."""
-    allowed = int if kind is int else (int, float)
-    return isinstance(value, allowed) and not isinstance(value, bool) and value >= least
+def _is_number(value: object, kind: type[float] = float, minimum: float = 0) -> bool:
+    types = int if kind is int else (int, float)
+    return isinstance(value, types) and not isinstance(value, bool) and value >= minimum
 
 
 class LostReplyError(Exception):
-    """The connection is to be closed without an answer."""
+    """The connection must be closed without a response."""
 
 
-class Faults:
-    """What goes wrong in a sandbox."""
+class FaultInjector:
+    """Injects faults into a sandbox.
+
+    ```python
+    lost = sandbox.faults.add("lost-reply", operation="CreateModelCustomizationJob", times=1)
+    ...
+    assert lost.struck == 1
+    ```
+    """
 
     def __init__(self, seed: int = 0, errors: Mapping[str, Collection[str]] | None = None) -> None:
-        """Take what decides.
+        """Initialize the injector.
 
         Args:
-            seed: of the dice that a `rate` below 1 rolls.
-            errors: those that each operation lists, to refuse what could never strike; not looked at when not given.
+            seed: The random seed for faults with a `rate` below 1.
+            errors: The error codes of each operation, to reject faults that can never occur. If not given, faults are not
+                checked.
         """
         self._errors = errors
         self._random = random.Random(seed)  # noqa: S311 - to be repeatable, not secret
-        self._rules: list[Rule] = []
+        self._rules: list[FaultRule] = []
+        self._is_paused = False
         self._lock = threading.Lock()
 
-    def add(self, kind: str, /, **how: Any) -> Rule:
-        """Let something go wrong from now on.
+    def add(self, kind: str, /, **how: Any) -> FaultRule:
+        """Inject a fault from now on.
 
         Args:
-            kind: a `FaultKind`, or its name.
-            how: `operation` (a name, with `*` and `?`), `times`, `rate`, and where it counts `code`, `seconds`, `phase`.
+            kind: A `FaultKind`, or its value.
+            how: `operation` (a name, with the wildcards `*` and `?`), `times`, `rate`, and the arguments of the kind:
+                `code`, `seconds` or `phase`.
 
         Returns:
-            The rule; its `struck` counts how often it came to pass.
+            The rule. Its `struck` is the number of times that the fault was injected.
 
         Raises:
-            ConfigError: no such fault, or one that takes no such argument.
+            ConfigError: The kind or an argument is invalid, or the fault can never occur.
         """
         if kind not in list(FaultKind):
-            raise ConfigError(f"there is no fault {kind!r}: use {', '.join(FaultKind)}")
+            raise ConfigError(f"unknown fault {kind!r}: use {', '.join(FaultKind)}")
         allowed = [*_ARGUMENTS[FaultKind(kind)], "times", "rate"]
         if unknown := how.keys() - set(allowed):
             raise ConfigError(
-                f"fault {FaultKind(kind).value!r} takes no argument {min(unknown)!r}: "
+                f"unknown argument {min(unknown)!r} of fault {FaultKind(kind).value!r}: "
                 f"use {', '.join(allowed)}"
             )
-        rule = Rule(kind=FaultKind(kind), **how)
+        rule = FaultRule(kind=FaultKind(kind), **how)
         self._require_possible(rule)
         with self._lock:
             self._rules.append(rule)
         return rule
 
-    def _require_possible(self, rule: Rule) -> None:
+    def _require_possible(self, rule: FaultRule) -> None:
         if self._errors is None:
             return
-        named = [name for name in self._errors if fnmatchcase(name, rule.operation)]
-        if not named:
-            near = difflib.get_close_matches(rule.operation, self._errors, 1, 0) or ["List*"]
+        names = [name for name in self._errors if fnmatchcase(name, rule.operation)]
+        if not names:
+            closest = difflib.get_close_matches(rule.operation, self._errors, 1, 0) or ["List*"]
             raise ConfigError(
-                f"operation={rule.operation!r} of fault {rule.kind.value!r}: the sandbox "
-                f"has none of this name; use names as the vendor writes them, {near[0]!r} for one"
+                f"unknown operation {rule.operation!r} of fault {rule.kind.value!r}: use the "
+                f"provider's name of an operation of the sandbox, for example {closest[0]!r}"
             )
-        if rule.kind is FaultKind.ERROR and not any(
-            rule.code in self._errors[name] for name in named
-        ):
-            known = sorted(set().union(*(self._errors[name] for name in named)))
+        codes: set[str] = set().union(*(self._errors[name] for name in names))
+        if rule.kind is FaultKind.ERROR and rule.code not in codes:
             raise ConfigError(
-                f"code={rule.code!r} of fault 'error': no {rule.operation} answers it; "
-                f"use {', '.join(known)}"
+                f"invalid code={rule.code!r} of fault 'error': {rule.operation} never returns it; "
+                f"use {', '.join(sorted(codes))}"
             )
 
     def clear(self) -> None:
-        """Let nothing go wrong any more."""
+        """Remove all faults."""
         with self._lock:
             self._rules.clear()
 
     def listed(self) -> list[dict[str, Any]]:
-        """List what goes wrong, for a dump."""
+        """Return the faults as dictionaries."""
         with self._lock:
             return [asdict(rule) for rule in self._rules]
 
-    def strike(
+    @property
+    def rules(self) -> list[FaultRule]:
+        """The faults in the order in which they were added."""
+        with self._lock:
+            return list(self._rules)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Inject no faults in a `with` block."""
+        was_paused, self._is_paused = self._is_paused, True
+        try:
+            yield
+        finally:
+            self._is_paused = was_paused
+
+    def trigger(
         self, kind: FaultKind, *, operation: str = "", phase: str | None = None
-    ) -> Rule | None:
-        """Tell which rule of a kind comes to pass now, if any."""
-        return self._strike(
+    ) -> FaultRule | None:
+        """Return the rule of a kind that applies now, if there is one, and count it."""
+        return self._trigger(
             lambda rule: rule.kind is kind and (rule.phase is None or PHASES[rule.phase] == phase),
             operation,
         )
 
-    def _strike(self, fits: Callable[[Rule], bool], operation: str) -> Rule | None:
+    def _trigger(self, matches: Callable[[FaultRule], bool], operation: str) -> FaultRule | None:
         with self._lock:
-            for rule in self._rules:
+            for rule in () if self._is_paused else self._rules:
                 if (
-                    fits(rule)
+                    matches(rule)
                     and (rule.times is None or rule.struck < rule.times)
                     and (not operation or fnmatchcase(operation, rule.operation))
                     and self._random.random() < rule.rate
@@ -230,53 +266,59 @@ class Faults:
                     return rule
         return None
 
-    def before(self, operation: OperationModel) -> None:
-        """Let an operation go wrong before it takes effect.
+    def raise_error(self, operation: OperationModel) -> None:
+        """Raise the error to inject before an AWS operation takes effect, if there is one.
 
         Raises:
-            Fault: what goes wrong.
+            ServiceError: The error.
         """
         listed = {shape.name for shape in operation.error_shapes} | COMMON_ERRORS.keys()
-        code = self.code(operation.name, listed)
+        code = self.trigger_error(operation.name, listed)
         if code is None:
             return
-        skew = code == _CODES[FaultKind.CLOCK_SKEW]
-        raise Fault(code, skewed() if skew else _MESSAGES.get(code, _UNEXPECTED))
+        if code == _ERROR_CODES[FaultKind.CLOCK_SKEW]:
+            raise ServiceError(code, build_clock_skew_message())
+        raise ServiceError(code, _MESSAGES.get(code, _DEFAULT_MESSAGE))
 
-    def code(self, operation: str, listed: Collection[str]) -> str | None:
-        """Tell which error of those listed an operation answers with, instead of taking effect, if any."""
-        rule = self._strike(
+    def trigger_error(self, operation: str, codes: Collection[str]) -> str | None:
+        """Return the code of the error to inject before an operation takes effect, if there is one.
+
+        Args:
+            operation: The name of the operation.
+            codes: The error codes that the operation can return.
+        """
+        rule = self._trigger(
             lambda rule: (
-                _CODES.get(rule.kind, rule.code) in listed
-                and (rule.kind in _CODES or rule.kind is FaultKind.ERROR)
+                _ERROR_CODES.get(rule.kind, rule.code) in codes
+                and (rule.kind in _ERROR_CODES or rule.kind is FaultKind.ERROR)
             ),
             operation,
         )
-        return None if rule is None else _CODES.get(rule.kind, rule.code)
+        return None if rule is None else _ERROR_CODES.get(rule.kind, rule.code)
 
-    def after(self, operation: str) -> None:
-        """Let an operation go wrong after it took effect.
+    def delay_or_lose_reply(self, operation: str) -> None:
+        """Inject the faults of the response, after an operation took effect.
 
         Raises:
-            LostReplyError: the connection is to be closed.
+            LostReplyError: The connection must be closed.
         """
-        slow = self.strike(FaultKind.SLOW, operation=operation)
+        slow = self.trigger(FaultKind.SLOW, operation=operation)
         if slow is not None:
             time.sleep(slow.seconds)
-        if self.strike(FaultKind.LOST_REPLY, operation=operation):
+        if self.trigger(FaultKind.LOST_REPLY, operation=operation):
             raise LostReplyError
 
 
-def skewed(signed: datetime | None = None) -> str:
-    """Say that a signature is of another time, one hour ago if not given."""
+def build_clock_skew_message(signed: datetime | None = None) -> str:
+    """Build AWS's message for a signature with a wrong time (default: one hour ago)."""
     now = datetime.now(UTC)
     signed = signed or now - timedelta(hours=1)
     if signed < now:
         return (
-            f"Signature expired: {signed:{_STAMP}} is now earlier than {now - SKEW:{_STAMP}} "
-            f"({now:{_STAMP}} - 5 min.)"
+            f"Signature expired: {signed:{_TIME_FORMAT}} is now earlier than "
+            f"{now - MAX_CLOCK_SKEW:{_TIME_FORMAT}} ({now:{_TIME_FORMAT}} - 5 min.)"
         )
     return (
-        f"Signature not yet current: {signed:{_STAMP}} is still later than {now + SKEW:{_STAMP}} "
-        f"({now:{_STAMP}} + 5 min.)"
+        f"Signature not yet current: {signed:{_TIME_FORMAT}} is still later than "
+        f"{now + MAX_CLOCK_SKEW:{_TIME_FORMAT}} ({now:{_TIME_FORMAT}} + 5 min.)"
     )

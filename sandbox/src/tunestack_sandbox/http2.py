@@ -1,7 +1,7 @@
-"""HTTP/2 on one connection, which the AWS SDK for JavaScript v3 uses for the Bedrock runtime by default.
+"""HTTP/2 for one connection. The AWS SDK for JavaScript v3 uses it for the Bedrock runtime by default.
 
 Over `http://` a client starts with the HTTP/2 preface (prior knowledge, RFC 9113 section 3.3); over `https://` it selects
-`h2` by ALPN. The protocol is that of the `h2` library; this module adds the socket and a thread for each request.
+`h2` by ALPN. The `h2` library implements the protocol; this module adds the socket and a thread for each request.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from h2.events import (
 from h2.exceptions import ProtocolError
 
 from tunestack_sandbox.faults import LostReplyError
-from tunestack_sandbox.wire import Request
+from tunestack_sandbox.messages import Request
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from h2.events import Event
 
-    from tunestack_sandbox.wire import Answer
+    from tunestack_sandbox.messages import Response
 
-    Respond = Callable[[Request], Answer]
+    Respond = Callable[[Request], Response]
     Headers = Iterable[tuple[str, str]]
 
 PROTOCOL = "h2"
 """The name of the protocol in ALPN."""
-_START = b"PRI"
-"""How the preface starts; no HTTP/1.1 request starts like this."""
-_READ = 65_536
+_PREFACE_START = b"PRI"
+"""The start of the preface, which no HTTP/1.1 request has."""
+_READ_SIZE = 65_536
 _WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -51,7 +51,8 @@ def is_http2(connection: socket.socket) -> bool:
     if isinstance(connection, ssl.SSLSocket):
         return connection.selected_alpn_protocol() == PROTOCOL
     try:
-        return connection.recv(len(_START), socket.MSG_PEEK | socket.MSG_WAITALL) == _START
+        flags = socket.MSG_PEEK | socket.MSG_WAITALL
+        return connection.recv(len(_PREFACE_START), flags) == _PREFACE_START
     except OSError:
         return False
 
@@ -72,14 +73,14 @@ class Http2Connection:
         connection: socket.socket,
         respond: Respond,
         *,
-        headers: Callable[[Answer], Headers],
+        headers: Callable[[Response], Headers],
     ) -> None:
         """Initialize the connection.
 
         Args:
-            connection: the socket, after the TLS handshake if there is one.
-            respond: answers a request; raises `LostReplyError` to close the connection instead.
-            headers: returns the headers of an answer.
+            connection: The socket, after the TLS handshake if there is one.
+            respond: Returns the response to a request; raises `LostReplyError` to close the connection instead.
+            headers: Returns the headers of a response.
         """
         self._socket = connection
         self._respond = respond
@@ -91,7 +92,7 @@ class Http2Connection:
         self._closed = False
 
     def serve(self) -> None:
-        """Serve requests until the client closes the connection or breaks the protocol."""
+        """Serve requests until the client closes the connection or violates the protocol."""
         self._socket.settimeout(0)
         try:
             with self._changed:
@@ -99,7 +100,7 @@ class Http2Connection:
                 self._flush()
             while data := self._receive():
                 with self._changed:
-                    self._read(data)
+                    self._handle_data(data)
                     self._changed.notify_all()
         except (OSError, ProtocolError):
             with suppress(OSError), self._changed:
@@ -115,15 +116,15 @@ class Http2Connection:
                 if self._closed:
                     return b""
                 with suppress(*_WOULD_BLOCK):
-                    return self._socket.recv(_READ)
+                    return self._socket.recv(_READ_SIZE)
             self._wait(select.POLLIN)
 
-    def _read(self, data: bytes) -> None:
+    def _handle_data(self, data: bytes) -> None:
         for event in self._h2.receive_data(data):
-            self._handle(event)
+            self._handle_event(event)
         self._flush()
 
-    def _handle(self, event: Event) -> None:
+    def _handle_event(self, event: Event) -> None:
         if isinstance(event, RequestReceived):
             self._streams[event.stream_id] = _Stream(
                 [(str(name), str(value)) for name, value in event.headers]
@@ -136,30 +137,31 @@ class Http2Connection:
         elif isinstance(event, StreamEnded):
             if stream := self._streams.pop(event.stream_id, None):
                 threading.Thread(
-                    target=self._answer, args=(event.stream_id, _request(stream)), daemon=True
+                    target=self._send_response,
+                    args=(event.stream_id, _build_request(stream)),
+                    daemon=True,
                 ).start()
         elif isinstance(event, StreamReset):
             self._streams.pop(event.stream_id, None)
         elif isinstance(event, ConnectionTerminated):
-            # GOAWAY: no new streams, but open ones are answered (RFC 9113 section 6.8). The AWS SDK for JavaScript sends
-            # it as soon as it has the headers; h2 would send nothing more.
+            # GOAWAY: no new streams, but open ones get their responses (RFC 9113 section 6.8). The AWS SDK for JavaScript
+            # sends it as soon as it has the headers, after which h2 would send nothing more.
             self._h2.state_machine.state = ConnectionState.SERVER_OPEN
 
-    def _answer(self, stream: int, request: Request) -> None:
+    def _send_response(self, stream: int, request: Request) -> None:
         try:
-            answer = self._respond(request)
-            self._send(stream, answer)
+            self._send(stream, self._respond(request))
         except LostReplyError:
-            # Like HTTP/1.1: other requests of this connection get no answer either.
+            # As with HTTP/1.1, other requests of this connection get no response either.
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
         except (OSError, ProtocolError):
             pass  # the client closed the connection or reset the stream
 
-    def _send(self, stream: int, answer: Answer) -> None:
-        head = [(":status", str(answer.status))]
-        head += [(name.lower(), value) for name, value in self._headers(answer)]
-        parts = [part for part in answer.chunks or [answer.body] if part]
+    def _send(self, stream: int, response: Response) -> None:
+        head = [(":status", str(response.status))]
+        head += [(name.lower(), value) for name, value in self._headers(response)]
+        parts = [part for part in response.chunks or [response.body] if part]
         with self._changed:
             self._h2.send_headers(stream, head, end_stream=not parts)
             if not parts:
@@ -201,18 +203,18 @@ class Http2Connection:
         poll.poll()
 
 
-def _request(stream: _Stream) -> Request:
+def _build_request(stream: _Stream) -> Request:
     pseudo = {name: value for name, value in stream.headers if name.startswith(":")}
     headers: dict[str, str] = {}
     for name, value in stream.headers:
         if not name.startswith(":"):
-            # Lower case in HTTP/2; written as in HTTP/1.1. A header may be sent in several fields.
-            written = name.title()
-            headers[written] = f"{headers[written]}, {value}" if written in headers else value
+            # Names are in lower case in HTTP/2; this is the case of HTTP/1.1. A header can have several fields.
+            title = name.title()
+            headers[title] = f"{headers[title]}, {value}" if title in headers else value
     return Request(
         method=pseudo.get(":method", ""),
         target=pseudo.get(":path", ""),
-        # The AWS SDK for JavaScript signs `:authority`, where others sign `host`.
+        # The AWS SDK for JavaScript signs `:authority`, other SDKs sign `host`.
         headers={
             ":authority": pseudo.get(":authority", ""),
             "Host": pseudo.get(":authority", ""),

@@ -1,7 +1,6 @@
-"""An HTTP proxy on loopback that refuses the hosts of AWS, OpenAI and Azure.
+"""An HTTP proxy on loopback that refuses connections to AWS, OpenAI and Azure.
 
-Some clients ignore the variables that name endpoints and do read those that name a proxy. Their requests to a real
-account end here.
+It stops the requests of clients that use the proxy variables, but ignore the variables with the sandbox's endpoints.
 """
 
 from __future__ import annotations
@@ -18,14 +17,14 @@ from urllib.parse import unquote, urlsplit
 
 from botocore.loaders import create_loader
 
-from tunestack_sandbox.loopback import LOOPBACK, is_loopback
+from tunestack_sandbox.addresses import LOOPBACK, is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
-_OTHERS = (
+_OTHER_DOMAINS = (
     # AWS: console, sign-in, IAM Identity Center, function URLs.
     "aws.amazon.com",
     "awsapps.com",
@@ -38,14 +37,14 @@ _OTHERS = (
     "azure.us",
     "openai.com",
 )
-_METADATA = ("169.254.0.0/16", "fd00:ec2::/32", "fe80::/10")
-"""Where virtual machines and containers get credentials: link-local addresses, and AWS's own for IPv6."""
-_LONGEST_HEAD = 65536
-_PIECE = 65536
+_METADATA_NETWORKS = ("169.254.0.0/16", "fd00:ec2::/32", "fe80::/10")
+"""The networks of metadata services, which have credentials: link-local addresses, and AWS's for IPv6."""
+_MAX_HEAD_SIZE = 65536
+_CHUNK_SIZE = 65536
 
 
-def refused_hosts() -> frozenset[str]:
-    """Return the domains that are refused with all their subdomains: AWS's of every partition, OpenAI's, Azure's.
+def list_refused_domains() -> frozenset[str]:
+    """Return the domains that are refused with their subdomains: those of all AWS partitions, OpenAI and Azure.
 
     Source: `partitions.json` of botocore.
     """
@@ -55,55 +54,55 @@ def refused_hosts() -> frozenset[str]:
         for partition in partitions
         for name in ("dnsSuffix", "dualStackDnsSuffix")
     }
-    return frozenset({*aws, *_OTHERS})
+    return frozenset({*aws, *_OTHER_DOMAINS})
 
 
 class Proxy:
-    """A proxy for HTTP, and for anything through CONNECT."""
+    """A proxy for HTTP, and for other protocols with CONNECT."""
 
     def __init__(
-        self, *, internet: bool, allowed: Collection[str], before: Mapping[str, str]
+        self, *, internet: bool, allowed: Collection[str], upstream: Mapping[str, str]
     ) -> None:
-        """Bind a free port; `start` begins to answer.
+        """Bind a free port. `start` begins to serve.
 
         Args:
-            internet: pass on connections to other hosts than those that are refused; else only to loopback.
-            allowed: hosts to pass on all the same.
-            before: the proxies of the environment before this one, by scheme: other hosts are reached through them.
+            internet: Allow connections to all hosts that are not refused; otherwise only to loopback.
+            allowed: Hosts that are never refused.
+            upstream: The proxies of the user's environment by scheme, through which other hosts are reached.
         """
         self._internet = internet
         self._allowed = frozenset(name.lower() for name in allowed)
-        self._before = before
-        self._refused = refused_hosts()
+        self._upstream = upstream
+        self._refused_domains = list_refused_domains()
         self._socket = socket.create_server((LOOPBACK, 0), backlog=256)
         self._port: int = self._socket.getsockname()[1]
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._ended: asyncio.Event | None = None
+        self._stopped: asyncio.Event | None = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="tunestack-proxy", daemon=True)
 
     @property
     def url(self) -> str:
-        """Where it listens, as `HTTPS_PROXY` has it."""
+        """The URL for `HTTPS_PROXY`."""
         return f"http://{LOOPBACK}:{self._port}"
 
     def start(self) -> None:
-        """Begin to answer, in a thread."""
+        """Begin to serve, in a thread."""
         self._thread.start()
         self._ready.wait()
 
     def stop(self) -> None:
-        """End every connection, and free the port."""
+        """Close all connections and free the port."""
         if self._thread.is_alive():
-            self._ready.wait()  # or the thread would serve a socket that is closed
-            if self._loop is not None and self._ended is not None:
-                with suppress(RuntimeError):  # the loop has ended already
-                    self._loop.call_soon_threadsafe(self._ended.set)
+            self._ready.wait()  # otherwise, the thread would serve a closed socket
+            if self._loop is not None and self._stopped is not None:
+                with suppress(RuntimeError):  # the loop has already ended
+                    self._loop.call_soon_threadsafe(self._stopped.set)
             self._thread.join()
         self._socket.close()
 
     def refuses(self, host: str) -> bool:
-        """Tell whether connections to a host are refused."""
+        """Return whether connections to a host are refused."""
         host = host.lower().strip("[]").rstrip(".")
         if host in self._allowed or is_loopback(host):
             return False
@@ -112,9 +111,9 @@ class Proxy:
         try:
             address = ipaddress.ip_address(host)
         except ValueError:
-            return any(host == name or host.endswith(f".{name}") for name in self._refused)
+            return any(host == name or host.endswith(f".{name}") for name in self._refused_domains)
         address = getattr(address, "ipv4_mapped", None) or address
-        return any(address in ipaddress.ip_network(network) for network in _METADATA)
+        return any(address in ipaddress.ip_network(network) for network in _METADATA_NETWORKS)
 
     def _run(self) -> None:
         try:
@@ -124,105 +123,106 @@ class Proxy:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._ended = asyncio.Event()
-        server = await asyncio.start_server(self._answer, sock=self._socket, limit=_LONGEST_HEAD)
+        self._stopped = asyncio.Event()
+        server = await asyncio.start_server(self._handle, sock=self._socket, limit=_MAX_HEAD_SIZE)
         self._ready.set()
-        await self._ended.wait()
+        await self._stopped.wait()
         server.close()
 
-    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
             method, target, version = head.split(b"\r\n", 1)[0].decode("latin-1").split(" ")
             url = urlsplit(f"//{target}" if method == "CONNECT" else target)
             host, port = url.hostname or "", url.port or (443 if url.scheme == "https" else 80)
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError, ValueError):
-            await _end(writer, 400, "this is a proxy: the request has no absolute URL")
+            await _send_error(writer, 400, "this is a proxy: the request has no absolute URL")
             return
         if self.refuses(host):
-            await _end(writer, 403, f"the Tunestack sandbox refuses connections to {host}")
+            await _send_error(writer, 403, f"the Tunestack sandbox refuses connections to {host}")
             return
         try:
-            through = self._proxy_to(host, "https" if method == "CONNECT" else url.scheme)
+            proxy = self._find_upstream(host, "https" if method == "CONNECT" else url.scheme)
             if method == "CONNECT":
-                outside = await _tunnel(host, port, through)
+                server = await _open_tunnel(host, port, proxy)
                 writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
-                outside = await _connect(*((host, port) if through is None else _place(through)))
-                path = target if through else (url._replace(scheme="", netloc="").geturl() or "/")
-                outside[1].write(_forwarded(head, f"{method} {path} {version}", through))
+                address = (host, port) if proxy is None else _parse_address(proxy)
+                server = await _connect(*address)
+                path = target if proxy else (url._replace(scheme="", netloc="").geturl() or "/")
+                server[1].write(_build_head(head, f"{method} {path} {version}", proxy))
         except (OSError, EOFError, ValueError) as error:
-            await _end(writer, 502, f"{host} can't be reached: {error}")
+            await _send_error(writer, 502, f"can't connect to {host}: {error}")
             return
         try:
-            await asyncio.gather(_copy(reader, outside[1]), _copy(outside[0], writer))
+            await asyncio.gather(_copy(reader, server[1]), _copy(server[0], writer))
         finally:
-            outside[1].close()
+            server[1].close()
             writer.close()
 
-    def _proxy_to(self, host: str, scheme: str) -> str | None:
-        """Return the proxy that leads to a host, if the environment had one."""
+    def _find_upstream(self, host: str, scheme: str) -> str | None:
+        """Return the upstream proxy for a host, if there is one."""
         bypass: Any = urllib.request.proxy_bypass_environment  # type: ignore[attr-defined]
-        if is_loopback(host) or bypass(host, dict(self._before)):
+        if is_loopback(host) or bypass(host, dict(self._upstream)):
             return None
-        return self._before.get(scheme) or self._before.get("all")
+        return self._upstream.get(scheme) or self._upstream.get("all")
 
 
-def proxies_before() -> Mapping[str, str]:
-    """Return the proxies of the present environment, by scheme, and `no` for the hosts to reach without one."""
+def list_environment_proxies() -> Mapping[str, str]:
+    """Return the proxies of the current environment by scheme, and `no` for the hosts without a proxy."""
     return urllib.request.getproxies_environment()
 
 
-def _place(proxy: str) -> tuple[str, int]:
+def _parse_address(proxy: str) -> tuple[str, int]:
     url = urlsplit(proxy if "//" in proxy else f"http://{proxy}")
     return url.hostname or "", url.port or 80
 
 
-def _credentials(proxy: str) -> bytes:
+def _build_authorization(proxy: str) -> bytes:
     url = urlsplit(proxy if "//" in proxy else f"http://{proxy}")
     if url.username is None:
         return b""
-    said = f"{unquote(url.username)}:{unquote(url.password or '')}".encode()
-    return b"Proxy-Authorization: Basic " + base64.b64encode(said) + b"\r\n"
+    credentials = f"{unquote(url.username)}:{unquote(url.password or '')}".encode()
+    return b"Proxy-Authorization: Basic " + base64.b64encode(credentials) + b"\r\n"
 
 
 async def _connect(host: str, port: int) -> Streams:
-    return await asyncio.open_connection(host, port, limit=_LONGEST_HEAD)
+    return await asyncio.open_connection(host, port, limit=_MAX_HEAD_SIZE)
 
 
-async def _tunnel(host: str, port: int, through: str | None) -> Streams:
-    """Connect to a host, through another proxy if there is one."""
-    if through is None:
+async def _open_tunnel(host: str, port: int, proxy: str | None) -> Streams:
+    """Connect to a host, through an upstream proxy if there is one."""
+    if proxy is None:
         return await _connect(host, port)
-    reader, writer = await _connect(*_place(through))
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    request = f"CONNECT {place} HTTP/1.1\r\nHost: {place}\r\n".encode()
-    writer.write(request + _credentials(through) + b"\r\n")
-    answer = await reader.readuntil(b"\r\n\r\n")
-    if answer.split(b" ")[1:2] != [b"200"]:
+    reader, writer = await _connect(*_parse_address(proxy))
+    address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    request = f"CONNECT {address} HTTP/1.1\r\nHost: {address}\r\n".encode()
+    writer.write(request + _build_authorization(proxy) + b"\r\n")
+    response = await reader.readuntil(b"\r\n\r\n")
+    if response.split(b" ")[1:2] != [b"200"]:
         writer.close()
-        raise OSError(answer.split(b"\r\n", 1)[0].decode("latin-1"))
+        raise OSError(response.split(b"\r\n", 1)[0].decode("latin-1"))
     return reader, writer
 
 
-def _forwarded(head: bytes, first: str, through: str | None) -> bytes:
-    """Write the head of a request as it goes on: of one connection comes one request, so that none escapes the check."""
+def _build_head(head: bytes, first_line: str, proxy: str | None) -> bytes:
+    """Build the head of the forwarded request. `Connection: close` allows one request, so that each request is checked."""
     fields = [
         line
         for line in head.split(b"\r\n")[1:-2]
         if line.split(b":")[0].lower()
         not in (b"connection", b"proxy-connection", b"keep-alive", b"proxy-authorization")
     ]
-    lines = [first.encode("latin-1"), *fields, b"Connection: close"]
-    login = b"" if through is None else _credentials(through)
-    return b"\r\n".join([*lines, login + b"\r\n"])
+    lines = [first_line.encode("latin-1"), *fields, b"Connection: close"]
+    authorization = b"" if proxy is None else _build_authorization(proxy)
+    return b"\r\n".join([*lines, authorization + b"\r\n"])
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Copy until the sender ends or either side is gone."""
+    """Copy data until one side closes the connection."""
     with suppress(OSError):
-        while piece := await reader.read(_PIECE):
-            writer.write(piece)
+        while chunk := await reader.read(_CHUNK_SIZE):
+            writer.write(chunk)
             await writer.drain()
     with suppress(OSError):
         if writer.can_write_eof():
@@ -231,7 +231,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             writer.close()
 
 
-async def _end(writer: asyncio.StreamWriter, status: int, text: str) -> None:
+async def _send_error(writer: asyncio.StreamWriter, status: int, text: str) -> None:
     body = f"{text}\n".encode()
     head = f"HTTP/1.1 {status} Refused\r\nContent-Type: text/plain\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
     with suppress(OSError):

@@ -1,7 +1,7 @@
-"""Values for a JSON schema: what a simulated model passes to a tool, or answers where JSON is asked for.
+"""Values for JSON schemas: the inputs of tools and the structured outputs of simulated models.
 
-The values come from the model's answer as far as they fit, the rest is the smallest value that the schema allows.
-Patterns, `not`, `if` and dependencies are not followed.
+Values are taken from the model's answer where they are valid; the others are the smallest values that the schema allows.
+`pattern`, `not`, `if` and dependencies are ignored.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_DEPTH = 20
-"""How deep a schema that refers to itself is followed."""
+_MAX_DEPTH = 20
+"""The maximum depth of values for recursive schemas."""
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _FORMATS = {
     "date": "2026-01-01",
@@ -32,111 +32,107 @@ _FORMATS = {
 }
 
 
-def value_for(schema: Any, answer: str) -> Any:
-    """Return a value that a schema allows.
+def build_value(schema: Any, answer: str) -> Any:
+    """Return a value that is valid for a schema.
 
     Args:
-        schema: the JSON schema.
-        answer: the model's answer, as text or as JSON.
+        schema: The JSON schema.
+        answer: The model's answer, as text or as JSON.
     """
     try:
         hint: Any = json.loads(answer)
     except (ValueError, RecursionError):
         hint = answer
-    return _Values(schema).value(schema, hint, _DEPTH)
+    return _ValueBuilder(schema).build(schema, hint, _MAX_DEPTH)
 
 
-class _Values:
+class _ValueBuilder:
     def __init__(self, root: Any) -> None:
         self._root = root
 
-    def value(self, schema: Any, hint: Any, depth: int) -> Any:
-        """Return a value that a part of the schema allows, the hint if it fits."""
-        schema = self._resolved(schema)
+    def build(self, schema: Any, hint: Any, depth: int) -> Any:
+        """Return a value for a part of the schema: the hint, if it is valid."""
+        schema = self._resolve(schema)
         for key in ("anyOf", "oneOf"):
             if schema.get(key) and depth > 0:
-                return self._any_of(schema, key, hint, depth)
-        kind = _type(schema, hint)
+                return self._build_option(schema, key, hint, depth)
+        kind = _find_type(schema, hint)
         if kind == "object" and depth > 0:
-            return self._object(schema, hint, depth)
+            return self._build_object(schema, hint, depth)
         if kind == "array" and depth > 0:
-            return self._array(schema, hint, depth)
-        return _scalar(schema, kind, hint)
+            return self._build_array(schema, hint, depth)
+        return _build_scalar(schema, kind, hint)
 
-    def _resolved(self, schema: Any) -> dict[str, Any]:
-        """Follow references inside the schema and merge `allOf`."""
-        for _ in range(_DEPTH):
+    def _resolve(self, schema: Any) -> dict[str, Any]:
+        """Follow references in the schema and merge `allOf`."""
+        for _ in range(_MAX_DEPTH):
             if not isinstance(schema, Mapping):
                 return {}
             reference = schema.get("$ref")
             if not isinstance(reference, str):
                 break
             siblings = {name: item for name, item in schema.items() if name != "$ref"}
-            schema = {**self._referred(reference), **siblings}
+            schema = {**self._find_reference(reference), **siblings}
         merged = dict(schema) if isinstance(schema, Mapping) else {}
         for part in merged.pop("allOf", ()):
-            other = self._resolved(part)
-            for name, joined in (("properties", dict), ("required", list)):
-                if name in merged and name in other:
-                    both = (
-                        {**merged[name], **other[name]}
-                        if joined is dict
-                        else [*merged[name], *other[name]]
-                    )
-                    other[name] = both
+            other = self._resolve(part)
+            if "properties" in merged and "properties" in other:
+                other["properties"] = {**merged["properties"], **other["properties"]}
+            if "required" in merged and "required" in other:
+                other["required"] = [*merged["required"], *other["required"]]
             merged |= other
         return merged
 
-    def _referred(self, reference: str) -> Mapping[str, Any]:
-        found = self._root
+    def _find_reference(self, reference: str) -> Mapping[str, Any]:
+        part = self._root
         for step in reference.removeprefix("#").strip("/").split("/"):
             name = step.replace("~1", "/").replace("~0", "~")
-            found = found.get(name, {}) if name and isinstance(found, Mapping) else found
-        return found if isinstance(found, Mapping) else {}
+            part = part.get(name, {}) if name and isinstance(part, Mapping) else part
+        return part if isinstance(part, Mapping) else {}
 
-    def _any_of(self, schema: Mapping[str, Any], key: str, hint: Any, depth: int) -> Any:
-        """Take the first option that the hint fits unchanged, else the first that is not null."""
+    def _build_option(self, schema: Mapping[str, Any], key: str, hint: Any, depth: int) -> Any:
+        """Return the value of the first option for which the hint is valid, else the first that is not null."""
         rest = {name: item for name, item in schema.items() if name != key}
-        options = [{**rest, **self._resolved(option)} for option in schema[key]]
-        values = [self.value(option, hint, depth - 1) for option in options]
+        options = [{**rest, **self._resolve(option)} for option in schema[key]]
+        values = [self.build(option, hint, depth - 1) for option in options]
         for value in values:
             if value == hint and type(value) is type(hint):
                 return value
         return next((value for value in values if value is not None), None)
 
-    def _object(self, schema: Mapping[str, Any], hint: Any, depth: int) -> dict[str, Any]:
+    def _build_object(self, schema: Mapping[str, Any], hint: Any, depth: int) -> dict[str, Any]:
         properties = schema.get("properties", {})
-        given = hint if isinstance(hint, Mapping) else None
+        hints = hint if isinstance(hint, Mapping) else None
         names = [
             name
             for name in (*properties, *schema.get("required", ()))
-            if name in schema.get("required", ()) or (given is not None and name in given)
+            if name in schema.get("required", ()) or (hints is not None and name in hints)
         ]
         return {
-            name: self.value(
-                properties.get(name, {}), hint if given is None else given.get(name), depth - 1
+            name: self.build(
+                properties.get(name, {}), hint if hints is None else hints.get(name), depth - 1
             )
             for name in dict.fromkeys(names)
         }
 
-    def _array(self, schema: Mapping[str, Any], hint: Any, depth: int) -> list[Any]:
+    def _build_array(self, schema: Mapping[str, Any], hint: Any, depth: int) -> list[Any]:
         hints = list(hint) if isinstance(hint, list) else [hint]
-        least = schema.get("minItems", 0)
-        most = schema.get("maxItems", max(least, len(hints)))
-        first = schema.get("prefixItems", [])
-        count = max(least, min(most, max(len(hints), len(first))))
+        minimum = schema.get("minItems", 0)
+        maximum = schema.get("maxItems", max(minimum, len(hints)))
+        prefix = schema.get("prefixItems", [])
+        count = max(minimum, min(maximum, max(len(hints), len(prefix))))
         items = [
-            first[place] if place < len(first) else schema.get("items", {})
-            for place in range(count)
+            prefix[index] if index < len(prefix) else schema.get("items", {})
+            for index in range(count)
         ]
         return [
-            self.value(item, hints[place] if place < len(hints) else None, depth - 1)
-            for place, item in enumerate(items)
+            self.build(item, hints[index] if index < len(hints) else None, depth - 1)
+            for index, item in enumerate(items)
         ]
 
 
-def _chosen(options: Sequence[Any], hint: Any) -> Any:
-    """Choose the option that the hint is, or that a text names."""
+def _choose_option(options: Sequence[Any], hint: Any) -> Any:
+    """Return the option that equals the hint, or that the text of the hint contains, else the first one."""
     if hint in options:
         return hint
     text = str(hint).lower()
@@ -144,7 +140,7 @@ def _chosen(options: Sequence[Any], hint: Any) -> Any:
     return max(named, key=lambda option: len(str(option)), default=options[0])
 
 
-def _type(schema: Mapping[str, Any], hint: Any) -> str | None:
+def _find_type(schema: Mapping[str, Any], hint: Any) -> str | None:
     kind = schema.get("type")
     if isinstance(kind, list):
         if hint is None and "null" in kind:
@@ -157,47 +153,47 @@ def _type(schema: Mapping[str, Any], hint: Any) -> str | None:
     return kind
 
 
-def _scalar(schema: Mapping[str, Any], kind: str | None, hint: Any) -> Any:
+def _build_scalar(schema: Mapping[str, Any], kind: str | None, hint: Any) -> Any:
     if "const" in schema:
         return schema["const"]
     if options := schema.get("enum"):
-        return _chosen(options, hint)
+        return _choose_option(options, hint)
     if hint is None and "default" in schema:
         return schema["default"]
-    makers: dict[str | None, Callable[[], Any]] = {
-        "boolean": lambda: _boolean(hint),
-        "integer": lambda: _number(schema, hint, whole=True),
+    builders: dict[str | None, Callable[[], Any]] = {
+        "boolean": lambda: _build_boolean(hint),
+        "integer": lambda: _build_number(schema, hint, is_integer=True),
         "null": lambda: None,
-        "number": lambda: _number(schema, hint, whole=False),
-        "string": lambda: _string(schema, hint),
+        "number": lambda: _build_number(schema, hint, is_integer=False),
+        "string": lambda: _build_string(schema, hint),
     }
-    return makers.get(kind, lambda: hint)()
+    return builders.get(kind, lambda: hint)()
 
 
-def _boolean(hint: Any) -> bool:
+def _build_boolean(hint: Any) -> bool:
     return hint if isinstance(hint, bool) else str(hint).strip().lower() in ("true", "yes")
 
 
-def _number(schema: Mapping[str, Any], hint: Any, *, whole: bool) -> float:
-    found = _NUMBER.search(hint) if isinstance(hint, str) else None
-    number: float = float(found[0]) if found else 0.0
+def _build_number(schema: Mapping[str, Any], hint: Any, *, is_integer: bool) -> float:
+    match = _NUMBER.search(hint) if isinstance(hint, str) else None
+    number: float = float(match[0]) if match else 0.0
     if isinstance(hint, int | float) and not isinstance(hint, bool):
         number = hint
-    step = schema.get("multipleOf", 1 if whole else 0)
+    step = schema.get("multipleOf", 1 if is_integer else 0)
     margin = step or 1e-6
-    least, most = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
+    minimum, maximum = schema.get("minimum", -math.inf), schema.get("maximum", math.inf)
     if isinstance(above := schema.get("exclusiveMinimum"), int | float):
-        least = max(least, above + margin)
+        minimum = max(minimum, above + margin)
     if isinstance(below := schema.get("exclusiveMaximum"), int | float):
-        most = min(most, below - margin)
-    number = min(max(number, least), most)
+        maximum = min(maximum, below - margin)
+    number = min(max(number, minimum), maximum)
     if step:
         number = step * math.floor(number / step)
-        number = number if number >= least else number + step
-    return int(number) if whole or float(number).is_integer() else number
+        number = number if number >= minimum else number + step
+    return int(number) if is_integer or float(number).is_integer() else number
 
 
-def _string(schema: Mapping[str, Any], hint: Any) -> str:
+def _build_string(schema: Mapping[str, Any], hint: Any) -> str:
     if schema.get("format") in _FORMATS:
         return _FORMATS[schema["format"]]
     text = hint if isinstance(hint, str) else "" if hint is None else json.dumps(hint)

@@ -1,4 +1,4 @@
-"""Serve Bedrock and OpenAI over HTTP/1.1 and HTTP/2 on loopback, from a thread."""
+"""The HTTP server on loopback: HTTP/1.1 and HTTP/2, in a thread."""
 
 from __future__ import annotations
 
@@ -11,95 +11,80 @@ from typing import TYPE_CHECKING
 
 from werkzeug.exceptions import ClientDisconnected
 from werkzeug.serving import WSGIRequestHandler, make_server
-from werkzeug.wrappers import Request as HttpRequest
-from werkzeug.wrappers import Response
+from werkzeug.wrappers import Request as WsgiRequest
+from werkzeug.wrappers import Response as WsgiResponse
 
-from tunestack_sandbox.faults import Faults, LostReplyError
+from tunestack_sandbox.addresses import LOOPBACK
+from tunestack_sandbox.faults import LostReplyError
 from tunestack_sandbox.http2 import PROTOCOL, Http2Connection, is_http2
-from tunestack_sandbox.loopback import LOOPBACK
-from tunestack_sandbox.wire import Answer, Call, Fault, Reply, Request, Wire
+from tunestack_sandbox.messages import Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
     from pathlib import Path
     from wsgiref.types import StartResponse, WSGIEnvironment
 
-    from botocore.model import OperationModel
     from werkzeug.serving import BaseWSGIServer
 
-    Handler = Callable[[Call], Reply]
+    from tunestack_sandbox.routing import Router
+
+    Interceptor = Callable[[Request], Response | None]
 
 
-_HANDSHAKE = 10.0
-"""Seconds that a client has to begin to speak TLS."""
+_HANDSHAKE_TIMEOUT = 10.0
+"""Seconds that a client may take for the TLS handshake."""
 
 
-class _Handler(WSGIRequestHandler):
-    disable_nagle_algorithm = True  # it delays small parts, those of a stream, by 40 ms
+class _ConnectionHandler(WSGIRequestHandler):
+    disable_nagle_algorithm = True  # it delays small parts, such as those of a stream, by 40 ms
     now: Callable[[], datetime]
-    respond: Callable[[Request], Answer]
+    respond: Callable[[Request], Response]
 
     def handle(self) -> None:
-        """Serve a connection; the TLS handshake is in its own thread, so that a silent client blocks no other."""
+        """Serve a connection. The TLS handshake is in its thread, so that a silent client blocks no other."""
         if isinstance(self.connection, ssl.SSLSocket):
-            self.connection.settimeout(_HANDSHAKE)
+            self.connection.settimeout(_HANDSHAKE_TIMEOUT)
             try:
                 self.connection.do_handshake()
             except OSError:
                 return
             self.connection.settimeout(None)
         if is_http2(self.connection):
-            Http2Connection(self.connection, self.respond, headers=self._headers).serve()
+            Http2Connection(self.connection, self.respond, headers=self._list_headers).serve()
         else:
             super().handle()
 
-    def _headers(self, answer: Answer) -> Iterator[tuple[str, str]]:
-        yield from _headers(answer).items()
+    def _list_headers(self, response: Response) -> Iterator[tuple[str, str]]:
+        yield from _build_headers(response).items()
         yield "Date", self.date_time_string()
-        if not answer.chunks:
-            yield "Content-Length", str(len(answer.body))
+        if not response.chunks:
+            yield "Content-Length", str(len(response.body))
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        """Say what time it is in the sandbox."""
-        return (
-            format_datetime(self.now(), usegmt=True)
-            if timestamp is None
-            else super().date_time_string(timestamp)
-        )
+        """Return the sandbox's time for the `Date` header."""
+        if timestamp is None:
+            return format_datetime(self.now(), usegmt=True)
+        return super().date_time_string(timestamp)
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug's name
-        """Write nothing: the caller's own output is what counts."""
+        """Write no log."""
 
 
 class Server:
-    """An HTTP server for the operations of one wire."""
+    """An HTTP server that passes requests to the handlers of a route table."""
 
-    def __init__(
-        self,
-        wire: Wire,
-        handle: Handler,
-        *,
-        faults: Faults,
-        others: Sequence[Callable[[Request], Answer | None]],
-        now: Callable[[], datetime],
-        tls: bool,
-    ) -> None:
-        """Bind a free port; `start` begins to answer.
+    def __init__(self, router: Router, *, now: Callable[[], datetime], tls: bool) -> None:
+        """Bind a free port. `start` begins to serve.
 
         Args:
-            wire: reads requests and writes answers.
-            handle: does what is asked.
-            faults: what goes wrong.
-            others: answer what is not for AWS; `None` for what is.
-            now: the time that answers say it is.
-            tls: serve HTTPS.
+            router: Finds the handler of a request.
+            now: Returns the time for the `Date` header.
+            tls: Serve HTTPS.
         """
+        self._router = router
         self._now = now
-        self._wire = wire
-        self._handle = handle
-        self._faults = faults
-        self._others = others
+        self._interceptors: list[Interceptor] = []
         self._scheme = "https" if tls else "http"
         self._socket = socket.create_server((LOOPBACK, 0), backlog=1024)
         self._server: BaseWSGIServer | None = None
@@ -107,19 +92,23 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """The URL of the server."""
         return f"{self._scheme}://{LOOPBACK}:{self._socket.getsockname()[1]}"
 
     def start(self, certificate: tuple[Path, Path] | None = None) -> None:
-        """Begin to answer; with TLS, by a certificate and its key."""
+        """Begin to serve.
+
+        Args:
+            certificate: The files of the certificate and its key; required with TLS.
+        """
         self._server = make_server(
             LOOPBACK,
             self._socket.getsockname()[1],
-            self._application,
+            self._run_wsgi,
             threaded=True,
             request_handler=type(
-                "Handler",
-                (_Handler,),
+                "ConnectionHandler",
+                (_ConnectionHandler,),
                 {"now": staticmethod(self._now), "respond": staticmethod(self._respond)},
             ),
             fd=self._socket.fileno(),
@@ -140,72 +129,69 @@ class Server:
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer no more, and free the port."""
+        """Stop serving and free the port."""
         server, self._server = self._server, None
         if server is not None and self._thread is not None:
             server.shutdown()
             self._thread.join()
             server.server_close()
         with suppress(OSError):
-            # A process that was forked may hold it too, and would take connections that nobody answers.
+            # A forked process may hold the socket, too, and would accept connections that nothing serves.
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
 
-    def _application(
-        self, environ: WSGIEnvironment, start_response: StartResponse
-    ) -> Iterable[bytes]:
-        http = HttpRequest(environ)
+    def add_interceptor(self, interceptor: Interceptor) -> None:
+        """Call a function for each request before its handler; a response that it returns is sent instead."""
+        self._interceptors.insert(0, interceptor)
+
+    def remove_interceptor(self, interceptor: Interceptor) -> None:
+        """Stop calling a function for each request."""
+        self._interceptors.remove(interceptor)
+
+    def _run_wsgi(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        wsgi = WsgiRequest(environ)
         try:
-            body = http.get_data()
-        except (OSError, ClientDisconnected):  # cut into chunks in no possible way, or cut off
-            return Response(b"{}", 400)(environ, start_response)
+            body = wsgi.get_data()
+        except (OSError, ClientDisconnected):  # invalid chunks, or the client closed the connection
+            return WsgiResponse(b"{}", 400)(environ, start_response)
         request = Request(
-            method=http.method,
+            method=wsgi.method,
             target=environ["REQUEST_URI"],
-            headers=dict(http.headers),
+            headers=dict(wsgi.headers),
             body=body,
         )
         try:
-            answer = self._respond(request)
+            response = self._respond(request)
         except LostReplyError:
             environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-            raise ConnectionResetError from None  # which werkzeug takes for the client's doing
-        # An iterator has no length, so its parts are sent in chunks.
-        content = iter(answer.chunks) if answer.chunks else answer.body
-        response = Response(content, answer.status, headers=_headers(answer))
-        return response(environ, start_response)
+            raise ConnectionResetError from None  # werkzeug ignores it, as if the client had closed
+        # An iterator has no length, so werkzeug sends its parts as chunks.
+        content = iter(response.chunks) if response.chunks else response.body
+        return WsgiResponse(content, response.status, headers=_build_headers(response))(
+            environ, start_response
+        )
 
-    def _respond(self, request: Request) -> Answer:
-        """Answer a request.
+    def _respond(self, request: Request) -> Response:
+        """Return the response to a request.
 
         Raises:
-            LostReplyError: close the connection instead.
+            LostReplyError: Close the connection instead.
         """
-        answer = next(filter(None, (other(request) for other in self._others)), None)
-        return answer or self._answer(request)
-
-    def _answer(self, request: Request) -> Answer:
-        operation: OperationModel | None = None
+        route, labels = self._router.match(request)
         try:
-            call = self._wire.read(request)
-            operation = call.operation
-            self._faults.before(operation)
-            reply = self._handle(call)
-        except Fault as fault:
-            answer = self._wire.fail(operation, fault)
+            for interceptor in tuple(self._interceptors):
+                response = interceptor(request)
+                if response is not None:
+                    return response
+            return route.handle(request, labels)
+        except LostReplyError:
+            raise
         except Exception as error:
-            if (
-                self._server is None
-            ):  # what it stands on ends as well, and whoever still asks is cut off
+            # While the sandbox stops, the services that handlers depend on stop, too.
+            if self._server is None:
                 raise LostReplyError from error
-            # The client gets an answer, and whoever tests a finding.
-            return self._wire.crashed(operation, error)
-        else:
-            answer = self._wire.write(operation, reply)
-        if operation is not None:
-            self._faults.after(operation.name)
-        return answer
+            return route.handle_crash(error)
 
 
-def _headers(answer: Answer) -> dict[str, str]:
-    return {"Content-Type": "application/json", **answer.headers}
+def _build_headers(response: Response) -> dict[str, str]:
+    return {"Content-Type": "application/json", **response.headers}

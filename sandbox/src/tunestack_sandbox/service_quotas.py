@@ -1,7 +1,7 @@
-"""Service Quotas, as far as Bedrock's quotas for fine-tuning go: `GetServiceQuota`.
+"""Service Quotas: `GetServiceQuota` for Bedrock's quotas for fine-tuning.
 
-The emulator has no Service Quotas. Codes and names as Service Quotas shows them in two accounts (files in public repositories,
-read 2026-11-28); the quota for all deployments has no known code.
+The emulator has no Service Quotas. Codes and names are those that Service Quotas shows in two accounts (files in public
+repositories, read 2026-11-28). The code of the quota for all deployments is unknown.
 """
 
 from __future__ import annotations
@@ -11,49 +11,64 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.session
 
-from tunestack_sandbox.iam import Access, decide
-from tunestack_sandbox.wire import Answer, Call, Fault, Request
+from tunestack_sandbox.iam import AccessRequest, decide
+from tunestack_sandbox.messages import OperationCall, Request, Response, ServiceError
+from tunestack_sandbox.routing import Route
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tunestack_sandbox.authentication import Authenticator, Caller
     from tunestack_sandbox.bedrock.state import Quotas
-    from tunestack_sandbox.callers import Caller, Callers
 
-_TARGET = "ServiceQuotasV20190624."
-_UNITS: Mapping[str, Any] = {"Unit": "None", "GlobalQuota": False}
+_TARGET_PREFIX = "ServiceQuotasV20190624."
+_COMMON_FIELDS: Mapping[str, Any] = {"Unit": "None", "GlobalQuota": False}
 
 
 class ServiceQuotas:
-    """Answers `GetServiceQuota`."""
+    """The service, with the AWS JSON protocol: the header `X-Amz-Target` names the operation."""
 
-    def __init__(self, quotas: Callable[[], Quotas], callers: Callers) -> None:
-        """Take the quotas of the sandbox, and who knows callers."""
+    def __init__(self, quotas: Callable[[], Quotas], authenticator: Authenticator) -> None:
+        """Initialize the service.
+
+        Args:
+            quotas: Returns the sandbox's current quotas.
+            authenticator: Identifies the callers.
+        """
         self._quotas = quotas
-        self._callers = callers
+        self._authenticator = authenticator
 
-    def __call__(self, request: Request) -> Answer | None:
-        """Answer; `None` what is for another service."""
+    def routes(self) -> list[Route]:
+        """Return the one route of the service."""
+        return [Route(method="POST", path="/", handle=self.handle, handle_crash=_build_crash)]
+
+    def handle(self, request: Request, _: Mapping[str, str]) -> Response:
+        """Handle a request."""
         headers = {name.lower(): value for name, value in request.headers.items()}
         target = headers.get("x-amz-target", "")
-        if not target.startswith(_TARGET):
-            return None
+        if not target.startswith(_TARGET_PREFIX):
+            message = f"no operation POST / {target}"
+            return _build_error(404, ServiceError("UnknownOperationException", message))
         try:
-            return _answer(200, {"Quota": self._get(request, headers, target)})
-        except Fault as fault:
-            return _answer(400, {"__type": fault.code, "Message": fault.message})
+            return _build_response(200, {"Quota": self._get_quota(request, headers, target)})
+        except ServiceError as error:
+            return _build_error(400, error)
 
-    def _get(self, request: Request, headers: Mapping[str, str], target: str) -> dict[str, Any]:
-        name = target.removeprefix(_TARGET)
-        model = botocore.session.get_session().get_service_model("service-quotas")
+    def _get_quota(
+        self, request: Request, headers: Mapping[str, str], target: str
+    ) -> dict[str, Any]:
+        name = target.removeprefix(_TARGET_PREFIX)
         if name != "GetServiceQuota":
-            raise Fault("UnknownOperationException", f"The sandbox does not play {name}.")
+            raise ServiceError(
+                "UnknownOperationException", f"The sandbox does not implement {name}."
+            )
+        model = botocore.session.get_session().get_service_model("service-quotas")
         # The credential names the access key, the date, the region and the service.
         scope = headers.get("authorization", "").partition("Credential=")[2].split("/")
         key, region = (scope[0], scope[2]) if len(scope) > 2 else ("", "")
         params = json.loads(request.body or b"{}")
-        caller = self._callers.identify(
-            Call(
+        caller = self._authenticator.authenticate(
+            OperationCall(
                 operation=model.operation_model(name),
                 params=params,
                 access_key=key,
@@ -63,9 +78,9 @@ class ServiceQuotas:
         )
         _authorize(caller, f"servicequotas:{name}")
         code = params.get("QuotaCode")
-        known = _known(self._quotas())
+        known = _list_quotas(self._quotas())
         if params.get("ServiceCode") != "bedrock" or code not in known:
-            raise Fault(
+            raise ServiceError(
                 "NoSuchResourceException",
                 "The request failed because the specified quota does not exist.",
             )
@@ -78,12 +93,12 @@ class ServiceQuotas:
             "QuotaName": quota,
             "Value": float(value),
             "Adjustable": is_adjustable,
-            **_UNITS,
+            **_COMMON_FIELDS,
         }
 
 
-def _known(quotas: Quotas) -> dict[str, tuple[str, int, bool]]:
-    """Return the names, values and adjustability of the quotas, by their codes."""
+def _list_quotas(quotas: Quotas) -> dict[str, tuple[str, int, bool]]:
+    """Return the name, value and adjustability of each quota by its code."""
     return {
         "L-0406044C": (
             "(Model customization) Scheduled customization jobs",
@@ -106,7 +121,7 @@ def _known(quotas: Quotas) -> dict[str, tuple[str, int, bool]]:
 
 def _authorize(caller: Caller, action: str) -> None:
     decision = decide(
-        Access(
+        AccessRequest(
             principal=caller.principal,
             action=action,
             resource="*",
@@ -116,9 +131,17 @@ def _authorize(caller: Caller, action: str) -> None:
         caller.policies,
     )
     if not decision.allowed:
-        raise Fault("AccessDeniedException", decision.message(names_resource=False))
+        raise ServiceError("AccessDeniedException", decision.message(names_resource=False))
 
 
-def _answer(status: int, content: object) -> Answer:
+def _build_crash(error: Exception) -> Response:
+    return _build_error(500, ServiceError("InternalFailure", f"The sandbox failed: {error!r}"))
+
+
+def _build_error(status: int, error: ServiceError) -> Response:
+    return _build_response(status, {"__type": error.code, "Message": error.message})
+
+
+def _build_response(status: int, content: object) -> Response:
     headers = {"Content-Type": "application/x-amz-json-1.1"}
-    return Answer(status=status, body=json.dumps(content).encode(), headers=headers)
+    return Response(status=status, body=json.dumps(content).encode(), headers=headers)

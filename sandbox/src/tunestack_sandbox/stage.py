@@ -1,4 +1,4 @@
-"""Deploy the `dev` stage into the sandbox, from the templates that `cdk synth` wrote into the wheel."""
+"""Deploys the `dev` stage in the sandbox, from the templates of `cdk synth` that the package contains."""
 
 from __future__ import annotations
 
@@ -15,51 +15,52 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from importlib.resources.abc import Traversable
 
-    from tunestack_sandbox.aws import Aws
+    from tunestack_sandbox.emulator_client import EmulatorClient
 
-SUFFIX = ".template.json"
-# What `cdk bootstrap` leaves for stacks to look at.
-_BOOTSTRAP = ("/cdk-bootstrap/hnb659fds/version", "30")
+_SUFFIX = ".template.json"
+# The SSM parameter of `cdk bootstrap`, which stacks check.
+_BOOTSTRAP_VERSION = ("/cdk-bootstrap/hnb659fds/version", "30")
 
 
-def deploy(aws: Callable[[str], Aws]) -> None:
-    """Create one stack for each template, each in its region.
+def deploy_stage(client: Callable[[str], EmulatorClient]) -> None:
+    """Create the stack of each template in its region.
 
     Args:
-        aws: a look at a region of the account.
+        client: Returns the client of a region.
 
     Raises:
-        TunestackError: a stack can't be created.
+        TunestackError: A stack can't be created.
     """
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda template: _deploy(aws, template), _templates()))
+        list(pool.map(lambda template: _create_stack(client, template), _list_templates()))
 
 
-def regions() -> set[str]:
-    """Name the regions that the templates are for."""
-    return {_region(template.read_text("utf-8")) for template in _templates()}
+def list_stage_regions() -> set[str]:
+    """Return the regions of the templates."""
+    return {_read_region(template.read_text("utf-8")) for template in _list_templates()}
 
 
-def _templates() -> list[Traversable]:
+def _list_templates() -> list[Traversable]:
     folder = files("tunestack_sandbox").joinpath("templates")
-    return [entry for entry in folder.iterdir() if entry.name.endswith(SUFFIX)]
+    return [entry for entry in folder.iterdir() if entry.name.endswith(_SUFFIX)]
 
 
-def _region(template: str) -> str:
+def _read_region(template: str) -> str:
     region: str = json.loads(template)["Metadata"]["tunestack:region"]
     return region
 
 
-def _deploy(look: Callable[[str], Aws], template: Traversable) -> None:
-    name = template.name.removesuffix(SUFFIX)
+def _create_stack(client: Callable[[str], EmulatorClient], template: Traversable) -> None:
+    name = template.name.removesuffix(_SUFFIX)
     text = template.read_text("utf-8")
-    aws = look(_region(text))
-    aws.client("ssm").put_parameter(Name=_BOOTSTRAP[0], Value=_BOOTSTRAP[1], Type="String")
-    cloudformation = aws.client("cloudformation")
+    region = client(_read_region(text))
+    parameter, version = _BOOTSTRAP_VERSION
+    region.client("ssm").put_parameter(Name=parameter, Value=version, Type="String")
+    cloudformation = region.client("cloudformation")
     try:
         cloudformation.create_stack(
             StackName=name,
-            TemplateBody=_short(text),
+            TemplateBody=_shorten(text),
             Capabilities=["CAPABILITY_NAMED_IAM"],
         )
         cloudformation.get_waiter("stack_create_complete").wait(
@@ -69,8 +70,8 @@ def _deploy(look: Callable[[str], Aws], template: Traversable) -> None:
         raise TunestackError(f"stack {name!r} can't be created in the sandbox: {error}") from error
 
 
-def _short(template: str) -> str:
-    """Leave out what only people read: CloudFormation takes 51,200 bytes, if not from a bucket."""
+def _shorten(template: str) -> str:
+    """Remove the metadata: CloudFormation accepts 51,200 bytes, unless the template is in a bucket."""
     document = json.loads(template)
     for resource in document["Resources"].values():
         resource.pop("Metadata", None)

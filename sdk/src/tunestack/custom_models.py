@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from tunestack.backends.base import CustomModelInfo
 from tunestack.backends.handle import Handle
 from tunestack.catalog import Serving
-from tunestack.endpoints.endpoint import Endpoint, with_expiry
+from tunestack.endpoints.endpoint import Endpoint
+from tunestack.endpoints.expiry import with_expiry
 from tunestack.errors import ConflictError, NotFoundError
 
 if TYPE_CHECKING:

@@ -6,16 +6,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
 from tunestack import catalog
-from tunestack.backends.accounts import BEDROCK, Accounts
+from tunestack.backends.accounts import BEDROCK, AccountResolver
 from tunestack.backends.base import JobState
-from tunestack.backends.bedrock.account import BedrockAccount
 from tunestack.backends.identifiers import IdKind
-from tunestack.backends.openai.client import client_of
-from tunestack.backends.openai.project import OpenAIProject
+from tunestack.backends.openai.client import create_client
 from tunestack.custom_models import CustomModel
-from tunestack.endpoints.endpoint import START_TIMEOUT, Endpoint, with_expiry
+from tunestack.endpoints.endpoint import START_TIMEOUT, Endpoint
+from tunestack.endpoints.expiry import with_expiry
 from tunestack.endpoints.start import start_endpoint, stop_own_endpoints
-from tunestack.environment import snapshot
 from tunestack.errors import ConfigError, ModelError, shortened
 from tunestack.jobs.follow import follow
 from tunestack.jobs.job import TIMEOUT, Job
@@ -31,8 +29,9 @@ if TYPE_CHECKING:
     import boto3
     import openai as openai_package
 
-    from tunestack.backends.accounts import Provider
-    from tunestack.backends.base import Account, Backend, Check, JobInfo
+    from tunestack.backends.accounts import Accounts, Provider
+    from tunestack.backends.base import Check, JobInfo
+    from tunestack.backends.protocols import Account, Backend
     from tunestack.deployment import Deployment
     from tunestack.endpoints.start import ServingChoice
     from tunestack.polling import Duration
@@ -79,13 +78,14 @@ class Tuner:
             ConfigError: the AWS profile or configuration file is invalid.
         """
         self._poll = poll or Poll()
-        self._new_bedrock_account = partial(
-            BedrockAccount, stage=stage, region=region, deployment=deployment, session=session
+        self._resolver = AccountResolver(
+            stage=stage,
+            region=region,
+            deployment=deployment,
+            session=session,
+            openai=openai,
+            poll=self._poll,
         )
-        self._new_openai_project = partial(OpenAIProject, openai, poll=self._poll)
-        self._is_bound = False
-        self._environment = snapshot()
-        self._resolved = self._resolve()
 
     @property
     def openai(self) -> openai_package.OpenAI | None:
@@ -376,10 +376,9 @@ class Tuner:
         Args:
             model: the base model or custom model that will be used.
         """
-        accounts = self._accounts
-        accounts.of_model(check_type("model", model, str)).connect(model)
         bound = Tuner.__new__(Tuner)
-        bound.__dict__.update(self.__dict__, _is_bound=True)
+        resolver = self._resolver.bind(check_type("model", model, str))
+        bound.__dict__.update(self.__dict__, _resolver=resolver)
         return bound
 
     def with_credentials(
@@ -395,18 +394,7 @@ class Tuner:
 
     @property
     def _accounts(self) -> Accounts:
-        """The accounts; resolved again if the environment has changed."""
-        now = self._environment if self._is_bound else snapshot()
-        if now != self._environment:
-            self._environment = now
-            self._resolved = self._resolve()
-        return self._resolved
-
-    def _resolve(self) -> Accounts:
-        return Accounts(
-            self._new_bedrock_account(environment=self._environment),
-            self._new_openai_project(self._environment),
-        )
+        return self._resolver.accounts
 
     def _job(self, account: Account, backend: Backend, info: JobInfo) -> Job:
         return Job(backend, info, tags=partial(account.endpoint_tags, info.id), poll=self._poll)
@@ -419,7 +407,7 @@ class Tuner:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Resolve the environment of this process; the settings of the OpenAI client are kept."""
         arguments = state.pop("openai")
-        openai = None if arguments is None else client_of(arguments)
+        openai = None if arguments is None else create_client(arguments)
         Tuner.__init__(self, **state, openai=openai)
 
 

@@ -1,1 +1,1 @@
-"""The pieces of the stack, one resource group a file."""
+"""The constructs of the stack, one per group of resources."""

@@ -1,4 +1,4 @@
-"""Conditions that several policies share."""
+"""IAM conditions that several policies use, named for what they compare."""
 
 from __future__ import annotations
 
@@ -14,34 +14,43 @@ if TYPE_CHECKING:
     Conditions = Mapping[str, Mapping[str, object]]
 
 
-def in_own_account() -> Conditions:
-    """The resource belongs to this account: a bucket's name can be taken by a stranger once it is deleted."""
-    return {"StringEquals": {"aws:ResourceAccount": Aws.ACCOUNT_ID}}
+def resource_owned_by(account: str = Aws.ACCOUNT_ID) -> Conditions:
+    """The resource belongs to the account, by default to that of the stack.
+
+    Without this condition, another account could take over the name of a deleted bucket and receive its data.
+    """
+    return {"StringEquals": {"aws:ResourceAccount": account}}
 
 
-def through(service: str) -> Conditions:
-    """The key is used by a service on the caller's behalf, in this region, and in no other way."""
+def called_via_service(service: str) -> Conditions:
+    """The KMS key is used by a service in this region on behalf of the caller, never directly."""
     return {"StringEquals": {"kms:ViaService": f"{service}.{Aws.REGION}.{Aws.URL_SUFFIX}"}}
 
 
-def of_stage(stage: str) -> Conditions:
-    """The resource carries no other stage's tag.
+def passed_to_service(service: str) -> Conditions:
+    """The role is passed to a service."""
+    return {"StringEquals": {"iam:PassedToService": f"{service}.amazonaws.com"}}
 
-    Not `StringEquals`: that Bedrock passes on the tags of what is stopped or deleted is listed in the service authorization
-    reference and shown nowhere; if it does not, nobody could stop what is billed (ADR 10).
+
+def resource_has_no_other_stage_tag(stage: str) -> Conditions:
+    """The resource has the tag of this stage, or no stage tag at all.
+
+    Not `StringEquals`: the service authorization reference lists that Bedrock passes the tags of a resource to IAM when the
+    resource is stopped or deleted, but this is unconfirmed. If Bedrock does not, `StringEquals` would prevent everyone from
+    deleting endpoints that are billed (ADR 10).
     """
     return {"StringEqualsIfExists": {f"aws:ResourceTag/{STAGE_TAG}": stage}}
 
 
-def only_of_stage(stage: str) -> Conditions:
-    """The resource carries this stage's tag; without any tag, or if Bedrock passes none on, the request is denied.
+def resource_has_stage_tag(stage: str) -> Conditions:
+    """The resource has the tag of this stage. Denies a resource without the tag, and any if Bedrock passes no tags to IAM.
 
-    For what cannot be restored. A custom model that the policy does not let go costs its storage, and an administrator
-    can delete it.
+    For resources that can't be restored, such as custom models. A model that the policy fails to delete costs its storage
+    only, and an administrator can delete it.
     """
     return {"StringEquals": {f"aws:ResourceTag/{STAGE_TAG}": stage}}
 
 
-def for_stage(stage: str) -> Conditions:
-    """What is made gets this stage's tag."""
+def request_sets_stage_tag(stage: str) -> Conditions:
+    """The request gives the new resource the tag of this stage."""
     return {"StringEquals": {f"aws:RequestTag/{STAGE_TAG}": stage}}

@@ -1,4 +1,4 @@
-"""What the stage may cost, and a look at what it does."""
+"""The monthly budget of a stage, and its dashboard."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ if TYPE_CHECKING:
     from tunestack_cdk.constructs.endpoint_guard import EndpointGuard
     from tunestack_cdk.constructs.operations import Operations
 
+_THRESHOLDS = (("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100))
+"""Kind of cost, and percentage of the budget."""
 
-def has_budgets(region: str) -> bool:
-    """Tell whether CloudFormation makes budgets there: in GovCloud, whose accounts are paid for by another, it does not."""
+
+def supports_budgets(region: str) -> bool:
+    """Return whether CloudFormation can create budgets in a region: it can't in GovCloud, where another account pays."""
     return not region.startswith("us-gov-")
 
 
 class MonthlyBudget(Construct):
-    """Tells the alert address when the stage has cost, or will cost, what it may in a month.
+    """Sends an alert when the actual or forecast cost of a stage in a month reaches its budget.
 
-    It counts what carries the stage's tag, once the account's owner has made the tag a cost allocation tag. A budget stops
-    nothing, and lags by up to a day.
+    A budget counts the resources with the tag of the stage, after the owner of the bill has activated `tunestack:stage` as
+    a cost allocation tag. It stops nothing, and its data is up to a day old.
     """
 
     def __init__(
         self, scope: Construct, construct_id: str, *, stage: str, usd: int, operations: Operations
     ) -> None:
         super().__init__(scope, construct_id)
-        address = budgets.CfnBudget.SubscriberProperty(
-            subscription_type="EMAIL", address=operations.address
+        subscriber = budgets.CfnBudget.SubscriberProperty(
+            subscription_type="EMAIL", address=operations.alert_email
         )
         budget = budgets.CfnBudget(
             self,
@@ -52,23 +55,23 @@ class MonthlyBudget(Construct):
                         threshold=percent,
                         threshold_type="PERCENTAGE",
                     ),
-                    subscribers=[address],
+                    subscribers=[subscriber],
                 )
-                for kind, percent in (("ACTUAL", 80), ("ACTUAL", 100), ("FORECASTED", 100))
+                for kind, percent in _THRESHOLDS
             ],
         )
-        budget.cfn_options.condition = operations.has_address
+        budget.cfn_options.condition = operations.has_alert_email
 
 
 class Dashboard(Construct):
-    """Endpoints, what the guard did with them, and its alarms, on one page."""
+    """A CloudWatch dashboard with the number of endpoints, the alarms of the guard and its log."""
 
     def __init__(
         self, scope: Construct, construct_id: str, *, stage: str, guard: EndpointGuard
     ) -> None:
         super().__init__(scope, construct_id)
 
-        def counted(name: str) -> cloudwatch.Metric:
+        def metric(name: str) -> cloudwatch.Metric:
             return cloudwatch.Metric(
                 namespace="Tunestack",
                 metric_name=name,
@@ -76,23 +79,26 @@ class Dashboard(Construct):
                 statistic="Maximum",
             )
 
-        board = cloudwatch.Dashboard(self, "Dashboard")
-        board.add_widgets(
+        dashboard = cloudwatch.Dashboard(self, "Dashboard")
+        dashboard.add_widgets(
             cloudwatch.GraphWidget(
-                title="Endpoints at each sweep",
-                left=[counted(name) for name in ("kept", "waiting", "foreign", "failed")],
+                title="Endpoints in each sweep",
+                left=[metric(name) for name in ("kept", "waiting", "foreign", "failed")],
                 width=12,
             ),
-            cloudwatch.GraphWidget(title="Ended by the guard", left=[counted("ended")], width=12),
+            cloudwatch.GraphWidget(title="Deleted by the guard", left=[metric("ended")], width=12),
         )
-        board.add_widgets(
-            cloudwatch.AlarmStatusWidget(title="The guard", alarms=guard.alarms, width=24),
+        dashboard.add_widgets(
+            cloudwatch.AlarmStatusWidget(
+                title="Alarms of the guard", alarms=guard.alarms, width=24
+            ),
             cloudwatch.LogQueryWidget(
-                title="What the guard did",
+                title="Log of the guard",
                 log_group_names=[guard.function.log_group.log_group_name],
                 query_lines=[
                     "fields @timestamp, @message",
-                    "filter @message like /was ended|can't be|carries no/",
+                    # The beginnings of the messages in endpoint_guard_handler.py.
+                    "filter @message like /Deleted |Can't |No stage tag/",
                     "sort @timestamp desc",
                 ],
                 region=Aws.REGION,

@@ -1,8 +1,8 @@
-"""Where training data and job output are kept."""
+"""The buckets for training data and job output."""
 
 from __future__ import annotations
 
-from typing import cast
+from typing import TYPE_CHECKING, Any, cast
 
 from aws_cdk import Aws, Duration, RemovalPolicy
 from aws_cdk import aws_iam as iam
@@ -10,92 +10,92 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_s3 as s3
 from constructs import Construct
 
-_KEPT = Duration.days(90)
-"""Old versions and access logs."""
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_RETENTION = Duration.days(90)
+"""Retention of noncurrent object versions and of access logs."""
+_LOG_PREFIX = "access/"
 
 
 class DataStore(Construct):
-    """A private, encrypted, versioned bucket with a key of its own, and a bucket for the log of who read it.
+    """A private, encrypted, versioned bucket with its own KMS key, and a bucket for its access logs.
 
     Attributes:
-        bucket: holds training data and job output.
-        key: encrypts them; rotated every year.
+        bucket: contains training data and job output.
+        key: encrypts the bucket; rotated every year.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, retain: bool) -> None:
         super().__init__(scope, construct_id)
-        removal = RemovalPolicy.RETAIN if retain else RemovalPolicy.DESTROY
+        self._removal_policy = RemovalPolicy.RETAIN if retain else RemovalPolicy.DESTROY
         self.key = kms.Key(
             self,
             "Key",
             description="Training data and output of fine-tuning jobs",
             enable_key_rotation=True,
-            removal_policy=removal,
+            removal_policy=self._removal_policy,
         )
-        log = s3.Bucket(
-            self,
+        log_bucket = self._create_bucket(
             "AccessLog",
-            # S3 writes access logs to buckets with its own encryption only.
+            # S3 delivers access logs only to buckets with S3-managed encryption.
             encryption=s3.BucketEncryption.S3_MANAGED,
-            enforce_ssl=True,
-            minimum_tls_version=1.2,
-            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
-            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
-            versioned=True,
             lifecycle_rules=[
-                _abort_uploads(),
                 s3.LifecycleRule(
-                    id="Expire", expiration=_KEPT, noncurrent_version_expiration=_KEPT
-                ),
+                    id="Expire", expiration=_RETENTION, noncurrent_version_expiration=_RETENTION
+                )
             ],
-            removal_policy=removal,
         )
-        self.bucket = s3.Bucket(
-            self,
+        self.bucket = self._create_bucket(
             "Bucket",
             encryption=s3.BucketEncryption.KMS,
             encryption_key=self.key,
-            # One data key for many objects: without it, each object costs a call to KMS.
+            # Without a bucket key, every object costs a request to KMS.
             bucket_key_enabled=True,
+            lifecycle_rules=[
+                s3.LifecycleRule(
+                    id="ExpireOldVersions",
+                    noncurrent_version_expiration=_RETENTION,
+                    expired_object_delete_marker=True,
+                )
+            ],
+        )
+        self._enable_access_logs(log_bucket)
+
+    def _create_bucket(
+        self, construct_id: str, *, lifecycle_rules: Sequence[s3.LifecycleRule], **encryption: Any
+    ) -> s3.Bucket:
+        # The parts of an interrupted upload are billed, and do not appear in listings.
+        abort_uploads = s3.LifecycleRule(
+            id="AbortUploads", abort_incomplete_multipart_upload_after=Duration.days(1)
+        )
+        return s3.Bucket(
+            self,
+            construct_id,
             enforce_ssl=True,
             minimum_tls_version=1.2,
             block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             versioned=True,
-            lifecycle_rules=[
-                _abort_uploads(),
-                s3.LifecycleRule(
-                    id="ExpireOldVersions",
-                    noncurrent_version_expiration=_KEPT,
-                    expired_object_delete_marker=True,
-                ),
-            ],
-            removal_policy=removal,
+            lifecycle_rules=[abort_uploads, *lifecycle_rules],
+            removal_policy=self._removal_policy,
+            **encryption,
         )
-        self._log_access(log)
 
-    def _log_access(self, log: s3.Bucket) -> None:
-        """Let S3 write who reads and writes; by CDK's own way, it depends on the app's feature flags who may."""
-        prefix = "access/"
+    def _enable_access_logs(self, log_bucket: s3.Bucket) -> None:
+        # Not `server_access_logs_bucket`: the permissions that it grants depend on the feature flags of the app.
         bucket = cast("s3.CfnBucket", self.bucket.node.default_child)
         bucket.logging_configuration = s3.CfnBucket.LoggingConfigurationProperty(
-            destination_bucket_name=log.bucket_name, log_file_prefix=prefix
+            destination_bucket_name=log_bucket.bucket_name, log_file_prefix=_LOG_PREFIX
         )
-        log.add_to_resource_policy(
+        log_bucket.add_to_resource_policy(
             iam.PolicyStatement(
                 actions=["s3:PutObject"],
                 principals=[iam.ServicePrincipal("logging.s3.amazonaws.com")],
-                resources=[log.arn_for_objects(f"{prefix}*")],
+                resources=[log_bucket.arn_for_objects(f"{_LOG_PREFIX}*")],
                 conditions={
                     "ArnLike": {"aws:SourceArn": self.bucket.bucket_arn},
                     "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
                 },
             )
         )
-
-
-def _abort_uploads() -> s3.LifecycleRule:
-    """What an upload that was killed half-way leaves behind is billed and invisible."""
-    return s3.LifecycleRule(
-        id="AbortUploads", abort_incomplete_multipart_upload_after=Duration.days(1)
-    )

@@ -1,4 +1,4 @@
-"""The role that Bedrock takes on to read training data and write job output."""
+"""The role that Bedrock assumes to read training data and write job output."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from tunestack_cdk.constructs.conditions import in_own_account, through
+from tunestack_cdk.constructs.arns import customization_job_arns
+from tunestack_cdk.constructs.conditions import called_via_service, resource_owned_by
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from tunestack_cdk.constructs.data_store import DataStore
     from tunestack_cdk.constructs.network import JobNetwork
-    from tunestack_cdk.stage import DataLocation
+    from tunestack_cdk.stage import DataLocation, Stage
 
 
 class JobRole(Construct):
-    """Reads the datasets and writes the outputs of this account's customization jobs in this region; nothing else.
+    """Reads the datasets and writes the output of customization jobs of this account and region, and nothing else.
 
-    Source: user guide, model-customization-iam-role and custom-model-job-access-security (read 2026-11-22), narrowed to the
-    prefixes and to buckets of the account; that Bedrock needs no more is unconfirmed by a job in a real account.
+    Source: user guide, model-customization-iam-role and custom-model-job-access-security (read 2026-11-22). The permissions
+    are narrower than there: limited to the prefixes of the stage and to buckets of the expected owner. That Bedrock needs no
+    more has not been confirmed by a job in a real account.
 
     Attributes:
-        role: what jobs are created with.
+        role: the role to create jobs with.
     """
 
     def __init__(
@@ -33,58 +35,26 @@ class JobRole(Construct):
         scope: Construct,
         construct_id: str,
         *,
+        stage: Stage,
         data: DataStore,
-        datasets: str,
-        outputs: str,
-        extra_data: Sequence[DataLocation],
         network: JobNetwork | None,
     ) -> None:
         super().__init__(scope, construct_id)
-        own = in_own_account()
-        bucket = data.bucket.bucket_arn
-        statements = [
-            iam.PolicyStatement(
-                sid="ListData",
-                actions=["s3:ListBucket"],
-                resources=[bucket],
-                conditions={**own, "StringLike": {"s3:prefix": [f"{datasets}*", f"{outputs}*"]}},
-            ),
-            iam.PolicyStatement(
-                sid="ReadData",
-                actions=["s3:GetObject"],
-                resources=[f"{bucket}/{datasets}*", f"{bucket}/{outputs}*"],
-                conditions=own,
-            ),
-            iam.PolicyStatement(
-                sid="WriteOutput",
-                actions=["s3:PutObject"],
-                resources=[f"{bucket}/{outputs}*"],
-                conditions=own,
-            ),
-            iam.PolicyStatement(
-                sid="UseKeyThroughS3",
-                actions=["kms:Decrypt", "kms:GenerateDataKey"],
-                resources=[data.key.key_arn],
-                conditions=through("s3"),
-            ),
-        ]
-        for number, location in enumerate(extra_data):
-            statements += _reading(location, number)
+        statements = list(_data_statements(stage, data))
+        for number, location in enumerate(stage.extra_data_locations):
+            statements += _extra_location_statements(location, number)
         if network is not None:
             statements += network.job_statements()
-        jobs = (
-            f"arn:{Aws.PARTITION}:bedrock:{Aws.REGION}:{Aws.ACCOUNT_ID}:model-customization-job/*"
-        )
         self.role = iam.Role(
             self,
             "Role",
-            description="Taken on by Amazon Bedrock for the fine-tuning jobs of this account",
-            # Without both conditions Bedrock could be made to use this role for a stranger's job.
+            description="Assumed by Amazon Bedrock for the fine-tuning jobs of this account",
+            # Both conditions prevent a confused deputy: Bedrock could otherwise use this role for a job of another account.
             assumed_by=iam.ServicePrincipal(
                 "bedrock.amazonaws.com",
                 conditions={
                     "StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID},
-                    "ArnEquals": {"aws:SourceArn": jobs},
+                    "ArnEquals": {"aws:SourceArn": customization_job_arns()},
                 },
             ),
         )
@@ -97,26 +67,60 @@ class JobRole(Construct):
         )
 
 
-def _reading(location: DataLocation, number: int) -> Iterator[iam.PolicyStatement]:
-    """Let jobs read a further place, if it still belongs to whom the stage says."""
-    owner = {"StringEquals": {"aws:ResourceAccount": location.account or Aws.ACCOUNT_ID}}
+def _data_statements(stage: Stage, data: DataStore) -> Iterator[iam.PolicyStatement]:
+    bucket = data.bucket.bucket_arn
+    datasets, outputs = stage.datasets_prefix, stage.outputs_prefix
+    yield iam.PolicyStatement(
+        sid="ListData",
+        actions=["s3:ListBucket"],
+        resources=[bucket],
+        conditions={
+            **resource_owned_by(),
+            "StringLike": {"s3:prefix": [f"{datasets}*", f"{outputs}*"]},
+        },
+    )
+    yield iam.PolicyStatement(
+        sid="ReadData",
+        actions=["s3:GetObject"],
+        resources=[f"{bucket}/{datasets}*", f"{bucket}/{outputs}*"],
+        conditions=resource_owned_by(),
+    )
+    yield iam.PolicyStatement(
+        sid="WriteOutput",
+        actions=["s3:PutObject"],
+        resources=[f"{bucket}/{outputs}*"],
+        conditions=resource_owned_by(),
+    )
+    yield iam.PolicyStatement(
+        sid="UseKeyThroughS3",
+        actions=["kms:Decrypt", "kms:GenerateDataKey"],
+        resources=[data.key.key_arn],
+        conditions=called_via_service("s3"),
+    )
+
+
+def _extra_location_statements(
+    location: DataLocation, number: int
+) -> Iterator[iam.PolicyStatement]:
+    """Allow reading an extra location while its bucket belongs to the account that the stage names."""
+    owned = resource_owned_by(location.owner or Aws.ACCOUNT_ID)
     bucket = f"arn:{Aws.PARTITION}:s3:::{location.bucket}"
     yield iam.PolicyStatement(
         sid=f"ListExtra{number}",
         actions=["s3:ListBucket"],
         resources=[bucket],
-        conditions={**owner, "StringLike": {"s3:prefix": f"{location.prefix}*"}},
+        conditions={**owned, "StringLike": {"s3:prefix": f"{location.prefix}*"}},
     )
     yield iam.PolicyStatement(
         sid=f"ReadExtra{number}",
         actions=["s3:GetObject"],
         resources=[f"{bucket}/{location.prefix}*"],
-        conditions=owner,
+        conditions=owned,
     )
     if location.key_arn is not None:
         yield iam.PolicyStatement(
             sid=f"DecryptExtra{number}",
             actions=["kms:Decrypt"],
             resources=[location.key_arn],
-            conditions=through("s3"),
+            conditions=called_via_service("s3"),
         )

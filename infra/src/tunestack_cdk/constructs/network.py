@@ -1,4 +1,4 @@
-"""Jobs in a private network that the account has."""
+"""Jobs in an existing private network."""
 
 from __future__ import annotations
 
@@ -9,22 +9,30 @@ from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
+from tunestack_cdk.constructs.arns import customization_job_arns, regional_arn
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tunestack_cdk.stage import Network
 
+_MANAGED_TAG = "BedrockManaged"
+_JOB_TAG = "BedrockModelCustomizationJobArn"
+"""Bedrock sets these two tags on the network interfaces of a job."""
+
 
 class JobNetwork(Construct):
-    """What jobs need in a network without a way to the internet: S3 and Bedrock are reached within AWS.
+    """Security groups and VPC endpoints for jobs in a network without internet access.
 
-    Source: user guide, vpc-s3 and custom-model-job-access-security (read 2026-11-22). An interface endpoint is billed by the
-    hour in each of its subnets' zones.
+    Source: user guide, vpc-s3 and custom-model-job-access-security (read 2026-11-22). Interface endpoints are billed by the
+    hour in each Availability Zone.
 
     Attributes:
-        subnet_ids: where jobs get their network interfaces.
-        security_group_id: of those.
+        subnet_ids: subnets for the network interfaces of jobs.
+        security_group_id: security group of these interfaces.
     """
+
+    # CloudFormation replaces a security group if its group description changes.
 
     def __init__(self, scope: Construct, construct_id: str, *, network: Network) -> None:
         super().__init__(scope, construct_id)
@@ -40,25 +48,24 @@ class JobNetwork(Construct):
                     from_port=443,
                     to_port=443,
                     cidr_ip="0.0.0.0/0",
-                    description="S3 and Bedrock, by the network's endpoints",
+                    description="S3 and Bedrock through VPC endpoints",
                 )
             ],
         ).attr_group_id
-        service = f"com.amazonaws.{Aws.REGION}"
         if network.route_table_ids:
             ec2.CfnVPCEndpoint(
                 self,
                 "S3",
                 vpc_id=network.vpc_id,
-                service_name=f"{service}.s3",
+                service_name=_get_service_name("s3"),
                 vpc_endpoint_type="Gateway",
                 route_table_ids=list(network.route_table_ids),
             )
         if network.bedrock_endpoints:
-            self._reach_bedrock(network, service)
+            self._create_bedrock_endpoints(network)
 
-    def _reach_bedrock(self, network: Network, service: str) -> None:
-        endpoints = ec2.CfnSecurityGroup(
+    def _create_bedrock_endpoints(self, network: Network) -> None:
+        security_group = ec2.CfnSecurityGroup(
             self,
             "Endpoints",
             vpc_id=network.vpc_id,
@@ -69,34 +76,33 @@ class JobNetwork(Construct):
                     from_port=443,
                     to_port=443,
                     source_security_group_id=self.security_group_id,
-                    description="from jobs, and whatever else gets their security group",
+                    description="Jobs, and other resources with their security group",
                 )
             ],
         )
-        for name, suffix in (("Bedrock", "bedrock"), ("BedrockRuntime", "bedrock-runtime")):
+        for construct_id, service in (
+            ("Bedrock", "bedrock"),
+            ("BedrockRuntime", "bedrock-runtime"),
+        ):
             ec2.CfnVPCEndpoint(
                 self,
-                name,
+                construct_id,
                 vpc_id=network.vpc_id,
-                service_name=f"{service}.{suffix}",
+                service_name=_get_service_name(service),
                 vpc_endpoint_type="Interface",
                 private_dns_enabled=True,
                 subnet_ids=self.subnet_ids,
-                security_group_ids=[endpoints.attr_group_id],
+                security_group_ids=[security_group.attr_group_id],
             )
 
     def job_statements(self) -> Iterator[iam.PolicyStatement]:
-        """List what jobs need to have network interfaces in the subnets, and remove them."""
-        ec2_arn = f"arn:{Aws.PARTITION}:ec2:{Aws.REGION}:{Aws.ACCOUNT_ID}"
-        interfaces = f"{ec2_arn}:network-interface/*"
-        subnets = [f"{ec2_arn}:subnet/{subnet}" for subnet in self.subnet_ids]
-        jobs = (
-            f"arn:{Aws.PARTITION}:bedrock:{Aws.REGION}:{Aws.ACCOUNT_ID}:model-customization-job/*"
-        )
-        tagged = "/BedrockManaged"
-        of_job = "/BedrockModelCustomizationJobArn"
+        """Return the statements that let jobs create, use and delete network interfaces in the subnets."""
+        interfaces = regional_arn("ec2", "network-interface/*")
+        subnets = [regional_arn("ec2", f"subnet/{subnet}") for subnet in self.subnet_ids]
+        security_group = regional_arn("ec2", f"security-group/{self.security_group_id}")
+        jobs = customization_job_arns()
         yield iam.PolicyStatement(
-            # Describe has no resource to name.
+            # The Describe actions do not support resource-level permissions.
             sid="LookAtNetwork",
             actions=[
                 "ec2:DescribeDhcpOptions",
@@ -112,14 +118,14 @@ class JobNetwork(Construct):
             actions=["ec2:CreateNetworkInterface"],
             resources=[interfaces],
             conditions={
-                "StringEquals": {f"aws:RequestTag{tagged}": "true"},
-                "ArnEquals": {f"aws:RequestTag{of_job}": jobs},
+                "StringEquals": {f"aws:RequestTag/{_MANAGED_TAG}": "true"},
+                "ArnEquals": {f"aws:RequestTag/{_JOB_TAG}": jobs},
             },
         )
         yield iam.PolicyStatement(
             sid="PlaceInterfaces",
             actions=["ec2:CreateNetworkInterface"],
-            resources=[*subnets, f"{ec2_arn}:security-group/{self.security_group_id}"],
+            resources=[*subnets, security_group],
         )
         yield iam.PolicyStatement(
             sid="UseInterfaces",
@@ -130,7 +136,7 @@ class JobNetwork(Construct):
             ],
             resources=[interfaces],
             conditions={
-                "ArnEquals": {"ec2:Subnet": subnets, f"aws:ResourceTag{of_job}": jobs},
+                "ArnEquals": {"ec2:Subnet": subnets, f"aws:ResourceTag/{_JOB_TAG}": jobs},
             },
         )
         yield iam.PolicyStatement(
@@ -139,3 +145,7 @@ class JobNetwork(Construct):
             resources=[interfaces],
             conditions={"StringEquals": {"ec2:CreateAction": "CreateNetworkInterface"}},
         )
+
+
+def _get_service_name(service: str) -> str:
+    return f"com.amazonaws.{Aws.REGION}.{service}"

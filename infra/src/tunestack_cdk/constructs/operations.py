@@ -1,4 +1,4 @@
-"""How people hear of what happens: a topic, and the key of what is no training data: notices, queues, logs."""
+"""Alerts, and the KMS key for everything that is not training data: notices, queues and logs."""
 
 from __future__ import annotations
 
@@ -9,35 +9,31 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
+from tunestack_cdk.constructs.arns import regional_arn
+
+_PUBLISHERS = ("budgets.amazonaws.com", "cloudwatch.amazonaws.com", "events.amazonaws.com")
+"""Services that publish to the topic."""
+
 
 class Operations(Construct):
-    """A topic that alarms, the budget and finished jobs are told to, and the key of topic, queues and logs.
+    """A topic for alarms, budget alerts and finished jobs, and a KMS key for topic, queues and logs.
 
     Attributes:
-        topic: whoever subscribes hears of it; the alert address is, if there is one.
+        topic: the topic. The alert address is subscribed to it, if there is one.
         key: encrypts the topic, the queues and the logs.
-        has_address: whether there is an alert address.
-        address: the alert address.
+        alert_email: value of the stack parameter `AlertEmail`; may be empty.
+        has_alert_email: condition that is true if `alert_email` is not empty.
     """
 
     def __init__(
         self, scope: Construct, construct_id: str, *, alert_email: str | None, retain: bool
     ) -> None:
         super().__init__(scope, construct_id)
-        parameter = CfnParameter(
+        self.alert_email = self._create_parameter(alert_email)
+        self.has_alert_email = CfnCondition(
             self,
-            "AlertEmail",
-            type="String",
-            default=alert_email or "",
-            description="Who hears of alarms, the budget and finished jobs; nobody if empty",
-            allowed_pattern=r"^$|^[^@\s,]+@[^@\s,]+$",
-            constraint_description="one address, or nothing",
-        )
-        # Its name is what people type.
-        parameter.override_logical_id("AlertEmail")
-        self.address = parameter.value_as_string
-        self.has_address = CfnCondition(
-            self, "HasAddress", expression=Fn.condition_not(Fn.condition_equals(self.address, ""))
+            "HasAddress",
+            expression=Fn.condition_not(Fn.condition_equals(self.alert_email, "")),
         )
         self.key = kms.Key(
             self,
@@ -47,22 +43,46 @@ class Operations(Construct):
             removal_policy=RemovalPolicy.RETAIN if retain else RemovalPolicy.DESTROY,
         )
         self.topic = sns.Topic(
-            self,
-            "Topic",
-            display_name="Tunestack",
-            master_key=self.key,
-            enforce_ssl=True,
+            self, "Topic", display_name="Tunestack", master_key=self.key, enforce_ssl=True
         )
-        source = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
-        tellers = ["budgets.amazonaws.com", "cloudwatch.amazonaws.com", "events.amazonaws.com"]
-        principals = [iam.ServicePrincipal(teller) for teller in tellers]
+        self._allow_publishers()
+        self._allow_log_encryption()
+        self._subscribe_alert_email()
+
+    def create_log_group(self, scope: Construct, construct_id: str) -> logs.LogGroup:
+        """Create an encrypted log group that keeps its events for three months."""
+        return logs.LogGroup(
+            scope,
+            construct_id,
+            encryption_key=self.key,
+            retention=logs.RetentionDays.THREE_MONTHS,
+            removal_policy=RemovalPolicy.DESTROY,
+        )
+
+    def _create_parameter(self, default: str | None) -> str:
+        parameter = CfnParameter(
+            self,
+            "AlertEmail",
+            type="String",
+            default=default or "",
+            description="Address for alarms, budget alerts and finished jobs; empty for none",
+            allowed_pattern=r"^$|^[^@\s,]+@[^@\s,]+$",
+            constraint_description="one email address, or empty",
+        )
+        # Users type this name in `cdk deploy --parameters`.
+        parameter.override_logical_id("AlertEmail")
+        return parameter.value_as_string
+
+    def _allow_publishers(self) -> None:
+        principals = [iam.ServicePrincipal(service) for service in _PUBLISHERS]
+        same_account = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
         self.topic.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="LetServicesTell",
                 actions=["sns:Publish"],
                 principals=principals,
                 resources=[self.topic.topic_arn],
-                conditions=source,
+                conditions=same_account,
             )
         )
         self.key.add_to_resource_policy(
@@ -71,39 +91,29 @@ class Operations(Construct):
                 actions=["kms:Decrypt", "kms:GenerateDataKey"],
                 principals=principals,
                 resources=["*"],
-                conditions=source,
+                conditions=same_account,
             )
         )
+
+    def _allow_log_encryption(self) -> None:
+        # CloudFormation names the log groups after the stack.
+        log_groups = regional_arn("logs", f"log-group:{Aws.STACK_NAME}-*")
         self.key.add_to_resource_policy(
             iam.PolicyStatement(
                 sid="LetLogsEncrypt",
                 actions=["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"],
                 principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.{Aws.URL_SUFFIX}")],
                 resources=["*"],
-                conditions={
-                    "ArnLike": {
-                        # CloudFormation names them after the stack.
-                        "kms:EncryptionContext:aws:logs:arn": f"arn:{Aws.PARTITION}:logs:"
-                        f"{Aws.REGION}:{Aws.ACCOUNT_ID}:log-group:{Aws.STACK_NAME}-*"
-                    }
-                },
+                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},
             )
         )
-        email = sns.CfnSubscription(
+
+    def _subscribe_alert_email(self) -> None:
+        subscription = sns.CfnSubscription(
             self,
             "Email",
             topic_arn=self.topic.topic_arn,
             protocol="email",
-            endpoint=self.address,
+            endpoint=self.alert_email,
         )
-        email.cfn_options.condition = self.has_address
-
-    def log_group(self, scope: Construct, construct_id: str) -> logs.LogGroup:
-        """Make an encrypted log group, kept for three months."""
-        return logs.LogGroup(
-            scope,
-            construct_id,
-            encryption_key=self.key,
-            retention=logs.RetentionDays.THREE_MONTHS,
-            removal_policy=RemovalPolicy.DESTROY,
-        )
+        subscription.cfn_options.condition = self.has_alert_email

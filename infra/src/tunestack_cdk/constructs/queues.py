@@ -1,4 +1,4 @@
-"""Queues, all of one kind: encrypted, over TLS, kept for two weeks."""
+"""SQS queues: encrypted with a KMS key, and reachable over TLS only."""
 
 from __future__ import annotations
 
@@ -11,34 +11,36 @@ if TYPE_CHECKING:
     from aws_cdk import aws_kms as kms
     from constructs import Construct
 
-_LONGEST = Duration.days(14)
+_MAX_RETENTION = Duration.days(14)
+# Several processes read the queue, so a message is received many times before the process that waits for it deletes it.
+_MAX_RECEIVE_COUNT = 1000
 
 
-def dead_letters(scope: Construct, construct_id: str, *, key: kms.IKey) -> sqs.Queue:
-    """Make a queue for what could not be delivered."""
+def create_dead_letter_queue(scope: Construct, construct_id: str, *, key: kms.IKey) -> sqs.Queue:
+    """Create a queue for messages that could not be delivered."""
     return sqs.Queue(
         scope,
         construct_id,
         encryption=sqs.QueueEncryption.KMS,
         encryption_master_key=key,
         enforce_ssl=True,
-        retention_period=_LONGEST,
+        retention_period=_MAX_RETENTION,
     )
 
 
-# Several who wait read the same message before the one whom it is for.
-_MOST_READS = 1000
-
-
-def queue(scope: Construct, construct_id: str, *, dead: sqs.Queue, key: kms.IKey) -> sqs.Queue:
-    """Make a queue that many read from; what nobody ever deletes goes to the dead letters."""
+def create_shared_queue(
+    scope: Construct, construct_id: str, *, dead_letters: sqs.Queue, key: kms.IKey
+) -> sqs.Queue:
+    """Create a queue that several processes read. Messages that nobody deletes go to the dead-letter queue."""
     return sqs.Queue(
         scope,
         construct_id,
         encryption=sqs.QueueEncryption.KMS,
         encryption_master_key=key,
         enforce_ssl=True,
-        # A job takes hours, and whoever waits for it may be away over a weekend.
+        # A job takes hours, and the process that waits for it may be suspended over a weekend.
         retention_period=Duration.days(4),
-        dead_letter_queue=sqs.DeadLetterQueue(queue=dead, max_receive_count=_MOST_READS),
+        dead_letter_queue=sqs.DeadLetterQueue(
+            queue=dead_letters, max_receive_count=_MAX_RECEIVE_COUNT
+        ),
     )

@@ -1,4 +1,4 @@
-"""Amazon Bedrock as the sandbox plays it: the operations that a tuning user meets."""
+"""Amazon Bedrock: the operations for fine-tuning, and for invoking models."""
 
 from tunestack_sandbox.bedrock.service import OPERATIONS, Bedrock
 from tunestack_sandbox.bedrock.state import Quotas, Settings

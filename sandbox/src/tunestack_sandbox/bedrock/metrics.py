@@ -1,7 +1,7 @@
-"""The files that a job writes: manifests of what it read, and its losses, all of them made up.
+"""The files that a job writes: manifests of its input files, and its losses, which are simulated.
 
-Where the validation losses are differs: the user guide, AWS's samples for Llama and those for Nova have three places.
-Each family gets its own here, so that a reader that knows only one is found out.
+The user guide, AWS's samples for Llama and those for Nova have three paths for the validation losses. Each family has its
+own path here, so that tests reveal a client that reads only one of them.
 """
 
 from __future__ import annotations
@@ -15,71 +15,73 @@ if TYPE_CHECKING:
 
     from tunestack_sandbox.bedrock.state import Job
 
-_MANIFEST = (
+_MANIFEST_COLUMNS = (
     "fileName",
     "totalProcessedRecordCount",
     "acceptedRecordCount",
     "partiallyAcceptedRecordCount",
     "rejectedRecordCount",
 )
-_STEPS = 4
-"""Steps of an epoch."""
-_VALIDATION = {
+_STEPS_PER_EPOCH = 4
+_VALIDATION_PATHS = {
     "amazon": "post_fine_tuning_validation/validation/validation_metrics.csv",
     "meta": "validation_metrics.csv",
 }
-_VALIDATION_OF_THE_GUIDE = "post_fine_tuning_validation/validation_metrics.csv"
+_USER_GUIDE_VALIDATION_PATH = "post_fine_tuning_validation/validation_metrics.csv"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Losses:
-    """Loss by step."""
+    """The loss of each step."""
 
     training: list[float]
     validation: list[float]
 
 
-def folder(job: Job) -> str:
-    """Name the folder of a job below its output location."""
+def output_folder(job: Job) -> str:
+    """Return the name of a job's folder in its output location."""
     return f"model-customization-job-{job.arn.rsplit('/', 1)[1]}"
 
 
-def losses(job: Job) -> Losses:
-    """Make up losses: they fall, more slowly every step."""
+def simulate_losses(job: Job) -> Losses:
+    """Return losses that decrease with each step, ever more slowly."""
     epochs = int(job.hyperparameters.get("epochCount", 1))
-    training = [round(0.2 + 1.8 * math.exp(-step / _STEPS), 4) for step in range(_STEPS * epochs)]
-    validated = job.params.get("validationDataConfig", {}).get("validators")
+    training = [
+        round(0.2 + 1.8 * math.exp(-step / _STEPS_PER_EPOCH), 4)
+        for step in range(_STEPS_PER_EPOCH * epochs)
+    ]
+    has_validation = job.params.get("validationDataConfig", {}).get("validators")
     return Losses(
         training=training,
-        validation=[round(loss * 1.1, 4) for loss in training] if validated else [],
+        validation=[round(loss * 1.1, 4) for loss in training] if has_validation else [],
     )
 
 
-def files(job: Job, made: Losses) -> Iterator[tuple[str, str]]:
-    """Write the metrics; yields name and content."""
+def build_metrics_files(job: Job, losses: Losses) -> Iterator[tuple[str, str]]:
+    """Yield the name and the content of each metrics file."""
     yield (
         "training_artifacts/step_wise_training_metrics.csv",
-        _table("training_loss", made.training),
+        _build_csv("training_loss", losses.training),
     )
-    if made.validation:
-        titan = job.base.family.startswith("titan")
-        place = _VALIDATION_OF_THE_GUIDE if titan else _VALIDATION.get(job.base.vendor)
+    if losses.validation:
+        is_titan = job.base.family.startswith("titan")
+        path = None if is_titan else _VALIDATION_PATHS.get(job.base.vendor)
         yield (
-            f"validation_artifacts/{place or _VALIDATION_OF_THE_GUIDE}",
-            _table("validation_loss", made.validation),
+            f"validation_artifacts/{path or _USER_GUIDE_VALIDATION_PATH}",
+            _build_csv("validation_loss", losses.validation),
         )
 
 
-def _table(name: str, values: list[float]) -> str:
+def _build_csv(name: str, values: list[float]) -> str:
     return f"step_number,epoch_number,{name},perplexity\n" + "".join(
-        f"{step + 1},{step // _STEPS + 1},{loss},{round(math.exp(loss), 4)}\n"
+        f"{step + 1},{step // _STEPS_PER_EPOCH + 1},{loss},{round(math.exp(loss), 4)}\n"
         for step, loss in enumerate(values)
     )
 
 
-def manifest(kind: str, uri: str, rows: int) -> tuple[str, str]:
-    """Write the report of a file that was read; returns name and content."""
+def build_manifest(kind: str, uri: str, rows: int) -> tuple[str, str]:
+    """Return the name and the content of the manifest of an input file."""
     return (
         f"input_status/{kind}/{uri.rsplit('/', 1)[-1]}/manifest.report.csv",
-        f"{','.join(_MANIFEST)}\n{uri},{rows},{rows},0,0\n",
+        f"{','.join(_MANIFEST_COLUMNS)}\n{uri},{rows},{rows},0,0\n",
     )

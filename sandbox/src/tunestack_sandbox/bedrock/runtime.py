@@ -1,4 +1,4 @@
-"""Converse, InvokeModel and their streams, with base models (which say what they are) and tuned ones."""
+"""Converse, InvokeModel and their streams, with base models and fine-tuned models."""
 
 from __future__ import annotations
 
@@ -6,158 +6,162 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from tunestack.catalog import CATALOG, find_inference
-from tunestack_sandbox.answers import LABEL, untrained
-from tunestack_sandbox.bedrock.foundation import INVALID, require_not_gone
-from tunestack_sandbox.bedrock.native import (
-    Question,
-    Spoken,
-    body_of,
-    converse_answer,
-    converse_question,
-    converse_stream,
-    question,
-)
-from tunestack_sandbox.bedrock.tools import require_support, use
-from tunestack_sandbox.bedrock.training_data import tokens
-from tunestack_sandbox.wire import Fault, Reply
+from tunestack_sandbox.bedrock import converse_messages
+from tunestack_sandbox.bedrock.completions import Completion, Prompt
+from tunestack_sandbox.bedrock.foundation_models import INVALID_MODEL, require_not_retired
+from tunestack_sandbox.bedrock.invoke_bodies import find_body_format, read_prompt
+from tunestack_sandbox.bedrock.tool_choice import build_tool_use, require_tool_support
+from tunestack_sandbox.bedrock.training_data import estimate_tokens
+from tunestack_sandbox.messages import OperationResult, ServiceError
+from tunestack_sandbox.simulated_models import LABEL, answer_untrained
 
 if TYPE_CHECKING:
     from tunestack.catalog import BaseModel
-    from tunestack_sandbox.answers import Memory
     from tunestack_sandbox.bedrock.state import Endpoint, Region
-    from tunestack_sandbox.bedrock.tools import ToolUse
+    from tunestack_sandbox.bedrock.tool_choice import ToolUse
+    from tunestack_sandbox.simulated_models import AnswerIndex
 
 Params = dict[str, Any]
 
-# As quoted by many who got it, for one in strands-agents/harness-sdk and simonw/llm-bedrock#15.
-PROFILE_ONLY = (
+# As quoted in public, for example in strands-agents/harness-sdk and simonw/llm-bedrock#15.
+_PROFILE_ONLY = (
     "Invocation of model ID {} with on-demand throughput isn\u2019t supported. Retry your request "
     "with the ID or ARN of an inference profile that contains this model."
 )
 
 
-def converse(region: Region, params: Params) -> Reply:
-    """Converse."""
-    base, memory = _called(region, params["modelId"])
-    require_support(base, params, streams=False)
-    spoken = _speak(base, memory, converse_question(params))
-    result = {**converse_answer(spoken), "metrics": {"latencyMs": 1}}
-    return Reply(result=result, headers=spoken.headers)
+def converse(region: Region, params: Params) -> OperationResult:
+    """Handle Converse."""
+    base, index = _find_model(region, params["modelId"])
+    require_tool_support(base, params, streams=False)
+    completion = _complete(base, index, converse_messages.read_prompt(params))
+    result = {**converse_messages.build_response(completion), "metrics": {"latencyMs": 1}}
+    return OperationResult(result=result, headers=completion.headers)
 
 
-def converse_streamed(region: Region, params: Params) -> Reply:
-    """ConverseStream."""
-    base, memory = _called(region, params["modelId"])
-    require_support(base, params, streams=True)
-    spoken = _speak(base, memory, converse_question(params))
-    return Reply(result={"stream": converse_stream(spoken)}, headers=spoken.headers)
+def converse_stream(region: Region, params: Params) -> OperationResult:
+    """Handle ConverseStream."""
+    base, index = _find_model(region, params["modelId"])
+    require_tool_support(base, params, streams=True)
+    completion = _complete(base, index, converse_messages.read_prompt(params))
+    events = converse_messages.build_stream(completion)
+    return OperationResult(result={"stream": events}, headers=completion.headers)
 
 
-def invoke(region: Region, params: Params) -> Reply:
-    """InvokeModel."""
-    base, memory = _called(region, params["modelId"])
-    body = body_of(base.vendor, base.family)
-    spoken = _speak(base, memory, question(params.get("body", b""), body))
-    content = json.dumps(body.answer(spoken)).encode()
-    result = {"body": content, "contentType": "application/json"}
-    return Reply(result=result, headers=spoken.headers)
+def invoke_model(region: Region, params: Params) -> OperationResult:
+    """Handle InvokeModel."""
+    base, index = _find_model(region, params["modelId"])
+    body_format = find_body_format(base.vendor, base.family)
+    completion = _complete(base, index, read_prompt(params.get("body", b""), body_format))
+    body = json.dumps(body_format.build_response(completion)).encode()
+    result = {"body": body, "contentType": "application/json"}
+    return OperationResult(result=result, headers=completion.headers)
 
 
-def invoke_streamed(region: Region, params: Params) -> Reply:
-    """InvokeModelWithResponseStream."""
-    base, memory = _called(region, params["modelId"])
-    body = body_of(base.vendor, base.family)
-    spoken = _speak(base, memory, question(params.get("body", b""), body))
-    *first, last = body.stream(spoken)
-    counted = {**last, "amazon-bedrock-invocationMetrics": _metrics(spoken)}
-    chunks = [{"chunk": {"bytes": json.dumps(chunk).encode()}} for chunk in (*first, counted)]
+def invoke_model_with_response_stream(region: Region, params: Params) -> OperationResult:
+    """Handle InvokeModelWithResponseStream."""
+    base, index = _find_model(region, params["modelId"])
+    body_format = find_body_format(base.vendor, base.family)
+    completion = _complete(base, index, read_prompt(params.get("body", b""), body_format))
+    *first, last = body_format.build_stream(completion)
+    last = {**last, "amazon-bedrock-invocationMetrics": _build_metrics(completion)}
+    chunks = [{"chunk": {"bytes": json.dumps(chunk).encode()}} for chunk in (*first, last)]
     result = {"body": chunks, "contentType": "application/json"}
-    return Reply(result=result, headers=spoken.headers)
+    return OperationResult(result=result, headers=completion.headers)
 
 
-def _metrics(spoken: Spoken) -> Params:
+def _build_metrics(completion: Completion) -> Params:
     return {
-        "inputTokenCount": spoken.asked,
-        "outputTokenCount": spoken.answered,
+        "inputTokenCount": completion.input_tokens,
+        "outputTokenCount": completion.output_tokens,
         "invocationLatency": 1,
         "firstByteLatency": 1,
     }
 
 
-def count_tokens(region: Region, params: Params) -> Reply:
-    """CountTokens, of base models."""
+def count_tokens(region: Region, params: Params) -> OperationResult:
+    """Handle CountTokens, which base models have only."""
     if ":custom-model-deployment/" in params["modelId"] or ":provisioned" in params["modelId"]:
-        raise Fault("ValidationException", INVALID)
-    base, _ = _called(region, params["modelId"])
-    asked = params["input"]
-    if "converse" in asked:
-        text = converse_question(asked["converse"]).text
+        raise ServiceError("ValidationException", INVALID_MODEL)
+    base, _ = _find_model(region, params["modelId"])
+    content = params["input"]
+    if "converse" in content:
+        text = converse_messages.read_prompt(content["converse"]).text
     else:
-        content = asked["invokeModel"]["body"]
-        text = question(content, body_of(base.vendor, base.family)).text
-    return Reply(result={"inputTokens": tokens(text)}, headers={LABEL: "estimated"})
+        body_format = find_body_format(base.vendor, base.family)
+        text = read_prompt(content["invokeModel"]["body"], body_format).text
+    return OperationResult(
+        result={"inputTokens": estimate_tokens(text)}, headers={LABEL: "estimated"}
+    )
 
 
-def _speak(base: BaseModel, memory: Memory | None, asked: Question) -> Spoken:
-    if memory is None:
-        text, label = untrained(base.name, asked.turns or [("user", asked.text)])
+def _complete(base: BaseModel, index: AnswerIndex | None, prompt: Prompt) -> Completion:
+    """Return the completion of a base model, or of a fine-tuned model with its training answers."""
+    if index is None:
+        text, label = answer_untrained(base.name, prompt.turns or [("user", prompt.text)])
     else:
-        text, nearness = memory.answer(asked.text)
-        label = f"nearest training answer; nearness={nearness:.2f}"
-    tool = None if asked.tool is None else use(asked.tool, text)
-    if tool is not None:
-        text, label = json.dumps(tool.input), f"simulated tool input; {label}"
-        return _spoken(base, asked, text, label, reason="tool_use", tool=tool)
-    reason, stop = "end_turn", None
-    places = [(text.find(sequence), sequence) for sequence in asked.stop if sequence in text]
-    if places:
-        place, stop = min(places)
-        text, reason = text[:place], "stop_sequence"
-    if asked.max_tokens is not None and tokens(text) > asked.max_tokens:
-        text, reason, stop = text[: 4 * (asked.max_tokens - 1) + 3], "max_tokens", None
-    return _spoken(base, asked, text, label, reason=reason, stop=stop)
+        text, similarity = index.find_answer(prompt.text)
+        label = f"nearest training answer; nearness={similarity:.2f}"
+    if prompt.tool is not None:
+        tool_use = build_tool_use(prompt.tool, text)
+        text, label = json.dumps(tool_use.input), f"simulated tool input; {label}"
+        return _build_completion(
+            base, prompt, text, label, stop_reason="tool_use", tool_use=tool_use
+        )
+    reason, stop_sequence = "end_turn", None
+    positions = [(text.find(stop), stop) for stop in prompt.stop_sequences if stop in text]
+    if positions:
+        position, stop_sequence = min(positions)
+        text, reason = text[:position], "stop_sequence"
+    if prompt.max_tokens is not None and estimate_tokens(text) > prompt.max_tokens:
+        text, reason, stop_sequence = text[: 4 * (prompt.max_tokens - 1) + 3], "max_tokens", None
+    return _build_completion(
+        base, prompt, text, label, stop_reason=reason, stop_sequence=stop_sequence
+    )
 
 
-def _spoken(
+def _build_completion(
     base: BaseModel,
-    asked: Question,
+    prompt: Prompt,
     text: str,
     label: str,
     *,
-    reason: str,
-    stop: str | None = None,
-    tool: ToolUse | None = None,
-) -> Spoken:
-    return Spoken(
+    stop_reason: str,
+    stop_sequence: str | None = None,
+    tool_use: ToolUse | None = None,
+) -> Completion:
+    return Completion(
         text=text,
-        asked=tokens(asked.text),
-        answered=tokens(text),
-        reason=reason,
-        stop=stop,
-        tool=tool,
-        question=asked.text,
+        input_tokens=estimate_tokens(prompt.text),
+        output_tokens=estimate_tokens(text),
+        stop_reason=stop_reason,
+        stop_sequence=stop_sequence,
+        tool_use=tool_use,
+        prompt=prompt.text,
         model=base.inference_ids[0] if base.inference_ids else base.customization_id,
         headers={LABEL: label},
     )
 
 
-def _called(region: Region, identifier: str) -> tuple[BaseModel, Memory | None]:
-    """Find what is called: a base model, or that of an endpoint with what it was trained on.
+def _find_model(region: Region, identifier: str) -> tuple[BaseModel, AnswerIndex | None]:
+    """Return the base model, and the training answers if the identifier is that of an endpoint.
 
     Raises:
-        Fault: there is none, it is not ready, or it can't be called.
+        ServiceError: The model does not exist, is not ready, or can't be invoked in this region.
     """
     if identifier.startswith("arn:") and identifier.split(":")[3] != region.name:
-        raise Fault("ValidationException", "The provided ARN is invalid for the service region")
-    endpoint = _endpoint(region, identifier)
+        raise ServiceError(
+            "ValidationException", "The provided ARN is invalid for the service region"
+        )
+    endpoint = _find_endpoint(region, identifier)
     if endpoint is None:
-        return _base(region, identifier), None
+        return _find_base_model(region, identifier), None
     job = endpoint.model.job
-    require_not_gone(region, job.base)
-    return job.base, job.memory
+    require_not_retired(region, job.base)
+    return job.base, job.answer_index
 
 
-def _endpoint(region: Region, identifier: str) -> Endpoint | None:
+def _find_endpoint(region: Region, identifier: str) -> Endpoint | None:
     for table, ready, kind in (
         (region.deployments, ("Active",), ":custom-model-deployment/"),
         (region.throughputs, ("InService", "Updating"), ":provisioned-model/"),
@@ -165,9 +169,9 @@ def _endpoint(region: Region, identifier: str) -> Endpoint | None:
         if kind in identifier:
             endpoint = table.get(identifier)
             if endpoint is None:
-                raise Fault("ResourceNotFoundException", f"Could not find {identifier}")
+                raise ServiceError("ResourceNotFoundException", f"Could not find {identifier}")
             if endpoint.status not in ready:
-                raise Fault(
+                raise ServiceError(
                     "ModelNotReadyException",
                     "Model is not ready for inference. Wait and try your request again.",
                 )
@@ -175,43 +179,44 @@ def _endpoint(region: Region, identifier: str) -> Endpoint | None:
     return None
 
 
-def _base(region: Region, identifier: str) -> BaseModel:
+def _find_base_model(region: Region, identifier: str) -> BaseModel:
     if ":custom-model/" in identifier:
-        raise Fault(
+        raise ServiceError(
             "ValidationException", "The provided model doesn't support on-demand throughput."
         )
-    wanted = identifier.rsplit("/", 1)[-1]
+    model_id = identifier.rsplit("/", 1)[-1]
     for base in CATALOG:
-        geography, name = _split(base, wanted)
+        geography, name = _split_profile_id(base, model_id)
         if base.provider == "bedrock" and name in base.inference_ids:
             _require_served(region, base, name, geography)
-            require_not_gone(region, base)
+            require_not_retired(region, base)
             return base
-        if base.provider == "bedrock" and wanted == base.customization_id:
-            # As seen in the field: what a job is created with is not what the model is called with.
-            raise Fault("ResourceNotFoundException", "Model not found.")
-    raise Fault("ValidationException", INVALID)
+        if base.provider == "bedrock" and model_id == base.customization_id:
+            # From field reports: the id for jobs is not an id for invocations.
+            raise ServiceError("ResourceNotFoundException", "Model not found.")
+    raise ServiceError("ValidationException", INVALID_MODEL)
 
 
-def _split(base: BaseModel, wanted: str) -> tuple[str, str]:
-    """Split the id of an inference profile into its geography and the model's id; a bare id has no geography."""
-    geography, _, name = wanted.partition(".")
-    return (geography, name) if name.startswith(f"{base.vendor}.") else ("", wanted)
+def _split_profile_id(base: BaseModel, model_id: str) -> tuple[str, str]:
+    """Split the id of an inference profile into geography and model id; the geography of a model id is empty."""
+    geography, _, name = model_id.partition(".")
+    return (geography, name) if name.startswith(f"{base.vendor}.") else ("", model_id)
 
 
 def _require_served(region: Region, base: BaseModel, name: str, geography: str) -> None:
-    """Refuse a base model where AWS does not serve it, as far as the catalog knows.
+    """Check that AWS serves a base model in the region, as far as the catalog has this.
 
     Raises:
-        Fault: the region does not have the model or the profile, or has it through profiles only.
+        ServiceError: The region does not have the model or the profile, or has the model through profiles only.
     """
-    known = find_inference(base.key)
-    if known is None:
+    inference = find_inference(base.key)
+    if inference is None:
         if geography and f"{geography}.{name}" not in base.inference_ids:
-            raise Fault("ValidationException", INVALID)
+            raise ServiceError("ValidationException", INVALID_MODEL)
     elif geography:
-        if not known.has_profile(geography, region.name):
-            raise Fault("ValidationException", INVALID)
-    elif region.name not in known.on_demand:
-        served = known.is_served_in(region.name)
-        raise Fault("ValidationException", PROFILE_ONLY.format(name) if served else INVALID)
+        if not inference.has_profile(geography, region.name):
+            raise ServiceError("ValidationException", INVALID_MODEL)
+    elif region.name not in inference.on_demand:
+        is_served = inference.is_served_in(region.name)
+        message = _PROFILE_ONLY.format(name) if is_served else INVALID_MODEL
+        raise ServiceError("ValidationException", message)

@@ -1,65 +1,85 @@
-"""The operations of Bedrock's control plane and runtime, and who may see what."""
+"""Bedrock's control plane and runtime: its routes, and the state of each account and region."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tunestack_sandbox.answers import LABEL
-from tunestack_sandbox.aws import UnknownPolicyError
-from tunestack_sandbox.bedrock import foundation, jobs, models, runtime, serving, tags
-from tunestack_sandbox.bedrock.access import authorize
-from tunestack_sandbox.bedrock.dump import dump
+from tunestack_sandbox.bedrock import (
+    custom_models,
+    foundation_models,
+    jobs,
+    runtime,
+    serving,
+    tags,
+)
+from tunestack_sandbox.bedrock.authorization import authorize
+from tunestack_sandbox.bedrock.snapshot import dump_region
 from tunestack_sandbox.bedrock.state import Region, find
+from tunestack_sandbox.emulator_client import UnknownPolicyError
 from tunestack_sandbox.iam import MalformedPolicyError
-from tunestack_sandbox.wire import Fault, Reply
+from tunestack_sandbox.messages import (
+    OperationCall,
+    OperationResult,
+    Request,
+    Response,
+    ServiceError,
+)
+from tunestack_sandbox.routing import ANY_METHOD, Route
+from tunestack_sandbox.simulated_models import LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tunestack_sandbox.aws import Aws
-    from tunestack_sandbox.bedrock.state import Quotas, Settings
-    from tunestack_sandbox.callers import Callers
-    from tunestack_sandbox.clock import Clock
-    from tunestack_sandbox.faults import Faults
-    from tunestack_sandbox.wire import Call
+    from botocore.model import OperationModel
 
-_OPERATIONS: Mapping[str, Callable[[Region, dict[str, Any]], dict[str, Any]]] = {
+    from tunestack_sandbox.authentication import Authenticator
+    from tunestack_sandbox.bedrock.state import Quotas, Settings
+    from tunestack_sandbox.clock import Clock
+    from tunestack_sandbox.emulator_client import EmulatorClient
+    from tunestack_sandbox.faults import FaultInjector
+    from tunestack_sandbox.rest_json import RestJsonProtocol
+
+    OperationHandler = Callable[[OperationCall], OperationResult]
+    OperationInterceptor = Callable[[OperationCall, OperationHandler], OperationResult]
+
+_CONTROL_PLANE: Mapping[str, Callable[[Region, dict[str, Any]], dict[str, Any]]] = {
     "CreateCustomModelDeployment": serving.create_deployment,
     "CreateModelCustomizationJob": jobs.create_job,
     "CreateProvisionedModelThroughput": serving.create_throughput,
-    "DeleteCustomModel": models.delete_model,
+    "DeleteCustomModel": custom_models.delete_model,
     "DeleteCustomModelDeployment": serving.delete_deployment,
     "DeleteProvisionedModelThroughput": serving.delete_throughput,
-    "GetCustomModel": models.get_model,
+    "GetCustomModel": custom_models.get_model,
     "GetCustomModelDeployment": serving.get_deployment,
-    "GetFoundationModel": foundation.get_foundation_model,
-    "GetFoundationModelAvailability": foundation.get_availability,
+    "GetFoundationModel": foundation_models.get_foundation_model,
+    "GetFoundationModelAvailability": foundation_models.get_availability,
     "GetModelCustomizationJob": jobs.get_job,
     "GetProvisionedModelThroughput": serving.get_throughput,
-    "GetUseCaseForModelAccess": foundation.get_use_case,
+    "GetUseCaseForModelAccess": foundation_models.get_use_case,
     "ListCustomModelDeployments": serving.list_deployments,
-    "ListCustomModels": models.list_models,
-    "ListFoundationModels": foundation.list_foundation_models,
+    "ListCustomModels": custom_models.list_models,
+    "ListFoundationModels": foundation_models.list_foundation_models,
     "ListModelCustomizationJobs": jobs.list_jobs,
     "ListProvisionedModelThroughputs": serving.list_throughputs,
     "ListTagsForResource": tags.list_tags,
-    "PutUseCaseForModelAccess": foundation.put_use_case,
+    "PutUseCaseForModelAccess": foundation_models.put_use_case,
     "StopModelCustomizationJob": jobs.stop_job,
     "TagResource": tags.tag_resource,
     "UntagResource": tags.untag_resource,
     "UpdateCustomModelDeployment": serving.update_deployment,
     "UpdateProvisionedModelThroughput": serving.update_throughput,
 }
-_RUNTIME: Mapping[str, Callable[[Region, dict[str, Any]], Reply]] = {
+_RUNTIME: Mapping[str, Callable[[Region, dict[str, Any]], OperationResult]] = {
     "Converse": runtime.converse,
-    "ConverseStream": runtime.converse_streamed,
+    "ConverseStream": runtime.converse_stream,
     "CountTokens": runtime.count_tokens,
-    "InvokeModel": runtime.invoke,
-    "InvokeModelWithResponseStream": runtime.invoke_streamed,
+    "InvokeModel": runtime.invoke_model,
+    "InvokeModelWithResponseStream": runtime.invoke_model_with_response_stream,
 }
-OPERATIONS = frozenset({*_OPERATIONS, *_RUNTIME})
-"""The operations that the sandbox plays."""
+OPERATIONS = frozenset({*_CONTROL_PLANE, *_RUNTIME})
+"""The operations that the sandbox implements."""
 
 
 class Bedrock:
@@ -68,63 +88,118 @@ class Bedrock:
     def __init__(
         self,
         *,
+        protocol: RestJsonProtocol,
         clock: Clock,
-        callers: Callers,
-        aws: Callable[[str, str], Aws],
-        faults: Faults,
+        authenticator: Authenticator,
+        clients: Callable[[str, str], EmulatorClient],
+        faults: FaultInjector,
         settings: Settings,
         send_event: Callable[[str, str, Mapping[str, Any]], object],
     ) -> None:
-        """Take what it stands on.
+        """Initialize the service.
 
         Args:
-            clock: its time.
-            callers: knows who calls.
-            aws: a look at the rest of AWS, by account and region.
-            faults: what goes wrong.
-            settings: how it is to be where AWS leaves it open.
-            send_event: sends an event to the rules of an account and region.
+            protocol: Reads requests and builds responses.
+            clock: The sandbox's clock.
+            authenticator: Identifies the callers.
+            clients: Returns the client of the other AWS services in an account and region.
+            faults: Injects faults.
+            settings: The settings of every region.
+            send_event: Sends an event to the EventBridge rules of an account and region.
         """
+        self._protocol = protocol
         self._clock = clock
-        self._callers = callers
-        self._aws = aws
+        self._authenticator = authenticator
+        self._clients = clients
         self._faults = faults
         self._settings = settings
         self._send_event = send_event
+        self._interceptors: list[OperationInterceptor] = []
         self._regions: dict[tuple[str, str], Region] = {}
 
-    def handle(self, call: Call) -> Reply:
-        """Do an operation.
+    def routes(self) -> list[Route]:
+        """Return a route for each operation of the service model, and one for all other requests."""
+        routes = [
+            Route(
+                method=method,
+                path=path,
+                handle=partial(self._handle_request, operation),
+                handle_crash=partial(self._protocol.build_crash, operation),
+                allows_trailing_slash=True,
+            )
+            for method, path, operation in self._protocol.operations()
+        ]
+        unknown = Route(
+            method=ANY_METHOD,
+            path="/{path+}",
+            handle=self._handle_unknown,
+            handle_crash=lambda error: Response(status=500, body=repr(error).encode()),
+        )
+        return [*routes, unknown]
 
-        Raises:
-            Fault: an error that the service answers with.
-        """
+    def _handle_request(
+        self, operation: OperationModel, request: Request, labels: Mapping[str, str]
+    ) -> Response:
         try:
-            return self._handle(call)
-        except (MalformedPolicyError, UnknownPolicyError) as error:
-            # AWS would not have stored or attached it, so there is no answer of AWS's.
-            raise Fault("AccessDeniedException", str(error)) from error
+            call = self._protocol.read_call(request, operation, labels)
+        except ServiceError as error:
+            return self._protocol.build_error(None, error)
+        try:
+            self._faults.raise_error(operation)
+            response = self._protocol.build_response(operation, self._call_interceptors(call))
+        except ServiceError as error:
+            response = self._protocol.build_error(operation, error)
+        self._faults.delay_or_lose_reply(operation.name)
+        return response
 
-    def _handle(self, call: Call) -> Reply:
+    def _handle_unknown(self, request: Request, _: Mapping[str, str]) -> Response:
+        message = f"no operation {request.method} {request.path}"
+        return self._protocol.build_error(None, ServiceError("UnknownOperationException", message))
+
+    def add_interceptor(self, interceptor: OperationInterceptor) -> None:
+        """Call a function for each operation, with the call and the handler that it replaces."""
+        self._interceptors.append(interceptor)
+
+    def remove_interceptor(self, interceptor: OperationInterceptor) -> None:
+        """Stop calling a function for each operation."""
+        self._interceptors.remove(interceptor)
+
+    def _call_interceptors(self, call: OperationCall) -> OperationResult:
+        handler: OperationHandler = self._handle_call
+        for interceptor in self._interceptors:
+            handler = partial(_intercept, interceptor, handler)
+        return handler(call)
+
+    def _handle_call(self, call: OperationCall) -> OperationResult:
+        try:
+            return self._run_operation(call)
+        except (MalformedPolicyError, UnknownPolicyError) as error:
+            # AWS would not have stored or attached the policy, so AWS has no message for this.
+            raise ServiceError("AccessDeniedException", str(error)) from error
+
+    def _run_operation(self, call: OperationCall) -> OperationResult:
         name = call.operation.name
-        caller = self._callers.identify(call)
+        caller = self._authenticator.authenticate(call)
         with self._clock.lock:
             self._clock.settle()
-            region = self._region(caller.account, call.region)
+            region = self.region(call.region, caller.account)
             if name not in OPERATIONS:
-                raise Fault("UnknownOperationException", f"The sandbox does not play {name}.")
+                raise ServiceError(
+                    "UnknownOperationException", f"The sandbox does not implement {name}."
+                )
             authorize(caller, region, name, call.params)
             if name in _RUNTIME:
                 return _RUNTIME[name](region, call.params)
-            result = _OPERATIONS[name](region, call.params)
-            repeated = not result and name.startswith("Create")
-            return Reply(
-                result=result, ignored=repeated, headers=_untold(region, name, call.params)
+            result = _CONTROL_PLANE[name](region, call.params)
+            return OperationResult(
+                result=result,
+                ignored=not result and name.startswith("Create"),
+                headers=_build_failure_header(region, name, call.params),
             )
 
     @property
     def quotas(self) -> Quotas:
-        """What an account may have at a time."""
+        """The quotas of every account and region."""
         return self._settings.quotas
 
     @quotas.setter
@@ -135,35 +210,44 @@ class Bedrock:
                 region.settings = self._settings
 
     def reset(self) -> None:
-        """Forget every job, model and endpoint."""
+        """Delete all jobs, models and endpoints."""
         with self._clock.lock:
             self._regions.clear()
 
     def state(self) -> list[dict[str, Any]]:
-        """Dump everything that it remembers."""
+        """Return the state of each account and region in use."""
         with self._clock.lock:
             self._clock.settle()
-            return [dump(region) for region in self._regions.values()]
+            return [dump_region(region) for region in self._regions.values()]
 
-    def _region(self, account: str, name: str) -> Region:
+    def region(self, name: str, account: str) -> Region:
+        """Return the state of a region of an account."""
         if (account, name) not in self._regions:
             self._regions[account, name] = Region(
                 account=account,
                 name=name,
                 clock=self._clock,
-                aws=self._aws(account, name),
+                client=self._clients(account, name),
                 faults=self._faults,
                 settings=self._settings,
-                send_event=lambda event: self._send_event(account, name, event),
+                send_event=partial(self._send_event, account, name),
             )
         return self._regions[account, name]
 
 
-def _untold(region: Region, operation: str, params: Mapping[str, Any]) -> dict[str, str]:
-    """Tell in a header why a job failed, where AWS has but one text for many reasons."""
+def _intercept(
+    interceptor: OperationInterceptor, handler: OperationHandler, call: OperationCall
+) -> OperationResult:
+    return interceptor(call, handler)
+
+
+def _build_failure_header(
+    region: Region, operation: str, params: Mapping[str, Any]
+) -> dict[str, str]:
+    """Return a header with the reason why a job failed: AWS has one message for many reasons."""
     if operation != "GetModelCustomizationJob":
         return {}
     job = find(region.jobs, params["jobIdentifier"])
-    if job is None or job.why is None:
+    if job is None or job.failure_reason is None:
         return {}
-    return {LABEL: job.why.replace("\n", " ").encode("ascii", "replace").decode()}
+    return {LABEL: job.failure_reason.replace("\n", " ").encode("ascii", "replace").decode()}

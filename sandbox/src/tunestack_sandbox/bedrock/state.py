@@ -1,4 +1,4 @@
-"""What Bedrock remembers: one `Region` for each account and region, never shared."""
+"""The state of Bedrock: a separate `Region` for each account and region."""
 
 from __future__ import annotations
 
@@ -6,50 +6,60 @@ import secrets
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tunestack_sandbox.wire import Fault
+from tunestack_sandbox.messages import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime
 
     from tunestack.catalog import BaseModel
-    from tunestack_sandbox.answers import Memory
-    from tunestack_sandbox.aws import Aws
     from tunestack_sandbox.clock import Clock
-    from tunestack_sandbox.faults import Faults
+    from tunestack_sandbox.emulator_client import EmulatorClient
+    from tunestack_sandbox.faults import FaultInjector
+    from tunestack_sandbox.simulated_models import AnswerIndex
 
 PHASES = ("validationDetails", "dataProcessingDetails", "trainingDetails")
+"""The phases of a job, in their order."""
 
-MOST_TAGS = 50
+MAX_TAGS = 50
+"""The number of tags that a resource can have."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Quotas:
-    """What an account may have in a region at the same time.
+    """The quotas of an account in a region.
 
-    As far as AWS's defaults are known: field reports of 2026 for jobs, models and deployments.
-    The quota for model units is zero in a new account; here it is not, so that provisioned throughput can be tried.
+    The defaults are AWS's, as far as they are known: field reports of 2026 for jobs, models and deployments. AWS's quota
+    of model units is 0 in a new account; here it is 10, so that provisioned throughput can be tried.
     """
 
     jobs: int = 10
     """Customization jobs that have not ended."""
     jobs_adjustable: bool = True
-    """Whether Service Quotas says that the quota of jobs can be raised; some accounts have 2 that can't
+    """Whether Service Quotas shows the quota of jobs as adjustable. Some accounts have a quota of 2 that is not
     (hashicorp/terraform-provider-aws#37990, 2024-06)."""
     custom_models: int = 100
+    """Custom models."""
     model_units: int = 10
     """Model units without a commitment, of all provisioned throughput together."""
     deployments: int = 10
+    """Custom model deployments."""
     deployments_in_progress: int = 2
+    """Custom model deployments that are being created."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Settings:
-    """How Bedrock is to be where AWS leaves it open, or where accounts differ."""
+    """Settings where AWS's behavior is undocumented, or differs between accounts, and shortcuts for tests."""
 
     quotas: Quotas = field(default_factory=Quotas)
     ignores_repeats: bool = False
-    """Answer a repeated `clientRequestToken` with nothing, which AWS's words allow too, instead of the first answer."""
+    """Return an empty response for a repeated `clientRequestToken`, which AWS's documentation allows, too, instead of
+    the first response."""
+    validate_data: bool = True
+    """Let jobs assume their role, read and validate their files, and write manifests and metrics."""
+    training_seconds: float = 5400
+    """The duration of a job's training phase. AWS documents "several hours"."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -59,23 +69,26 @@ class Job:
     arn: str
     name: str
     params: Mapping[str, Any]
+    """The parameters of CreateModelCustomizationJob."""
     base: BaseModel
     hyperparameters: Mapping[str, str]
-    """As given, and the defaults of the rest."""
+    """The hyperparameters of the request, and the defaults of the others."""
     source: str
-    """The ARN of what it tunes: the base model, or a custom model that is tuned further."""
-    key: str | None = None
-    """The ARN of the KMS key that the model is encrypted with."""
+    """The ARN of the model that is fine-tuned: the base model, or an earlier custom model."""
+    kms_key: str | None = None
+    """The ARN of the KMS key that the custom model is encrypted with."""
     created: datetime
     modified: datetime
     status: str = "InProgress"
     phases: dict[str, dict[str, Any]] = field(default_factory=dict)
     ended: datetime | None = None
     failure: str | None = None
-    why: str | None = None
-    """What AWS does not tell of a failure, for whoever looks into the sandbox."""
-    memory: Memory | None = None
+    """AWS's failure message."""
+    failure_reason: str | None = None
+    """The reason that AWS does not return, for users of the sandbox."""
+    answer_index: AnswerIndex | None = None
     model: str | None = None
+    """The ARN of the custom model."""
     training_loss: float | None = None
     validation_losses: list[float] = field(default_factory=list)
 
@@ -92,30 +105,31 @@ class Model:
 
 @dataclass(kw_only=True, slots=True)
 class Endpoint:
-    """A custom-model deployment or provisioned throughput."""
+    """A custom model deployment or provisioned throughput."""
 
     arn: str
     name: str
     params: Mapping[str, Any]
+    """The parameters of the Create operation."""
     model: Model
     status: str
     created: datetime
     modified: datetime
     failure: str | None = None
-    next: Model | None = None
-    """The model that it is being moved to."""
+    next_model: Model | None = None
+    """The model of the update in progress."""
     update: dict[str, Any] | None = None
 
 
 @dataclass(kw_only=True, slots=True)
 class Region:
-    """Bedrock in one region of one account."""
+    """Bedrock in one region of one account. Each table has the ARNs as keys."""
 
     account: str
     name: str
     clock: Clock
-    aws: Aws
-    faults: Faults
+    client: EmulatorClient
+    faults: FaultInjector
     settings: Settings
     send_event: Callable[[Mapping[str, Any]], object]
     jobs: dict[str, Job] = field(default_factory=dict)
@@ -126,14 +140,15 @@ class Region:
     tokens: dict[tuple[str, str], tuple[Mapping[str, Any], dict[str, Any]]] = field(
         default_factory=dict
     )
+    """The parameters and the response of each request, by operation and `clientRequestToken`."""
     use_case: bytes | None = None
 
-    def arn(self, resource: str) -> str:
-        """Make the ARN of a new resource, `<resource>/<12 characters>`."""
+    def new_arn(self, resource: str) -> str:
+        """Return the ARN of a new resource, `<resource>/<12 characters>`."""
         return f"arn:aws:bedrock:{self.name}:{self.account}:{resource}/{secrets.token_hex(6)}"
 
-    def request_keys(self) -> dict[str, str]:
-        """List the condition keys that any request here has."""
+    def condition_keys(self) -> dict[str, str]:
+        """Return the condition keys that every request in the region has."""
         now = self.clock.now()
         return {
             "aws:CurrentTime": now.isoformat(),
@@ -143,94 +158,98 @@ class Region:
             "aws:SecureTransport": "true",
         }
 
-    def base_arn(self, base: BaseModel) -> str:
-        """Write the ARN of a base model."""
+    def base_model_arn(self, base: BaseModel) -> str:
+        """Return the ARN of a base model."""
         return f"arn:aws:bedrock:{self.name}::foundation-model/{base.customization_id}"
 
-    def once(
-        self, operation: str, params: Mapping[str, Any], make: Callable[[], dict[str, Any]]
+    def create_once(
+        self, operation: str, params: Mapping[str, Any], create: Callable[[], dict[str, Any]]
     ) -> dict[str, Any]:
-        """Answer a repeated `clientRequestToken` with the first answer, or nothing, and make nothing new.
+        """Create a resource, unless the `clientRequestToken` was used before.
 
-        AWS documents only that such a request is ignored without an error.
+        AWS documents only that a repeated request is ignored without an error. `Settings.ignores_repeats` decides whether
+        it gets an empty response or the first one.
+
+        Raises:
+            ServiceError: The token was used with other parameters.
         """
         token = params.get("clientRequestToken")
         if token is None:
-            return make()
+            return create()
         if (operation, token) in self.tokens:
-            first, answer = self.tokens[operation, token]
-            if first != params:
-                raise Fault(
+            first_params, response = self.tokens[operation, token]
+            if first_params != params:
+                raise ServiceError(
                     "ValidationException",
                     "The provided client request token was used before with other parameters.",
                 )
-            return {} if self.settings.ignores_repeats else answer
-        answer = make()
-        self.tokens[operation, token] = (params, answer)
-        return answer
+            return {} if self.settings.ignores_repeats else response
+        response = create()
+        self.tokens[operation, token] = (params, response)
+        return response
 
-    def tag(self, arn: str, tags: Sequence[Mapping[str, str]]) -> None:
-        """Set tags on a resource, the new ones over the old.
+    def add_tags(self, arn: str, tags: Sequence[Mapping[str, str]]) -> None:
+        """Add tags to a resource. They replace tags with the same keys.
 
         Raises:
-            Fault: it would have more than AWS allows.
+            ServiceError: The resource would have more than `MAX_TAGS`.
         """
         check_tags(tags)
-        wanted = self.tags.get(arn, {}) | {tag["key"]: tag["value"] for tag in tags}
-        _require_few(wanted)
-        self.tags[arn] = wanted
+        merged = self.tags.get(arn, {}) | {tag["key"]: tag["value"] for tag in tags}
+        _check_tag_count(merged)
+        self.tags[arn] = merged
 
     def require_quota(self, used: int, quota: int, message: str) -> None:
-        """Refuse what goes beyond a quota."""
+        """Raise ServiceQuotaExceededException if a quota is used up."""
         if used >= quota:
-            raise Fault("ServiceQuotaExceededException", message)
+            raise ServiceError("ServiceQuotaExceededException", message)
 
 
 def check_tags(tags: Sequence[Mapping[str, str]]) -> None:
-    """Refuse tags that a request may not have.
+    """Check the tags of a request.
 
     Raises:
-        Fault: there are too many, one twice, or one with AWS's own prefix.
+        ServiceError: There are too many, a duplicate key, or a key with the prefix `aws:`.
     """
     keys = [tag["key"] for tag in tags]
     if len(set(keys)) < len(keys):
-        raise Fault("ValidationException", "Duplicate tag keys found.")
+        raise ServiceError("ValidationException", "Duplicate tag keys found.")
     if any(key.lower().startswith("aws:") for key in keys):
-        raise Fault("ValidationException", "aws: prefixed tag key names are not allowed.")
-    _require_few(keys)
+        raise ServiceError("ValidationException", "aws: prefixed tag key names are not allowed.")
+    _check_tag_count(keys)
 
 
-def _require_few(keys: Collection[str]) -> None:
-    if len(keys) > MOST_TAGS:
-        raise Fault(
+def _check_tag_count(keys: Collection[str]) -> None:
+    if len(keys) > MAX_TAGS:
+        raise ServiceError(
             "TooManyTagsException",
             "The request contains more tags than can be associated with a resource "
-            f"({MOST_TAGS} tags per resource).",
+            f"({MAX_TAGS} tags per resource).",
         )
 
 
-Named = TypeVar("Named", Job, Model, Endpoint)
+Resource = TypeVar("Resource", Job, Model, Endpoint)
 
 
-def find(table: Mapping[str, Named], identifier: str) -> Named | None:
-    """Find something by its ARN or name."""
+def find(table: Mapping[str, Resource], identifier: str) -> Resource | None:
+    """Return the resource with an ARN or name, or `None`."""
     if identifier in table:
         return table[identifier]
     return next((entry for entry in table.values() if entry.name == identifier), None)
 
 
-def found(table: Mapping[str, Named], identifier: str, what: str) -> Named:
-    """Find something by its ARN or name.
+def require(table: Mapping[str, Resource], identifier: str, kind: str) -> Resource:
+    """Return the resource with an ARN or name.
 
     Raises:
-        Fault: there is none.
+        ServiceError: It does not exist.
     """
     entry = find(table, identifier)
     if entry is None:
-        raise Fault("ResourceNotFoundException", f"Could not find {what} {identifier}")
+        raise ServiceError("ResourceNotFoundException", f"Could not find {kind} {identifier}")
     return entry
 
 
-def without_none(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out of an answer what there is not."""
-    return {name: value for name, value in answer.items() if value is not None}
+def drop_none(response: Mapping[str, Any]) -> dict[str, Any]:
+    """Remove the members that are `None`."""
+    return {name: value for name, value in response.items() if value is not None}

@@ -1,10 +1,10 @@
-"""Tags on jobs, custom models and endpoints."""
+"""Operations on the tags of jobs, custom models and endpoints."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tunestack_sandbox.wire import Fault
+from tunestack_sandbox.messages import ServiceError
 
 if TYPE_CHECKING:
     from tunestack_sandbox.bedrock.state import Region
@@ -13,29 +13,29 @@ Params = dict[str, Any]
 
 
 def tag_resource(region: Region, params: Params) -> Params:
-    """TagResource."""
-    _require_tagged(region, params)
-    region.tag(params["resourceARN"], params["tags"])
+    """Handle TagResource."""
+    _require_resource_tags(region, params)
+    region.add_tags(params["resourceARN"], params["tags"])
     return {}
 
 
 def untag_resource(region: Region, params: Params) -> Params:
-    """UntagResource."""
-    tags = _require_tagged(region, params)
+    """Handle UntagResource."""
+    tags = _require_resource_tags(region, params)
     for key in params["tagKeys"]:
         tags.pop(key, None)
     return {}
 
 
 def list_tags(region: Region, params: Params) -> Params:
-    """ListTagsForResource."""
-    tags = _require_tagged(region, params)
+    """Handle ListTagsForResource."""
+    tags = _require_resource_tags(region, params)
     return {"tags": [{"key": key, "value": value} for key, value in tags.items()]}
 
 
-def _require_tagged(region: Region, params: Params) -> dict[str, str]:
+def _require_resource_tags(region: Region, params: Params) -> dict[str, str]:
     arn = params["resourceARN"]
     tables = (region.jobs, region.models, region.deployments, region.throughputs)
     if not any(arn in table for table in tables):
-        raise Fault("ResourceNotFoundException", f"Could not find resource {arn}")
+        raise ServiceError("ResourceNotFoundException", f"Could not find resource {arn}")
     return region.tags.setdefault(arn, {})

@@ -1,7 +1,7 @@
-"""Bedrock's own look at a training file: plain and slow, by the rules that AWS documents.
+"""Bedrock's validation of training files, by the rules that AWS documents. It shares no code with the SDK's validation.
 
 Source: user guide, model-customization-prepare, fine-tuning-troubleshooting and nova-2-sft-data-prep; AWS's validators in
-aws-samples/amazon-bedrock-samples@85fba9d (2026-08-21). All read 2026-11-22. The texts are AWS's where they are known.
+aws-samples/amazon-bedrock-samples@85fba9d (2026-08-21). All read 2026-11-22. The messages are AWS's where they are known.
 """
 
 from __future__ import annotations
@@ -19,249 +19,269 @@ if TYPE_CHECKING:
     from tunestack.catalog import BaseModel
 
 Pair = tuple[str, str]
-"""What is asked, and what is answered."""
+"""A prompt and its completion."""
 
-# What the model takes beside text, by the beginning of its id.
-_MEDIA = {
+# The media that models support beside text, by the prefix of the model id.
+_MEDIA_BY_PREFIX = {
     "amazon.nova-lite": {"image", "video"},
     "amazon.nova-pro": {"image", "video"},
     "amazon.nova-2-lite": {"image", "video"},
     "meta.llama3-2-11b": {"image"},
     "meta.llama3-2-90b": {"image"},
 }
-_TOOLS = ("amazon.nova-micro", "amazon.nova-lite", "amazon.nova-pro")
-_REASONING = "amazon.nova-2-lite"
-_MOST_IMAGES = 10
-_FORMATS = {"image": ("png", "jpeg", "gif", "webp"), "video": ("mov", "mkv", "mp4", "webm")}
-# Tokens of prompt and answer, where each has a limit of its own.
-_SEPARATE = {"cohere.command": (4096, 2048)}
-_RESERVED = {RecordFormat.MESSAGES: ("\nHuman:", "\nAssistant:")}
+_PREFIXES_WITH_TOOLS = ("amazon.nova-micro", "amazon.nova-lite", "amazon.nova-pro")
+_MODEL_WITH_REASONING = "amazon.nova-2-lite"
+_MAX_IMAGES = 10
+_MEDIA_FORMATS = {"image": ("png", "jpeg", "gif", "webp"), "video": ("mov", "mkv", "mp4", "webm")}
+# The token limits of prompt and completion, for models that have one for each, by the prefix of the model id.
+_SEPARATE_TOKEN_LIMITS = {"cohere.command": (4096, 2048)}
+_RESERVED_KEYWORDS = {RecordFormat.MESSAGES: ("\nHuman:", "\nAssistant:")}
 _ROLES = ("user", "assistant")
 
 
-class BadDataError(Exception):
-    """The job fails on the file; the text is what AWS says, and `why` what it leaves out."""
+class InvalidDataError(Exception):
+    """A training file is invalid. Has AWS's message, and the reason that AWS does not return."""
 
-    def __init__(self, message: str, why: str | None = None) -> None:
+    def __init__(self, message: str, reason: str | None = None) -> None:
         super().__init__(message)
-        self.why = why
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
-    """A file that was read: how many records, and the pairs of question and answer in them."""
+class ParsedFile:
+    """The number of records in a training file, and their prompts and completions."""
 
     rows: int
     pairs: list[Pair]
 
 
-def read(content: bytes, name: str, base: BaseModel, *, validation: bool) -> Rows:
-    """Read a training or validation file.
+def parse_training_file(
+    content: bytes, name: str, base: BaseModel, *, is_validation: bool
+) -> ParsedFile:
+    """Parse a training or validation file.
+
+    Args:
+        content: The content of the file.
+        name: The name of the file, for messages.
+        base: The base model, which decides on the record format and the limits.
+        is_validation: Whether it is a validation file.
 
     Raises:
-        BadDataError: the service would refuse the file.
+        InvalidDataError: The file is invalid.
     """
-    rows = list(_objects(content, name))
-    least = None if validation else base.limits.min_records
-    most = base.limits.max_validation_records if validation else base.limits.max_records
-    if not rows or (least is not None and len(rows) < least):
-        raise BadDataError(
-            f"Number of samples in file {name} is {len(rows)}, the minimum is {least or 1}."
+    rows = list(_parse_lines(content, name))
+    limits = base.limits
+    minimum = None if is_validation else limits.min_records
+    maximum = limits.max_validation_records if is_validation else limits.max_records
+    if not rows or (minimum is not None and len(rows) < minimum):
+        raise InvalidDataError(
+            f"Number of samples in file {name} is {len(rows)}, the minimum is {minimum or 1}."
         )
-    if most is not None and len(rows) > most:
-        raise BadDataError(
-            f"Number of samples in file {name} is {len(rows)}, the maximum is {most}."
+    if maximum is not None and len(rows) > maximum:
+        raise InvalidDataError(
+            f"Number of samples in file {name} is {len(rows)}, the maximum is {maximum}."
         )
-    read_row, shown = _READERS[base.record_format]
-    found: list[Pair] = []
+    parse_row, format_text = _PARSERS[base.record_format]
+    all_pairs: list[Pair] = []
     for line, row in enumerate(rows, start=1):
         try:
-            pairs = list(read_row(row, base))
+            pairs = list(parse_row(row, base))
         except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
-            missing = isinstance(error, KeyError)
-            why = (
-                f"line {line}: {error.args[0]!r} is missing" if missing else f"line {line}: {error}"
-            )
-            raise BadDataError(f"Input data at {name} must follow '{shown}' format", why) from error
+            is_missing = isinstance(error, KeyError)
+            problem = f"{error.args[0]!r} is missing" if is_missing else str(error)
+            raise InvalidDataError(
+                f"Input data at {name} must follow '{format_text}' format",
+                f"line {line}: {problem}",
+            ) from error
         _check_tokens(pairs, base, line)
-        _check_words(row, pairs, base, line, name)
-        found += pairs
-    return Rows(len(rows), found)
+        _check_reserved_keywords(row, pairs, base, line, name)
+        all_pairs += pairs
+    return ParsedFile(len(rows), all_pairs)
 
 
-def _objects(content: bytes, name: str) -> Iterator[dict[str, Any]]:
-    def broken(line: int, why: object) -> BadDataError:
-        return BadDataError(
+def _parse_lines(content: bytes, name: str) -> Iterator[dict[str, Any]]:
+    def build_error(line: int, problem: object) -> InvalidDataError:
+        return InvalidDataError(
             f"Unable to parse Amazon S3 file: {name}. Data files must conform to JSONL format.",
-            f"line {line}: {why}",
+            f"line {line}: {problem}",
         )
 
     for line, text in enumerate(content.removesuffix(b"\n").split(b"\n"), start=1):
         try:
-            row = json.loads(text.decode("utf-8"), parse_constant=_refuse)
+            row = json.loads(text.decode("utf-8"), parse_constant=_reject_constant)
         except (ValueError, RecursionError) as error:
-            raise broken(line, error) from None
+            raise build_error(line, error) from None
         if not isinstance(row, dict):
-            raise broken(line, "not an object")
+            raise build_error(line, "not an object")
         yield row
 
 
-def _refuse(constant: str) -> object:
+def _reject_constant(constant: str) -> object:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _converse(row: Mapping[str, Any], base: BaseModel) -> Iterator[Pair]:
-    known = {"schemaVersion", "system", "messages"}
-    if base.customization_id.startswith(_TOOLS):
-        known.add("toolConfig")
-    if row["schemaVersion"] != "bedrock-conversation-2024" or row.keys() - known:
+def _parse_converse(row: Mapping[str, Any], base: BaseModel) -> Iterator[Pair]:
+    keys = {"schemaVersion", "system", "messages"}
+    if base.customization_id.startswith(_PREFIXES_WITH_TOOLS):
+        keys.add("toolConfig")
+    if row["schemaVersion"] != "bedrock-conversation-2024" or row.keys() - keys:
         raise ValueError("unexpected keys or schemaVersion")
     system = row.get("system", [])
     if not isinstance(system, list):
         raise TypeError("system must be a list")
-    asked = [_text(block["text"]) for block in system]
+    prompt = [_require_text(block["text"]) for block in system]
     for tool in row.get("toolConfig", {"tools": ()})["tools"]:
         if not isinstance(tool["toolSpec"]["inputSchema"]["json"], dict):
             raise TypeError("a tool must have a schema")
     media: Counter[str] = Counter()
-    for role, turn in _alternating(row["messages"]):
-        text, kinds = _blocks(turn["content"], role, base)
+    for role, message in _check_roles(row["messages"]):
+        text, kinds = _parse_blocks(message["content"], role, base)
         media.update(kinds)
         if role == "assistant":
-            yield "\n".join(asked), text
-        asked.append(text)
-    if media["image"] > _MOST_IMAGES or media["video"] > 1 or len(media) > 1:
-        raise ValueError(f"{_MOST_IMAGES} images or one video are allowed, not {dict(media)}")
+            yield "\n".join(prompt), text
+        prompt.append(text)
+    if media["image"] > _MAX_IMAGES or media["video"] > 1 or len(media) > 1:
+        raise ValueError(f"{_MAX_IMAGES} images or one video are allowed, not {dict(media)}")
 
 
-def _blocks(content: list[Mapping[str, Any]], role: str, base: BaseModel) -> tuple[str, list[str]]:
-    """Read the content of a turn: its text, and the kinds of its images and videos."""
+def _parse_blocks(
+    content: list[Mapping[str, Any]], role: str, base: BaseModel
+) -> tuple[str, list[str]]:
+    """Return the text of a message, and the kinds of its images and videos."""
     texts, media = [], []
     for block in content:
         (kind,) = block
         if kind == "text":
             texts.append(block["text"])
-        elif kind in ("image", "video") and role == "user" and kind in _media(base):
+        elif kind in ("image", "video") and role == "user" and kind in _list_media(base):
             media.append(kind)
-            texts.append(_medium(kind, block[kind]))
-        elif kind in ("toolUse", "toolResult") and base.customization_id.startswith(_TOOLS):
-            _text(block[kind]["toolUseId"])
+            texts.append(_parse_media(kind, block[kind]))
+        elif kind in ("toolUse", "toolResult") and base.customization_id.startswith(
+            _PREFIXES_WITH_TOOLS
+        ):
+            _require_text(block[kind]["toolUseId"])
             texts.append(json.dumps(block, sort_keys=True))
         elif (
             kind == "reasoningContent"
             and role == "assistant"
-            and _REASONING in base.customization_id
+            and _MODEL_WITH_REASONING in base.customization_id
         ):
             block[kind]["reasoningText"]["text"].strip()
         else:
-            raise ValueError(f"a block {kind!r} is not allowed in a turn of the {role} here")
+            raise ValueError(f"a block {kind!r} is not allowed in a message of the {role}")
     text = "\n".join(texts)
     if not text.strip():
-        raise ValueError(f"a turn of the {role} is empty")
+        raise ValueError(f"a message of the {role} is empty")
     return text, media
 
 
-def _medium(kind: str, block: Mapping[str, Any]) -> str:
+def _parse_media(kind: str, block: Mapping[str, Any]) -> str:
     uri = block["source"]["s3Location"]["uri"]
-    if block["format"] not in _FORMATS[kind] or not uri.startswith("s3://"):
-        raise ValueError(f"{kind}: a format of {_FORMATS[kind]} and an s3:// URI are allowed")
+    formats = _MEDIA_FORMATS[kind]
+    if block["format"] not in formats or not uri.startswith("s3://"):
+        raise ValueError(f"{kind}: a format of {formats} and an s3:// URI are allowed")
     return f"[{kind} {uri}]"
 
 
-def _media(base: BaseModel) -> set[str]:
-    for beginning, kinds in _MEDIA.items():
-        if base.customization_id.startswith(beginning):
+def _list_media(base: BaseModel) -> set[str]:
+    for prefix, kinds in _MEDIA_BY_PREFIX.items():
+        if base.customization_id.startswith(prefix):
             return kinds
     return set()
 
 
-def _alternating(turns: list[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if len(turns) < len(_ROLES) or len(turns) % len(_ROLES):
+def _check_roles(messages: list[Mapping[str, Any]]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    if len(messages) < len(_ROLES) or len(messages) % len(_ROLES):
         raise ValueError("messages must alternate, user first and assistant last")
-    for place, turn in enumerate(turns):
-        role = _ROLES[place % 2]
-        if turn["role"] != role or turn.keys() != {"role", "content"}:
-            raise ValueError(f"message {place} must be the {role}'s, with a content")
-        yield role, turn
+    for number, message in enumerate(messages):
+        role = _ROLES[number % 2]
+        if message["role"] != role or message.keys() != {"role", "content"}:
+            raise ValueError(f"message {number} must have the role {role} and a content")
+        yield role, message
 
 
-def _messages(row: Mapping[str, Any], _: BaseModel) -> Iterator[Pair]:
+def _parse_messages(row: Mapping[str, Any], _: BaseModel) -> Iterator[Pair]:
     if row.keys() - {"system", "messages"}:
         raise ValueError("unexpected keys")
-    asked = [_text(row["system"])] if "system" in row else []
-    for role, turn in _alternating(row["messages"]):
-        text = _text(turn["content"])
+    prompt = [_require_text(row["system"])] if "system" in row else []
+    for role, message in _check_roles(row["messages"]):
+        text = _require_text(message["content"])
         if role == "assistant":
-            yield "\n".join(asked), text
-        asked.append(text)
+            yield "\n".join(prompt), text
+        prompt.append(text)
 
 
-def _prompt_completion(row: Mapping[str, Any], _: BaseModel) -> Iterator[Pair]:
+def _parse_prompt_completion(row: Mapping[str, Any], _: BaseModel) -> Iterator[Pair]:
     if row.keys() != {"prompt", "completion"}:
         raise ValueError("expected prompt and completion")
-    yield _text(row["prompt"]), _text(row["completion"])
+    yield _require_text(row["prompt"]), _require_text(row["completion"])
 
 
-def _titan(row: Mapping[str, Any], base: BaseModel) -> Iterator[Pair]:
-    """Read either format: AWS documented prompt and completion, this project's specification the other."""
+def _parse_titan(row: Mapping[str, Any], base: BaseModel) -> Iterator[Pair]:
+    """Accept two formats: AWS documents prompt and completion, this project's specification the other."""
     if row.keys() == {"inputText", "outputText"}:
-        yield _text(row["inputText"]), _text(row["outputText"])
+        yield _require_text(row["inputText"]), _require_text(row["outputText"])
     else:
-        yield from _prompt_completion(row, base)
+        yield from _parse_prompt_completion(row, base)
 
 
-def _text(value: str) -> str:
+def _require_text(value: str) -> str:
     if not value.strip():
         raise ValueError("a text is empty")
     return value
 
 
-_PROMPT = '{"prompt": "<input text>", "completion": "<output text>"}'
-_READERS: dict[RecordFormat, tuple[Callable[[Any, BaseModel], Iterator[Pair]], str]] = {
+_PROMPT_COMPLETION = '{"prompt": "<input text>", "completion": "<output text>"}'
+_PARSERS: dict[RecordFormat, tuple[Callable[[Any, BaseModel], Iterator[Pair]], str]] = {
     RecordFormat.CONVERSE: (
-        _converse,
+        _parse_converse,
         '{"schemaVersion": "bedrock-conversation-2024", "system": [...], "messages": [...]}',
     ),
-    RecordFormat.MESSAGES: (_messages, '{"system": "<text>", "messages": [...]}'),
-    RecordFormat.INPUT_OUTPUT_TEXT: (_titan, _PROMPT),
-    RecordFormat.PROMPT_COMPLETION: (_prompt_completion, _PROMPT),
+    RecordFormat.MESSAGES: (_parse_messages, '{"system": "<text>", "messages": [...]}'),
+    RecordFormat.INPUT_OUTPUT_TEXT: (_parse_titan, _PROMPT_COMPLETION),
+    RecordFormat.PROMPT_COMPLETION: (_parse_prompt_completion, _PROMPT_COMPLETION),
 }
 
 
-def tokens(text: str) -> int:
+def estimate_tokens(text: str) -> int:
     """Estimate the tokens of a text: four bytes of UTF-8 each, the usual rule of thumb for English."""
     return len(text.encode()) // 4 + 1
 
 
 def _check_tokens(pairs: list[Pair], base: BaseModel, line: int) -> None:
-    asked = max(tokens(question) for question, _ in pairs)
-    answered = max(tokens(answer) for _, answer in pairs)
-    why = f"line {line}; tokens are estimated"
-    for beginning, (most_asked, most_answered) in _SEPARATE.items():
-        if not base.customization_id.startswith(beginning):
+    tokens = [
+        (estimate_tokens(prompt), estimate_tokens(completion)) for prompt, completion in pairs
+    ]
+    max_input = max(count for count, _ in tokens)
+    max_output = max(count for _, count in tokens)
+    reason = f"line {line}; tokens are estimated"
+    for prefix, (input_limit, output_limit) in _SEPARATE_TOKEN_LIMITS.items():
+        if not base.customization_id.startswith(prefix):
             continue
         for kind, count, limit in (
-            ("input", asked, most_asked),
-            ("output", answered, most_answered),
+            ("input", max_input, input_limit),
+            ("output", max_output, output_limit),
         ):
             if count > limit:
-                raise BadDataError(
-                    f"Maximum {kind} token count {count} exceeds limit of {limit}", why
+                raise InvalidDataError(
+                    f"Maximum {kind} token count {count} exceeds limit of {limit}", reason
                 )
-    most = base.limits.max_tokens
-    both = max(tokens(question) + tokens(answer) for question, answer in pairs)
-    if most is not None and both > most:
-        raise BadDataError(
-            f"Max sum of input and output token length {both} exceeds total limit of {most}", why
+    limit_of_sum = base.limits.max_tokens
+    max_sum = max(sum(counts) for counts in tokens)
+    if limit_of_sum is not None and max_sum > limit_of_sum:
+        raise InvalidDataError(
+            f"Max sum of input and output token length {max_sum} exceeds total limit of "
+            f"{limit_of_sum}",
+            reason,
         )
 
 
-def _check_words(
+def _check_reserved_keywords(
     row: Mapping[str, Any], pairs: list[Pair], base: BaseModel, line: int, name: str
 ) -> None:
-    """Refuse words that the model keeps for itself: Nova's in any prompt, Claude's anywhere."""
+    """Check for the keywords that a model reserves: Nova's in any prompt, Claude's in any text."""
     if base.record_format is RecordFormat.CONVERSE:
-        prompts = [block["text"] for block in row.get("system", [])] + [
+        texts = [block["text"] for block in row.get("system", [])] + [
             block["text"]
             for turn in row["messages"]
             if turn["role"] == "user"
@@ -269,9 +289,10 @@ def _check_words(
             if "text" in block
         ]
     else:
-        prompts = [text for pair in pairs for text in pair]
-    for word in (*base.limits.reserved_words, *_RESERVED.get(base.record_format, ())):
-        if any(word.lower() in text.lower() for text in prompts):
-            raise BadDataError(
-                f"Reserved keyword {word.strip()} found in file {name}", f"line {line}"
+        texts = [text for pair in pairs for text in pair]
+    keywords = (*base.limits.reserved_words, *_RESERVED_KEYWORDS.get(base.record_format, ()))
+    for keyword in keywords:
+        if any(keyword.lower() in text.lower() for text in texts):
+            raise InvalidDataError(
+                f"Reserved keyword {keyword.strip()} found in file {name}", f"line {line}"
             )

@@ -1,20 +1,20 @@
-"""IAM as AWS documents it: policies, and what they decide of a request.
+"""IAM policies and their evaluation, as AWS documents them.
 
 Source: IAM user guide, reference_policies_evaluation-logic and reference_policies_elements (read 2026-11-22).
-Not played: organizations' policies, VPC endpoint policies, KMS grants, access points, tags of S3 objects.
+Not evaluated: organizations' policies, VPC endpoint policies, KMS grants, access points, tags of S3 objects.
 """
 
-from tunestack_sandbox.iam.decision import Access, Decision, Policies, Verdict, decide
+from tunestack_sandbox.iam.decision import AccessRequest, Decision, Policies, Verdict, decide
 from tunestack_sandbox.iam.policy import (
     MalformedPolicyError,
     Principal,
     PrincipalKind,
     Statement,
-    statements,
+    parse_statements,
 )
 
 __all__ = [
-    "Access",
+    "AccessRequest",
     "Decision",
     "MalformedPolicyError",
     "Policies",
@@ -23,5 +23,5 @@ __all__ = [
     "Statement",
     "Verdict",
     "decide",
-    "statements",
+    "parse_statements",
 ]

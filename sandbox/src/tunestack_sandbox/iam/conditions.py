@@ -1,4 +1,4 @@
-"""Conditions of a statement: every operator of IAM's reference.
+"""The conditions of a statement, with all operators of IAM's reference.
 
 Source: IAM user guide, reference_policies_elements_condition_operators and
 reference_policies_condition-single-vs-multi-valued-context-keys (read 2026-11-22).
@@ -10,98 +10,96 @@ import ipaddress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from tunestack_sandbox.iam.text import matcher
+from tunestack_sandbox.iam.patterns import compile_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     Context = Mapping[str, Sequence[str]]
-    # Whether one value of the request fits one value of the policy.
-    Fits = Callable[[str, str, "Context | None"], bool]
+    # Compares one value of the request with one value of the policy.
+    Comparison = Callable[[str, str, "Context | None"], bool]
 
 
-def hold(conditions: Mapping[str, Mapping[str, Any]], context: Context, *, variables: bool) -> bool:
-    """Tell whether all conditions of a statement hold.
+def evaluate_conditions(
+    conditions: Mapping[str, Mapping[str, Any]], context: Context, *, supports_variables: bool
+) -> bool:
+    """Return whether all conditions of a statement are true.
 
     Args:
-        conditions: operator, key, value or values.
-        context: the request's keys in lower case.
-        variables: whether the policy's version knows variables.
+        conditions: The values of the policy, by operator and condition key.
+        context: The condition keys of the request, in lower case.
+        supports_variables: Whether the policy's version has variables.
     """
-    known = context if variables else None
+    variables = context if supports_variables else None
     return all(
-        _holds(operator, _listed(wanted), context.get(key.lower(), ()), known)
+        _evaluate(operator, _to_list(policy_values), context.get(key.lower(), ()), variables)
         for operator, block in conditions.items()
-        for key, wanted in block.items()
+        for key, policy_values in block.items()
     )
 
 
-def _holds(
-    operator: str, wanted: Sequence[str], values: Sequence[str], context: Context | None
+def _evaluate(
+    operator: str, policy_values: Sequence[str], values: Sequence[str], context: Context | None
 ) -> bool:
-    quantifier, name, if_exists = _parts(operator)
+    quantifier, name, if_exists = _split_operator(operator)
     if name == "null":
-        return any((word.lower() == "true") == (not values) for word in wanted)
-    fits, negated = _OPERATORS[name]
+        return any((text.lower() == "true") == (not values) for text in policy_values)
+    compare, is_negated = _OPERATORS[name]
     if not values:
         if quantifier:
             return quantifier == "forallvalues" or if_exists
-        return negated or if_exists
+        return is_negated or if_exists
 
-    def one(value: str) -> bool:
-        return negated != any(fits(value, word, context) for word in wanted)
+    def evaluate_value(value: str) -> bool:
+        return is_negated != any(compare(value, text, context) for text in policy_values)
 
-    if quantifier == "forallvalues" or (not quantifier and negated):
-        return all(map(one, values))
-    return any(map(one, values))
-
-
-def require_operator(operator: str) -> None:
-    """Refuse an operator that IAM does not have.
-
-    Raises:
-        ValueError: there is none of the name.
-    """
-    quantifier, name, if_exists = _parts(operator)
-    known = name in _OPERATORS or (name == "null" and not if_exists and not quantifier)
-    if not known or quantifier not in ("", "forallvalues", "foranyvalue"):
-        raise ValueError(f"no condition operator {operator!r}")
+    if quantifier == "forallvalues" or (not quantifier and is_negated):
+        return all(map(evaluate_value, values))
+    return any(map(evaluate_value, values))
 
 
-def _parts(operator: str) -> tuple[str, str, bool]:
-    """Split an operator into its quantifier, its name, and whether the key may be missing."""
+def check_operator(operator: str) -> None:
+    """Raise ValueError if IAM does not have a condition operator."""
+    quantifier, name, if_exists = _split_operator(operator)
+    is_known = name in _OPERATORS or (name == "null" and not if_exists and not quantifier)
+    if not is_known or quantifier not in ("", "forallvalues", "foranyvalue"):
+        raise ValueError(f"unknown condition operator {operator!r}")
+
+
+def _split_operator(operator: str) -> tuple[str, str, bool]:
+    """Split an operator into its quantifier, its name, and whether it ends with IfExists."""
     quantifier, _, name = operator.lower().rpartition(":")
     return quantifier, name.removesuffix("ifexists"), name.endswith("ifexists")
 
 
-def _equal(value: str, wanted: str, context: Context | None) -> bool:
-    pattern = matcher(wanted, context, wild=False)
+def _is_equal(value: str, policy_value: str, context: Context | None) -> bool:
+    pattern = compile_pattern(policy_value, context, has_wildcards=False)
     return pattern is not None and pattern.fullmatch(value) is not None
 
 
-def _equal_ignoring_case(value: str, wanted: str, context: Context | None) -> bool:
-    pattern = matcher(wanted, context, wild=False, same_case=False)
+def _is_equal_ignoring_case(value: str, policy_value: str, context: Context | None) -> bool:
+    pattern = compile_pattern(policy_value, context, has_wildcards=False, ignores_case=True)
     return pattern is not None and pattern.fullmatch(value) is not None
 
 
-def _like(value: str, wanted: str, context: Context | None) -> bool:
-    pattern = matcher(wanted, context)
+def _is_like(value: str, policy_value: str, context: Context | None) -> bool:
+    pattern = compile_pattern(policy_value, context)
     return pattern is not None and pattern.fullmatch(value) is not None
 
 
-def _arn_like(value: str, wanted: str, context: Context | None) -> bool:
-    """Compare ARNs part by part: a wildcard does not reach over a colon, but in the last part."""
-    parts, patterns = value.split(":", 5), _split_arn(wanted)
+def _is_arn_like(value: str, policy_value: str, context: Context | None) -> bool:
+    """Compare ARNs part by part: only in the last part does a wildcard match colons."""
+    parts, patterns = value.split(":", 5), _split_arn(policy_value)
     return len(parts) == len(patterns) == 6 and all(
-        _like(part, pattern, context) for part, pattern in zip(parts, patterns, strict=True)
+        _is_like(part, pattern, context) for part, pattern in zip(parts, patterns, strict=True)
     )
 
 
 def _split_arn(text: str) -> list[str]:
-    """Split at colons, but not at those inside `${...}`."""
+    """Split at colons, except those in `${...}`."""
     parts, depth = [""], 0
-    for place, character in enumerate(text):
-        depth += (character == "{" and text[place - 1] == "$") - (character == "}" and depth > 0)
+    for index, character in enumerate(text):
+        depth += (character == "{" and text[index - 1] == "$") - (character == "}" and depth > 0)
         if character == ":" and not depth and len(parts) < 6:
             parts.append("")
         else:
@@ -109,78 +107,78 @@ def _split_arn(text: str) -> list[str]:
     return parts
 
 
-def _number(compare: Callable[[float, float], bool]) -> Fits:
-    def fits(value: str, wanted: str, _: Context | None) -> bool:
+def _compare_numbers(compare: Callable[[float, float], bool]) -> Comparison:
+    def compare_texts(value: str, policy_value: str, _: Context | None) -> bool:
         try:
-            return compare(float(value), float(wanted))
+            return compare(float(value), float(policy_value))
         except ValueError:
             return False
 
-    return fits
+    return compare_texts
 
 
-def _date(compare: Callable[[datetime, datetime], bool]) -> Fits:
-    def fits(value: str, wanted: str, _: Context | None) -> bool:
+def _compare_dates(compare: Callable[[datetime, datetime], bool]) -> Comparison:
+    def compare_texts(value: str, policy_value: str, _: Context | None) -> bool:
         try:
-            return compare(_moment(value), _moment(wanted))
+            return compare(_parse_date(value), _parse_date(policy_value))
         except (OverflowError, ValueError):
             return False
 
-    return fits
+    return compare_texts
 
 
-def _moment(text: str) -> datetime:
+def _parse_date(text: str) -> datetime:
     try:
         return datetime.fromtimestamp(float(text), UTC)
     except ValueError:
-        found = datetime.fromisoformat(text)
-        return found if found.tzinfo else found.replace(tzinfo=UTC)
+        date = datetime.fromisoformat(text)
+        return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def _same_bool(value: str, wanted: str, _: Context | None) -> bool:
-    return value.lower() == wanted.lower()
+def _is_equal_bool(value: str, policy_value: str, _: Context | None) -> bool:
+    return value.lower() == policy_value.lower()
 
 
-def _in_network(value: str, wanted: str, _: Context | None) -> bool:
+def _is_in_network(value: str, policy_value: str, _: Context | None) -> bool:
     try:
-        return ipaddress.ip_address(value) in ipaddress.ip_network(wanted, strict=False)
+        return ipaddress.ip_address(value) in ipaddress.ip_network(policy_value, strict=False)
     except ValueError:
         return False
 
 
-# Operator: whether a value fits, and whether the operator asks for the opposite.
-_NAMED: dict[str, tuple[Fits, bool]] = {
-    "StringEquals": (_equal, False),
-    "StringNotEquals": (_equal, True),
-    "StringEqualsIgnoreCase": (_equal_ignoring_case, False),
-    "StringNotEqualsIgnoreCase": (_equal_ignoring_case, True),
-    "StringLike": (_like, False),
-    "StringNotLike": (_like, True),
-    "NumericEquals": (_number(lambda a, b: a == b), False),
-    "NumericNotEquals": (_number(lambda a, b: a == b), True),
-    "NumericLessThan": (_number(lambda a, b: a < b), False),
-    "NumericLessThanEquals": (_number(lambda a, b: a <= b), False),
-    "NumericGreaterThan": (_number(lambda a, b: a > b), False),
-    "NumericGreaterThanEquals": (_number(lambda a, b: a >= b), False),
-    "DateEquals": (_date(lambda a, b: a == b), False),
-    "DateNotEquals": (_date(lambda a, b: a == b), True),
-    "DateLessThan": (_date(lambda a, b: a < b), False),
-    "DateLessThanEquals": (_date(lambda a, b: a <= b), False),
-    "DateGreaterThan": (_date(lambda a, b: a > b), False),
-    "DateGreaterThanEquals": (_date(lambda a, b: a >= b), False),
-    "Bool": (_same_bool, False),
-    "BinaryEquals": (_equal, False),
-    "IpAddress": (_in_network, False),
-    "NotIpAddress": (_in_network, True),
-    "ArnEquals": (_arn_like, False),
-    "ArnLike": (_arn_like, False),
-    "ArnNotEquals": (_arn_like, True),
-    "ArnNotLike": (_arn_like, True),
+# The comparison of each operator, and whether the operator negates it.
+_NAMED_OPERATORS: dict[str, tuple[Comparison, bool]] = {
+    "StringEquals": (_is_equal, False),
+    "StringNotEquals": (_is_equal, True),
+    "StringEqualsIgnoreCase": (_is_equal_ignoring_case, False),
+    "StringNotEqualsIgnoreCase": (_is_equal_ignoring_case, True),
+    "StringLike": (_is_like, False),
+    "StringNotLike": (_is_like, True),
+    "NumericEquals": (_compare_numbers(lambda a, b: a == b), False),
+    "NumericNotEquals": (_compare_numbers(lambda a, b: a == b), True),
+    "NumericLessThan": (_compare_numbers(lambda a, b: a < b), False),
+    "NumericLessThanEquals": (_compare_numbers(lambda a, b: a <= b), False),
+    "NumericGreaterThan": (_compare_numbers(lambda a, b: a > b), False),
+    "NumericGreaterThanEquals": (_compare_numbers(lambda a, b: a >= b), False),
+    "DateEquals": (_compare_dates(lambda a, b: a == b), False),
+    "DateNotEquals": (_compare_dates(lambda a, b: a == b), True),
+    "DateLessThan": (_compare_dates(lambda a, b: a < b), False),
+    "DateLessThanEquals": (_compare_dates(lambda a, b: a <= b), False),
+    "DateGreaterThan": (_compare_dates(lambda a, b: a > b), False),
+    "DateGreaterThanEquals": (_compare_dates(lambda a, b: a >= b), False),
+    "Bool": (_is_equal_bool, False),
+    "BinaryEquals": (_is_equal, False),
+    "IpAddress": (_is_in_network, False),
+    "NotIpAddress": (_is_in_network, True),
+    "ArnEquals": (_is_arn_like, False),
+    "ArnLike": (_is_arn_like, False),
+    "ArnNotEquals": (_is_arn_like, True),
+    "ArnNotLike": (_is_arn_like, True),
 }
-# Their case does not matter.
-_OPERATORS = {name.lower(): how for name, how in _NAMED.items()}
+# The names of operators are case-insensitive.
+_OPERATORS = {name.lower(): operator for name, operator in _NAMED_OPERATORS.items()}
 
 
-def _listed(value: Any) -> list[str]:
+def _to_list(value: Any) -> list[str]:
     values = value if isinstance(value, list) else [value]
     return [str(item).lower() if isinstance(item, bool) else str(item) for item in values]

@@ -1,4 +1,4 @@
-"""What the policies that count decide of a request, and how AWS words a refusal."""
+"""The evaluation of policies for a request, and AWS's message for a denied request."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from tunestack_sandbox.iam.policy import How, Principal, PrincipalKind, Statement
+from tunestack_sandbox.iam.policy import Principal, PrincipalKind, PrincipalMatch, Statement
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -18,8 +18,8 @@ SESSION = "session policy"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Access:
-    """Who wants to do what to which resource."""
+class AccessRequest:
+    """A request of a principal for an action on a resource."""
 
     principal: Principal
     action: str
@@ -27,35 +27,35 @@ class Access:
     account: str
     """The account of the resource."""
     context: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
-    """Condition keys of the request; those of the principal are added."""
+    """The condition keys of the request, without those of the principal."""
 
-    def keys(self) -> dict[str, list[str]]:
-        """List all condition keys, in lower case, each with its values."""
+    def condition_keys(self) -> dict[str, list[str]]:
+        """Return all condition keys in lower case, each with its values."""
         common: dict[str, str | Sequence[str]] = {"aws:ResourceAccount": self.account}
         if self.principal.account is not None:
             common["aws:PrincipalArn"] = self.principal.role or self.principal.arn
             common["aws:PrincipalAccount"] = self.principal.account
         return {
             key.lower(): [values] if isinstance(values, str) else list(values)
-            for source in (common, self.principal.keys, self.context)
+            for source in (common, self.principal.condition_keys, self.context)
             for key, values in source.items()
         }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policies:
-    """The policies that count; `None` where there is none of the kind, which limits nothing."""
+    """The policies that apply to a request. `None` means that there is no policy of the type, which limits nothing."""
 
     identity: Sequence[Statement] = ()
     boundary: Sequence[Statement] | None = None
     session: Sequence[Statement] | None = None
     resource: Sequence[Statement] | None = None
-    resource_decides: bool = False
-    """Whether nothing is allowed that the resource's policy does not allow: KMS keys, trust policies."""
+    requires_resource_policy: bool = False
+    """Whether the resource's policy must allow the action, as for KMS keys and trust policies."""
 
 
 class Verdict(StrEnum):
-    """What comes of it."""
+    """The result of an evaluation."""
 
     ALLOWED = "allowed"
     EXPLICITLY_DENIED = "explicitly denied"
@@ -64,85 +64,101 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """A verdict, and the kind of policy that it is owed to."""
+    """A verdict, and the type of policy that causes a denial."""
 
     verdict: Verdict
-    by: str | None = None
-    access: Access
+    policy_type: str | None = None
+    request: AccessRequest
 
     @property
     def allowed(self) -> bool:
-        """Whether it may be done."""
+        """Whether the request is allowed."""
         return self.verdict is Verdict.ALLOWED
 
     def message(self, *, names_resource: bool = True) -> str:
-        """Say why not, in AWS's words."""
-        access = self.access
-        where = f" on resource: {access.resource}" if names_resource else ""
-        article = "an" if self.by and self.by[0] in "aeiou" else "a"
-        why = (
-            f"with an explicit deny in {article} {self.by}"
+        """Return AWS's message for a denied request."""
+        request, kind = self.request, self.policy_type
+        resource = f" on resource: {request.resource}" if names_resource else ""
+        article = "an" if kind and kind[0] in "aeiou" else "a"
+        reason = (
+            f"with an explicit deny in {article} {kind}"
             if self.verdict is Verdict.EXPLICITLY_DENIED
-            else f"because no {self.by} allows the {access.action} action"
+            else f"because no {kind} allows the {request.action} action"
         )
-        return f"User: {access.principal.arn} is not authorized to perform: {access.action}{where} {why}"
+        return (
+            f"User: {request.principal.arn} is not authorized to perform: "
+            f"{request.action}{resource} {reason}"
+        )
 
 
-def decide(access: Access, policies: Policies) -> Decision:
-    """Decide by IAM's rules: an explicit deny ends it, something has to allow, and whatever limits has to allow too."""
-    keys = access.keys()
+def decide(request: AccessRequest, policies: Policies) -> Decision:
+    """Evaluate policies by IAM's rules.
 
-    def about(statements: Sequence[Statement] | None) -> list[Statement]:
+    An explicit deny always denies. Otherwise a policy must allow the request, and all policies that limit permissions
+    (permissions boundary, session policy) must allow it, too.
+    """
+    keys = request.condition_keys()
+
+    def select_matching(statements: Sequence[Statement] | None) -> list[Statement]:
         return [
             statement
             for statement in statements or ()
-            if statement.about(access.action, access.resource, keys)
+            if statement.matches(request.action, request.resource, keys)
         ]
 
-    who = access.principal
-    identity = about(policies.identity)
+    is_bounded = policies.boundary is not None
+    identity = select_matching(policies.identity)
     limits = {
-        BOUNDARY: None if policies.boundary is None else about(policies.boundary),
-        SESSION: None if policies.session is None else about(policies.session),
+        BOUNDARY: None if policies.boundary is None else select_matching(policies.boundary),
+        SESSION: None if policies.session is None else select_matching(policies.session),
     }
     resource = [
-        (way, statement)
-        for statement in about(policies.resource)
-        if (way := statement.names(who, bounded=policies.boundary is not None)) is not None
+        (match, statement)
+        for statement in select_matching(policies.resource)
+        if (match := statement.match_principal(request.principal, is_bounded=is_bounded))
     ]
-    kinds = {
+    statements_by_type = {
         IDENTITY: identity,
         **limits,
         RESOURCE: [statement for _, statement in resource],
     }
-    for kind, statements in kinds.items():
+    for policy_type, statements in statements_by_type.items():
         if any(not statement.allows for statement in statements or ()):
-            return Decision(verdict=Verdict.EXPLICITLY_DENIED, by=kind, access=access)
-    missing = _missing(access, policies, bool(identity), {way for way, _ in resource}, limits)
+            return Decision(
+                verdict=Verdict.EXPLICITLY_DENIED, policy_type=policy_type, request=request
+            )
+    missing = _find_missing_policy(
+        request,
+        policies,
+        is_allowed_by_identity=bool(identity),
+        matches={match for match, _ in resource},
+        limits=limits,
+    )
     verdict = Verdict.ALLOWED if missing is None else Verdict.IMPLICITLY_DENIED
-    return Decision(verdict=verdict, by=missing, access=access)
+    return Decision(verdict=verdict, policy_type=missing, request=request)
 
 
-def _missing(
-    access: Access,
+def _find_missing_policy(
+    request: AccessRequest,
     policies: Policies,
-    identity: bool,  # noqa: FBT001 - whether one allows
-    ways: Collection[How],
+    *,
+    is_allowed_by_identity: bool,
+    matches: Collection[PrincipalMatch],
     limits: Mapping[str, Sequence[Statement] | None],
 ) -> str | None:
-    """Tell which kind of policy would have to allow, where nothing denies; `None` when all do that must."""
-    who = access.principal
-    same_account = who.account == access.account
-    if not ways and (policies.resource_decides or not same_account):
+    """Return the type of policy that does not allow a request that no policy denies; `None` if it is allowed."""
+    principal = request.principal
+    is_same_account = principal.account == request.account
+    if not matches and (policies.requires_resource_policy or not is_same_account):
         return RESOURCE
-    allowed = identity or who.kind is PrincipalKind.ROOT
-    if same_account or who.kind is PrincipalKind.SERVICE:
-        # The account as a whole being named leaves it to its identity policies.
-        allowed = allowed or any(way is not How.BY_ACCOUNT for way in ways)
-    if not allowed:
+    is_allowed = is_allowed_by_identity or principal.kind is PrincipalKind.ROOT
+    if is_same_account or principal.kind is PrincipalKind.SERVICE:
+        # A resource policy that names the account leaves the decision to its identity policies.
+        is_allowed = is_allowed or any(match is not PrincipalMatch.ACCOUNT for match in matches)
+    if not is_allowed:
         return IDENTITY
-    if same_account and {How.BY_ITSELF, How.AS_ANYONE} & set(ways):
-        # Whom the resource's own policy names, in person or by a wildcard, is not held back by limits that say nothing.
+    if is_same_account and {PrincipalMatch.PRINCIPAL, PrincipalMatch.ANYONE} & set(matches):
+        # An implicit deny of a limit has no effect if the resource policy names the principal or everyone.
         return None
     return next(
         (kind for kind, statements in limits.items() if statements is not None and not statements),

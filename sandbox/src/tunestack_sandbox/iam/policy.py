@@ -1,4 +1,4 @@
-"""Policy documents, and whether a statement of one is about a request."""
+"""Policy documents, and whether their statements match a request."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from tunestack_sandbox.iam.conditions import hold, require_operator
-from tunestack_sandbox.iam.text import matcher
+from tunestack_sandbox.iam.conditions import check_operator, evaluate_conditions
+from tunestack_sandbox.iam.patterns import compile_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     Context = Mapping[str, Sequence[str]]
 
-_WITH_VARIABLES = "2012-10-17"
-_VERSIONS = ("2008-10-17", _WITH_VARIABLES)
+_VERSION_WITH_VARIABLES = "2012-10-17"
+_VERSIONS = ("2008-10-17", _VERSION_WITH_VARIABLES)
 _ELEMENTS = {
     "Sid",
     "Effect",
@@ -29,48 +29,47 @@ _ELEMENTS = {
     "Condition",
 }
 
-
-# What each text of an element holds, unless it is `*`.
-_SIGNS = {"Action": ":", "NotAction": ":", "Resource": "arn:", "NotResource": "arn:"}
+# Each string of these elements contains this text, unless it is `*`.
+_REQUIRED_TEXTS = {"Action": ":", "NotAction": ":", "Resource": "arn:", "NotResource": "arn:"}
 
 
 class MalformedPolicyError(ValueError):
-    """A policy that AWS would not have stored, and the emulator did."""
+    """A policy that AWS would not store, but the emulator does."""
 
 
 class PrincipalKind(StrEnum):
-    """Who can ask."""
+    """The kinds of principals."""
 
     ROOT = "root"
     USER = "user"
     SESSION = "session"
-    """A role that was assumed."""
+    """An assumed role."""
     SERVICE = "service"
-    """An AWS service in its own name."""
+    """An AWS service."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Principal:
-    """Who asks."""
+    """The principal of a request."""
 
     kind: PrincipalKind
     arn: str
-    """An ARN; a service's name, such as `bedrock.amazonaws.com`."""
+    """The ARN, or the name of a service, such as `bedrock.amazonaws.com`."""
     account: str | None = None
     role: str | None = None
-    """The ARN of the role, of a session."""
-    keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Condition keys that tell of it, such as `aws:PrincipalTag/team`, in lower case."""
+    """The ARN of the role, if the principal is a session."""
+    condition_keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The condition keys of the principal, such as `aws:PrincipalTag/team`."""
 
 
-class How(StrEnum):
-    """How a statement names a principal; decides which other policies still count."""
+class PrincipalMatch(StrEnum):
+    """How a statement names a principal, which decides which other policies must allow the request."""
 
-    BY_ACCOUNT = "by account"
-    """The account as a whole: its identity policies decide."""
-    BY_ROLE = "by role"
-    AS_ANYONE = "as anyone"
-    BY_ITSELF = "by itself"
+    ACCOUNT = "account"
+    """By its account: the identity policies decide."""
+    ROLE = "role"
+    ANYONE = "anyone"
+    PRINCIPAL = "principal"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,154 +78,172 @@ class Statement:
 
     allows: bool
     content: Mapping[str, Any]
-    variables: bool
+    supports_variables: bool
 
-    def about(self, action: str, resource: str, context: Context) -> bool:
-        """Tell whether action, resource and conditions fit; the principal is not looked at."""
+    def matches(self, action: str, resource: str, context: Context) -> bool:
+        """Return whether the action, the resource and the conditions match. The principal is not checked."""
         return (
-            self._names_action(action)
-            and self._names_resource(resource, context)
-            and hold(self.content.get("Condition", {}), context, variables=self.variables)
+            self._matches_action(action)
+            and self._matches_resource(resource, context)
+            and evaluate_conditions(
+                self.content.get("Condition", {}),
+                context,
+                supports_variables=self.supports_variables,
+            )
         )
 
-    def _names_action(self, action: str) -> bool:
-        def named(texts: Any) -> bool:
-            return any(_fits(text.lower(), action.lower(), None) for text in _listed(texts))
+    def _matches_action(self, action: str) -> bool:
+        def matches_any(texts: Any) -> bool:
+            return any(_matches(text.lower(), action.lower(), None) for text in _to_list(texts))
 
         if "NotAction" in self.content:
-            return not named(self.content["NotAction"])
-        return named(self.content.get("Action", []))
+            return not matches_any(self.content["NotAction"])
+        return matches_any(self.content.get("Action", []))
 
-    def _names_resource(self, resource: str, context: Context) -> bool:
-        known = context if self.variables else None
+    def _matches_resource(self, resource: str, context: Context) -> bool:
+        variables = context if self.supports_variables else None
 
-        def named(texts: Any) -> bool:
-            return any(_fits(_whole(text), resource, known) for text in _listed(texts))
+        def matches_any(texts: Any) -> bool:
+            return any(
+                _matches(_complete_arn(text), resource, variables) for text in _to_list(texts)
+            )
 
         if "NotResource" in self.content:
-            return not named(self.content["NotResource"])
-        # A trust policy names no resource: it is about its role.
-        return named(self.content.get("Resource", "*"))
+            return not matches_any(self.content["NotResource"])
+        # The statements of a trust policy have no resource.
+        return matches_any(self.content.get("Resource", "*"))
 
-    def names(self, principal: Principal, *, bounded: bool) -> How | None:
-        """Tell how the statement names a principal; `None` when it does not.
+    def match_principal(self, principal: Principal, *, is_bounded: bool) -> PrincipalMatch | None:
+        """Return how the statement names a principal; `None` if it does not.
 
         Args:
-            principal: who asks.
-            bounded: whether they have a permissions boundary, whom a Deny with NotPrincipal always denies.
+            principal: The principal.
+            is_bounded: Whether it has a permissions boundary: a Deny with NotPrincipal always denies such a principal.
         """
         if "NotPrincipal" in self.content:
-            exempt = _exempts(self.content["NotPrincipal"], principal)
-            return None if exempt and not (bounded and not self.allows) else How.AS_ANYONE
-        ways = _ways(self.content.get("Principal", {}), principal)
-        # The most personal way counts.
-        for way in (How.BY_ITSELF, How.AS_ANYONE, How.BY_ROLE, How.BY_ACCOUNT):
-            if way in ways:
-                return way
+            is_exempt = _is_exempt(self.content["NotPrincipal"], principal)
+            if is_exempt and (self.allows or not is_bounded):
+                return None
+            return PrincipalMatch.ANYONE
+        found = _find_matches(self.content.get("Principal", {}), principal)
+        # The most specific match decides.
+        for match in (
+            PrincipalMatch.PRINCIPAL,
+            PrincipalMatch.ANYONE,
+            PrincipalMatch.ROLE,
+            PrincipalMatch.ACCOUNT,
+        ):
+            if match in found:
+                return match
         return None
 
 
-def statements(document: str | Mapping[str, Any]) -> list[Statement]:
-    """Read the statements of a policy document.
+def parse_statements(document: str | Mapping[str, Any]) -> list[Statement]:
+    """Parse the statements of a policy document.
 
     Raises:
-        MalformedPolicyError: it is not as IAM's grammar has it.
+        MalformedPolicyError: The document does not have IAM's grammar.
     """
     try:
         content = json.loads(document) if isinstance(document, str) else document
-        version, found = content.get("Version", _VERSIONS[0]), _listed(content["Statement"])
+        version, entries = content.get("Version", _VERSIONS[0]), _to_list(content["Statement"])
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise MalformedPolicyError(f"malformed policy: {error!r} in {document!r}") from error
     if version not in _VERSIONS:
-        raise MalformedPolicyError(f"malformed policy: no version {version!r}")
-    variables = version == _WITH_VARIABLES
-    for entry in found:
-        _check(entry)
+        raise MalformedPolicyError(f"malformed policy: unknown version {version!r}")
+    for entry in entries:
+        _check_statement(entry)
     return [
-        Statement(allows=entry["Effect"] == "Allow", content=entry, variables=variables)
-        for entry in found
+        Statement(
+            allows=entry["Effect"] == "Allow",
+            content=entry,
+            supports_variables=version == _VERSION_WITH_VARIABLES,
+        )
+        for entry in entries
     ]
 
 
-def _check(entry: Any) -> None:
-    """Refuse a statement that AWS would not have stored.
+def _check_statement(entry: Any) -> None:
+    """Check a statement by IAM's grammar.
 
     Raises:
-        MalformedPolicyError: it is not as IAM's grammar has it.
+        MalformedPolicyError: AWS would not store the statement.
     """
     try:
-        right = (
+        is_valid = (
             entry["Effect"] in ("Allow", "Deny")
             and entry.keys() <= _ELEMENTS
             and bool({"Action", "NotAction"} & entry.keys())
             and all(
-                texts and all(text == "*" or sign in text for text in texts)
-                for member, sign in _SIGNS.items()
+                texts and all(text == "*" or required in text for text in texts)
+                for member, required in _REQUIRED_TEXTS.items()
                 if member in entry
-                for texts in [_listed(entry[member])]
+                for texts in [_to_list(entry[member])]
             )
             and all(
-                named == "*" or isinstance(named, dict)
+                principal == "*" or isinstance(principal, dict)
                 for member in ("Principal", "NotPrincipal")
-                for named in [entry.get(member, "*")]
+                for principal in [entry.get(member, "*")]
             )
         )
         for operator, block in entry.get("Condition", {}).items():
-            require_operator(operator)
-            right = right and all(
+            check_operator(operator)
+            is_valid = is_valid and all(
                 isinstance(value, str | int | float)
                 for values in block.values()
-                for value in _listed(values)
+                for value in _to_list(values)
             )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise MalformedPolicyError(f"malformed policy: {error!r} in {entry!r}") from error
-    if not right:
+    if not is_valid:
         raise MalformedPolicyError(f"malformed policy: {entry!r}")
 
 
-def _ways(named: Any, principal: Principal) -> set[How]:
-    if named == "*":
-        named = {"AWS": "*"}
+def _find_matches(element: Any, principal: Principal) -> set[PrincipalMatch]:
+    """Return how a Principal element names a principal."""
+    if element == "*":
+        element = {"AWS": "*"}
     if principal.kind is PrincipalKind.SERVICE:
-        everyone = "*" in _listed(named.get("AWS", []))
-        named_itself = principal.arn in _listed(named.get("Service", []))
-        return {How.BY_ITSELF} if named_itself or everyone else set()
-    ways = set()
-    for text in _listed(named.get("AWS", [])):
+        is_anyone = "*" in _to_list(element.get("AWS", []))
+        is_named = principal.arn in _to_list(element.get("Service", []))
+        return {PrincipalMatch.PRINCIPAL} if is_named or is_anyone else set()
+    matches = set()
+    for text in _to_list(element.get("AWS", [])):
         if text in (principal.account, f"arn:aws:iam::{principal.account}:root"):
-            ways.add(How.BY_ITSELF if principal.arn == text else How.BY_ACCOUNT)
+            is_root = principal.arn == text
+            matches.add(PrincipalMatch.PRINCIPAL if is_root else PrincipalMatch.ACCOUNT)
         elif text == "*":
-            ways.add(How.AS_ANYONE)
+            matches.add(PrincipalMatch.ANYONE)
         elif text == principal.arn:
-            ways.add(How.BY_ITSELF)
+            matches.add(PrincipalMatch.PRINCIPAL)
         elif text == principal.role:
-            ways.add(How.BY_ROLE)
-    return ways
+            matches.add(PrincipalMatch.ROLE)
+    return matches
 
 
-def _exempts(named: Any, principal: Principal) -> bool:
-    """Tell whether NotPrincipal leaves a principal out: only when each that it is part of is named.
+def _is_exempt(element: Any, principal: Principal) -> bool:
+    """Return whether a NotPrincipal element exempts a principal: it must name its session, its role and its account.
 
     Source: IAM user guide, reference_policies_elements_notprincipal (read 2026-11-22).
     """
-    if named == "*" or principal.kind is PrincipalKind.SERVICE:
-        return bool(_ways(named, principal))
-    texts = set(_listed(named.get("AWS", [])))
+    if element == "*" or principal.kind is PrincipalKind.SERVICE:
+        return bool(_find_matches(element, principal))
+    texts = set(_to_list(element.get("AWS", [])))
     account = {principal.account, f"arn:aws:iam::{principal.account}:root"}
     needed = {principal.arn, principal.role} - account - {None}
     return bool(texts & account) and needed <= texts
 
 
-def _whole(arn: str) -> str:
-    """Complete an ARN that ends early: `arn:aws:s3` is `arn:aws:s3:*:*:*`."""
+def _complete_arn(arn: str) -> str:
+    """Complete a short ARN: `arn:aws:s3` means `arn:aws:s3:*:*:*`."""
     missing = 5 - arn.count(":")
     return arn + ":*" * missing if arn.startswith("arn:") and "${" not in arn else arn
 
 
-def _fits(text: str, value: str, context: Context | None) -> bool:
-    pattern = matcher(text, context)
+def _matches(text: str, value: str, context: Context | None) -> bool:
+    pattern = compile_pattern(text, context)
     return pattern is not None and pattern.fullmatch(value) is not None
 
 
-def _listed(value: Any) -> list[Any]:
+def _to_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]

@@ -1,4 +1,4 @@
-"""Fine-tuning jobs: create, look, list, cancel, pause and resume."""
+"""Operations on fine-tuning jobs: create, retrieve, list, cancel, pause and resume."""
 
 from __future__ import annotations
 
@@ -7,85 +7,91 @@ from typing import TYPE_CHECKING, Any
 
 from tunestack.catalog import CATALOG, LifecycleState
 from tunestack_sandbox.openai import training
-from tunestack_sandbox.openai.state import ORGANIZATION, Job, Project, Refusal, new_id, page
+from tunestack_sandbox.openai.state import (
+    ORGANIZATION,
+    ApiError,
+    Job,
+    Project,
+    build_page,
+    new_id,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tunestack.catalog import BaseModel
 
-_FIELDS = {
+_PARAMETERS = {
     *("model", "training_file", "validation_file", "hyperparameters", "method", "suffix"),
     *("seed", "metadata", "integrations"),
 }
-_METHODS = {
+_HYPERPARAMETERS = {
     "supervised": {"batch_size", "learning_rate_multiplier", "n_epochs"},
     "dpo": {"batch_size", "learning_rate_multiplier", "n_epochs", "beta"},
 }
-_PAUSES = ("running",)
 
 
-def create(project: Project, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Create a job."""
-    unknown = asked.keys() - _FIELDS
+def create_job(project: Project, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Handle createFineTuningJob."""
+    unknown = body.keys() - _PARAMETERS
     if unknown:
-        raise Refusal(f"Unrecognized request argument supplied: {min(unknown)}")
-    base = _base(project, _text(asked, "model"))
+        raise ApiError(f"Unrecognized request argument supplied: {min(unknown)}")
+    base = _find_base_model(project, _require_text(body, "model"))
     for kind in ("training_file", "validation_file"):
-        if asked.get(kind) is None and kind == "validation_file":
+        if body.get(kind) is None and kind == "validation_file":
             continue
-        file = project.files.get(_text(asked, kind))
+        file = project.files.get(_require_text(body, kind))
         if file is None or file.purpose != "fine-tune":
-            raise Refusal(f"invalid {kind}: {asked[kind]}", code="invalid_file", param=kind)
-    _check_metadata(asked.get("metadata") or {})
-    suffix, seed = asked.get("suffix"), asked.get("seed")
+            raise ApiError(f"invalid {kind}: {body[kind]}", code="invalid_file", param=kind)
+    _check_metadata(body.get("metadata") or {})
+    suffix, seed = body.get("suffix"), body.get("seed")
     if suffix is not None and (not isinstance(suffix, str) or not 1 <= len(suffix) <= 64):
-        raise Refusal("Invalid 'suffix': expected 1 to 64 characters.", param="suffix")
+        raise ApiError("Invalid 'suffix': expected 1 to 64 characters.", param="suffix")
     if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
-        raise Refusal("Invalid 'seed': expected an integer.", param="seed")
+        raise ApiError("Invalid 'seed': expected an integer.", param="seed")
     job = Job(
         id=new_id("ftjob"),
-        params={name: value for name, value in asked.items() if value is not None},
+        params={name: value for name, value in body.items() if value is not None},
         base=base,
         created=project.clock.now(),
         seed=secrets.randbelow(2**31) if seed is None else seed,
-        hyperparameters=_hyperparameters(asked, base),
+        hyperparameters=_read_hyperparameters(body, base),
     )
     project.jobs[job.id] = job
-    training.begin(project, job)
-    return answer(job)
+    training.start_job(project, job)
+    return describe_job(job)
 
 
-def _text(asked: Mapping[str, Any], name: str) -> str:
-    value = asked.get(name)
+def _require_text(body: Mapping[str, Any], name: str) -> str:
+    value = body.get(name)
     if not isinstance(value, str) or not value:
-        raise Refusal(f"you must provide a {name} parameter", param=name)
+        raise ApiError(f"you must provide a {name} parameter", param=name)
     return value
 
 
-def _base(project: Project, name: str) -> BaseModel:
-    """Find what is to be tuned: a base model, or a tuned one.
+def _find_base_model(project: Project, name: str) -> BaseModel:
+    """Return the base model of a model to fine-tune, which is a base model or a fine-tuned model.
 
     Raises:
-        Refusal: it can't be tuned, or not any more.
+        ApiError: The model does not exist, or can't be fine-tuned (any more).
     """
     if name in project.models:
         base = project.models[name].base
     else:
-        known = [
+        models = [
             model
             for model in CATALOG
             if model.provider == "openai" and name in (model.customization_id, *model.aliases)
         ]
-        if not known or known[0].unsupported:
-            raise Refusal(
+        if not models or models[0].unsupported:
+            raise ApiError(
                 f"Model {name} is not available for fine-tuning or does not exist.",
                 code="model_not_available",
                 param="model",
             )
-        base = known[0]
+        base = models[0]
     if base.lifecycle.state(project.clock.now().date()) is not LifecycleState.ACTIVE:
-        raise Refusal(
+        raise ApiError(
             f"Fine-tuning of {name} is no longer available.",
             status=403,
             code="model_not_available",
@@ -96,45 +102,49 @@ def _base(project: Project, name: str) -> BaseModel:
 
 def _check_metadata(metadata: Any) -> None:
     if not isinstance(metadata, dict) or len(metadata) > 16:
-        raise Refusal("Invalid 'metadata': expected at most 16 pairs.", param="metadata")
+        raise ApiError("Invalid 'metadata': expected at most 16 pairs.", param="metadata")
     for name, value in metadata.items():
         if not isinstance(value, str) or len(name) > 64 or len(value) > 512:
-            raise Refusal(
+            raise ApiError(
                 f"Invalid 'metadata.{name}': expected 64 characters for the key, 512 for the value.",
                 param="metadata",
             )
 
 
-def _hyperparameters(asked: Mapping[str, Any], base: BaseModel) -> dict[str, Any]:
-    method = asked.get("method") or {"type": "supervised"}
-    if not isinstance(method, dict) or method.get("type") not in _METHODS:
-        raise Refusal("Invalid 'method.type': not available for this model.", param="method")
+def _read_hyperparameters(body: Mapping[str, Any], base: BaseModel) -> dict[str, Any]:
+    method = body.get("method") or {"type": "supervised"}
+    if not isinstance(method, dict) or method.get("type") not in _HYPERPARAMETERS:
+        raise ApiError("Invalid 'method.type': not available for this model.", param="method")
     kind = method["type"]
     if kind == "dpo" and not base.other_formats:
-        raise Refusal(f"Method dpo is not available for {base.customization_id}.", param="method")
+        raise ApiError(f"Method dpo is not available for {base.customization_id}.", param="method")
     if method.keys() - {"type", kind}:
-        raise Refusal(f"Invalid 'method': expected 'type' and '{kind}'.", param="method")
-    # The place at the top is deprecated, and still taken.
-    given = dict(method.get(kind, {}).get("hyperparameters") or asked.get("hyperparameters") or {})
-    unknown = given.keys() - _METHODS[kind]
+        raise ApiError(f"Invalid 'method': expected 'type' and '{kind}'.", param="method")
+    # The parameter of the request is deprecated, but still accepted.
+    values = dict(method.get(kind, {}).get("hyperparameters") or body.get("hyperparameters") or {})
+    unknown = values.keys() - _HYPERPARAMETERS[kind]
     if unknown:
-        raise Refusal(f"Unrecognized hyperparameter: {min(unknown)}", param="hyperparameters")
-    for name, value in given.items():
-        whole = name in ("n_epochs", "batch_size")
-        right = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
-        known = base.hyperparameters.get(name)
-        if value != "auto" and not (right and (known is None or known.min <= value <= known.max)):
-            raise Refusal(f"Invalid 'hyperparameters.{name}': {value!r}", param="hyperparameters")
-    return given
+        raise ApiError(f"Unrecognized hyperparameter: {min(unknown)}", param="hyperparameters")
+    for name, value in values.items():
+        kinds = int if name in ("n_epochs", "batch_size") else int | float
+        is_number = isinstance(value, kinds) and not isinstance(value, bool)
+        limits = base.hyperparameters.get(name)
+        if value == "auto":
+            continue
+        if not is_number or (limits is not None and not limits.min <= value <= limits.max):
+            raise ApiError(f"Invalid 'hyperparameters.{name}': {value!r}", param="hyperparameters")
+    return values
 
 
-def answer(job: Job) -> dict[str, Any]:
-    """Write a job as the API does."""
+def describe_job(job: Job) -> dict[str, Any]:
+    """Build the API's object for a job."""
     values = {
         name: job.hyperparameters.get(name, "auto")
         for name in ("batch_size", "learning_rate_multiplier", "n_epochs")
     }
-    own = {name: job.hyperparameters.get(name, "auto") for name in sorted(_METHODS[job.method])}
+    method_values = {
+        name: job.hyperparameters.get(name, "auto") for name in sorted(_HYPERPARAMETERS[job.method])
+    }
     return {
         "id": job.id,
         "object": "fine_tuning.job",
@@ -157,70 +167,71 @@ def answer(job: Job) -> dict[str, Any]:
         "integrations": [],
         "metadata": job.params.get("metadata"),
         "user_provided_suffix": job.params.get("suffix"),
-        "method": {"type": job.method, job.method: {"hyperparameters": own}},
+        "method": {"type": job.method, job.method: {"hyperparameters": method_values}},
     }
 
 
 def list_jobs(project: Project, query: Mapping[str, str]) -> dict[str, Any]:
-    """List jobs, the newest first."""
-    wanted = {
+    """Handle listPaginatedFineTuningJobs: the newest jobs come first."""
+    metadata = {
         name.removeprefix("metadata[").removesuffix("]"): value
         for name, value in query.items()
         if name.startswith("metadata[")
     }
     rows = [
-        answer(job)
+        describe_job(job)
         for job in reversed(project.jobs.values())
-        if wanted.items() <= (job.params.get("metadata") or {}).items()
+        if metadata.items() <= (job.params.get("metadata") or {}).items()
     ]
-    return page(rows, query)
+    return build_page(rows, query)
 
 
-def retrieve(project: Project, job_id: str) -> dict[str, Any]:
-    """Describe a job."""
-    return answer(_job(project, job_id))
+def retrieve_job(project: Project, job_id: str) -> dict[str, Any]:
+    """Handle retrieveFineTuningJob."""
+    return describe_job(_require_job(project, job_id))
 
 
-def cancel(project: Project, job_id: str) -> dict[str, Any]:
-    """End a job."""
-    job = _job(project, job_id)
-    if job.status in training.ENDED:
-        raise Refusal(f"Job has already completed: {job_id}", code="job_already_completed")
-    training.cancel(project, job)
-    return answer(job)
+def cancel_job(project: Project, job_id: str) -> dict[str, Any]:
+    """Handle cancelFineTuningJob."""
+    job = _require_job(project, job_id)
+    if job.status in training.END_STATES:
+        raise ApiError(f"Job has already completed: {job_id}", code="job_already_completed")
+    training.cancel_job(project, job)
+    return describe_job(job)
 
 
-def pause(project: Project, job_id: str) -> dict[str, Any]:
-    """Let a job stand still."""
-    job = _job(project, job_id)
-    if job.status not in _PAUSES:
-        raise Refusal(f"Job {job_id} is {job.status} and can't be paused.")
-    training.pause(project, job)
-    return answer(job)
+def pause_job(project: Project, job_id: str) -> dict[str, Any]:
+    """Handle pauseFineTuningJob."""
+    job = _require_job(project, job_id)
+    if job.status != "running":
+        raise ApiError(f"Job {job_id} is {job.status} and can't be paused.")
+    training.pause_job(project, job)
+    return describe_job(job)
 
 
-def resume(project: Project, job_id: str) -> dict[str, Any]:
-    """Let a job go on."""
-    job = _job(project, job_id)
+def resume_job(project: Project, job_id: str) -> dict[str, Any]:
+    """Handle resumeFineTuningJob."""
+    job = _require_job(project, job_id)
     if job.status != "paused":
-        raise Refusal(f"Job {job_id} is {job.status} and can't be resumed.")
-    training.resume(project, job)
-    return answer(job)
+        raise ApiError(f"Job {job_id} is {job.status} and can't be resumed.")
+    training.resume_job(project, job)
+    return describe_job(job)
 
 
-def events(project: Project, job_id: str, query: Mapping[str, str]) -> dict[str, Any]:
-    """List what a job has said, the newest first."""
-    return page(list(reversed(_job(project, job_id).events)), query)
+def list_events(project: Project, job_id: str, query: Mapping[str, str]) -> dict[str, Any]:
+    """Handle listFineTuningEvents: the newest events come first."""
+    return build_page(list(reversed(_require_job(project, job_id).events)), query)
 
 
-def checkpoints(project: Project, job_id: str, query: Mapping[str, str]) -> dict[str, Any]:
-    """List what a job has left on its way, the newest first."""
-    return page(list(reversed(_job(project, job_id).checkpoints)), query, usual=10)
+def list_checkpoints(project: Project, job_id: str, query: Mapping[str, str]) -> dict[str, Any]:
+    """Handle listFineTuningJobCheckpoints: the newest checkpoints come first."""
+    rows = list(reversed(_require_job(project, job_id).checkpoints))
+    return build_page(rows, query, default_limit=10)
 
 
-def _job(project: Project, job_id: str) -> Job:
+def _require_job(project: Project, job_id: str) -> Job:
     if job_id not in project.jobs:
-        raise Refusal(
+        raise ApiError(
             f"Could not find fine tune: {job_id}",
             status=404,
             code="fine_tune_not_found",

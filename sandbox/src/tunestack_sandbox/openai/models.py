@@ -1,4 +1,4 @@
-"""Models, and what they answer."""
+"""Operations on models, and chat completions."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from tunestack.catalog import CATALOG, LifecycleState
-from tunestack_sandbox.answers import LABEL, untrained
-from tunestack_sandbox.openai.forced import forced_message
-from tunestack_sandbox.openai.state import LIST, Project, Refusal, new_id
+from tunestack_sandbox.openai.state import LIST, ApiError, Project, new_id
+from tunestack_sandbox.openai.tool_choice import build_forced_message, build_message
+from tunestack_sandbox.simulated_models import LABEL, answer_untrained
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tunestack.catalog import BaseModel
 
-_BORN = 1_700_000_000
-# There for everybody, and not to be tuned: what follows the models that can be.
-_OTHERS = ("gpt-6-luna",)
+_CREATED = 1_700_000_000
+# Models that can't be fine-tuned: the successors of those that can.
+_OTHER_MODELS = ("gpt-6-luna",)
 _WORD = re.compile(r"\s*\S+|\s+$")
-"""A word with the space before it: what a stream brings at a time."""
+"""A chunk of a stream: a word with the space before it."""
 _PARAMETERS = {
     *("model", "messages", "temperature", "top_p", "n", "stream", "stop", "max_tokens", "user"),
     *("max_completion_tokens", "presence_penalty", "frequency_penalty", "logit_bias", "seed"),
@@ -30,7 +30,7 @@ _PARAMETERS = {
 }
 
 
-def _living(project: Project) -> dict[str, BaseModel]:
+def _list_base_models(project: Project) -> dict[str, BaseModel]:
     today = project.clock.now().date()
     return {
         name: model
@@ -40,50 +40,50 @@ def _living(project: Project) -> dict[str, BaseModel]:
     }
 
 
-def _described(name: str, owner: str, created: int, end: object = None) -> dict[str, Any]:
+def _describe_model(name: str, owner: str, created: int, end: object = None) -> dict[str, Any]:
     row = {"id": name, "object": "model", "created": created, "owned_by": owner}
     return row if end is None else row | {"shutdown_date": str(end)}
 
 
-def _rows(project: Project) -> list[dict[str, Any]]:
-    living = _living(project)
+def _build_rows(project: Project) -> list[dict[str, Any]]:
+    base_models = _list_base_models(project)
     return [
         *(
-            _described(name, "system", _BORN, model.lifecycle.end_of_life)
-            for name, model in living.items()
+            _describe_model(name, "system", _CREATED, model.lifecycle.end_of_life)
+            for name, model in base_models.items()
         ),
-        *(_described(name, "system", _BORN) for name in _OTHERS),
+        *(_describe_model(name, "system", _CREATED) for name in _OTHER_MODELS),
         *(
-            _described(name, "sandbox", int((job.ended or job.created).timestamp()))
+            _describe_model(name, "sandbox", int((job.ended or job.created).timestamp()))
             for name, job in project.models.items()
-            if job.base.customization_id in living
+            if job.base.customization_id in base_models
         ),
     ]
 
 
 def list_models(project: Project) -> dict[str, Any]:
-    """List models."""
-    return {"object": LIST, "data": _rows(project)}
+    """Handle listModels."""
+    return {"object": LIST, "data": _build_rows(project)}
 
 
-def retrieve(project: Project, name: str) -> dict[str, Any]:
-    """Describe a model."""
-    for row in _rows(project):
+def retrieve_model(project: Project, name: str) -> dict[str, Any]:
+    """Handle retrieveModel."""
+    for row in _build_rows(project):
         if row["id"] == name:
             return row
-    raise _missing(name)
+    raise _build_not_found(name)
 
 
-def delete(project: Project, name: str) -> dict[str, Any]:
-    """Forget a tuned model."""
+def delete_model(project: Project, name: str) -> dict[str, Any]:
+    """Handle deleteModel, which deletes fine-tuned models only."""
     if name not in project.models:
-        raise _missing(name)
+        raise _build_not_found(name)
     del project.models[name]
     return {"id": name, "object": "model", "deleted": True}
 
 
-def _missing(name: str) -> Refusal:
-    return Refusal(
+def _build_not_found(name: str) -> ApiError:
+    return ApiError(
         f"The model `{name}` does not exist or you do not have access to it.",
         status=404,
         code="model_not_found",
@@ -91,41 +91,31 @@ def _missing(name: str) -> Refusal:
     )
 
 
-def chat(project: Project, asked: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
-    """Answer a conversation; returns the answer and a header that says what it is."""
-    unknown = asked.keys() - _PARAMETERS
+def create_chat_completion(
+    project: Project, body: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Handle createChatCompletion; return the completion, and a header that describes it."""
+    unknown = body.keys() - _PARAMETERS
     if unknown:
-        raise Refusal(f"Unrecognized request argument supplied: {min(unknown)}")
-    if asked.get("stream_options") is not None and not asked.get("stream"):
-        raise Refusal(
+        raise ApiError(f"Unrecognized request argument supplied: {min(unknown)}")
+    if body.get("stream_options") is not None and not body.get("stream"):
+        raise ApiError(
             "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
             param="stream_options",
         )
-    name = str(asked.get("model"))
-    turns = list(_turns(asked.get("messages")))
-    text, label = _spoken(project, name, turns)
-    reason = "stop"
-    forced = forced_message(asked, turns, text)
-    stops = asked.get("stop") or ()
-    for stop in (stops,) if isinstance(stops, str) else stops:
-        text = text.partition(stop)[0]
-    most = asked.get("max_completion_tokens") or asked.get("max_tokens")
-    if isinstance(most, int) and _tokens(text) > most:
-        text, reason = text[: 4 * (most - 1) + 3], "length"
-    count = asked.get("n") or 1
-    asked_tokens = sum(_tokens(text) for _, text in turns)
-    answered = count * _tokens(text)
-    if forced is None:
-        message: dict[str, Any] = {
-            "role": "assistant",
-            "content": text,
-            "refusal": None,
-            "annotations": [],
-        }
-    else:
+    name = str(body.get("model"))
+    turns = list(_read_turns(body.get("messages")))
+    answer, label = _find_answer(project, name, turns)
+    forced = build_forced_message(body, turns, answer)
+    text, reason = _truncate(answer, body)
+    message = build_message(text)
+    if forced is not None:
         message, reason = forced
         label = f"simulated JSON; {label}"
-    answer = {
+    count = body.get("n") or 1
+    prompt_tokens = sum(_estimate_tokens(text) for _, text in turns)
+    completion_tokens = count * _estimate_tokens(text)
+    completion = {
         "id": new_id("chatcmpl"),
         "object": "chat.completion",
         "created": int(project.clock.now().timestamp()),
@@ -135,34 +125,46 @@ def chat(project: Project, asked: Mapping[str, Any]) -> tuple[dict[str, Any], di
             for index in range(count)
         ],
         "usage": {
-            "prompt_tokens": asked_tokens,
-            "completion_tokens": answered,
-            "total_tokens": asked_tokens + answered,
+            "prompt_tokens": prompt_tokens,
+            "completion_tokens": completion_tokens,
+            "total_tokens": prompt_tokens + completion_tokens,
         },
         "service_tier": "default",
     }
-    return answer, {LABEL: label}
+    return completion, {LABEL: label}
 
 
-def _spoken(project: Project, name: str, turns: list[tuple[str, str]]) -> tuple[str, str]:
-    living = _living(project)
+def _truncate(text: str, body: Mapping[str, Any]) -> tuple[str, str]:
+    """Truncate an answer at stop sequences and the token limit; return it with the finish reason."""
+    stops = body.get("stop") or ()
+    for stop in (stops,) if isinstance(stops, str) else stops:
+        text = text.partition(stop)[0]
+    limit = body.get("max_completion_tokens") or body.get("max_tokens")
+    if isinstance(limit, int) and _estimate_tokens(text) > limit:
+        return text[: 4 * (limit - 1) + 3], "length"
+    return text, "stop"
+
+
+def _find_answer(project: Project, name: str, turns: list[tuple[str, str]]) -> tuple[str, str]:
+    """Return the answer of a model, and a label that describes it."""
+    base_models = _list_base_models(project)
     if name in project.models:
         job = project.models[name]
-        if job.base.customization_id not in living or job.memory is None:
-            raise _missing(name)
-        text, nearness = job.memory.answer("\n".join(text for _, text in turns))
-        return text, f"nearest training answer; nearness={nearness:.2f}"
-    if name not in living and name not in _OTHERS:
-        raise _missing(name)
-    return untrained(living[name].name if name in living else name, turns)
+        if job.base.customization_id not in base_models or job.answer_index is None:
+            raise _build_not_found(name)
+        text, similarity = job.answer_index.find_answer("\n".join(text for _, text in turns))
+        return text, f"nearest training answer; nearness={similarity:.2f}"
+    if name not in base_models and name not in _OTHER_MODELS:
+        raise _build_not_found(name)
+    return answer_untrained(base_models[name].name if name in base_models else name, turns)
 
 
-def _turns(messages: object) -> Iterator[tuple[str, str]]:
+def _read_turns(messages: object) -> Iterator[tuple[str, str]]:
     if not isinstance(messages, list) or not messages:
-        raise Refusal("Invalid 'messages': expected a list that is not empty.", param="messages")
+        raise ApiError("Invalid 'messages': expected a list that is not empty.", param="messages")
     for message in messages:
         if not isinstance(message, dict) or "role" not in message:
-            raise Refusal("Invalid 'messages': expected objects with a role.", param="messages")
+            raise ApiError("Invalid 'messages': expected objects with a role.", param="messages")
         content = message.get("content") or ""
         if isinstance(content, list):
             content = "\n".join(str(part.get("text", "")) for part in content)
@@ -170,14 +172,14 @@ def _turns(messages: object) -> Iterator[tuple[str, str]]:
         yield role, str(content)
 
 
-def streamed(answer: Mapping[str, Any], *, has_usage: bool) -> list[bytes]:
-    """Write an answer as the events of a stream, a word each.
+def build_stream(completion: Mapping[str, Any], *, has_usage: bool) -> list[bytes]:
+    """Build the events of a stream, one for each word.
 
     Args:
-        answer: the answer.
-        has_usage: end with an event that has the usage and no choices (`stream_options.include_usage`).
+        completion: The completion.
+        has_usage: End with an event that has the usage and no choices (`stream_options.include_usage`).
     """
-    head = {name: answer[name] for name in ("id", "created", "model")}
+    head = {name: completion[name] for name in ("id", "created", "model")}
     head |= {"object": "chat.completion.chunk"} | ({"usage": None} if has_usage else {})
     lines = [
         {
@@ -186,15 +188,15 @@ def streamed(answer: Mapping[str, Any], *, has_usage: bool) -> list[bytes]:
                 {"index": choice["index"], "delta": delta, "logprobs": None, "finish_reason": end}
             ],
         }
-        for choice in answer["choices"]
-        for delta, end in _deltas(choice)
+        for choice in completion["choices"]
+        for delta, end in _build_deltas(choice)
     ]
     if has_usage:
-        lines.append({**head, "choices": [], "usage": answer["usage"]})
+        lines.append({**head, "choices": [], "usage": completion["usage"]})
     return [f"data: {json.dumps(line)}\n\n".encode() for line in lines] + [b"data: [DONE]\n\n"]
 
 
-def _deltas(choice: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str | None]]:
+def _build_deltas(choice: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str | None]]:
     message = choice["message"]
     calls = message.get("tool_calls", ())
     yield {"role": "assistant", "content": None if calls else "", "refusal": None}, None
@@ -202,12 +204,12 @@ def _deltas(choice: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], str | N
         function = call["function"]
         start = {"name": function["name"], "arguments": ""}
         yield {"tool_calls": [{**call, "index": index, "function": start}]}, None
-        for piece in _WORD.findall(function["arguments"]):
-            yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}, None
-    for piece in _WORD.findall(message["content"] or ""):
-        yield {"content": piece}, None
+        for chunk in _WORD.findall(function["arguments"]):
+            yield {"tool_calls": [{"index": index, "function": {"arguments": chunk}}]}, None
+    for chunk in _WORD.findall(message["content"] or ""):
+        yield {"content": chunk}, None
     yield {}, choice["finish_reason"]
 
 
-def _tokens(text: str) -> int:
+def _estimate_tokens(text: str) -> int:
     return len(text.encode()) // 4 + 1

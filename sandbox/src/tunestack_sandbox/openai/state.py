@@ -1,4 +1,4 @@
-"""What OpenAI remembers: one `Project` for each key."""
+"""The state of OpenAI: a `Project` for each API key."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tunestack.catalog import BaseModel
-    from tunestack_sandbox.answers import Memory
     from tunestack_sandbox.clock import Clock
-    from tunestack_sandbox.faults import Faults
+    from tunestack_sandbox.faults import FaultInjector
+    from tunestack_sandbox.simulated_models import AnswerIndex
 
 ORGANIZATION = "org-sandbox"
 LIST = "list"
 
 
-class Refusal(Exception):  # noqa: N818 - what it is
-    """An error that the API answers with."""
+class ApiError(Exception):
+    """An error that the API returns."""
 
     def __init__(
         self,
@@ -31,15 +31,23 @@ class Refusal(Exception):  # noqa: N818 - what it is
         param: str | None = None,
         kind: str = "invalid_request_error",
     ) -> None:
-        """Take what the body of the error says, and the HTTP status."""
+        """Initialize the error.
+
+        Args:
+            message: The message.
+            status: The HTTP status.
+            code: The code, if there is one.
+            param: The invalid parameter, if there is one.
+            kind: The type.
+        """
         super().__init__(message)
         self.status = status
-        self.error = {"message": message, "type": kind, "param": param, "code": code}
+        self.content = {"message": message, "type": kind, "param": param, "code": code}
 
 
 @dataclass(kw_only=True, slots=True)
 class File:
-    """A file."""
+    """An uploaded file, or the result file of a job."""
 
     id: str
     name: str
@@ -48,8 +56,8 @@ class File:
     created: datetime
     expires: datetime | None = None
 
-    def answer(self) -> dict[str, Any]:
-        """Write it as the API does."""
+    def describe(self) -> dict[str, Any]:
+        """Build the API's object for the file."""
         return {
             "id": self.id,
             "object": "file",
@@ -64,7 +72,7 @@ class File:
 
 @dataclass(kw_only=True, slots=True)
 class Upload:
-    """A file that is coming in parts."""
+    """A file that is uploaded in parts."""
 
     id: str
     name: str
@@ -74,8 +82,8 @@ class Upload:
     status: str = "pending"
     parts: dict[str, bytes] = field(default_factory=dict)
     file: File | None = None
-    lives: int | None = None
-    """Seconds that the file is to be kept."""
+    lifetime: int | None = None
+    """Seconds until the file expires."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -92,15 +100,15 @@ class Job:
     model: str | None = None
     ended: datetime | None = None
     due: datetime | None = None
-    """When the phase that it is in ends."""
-    left: float = 0.0
-    """Seconds that are left of the phase that it has paused in."""
-    turn: int = 0
-    """How often it was begun again: what was due of a time before is not."""
+    """The time at which the current phase ends."""
+    remaining_seconds: float = 0.0
+    """The remaining seconds of the phase, if the job is paused."""
+    run: int = 0
+    """The number of times that the job was scheduled. Scheduled actions of an earlier run are ignored."""
     error: dict[str, str | None] | None = None
     trained_tokens: int | None = None
     result_files: Sequence[str] = ()
-    memory: Memory | None = None
+    answer_index: AnswerIndex | None = None
     pairs: list[tuple[str, str]] = field(default_factory=list)
     tokens: int = 0
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -108,71 +116,76 @@ class Job:
 
     @property
     def method(self) -> str:
-        """How it learns."""
+        """The fine-tuning method, `supervised` or `dpo`."""
         return str(self.params.get("method", {}).get("type", "supervised"))
 
 
 @dataclass(kw_only=True, slots=True)
 class Project:
-    """What belongs to one key."""
+    """The resources of one API key."""
 
     clock: Clock
-    faults: Faults
+    faults: FaultInjector
     files: dict[str, File] = field(default_factory=dict)
     uploads: dict[str, Upload] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     models: dict[str, Job] = field(default_factory=dict)
-    """Tuned models and checkpoints, by name: the job that made them."""
+    """The job of each fine-tuned model and checkpoint, by name."""
 
-    def settle(self) -> None:
-        """Let go what has expired."""
+    def delete_expired_files(self) -> None:
+        """Delete the files that have expired."""
         now = self.clock.now()
         for file in [file for file in self.files.values() if file.expires and file.expires <= now]:
             del self.files[file.id]
 
 
 def new_id(prefix: str) -> str:
-    """Make up an id."""
+    """Return a new random id."""
     return f"{prefix}-{secrets.token_hex(12)}"
 
 
-Kept = TypeVar("Kept")
+Resource = TypeVar("Resource")
 
 
-def found(table: Mapping[str, Kept], identifier: str, what: str) -> Kept:
-    """Find something by its id.
+def require(table: Mapping[str, Resource], identifier: str, kind: str) -> Resource:
+    """Return the resource with an id.
 
     Raises:
-        Refusal: there is none.
+        ApiError: It does not exist.
     """
     if identifier not in table:
-        raise Refusal(f"No such {what}: {identifier}", status=404, param="id")
+        raise ApiError(f"No such {kind}: {identifier}", status=404, param="id")
     return table[identifier]
 
 
-def page(
-    rows: Sequence[dict[str, Any]], query: Mapping[str, str], *, most: int = 100, usual: int = 20
+def build_page(
+    rows: Sequence[dict[str, Any]],
+    query: Mapping[str, str],
+    *,
+    max_limit: int = 100,
+    default_limit: int = 20,
 ) -> dict[str, Any]:
-    """Write a page of a list, after the row that the query names.
+    """Build a page of a list, after the row that the query names.
 
     Raises:
-        Refusal: the query asks for what no page has.
+        ApiError: The limit or the row is invalid.
     """
-    limit = query.get("limit", str(usual))
-    if not limit.isdecimal() or not 1 <= int(limit) <= most:
-        raise Refusal(f"Invalid 'limit': expected 1 to {most}, got {limit!r}.", param="limit")
+    limit = query.get("limit", str(default_limit))
+    if not limit.isdecimal() or not 1 <= int(limit) <= max_limit:
+        message = f"Invalid 'limit': expected 1 to {max_limit}, got {limit!r}."
+        raise ApiError(message, param="limit")
     after = query.get("after")
     start = 0
     if after is not None:
-        places = [place for place, row in enumerate(rows) if row["id"] == after]
-        if not places:
-            raise Refusal(f"Invalid 'after': no object with id {after!r}.", param="after")
-        start = places[0] + 1
-    shown = list(rows[start : start + int(limit)])
+        ids = [row["id"] for row in rows]
+        if after not in ids:
+            raise ApiError(f"Invalid 'after': no object with id {after!r}.", param="after")
+        start = ids.index(after) + 1
+    page = list(rows[start : start + int(limit)])
     return {
         "object": LIST,
-        "data": shown,
-        "first_id": shown[0]["id"] if shown else None,
-        "last_id": shown[-1]["id"] if shown else None,
+        "data": page,
+        "first_id": page[0]["id"] if page else None,
+        "last_id": page[-1]["id"] if page else None,
         "has_more": start + int(limit) < len(rows),
     }

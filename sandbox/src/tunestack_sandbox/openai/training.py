@@ -1,4 +1,4 @@
-"""The life of a job: its phases, how it ends, and what it says on the way."""
+"""The phases of a fine-tuning job, its end, its events and its checkpoints."""
 
 from __future__ import annotations
 
@@ -7,31 +7,35 @@ import math
 import secrets
 from typing import TYPE_CHECKING, Any
 
-from tunestack_sandbox.answers import Memory
 from tunestack_sandbox.faults import FaultKind
 from tunestack_sandbox.openai import files
 from tunestack_sandbox.openai.state import Job, Project, new_id
-from tunestack_sandbox.openai.training_data import BadFileError, read
+from tunestack_sandbox.openai.training_data import InvalidFileError, parse_training_file
+from tunestack_sandbox.simulated_models import AnswerIndex
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-# Seconds that each takes, and the phase of the sandbox's faults that it is.
+# The duration of each phase in seconds, and its name in fault rules.
 _PHASES = {
     "validating_files": (60, "validationDetails"),
     "queued": (300, "dataProcessingDetails"),
     "running": (1800, "trainingDetails"),
 }
 _NEXT = {"validating_files": "queued", "queued": "running"}
-_INTERNAL = "The job failed due to an internal error. Please try again."
-_KEPT_CHECKPOINTS = 3
-_STEPS = 4
-"""Steps of an epoch."""
-_EPOCHS, _LITTLE, _MUCH, _MOST = 3, 100, 25_000, 25
-ENDED = ("succeeded", "failed", "cancelled")
+_NEXT_MESSAGES = {
+    "queued": "Files validated, moving job to queued state",
+    "running": "Fine-tuning job started",
+}
+_INTERNAL_ERROR = "The job failed due to an internal error. Please try again."
+_MAX_CHECKPOINTS = 3
+_STEPS_PER_EPOCH = 4
+_DEFAULT_EPOCHS, _MAX_EPOCHS = 3, 25
+_MIN_EXAMPLES, _MAX_EXAMPLES = 100, 25_000
+END_STATES = ("succeeded", "failed", "cancelled")
 
 
-def say(
+def _add_event(
     project: Project,
     job: Job,
     text: str,
@@ -39,7 +43,7 @@ def say(
     level: str = "info",
     data: dict[str, Any] | None = None,
 ) -> None:
-    """Add to what a job has said."""
+    """Add an event to a job."""
     job.events.append(
         {
             "id": new_id("ftevent"),
@@ -53,81 +57,77 @@ def say(
     )
 
 
-def begin(project: Project, job: Job) -> None:
-    """Begin a job that was just created."""
-    say(project, job, f"Created fine-tuning job: {job.id}")
-    say(project, job, f"Validating training file: {job.params['training_file']}")
-    _enter(project, job, "validating_files", job.created)
+def start_job(project: Project, job: Job) -> None:
+    """Start a new job."""
+    _add_event(project, job, f"Created fine-tuning job: {job.id}")
+    _add_event(project, job, f"Validating training file: {job.params['training_file']}")
+    _start_phase(project, job, "validating_files", job.created)
 
 
-def _enter(project: Project, job: Job, status: str, now: datetime) -> None:
+def _start_phase(project: Project, job: Job, status: str, now: datetime) -> None:
     job.status = status
     seconds, phase = _PHASES[status]
-    if project.faults.strike(FaultKind.STALL, phase=phase):
+    if project.faults.trigger(FaultKind.STALL, phase=phase):
         return
-    slow = project.faults.strike(FaultKind.SLOW_PHASE, phase=phase)
-    _due(project, job, now, seconds + (slow.seconds if slow else 0.0))
+    slow = project.faults.trigger(FaultKind.SLOW_PHASE, phase=phase)
+    _schedule_end(project, job, now, seconds + (slow.seconds if slow else 0.0))
 
 
-def _due(project: Project, job: Job, now: datetime, seconds: float) -> None:
-    job.turn += 1
-    turn = job.turn
+def _schedule_end(project: Project, job: Job, now: datetime, seconds: float) -> None:
+    job.run += 1
+    run = job.run
 
     def finish(due: datetime) -> None:
-        if job.turn == turn and job.status in _PHASES:
-            _finish(project, job, due)
+        if job.run == run and job.status in _PHASES:
+            _finish_phase(project, job, due)
 
     job.due = project.clock.after(now, seconds, finish)
 
 
-def _finish(project: Project, job: Job, now: datetime) -> None:
-    """Do what a phase is for, and begin the next."""
-    if project.faults.strike(FaultKind.INTERNAL_FAILURE, phase=_PHASES[job.status][1]):
-        _fail(project, job, "server_error", _INTERNAL, now)
+def _finish_phase(project: Project, job: Job, now: datetime) -> None:
+    """Do the work of the current phase and start the next one."""
+    if project.faults.trigger(FaultKind.INTERNAL_FAILURE, phase=_PHASES[job.status][1]):
+        _fail_job(project, job, "server_error", _INTERNAL_ERROR, now)
         return
     try:
         if job.status == "validating_files":
-            _validate(project, job)
+            _validate_files(project, job)
         elif job.status == "running":
-            _train(project, job, now)
+            _create_model(project, job, now)
             return
-    except BadFileError as error:
-        _fail(project, job, error.code, str(error), now)
+    except InvalidFileError as error:
+        _fail_job(project, job, error.code, str(error), now)
         return
     following = _NEXT[job.status]
-    said = {
-        "queued": "Files validated, moving job to queued state",
-        "running": "Fine-tuning job started",
-    }
-    say(project, job, said[following])
-    _enter(project, job, following, now)
+    _add_event(project, job, _NEXT_MESSAGES[following])
+    _start_phase(project, job, following, now)
 
 
-def _validate(project: Project, job: Job) -> None:
+def _validate_files(project: Project, job: Job) -> None:
     for kind in ("training_file", "validation_file"):
         name = job.params.get(kind)
         if name is None:
             continue
         if name not in project.files:
-            raise BadFileError(f"invalid_{kind}", f"File {name} is gone.")
-        records, pairs = read(
-            project.files[name].content, name, job.method, training=kind == "training_file"
+            raise InvalidFileError(f"invalid_{kind}", f"File {name} was deleted.")
+        records, pairs = parse_training_file(
+            project.files[name].content, name, job.method, is_training=kind == "training_file"
         )
         if kind == "training_file":
             job.pairs = pairs
             job.tokens = sum(len(text.encode()) // 4 + 1 for pair in pairs for text in pair)
-            for name, value in _chosen(records).items():
-                if job.hyperparameters.get(name, "auto") == "auto":
-                    job.hyperparameters[name] = value
+            for hyperparameter, value in _choose_hyperparameters(records).items():
+                if job.hyperparameters.get(hyperparameter, "auto") == "auto":
+                    job.hyperparameters[hyperparameter] = value
 
 
-def _chosen(records: int) -> dict[str, Any]:
-    """Choose what nobody has, as OpenAI's cookbook says that OpenAI does."""
-    epochs = _EPOCHS
-    if records * epochs < _LITTLE:
-        epochs = min(_MOST, -(-_LITTLE // records))
-    elif records * epochs > _MUCH:
-        epochs = max(1, _MUCH // records)
+def _choose_hyperparameters(records: int) -> dict[str, Any]:
+    """Return the values of `auto`. The epochs are those of OpenAI's cookbook."""
+    epochs = _DEFAULT_EPOCHS
+    if records * epochs < _MIN_EXAMPLES:
+        epochs = min(_MAX_EPOCHS, -(-_MIN_EXAMPLES // records))
+    elif records * epochs > _MAX_EXAMPLES:
+        epochs = max(1, _MAX_EXAMPLES // records)
     return {
         "n_epochs": epochs,
         "batch_size": max(1, min(256, records // 500)),
@@ -135,35 +135,39 @@ def _chosen(records: int) -> dict[str, Any]:
     }
 
 
-def _train(project: Project, job: Job, now: datetime) -> None:
-    """Write what a job leaves behind, and make the model."""
+def _create_model(project: Project, job: Job, now: datetime) -> None:
+    """Create the fine-tuned model of a job, its checkpoints and its result file."""
     suffix = job.params.get("suffix") or ""
     base = job.base.customization_id
     job.model = f"ft:{base}:sandbox:{suffix}:{secrets.token_hex(4)}"
-    job.memory = Memory(job.pairs)
+    job.answer_index = AnswerIndex(job.pairs)
     epochs = int(job.hyperparameters["n_epochs"])
-    losses = [round(0.2 + 1.8 * math.exp(-step / _STEPS), 4) for step in range(_STEPS * epochs)]
-    validated = "validation_file" in job.params
+    losses = [
+        round(0.2 + 1.8 * math.exp(-step / _STEPS_PER_EPOCH), 4)
+        for step in range(_STEPS_PER_EPOCH * epochs)
+    ]
+    has_validation = "validation_file" in job.params
     for step, loss in enumerate(losses, start=1):
         metrics = {"step": step, "train_loss": loss, "train_mean_token_accuracy": _accuracy(loss)}
-        if validated:
+        if has_validation:
             metrics |= {"valid_loss": round(loss * 1.1, 4)}
         text = f"Step {step}/{len(losses)}: training loss={loss:.2f}"
-        say(project, job, text, data=metrics)
-        if step % _STEPS == 0 and step > len(losses) - _STEPS * _KEPT_CHECKPOINTS:
-            _checkpoint(project, job, step, metrics, last=step == len(losses))
-    _write_results(project, job, losses, validated=validated)
+        _add_event(project, job, text, data=metrics)
+        first = len(losses) - _STEPS_PER_EPOCH * _MAX_CHECKPOINTS
+        if step % _STEPS_PER_EPOCH == 0 and step > first:
+            _add_checkpoint(project, job, step, metrics, is_last=step == len(losses))
+    _add_result_file(project, job, losses, has_validation=has_validation)
     project.models[job.model] = job
     job.trained_tokens = job.tokens * epochs
-    say(project, job, f"New fine-tuned model created: {job.model}")
+    _add_event(project, job, f"New fine-tuned model created: {job.model}")
     job.status, job.ended = "succeeded", now
-    say(project, job, "The job has successfully completed")
+    _add_event(project, job, "The job has successfully completed")
 
 
-def _checkpoint(
-    project: Project, job: Job, step: int, metrics: dict[str, Any], *, last: bool
+def _add_checkpoint(
+    project: Project, job: Job, step: int, metrics: dict[str, Any], *, is_last: bool
 ) -> None:
-    model = str(job.model) if last else f"{job.model}:ckpt-step-{step}"
+    model = str(job.model) if is_last else f"{job.model}:ckpt-step-{step}"
     project.models[model] = job
     job.checkpoints.append(
         {
@@ -176,48 +180,51 @@ def _checkpoint(
             "step_number": step,
         }
     )
-    say(project, job, f"Checkpoint created at step {step}")
+    _add_event(project, job, f"Checkpoint created at step {step}")
 
 
-def _write_results(project: Project, job: Job, losses: list[float], *, validated: bool) -> None:
+def _add_result_file(
+    project: Project, job: Job, losses: list[float], *, has_validation: bool
+) -> None:
     rows = ["step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy"]
     for step, loss in enumerate(losses, start=1):
-        valid = f"{round(loss * 1.1, 4)},{_accuracy(loss * 1.1)}" if validated else ","
+        valid = f"{round(loss * 1.1, 4)},{_accuracy(loss * 1.1)}" if has_validation else ","
         rows.append(f"{step},{loss},{_accuracy(loss)},{valid}")
-    # As OpenAI's server does, which surprises those who read it for the first time.
+    # OpenAI's result files are base64, too.
     content = base64.b64encode(("\n".join(rows) + "\n").encode())
-    job.result_files = [files.add_result(project, "step_metrics.csv", content).id]
+    job.result_files = [files.add_result_file(project, "step_metrics.csv", content).id]
 
 
 def _accuracy(loss: float) -> float:
     return round(math.exp(-loss), 4)
 
 
-def _fail(project: Project, job: Job, code: str, message: str, now: datetime) -> None:
+def _fail_job(project: Project, job: Job, code: str, message: str, now: datetime) -> None:
     param = code.removeprefix("invalid_") if code.endswith("_file") else "training_file"
     job.error = {"code": code, "message": message, "param": param}
     job.status, job.ended = "failed", now
-    say(project, job, message, level="error")
+    _add_event(project, job, message, level="error")
 
 
-def cancel(project: Project, job: Job) -> None:
-    """End a job for good."""
+def cancel_job(project: Project, job: Job) -> None:
+    """Cancel a job."""
     job.status, job.ended = "cancelled", project.clock.now()
-    say(project, job, "The job was cancelled")
+    _add_event(project, job, "The job was cancelled")
 
 
-def pause(project: Project, job: Job) -> None:
-    """Let a job stand still."""
+def pause_job(project: Project, job: Job) -> None:
+    """Pause a job."""
     now = project.clock.now()
-    job.left = max((job.due - now).total_seconds(), 0.0) if job.due else 0.0
-    job.turn += 1
+    job.remaining_seconds = max((job.due - now).total_seconds(), 0.0) if job.due else 0.0
+    job.run += 1
     job.status = "paused"
-    say(project, job, "The job was paused")
+    _add_event(project, job, "The job was paused")
 
 
-def resume(project: Project, job: Job) -> None:
-    """Let a job go on."""
+def resume_job(project: Project, job: Job) -> None:
+    """Resume a paused job."""
     job.status = "running"
-    # What is left was counted on this clock, and is not to be shortened again.
-    _due(project, job, project.clock.now(), job.left * project.clock.speed)
-    say(project, job, "The job was resumed")
+    # The remaining seconds were measured on the sandbox's clock: the speed must not apply again.
+    seconds = job.remaining_seconds * project.clock.speed
+    _schedule_end(project, job, project.clock.now(), seconds)
+    _add_event(project, job, "The job was resumed")

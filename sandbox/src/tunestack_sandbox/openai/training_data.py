@@ -1,4 +1,4 @@
-"""OpenAI's own look at a training file: plain and slow, by the rules that it documents.
+"""OpenAI's validation of training files, by the rules that OpenAI documents. It shares no code with the SDK's validation.
 
 Source: supervised-fine-tuning, vision-fine-tuning and direct-preference-optimization guides, openai-openapi (read 2026-11-22).
 """
@@ -13,81 +13,94 @@ if TYPE_CHECKING:
 
 Pair = tuple[str, str]
 
-_LEAST = 10
+_MIN_EXAMPLES = 10
 _ROLES = ("system", "developer", "user", "assistant", "tool", "function")
-_FIELDS = {"messages", "tools", "parallel_tool_calls", "functions"}
-_MESSAGE = {
+_ROW_KEYS = {"messages", "tools", "parallel_tool_calls", "functions"}
+_MESSAGE_KEYS = {
     *("role", "content", "name", "weight", "tool_calls", "tool_call_id", "function_call"),
     "refusal",
 }
-_PARTS = ("text", "image_url")
-_PREFERENCE = {"input", "preferred_output", "non_preferred_output"}
+_PART_TYPES = ("text", "image_url")
+_PREFERENCE_KEYS = {"input", "preferred_output", "non_preferred_output"}
 
 
-class BadFileError(Exception):
-    """The job fails on the file; has OpenAI's code and text."""
+class InvalidFileError(Exception):
+    """A training file is invalid. Has OpenAI's code and message."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
 
 
-def read(content: bytes, name: str, method: str, *, training: bool) -> tuple[int, list[Pair]]:
-    """Read a training or validation file; returns how many records it has, and the pairs of question and answer in them.
+def parse_training_file(
+    content: bytes, name: str, method: str, *, is_training: bool
+) -> tuple[int, list[Pair]]:
+    """Return the number of records in a training or validation file, and their prompts and completions.
 
     Raises:
-        BadFileError: OpenAI would refuse the file.
+        InvalidFileError: The file is invalid.
     """
-    what = "training" if training else "validation"
+    kind = "training" if is_training else "validation"
     if not content.strip():
-        raise BadFileError(f"invalid_{what}_file", f"The {what} file {name} is empty.")
-    read_row: Callable[[Any], Iterator[Pair]] = _preference if method == "dpo" else _chat
+        raise InvalidFileError(f"invalid_{kind}_file", f"The {kind} file {name} is empty.")
+    parse_row: Callable[[Any], Iterator[Pair]] = (
+        _parse_preference if method == "dpo" else _parse_chat
+    )
     pairs: list[Pair] = []
     lines = content.removesuffix(b"\n").split(b"\n")
     for number, line in enumerate(lines, start=1):
         try:
-            pairs += read_row(json.loads(line.decode("utf-8")))
-        except (AttributeError, KeyError, TypeError, ValueError, IndexError, RecursionError) as bad:
-            why = f"{bad.args[0]!r} is missing" if isinstance(bad, KeyError) else str(bad)
-            raise BadFileError(
-                f"invalid_{what}_file",
-                f"The job failed due to an invalid {what} file. Invalid file format. "
-                f"Line {number}: {why}",
-            ) from bad
-    if training and len(lines) < _LEAST:
-        raise BadFileError(
+            pairs += parse_row(json.loads(line.decode("utf-8")))
+        except (
+            AttributeError,
+            KeyError,
+            TypeError,
+            ValueError,
+            IndexError,
+            RecursionError,
+        ) as error:
+            is_missing = isinstance(error, KeyError)
+            problem = f"{error.args[0]!r} is missing" if is_missing else str(error)
+            raise InvalidFileError(
+                f"invalid_{kind}_file",
+                f"The job failed due to an invalid {kind} file. Invalid file format. "
+                f"Line {number}: {problem}",
+            ) from error
+    if is_training and len(lines) < _MIN_EXAMPLES:
+        raise InvalidFileError(
             "invalid_n_examples",
-            f"Training file has {len(lines)} example(s), but must have at least {_LEAST} examples",
+            f"Training file has {len(lines)} example(s), but must have at least "
+            f"{_MIN_EXAMPLES} examples",
         )
     return len(lines), pairs
 
 
-def _chat(row: Mapping[str, Any]) -> Iterator[Pair]:
-    if not isinstance(row, dict) or row.keys() - _FIELDS:
+def _parse_chat(row: Mapping[str, Any]) -> Iterator[Pair]:
+    if not isinstance(row, dict) or row.keys() - _ROW_KEYS:
         raise ValueError("unexpected keys")
-    yield from _pairs(row["messages"])
+    yield from _parse_messages(row["messages"])
 
 
-def _pairs(messages: Any) -> Iterator[Pair]:
+def _parse_messages(messages: Any) -> Iterator[Pair]:
     if not isinstance(messages, list) or not messages:
         raise ValueError("messages must be a list that is not empty")
-    asked: list[str] = []
-    answers = 0
+    prompt: list[str] = []
+    has_answer = False
     for message in messages:
-        text = _text(message)
+        text = _parse_text(message)
         if message["role"] == "assistant":
-            answers += 1
+            has_answer = True
             if message.get("weight", 1) not in (0, 1):
                 raise ValueError("weight must be 0 or 1")
             if message.get("weight", 1) == 1:
-                yield "\n".join(asked), text
-        asked.append(text)
-    if not answers:
+                yield "\n".join(prompt), text
+        prompt.append(text)
+    if not has_answer:
         raise ValueError("expected a message with role 'assistant'")
 
 
-def _text(message: Mapping[str, Any]) -> str:
-    if message["role"] not in _ROLES or message.keys() - _MESSAGE:
+def _parse_text(message: Mapping[str, Any]) -> str:
+    if message["role"] not in _ROLES or message.keys() - _MESSAGE_KEYS:
         raise ValueError("unexpected role or keys in a message")
     if "weight" in message and message["role"] != "assistant":
         raise ValueError("only messages with role 'assistant' have a weight")
@@ -98,7 +111,7 @@ def _text(message: Mapping[str, Any]) -> str:
         return content
     texts = []
     for part in content or ():
-        if part["type"] not in _PARTS:
+        if part["type"] not in _PART_TYPES:
             raise ValueError(f"content of type {part['type']!r} is not supported")
         texts.append(
             part["text"] if part["type"] == "text" else f"[image {part['image_url']['url']}]"
@@ -108,12 +121,12 @@ def _text(message: Mapping[str, Any]) -> str:
     return "\n".join(texts)
 
 
-def _preference(row: Mapping[str, Any]) -> Iterator[Pair]:
-    if not isinstance(row, dict) or row.keys() != _PREFERENCE:
-        raise ValueError(f"expected {sorted(_PREFERENCE)}")
-    asked = [_text(message) for message in row["input"]["messages"]]
+def _parse_preference(row: Mapping[str, Any]) -> Iterator[Pair]:
+    if not isinstance(row, dict) or row.keys() != _PREFERENCE_KEYS:
+        raise ValueError(f"expected {sorted(_PREFERENCE_KEYS)}")
+    prompt = [_parse_text(message) for message in row["input"]["messages"]]
     (preferred,), (other,) = row["preferred_output"], row["non_preferred_output"]
     if (preferred["role"], other["role"]) != ("assistant", "assistant"):
         raise ValueError("outputs must be messages with role 'assistant'")
-    _text(other)
-    yield "\n".join(asked), _text(preferred)
+    _parse_text(other)
+    yield "\n".join(prompt), _parse_text(preferred)

@@ -31,7 +31,7 @@ class BackgroundJob(Protocol):
         """Return whether the job has a result."""
         ...
 
-    def left(self) -> str:
+    def exit_message(self) -> str:
         """Return what becomes of the job when the process ends now, and how to get back to it."""
         ...
 
@@ -93,7 +93,7 @@ def join(timeout: float) -> bool:
 
 def note_interrupt(job: BackgroundJob) -> None:
     """Log what becomes of a job that the user no longer waits for (Ctrl-C); at its end, the process waits for no free slot."""
-    _told.append(job.left())
+    _told.append(job.exit_message())
     logger.warning("%s", _told[-1])
 
 
@@ -114,8 +114,8 @@ def _at_exit() -> None:
     except KeyboardInterrupt:
         logger.warning("interrupted")
     for job in running():
-        if not job.done() and job.left() not in _told:
-            logger.warning("%s", job.left())
+        if not job.done() and job.exit_message() not in _told:
+            logger.warning("%s", job.exit_message())
 
 
 def _forget() -> None:

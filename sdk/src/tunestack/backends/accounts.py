@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Literal, Self
 
 from tunestack import catalog
+from tunestack.backends.bedrock.account import BedrockAccount
+from tunestack.backends.openai.project import OpenAIProject
+from tunestack.environment import snapshot
 from tunestack.errors import ConfigError, shortened
 from tunestack.spec.arguments import check_id
 
 if TYPE_CHECKING:
-    from tunestack.backends.base import Account
-    from tunestack.backends.bedrock.account import BedrockAccount
+    import boto3
+    from openai import OpenAI
+
     from tunestack.backends.identifiers import IdKind
-    from tunestack.backends.openai.project import OpenAIProject
+    from tunestack.backends.protocols import Account
+    from tunestack.deployment import Deployment
+    from tunestack.polling import Poll
 
 Provider = Literal["bedrock", "openai"]
 
@@ -58,3 +65,52 @@ class Accounts:
         text = check_id(kind, identifier)
         account: Account = self.openai if self.openai.owns(text) else self.bedrock
         return account, account.check_id(kind, text)
+
+
+class AccountResolver:
+    """Resolves the accounts of a caller from the environment, and again when it has changed."""
+
+    def __init__(
+        self,
+        *,
+        stage: str | None,
+        region: str | None,
+        deployment: Deployment | None,
+        session: boto3.Session | None,
+        openai: OpenAI | None,
+        poll: Poll,
+    ) -> None:
+        """Resolve the accounts; the arguments are those of `Tuner`.
+
+        Raises:
+            ConfigError: the AWS profile or configuration file is invalid.
+        """
+        self._new_bedrock_account = partial(
+            BedrockAccount, stage=stage, region=region, deployment=deployment, session=session
+        )
+        self._new_openai_project = partial(OpenAIProject, openai, poll=poll)
+        self._is_bound = False
+        self._environment = snapshot()
+        self._accounts = self._resolve()
+
+    @property
+    def accounts(self) -> Accounts:
+        """The accounts of the present environment, or of the one that `bind` kept."""
+        now = self._environment if self._is_bound else snapshot()
+        if now != self._environment:
+            self._environment = now
+            self._accounts = self._resolve()
+        return self._accounts
+
+    def bind(self, model: str) -> Self:
+        """Return a resolver that keeps the present environment; its clients for a model are created now."""
+        self.accounts.of_model(model).connect(model)
+        bound = object.__new__(type(self))
+        bound.__dict__.update(self.__dict__, _is_bound=True)
+        return bound
+
+    def _resolve(self) -> Accounts:
+        return Accounts(
+            self._new_bedrock_account(environment=self._environment),
+            self._new_openai_project(self._environment),
+        )

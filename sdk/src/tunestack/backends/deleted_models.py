@@ -13,7 +13,8 @@ from tunestack.polling import wait_until_visible
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tunestack.backends.base import Backend, JobInfo
+    from tunestack.backends.base import JobInfo
+    from tunestack.backends.protocols import Backend
     from tunestack.polling import Poll
 
 logger = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
 if TYPE_CHECKING:
-    from tunestack.backends.base import Backend
+    from tunestack.backends.protocols import Backend
     from tunestack.polling import Poll
 
 

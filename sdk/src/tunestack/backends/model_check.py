@@ -9,7 +9,7 @@ from tunestack.backends.base import Check, Verdict
 from tunestack.errors import ModelError, TunestackError
 
 if TYPE_CHECKING:
-    from tunestack.backends.base import Backend
+    from tunestack.backends.protocols import Backend
     from tunestack.catalog import BaseModel
 
 
@@ -20,7 +20,7 @@ def check_model(backend: Backend, model: BaseModel, region: str | None) -> Check
     try:
         catalog.require(model.key, on=today, provider=model.provider, region=region)
         state = backend.lifecycle(model)
-        catalog.require_living(model, on=backend.now().date(), said=state)
+        catalog.require_living(model, on=backend.now().date(), service_state=state)
     except ModelError as error:
         return Check(
             name=name, verdict=Verdict.FAIL, detail=str(error), fix="see `tunestack models`"

@@ -1,9 +1,15 @@
-"""The base models: what can be tuned, where, with which data and hyperparameters, at what price.
+"""The catalog of base models: regions, record formats, hyperparameters, limits and prices for fine-tuning.
 
-The facts are in `data/*.toml`, one file a vendor, dated and sourced.
-This package is their typed form, for the SDK, the stacks and the sandbox alike;
-it knows the standard library only.
-The catalog explains a model; whether the service still takes it is the service's own word.
+```python
+from tunestack import catalog
+
+model = catalog.find("us.amazon.nova-micro-v1:0")
+print(model.regions, model.hyperparameters["epochCount"].max)
+```
+
+The facts are in `data/*.toml`, one file per publisher, each with its date and source.
+The SDK, the CDK constructs and the sandbox use this package. It imports the standard library only.
+Whether a model still accepts jobs is decided by the service; the catalog's dates are used if the service can't be asked.
 """
 
 from tunestack.catalog.inference import Inference, find_inference

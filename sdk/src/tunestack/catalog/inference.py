@@ -1,4 +1,4 @@
-"""Where Bedrock serves the base models: by their own id, or through inference profiles only."""
+"""Regions in which base models can be invoked on Bedrock, by model id or through an inference profile."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Inference:
-    """Where a base model can be invoked."""
+    """The regions in which a base model can be invoked."""
 
     on_demand: tuple[str, ...]
-    """Regions in which the bare id can be invoked."""
+    """Regions in which the model id can be invoked directly."""
     profiles: Mapping[str, tuple[str, ...]]
-    """Regions in which an inference profile can be invoked, by its geography (`us`, `eu`, `global` ...)."""
+    """Regions in which an inference profile can be invoked, by geography (`us`, `eu`, `global` ...)."""
     confidence: Confidence
     source: str
     seen: date
-    """The day on which the source was read."""
+    """The date on which the source was read."""
 
     def has_profile(self, geography: str, region: str) -> bool:
-        """Return whether the profile of a geography can be invoked in a region."""
-        return any(fnmatchcase(region, known) for known in self.profiles.get(geography, ()))
+        """Return whether the inference profile of a geography can be invoked in a region."""
+        return any(fnmatchcase(region, pattern) for pattern in self.profiles.get(geography, ()))
 
     def is_served_in(self, region: str) -> bool:
-        """Return whether the model can be invoked in a region in any way."""
+        """Return whether the model can be invoked in a region, by its id or through a profile."""
         return region in self.on_demand or any(
             self.has_profile(geography, region) for geography in self.profiles
         )
 
 
 def find_inference(key: str) -> Inference | None:
-    """Return where a base model can be invoked, by the catalog's key; `None` if that is unknown."""
-    return _all().get(key)
+    """Return the regions of a base model by its catalog key, or `None` if they are unknown."""
+    return _read_inference().get(key)
 
 
 @cache
-def _all() -> Mapping[str, Inference]:
+def _read_inference() -> Mapping[str, Inference]:
     document = tomllib.loads(
         files("tunestack.catalog").joinpath("inference.toml").read_text("utf-8")
     )

@@ -1,4 +1,4 @@
-"""Find a base model by any of its names, or say what can be tuned in its place."""
+"""Find a base model by any of its names, and check that it can be fine-tuned."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import date
 
-_CUSTOM_MODEL = re.compile(r"arn:[^/]+:custom-model/([^/]+)/[^/]+")
+_CUSTOM_MODEL_ARN = re.compile(r"arn:[^/]+:custom-model/([^/]+)/[^/]+")
 
 
 def find(name: str) -> BaseModel | None:
-    """Return the base model that a name means, or `None`.
+    """Return the base model with a name, or `None`.
 
-    Takes a catalog key, a customization id, an inference id, or the ARN of a foundation model or inference profile, each
-    also with what litellm and DSPy put before it (`bedrock/`, `bedrock/converse/`, `bedrock/us-west-2/`, `openai/`) and
-    with the geography of cross-region inference (`us.`); and OpenAI's name of a fine-tuned model, `ft:<base>:...`.
+    Accepts a catalog key, a customization id, an inference id, the ARN of a foundation model or inference profile, and
+    OpenAI's name of a fine-tuned model (`ft:<base model>:...`). The prefixes of litellm and DSPy (`bedrock/`,
+    `bedrock/converse/`, `bedrock/us-west-2/`, `openai/`) and the geography of cross-region inference (`us.`) are ignored.
     """
     identifier = parse_name(name).identifier
     for model in CATALOG:
@@ -41,27 +41,30 @@ def find(name: str) -> BaseModel | None:
 
 
 def of_custom_model(arn: str) -> BaseModel:
-    """Find the base model that the ARN of a tuned model on Bedrock names.
+    """Return the base model of a custom model on Bedrock, which is part of its ARN.
 
     Raises:
-        ModelError: the ARN names none of the catalog.
+        ModelError: the ARN is invalid, or its base model is not in the catalog.
     """
-    match = _CUSTOM_MODEL.fullmatch(arn)
+    match = _CUSTOM_MODEL_ARN.fullmatch(arn)
     for model in CATALOG:
         if match and model.customization_id == match[1]:
             return model
     raise ModelError(
-        f"{shortened(arn)} is not the ARN of a tuned model of the catalog: "
+        f"{shortened(arn)} is not the ARN of a custom model with a base model of the catalog: "
         "expected arn:aws:bedrock:<region>:<account>:custom-model/<base model>/<id>"
     )
 
 
 def unknown(name: str) -> BaseModel:
-    """Describe a model of a server that speaks OpenAI's API, of which nothing is known but what the API says of all."""
-    known = CATALOG["gpt-4o-mini-2024-07-18"]
-    source = "OpenAI's API, of whoever serves it"
+    """Return a description of a model on an OpenAI-compatible server that is not in the catalog.
+
+    It has the limits and hyperparameters that OpenAI's API documents for all models, with low confidence.
+    """
+    template = CATALOG["gpt-4o-mini-2024-07-18"]
+    source = "OpenAI's API, on an OpenAI-compatible server"
     return replace(
-        known,
+        template,
         key=re.sub(r"[^a-z0-9.-]+", "-", name.lower()).strip("-") or "model",
         name=name,
         vendor="unknown",
@@ -79,7 +82,7 @@ def unknown(name: str) -> BaseModel:
 
 
 def tunable(*, on: date, provider: str | None = None, region: str | None = None) -> list[BaseModel]:
-    """List the models that Tunestack can tune on a day, optionally by one provider or in one region."""
+    """Return the models that Tunestack can fine-tune on a date, optionally of one provider or in one region."""
     return [
         model
         for model in CATALOG
@@ -91,84 +94,87 @@ def tunable(*, on: date, provider: str | None = None, region: str | None = None)
 
 
 def require(name: str, *, on: date, provider: str, region: str | None = None) -> BaseModel:
-    """Find the base model of a name, in a region where it can be tuned.
+    """Return the base model with a name, and check that it can be fine-tuned in a region.
 
-    Whether it still lives is for `require_living` to say, once the service was asked.
+    `require_living` checks the lifecycle, once the service was asked for it.
 
     Args:
-        name: anything that `find` takes.
-        on: the day that counts.
+        name: any name that `find` accepts.
+        on: the date for the lifecycle of the models.
         provider: `bedrock` or `openai`.
-        region: where it is to be tuned; not looked at when not given.
+        region: the region of the job; not checked if `None`.
 
     Raises:
-        ModelError: it can't be tuned there; says why, and names what can be tuned instead.
+        ModelError: the model can't be fine-tuned there. The message has the reason and the models that can be.
     """
     model = find(name)
     if model is None:
         raise ModelError(
-            f"{shortened(name)} can't be fine-tuned: {instead(on=on, provider=provider)}"
+            f"{shortened(name)} can't be fine-tuned; {_describe_alternatives(on=on, provider=provider)}"
         )
-    if model.provider != provider or model.unsupported:
-        why = model.unsupported or f"on {model.provider}, which is not what this is for"
+    if model.provider != provider:
+        reason = f"can't be fine-tuned on {provider}, only on {model.provider}"
         raise ModelError(
-            f"{model.name} can't be fine-tuned here, but {why}: {instead(on=on, provider=provider)}"
+            f"{model.name} {reason}; {_describe_alternatives(on=on, provider=provider)}"
+        )
+    if model.unsupported:
+        reason = f"can't be fine-tuned with Tunestack: {model.unsupported}"
+        raise ModelError(
+            f"{model.name} {reason}; {_describe_alternatives(on=on, provider=provider)}"
         )
     if region is not None and model.regions and region not in model.regions:
-        require_living(model, on=on, said=None)
+        require_living(model, on=on, service_state=None)
         is_in_name = parse_name(name).region == region
         where = f"{region} (the region in {shortened(name)})" if is_in_name else region
         variable = "" if is_in_name else f" (AWS_REGION={model.regions[0]})"
         raise ModelError(
-            f"{model.name} can't be fine-tuned in {where}, but in {' and '.join(model.regions)}: "
+            f"{model.name} can't be fine-tuned in {where}, only in {' and '.join(model.regions)}: "
             f'set region="{model.regions[0]}"{variable}; '
-            f"{instead(on=on, provider=provider, region=region)}"
+            f"{_describe_alternatives(on=on, provider=provider, region=region)}"
         )
     return model
 
 
-def require_living(model: BaseModel, *, on: date, said: LifecycleState | None) -> None:
-    """Refuse a model that takes no new jobs.
+def require_living(model: BaseModel, *, on: date, service_state: LifecycleState | None) -> None:
+    """Check that a model accepts new jobs.
 
     Args:
         model: the base model.
-        on: the day that counts.
-        said: what the service said of it, which decides; `None` when it could not be asked, then the catalog's dates do.
+        on: the date for the lifecycle of the models.
+        service_state: the state that the service reports, which decides. If it is `None`, since the service can't be
+            asked, the dates of the catalog decide.
 
     Raises:
-        ModelError: it takes none; says since when, and names what can be tuned instead.
+        ModelError: the model accepts no new jobs. The message has the date and the models that can be fine-tuned.
     """
-    dated = model.lifecycle.state(on)
-    state = said or dated
+    dated_state = model.lifecycle.state(on)
+    state = service_state or dated_state
     if state is LifecycleState.ACTIVE:
         return
-    if state is not dated:
-        word = "takes no new jobs" if state is LifecycleState.LEGACY else "is not offered here"
-        why = f"{model.name} {word} any more, says the service"
+    if state is not dated_state:
+        reason = _describe_service_state(state)
     elif state is LifecycleState.LEGACY:
         end = model.lifecycle.end_of_life
-        why = f"{model.name} takes no new jobs since {model.lifecycle.legacy}" + (
-            f", and ends on {end}" if end else ""
+        reason = f"accepts no new jobs since {model.lifecycle.legacy}" + (
+            f", and its end of life is {end}" if end else ""
         )
     elif model.lifecycle.end_of_life is not None:
-        why = (
-            f"{model.name} can't be fine-tuned any more, "
-            f"it was retired on {model.lifecycle.end_of_life}"
-        )
+        reason = f"can't be fine-tuned any more: it was retired on {model.lifecycle.end_of_life}"
     else:
-        why = f"{model.name} can't be fine-tuned any more, it was gone by {model.lifecycle.gone_by}"
-    raise ModelError(f"{why}: {instead(on=on, provider=model.provider)}")
+        reason = f"can't be fine-tuned any more: it was retired by {model.lifecycle.gone_by}"
+    alternatives = _describe_alternatives(on=on, provider=model.provider)
+    raise ModelError(f"{model.name} {reason}; {alternatives}")
 
 
 def require_allowed(model: BaseModel, allowed: Collection[str]) -> None:
-    """Refuse a model that the stage does not allow.
+    """Check that the stage allows a model.
 
     Args:
         model: the base model.
-        allowed: catalog keys; every model when empty.
+        allowed: the catalog keys that are allowed; all if empty.
 
     Raises:
-        ModelError: the stage does not allow it; names those that it does.
+        ModelError: the stage does not allow the model. The message has the models that it allows.
     """
     if allowed and model.key not in allowed:
         raise ModelError(
@@ -177,14 +183,21 @@ def require_allowed(model: BaseModel, allowed: Collection[str]) -> None:
         )
 
 
-def instead(*, on: date, provider: str, region: str | None = None) -> str:
-    """Say what can be tuned in place of a model that can't, region by region."""
-    places: dict[str, list[str]] = {}
+def _describe_service_state(state: LifecycleState) -> str:
+    if state is LifecycleState.LEGACY:
+        return "accepts no new jobs, according to the service"
+    return "is not available here, according to the service"
+
+
+def _describe_alternatives(*, on: date, provider: str, region: str | None = None) -> str:
+    """Return a text that lists the models that can be fine-tuned, by region."""
+    keys_by_region: dict[str, list[str]] = {}
     for model in tunable(on=on, provider=provider, region=region):
-        places.setdefault(" or ".join(model.regions), []).append(model.key)
-    if not places:
-        return f"nothing can be fine-tuned{f' in {region}' if region else ''} on {provider} today"
-    return f"what can be fine-tuned{f' in {region}' if region else ''} today is " + "; ".join(
-        ", ".join(keys) + (f" (in {place})" if place and not region else "")
-        for place, keys in places.items()
+        keys_by_region.setdefault(" or ".join(model.regions), []).append(model.key)
+    where = f" in {region}" if region else ""
+    if not keys_by_region:
+        return f"no model of {provider} can be fine-tuned{where} today"
+    return f"models that can be fine-tuned{where} today: " + "; ".join(
+        ", ".join(keys) + (f" (in {regions})" if regions and not region else "")
+        for regions, keys in keys_by_region.items()
     )

@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 
 class Confidence(StrEnum):
-    """How sure a fact is."""
+    """The confidence in a fact of the catalog."""
 
     HIGH = "high"
-    """The service's own model, schema or documentation, read in full."""
+    """From the API model, schema or documentation of the service."""
     MEDIUM = "medium"
-    """One indirect or dated source."""
+    """From one indirect or old source."""
     LOW = "low"
-    """An inference."""
+    """Inferred, without a source that states it."""
 
 
 class RecordFormat(StrEnum):
-    """How one line of a training file looks."""
+    """The format of one line of a training file."""
 
     CONVERSE = "bedrock-conversation-2024"
     """`{"schemaVersion", "system": [{"text"}], "messages": [{"role", "content": [{"text"}]}]}`"""
@@ -42,18 +42,18 @@ class RecordFormat(StrEnum):
 
 
 class Content(StrEnum):
-    """What a record may hold beside text."""
+    """Content of a record other than text."""
 
     IMAGE = "image"
     VIDEO = "video"
     TOOLS = "tools"
     """Tool definitions, calls and results."""
     REASONING = "reasoning"
-    """What the model is to think before it answers."""
+    """Reasoning that the model is trained to produce before its answer."""
 
 
 class ChatTemplate(StrEnum):
-    """How a family writes a conversation as one text, for records that hold one prompt and one answer."""
+    """The template that renders a conversation as one text, for formats with one prompt and one completion."""
 
     LLAMA_3 = "llama-3"
     LLAMA_2 = "llama-2"
@@ -62,39 +62,39 @@ class ChatTemplate(StrEnum):
 
 
 class Serving(StrEnum):
-    """How a tuned model is served."""
+    """How a custom model is served."""
 
     ON_DEMAND = "on-demand"
-    """A custom-model deployment: paid by the token, nothing while idle."""
+    """A custom model deployment: billed by the token, free while idle."""
     PROVISIONED = "provisioned"
-    """Provisioned throughput: billed by the hour, for each model unit, until it is deleted."""
+    """Provisioned throughput: billed by the hour and model unit until it is deleted."""
     DIRECT = "direct"
-    """Nothing to start: the tuned model answers by its name (OpenAI)."""
+    """No endpoint is needed: the fine-tuned model is invoked by its name (OpenAI)."""
 
 
 class LifecycleState(StrEnum):
-    """Where a base model stands on a given day."""
+    """The lifecycle state of a base model on a given date."""
 
     ACTIVE = "active"
     LEGACY = "legacy"
-    """No new jobs and no new provisioned throughput; what runs goes on until the end of life."""
+    """New jobs and new provisioned throughput are refused; existing endpoints work until the end of life."""
     RETIRED = "retired"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Lifecycle:
-    """The dates of a model's life; `None` is a date that nobody has published."""
+    """The lifecycle dates of a model; `None` is a date that was not published."""
 
     legacy: date | None = None
     end_of_life: date | None = None
     gone_by: date | None = None
-    """The day on which the model was seen to be gone, where its end of life was never published."""
+    """The date by which the model was no longer available, if its end of life was not published."""
     confidence: Confidence = Confidence.HIGH
     source: str = ""
 
     def state(self, on: date) -> LifecycleState:
-        """Say where the model stands on a day."""
-        ends = [day for day in (self.end_of_life, self.gone_by) if day is not None]
+        """Return the lifecycle state on a date."""
+        ends = [end for end in (self.end_of_life, self.gone_by) if end is not None]
         if ends and on >= min(ends):
             return LifecycleState.RETIRED
         if self.legacy is not None and on >= self.legacy:
@@ -104,7 +104,7 @@ class Lifecycle:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hyperparameter:
-    """One hyperparameter of a model: its vendor's name, type, range (inclusive) and default."""
+    """A hyperparameter of a model: the provider's name, type, inclusive range and default."""
 
     name: str
     type: type[int | float]
@@ -112,38 +112,38 @@ class Hyperparameter:
     max: float
     default: float | None = None
     aliases: tuple[str, ...] = ()
-    """What others call it, and may call it here."""
+    """Other names that are accepted, such as those of another provider."""
     auto: bool = False
-    """Whether the vendor chooses it by the data, when it is `auto` or left out."""
+    """Whether the provider chooses the value from the data if it is `auto` or not given."""
     confidence: Confidence
     source: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What a training file may hold; `None` is a limit that nobody has published."""
+    """The limits of a training file; `None` is a limit that was not published."""
 
     min_records: int | None = None
     max_records: int | None = None
     min_validation_records: int | None = None
     max_validation_records: int | None = None
     max_total_records: int | None = None
-    """Training and validation together."""
+    """Records of the training and validation files together."""
     max_tokens: int | None = None
-    """Tokens of one record, prompt and answer together."""
+    """Tokens in one record, prompt and completion together."""
     max_prompt_tokens: int | None = None
     max_completion_tokens: int | None = None
     max_bytes: int | None = None
-    """Size of the training file."""
+    """Size of the training file in bytes."""
     max_validation_bytes: int | None = None
     max_images: int | None = None
-    """Images of one record."""
+    """Images in one record."""
     max_system_texts: int | None = None
-    """Pieces of text in a system prompt."""
+    """Text blocks in a system prompt."""
     validation_set: bool = True
-    """Whether the service takes a validation set at all."""
+    """Whether the service accepts a validation file."""
     reserved_words: tuple[str, ...] = ()
-    """Words that fail the whole job when a prompt holds them, in whatever case."""
+    """Words that make the whole job fail if a prompt contains them, in upper or lower case."""
     confidence: Confidence
     source: str
 
@@ -156,53 +156,54 @@ class Price:
     confidence: Confidence
     source: str
     seen: date | None = None
-    """The day on which it was true; `None` where the source does not say."""
+    """The date of the price; `None` if the source has no date."""
 
     def __str__(self) -> str:
-        """Write the price with how sure it is."""
-        when = f"seen {self.seen}" if self.seen else "undated"
-        return f"${self.usd:,.2f} ({when}, {self.confidence.value} confidence)"
+        """Return the price with its date and confidence: `$1.95 (undated, medium confidence)`."""
+        dated = f"seen {self.seen}" if self.seen else "undated"
+        return f"${self.usd:,.2f} ({dated}, {self.confidence.value} confidence)"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BaseModel:
-    """A base model that can be tuned, or once could."""
+    """A base model that can be fine-tuned, or could be in the past."""
 
     key: str
-    """The catalog's own short name, used in stages and on the command line."""
+    """The short name in this catalog, used in stages and on the command line."""
     name: str
     vendor: str
+    """The publisher of the model."""
     provider: str
-    """Who tunes it: `bedrock` or `openai`."""
+    """The service that fine-tunes it: `bedrock` or `openai`."""
     family: str
-    """The table of the data file that it shares its facts with."""
+    """The family in the data file, which has the shared fields."""
     customization_id: str
-    """What a job is created with; on Bedrock it is not what the base model is called with."""
+    """The model id for creating a job. On Bedrock it differs from the id for invoking the base model."""
     inference_ids: tuple[str, ...] = ()
-    """What the base model is called with; the preferred one first."""
+    """The model ids for invoking the base model, the preferred one first."""
     aliases: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     lifecycle: Lifecycle
     serving: tuple[Serving, ...] = ()
-    """The ways to serve the tuned model; the one that `auto` takes first."""
+    """How a custom model can be served; `auto` uses the first."""
     record_format: RecordFormat
-    """The format that its training files are written in."""
+    """The format in which training files are written."""
     other_formats: tuple[RecordFormat, ...] = ()
-    """Formats that the service takes, or took, as well."""
+    """Other formats that the service accepts, or accepted in the past."""
     chat_template: ChatTemplate | None = None
-    """For several turns, or a system prompt, in a format of one prompt and one answer."""
+    """The template for multi-turn records and system prompts in a format with one prompt and one completion."""
     takes: tuple[Content, ...] = ()
-    """What its records may hold beside text."""
+    """Content other than text that records can have."""
     hyperparameters: Mapping[str, Hyperparameter]
     limits: Limits
     prices: Mapping[str, Price] = field(default_factory=dict)
-    """By what is paid for, see `catalog.load.PRICE_UNITS`."""
+    """Prices by kind; `catalog.load.PRICE_UNITS` has the units."""
     unsupported: str | None = None
-    """Why Tunestack does not tune it although the vendor does; `None` if it does."""
+    """Why Tunestack can't fine-tune the model although the provider can; `None` if it can."""
     source: str
     seen: date
-    """The day on which the source was read."""
+    """The date on which the source was read."""
 
     def names(self) -> tuple[str, ...]:
-        """Every name that the model is known by, the catalog's key first."""
+        """Return all names of the model, the catalog key first."""
         return (self.key, self.customization_id, *self.inference_ids, *self.aliases)

@@ -1,4 +1,4 @@
-"""Read the names by which litellm, DSPy and AWS call a model."""
+"""Parse the model names of litellm, DSPy, AWS and OpenAI."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from tunestack.settings import REGION
 
-# The providers and routes of litellm 1.93 (llms/bedrock/common_utils.py and base_aws_llm.py, read 2026-11-28), which come
-# before a model id in any number, and the terms that its price list has there.
+# The providers and routes of litellm 1.93 (llms/bedrock/common_utils.py and base_aws_llm.py, read 2026-11-28), and the
+# commitment terms in its price list. A model id can have any number of these prefixes.
 _ROUTES = frozenset(
     [
         "bedrock",
@@ -38,24 +38,30 @@ _GEOGRAPHY = re.compile(r"(?:us|eu|apac|jp|au|ca|global|us-gov)\.")
 _BASE_MODEL_ARN = re.compile(
     r"arn:aws[a-z-]*:bedrock:([a-z0-9-]*):\d*:(?:foundation-model|inference-profile)/([^/]+)"
 )
-# The same model with another context window: `amazon.nova-micro-v1:0:24k`, `...-v1[200k]`.
+# The same model with another context window, such as `amazon.nova-micro-v1:0:24k` or `...-v1[200k]`.
 _CONTEXT = re.compile(r"(?:(?<=:\d):\d+k|\[\w+\])$")
-# What OpenAI calls a fine-tuned model: `ft:gpt-4o-mini-2024-07-18:organization:suffix:id`.
+# The name of a fine-tuned model at OpenAI: `ft:gpt-4o-mini-2024-07-18:organization:suffix:id`.
 _FINE_TUNED = re.compile(r"ft:([^:]+)(?::[^:]*)*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModelName:
-    """A name, without the provider, route and region before it."""
+    """A parsed model name."""
 
     identifier: str
-    """The model's id, without the geography and the context window."""
+    """The model id, without provider, route, region, geography and context window."""
     region: str | None = None
-    """The AWS region in the name: `bedrock/us-west-2/...`, or that of an ARN."""
+    """The AWS region in the name, as in `bedrock/us-west-2/...` or in an ARN."""
 
 
 def parse_name(name: str) -> ModelName:
-    """Read any name of a model; what is not known as a part of one stays in the identifier."""
+    """Parse a model name. Unknown prefixes stay in the identifier.
+
+    ```python
+    parse_name("bedrock/us-west-2/us.amazon.nova-micro-v1:0")
+    # ModelName(identifier="amazon.nova-micro-v1:0", region="us-west-2")
+    ```
+    """
     rest, region = name.strip().lower(), None
     while "/" in rest and not rest.startswith("arn:"):
         first, _, after = rest.partition("/")

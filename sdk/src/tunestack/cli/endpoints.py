@@ -18,7 +18,7 @@ from tunestack.cli.options import (
     provider_option,
 )
 from tunestack.cli.output import note, out, show, table
-from tunestack.endpoints.endpoint import expiry_text
+from tunestack.endpoints.expiry import expiry_text
 
 if TYPE_CHECKING:
     from datetime import timedelta

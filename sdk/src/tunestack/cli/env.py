@@ -22,12 +22,12 @@ def env(stage: str | None, region: str | None, form: str, *, json_wanted: bool) 
     from tunestack.backends.bedrock.clients import Clients, new_session  # noqa: PLC0415 - loads boto3
     from tunestack.backends.bedrock.discovery import (  # noqa: PLC0415
         find_stage,
-        published,
+        read_published_deployment,
         require_region,
     )
 
     session = new_session()
-    deployment = published(
+    deployment = read_published_deployment(
         Clients(session),
         stage=find_stage(stage, os.environ),
         region=require_region(session, region, os.environ),

@@ -1,4 +1,4 @@
-"""What `train_kwargs` stands for: hyperparameters, arguments of `Tuner.submit`, and a timeout."""
+"""The arguments in `train_kwargs`: hyperparameters, arguments of `Tuner.submit`, and a timeout."""
 
 from __future__ import annotations
 
@@ -11,21 +11,23 @@ from tunestack.jobs.job import TIMEOUT
 from tunestack.polling import to_timeout
 from tunestack.spec.job_spec import SubmitArguments
 
-OPTIONS = tuple(
+SUBMIT_OPTIONS = tuple(
     name
     for name in SubmitArguments.__annotations__
     if name not in ("data_format", "hyperparameters")
 )
-"""The arguments of `Tuner.submit` in `train_kwargs`; every other name but `timeout` is a hyperparameter."""
+"""The arguments of `Tuner.submit` in `train_kwargs`. Every other name except `timeout` is a hyperparameter."""
+
+_HYPERPARAMETERS = {name for model in CATALOG for name in model.hyperparameters}
 
 
-def submit_arguments(train_kwargs: object) -> tuple[SubmitArguments, float]:
-    """Return the arguments of `Tuner.submit` that `train_kwargs` stands for, and how many seconds to wait for the job.
+def to_submit_arguments(train_kwargs: object) -> tuple[SubmitArguments, float]:
+    """Return the arguments of `Tuner.submit` in `train_kwargs`, and the timeout of the job in seconds.
 
-    Unlike in `Tuner.submit`, `queue` is on: a job waits for a free slot, since the answers that it learns from are paid for.
+    `queue` is on by default, unlike in `Tuner.submit`: the job waits for a free slot, because the training data was paid for.
 
     Raises:
-        ConfigError: `train_kwargs` is no dict, or `timeout` is invalid.
+        ConfigError: `train_kwargs` is not a dict, an argument is misspelled, or `timeout` is invalid.
     """
     if train_kwargs is None:
         train_kwargs = {}
@@ -37,19 +39,18 @@ def submit_arguments(train_kwargs: object) -> tuple[SubmitArguments, float]:
     timeout = to_timeout(train_kwargs.get("timeout", TIMEOUT))
     arguments: Any = {"queue": True, "hyperparameters": {}}
     for name, value in train_kwargs.items():
-        if name in OPTIONS:
+        if name in SUBMIT_OPTIONS:
             arguments[name] = value
         elif name != "timeout":
-            _refuse_misspelled(name)
+            _reject_misspelled_option(name)
             arguments["hyperparameters"][name] = value
     return arguments, timeout
 
 
-def _refuse_misspelled(name: object) -> None:
-    """Refuse what is nearly the name of an argument, before it is taken for a hyperparameter."""
-    near = get_close_matches(str(name), (*OPTIONS, "timeout"), n=1, cutoff=0.85)
-    if near and str(name) not in _HYPERPARAMETERS:
-        raise ConfigError(f"unknown argument {name!r} in train_kwargs: did you mean {near[0]!r}?")
-
-
-_HYPERPARAMETERS = {name for model in CATALOG for name in model.hyperparameters}
+def _reject_misspelled_option(name: object) -> None:
+    """Raise an error if the name is close to an option, instead of using it as a hyperparameter."""
+    matches = get_close_matches(str(name), (*SUBMIT_OPTIONS, "timeout"), n=1, cutoff=0.85)
+    if matches and str(name) not in _HYPERPARAMETERS:
+        raise ConfigError(
+            f"unknown argument {name!r} in train_kwargs: did you mean {matches[0]!r}?"
+        )

@@ -1,4 +1,4 @@
-"""A fine-tuning job as DSPy sees it."""
+"""DSPy's fine-tuning job: a future of the fine-tuned LM."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from dspy.clients.utils_finetune import TrainingStatus
 from tunestack._utils import background
 from tunestack.backends.base import JobState
 from tunestack.catalog import Serving
-from tunestack.dspy import kept
-from tunestack.dspy.arguments import submit_arguments
-from tunestack.dspy.credentials import use
-from tunestack.dspy.kept import routed
+from tunestack.dspy.arguments import to_submit_arguments
+from tunestack.dspy.credentials import replace_credentials
+from tunestack.dspy.lm_state import LMState, to_route
 from tunestack.errors import (
     ConfigError,
     JobFailedError,
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_ENDS = {
+_FINAL_STATUSES = {
     JobState.SUCCEEDED: TrainingStatus.succeeded,
     JobState.STOPPED: TrainingStatus.cancelled,
     JobState.FAILED: TrainingStatus.failed,
@@ -51,14 +50,14 @@ _ENDS = {
 
 
 class TuningJob(TrainingJob):
-    """A fine-tuning job, as DSPy sees it: a future of the fine-tuned `dspy.LM`.
+    """A fine-tuning job of DSPy: a future of the fine-tuned `dspy.LM`.
 
-    `result()` waits for the fine-tuned LM and raises what went wrong (one of `tunestack.errors`).
+    `result()` waits for the fine-tuned LM, and raises the error of a failed job (one of `tunestack.errors`).
 
     Attributes:
-        model: the base model as DSPy calls it, and the fine-tuned model as soon as it exists (on Bedrock its ARN).
-        job: the job itself, once it is submitted; `job.id` attaches to it from anywhere.
-        thread: submits and follows the job. It is a daemon: once the job is submitted, the process may end, and the job goes on.
+        model: DSPy's name of the base model, and the fine-tuned model as soon as it exists (on Bedrock its ARN).
+        job: the `tunestack.Job`, once it is submitted. Any process can attach to it with `job.id`.
+        thread: submits and follows the job. It is a daemon: once the job is submitted, the process can exit and the job goes on.
     """
 
     def __init__(
@@ -68,13 +67,13 @@ class TuningJob(TrainingJob):
         settings: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Take what `dspy.LM.finetune` passes; the caller may change its list and its dict afterwards.
+        """Create the job of `dspy.LM.finetune`. The list and the dict that the caller passed are copied.
 
         Args:
-            args: DSPy's.
-            tuner: submits the job, by the environment and the credentials of now; the provider's if not given.
-            settings: what the fine-tuned LM calls with, in place of the base LM's.
-            kwargs: DSPy's.
+            args: the arguments of `dspy.TrainingJob`.
+            tuner: submits the job. Defaults to the tuner of the provider.
+            settings: settings of the fine-tuned LM that replace those of the base LM.
+            kwargs: the arguments of `dspy.TrainingJob`.
         """
         super().__init__(*args, **kwargs)
         self.model: str | None
@@ -86,64 +85,71 @@ class TuningJob(TrainingJob):
         self._settings = dict(settings or {})
         self._cancelled = threading.Event()
         self._ended = threading.Event()
-        self._halted = threading.Event()  # cancelled or ended: no need to wait for a free slot
-        self._is_settled = threading.Event()  # submitted, or it never will be
+        self._halted = threading.Event()  # cancelled or ended: stops the wait for a free slot
+        self._is_settled = threading.Event()  # submitted, or never going to be submitted
         if isinstance(self.train_data, list):
             self.train_data = list(self.train_data)
         if isinstance(self.train_kwargs, dict):
             self.train_kwargs = dict(self.train_kwargs)
         if self.thread is not None:
-            # DSPy starts it after this; a process may end once the job is submitted, see `tunestack._utils.background`.
+            # DSPy starts the thread later. The process can exit once the job is submitted, see `tunestack._utils.background`.
             self.thread.daemon = True
             background.add(self)
 
     @property
     def is_unsubmitted(self) -> bool:
-        """Whether a thread is about to create the job."""
+        """Whether a thread has still to submit the job."""
         has_thread = self.thread is None or self.thread.ident is not None
         return has_thread and not self.done() and not self._is_settled.is_set()
 
     def result(self, timeout: float | None = None) -> Any:
-        """Wait for the fine-tuned LM; after Ctrl-C, the job goes on, and the log says how to attach to it."""
-        with self._logged_interrupt():
+        """Wait for the fine-tuned LM and return it. After Ctrl-C, the job goes on, and the log shows how to attach to it.
+
+        Args:
+            timeout: the seconds to wait; without a limit if not given.
+        """
+        with self._log_interrupt():
             return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait for the end and return what went wrong; after Ctrl-C, as `result`."""
-        with self._logged_interrupt():
+        """Wait for the end of the job and return its error, or `None`. After Ctrl-C, the job goes on, as with `result`."""
+        with self._log_interrupt():
             error: BaseException | None = super().exception(timeout)
             return error
 
     @contextmanager
-    def _logged_interrupt(self) -> Iterator[None]:
+    def _log_interrupt(self) -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
             background.note_interrupt(self)
             raise
 
-    def left(self) -> str:
-        """Return what becomes of the job when the process ends now, and how to get back to it."""
+    def exit_message(self) -> str:
+        """Return the message to log if the process exits now: whether the job goes on, and how to attach to it."""
         if self.job is None:
-            return f"the fine-tuning of {self.model} is not submitted yet, nothing is billed: run the same again to submit it"
+            return (
+                f"the fine-tuning of {self.model} is not submitted yet, nothing is billed: "
+                "run the same code again to submit it"
+            )
         return (
             f"job {self.job.name!r} goes on without this process: attach to it with tunestack.Tuner().job({self.job.id!r}), "
-            f"or run the same again; `tunestack job watch {self.job.id}` follows it, and `tunestack job cancel` stops it"
+            f"or run the same code again; `tunestack job watch {self.job.id}` follows it, and `tunestack job cancel` stops it"
         )
 
     def end(self) -> None:
-        """Stop to follow the job soon: `result()` then raises `JobTimeoutError`. The job itself goes on, and is billed."""
+        """Stop following the job: `result()` raises `JobTimeoutError` soon. The job itself goes on, and is billed."""
         self._ended.set()
         self._halted.set()
 
     def status(self) -> TrainingStatus:
-        """Tell how it stands; `succeeded` once `result()` returns at once, endpoint included.
+        """Return the status of the job: `succeeded` once `result()` returns immediately, with its endpoint ready.
 
-        Where the wait has failed, and not the job (it took longer than `timeout`, or the key was refused), it is the job's
-        own: `finetune` again finds it. What can't be looked at now is as it was last seen.
+        If the wait has failed and not the job (it took longer than `timeout`, or the credentials were rejected), this is the
+        status of the job itself, and calling `finetune` again finds the job. If the status can't be read, it is the last known.
         """
         if not self.done():
-            return self._status_before_the_end()
+            return self._status_of_unfinished()
         error = None if self.cancelled() else self.exception()
         if self.cancelled() or isinstance(error, JobStoppedError):
             return TrainingStatus.cancelled
@@ -151,29 +157,29 @@ class TuningJob(TrainingJob):
             return TrainingStatus.succeeded
         failed = isinstance(error, JobFailedError)
         if self.job is not None and self.model != self.job.info.model and not failed:
-            # The wait went wrong, and not the job: it goes on, or went on.
-            self._look(self.job)
-            return _ENDS.get(self.job.info.state) or _status_of(self.job)
+            # The wait has failed, not the job.
+            self._refresh(self.job)
+            return _FINAL_STATUSES.get(self.job.info.state) or _status_of(self.job)
         return TrainingStatus.failed
 
-    def _status_before_the_end(self) -> TrainingStatus:
+    def _status_of_unfinished(self) -> TrainingStatus:
         if self.job is None:
             return TrainingStatus.pending if self.running() else TrainingStatus.not_started
-        self._look(self.job)
-        # Running also when the job has ended and the future has not: it deploys the model or is about to raise.
+        self._refresh(self.job)
+        # If the job has ended, it is still running for DSPy: the model is being deployed, or an error is about to be raised.
         return _status_of(self.job)
 
-    def _look(self, job: Job) -> None:
+    def _refresh(self, job: Job) -> None:
         if not job.info.state.is_terminal:
             with suppress(ProviderError):
                 job.refresh()
 
     def cancel(self) -> bool:
-        """Stop the job for good; what it has trained is billed, and no model comes of it.
+        """Stop the job. The training so far is billed, and no model is created.
 
         Returns:
-            Whether there was anything to stop. While `result()` is still waited for, a stop that the service is too
-            busy for is tried again until it is done.
+            `True` if the job had not ended. If the service is too busy to stop it and the job is still followed, the stop is
+            retried until it succeeds.
         """
         if not self.done():
             self._cancelled.set()
@@ -183,7 +189,7 @@ class TuningJob(TrainingJob):
             with suppress(TransientError):
                 return self.job.cancel()
             return True
-        # The future may have failed, say by a timeout, with the job going on.
+        # The future may have failed, for example by a timeout, while the job goes on.
         return self.job is not None and self.job.cancel()
 
     def start_endpoint(
@@ -194,71 +200,81 @@ class TuningJob(TrainingJob):
         model_units: int = 1,
         unguarded: bool = False,
     ) -> str:
-        """Start the endpoint of the tuned model, wait until it answers, and let the tuned LM use it.
+        """Start the endpoint of the fine-tuned model, wait until it is ready, and set the fine-tuned LM to invoke it.
 
-        See `tunestack.Job.start_endpoint` for what it costs; one that there is, is kept.
+        An existing endpoint is used. See `tunestack.Job.start_endpoint` for the arguments, costs and errors.
 
         Returns:
             The endpoint's name.
         """
-        job = self._finished()
+        job = self._require_model()
         endpoint = job.start_endpoint(
             serving, ttl=ttl, model_units=model_units, unguarded=unguarded
         )
-        self._let_lm_call(endpoint.id)
+        self._set_lm_route(endpoint.id)
         return endpoint.name
 
     def stop_endpoint(self) -> None:
-        """Stop the endpoint and wait until it is gone; fine when there is none."""
-        job = self._finished()
+        """Stop the endpoint and wait until it is deleted. Does nothing if there is none."""
+        job = self._require_model()
         job.stop_endpoint()
-        self._let_lm_call(str(job.model))
+        self._set_lm_route(str(job.model))
 
     def endpoint(self) -> Endpoint:
-        """Return the endpoint of the tuned model; `ConfigError` when there is none."""
-        return self._finished().endpoint()
+        """Return the endpoint of the fine-tuned model.
+
+        Raises:
+            NotFoundError: the model has no endpoint.
+            ConfigError: the job has no model yet.
+        """
+        return self._require_model().endpoint()
 
     def set_result(self, result: Any) -> None:
-        """Keep what DSPy sets: it also calls this with an exception, after a cancel, and after a failed check."""
+        """Set the result, unless the job is done. DSPy also calls this with an exception, and after a cancel or a failed check."""
         if self.done():
             return
         if isinstance(result, BaseException):
             self.set_exception(result)
             return
         if self.job is not None and self.job.model is not None:
-            self._keep(result, self.job)
+            self._save_state(result, self.job)
         super().set_result(result)
 
-    def _keep(self, lm: dspy.LM, job: Job) -> None:
-        """Save with the fine-tuned LM where it comes from; DSPy has copied to it what was kept with the base LM."""
-        use(lm, self._settings)
-        found = kept.of_job(job, str(job.model), self.train_data or ())
-        found.put(lm, lm.model, as_base=self.keep_capabilities)
+    def _save_state(self, lm: dspy.LM, job: Job) -> None:
+        """Save the state of the fine-tuned LM, in place of that of the base LM, which DSPy has copied."""
+        replace_credentials(lm, self._settings)
+        state = LMState.from_job(job, str(job.model), self.train_data or ())
+        state.apply(lm, lm.model, as_base=self.keep_capabilities)
 
-    def _finished(self) -> Job:
-        """Return the job once its model is there, even if DSPy's future failed on what came after."""
+    def _require_model(self) -> Job:
+        """Return the job, which has a model, even if the future has failed after the model was created."""
         if not self.done():
             raise ConfigError(
                 f"the job is {self.status().value} and has no model yet: call job.result() first, "
-                "it waits"
+                "which waits for it"
             )
         if self.job is not None and self.job.model is not None:
             return self.job
         if self.cancelled():
             raise JobStoppedError("the job was cancelled before it was submitted", job_id="")
         self.result()
-        raise ConfigError("the job has a result that the vendor did not give")
+        raise ConfigError("the job has no fine-tuned model: its result was set by another caller")
 
-    def _let_lm_call(self, identifier: str) -> None:
+    def _set_lm_route(self, identifier: str) -> None:
+        """Set the fine-tuned LM to invoke a model or an endpoint."""
         if self.exception() is None:
-            lm, route = self.result(), routed(identifier)
-            found = kept.Kept.of(lm) or kept.of_job(self._finished(), str(self.model), ())
-            found.put(lm, route, as_base=self.keep_capabilities)
+            lm = self.result()
+            state = LMState.of(lm) or LMState.from_job(self._require_model(), str(self.model), ())
+            state.apply(lm, to_route(identifier), as_base=self.keep_capabilities)
 
     def run(self, tuner: Tuner) -> str:
-        """Submit, wait and deploy; runs in DSPy's thread. Returns what DSPy is to call the fine-tuned model."""
-        if self.done() and not self.cancelled() and (failed := super().exception()) is not None:
-            raise failed  # it was checked before
+        """Submit the job, wait for it and deploy its model; runs in DSPy's thread.
+
+        Returns:
+            DSPy's name of the fine-tuned model.
+        """
+        if self.done() and not self.cancelled() and (error := super().exception()) is not None:
+            raise error  # from the check in the caller's thread
         if not self.set_running_or_notify_cancel():
             raise JobStoppedError("the job was cancelled before it was submitted", job_id="")
         background.add(self)
@@ -266,13 +282,13 @@ class TuningJob(TrainingJob):
             return self._run(self._tuner or tuner)
         except WaitInterrupted as error:
             raise JobTimeoutError(
-                f"the wait was ended: {self.left()}", job_id=self.job.id if self.job else ""
+                f"the wait was ended: {self.exit_message()}", job_id=self.job.id if self.job else ""
             ) from error
         finally:
             self._is_settled.set()
 
     def _run(self, tuner: Tuner) -> str:
-        arguments, timeout = submit_arguments(self.train_kwargs)
+        arguments, timeout = to_submit_arguments(self.train_kwargs)
         arguments["data_format"] = getattr(self.train_data_format, "value", self.train_data_format)
         try:
             with interruptible(self._halted):
@@ -290,13 +306,13 @@ class TuningJob(TrainingJob):
             ) from error
         self._is_settled.set()
         with interruptible(self._ended):
-            return self._followed(job, timeout)
+            return self._wait_and_deploy(job, timeout)
 
-    def _followed(self, job: Job, timeout: float) -> str:
+    def _wait_and_deploy(self, job: Job, timeout: float) -> str:
         """Wait for the job and deploy its model."""
         for _ in job.watch(timeout):
             if self._cancelled.is_set():
-                # Again and again, until it is done: the caller of `cancel` was promised that.
+                # Retry at each poll until it succeeds, as `cancel` documents.
                 with suppress(TransientError):
                     self._stop(job)
         if self._cancelled.is_set() and not job.info.state.is_terminal:
@@ -304,76 +320,76 @@ class TuningJob(TrainingJob):
         job.require_success(timeout)
         if job.model is None:
             raise JobFailedError(
-                f"job {job.name!r} has succeeded, and the vendor names no model: look at {job.id!r}",
+                f"job {job.name!r} has succeeded, but the provider returned no model: see job {job.id!r} at the provider",
                 job_id=job.id,
                 reason="no model",
             )
         self.model = job.model
         self._raise_if_cancelled(job)
         if job.base.serving[0] is not Serving.ON_DEMAND:
-            return routed(str(self.model))
-        return self._deployed(job)
+            return to_route(str(self.model))
+        return self._deploy(job)
 
-    def _deployed(self, job: Job) -> str:
-        """Deploy the model, which costs nothing while idle; where that fails, the paid job has still succeeded.
+    def _deploy(self, job: Job) -> str:
+        """Deploy the model, which costs nothing while idle. If this fails, a warning is logged: the job has succeeded.
 
         Returns:
-            What DSPy is to call: the deployment, or the model itself, to be deployed later.
+            The route of the deployment, or of the model if it is not deployed.
         """
         try:
             job.start_endpoint()
-            route = routed(job.endpoint().id)
+            route = to_route(job.endpoint().id)
         except WaitInterrupted:
             raise
         except TunestackError as error:
             self._raise_if_cancelled(job)
             logger.warning(
-                "job %s has succeeded, and its model %s is not deployed: %s. "
+                "job %s has succeeded, but its model %s is not deployed: %s. "
                 "Deploy it later with lm.launch() or job.start_endpoint().%s",
                 job.name,
                 job.model,
                 error,
-                _deployments(job) if isinstance(error, QuotaError) else "",
+                _quota_remedy(job) if isinstance(error, QuotaError) else "",
             )
-            return routed(str(self.model))
+            return to_route(str(self.model))
         if self._cancelled.is_set():
             job.stop_endpoint()
         self._raise_if_cancelled(job)
         return route
 
     def _stop(self, job: Job, timeout: float = 0.0) -> None:
-        """Keep the promise of `cancel`, and say so where it can't be kept."""
+        """Stop a cancelled job. If this fails, the error has a note that the job may go on."""
         try:
             job.cancel(timeout)
         except TunestackError as error:
-            error.add_note(f"job {job.id} was to be cancelled, and may go on and be billed")
+            error.add_note(f"job {job.id} could not be cancelled, and may go on and be billed")
             raise
 
     def _raise_if_cancelled(self, job: Job) -> None:
         if self._cancelled.is_set():
             raise JobStoppedError(
-                f"job {job.name!r} had succeeded before it could be stopped: "
-                "its model is kept, and not deployed",
+                f"job {job.name!r} succeeded before it could be stopped: "
+                "its model is kept, but not deployed",
                 job_id=job.id,
             )
 
 
 def _status_of(job: Job) -> TrainingStatus:
-    """Tell how a job stands that goes on, by its last observation."""
-    waits = job.info.state is JobState.PENDING
-    return TrainingStatus.pending if waits else TrainingStatus.running
+    """Return the last known status of a job that goes on."""
+    is_pending = job.info.state is JobState.PENDING
+    return TrainingStatus.pending if is_pending else TrainingStatus.running
 
 
-def _deployments(job: Job) -> str:
-    """Name the deployments that could be stopped to free a slot, the oldest first."""
+def _quota_remedy(job: Job) -> str:
+    """Return the sentence that names the deployments that could be stopped to free a slot, the oldest first."""
     try:
-        found = list(job.backend.endpoints(serving=Serving.ON_DEMAND))
+        deployments = list(job.backend.endpoints(serving=Serving.ON_DEMAND))
     except ProviderError:
         return ""
-    names = [info.name for info in reversed(found)]
+    names = [info.name for info in reversed(deployments)]
     if not names:
         return ""
     return (
-        " To free a slot, stop a deployment that is not used any more (`tunestack endpoint stop NAME`), "
+        " To free a slot, stop a deployment that is no longer used (`tunestack endpoint stop NAME`), "
         f"the oldest first: {', '.join(names)}"
     )

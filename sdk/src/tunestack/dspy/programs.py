@@ -1,4 +1,4 @@
-"""Programs and LMs as they are loaded: give them what DSPy does not save, and stop what serves them."""
+"""Functions for programs and LMs that were loaded: set their providers, and stop their endpoints."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import dspy
 
 from tunestack import catalog
-from tunestack.dspy.kept import Kept, adapt
-from tunestack.dspy.providers import BedrockProvider, OpenAIProvider
+from tunestack.dspy.bedrock_provider import BedrockProvider
+from tunestack.dspy.lm_state import LMState, set_region_and_price
+from tunestack.dspy.openai_provider import OpenAIProvider
 from tunestack.endpoints.start import try_all
 
 if TYPE_CHECKING:
@@ -26,64 +27,74 @@ Attached = TypeVar("Attached", dspy.LM, dspy.Module)
 def attach(
     target: Attached, provider: Provider | None = None, *, tuner: Tuner | None = None
 ) -> Attached:
-    """Give an LM, or each LM of a program, the provider that DSPy does not save, so that it can be tuned and launched again.
+    """Set the provider of an LM, or of each LM of a program, which DSPy does not save. Needed to fine-tune or launch it.
 
-    A tuned model that is served on demand, and was deployed no more, is deployed again by `lm.launch()`.
-    Logs a warning where DSPy is configured with another adapter than the one that wrote what a model was tuned with.
+    ```python
+    program.load("program.json")
+    attach(program)
+    program.lm.launch()  # deploys the fine-tuned model again if its deployment was deleted
+    ```
+
+    Logs a warning if DSPy is configured with a different adapter than the one that wrote the training data.
 
     Args:
-        target: an LM, or a program, as loaded.
-        provider: for all of them; if not given, by the model's name, those of neither vendor are left alone.
-        tuner: for the providers that are made here.
+        target: an LM or a program, as loaded.
+        provider: the provider of all LMs. If not given, it is chosen by the name of the model, and LMs of other providers than
+            Bedrock and OpenAI are left unchanged.
+        tuner: the tuner of the providers that are created here.
 
     Returns:
-        The same.
+        `target`.
     """
-    made: dict[type[Provider], Provider] = {}
-    for lm in _lms(target):
-        kind = _kind(lm)
-        if provider is None and kind is None:
+    created: dict[type[Provider], Provider] = {}
+    for lm in _lms_of(target):
+        provider_class = _provider_class_of(lm)
+        if provider is None and provider_class is None:
             continue
-        if provider is None and kind is not None and kind not in made:
-            made[kind] = kind(tuner)
-        lm.provider = provider or made[kind]
+        if provider is None and provider_class is not None and provider_class not in created:
+            created[provider_class] = provider_class(tuner)
+        lm.provider = provider or created[provider_class]
         if isinstance(lm.provider, OpenAIProvider):
-            lm.kwargs.update(lm.provider.asked_by)
-        found = Kept.of(lm)
-        if found is not None:  # also what an earlier version saved
-            adapt(lm, found.model, catalog.find(found.base))
-        _warn_of_adapter(lm)
+            lm.kwargs.update(lm.provider.lm_settings)
+        state = LMState.of(lm)
+        if state is not None:
+            # An earlier version may have saved the LM without them.
+            set_region_and_price(lm, state.model, catalog.find(state.base))
+            _warn_about_adapter(lm, state)
     return target
 
 
 def stop(target: dspy.LM | dspy.Module) -> None:
-    """Stop every endpoint of a tuned LM, or of those of a program, also what costs nothing while idle; fine without any."""
-    served = [lm for lm in _lms(target) if isinstance(lm.provider, BedrockProvider)]
-    try_all(partial(lm.provider.stop, lm) for lm in served)
+    """Stop all endpoints of a fine-tuned LM, or of the LMs of a program, including on-demand deployments.
+
+    LMs without endpoints are left unchanged.
+    """
+    lms = [lm for lm in _lms_of(target) if isinstance(lm.provider, BedrockProvider)]
+    try_all(partial(lm.provider.stop, lm) for lm in lms)
 
 
-def _lms(target: Any) -> list[Any]:
-    found = [target] if isinstance(target, dspy.LM) else [one.lm for one in target.predictors()]
-    return [lm for lm in found if isinstance(lm, dspy.LM)]
+def _lms_of(target: Any) -> list[Any]:
+    if isinstance(target, dspy.LM):
+        return [target]
+    lms = [predictor.lm for predictor in target.predictors()]
+    return [lm for lm in lms if isinstance(lm, dspy.LM)]
 
 
-def _kind(lm: object) -> Any:
-    if isinstance(lm, dspy.LM):
-        for kind in (BedrockProvider, OpenAIProvider):
-            if kind.is_provider_model(lm.model):
-                return kind
+def _provider_class_of(lm: dspy.LM) -> Any:
+    for provider_class in (BedrockProvider, OpenAIProvider):
+        if provider_class.is_provider_model(lm.model):
+            return provider_class
     return None
 
 
-def _warn_of_adapter(lm: dspy.LM) -> None:
-    found = Kept.of(lm)
-    now = type(dspy.settings.adapter or dspy.ChatAdapter()).__name__
-    if found is not None and found.adapter and found.adapter != now:
+def _warn_about_adapter(lm: dspy.LM, state: LMState) -> None:
+    configured = type(dspy.settings.adapter or dspy.ChatAdapter()).__name__
+    if state.adapter and state.adapter != configured:
         logger.warning(
-            "%s was tuned with what %s wrote, and DSPy is configured with %s: "
-            "dspy.configure(adapter=dspy.%s())",
+            "the training data of %s was written by %s, but DSPy is configured with %s: "
+            "call dspy.configure(adapter=dspy.%s())",
             lm.model,
-            found.adapter,
-            now,
-            found.adapter,
+            state.adapter,
+            configured,
+            state.adapter,
         )

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
-from tunestack._utils.formatting import duration_text, utc_text, value_text
-from tunestack.backends.base import EndpointHost, EndpointInfo, EndpointState, Expiry
+from tunestack._utils.formatting import duration_text, utc_text
+from tunestack.backends.base import EndpointInfo, EndpointState, Expiry
 from tunestack.backends.handle import Handle
+from tunestack.backends.protocols import EndpointHost
 from tunestack.catalog import Serving
 from tunestack.deployment import EXPIRES_AT_TAG
+from tunestack.endpoints.expiry import expiry_text, round_up, time_text, to_ttl, with_expiry
 from tunestack.errors import (
     ConfigError,
     ConflictError,
@@ -20,14 +21,13 @@ from tunestack.errors import (
     EndpointTimeoutError,
     InvalidRequestError,
     NotFoundError,
-    ProviderError,
     TunestackError,
 )
-from tunestack.polling import VISIBLE_WITHIN, Duration, to_seconds, to_timeout, watch
+from tunestack.polling import VISIBLE_WITHIN, Duration, to_timeout, watch
 from tunestack.spec.arguments import check_id
 
 if TYPE_CHECKING:
-    from tunestack.backends.base import Backend
+    from datetime import datetime
 
 logger = logging.getLogger(__name__)
 
@@ -38,8 +38,6 @@ STOP_TIMEOUT = 1800.0
 """Seconds that `stop` waits by default; an endpoint that is starting can only be deleted afterwards."""
 
 _MAX_REFUSALS = 5
-_STEP = timedelta(minutes=5)
-"""Times in requests are rounded up to a multiple of this, so that concurrent processes send equal requests."""
 
 
 class Endpoint(Handle[EndpointInfo]):
@@ -357,45 +355,6 @@ def conversation(messages: object) -> list[dict[str, str]]:
                 f"messages[{index}] is invalid: use a role (system, user or assistant) and a content of text"
             )
     return [{"role": message["role"], "content": message["content"]} for message in messages]
-
-
-def with_expiry(backend: Backend, info: EndpointInfo) -> EndpointInfo:
-    """Add the end of an endpoint to an observation; it stays unknown if the caller may not read it, or not now."""
-    if not isinstance(backend, EndpointHost):
-        return info
-    try:
-        return backend.with_expiry(info)
-    except ProviderError as error:
-        logger.debug("the end of endpoint %s is unknown: %s", info.name, error)
-        return info
-
-
-def expiry_text(info: EndpointInfo) -> str:
-    """Format the end of an endpoint: `2026-11-28 22:25 UTC`, `never` or `unknown`."""
-    return info.expiry.value if info.expires_at is None else utc_text(info.expires_at)
-
-
-def to_ttl(ttl: object) -> timedelta:
-    """Return the lifetime of an endpoint.
-
-    Raises:
-        ConfigError: it is not a positive duration, or longer than a year.
-    """
-    lifetime = timedelta(seconds=to_seconds(ttl, "ttl"))
-    if lifetime <= timedelta(0):
-        raise ConfigError(f"invalid ttl {value_text(ttl)}: use a duration longer than 0")
-    return lifetime
-
-
-def round_up(time: datetime) -> datetime:
-    """Round up, so that two callers at about the same time use the same time."""
-    step = _STEP.total_seconds()
-    return datetime.fromtimestamp(-(time.timestamp() // -step) * step, UTC)
-
-
-def time_text(time: datetime) -> str:
-    """Format a time for a tag: `2026-11-28T22:25:00Z`."""
-    return f"{time:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _is_settled(info: EndpointInfo) -> bool:

@@ -10,27 +10,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from tunestack._utils.formatting import duration_text, utc_text
-from tunestack.backends.base import (
-    EndpointHost,
-    EndpointInfo,
-    EndpointRequest,
-    EndpointState,
-    Expiry,
-)
+from tunestack.backends.base import EndpointInfo, EndpointRequest, EndpointState, Expiry
 from tunestack.backends.deleted_models import explain_deleted_model
+from tunestack.backends.protocols import EndpointHost
 from tunestack.catalog import Serving
 from tunestack.deployment import EXPIRES_AT_TAG
 from tunestack.endpoints.cost_warning import existing_end, warn_about_cost
-from tunestack.endpoints.endpoint import (
-    START_TIMEOUT,
-    STOP_TIMEOUT,
-    Endpoint,
-    expiry_text,
-    round_up,
-    time_text,
-    to_ttl,
-    with_expiry,
-)
+from tunestack.endpoints.endpoint import START_TIMEOUT, STOP_TIMEOUT, Endpoint
+from tunestack.endpoints.expiry import expiry_text, round_up, time_text, to_ttl, with_expiry
 from tunestack.errors import (
     ConfigError,
     ConflictError,
@@ -46,7 +33,7 @@ from tunestack.polling import Duration, Poll, retry, wait_until_visible, when_fr
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from tunestack.backends.base import Backend
+    from tunestack.backends.protocols import Backend
     from tunestack.catalog import BaseModel
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tunestack._utils.formatting import duration_text
-from tunestack.backends.base import JobState, listener
+from tunestack.backends.base import JobState
+from tunestack.backends.protocols import listener
 from tunestack.errors import JobTimeoutError
 from tunestack.jobs.job import TIMEOUT, has_ended
 from tunestack.polling import to_timeout, watch

@@ -6,13 +6,13 @@ import logging
 import threading
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tunestack._utils.formatting import duration_text
-from tunestack.backends.base import JobDetails, JobInfo, JobState, PausableJobs, listener
+from tunestack.backends.base import JobInfo, JobState
 from tunestack.backends.handle import Handle
+from tunestack.backends.protocols import JobDetails, PausableJobs, listener
 from tunestack.endpoints.endpoint import START_TIMEOUT
 from tunestack.endpoints.start import own_endpoints, start_endpoint, stop_own_endpoints
 from tunestack.errors import (
@@ -26,6 +26,7 @@ from tunestack.errors import (
     ProviderError,
     StateError,
 )
+from tunestack.jobs.remaining import estimate_remaining
 from tunestack.jobs.stall import StallDetector
 from tunestack.polling import (
     Duration,
@@ -39,8 +40,10 @@ from tunestack.polling import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import timedelta
 
-    from tunestack.backends.base import Backend, Checkpoint, JobMessage
+    from tunestack.backends.base import Checkpoint, JobMessage
+    from tunestack.backends.protocols import Backend
     from tunestack.catalog import BaseModel
     from tunestack.endpoints.endpoint import Endpoint
     from tunestack.endpoints.start import ServingChoice
@@ -213,17 +216,7 @@ class Job(Handle[JobInfo]):
             The median of their durations, less the time since this job was created; `None` if there are no such jobs, 0 if
             the job has ended.
         """
-        if self._info.state.is_terminal:
-            return timedelta(0)
-        durations = sorted(
-            other.ended - other.created
-            for other in self._backend.jobs(state=JobState.SUCCEEDED)
-            if other.ended and other.created and _same_base(other, self._info)
-        )
-        if not durations or self._info.created is None:
-            return None
-        elapsed = self._backend.now() - self._info.created
-        return max(durations[len(durations) // 2] - elapsed, timedelta(0))
+        return estimate_remaining(self._backend, self._info)
 
     def require_success(self, waited: float = 0.0) -> Job:
         """Raise unless the job has succeeded, by the last observation; the errors are those of `wait`."""
@@ -397,15 +390,10 @@ class Job(Handle[JobInfo]):
         return {**self.__dict__, "_endpoint": None}
 
     def __repr__(self) -> str:
-        """Show the name and the last state seen."""
+        """Show the name and the last state."""
         return f"<Job {self.name} {self._info.described}>"
 
 
-def _same_base(one: JobInfo, other: JobInfo) -> bool:
-    # One is a base model's ARN, the other may be its id.
-    return one.base_model.rsplit("/", 1)[-1] == other.base_model.rsplit("/", 1)[-1]
-
-
 def has_ended(info: JobInfo) -> bool:
-    """Tell whether a job will never change again."""
+    """Return whether a job has ended."""
     return info.state.is_terminal

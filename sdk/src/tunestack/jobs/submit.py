@@ -25,7 +25,7 @@ from tunestack.spec.job_spec import BASE_MODEL_TAG
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from tunestack.backends.base import Backend, DataStore, Target
+    from tunestack.backends.protocols import Backend, DataStore, Target
     from tunestack.polling import Poll
     from tunestack.records.source import Source
     from tunestack.spec.job_spec import JobSpec

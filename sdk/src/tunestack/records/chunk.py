@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 import msgspec
 import xxhash
 
+from tunestack.records.fast_path import FastPath
 from tunestack.records.findings import Found, Severity
 from tunestack.records.jsonline import BOM
-from tunestack.records.quick import Quick, can_read
 from tunestack.records.rules import RULES
-from tunestack.records.thorough import Examined, examine
+from tunestack.records.slow_path import Examined, examine
 from tunestack.records.tokens import BYTES_PER_TOKEN
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Pieces:
         """
         self._target = target
         self._most = most
-        self._quick = Quick(target).write if can_read(target) else _unsure
+        self._fast_path = FastPath(target)
 
     def look(self, piece_lines: Lines, *, skim: bool = False) -> tuple[Piece, bytes]:
         """Look at lines, and return what was found with what is to be written.
@@ -86,7 +86,7 @@ class Pieces:
             skim: give them a quick look only.
         """
         lines = piece_lines.lines
-        outs, sizes, unsure = self._quick(lines)
+        outs, sizes, unsure = self._fast_path.convert(lines)
         piece = Piece(lines=len(lines), plain=_histogram(sizes))
         other_sizes: list[int] = []
         offsets = _Offsets(piece_lines)
@@ -134,11 +134,6 @@ class Pieces:
         piece.bad += bool(errors)
         for kind in examined.holds:
             piece.holds[kind] = piece.holds.get(kind, 0) + 1
-
-
-def _unsure(lines: list[bytes]) -> tuple[list[bytes], list[int], list[int]]:
-    """Leave all lines to a careful look."""
-    return [b""] * len(lines), [], list(range(len(lines)))
 
 
 class _Offsets:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from itertools import product
 from typing import TYPE_CHECKING
 
 from tunestack.records.chat_templates import UNMISTAKABLE_WORDS
@@ -31,7 +30,6 @@ DSPY = "In adhering to this structure, your objective is:"
 """What the system prompts of DSPy's adapters hold."""
 INCOMPLETE = "though some input or output fields are not supplied."
 """What DSPy says of a demo that lacks fields."""
-_INCOMPLETE_TRACE = INCOMPLETE[:11]
 LONG = 200
 """Characters; shorter answers may well repeat, such as the labels of a classification in DSPy's form."""
 
@@ -50,8 +48,6 @@ class TextRule:
     """The characters of which one stands before the gate in every match, where the gate is a colon."""
     word: str = ""
     """The word that it is about, if it is about one."""
-    traces: tuple[str, ...] = ()
-    """Of what every match has one, as JSON writes it: some three characters, for a search of whole files."""
 
 
 def _words(
@@ -60,14 +56,12 @@ def _words(
     """Make rules of words by a rare character of theirs: a colon at the end, or what they begin with."""
     for word in words:
         pattern = _any_case(word) if in_any_case else re.escape(word)
-        short = word.strip("\n")[-3:] if word.endswith(":") else word.strip("\n")[:3]
-        traces = tuple(_cases(short)) if in_any_case else (short,)
         if word.endswith(":"):
             letters = {word[-2].lower(), word[-2].upper()} if in_any_case else {word[-2]}
             found = f":(?<={pattern})"
-            yield TextRule(rule, ":", found, message, where, "".join(letters), word, traces)
+            yield TextRule(rule, ":", found, message, where, "".join(letters), word)
         else:
-            yield TextRule(rule, word[0], pattern, message, where, word=word, traces=traces)
+            yield TextRule(rule, word[0], pattern, message, where, word=word)
 
 
 def _any_case(word: str) -> str:
@@ -75,10 +69,6 @@ def _any_case(word: str) -> str:
     return "".join(
         f"[{char.lower()}{char.upper()}]" if char.isalpha() else re.escape(char) for char in word
     )
-
-
-def _cases(word: str) -> Iterator[str]:
-    return map("".join, product(*({char.lower(), char.upper()} for char in word)))
 
 
 @cache
@@ -101,32 +91,30 @@ def _all(target: Target) -> Iterator[TextRule]:
         # Where a prompt is one text, several speakers may well be in it.
         speakers = ("\nAssistant:", "\nassistant:", "\nBot:", "\nAI:")
         yield from _words("transcript", speakers, _TRANSCRIPT, (PROMPT,), in_any_case=False)
-    yield TextRule("type-marker", "<", "<<CUSTOM-TYPE-START-IDENTIFIER>>", _MARKER, traces=("<<C",))
+    yield TextRule("type-marker", "<", "<<CUSTOM-TYPE-START-IDENTIFIER>>", _MARKER)
     shown = r"<(?:[A-Z]+_BASE_64_ENCODED\(|DATA_URI\(|[\w.]+(?:<locals>[\w.]+)* object at 0x)"
-    yield TextRule("object-as-text", "<", shown, _OBJECT, traces=("_BASE_64", "<DATA", " 0x"))
+    yield TextRule("object-as-text", "<", shown, _OBJECT)
     yield TextRule(
         "data-as-text",
         ":",
         r":(?<=data:)[\w/.+;= -]{0,200};base64,",
         _DATA,
         before="a",
-        traces=("ta:",),
     )
-    for gate, pattern, trace in (
-        ("{", r'\{(?<=\A\{)\s*"(?:tool_calls|function_call|toolUse|tool_use)"', ':"{'),
+    for gate, pattern in (
+        ("{", r'\{(?<=\A\{)\s*"(?:tool_calls|function_call|toolUse|tool_use)"'),
         (
             "{",
             r'\{(?<=\A\{)\s*"name"\s*:\s*"[\w.-]+"\s*,\s*"(?:arguments|parameters|input)"\s*:',
-            ':"{',
         ),
-        ("<", r"<tool_call[>=]", "<tool"),
-        ("<", r"<(?:function_call|function)[>=]", "<func"),
+        ("<", r"<tool_call[>=]"),
+        ("<", r"<(?:function_call|function)[>=]"),
     ):
-        yield TextRule("tool-call-as-text", gate, pattern, _CALL, (ANSWER,), traces=(trace,))
+        yield TextRule("tool-call-as-text", gate, pattern, _CALL, (ANSWER,))
     none = r"\[\[ ## \w+ ## \]\]\nNone(?=\s*(?:\n\[\[|\Z))"
-    yield TextRule("none-as-answer", "[", none, _NONE, (ANSWER,), traces=("nNone",))
+    yield TextRule("none-as-answer", "[", none, _NONE, (ANSWER,))
     pattern = r"<(\w{1,80})>\nNone\n</"
-    yield TextRule("none-as-answer", "<", pattern, _NONE, (ANSWER,), traces=("nNone",))
+    yield TextRule("none-as-answer", "<", pattern, _NONE, (ANSWER,))
 
 
 _RESERVED = "holds {found}, which this model keeps for itself and which fails the whole job: word it differently"
@@ -142,22 +130,13 @@ _NONE = "answers None in a field of DSPy's, as it writes what was missing: leave
 
 
 @cache
-def gates(target: Target, where: str) -> tuple[tuple[str, Callable[[str], object]], ...]:
+def search_patterns(target: Target, where: str) -> tuple[tuple[str, Callable[[str], object]], ...]:
     """Join the patterns of a target by their gates, for a quick look at a text: characters, and what then looks at it."""
     by_gate: dict[str, list[TextRule]] = {}
     for rule in _looked_for(target):
         if where in rule.where:
             by_gate.setdefault(rule.gate, []).append(rule)
     return tuple((gate, re.compile(_joined(gate, found)).search) for gate, found in by_gate.items())
-
-
-def traces(target: Target) -> set[bytes]:
-    """List short words, of which one is in every record that breaks a rule on texts, or holds a demo of DSPy that lacks fields."""
-    return {
-        word.encode()
-        for words in ((_INCOMPLETE_TRACE,), *(rule.traces for rule in _looked_for(target)))
-        for word in words
-    }
 
 
 def _looked_for(target: Target) -> list[TextRule]:
@@ -189,7 +168,9 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 def check_texts(texts: Iterable[tuple[str, str, str]], target: Target, findings: Findings) -> None:
     """Look at texts, given with their paths and whether they are a prompt or an answer."""
     for path, where, text in texts:
-        if not any(gate in text and search(text) for gate, search in gates(target, where)):
+        if not any(
+            gate in text and search(text) for gate, search in search_patterns(target, where)
+        ):
             continue
         for rule in rules_for(target):
             if where in rule.where and _compiled(rule.pattern).search(text) is not None:
@@ -245,11 +226,14 @@ def _is_unfinished(answer: str) -> bool:
     return bool(answer) and not answer.rstrip().endswith(COMPLETED)
 
 
-def dspy_traces(texts: list[str], system: str) -> bool:
-    """Tell quickly whether `check_dspy` might find something in texts that take turns."""
-    answers = texts[1::2]
+def may_break_dspy_rule(texts: list[str], *, has_system: bool) -> bool:
+    """Return whether `check_dspy` may report something about alternating texts."""
+    answers = texts[has_system + 1 :: 2]
     if len(answers) > 1 and len(answers[-1]) > LONG and answers[-1] in answers[:-1]:
         return True
+    if not has_system:
+        return False
+    system = texts[0]
     if COMPLETED in system and any(map(_is_unfinished, answers)):
         return True
-    return DSPY in system and any(INCOMPLETE in text for text in texts[::2])
+    return DSPY in system and any(INCOMPLETE in text for text in texts[1::2])

@@ -7,6 +7,7 @@ AWS's page says six characters a token, its script for Claude three.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -88,13 +89,13 @@ def check_size(record: Mapping[str, Any], size: int, target: Target, findings: F
             findings.add(rule, path, says)
 
 
-def may_be_near(target: Target) -> int | None:
-    """Return the size from which on a record may be near some limit; `None` where there is none."""
+def largest_size_below_limits(target: Target) -> float:
+    """Return up to which size no limit of tokens is near; infinite if the model has none."""
     limits = target.model.limits
     known = [
         most
         for most in (limits.max_tokens, limits.max_prompt_tokens, limits.max_completion_tokens)
         if most is not None
     ]
-    # Tokens are rounded up: the last size at which the estimate is not yet beyond.
-    return int(min(known) * NEAR) * BYTES_PER_TOKEN if known else None
+    # Tokens are rounded up: this is the last size whose estimate is not above the share.
+    return int(min(known) * NEAR) * BYTES_PER_TOKEN if known else math.inf

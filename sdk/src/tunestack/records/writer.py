@@ -70,9 +70,11 @@ class Writer:
         Raises:
             DataError: something could not be written.
         """
+        self.bytes += len(data)
+        if self._path is None:
+            return
         self._parts.append(data)
         self._held += len(data)
-        self.bytes += len(data)
         if self._held >= _BLOCK:
             self._hand_over()
 

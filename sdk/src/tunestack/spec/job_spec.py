@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from tunestack.catalog import RecordFormat
@@ -213,9 +213,6 @@ class JobSpec:
         ):
             raise ConfigError(f"invalid max_cost {shortened(most)}: use an amount of US dollars")
 
-
-OPTIONS = tuple(field.name for field in fields(JobSpec) if field.name not in ("model", "data"))
-"""The names of all optional arguments of a job."""
 
 BASE_MODEL_TAG = f"{OWN_TAGS}base-model"
 """The tag that names the base model of a job and of its custom model."""

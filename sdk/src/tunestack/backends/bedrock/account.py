@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tunestack import catalog
-from tunestack.backends.base import Backend, Check, DataStore, Target, Verdict
+from tunestack.backends.base import Check, Verdict
 from tunestack.backends.bedrock.arn import Arn, check_bedrock_id, region_of, strip_route
 from tunestack.backends.bedrock.backend import BedrockBackend
 from tunestack.backends.bedrock.clients import Clients, new_session
@@ -17,6 +17,7 @@ from tunestack.backends.bedrock.discovery import Deployments, find_region, requi
 from tunestack.backends.bedrock.offline import resolve_offline
 from tunestack.backends.identifiers import IdKind
 from tunestack.backends.model_check import check_model
+from tunestack.backends.protocols import Backend, DataStore, Target
 from tunestack.deployment import REGION, STAGE_TAG
 from tunestack.environment import snapshot
 from tunestack.errors import (
@@ -42,7 +43,7 @@ logger = logging.getLogger(__name__)
 
 
 class BedrockAccount:
-    """`tunestack.backends.base.Account` on AWS; nothing is called before it is needed.
+    """`tunestack.backends.protocols.Account` on AWS; nothing is called before it is needed.
 
     Attributes:
         session: the boto3 session that was passed, if any.
@@ -119,7 +120,7 @@ class BedrockAccount:
         catalog.require(base.key, on=today, provider="bedrock", region=deployment.region)
         backend = self._backend(deployment.region)
         state = backend.lifecycle(base)
-        catalog.require_living(base, on=backend.now().date(), said=state)
+        catalog.require_living(base, on=backend.now().date(), service_state=state)
         catalog.require_allowed(base, deployment.base_models)
         return Target(
             base=base,
@@ -221,8 +222,8 @@ class BedrockAccount:
             self._backends[region] = BedrockBackend(
                 self._clients,
                 region,
-                deployment=partial(self._deployments.find, region),
-                guarded=partial(self._deployments.guarded, region),
+                find_deployment=partial(self._deployments.find, region),
+                find_with_guard=partial(self._deployments.find_with_guard, region),
             )
         return self._backends[region]
 

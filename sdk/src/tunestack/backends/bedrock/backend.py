@@ -1,4 +1,4 @@
-"""Amazon Bedrock."""
+"""The backend for Amazon Bedrock: jobs, files, metrics and endpoints."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from tunestack import catalog
 from tunestack.backends.bedrock import wire
 from tunestack.backends.bedrock.arn import Arn, check_bedrock_id
-from tunestack.backends.bedrock.checks import checks
-from tunestack.backends.bedrock.errors import translated
+from tunestack.backends.bedrock.checks import run_checks
+from tunestack.backends.bedrock.errors import translate_errors
 from tunestack.backends.bedrock.events import JobEvents
 from tunestack.backends.bedrock.guard import ScheduledGuard, with_expiry
 from tunestack.backends.bedrock.models import BedrockModels
-from tunestack.backends.bedrock.quotas import explained, require_job_slot
+from tunestack.backends.bedrock.quotas import explain_quota_errors, require_job_slot
 from tunestack.backends.bedrock.s3 import Location, Store, open_object
 from tunestack.backends.identifiers import IdKind
 from tunestack.catalog import LifecycleState, Serving
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
         Check,
         EndpointInfo,
         EndpointRequest,
-        Guard,
         JobInfo,
         JobRequest,
         JobState,
     )
     from tunestack.backends.bedrock.clients import Clients
+    from tunestack.backends.protocols import Guard
     from tunestack.catalog import BaseModel
     from tunestack.deployment import Deployment
 
@@ -63,25 +63,26 @@ class BedrockBackend(BedrockModels):
         clients: Clients,
         region: str,
         *,
-        deployment: Callable[[], Deployment],
-        guarded: Callable[[], Deployment],
+        find_deployment: Callable[[], Deployment],
+        find_with_guard: Callable[[], Deployment],
     ) -> None:
-        """Take who calls and where; no call is made here.
+        """Store the arguments; no call is made here.
 
         Args:
-            clients: who calls.
-            region: where.
-            deployment: finds what `cdk deploy` made there; only new jobs need it.
-            guarded: finds the same, with its guard if there is one; only endpoints that are to end need it.
+            clients: the clients that make the calls.
+            region: the AWS region.
+            find_deployment: returns the deployment of the stage in this region; needed to create jobs.
+            find_with_guard: returns the same deployment with its endpoint guard, if it has one; needed for endpoints that
+                are deleted automatically.
         """
         self._clients = clients
         self._region = region
-        self._find = deployment
-        self._find_guarded = guarded
+        self._find_deployment = find_deployment
+        self._find_with_guard = find_with_guard
         self._events: JobEvents | None = None
 
     def __getstate__(self) -> dict[str, object]:
-        """Leave out the queue's client, which is made again."""
+        """Leave out the reader of the event queue, which is created again."""
         return {**self.__dict__, "_events": None}
 
     @property
@@ -91,7 +92,7 @@ class BedrockBackend(BedrockModels):
 
     @property
     def _deployment(self) -> Deployment:
-        return self._find()
+        return self._find_deployment()
 
     @property
     def _control(self) -> BedrockClient:
@@ -105,19 +106,19 @@ class BedrockBackend(BedrockModels):
         return Store(self._clients.get("s3", self._region), owner)
 
     def base(self, identifier: str) -> BaseModel:
-        """Tell the base model of its id, or of the ARN of a tuned one."""
+        """Return the base model, by its id or by the ARN of a custom model."""
         return catalog.find(identifier) or catalog.of_custom_model(identifier)
 
     def lifecycle(self, model: BaseModel) -> LifecycleState | None:
-        """Ask Bedrock where a base model stands; `None` when the caller may not ask, or Bedrock does not say."""
+        """Get the lifecycle state of a base model; `None` if the caller has no permission, or Bedrock returns no state."""
         try:
-            with translated("listing the models that can be tuned"):
-                answer = self._control.list_foundation_models(byCustomizationType="FINE_TUNING")
+            with translate_errors("listing models that can be fine-tuned"):
+                response = self._control.list_foundation_models(byCustomizationType="FINE_TUNING")
         except (AccessError, TransientError):
             return None
         states = {
             row["modelId"]: row.get("modelLifecycle", {}).get("status")
-            for row in answer.get("modelSummaries", ())
+            for row in response.get("modelSummaries", ())
         }
         if not states:
             return None
@@ -131,63 +132,64 @@ class BedrockBackend(BedrockModels):
         return LifecycleState.RETIRED
 
     def check_location(self, location: str) -> None:
-        """Refuse what is no S3 location, or one where the job role may not read."""
-        self._place("0" * 64, location)
+        """Raise `ConfigError` if this is not an S3 location, or the job role has no permission to read it."""
+        self._location("0" * 64, location)
 
     def check_tags(self, tags: Mapping[str, str]) -> None:
-        """Take those that AWS's rules let through, as all do that come here."""
+        """Accept all tags: they were checked by AWS's rules before."""
 
     def open(self, uri: str) -> BinaryIO:
-        """Open an object in S3; a bucket that is not whose it must be is refused."""
+        """Open an object in S3; raise `AccessError` if another account owns a bucket of the stage."""
         client = self._clients.get("s3", self._region)
         bucket = uri.removeprefix("s3://").partition("/")[0]
         return open_object(client, uri, owner=self._deployment.owner(bucket))
 
     def upload(self, path: Path, *, sha256: str, location: str | None) -> str:
-        """Put a training file into S3 and return its URI.
+        """Upload a training file to S3 and return its URI.
 
-        Without a location it goes below the deployment's data prefix, named after its content.
-        A location that ends in `.jsonl` is the file's own place, any other the folder for it.
+        Without a location, the key is `<sha256>.jsonl` below the deployment's data prefix.
+        A location that ends in `.jsonl` is the URI of the file; any other location is the folder of the file.
 
         Raises:
-            ConfigError: the job role may not read there.
-            ConflictError: there is other data at that place.
+            ConfigError: the job role may not read the location.
+            ConflictError: the location contains other data.
         """
-        place = self._place(sha256, location)
-        owner = self._deployment.owner(place.bucket)
-        self._store(owner).put(path, place, sha256=sha256)
-        return str(place)
+        target = self._location(sha256, location)
+        owner = self._deployment.owner(target.bucket)
+        self._store(owner).put(path, target, sha256=sha256)
+        return str(target)
 
-    def _place(self, sha256: str, location: str | None) -> Location:
+    def _location(self, sha256: str, s3_path: str | None) -> Location:
+        """Return the location of a training file."""
         name = f"{sha256}.jsonl"
-        if location is None:
+        if s3_path is None:
             return Location(self._deployment.data_bucket, self._deployment.datasets_prefix + name)
-        place = Location.parse(location)
-        if not place.key.endswith(".jsonl"):
-            folder = place.key.removesuffix("/")
-            place = Location(place.bucket, f"{folder}/{name}" if folder else name)
+        location = Location.parse(s3_path)
+        if not location.key.endswith(".jsonl"):
+            folder = location.key.removesuffix("/")
+            location = Location(location.bucket, f"{folder}/{name}" if folder else name)
         readable = self._deployment.data_locations
-        if readable and not str(place).startswith(readable):
+        if readable and not str(location).startswith(readable):
             raise ConfigError(
-                f"s3_path {location!r} is where the job role may not read: "
-                f"use a place below {', '.join(readable)}"
+                f"the job role may not read s3_path {s3_path!r}: "
+                f"use a location below {', '.join(readable)}"
             )
-        return place
+        return location
 
     def create_job(self, request: JobRequest) -> str:
-        """Create a customization job and return its ARN; billed by the token trained."""
+        """Create a customization job and return its ARN; billed by the number of trained tokens."""
         arguments = wire.create_job(request, self._deployment)
         with (
-            explained(self._clients, self._region, "job"),
-            translated(f"creating job {request.name!r}"),
+            explain_quota_errors(self._clients, self._region, "job"),
+            translate_errors(f"creating job {request.name!r}"),
         ):
-            answer: Mapping[str, Any] = self._control.create_model_customization_job(**arguments)
-        # A repeated token may be answered with nothing: then it is there under its name.
-        return answer.get("jobArn") or request.name
+            response: Mapping[str, Any] = self._control.create_model_customization_job(**arguments)
+        # The response to a repeated token may have no ARN: the job exists, by its name.
+        return response.get("jobArn") or request.name
 
     def job(self, job_id: str) -> JobInfo:
-        """Observe one job, by ARN or name."""
-        with translated(f"looking at job {job_id!r}"):
+        """Get a job, by its ARN or name."""
+        with translate_errors(f"getting job {job_id!r}"):
             return wire.job_info(self._control.get_model_customization_job(jobIdentifier=job_id))
 
     def jobs(
@@ -198,11 +200,11 @@ class BedrockBackend(BedrockModels):
         created_after: datetime | None = None,
     ) -> Iterator[JobInfo]:
         """List the customization jobs, the newest first."""
-        wanted = wire.list_jobs(name_contains, state, created_after)
+        arguments = wire.list_jobs(name_contains, state, created_after)
         pages = self._control.get_paginator("list_model_customization_jobs").paginate(
-            **wanted, PaginationConfig={"PageSize": _PAGE}
+            **arguments, PaginationConfig={"PageSize": _PAGE}
         )
-        with translated("listing jobs"):
+        with translate_errors("listing jobs"):
             for page in pages:
                 for row in page.get("modelCustomizationJobSummaries", ()):
                     info = wire.job_info(row)
@@ -214,18 +216,18 @@ class BedrockBackend(BedrockModels):
         return self.jobs(name_contains=content)
 
     def job_tags(self, job_id: str) -> Mapping[str, str]:
-        """Read the tags of a job, by ARN."""
+        """Get the tags of a job, by its ARN."""
         return self._tags("job", job_id)
 
     def _tags(self, kind: str, arn: str) -> Mapping[str, str]:
-        with translated(f"reading the tags of {kind} {arn!r}"):
+        with translate_errors(f"getting the tags of {kind} {arn!r}"):
             rows = self._control.list_tags_for_resource(resourceARN=arn).get("tags", ())
         return {row["key"]: row["value"] for row in rows}
 
     def listen(
         self, job_ids: Collection[str], timeout: float, *, stop: Event | None = None
     ) -> bool:
-        """Pause until there is an event of one of these jobs in the stage's queue."""
+        """Wait for an event of one of these jobs in the stage's event queue."""
         if self._events is None:
             try:
                 queue = self._deployment.event_queue_url
@@ -235,14 +237,14 @@ class BedrockBackend(BedrockModels):
         return self._events.listen(job_ids, timeout, stop=stop)
 
     def stop_job(self, job_id: str) -> None:
-        """Stop a job for good: no model comes of it, and what was trained is billed."""
-        with translated(f"stopping job {job_id!r}"):
+        """Stop a job; it can't be resumed, creates no model, and the tokens trained so far are billed."""
+        with translate_errors(f"stopping job {job_id!r}"):
             self._control.stop_model_customization_job(jobIdentifier=job_id)
 
     def metrics(self, job: JobInfo) -> Sequence[Mapping[str, float]]:
-        """Read the losses: one row a step for training, then those of validation.
+        """Read the losses: one row a step for training, then the rows of validation.
 
-        Found by the files' names: three layouts of the folders have been seen.
+        The files are found by their names, because Bedrock has used three folder layouts.
         """
         if job.output is None:
             return []
@@ -251,37 +253,37 @@ class BedrockBackend(BedrockModels):
         folder = (
             f"{output.key.removesuffix('/')}/model-customization-job-{job.id.rsplit('/', 1)[1]}/"
         )
-        keys = sorted(store.keys(Location(output.bucket, folder)))
+        keys = sorted(store.list_keys(Location(output.bucket, folder)))
         return [
             row
             for ending in ("step_wise_training_metrics.csv", "validation_metrics.csv")
             for key in keys
             if key.endswith(f"/{ending}")
-            for row in store.rows(Location(output.bucket, key))
+            for row in store.read_rows(Location(output.bucket, key))
         ]
 
     def create_endpoint(self, request: EndpointRequest) -> str:
-        """Create a deployment (free while idle) or provisioned throughput (billed by the hour); returns its ARN."""
+        """Create a deployment (free while idle) or provisioned throughput (billed by the hour) and return its ARN."""
         kind = "deployment" if request.serving is Serving.ON_DEMAND else "throughput"
         with (
-            explained(self._clients, self._region, kind),
-            translated(f"creating endpoint {request.name!r}"),
+            explain_quota_errors(self._clients, self._region, kind),
+            translate_errors(f"creating endpoint {request.name!r}"),
         ):
             if request.serving is Serving.ON_DEMAND:
-                answer: Mapping[str, Any] = self._control.create_custom_model_deployment(
+                response: Mapping[str, Any] = self._control.create_custom_model_deployment(
                     **wire.create_deployment(request)
                 )
-                arn = answer.get("customModelDeploymentArn")
+                arn = response.get("customModelDeploymentArn")
             else:
-                answer = self._control.create_provisioned_model_throughput(
+                response = self._control.create_provisioned_model_throughput(
                     **wire.create_throughput(request)
                 )
-                arn = answer.get("provisionedModelArn")
-        # A repeated token may be answered with nothing: then it is there under its name.
+                arn = response.get("provisionedModelArn")
+        # The response to a repeated token may have no ARN: the endpoint exists, by its name.
         return arn or request.name
 
     def endpoint(self, endpoint_id: str, serving: Serving | None = None) -> EndpointInfo:
-        """Observe one endpoint, by ARN, or by name (then of the given kind, or of either)."""
+        """Get an endpoint, by its ARN, or by its name (of the given kind, or of either)."""
         arn = Arn.parse(endpoint_id)
         if arn is not None and arn.resource_type == "custom-model-deployment":
             serving = Serving.ON_DEMAND
@@ -291,7 +293,7 @@ class BedrockBackend(BedrockModels):
             with suppress(NotFoundError):
                 return self.endpoint(endpoint_id, Serving.ON_DEMAND)
             return self.endpoint(endpoint_id, Serving.PROVISIONED)
-        with translated(f"looking at endpoint {endpoint_id!r}"):
+        with translate_errors(f"getting endpoint {endpoint_id!r}"):
             if serving is Serving.ON_DEMAND:
                 return wire.deployment_info(
                     self._control.get_custom_model_deployment(
@@ -305,24 +307,25 @@ class BedrockBackend(BedrockModels):
     def endpoints(
         self, *, model: str | None = None, serving: Serving | None = None
     ) -> Iterator[EndpointInfo]:
-        """List the deployments and the provisioned throughputs, the newest of each first."""
-        of: Any = {} if model is None else {"modelArnEquals": model}
-        newest: Any = {"sortBy": "CreationTime", "sortOrder": "Descending", **of}
+        """List the deployments, then the provisioned throughputs, the newest of each first."""
+        arguments: Any = {"sortBy": "CreationTime", "sortOrder": "Descending"}
+        if model is not None:
+            arguments["modelArnEquals"] = model
         deployments = self._control.get_paginator("list_custom_model_deployments")
         throughputs = self._control.get_paginator("list_provisioned_model_throughputs")
-        with translated("listing endpoints"):
+        with translate_errors("listing endpoints"):
             if serving in (None, Serving.ON_DEMAND):
-                for deployed in deployments.paginate(**newest):
-                    for row in deployed.get("modelDeploymentSummaries", ()):
-                        yield wire.deployment_info(row)
+                for deployment_page in deployments.paginate(**arguments):
+                    for deployment in deployment_page.get("modelDeploymentSummaries", ()):
+                        yield wire.deployment_info(deployment)
             if serving in (None, Serving.PROVISIONED):
-                for provisioned in throughputs.paginate(**newest):
-                    for bought in provisioned.get("provisionedModelSummaries", ()):
-                        yield wire.throughput_info(bought)
+                for throughput_page in throughputs.paginate(**arguments):
+                    for throughput in throughput_page.get("provisionedModelSummaries", ()):
+                        yield wire.throughput_info(throughput)
 
     def delete_endpoint(self, endpoint: EndpointInfo) -> None:
-        """Ask for a deployment or provisioned throughput to be deleted."""
-        with translated(f"deleting endpoint {endpoint.name!r}"):
+        """Delete a deployment or provisioned throughput; it may exist for some time after this returns."""
+        with translate_errors(f"deleting endpoint {endpoint.name!r}"):
             if endpoint.serving is Serving.ON_DEMAND:
                 self._control.delete_custom_model_deployment(
                     customModelDeploymentIdentifier=endpoint.id
@@ -331,9 +334,9 @@ class BedrockBackend(BedrockModels):
                 self._control.delete_provisioned_model_throughput(provisionedModelId=endpoint.id)
 
     def update_endpoint(self, endpoint: EndpointInfo, model: str) -> None:
-        """Point a deployment or provisioned throughput to another custom model of the same base."""
+        """Update a deployment or provisioned throughput to another custom model of the same base model."""
         model = check_bedrock_id(IdKind.MODEL, model)
-        with translated(f"pointing endpoint {endpoint.name!r} to {model!r}"):
+        with translate_errors(f"updating endpoint {endpoint.name!r} to {model!r}"):
             if endpoint.serving is Serving.ON_DEMAND:
                 self._control.update_custom_model_deployment(
                     customModelDeploymentIdentifier=endpoint.id, modelArn=model
@@ -344,18 +347,18 @@ class BedrockBackend(BedrockModels):
                 )
 
     def tag_endpoint(self, endpoint_id: str, tags: Mapping[str, str]) -> None:
-        """Add tags to an endpoint, by its ARN; the stage's is among them, without which nobody may."""
+        """Add tags to an endpoint, by its ARN, and the tag of the stage, which the tuner policy requires."""
         stage = self._deployment.stage
-        own = {} if stage is None else {STAGE_TAG: stage}
-        with translated(f"tagging endpoint {endpoint_id!r}"):
-            self._control.tag_resource(**wire.tag_resource(endpoint_id, {**tags, **own}))
+        stage_tags = {} if stage is None else {STAGE_TAG: stage}
+        with translate_errors(f"tagging endpoint {endpoint_id!r}"):
+            self._control.tag_resource(**wire.tag_resource(endpoint_id, {**tags, **stage_tags}))
 
     def with_expiry(self, endpoint: EndpointInfo) -> EndpointInfo:
-        """Read from the tags, and from the limits of the stage, when the endpoint is deleted automatically."""
+        """Add the time at which the endpoint guard deletes the endpoint, from its tags and the limits of the stage."""
         tags = self._tags("endpoint", endpoint.id)
         deployment = None
         with suppress(TunestackError):
-            deployment = self._find_guarded()
+            deployment = self._find_with_guard()
         return with_expiry(endpoint, tags, deployment)
 
     def check_quotas(self, *, queue: bool) -> None:
@@ -364,23 +367,23 @@ class BedrockBackend(BedrockModels):
 
     def checks(self, model: BaseModel | None) -> Iterator[Check]:
         """Check credentials, clock, deployment, bucket, role, guard and quotas; calls nothing that is billed."""
-        return checks(self._clients, self._region, self._find_guarded, model)
+        return run_checks(self._clients, self._region, self._find_with_guard, model)
 
     def guard(self) -> Guard | None:
-        """Tell what the deployment has to end endpoints; `None` where nothing is deployed, or no guard."""
+        """Return the endpoint guard of the deployment; `None` if nothing is deployed, or it has no guard."""
         try:
-            deployment = self._find_guarded()
+            deployment = self._find_with_guard()
         except DeploymentError:
             return None
         return ScheduledGuard(self._clients, deployment) if deployment.guard_arn else None
 
     def now(self) -> datetime:
-        """Tell the time by Bedrock's clock."""
+        """Return the time by Bedrock's clock, as of its last response."""
         return self._clients.now(self._region)
 
     def invoke(self, endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> str:
-        """Send a conversation through Converse and return the answer's text; billed by the token on demand."""
-        with translated(f"invoking {endpoint_id!r}"):
-            answer = self._runtime.converse(**wire.converse(endpoint_id, messages))
-        blocks = answer["output"].get("message", {}).get("content", [])
+        """Send a conversation with Converse and return the text of the response; billed by the token on demand."""
+        with translate_errors(f"invoking {endpoint_id!r}"):
+            response = self._runtime.converse(**wire.converse(endpoint_id, messages))
+        blocks = response["output"].get("message", {}).get("content", [])
         return "".join(block.get("text", "") for block in blocks)

@@ -1,6 +1,6 @@
-"""What can be known of an account before a job is paid for.
+"""Preflight checks of an AWS account, before a job is billed.
 
-Nothing here needs more than the tuner policy: what it may not read is unknown, with what would tell.
+The tuner policy is enough for all of them: what it does not allow to read is reported as unknown, with the reason.
 """
 
 from __future__ import annotations
@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tunestack.backends.base import Check, Verdict
-from tunestack.backends.bedrock.errors import translated
+from tunestack.backends.bedrock.errors import translate_errors
 from tunestack.backends.bedrock.quotas import (
     DEPLOYMENTS,
     JOBS,
     MODEL_UNITS,
     count_jobs,
-    read,
-    read_applied,
+    read_applied_quota,
+    read_quota,
 )
 from tunestack.catalog import Serving
 from tunestack.errors import AccessError, NotFoundError, TunestackError
@@ -27,37 +27,47 @@ if TYPE_CHECKING:
     from tunestack.catalog import BaseModel
     from tunestack.deployment import Deployment
 
-_MOST_SKEW = 300
-"""Seconds by which a signature's time may differ from AWS's."""
+_MAX_CLOCK_SKEW = 300
+"""Seconds; AWS refuses signatures whose time differs by more."""
 _POLICY = "attach the stage's tuner policy (stack output `TunerPolicyArn`)"
 
 
-def checks(
-    clients: Clients, region: str, find: Callable[[], Deployment], model: BaseModel | None
+def run_checks(
+    clients: Clients,
+    region: str,
+    find_deployment: Callable[[], Deployment],
+    model: BaseModel | None,
 ) -> Iterator[Check]:
-    """Check one thing after the other; what a check depends on comes before it."""
-    known = _Checks(clients, region)
-    account = known.account()
-    yield known.credentials(account)
-    if isinstance(account, TunestackError):
+    """Run the checks in the order in which they depend on each other; a check never raises.
+
+    Args:
+        clients: the clients that make the calls.
+        region: the AWS region.
+        find_deployment: returns the deployment, with its endpoint guard.
+        model: the model to fine-tune; `None` checks what every model needs.
+    """
+    checks = _AccountChecks(clients, region)
+    identity = checks.get_identity()
+    yield checks.check_credentials(identity)
+    if isinstance(identity, TunestackError):
         return
-    yield known.clock()
+    yield checks.check_clock()
     try:
-        deployment = find()
+        deployment = find_deployment()
     except TunestackError as error:
         is_missing = isinstance(error.__cause__, NotFoundError)
         fix = "run `cdk deploy` in this account and region" if is_missing else "change that setting"
         yield _failed("deployment", str(error), fix)
         return
-    yield known.deployment(deployment, account["Account"])
-    yield known.bucket(deployment)
-    yield known.role(deployment)
-    yield known.guard(deployment)
-    yield known.jobs()
+    yield checks.check_deployment(deployment, identity["Account"])
+    yield checks.check_bucket(deployment)
+    yield checks.check_role(deployment)
+    yield checks.check_guard(deployment)
+    yield checks.check_job_quota()
     if model is not None and Serving.ON_DEMAND in model.serving:
-        yield known.deployments()
+        yield checks.check_deployment_quota()
     elif model is not None:
-        yield known.model_units()
+        yield checks.check_model_units()
 
 
 def _passed(name: str, detail: str) -> Check:
@@ -72,8 +82,8 @@ def _unknown(name: str, detail: object) -> Check:
     return Check(name=name, verdict=Verdict.UNKNOWN, detail=str(detail))
 
 
-class _Checks:
-    """Each method that returns a `Check` is one."""
+class _AccountChecks:
+    """The checks of one account in one region."""
 
     def __init__(self, clients: Clients, region: str) -> None:
         self._clients = clients
@@ -82,53 +92,53 @@ class _Checks:
     def _client(self, service: str) -> Any:
         return self._clients.get(service, self._region)
 
-    def account(self) -> Mapping[str, str] | TunestackError:
-        """Ask who calls."""
+    def get_identity(self) -> Mapping[str, str] | TunestackError:
+        """Return the caller's identity, or the error."""
         try:
-            with translated("asking who calls"):
+            with translate_errors("getting the caller's identity"):
                 identity: Mapping[str, str] = self._client("sts").get_caller_identity()
         except TunestackError as error:
             return error
         return identity
 
-    def credentials(self, account: Mapping[str, str] | TunestackError) -> Check:
-        """Tell who calls."""
+    def check_credentials(self, identity: Mapping[str, str] | TunestackError) -> Check:
+        """Check that AWS accepts the credentials."""
         name = "credentials"
-        if isinstance(account, TunestackError):
-            return _failed(name, str(account), "`aws sts get-caller-identity` has to answer")
-        return _passed(name, account["Arn"])
+        if isinstance(identity, TunestackError):
+            return _failed(name, str(identity), "`aws sts get-caller-identity` has to succeed")
+        return _passed(name, identity["Arn"])
 
-    def clock(self) -> Check:
-        """Compare the clocks, by an answer of Bedrock's."""
+    def check_clock(self) -> Check:
+        """Compare this machine's clock with Bedrock's, as of a response."""
         try:
-            with translated("listing the models that can be tuned"):
+            with translate_errors("listing models that can be fine-tuned"):
                 self._client("bedrock").list_foundation_models(byCustomizationType="FINE_TUNING")
         except TunestackError as error:
             return _unknown("clock", error)
-        skew = self._clients.ahead(self._region).total_seconds()
+        skew = self._clients.clock_offset(self._region).total_seconds()
         detail = f"{abs(skew):.0f} s {'behind' if skew > 0 else 'ahead of'} AWS's"
-        if abs(skew) > _MOST_SKEW:
+        if abs(skew) > _MAX_CLOCK_SKEW:
             return _failed("clock", detail, "set this machine's clock (`timedatectl set-ntp true`)")
         return _passed("clock", detail)
 
-    def deployment(self, deployment: Deployment, account: str) -> Check:
-        """Compare the accounts."""
+    def check_deployment(self, deployment: Deployment, account: str) -> Check:
+        """Check that the deployment belongs to the caller's account."""
         name = "deployment"
         if deployment.account not in ("", account):
             return _failed(
                 name,
-                f"it is of account {deployment.account}, and the caller is of {account}",
+                f"it belongs to account {deployment.account}, the credentials to account {account}",
                 "use the credentials of the stage's account, or another stage",
             )
         return _passed(
             name, f"stage {deployment.stage or 'of the environment'} in {deployment.region}"
         )
 
-    def bucket(self, deployment: Deployment) -> Check:
-        """Look at the bucket: that it is there, of the account, and may be read."""
+    def check_bucket(self, deployment: Deployment) -> Check:
+        """Check that the bucket exists, belongs to the account, and can be read."""
         name = f"bucket {deployment.data_bucket}"
         try:
-            with translated("listing the outputs"):
+            with translate_errors("listing the outputs"):
                 self._client("s3").list_objects_v2(
                     Bucket=deployment.data_bucket,
                     Prefix=deployment.outputs_prefix,
@@ -136,86 +146,90 @@ class _Checks:
                     ExpectedBucketOwner=deployment.account,
                 )
         except AccessError as error:
-            return _failed(name, str(error), f"{_POLICY}; check whose bucket it is")
+            fix = f"{_POLICY}; check which account owns the bucket"
+            return _failed(name, str(error), fix)
         except NotFoundError as error:
-            return _failed(name, str(error), "run `cdk deploy`: the bucket is gone")
+            return _failed(name, str(error), "run `cdk deploy`: the bucket was deleted")
         except TunestackError as error:
             return _unknown(name, error)
-        return _passed(name, "it is there, and this account's")
+        return _passed(name, "it exists and belongs to this account")
 
-    def role(self, deployment: Deployment) -> Check:
-        """Look at whom the job role trusts."""
+    def check_role(self, deployment: Deployment) -> Check:
+        """Check that Bedrock may assume the job role."""
         role = deployment.job_role_arn.rsplit("/", 1)[1]
         name = f"job role {role}"
         try:
-            with translated("looking at the job role"):
-                found = self._client("iam").get_role(RoleName=role)["Role"]
+            with translate_errors("getting the job role"):
+                answer = self._client("iam").get_role(RoleName=role)["Role"]
         except NotFoundError as error:
-            return _failed(name, str(error), "run `cdk deploy`: the role is gone")
+            return _failed(name, str(error), "run `cdk deploy`: the role was deleted")
         except TunestackError as error:
             return _unknown(name, error)
-        rows = found["AssumeRolePolicyDocument"]["Statement"]
+        statements = answer["AssumeRolePolicyDocument"]["Statement"]
         trusted = [
-            row.get("Principal", {}).get("Service")
-            for row in (rows if isinstance(rows, list) else [rows])
-            if row.get("Effect") == "Allow" and isinstance(row.get("Principal"), dict)
+            statement.get("Principal", {}).get("Service")
+            for statement in (statements if isinstance(statements, list) else [statements])
+            if statement.get("Effect") == "Allow" and isinstance(statement.get("Principal"), dict)
         ]
-        if not any("bedrock.amazonaws.com" in (one or ()) for one in trusted):
-            return _failed(
-                name, "Bedrock may not take it on", "run `cdk deploy`, which restores its trust"
-            )
-        return _passed(name, "Bedrock may take it on")
+        if not any("bedrock.amazonaws.com" in (services or ()) for services in trusted):
+            fix = "run `cdk deploy`, which restores the role's trust policy"
+            return _failed(name, "Bedrock may not assume it", fix)
+        return _passed(name, "Bedrock may assume it")
 
-    def guard(self, deployment: Deployment) -> Check:
-        """Look at whether anything would end endpoints."""
+    def check_guard(self, deployment: Deployment) -> Check:
+        """Check that an endpoint guard is deployed, and that the caller may use its schedules."""
         name = "endpoint guard"
         if deployment.guard_arn is None or deployment.schedule_group is None:
-            return _failed(name, "none is deployed: no endpoint by the hour", "run `cdk deploy`")
+            detail = "not deployed: endpoints that are billed by the hour can't be started"
+            return _failed(name, detail, "run `cdk deploy`")
         try:
-            with translated("looking at its schedules"):
+            with translate_errors("getting a schedule of the endpoint guard"):
                 self._client("scheduler").get_schedule(
                     Name="tunestack-preflight", GroupName=deployment.schedule_group
                 )
-        except NotFoundError:  # whoever may ask for a schedule may arm one
+        except NotFoundError:  # the policy that allows to get schedules also allows to create them
             pass
         except AccessError as error:
             return _failed(name, str(error), _POLICY)
         except TunestackError as error:
             return _unknown(name, error)
-        return _passed(name, f"ends endpoints after {deployment.max_endpoint_hours} h at most")
+        return _passed(name, f"deletes endpoints after at most {deployment.max_endpoint_hours} h")
 
-    def jobs(self) -> Check:
+    def check_job_quota(self) -> Check:
         """Compare the jobs that have not ended with the quota."""
         name = "quota of jobs"
         try:
             running = count_jobs(self._clients, self._region)
         except TunestackError as error:
             return _unknown(name, error)
-        limit = read(self._clients, self._region, JOBS)
-        detail = f"{running} run, at most {limit.text}"
+        limit = read_quota(self._clients, self._region, JOBS)
+        detail = f"{running} running, at most {limit.text}"
         if not limit.is_applied:
             return _unknown(name, detail)
         if running >= limit.value:
             return _failed(name, detail, limit.remedy)
         return _passed(name, detail)
 
-    def deployments(self) -> Check:
-        """Compare the deployments with the quota, whose code is unknown."""
+    def check_deployment_quota(self) -> Check:
+        """Compare the number of deployments with the quota, whose code is unknown."""
         name = "quota of deployments"
-        count = self._count("list_custom_model_deployments")
-        if isinstance(count, TunestackError):
-            return _unknown(name, count)
-        limit = read(self._clients, self._region, DEPLOYMENTS)
+        try:
+            with translate_errors("listing deployments"):
+                page = self._client("bedrock").list_custom_model_deployments(maxResults=1000)
+        except TunestackError as error:
+            return _unknown(name, error)
+        count = len(page.get("modelDeploymentSummaries", ()))
+        limit = read_quota(self._clients, self._region, DEPLOYMENTS)
         detail = f"{count} of {limit.text}"
         if count >= limit.value:
             return _unknown(name, f"{detail}: if it applies, {limit.remedy}")
         return _passed(name, detail)
 
-    def model_units(self) -> Check:
-        """Check that provisioned throughput may be bought: the default quota is 0."""
+    def check_model_units(self) -> Check:
+        """Check that provisioned throughput can be created: the default quota is 0 model units."""
         name = "quota of model units"
         try:
-            limit = read_applied(self._clients, self._region, MODEL_UNITS)
+            limit = read_applied_quota(self._clients, self._region, MODEL_UNITS)
         except TunestackError as error:
             return _unknown(name, error)
         if limit.value < 1:
@@ -226,12 +240,3 @@ class _Checks:
             )
             return _failed(name, f"{limit.text}: the fine-tuned model could not be served", fix)
         return _passed(name, limit.text)
-
-    def _count(self, operation: str, **wanted: str) -> int | TunestackError:
-        """Count what a list has on its first page."""
-        try:
-            with translated(f"asking {operation}"):
-                page = getattr(self._client("bedrock"), operation)(maxResults=1000, **wanted)
-        except TunestackError as error:
-            return error
-        return sum(len(rows) for rows in page.values() if isinstance(rows, list))

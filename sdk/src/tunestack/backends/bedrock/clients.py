@@ -12,35 +12,35 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from tunestack.backends.bedrock.errors import translated
+from tunestack.backends.bedrock.errors import translate_errors
 from tunestack.environment import require_same_endpoints, snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# Five calls in all. Every create carries a token that follows from its content, so a repeated one makes nothing new.
+# At most five attempts. All create calls have idempotency tokens, so a repeated call creates nothing new.
 _CONTROL = Config(
     retries={"mode": "standard", "total_max_attempts": 5}, user_agent_extra="tunestack"
 )
-# An answer may take minutes, and one that is asked for again is billed again.
+# A response may take minutes, and a repeated request is billed again.
 _RUNTIME = _CONTROL.merge(Config(read_timeout=600))
 _SERVICES = ("bedrock", "bedrock-runtime", "s3", "scheduler", "sqs", "ssm")
-"""What a job and its endpoint call."""
+"""The services that a job and its endpoint need."""
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException")
 
 
 def new_session() -> boto3.Session:
-    """Make boto3's default session.
+    """Create boto3's default session.
 
     Raises:
-        ConfigError: the profile or the configuration file is wrong.
+        ConfigError: the profile or the configuration file is invalid.
     """
-    with translated("finding the AWS settings"):
+    with translate_errors("reading the AWS settings"):
         return boto3.Session()
 
 
 class Clients:
-    """Makes clients of one session, and keeps them; safe to share between threads, which a session is not."""
+    """Creates clients of one session, and caches them; thread-safe, which a session is not."""
 
     def __init__(
         self,
@@ -49,24 +49,24 @@ class Clients:
         *,
         renew: Callable[[], boto3.Session] | None = None,
     ) -> None:
-        """Keep the session, which has the credentials.
+        """Store the session; no call is made here.
 
         Args:
-            session: boto3's.
-            environment: the variables that clients are created from; the present ones if not given.
-            renew: makes another, with the credentials that there are then; called after those of this one have expired.
+            session: the boto3 session with the credentials.
+            environment: the variables that clients are created from; the current ones if not given.
+            renew: creates another session with new credentials; called after the credentials of this one have expired.
         """
-        # The stubs know a method for each service, not one for any.
+        # The stubs have an overload for each service, and none for a variable.
         self._session: Any = session
         self._environment = snapshot() if environment is None else environment
         self._renew = renew
         self._expired = False
         self._lock = threading.Lock()
         self._clients: dict[tuple[str, str], Any] = {}
-        self._ahead: dict[str, timedelta] = {}
+        self._clock_offsets: dict[str, timedelta] = {}
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Leave out the session, its credentials and the clients: another process has its own."""
+        """Leave out the session, its credentials and the clients: another process creates its own."""
         return _new_clients, ()
 
     @property
@@ -76,13 +76,13 @@ class Clients:
         return session
 
     def get(self, service: str, region: str) -> Any:
-        """Return the client of a service in a region; callers name its type.
+        """Return the client of a service in a region; callers cast it to its type.
 
         Raises:
-            ConfigError: unknown region, an endpoint that is set is not a URL, or the environment names other endpoints
-                than when this object was created.
+            ConfigError: the region is unknown, an endpoint URL in the settings is invalid, or the endpoints in the
+                environment have changed since this object was created.
         """
-        with self._lock, translated(f"connecting to {service} in {region}"):
+        with self._lock, translate_errors(f"connecting to {service} in {region}"):
             if self._expired and self._renew is not None:
                 require_same_endpoints(self._environment)
                 self._session, self._expired = self._renew(), False
@@ -94,38 +94,38 @@ class Clients:
                     region,
                     config=_RUNTIME if service == "bedrock-runtime" else _CONTROL,
                 )
-                heard = partial(self._hear, service, region)
-                self._clients[service, region].meta.events.register("after-call", heard)
+                handler = partial(self._read_headers, service, region)
+                self._clients[service, region].meta.events.register("after-call", handler)
             return self._clients[service, region]
 
     def open(self, region: str) -> None:
-        """Create the clients that a job and its endpoint need; a later change of the environment does not concern them."""
+        """Create the clients that a job and its endpoint need; later changes of the environment have no effect on them."""
         for service in _SERVICES:
             self.get(service, region)
 
     def now(self, region: str) -> datetime:
-        """Tell the time by Bedrock's clock in a region, as of its last answer; by this machine's before the first.
+        """Return the time by Bedrock's clock in a region, as of its last response; by this machine's before the first.
 
-        What ends endpoints goes by that clock, and that of a laptop may be wrong.
+        The endpoint guard uses AWS's clock, and the clock of this machine may be wrong.
         """
-        return datetime.now(UTC) + self.ahead(region)
+        return datetime.now(UTC) + self.clock_offset(region)
 
-    def ahead(self, region: str) -> timedelta:
-        """Tell by how much Bedrock's clock is ahead of this machine's, as of its last answer."""
-        return self._ahead.get(region, timedelta(0))
+    def clock_offset(self, region: str) -> timedelta:
+        """Return by how much Bedrock's clock is ahead of this machine's, as of its last response."""
+        return self._clock_offsets.get(region, timedelta(0))
 
-    def _hear(
+    def _read_headers(
         self, service: str, region: str, *, http_response: Any, parsed: Any, **_: object
     ) -> None:
-        """Take from every answer what time it is, and whether the credentials have expired."""
+        """Read the time from each response, and whether the credentials have expired."""
         if parsed.get("Error", {}).get("Code") in _EXPIRED:
             self._expired = True
         if service == "bedrock":
             with suppress(ValueError, TypeError, KeyError):
-                said = parsedate_to_datetime(http_response.headers["date"])
-                self._ahead[region] = said - datetime.now(UTC)
+                bedrock_time = parsedate_to_datetime(http_response.headers["date"])
+                self._clock_offsets[region] = bedrock_time - datetime.now(UTC)
 
 
 def _new_clients() -> Clients:
-    """Return clients of boto3's default session, as they are made where no session is given."""
+    """Return clients of boto3's default session."""
     return Clients(new_session(), renew=new_session)

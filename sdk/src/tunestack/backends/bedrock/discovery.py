@@ -1,11 +1,11 @@
-"""Find the deployment to work with: argument, environment, or what `cdk deploy` published."""
+"""Find the deployment of a stage: argument, environment, or the SSM parameter that `cdk deploy` published."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tunestack.backends.bedrock.errors import translated
+from tunestack.backends.bedrock.errors import translate_errors
 from tunestack.deployment import (
     DEFAULT_STAGE,
     DEPLOYMENT,
@@ -35,10 +35,10 @@ def find_region(session: boto3.Session, environment: Mapping[str, str]) -> str |
     Raises:
         ConfigError: it is not a region.
     """
-    found = region_from(environment)
-    if found is None and session.region_name:
+    region = region_from(environment)
+    if region is None and session.region_name:
         return region_code("region of the AWS profile", session.region_name)
-    return found
+    return region
 
 
 def find_stage(stage: str | None, environment: Mapping[str, str]) -> str:
@@ -51,30 +51,30 @@ def find_deployment(
 ) -> Deployment:
     """Find the deployment of a stage in a region.
 
-    Returns that of the environment if it is for this region and stage, else the one that `cdk deploy` published there.
+    Returns the deployment in the environment if it has this region and stage, else the one that `cdk deploy` published there.
 
     Raises:
-        DeploymentError: there is none; names every way to give one.
+        DeploymentError: there is none; the message names all ways to specify one.
         AccessError: the caller may not read it.
     """
-    found = Deployment.from_environment(environment, region=region)
-    wanted = stage or read(environment, STAGE)
-    if found is not None and found.region == region and wanted in (None, found.stage):
-        return found
-    return published(clients, stage=find_stage(stage, environment), region=region)
+    deployment = Deployment.from_environment(environment, region=region)
+    stage = stage or read(environment, STAGE)
+    if deployment is not None and deployment.region == region and stage in (None, deployment.stage):
+        return deployment
+    return read_published_deployment(clients, stage=find_stage(stage, environment), region=region)
 
 
-def published(clients: Clients, *, stage: str, region: str) -> Deployment:
+def read_published_deployment(clients: Clients, *, stage: str, region: str) -> Deployment:
     """Read the deployment that `cdk deploy` published, from its SSM parameter.
 
     Raises:
-        DeploymentError: there is none.
+        DeploymentError: the parameter does not exist, or is invalid.
         AccessError: the caller may not read it.
     """
     name = parameter_name(stage)
     try:
-        with translated(f"reading SSM parameter {name!r} in {region}"):
-            answer = clients.get("ssm", region).get_parameter(Name=name)
+        with translate_errors(f"reading SSM parameter {name!r} in {region}"):
+            response = clients.get("ssm", region).get_parameter(Name=name)
     except NotFoundError as error:
         raise DeploymentError(
             f"stage {stage!r} is not deployed in {region} (no SSM parameter {name!r}): "
@@ -82,7 +82,7 @@ def published(clients: Clients, *, stage: str, region: str) -> Deployment:
             f"or {S3_BUCKET}, {ROLE_ARN} and {REGION}, or pass deployment="
         ) from error
     return Deployment.from_json(
-        answer["Parameter"]["Value"], origin=f"SSM parameter {name!r} in {region}"
+        response["Parameter"]["Value"], origin=f"SSM parameter {name!r} in {region}"
     )
 
 
@@ -92,20 +92,20 @@ def require_region(
     """Return the region: argument or environment.
 
     Raises:
-        ConfigError: neither names one.
+        ConfigError: neither specifies one.
     """
-    found = region or find_region(session, environment)
-    if found is None:
+    region = region or find_region(session, environment)
+    if region is None:
         raise ConfigError(f"no region: pass region= (--region), or set {REGION}")
-    return found
+    return region
 
 
 class Deployments:
-    """The deployments that one caller works with, each looked up once.
+    """The deployments of one caller, one for each region, each looked up once.
 
     Attributes:
-        stage: the one that was asked for by name.
-        given: what was handed in, instead of being looked up.
+        stage: the stage that was specified, if any.
+        given: the deployment that was passed in, instead of being looked up.
     """
 
     def __init__(
@@ -116,11 +116,11 @@ class Deployments:
         stage: str | None,
         given: Deployment | None,
     ) -> None:
-        """Keep where deployments are looked up; no call is made here.
+        """Store the arguments; no call is made here.
 
         Args:
-            clients: make the calls.
-            environment: the variables to look them up in, as they were when the caller was created.
+            clients: the clients that make the calls.
+            environment: the environment variables, as of the creation of the caller.
             stage: the stage that was specified, if any.
             given: the deployment that was passed in, instead of being looked up.
         """
@@ -128,35 +128,35 @@ class Deployments:
         self._environment = environment
         self.stage = stage
         self.given = given
-        self._found = {} if given is None else {given.region: given}
+        self._by_region = {} if given is None else {given.region: given}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Keep what was specified, and leave out what was found."""
+        """Keep what was specified, and leave out the deployments that were looked up."""
         return {"clients": self._clients, "stage": self.stage, "given": self.given}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Find deployments again."""
+        """Look up deployments again."""
         Deployments.__init__(self, state.pop("clients"), snapshot(), **state)
 
     def find(self, region: str) -> Deployment:
-        """Find the deployment in a region; the errors are those of `find_deployment`."""
-        if region not in self._found:
-            self._found[region] = find_deployment(
+        """Return the deployment in a region; raises the errors of `find_deployment`."""
+        if region not in self._by_region:
+            self._by_region[region] = find_deployment(
                 self._clients, self._environment, stage=self.stage, region=region
             )
-        return self._found[region]
+        return self._by_region[region]
 
     def stage_of(self, deployment: Deployment | None) -> str:
-        """Tell the stage: the deployment's, as far as it says, else the one that was asked for."""
+        """Return the stage of a deployment; if it has none, the stage that was specified."""
         return find_stage((deployment and deployment.stage) or self.stage, self._environment)
 
-    def guarded(self, region: str) -> Deployment:
-        """Find the deployment with its guard, of which bucket and role alone say nothing."""
+    def find_with_guard(self, region: str) -> Deployment:
+        """Return the deployment with its endpoint guard, which the environment variables alone may not specify."""
         deployment = self.find(region)
         if deployment.guard_arn is None and self.given is None:
             stage = self.stage_of(deployment)
             with suppress(TunestackError):
-                found = published(self._clients, stage=stage, region=region)
-                if found.data_bucket == deployment.data_bucket:
-                    self._found[region] = found
-        return self._found[region]
+                published = read_published_deployment(self._clients, stage=stage, region=region)
+                if published.data_bucket == deployment.data_bucket:
+                    self._by_region[region] = published
+        return self._by_region[region]

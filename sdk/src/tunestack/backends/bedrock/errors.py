@@ -1,4 +1,4 @@
-"""What AWS's errors are in our words."""
+"""Translate the errors of AWS and botocore to those of `tunestack.errors`."""
 
 from __future__ import annotations
 
@@ -63,16 +63,19 @@ if TYPE_CHECKING:
 
 _SIGN_IN = "check the credentials (`aws sts get-caller-identity` shows who you are)"
 _SIGN_IN_AGAIN = (
-    "sign in again (`aws login`, `aws sso login`, or whatever gave you the credentials)"
+    "sign in again (`aws login`, `aws sso login`, or the tool that issued the credentials)"
 )
 _CLOCK = "set this machine's clock (`timedatectl set-ntp true`)"
-_PERMISSION = "attach the stage's tuner policy (stack output `TunerPolicyArn`) to whoever calls"
+_PERMISSION = (
+    "attach the stage's tuner policy (stack output `TunerPolicyArn`) to the caller's user or role"
+)
 _DEPLOY = "run `cdk deploy` in this account and region"
-_KEY = "look at the key in KMS: it must be enabled, and for encryption"
+_KEY = "check the key in KMS: it must be enabled, and its key usage must be encryption"
 _LATER = "try again later"
-OTHER_QUOTA = "free some of it, or see in Service Quotas whether it can be raised"
-_CERTIFICATES = "set AWS_CA_BUNDLE to the certificates of whoever signs here"
-# botocore quotes what does not fit.
+_CONFLICT = "check the existing resource before you try again"
+OTHER_QUOTA = "delete resources that are not used any more, or check in Service Quotas whether the quota can be raised"
+_CERTIFICATES = "set AWS_CA_BUNDLE to the CA certificates of your network or proxy"
+# botocore quotes invalid values, which may be training data.
 _VALUES = re.compile(r", value: .*?(?=, type: |, valid |\Z)", re.DOTALL)
 
 CODES: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
@@ -82,7 +85,7 @@ CODES: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
         "403": (AccessError, _PERMISSION),
         "KmsAccessDenied": (AccessError, _PERMISSION),
         "KmsOptInRequired": (AccessError, "sign up for KMS in this account"),
-        "RegionDisabledException": (AccessError, "turn the region on in this account"),
+        "RegionDisabledException": (AccessError, "enable the region in this account"),
         "ExpiredToken": (CredentialsExpiredError, _SIGN_IN_AGAIN),
         "ExpiredTokenException": (CredentialsExpiredError, _SIGN_IN_AGAIN),
         "InvalidAccessKeyId": (AccessError, _SIGN_IN),
@@ -107,7 +110,7 @@ CODES: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
         "IllegalLocationConstraintException": (InvalidRequestError, "use the bucket's region"),
         "InvalidAddress": (InvalidRequestError, ""),
         "InvalidIdFormat": (InvalidRequestError, ""),
-        "InvalidKeyId": (InvalidRequestError, "look at the key's policy"),
+        "InvalidKeyId": (InvalidRequestError, "check the key's policy"),
         "InvalidObjectState": (InvalidRequestError, "restore the object from its archive"),
         "InvalidRequest": (InvalidRequestError, ""),
         "InvalidSecurity": (InvalidRequestError, ""),
@@ -120,10 +123,10 @@ CODES: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
         "ReceiptHandleIsInvalid": (InvalidRequestError, ""),
         "UnsupportedOperation": (InvalidRequestError, ""),
         "ValidationException": (InvalidRequestError, ""),
-        "ConditionalRequestConflict": (ConflictError, "look at what is there before trying again"),
-        "ConflictException": (ConflictError, "look at what is there before trying again"),
-        "PreconditionFailed": (ConflictError, "look at what is there before trying again"),
-        "ResourceInUseException": (ConflictError, "look at what is there before trying again"),
+        "ConditionalRequestConflict": (ConflictError, _CONFLICT),
+        "ConflictException": (ConflictError, _CONFLICT),
+        "PreconditionFailed": (ConflictError, _CONFLICT),
+        "ResourceInUseException": (ConflictError, _CONFLICT),
         "ServiceQuotaExceededException": (QuotaError, OTHER_QUOTA),
         "TooManyTagsException": (QuotaError, "use fewer tags"),
         "TooManyParts": (QuotaError, "use less data"),
@@ -146,7 +149,7 @@ CODES: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
         "TooManyRequestsException": (BusyError, _LATER),
     }
 )
-"""AWS's error codes: our class, and what to do. A code that is not here becomes `ProviderError`."""
+"""AWS's error codes: the class of the error, and what to do. Other codes become `ProviderError`."""
 
 _CREDENTIALS = (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError)
 _EXPIRED = (
@@ -156,10 +159,10 @@ _EXPIRED = (
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )
-# Of a server or of what is before it, whose answer says nothing that botocore could read.
-_TOO_BUSY = (408, 429)
-# What most services say of a signature from another time, under the code of any wrong signature.
-_OF_ANOTHER_TIME = re.compile(r"Signature (expired|not yet current)")
+# Statuses of a busy server or proxy whose response has no error code.
+_BUSY_STATUSES = (408, 429)
+# Most services use the code of any invalid signature if the clocks differ; only the message tells.
+_CLOCK_SKEW = re.compile(r"Signature (expired|not yet current)")
 _SETTINGS = (
     ConfigNotFound,
     ConfigParseError,
@@ -171,7 +174,7 @@ _SETTINGS = (
     NoRegionError,
     ProfileNotFound,
     UnknownCredentialError,
-    # boto3's, for an endpoint that is no URL.
+    # boto3 raises it for an endpoint that is not a URL.
     ValueError,
 )
 _NETWORK = (
@@ -183,9 +186,9 @@ _NETWORK = (
     ResponseStreamingError,
     SSLError,
 )
-# The one TLS error that does not pass.
+# The TLS error that is not temporary.
 _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
-# What botocore says, as no class of its own, of a source of credentials that gives out what has expired.
+# botocore raises a `RuntimeError` with this text if a source of credentials returns expired ones.
 _STILL_EXPIRED = "credentials are still expired"
 _KINDS: tuple[tuple[tuple[type[Exception], ...], type[TunestackError], str], ...] = (
     (_EXPIRED, CredentialsExpiredError, _SIGN_IN_AGAIN),
@@ -193,95 +196,95 @@ _KINDS: tuple[tuple[tuple[type[Exception], ...], type[TunestackError], str], ...
     (_NETWORK, NetworkError, "check the network and the region"),
     (_SETTINGS, ConfigError, "check the AWS profile, region and endpoint that are set"),
 )
-_FINDING_CREDENTIALS = ("botocore.credentials", "botocore.tokens", "botocore.auth")
-"""The modules that run programs and read files of the caller, or sign with what these returned, without a check."""
+_CREDENTIAL_MODULES = ("botocore.credentials", "botocore.tokens", "botocore.auth")
+"""The modules that run programs and read files of the caller, or sign with their unchecked output."""
 _SOURCE = (
-    "check what the AWS profile gets its credentials from (credential_process, a token file): "
+    "check where the AWS profile gets its credentials from (credential_process, a token file): "
     "`aws sts get-caller-identity` has to succeed"
 )
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Raise what AWS and boto3 raise as our own errors.
-
-    Nothing is quoted that may hold a secret or a caller's text.
+def translate_errors(operation: str) -> Iterator[None]:
+    """Translate errors of AWS and boto3 to `TunestackError`; messages contain no secrets and no training data.
 
     Args:
-        doing: what was being done, in the user's words: `creating job 'x'`.
+        operation: what is being done, for the messages: `creating job 'x'`.
+
+    Raises:
+        ProviderError: AWS refused the call or can't be reached.
+        ConfigError: an argument or a setting of the AWS profile is invalid.
     """
     try:
         yield
     except TunestackError:
         raise
     except ClientError as error:
-        raise _from_client(error, doing) from error
+        raise _translate_client_error(error, operation) from error
     except ParamValidationError as error:
         report = _VALUES.sub("", str(error))
-        raise ConfigError(f"{doing}: {report}") from None
+        raise ConfigError(f"{operation}: {report}") from None
     except Exception as error:
-        if not isinstance(error, BotoCoreError) and _is_finding_credentials(error):
+        if not isinstance(error, BotoCoreError) and _is_from_credentials(error):
             problem = f"the AWS credentials can't be read: {type(error).__name__}: {error}"
-            raise AccessError(f"{doing}: {problem}: {_SOURCE}") from error
+            raise AccessError(f"{operation}: {problem}: {_SOURCE}") from error
         if not isinstance(error, BotoCoreError | RuntimeError | ValueError):
             raise
         if isinstance(error, HTTPClientError) and not isinstance(error, _NETWORK):
-            # Its text holds the headers that could not be sent, credentials among them.
-            raise AccessError(f"{doing}: the request could not be sent: {_SIGN_IN}") from None
+            # Its text contains the headers that could not be sent, including credentials.
+            raise AccessError(f"{operation}: the request could not be sent: {_SIGN_IN}") from None
         if isinstance(error, RuntimeError) and _STILL_EXPIRED not in str(error):
             raise
-        raise _from_botocore(error, doing) from error
+        raise _translate_botocore_error(error, operation) from error
 
 
-def _is_finding_credentials(error: Exception) -> bool:
-    """Return whether an exception comes from where botocore finds credentials."""
+def _is_from_credentials(error: Exception) -> bool:
+    """Return whether botocore raised an exception while it read or used credentials."""
     frames = traceback.walk_tb(error.__traceback__)
     modules = [frame.f_globals.get("__name__") for frame, _ in frames]
-    return _STILL_EXPIRED not in str(error) and any(
-        name in _FINDING_CREDENTIALS for name in modules
-    )
+    return _STILL_EXPIRED not in str(error) and any(name in _CREDENTIAL_MODULES for name in modules)
 
 
-def _line(error: Exception) -> str:
-    """Return where a configuration file is invalid; never what is written there, which may be a secret."""
+def _line_number(error: Exception) -> str:
+    """Return the line at which a configuration file is invalid, without its content, which may be a secret."""
     problem = getattr(error, "kwargs", {}).get("error")
     lines = [number for number, _ in getattr(problem, "errors", ())]
     line = getattr(problem, "lineno", None) or (lines[0] if lines else None)
     return f", line {line}" if isinstance(line, int) else ""
 
 
-def _from_botocore(error: Exception, doing: str) -> TunestackError:
+def _translate_botocore_error(error: Exception, operation: str) -> TunestackError:
     if _STILL_EXPIRED in str(error):
-        return CredentialsExpiredError(f"{doing}: {error}: {_SIGN_IN_AGAIN}")
+        return CredentialsExpiredError(f"{operation}: {error}: {_SIGN_IN_AGAIN}")
     if isinstance(error, SSLError) and _UNTRUSTED in str(error):
-        return ConfigError(f"{doing}: {error}: {_CERTIFICATES}")
+        return ConfigError(f"{operation}: {error}: {_CERTIFICATES}")
     for kinds, kind, remedy in _KINDS:
         if isinstance(error, kinds):
-            return kind(f"{doing}: {error}{_line(error)}: {remedy}")
-    return ProviderError(f"{doing}: {error}")
+            return kind(f"{operation}: {error}{_line_number(error)}: {remedy}")
+    return ProviderError(f"{operation}: {error}")
 
 
-def _from_client(error: ClientError, doing: str) -> ProviderError:
+def _translate_client_error(error: ClientError, operation: str) -> ProviderError:
     code = error.response.get("Error", {}).get("Code", "")
-    words = error.response.get("Error", {}).get("Message", "") or str(error)
+    text = error.response.get("Error", {}).get("Message", "") or str(error)
     request_id = error.response.get("ResponseMetadata", {}).get("RequestId")
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    is_busy = status in _TOO_BUSY or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+    is_busy = status in _BUSY_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     kind, remedy = CODES.get(code, (BusyError, _LATER) if is_busy else (ProviderError, ""))
-    if _OF_ANOTHER_TIME.search(words):
+    if _CLOCK_SKEW.search(text):
         kind, remedy = ClockError, _CLOCK
-    message = f"{doing}: {words} ({code})"
+    message = f"{operation}: {text} ({code})"
     if kind is ClockError:
-        message += _difference(error)
+        message += _clock_difference(error)
     return kind(f"{message}: {remedy}" if remedy else message, code=code, request_id=request_id)
 
 
-def _difference(error: ClientError) -> str:
-    """Tell by how much this machine's clock differs from that of the answer."""
+def _clock_difference(error: ClientError) -> str:
+    """Return by how much this machine's clock differs from AWS's, as of the response."""
     headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     try:
-        theirs = parsedate_to_datetime(headers["date"])
-        minutes = round((datetime.now(UTC) - theirs).total_seconds() / 60)
+        aws_time = parsedate_to_datetime(headers["date"])
+        minutes = round((datetime.now(UTC) - aws_time).total_seconds() / 60)
     except (KeyError, TypeError, ValueError):
         return ""
     side = "ahead of" if minutes > 0 else "behind"

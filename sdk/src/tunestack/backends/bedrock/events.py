@@ -1,7 +1,7 @@
-"""What Bedrock says of jobs, in the stage's queue: it wakes whoever waits, who then looks.
+"""Wait for Bedrock's events about jobs in the stage's SQS queue; an event makes the caller poll at once.
 
-Bedrock sends its events as well as it can, and no more (user guide, monitoring-eventbridge, read 2026-11-22), and several
-processes may read the same queue: nothing is lost when a message is.
+Bedrock sends events on a best-effort basis (user guide, monitoring-eventbridge, read 2026-11-22), and several processes may
+read the same queue. Callers poll in any case, so a lost message only means a later poll.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from tunestack.backends.bedrock.errors import translated
+from tunestack.backends.bedrock.errors import translate_errors
 from tunestack.errors import TunestackError
 
 if TYPE_CHECKING:
@@ -22,19 +22,25 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_LONGEST_POLL = 20
-"""Seconds; SQS waits no longer."""
-_FOR_OTHERS = 60.0
-"""Seconds for which a message is left to those whom it is for."""
-_AWAY = 2
-"""Seconds for which nobody else sees a message that was read."""
+_MAX_WAIT = 20
+"""Seconds; the longest wait of SQS's `ReceiveMessage`."""
+_MAX_AGE = 60.0
+"""Seconds for which a message about another job is left in the queue for other processes."""
+_VISIBILITY_TIMEOUT = 2
+"""Seconds for which a received message is hidden from other processes."""
 
 
 class JobEvents:
     """The queue of a stage, in one region."""
 
     def __init__(self, clients: Clients, region: str, queue: str | None) -> None:
-        """Take who calls, and the queue, if there is one."""
+        """Store the arguments; no call is made here.
+
+        Args:
+            clients: the clients that make the calls.
+            region: the AWS region.
+            queue: the URL of the queue; `None` if the deployment has none.
+        """
         self._clients = clients
         self._region = region
         self._queue = queue
@@ -42,10 +48,10 @@ class JobEvents:
     def listen(
         self, job_ids: Collection[str], timeout: float, *, stop: threading.Event | None = None
     ) -> bool:
-        """Wait for a message about one of these jobs, in real time; `False` at once if there is no queue to wait at.
+        """Wait for a message about one of these jobs, in real time; return `False` at once if there is no queue.
 
-        Messages about these jobs are deleted, and old ones about others, which no one waits for. After `stop` nothing is
-        deleted.
+        Deletes messages about these jobs, and messages about other jobs that are older than a minute. Deletes nothing once
+        `stop` is set.
         """
         end = time.monotonic() + timeout
         stop = stop or threading.Event()
@@ -54,35 +60,35 @@ class JobEvents:
                 time.sleep(left)
                 break
             try:
-                with translated("waiting for an event"):
-                    messages = self._receive(min(left, _LONGEST_POLL))
+                with translate_errors("waiting for an event"):
+                    messages = self._receive(min(left, _MAX_WAIT))
                     if stop.is_set():
                         return True
-                    about = [_job(message) for message in messages]
-                    for message, job in zip(messages, about, strict=True):
-                        if job in job_ids or self._is_old(message):
+                    received_ids = [_job_id(message) for message in messages]
+                    for message, job_id in zip(messages, received_ids, strict=True):
+                        if job_id in job_ids or self._is_old(message):
                             self._delete(message)
             except TunestackError as error:
-                logger.debug("not woken by events: %s", error)
+                logger.debug("events are not available, jobs are polled only: %s", error)
                 self._queue = None
                 stop.wait(max(0.0, end - time.monotonic()))
                 return True
-            if any(job in job_ids for job in about):
+            if any(job_id in job_ids for job_id in received_ids):
                 return True
-            if messages:  # those of others; they are visible again soon
+            if messages:  # about other jobs, and visible again soon
                 stop.wait(min(1.0, max(0.0, end - time.monotonic())))
         return self._queue is not None
 
     def _receive(self, seconds: float) -> list[Mapping[str, Any]]:
-        answer = self._clients.get("sqs", self._region).receive_message(
+        response = self._clients.get("sqs", self._region).receive_message(
             QueueUrl=self._queue,
             MaxNumberOfMessages=10,
-            VisibilityTimeout=_AWAY,
+            VisibilityTimeout=_VISIBILITY_TIMEOUT,
             WaitTimeSeconds=int(seconds),
             MessageSystemAttributeNames=["SentTimestamp"],
         )
-        found: list[Mapping[str, Any]] = answer.get("Messages", [])
-        return found
+        messages: list[Mapping[str, Any]] = response.get("Messages", [])
+        return messages
 
     def _delete(self, message: Mapping[str, Any]) -> None:
         self._clients.get("sqs", self._region).delete_message(
@@ -91,13 +97,13 @@ class JobEvents:
 
     def _is_old(self, message: Mapping[str, Any]) -> bool:
         sent = int(message.get("Attributes", {}).get("SentTimestamp", 0)) / 1000
-        return self._clients.now(self._region).timestamp() - sent > _FOR_OTHERS
+        return self._clients.now(self._region).timestamp() - sent > _MAX_AGE
 
 
-def _job(message: Mapping[str, Any]) -> str | None:
-    """Tell which job a message is about; `None` if it is no event of a job."""
+def _job_id(message: Mapping[str, Any]) -> str | None:
+    """Return the ARN of the job that a message is about; `None` if it is not an event of a job."""
     try:
-        found = json.loads(message["Body"])["detail"]["jobArn"]
+        arn = json.loads(message["Body"])["detail"]["jobArn"]
     except (ValueError, KeyError, TypeError):
         return None
-    return found if isinstance(found, str) else None
+    return arn if isinstance(arn, str) else None

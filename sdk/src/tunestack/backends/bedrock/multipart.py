@@ -1,6 +1,6 @@
-"""An upload in parts: a file that is too large to send again as a whole when the network fails.
+"""Multipart upload to S3, so that only one part of a large file is sent again after a network error.
 
-boto3's own (s3transfer) can't refuse to overwrite what is there.
+boto3's own (s3transfer) has no option to fail if the object exists.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from tunestack.backends.bedrock.errors import translated
+from tunestack.backends.bedrock.errors import translate_errors
 from tunestack.errors import ProviderError
 
 if TYPE_CHECKING:
@@ -19,57 +19,57 @@ if TYPE_CHECKING:
 
     from types_boto3_s3 import S3Client
 
-PART = 64 * 2**20
-"""Bytes of a part; S3 takes 10,000 of them, and a whole object of at most 5 GiB at once."""
+PART_BYTES = 64 * 2**20
+"""The size of a part; S3 accepts at most 10,000 parts, and at most 5 GiB in one request."""
 
 
-def checksum(path: Path) -> str:
-    """Compute what S3 says of an object that was uploaded in parts: the SHA-256 of those of its parts, and their number."""
-    digests = [hashlib.sha256(part).digest() for part in _parts(path)]
+def composite_checksum(path: Path) -> str:
+    """Compute S3's checksum of an object that was uploaded in parts: the SHA-256 of the parts' digests, and their number."""
+    digests = [hashlib.sha256(part).digest() for part in _read_parts(path)]
     return f"{_base64(hashlib.sha256(b''.join(digests)).digest())}-{len(digests)}"
 
 
-def upload(client: S3Client, path: Path, where: dict[str, Any]) -> None:
-    """Upload a file in parts, each checked by S3, unless there is something at its place by then.
+def upload_in_parts(client: S3Client, path: Path, target: dict[str, Any]) -> None:
+    """Upload a file in parts, each with a checksum that S3 verifies; fails if the object exists.
 
-    What fails or is interrupted leaves no object, and, as far as the caller may, no parts; the stage's bucket removes those
-    that are left after a day.
+    An upload that fails or is interrupted creates no object. It deletes its parts, if the caller has the permission; the
+    stage's bucket deletes remaining parts after a day.
 
     Args:
-        client: boto3's.
+        client: a boto3 client.
         path: the file.
-        where: `Bucket`, `Key` and `ExpectedBucketOwner`.
+        target: `Bucket`, `Key` and `ExpectedBucketOwner`.
 
     Raises:
-        ConflictError: there is something at that place.
+        ConflictError: the object exists.
     """
-    with translated("beginning the upload"):
-        begun = client.create_multipart_upload(**where, ChecksumAlgorithm="SHA256")
-    which: dict[str, Any] = {**where, "UploadId": begun["UploadId"]}
+    with translate_errors("starting the upload"):
+        upload_id = client.create_multipart_upload(**target, ChecksumAlgorithm="SHA256")["UploadId"]
+    upload: dict[str, Any] = {**target, "UploadId": upload_id}
     try:
-        sent = []
-        for number, part in enumerate(_parts(path), start=1):
+        parts = []
+        for number, part in enumerate(_read_parts(path), start=1):
             digest = _base64(hashlib.sha256(part).digest())
-            with translated(f"uploading part {number}"):
-                answer = client.upload_part(
-                    **which, PartNumber=number, Body=part, ChecksumSHA256=digest
+            with translate_errors(f"uploading part {number}"):
+                response = client.upload_part(
+                    **upload, PartNumber=number, Body=part, ChecksumSHA256=digest
                 )
-            sent.append({"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": digest})
-        with translated("ending the upload"):
+            parts.append({"PartNumber": number, "ETag": response["ETag"], "ChecksumSHA256": digest})
+        with translate_errors("completing the upload"):
             client.complete_multipart_upload(
-                **which,
-                MultipartUpload={"Parts": sent},  # type: ignore[typeddict-item]
+                **upload,
+                MultipartUpload={"Parts": parts},  # type: ignore[typeddict-item]
                 IfNoneMatch="*",
             )
     except BaseException:
-        with suppress(ProviderError), translated("aborting the upload"):
-            client.abort_multipart_upload(**which)
+        with suppress(ProviderError), translate_errors("aborting the upload"):
+            client.abort_multipart_upload(**upload)
         raise
 
 
-def _parts(path: Path) -> Iterator[bytes]:
+def _read_parts(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
-        while part := file.read(PART):
+        while part := file.read(PART_BYTES):
             yield part
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tunestack import catalog
 from tunestack._utils import clock
-from tunestack.backends.base import DataStore, Target
 from tunestack.backends.bedrock.arn import Arn
 from tunestack.backends.bedrock.s3 import Location, open_object
+from tunestack.backends.protocols import DataStore, Target
 from tunestack.errors import ModelError, shortened
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def resolve_offline(
     else:
         base = catalog.require(model, on=clock.today(), provider="bedrock", region=region)
     catalog.require(base.key, on=clock.today(), provider="bedrock", region=region)
-    catalog.require_living(base, on=clock.today(), said=None)
+    catalog.require_living(base, on=clock.today(), service_state=None)
     return Target(
         base=base,
         identifier=model if is_custom else base.customization_id,

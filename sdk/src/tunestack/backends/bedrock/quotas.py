@@ -1,8 +1,8 @@
-"""Bedrock's quotas for fine-tuning: which one an error is about, its value, and what to do.
+"""Bedrock's quotas for fine-tuning: find the quota that an error is about, its value, and what to do.
 
-Sources: quota codes and names by Service Quotas in two accounts (files in public repositories, read 2026-11-28); values and
-adjustability of deployments by a field report of 2026; hashicorp/terraform-provider-aws#37990 (2024-06) for accounts that run
-2 jobs at a time and can't raise that; user guide, quotas: what is not adjustable goes by a support case.
+Sources: codes and names of the quotas: Service Quotas in two accounts (files in public repositories, read 2026-11-28); values
+and adjustability of deployments: a field report of 2026; accounts that run 2 jobs at a time and can't raise that:
+hashicorp/terraform-provider-aws#37990 (2024-06); quotas that are not adjustable need a support case: user guide, quotas.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tunestack.backends.bedrock.errors import OTHER_QUOTA, translated
+from tunestack.backends.bedrock.errors import OTHER_QUOTA, translate_errors
 from tunestack.errors import QuotaError, TunestackError
 
 if TYPE_CHECKING:
@@ -36,8 +36,9 @@ class Quota:
     is_adjustable: bool | None
     """As documented; `None` where accounts differ."""
     remedy: str
-    """What helps without another quota."""
+    """What to do without an increase of the quota."""
     frees_itself: bool = False
+    """Whether it is free again after a time, when jobs end or deployments become ready."""
 
 
 JOBS = Quota(
@@ -74,7 +75,7 @@ MODEL_UNITS = Quota(
     code="L-BE77399C",
     default=0,
     is_adjustable=True,
-    remedy="stop another provisioned throughput, or use serving='on-demand' where the model can be served so",
+    remedy="stop another provisioned throughput, or use serving='on-demand' if the model supports it",
 )
 
 _IN_PROGRESS = re.compile(r"in.?progress|creating", re.IGNORECASE)
@@ -89,35 +90,35 @@ class Limit:
     quota: Quota
     value: float
     is_applied: bool
-    """Whether Service Quotas said so; if not, it is the documented default."""
+    """Whether Service Quotas returned the value; if not, it is the documented default."""
     is_adjustable: bool | None
 
     @property
     def text(self) -> str:
-        """The value, the quota's name and code, and where the value is from."""
+        """The value, the quota's name and code, and the source of the value."""
         code = f" ({self.quota.code})" if self.quota.code else ""
         source = "" if self.is_applied else ", the documented default: the applied value is unknown"
         return f"{self.value:g} by quota {self.quota.name!r}{code}{source}"
 
     @property
     def remedy(self) -> str:
-        """What to do when it is used up."""
+        """What to do if the quota is reached."""
         code = self.quota.code
         if self.is_adjustable is False:
             return f"{self.quota.remedy}; this quota can't be raised in Service Quotas"
         if self.is_adjustable:
-            which = f" of {code}" if code else ""
-            return f"{self.quota.remedy}, or request an increase{which} in Service Quotas"
+            of_code = f" of {code}" if code else ""
+            return f"{self.quota.remedy}, or request an increase{of_code} in Service Quotas"
         return (
             f"{self.quota.remedy}; not every account can raise this quota: `aws service-quotas get-service-quota "
             f"--service-code bedrock --quota-code {code}` shows whether yours can (Adjustable)"
         )
 
 
-def read(clients: Clients, region: str, quota: Quota) -> Limit:
-    """Read the applied value of a quota; the documented default if the caller may not."""
+def read_quota(clients: Clients, region: str, quota: Quota) -> Limit:
+    """Read the applied value of a quota; return the documented default if it can't be read."""
     try:
-        return read_applied(clients, region, quota)
+        return read_applied_quota(clients, region, quota)
     except TunestackError:
         return Limit(
             quota=quota,
@@ -127,15 +128,15 @@ def read(clients: Clients, region: str, quota: Quota) -> Limit:
         )
 
 
-def read_applied(clients: Clients, region: str, quota: Quota) -> Limit:
+def read_applied_quota(clients: Clients, region: str, quota: Quota) -> Limit:
     """Read the applied value of a quota.
 
     Raises:
-        TunestackError: the caller may not, or the quota's code is unknown.
+        TunestackError: the caller has no permission, or the quota's code is unknown.
     """
     if quota.code is None:
         raise QuotaError(f"the code of quota {quota.name!r} is unknown")
-    with translated(f"reading quota {quota.code}"):
+    with translate_errors(f"reading quota {quota.code}"):
         answer: dict[str, Any] = clients.get("service-quotas", region).get_service_quota(
             ServiceCode="bedrock", QuotaCode=quota.code
         )["Quota"]
@@ -149,31 +150,36 @@ def read_applied(clients: Clients, region: str, quota: Quota) -> Limit:
 
 
 def require_job_slot(clients: Clients, region: str, *, queue: bool) -> None:
-    """Check that another job may run now, or with a queue that one may run at all; passes where quotas can't be read.
+    """Check that another job can run now; does nothing if the quota can't be read.
+
+    Args:
+        clients: the clients that make the calls.
+        region: the AWS region.
+        queue: the job may wait for a free slot, so only a quota of 0 is an error.
 
     Raises:
-        QuotaError: none may.
+        QuotaError: no job can run.
     """
     try:
-        limit = read_applied(clients, region, JOBS)
+        limit = read_applied_quota(clients, region, JOBS)
         running = count_jobs(clients, region)
     except TunestackError as error:
-        logger.debug("free job slots are unknown: %s", error)
+        logger.debug("the number of free job slots is unknown: %s", error)
         return
-    full = f"{running} jobs run now, at most {limit.text}"
+    usage = f"{running} jobs are running, at most {limit.text}"
     if limit.value < 1 or (running >= limit.value and not queue):
-        raise QuotaError(f"no job can be created in {region}: {full}: {limit.remedy}")
+        raise QuotaError(f"no job can be created in {region}: {usage}: {limit.remedy}")
     if running >= limit.value:
-        logger.warning("the job has to wait for a free slot: %s", full)
+        logger.warning("the job has to wait for a free slot: %s", usage)
 
 
 def count_jobs(clients: Clients, region: str) -> int:
     """Count the jobs in a region that have not ended.
 
     Raises:
-        ProviderError: the caller may not list them.
+        ProviderError: they can't be listed.
     """
-    with translated("listing jobs"):
+    with translate_errors("listing jobs"):
         pages = clients.get("bedrock", region).get_paginator("list_model_customization_jobs")
         return sum(
             len(page.get("modelCustomizationJobSummaries", ()))
@@ -183,35 +189,35 @@ def count_jobs(clients: Clients, region: str) -> int:
 
 
 @contextmanager
-def explained(clients: Clients, region: str, operation: str) -> Iterator[None]:
-    """Add to a `QuotaError` which quota it is about, its value, and what to do.
+def explain_quota_errors(clients: Clients, region: str, resource: str) -> Iterator[None]:
+    """Add the name of the quota, its value, and what to do, to a `QuotaError`.
 
     Args:
-        clients: who calls.
-        region: where.
-        operation: `job`, `deployment` or `throughput`: what is being created.
+        clients: the clients that make the calls.
+        region: the AWS region.
+        resource: what is being created: `job`, `deployment` or `throughput`.
     """
     try:
         yield
     except QuotaError as error:
         if error.code != "ServiceQuotaExceededException":
             raise
-        limit = read(clients, region, _quota_of(operation, str(error)))
-        refused = QuotaError(
+        limit = read_quota(clients, region, _find_quota(resource, str(error)))
+        explained = QuotaError(
             f"{str(error).removesuffix(': ' + OTHER_QUOTA)}: {limit.text}: {limit.remedy}",
             code=error.code,
             request_id=error.request_id,
         )
-        refused.frees_itself = limit.quota.frees_itself and limit.value > 0
-        raise refused from error.__cause__
+        explained.frees_itself = limit.quota.frees_itself and limit.value > 0
+        raise explained from error.__cause__
 
 
-def _quota_of(operation: str, message: str) -> Quota:
-    """Return the quota that an error is about, by its words: Bedrock has one code for all."""
-    words = message.rpartition("': ")[2]
-    if operation == "job":
-        is_storage = _MODELS.search(words) and not _JOBS.search(words)
-        return CUSTOM_MODELS if is_storage else JOBS
-    if operation == "deployment":
-        return DEPLOYMENTS_IN_PROGRESS if _IN_PROGRESS.search(words) else DEPLOYMENTS
+def _find_quota(resource: str, message: str) -> Quota:
+    """Return the quota that an error is about, by its message: Bedrock has one error code for all quotas."""
+    text = message.rpartition("': ")[2]
+    if resource == "job":
+        is_about_models = _MODELS.search(text) and not _JOBS.search(text)
+        return CUSTOM_MODELS if is_about_models else JOBS
+    if resource == "deployment":
+        return DEPLOYMENTS_IN_PROGRESS if _IN_PROGRESS.search(text) else DEPLOYMENTS
     return MODEL_UNITS

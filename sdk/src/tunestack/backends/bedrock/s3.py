@@ -1,4 +1,4 @@
-"""The bytes that Bedrock reads and writes, in S3."""
+"""Objects in S3: training files and the results of jobs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from tunestack.backends.bedrock import multipart
-from tunestack.backends.bedrock.errors import translated
+from tunestack.backends.bedrock.errors import translate_errors
 from tunestack.errors import (
     AccessError,
     ConfigError,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from types_boto3_s3 import S3Client
 
-# Bedrock's own pattern for an S3 URI is narrower than S3's: no `=`, no space, no `//`.
+# Bedrock's pattern for an S3 URI is stricter than S3's: no `=`, no spaces, no `//`.
 _URI = re.compile(
     r"s3://(?P<bucket>[a-z0-9][-.a-z0-9]{1,61}[a-z0-9])(?P<key>(?:/[-!_*'().a-z0-9A-Z]+)*/?)"
 )
@@ -41,109 +41,111 @@ class Location:
 
     @classmethod
     def parse(cls, uri: str) -> Location:
-        """Read an S3 URI that Bedrock takes.
+        """Parse an S3 URI.
 
         Raises:
-            ConfigError: it is none.
+            ConfigError: Bedrock does not accept it.
         """
         match = _URI.fullmatch(uri)
         if match is None or len(uri) > 1024:
             raise ConfigError(
-                f"{shortened(uri)} is no S3 location that Bedrock takes: use s3://bucket/path/ "
+                f"invalid S3 location {shortened(uri)}: Bedrock accepts s3://bucket/path/ "
                 "with letters, digits and -!_*'(). in the path (no '=', no spaces, no '//')"
             )
         return cls(match["bucket"], match["key"].removeprefix("/"))
 
     def __str__(self) -> str:
-        """Write the S3 URI."""
+        """Return the S3 URI."""
         return f"s3://{self.bucket}/{self.key}"
 
 
 class Store:
-    """Reads and writes objects; refuses a bucket that another account owns."""
+    """Reads and writes objects in buckets of one account."""
 
     def __init__(self, client: S3Client, owner: str) -> None:
-        """Take the client and the account that must own every bucket.
+        """Store the arguments; no call is made here.
 
         Args:
-            client: boto3's, in the region of the buckets.
-            owner: an account id, sent along with every call: a bucket's name can be taken by a stranger once it is deleted.
+            client: a boto3 client in the region of the buckets.
+            owner: the id of the account that must own the buckets. It is sent with every call, because another account can
+                create a bucket with the name of a deleted one.
         """
         self._client = client
         self._owner = owner
 
-    def put(self, path: Path, place: Location, *, sha256: str) -> None:
-        """Upload a file unless it is there already; S3 checks the checksum.
+    def put(self, path: Path, location: Location, *, sha256: str) -> None:
+        """Upload a file, unless the object exists with the same content; S3 verifies the checksum.
 
         Raises:
-            ConflictError: there is something else at that place.
+            ConflictError: the object exists with other content.
         """
         checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
-        in_parts = path.stat().st_size > multipart.PART
-        known = {checksum, multipart.checksum(path)} if in_parts else {checksum}
-        if self._has(place, known):
+        is_multipart = path.stat().st_size > multipart.PART_BYTES
+        checksums = {checksum, multipart.composite_checksum(path)} if is_multipart else {checksum}
+        if self._has_content(location, checksums):
             return
-        where: dict[str, Any] = {
-            "Bucket": place.bucket,
-            "Key": place.key,
+        target: dict[str, Any] = {
+            "Bucket": location.bucket,
+            "Key": location.key,
             "ExpectedBucketOwner": self._owner,
         }
         try:
-            if in_parts:
-                multipart.upload(self._client, path, where)
+            if is_multipart:
+                multipart.upload_in_parts(self._client, path, target)
             else:
-                with translated(f"uploading {place}"), path.open("rb") as body:
+                with translate_errors(f"uploading {location}"), path.open("rb") as body:
                     self._client.put_object(
-                        **where, Body=body, ChecksumSHA256=checksum, IfNoneMatch="*"
+                        **target, Body=body, ChecksumSHA256=checksum, IfNoneMatch="*"
                     )
         except ConflictError:
-            # Another process was faster: fine, if it brought the same.
-            if not self._has(place, known):
+            # Another process created the object in the meantime.
+            if not self._has_content(location, checksums):
                 raise
 
-    def _has(self, place: Location, checksums: Collection[str]) -> bool:
+    def _has_content(self, location: Location, checksums: Collection[str]) -> bool:
+        """Return whether an object exists with one of these checksums; raise `ConflictError` if it has another one."""
         try:
-            with translated(f"looking for {place}"):
-                found = self._client.head_object(
-                    Bucket=place.bucket,
-                    Key=place.key,
+            with translate_errors(f"checking whether {location} exists"):
+                metadata = self._client.head_object(
+                    Bucket=location.bucket,
+                    Key=location.key,
                     ChecksumMode="ENABLED",
                     ExpectedBucketOwner=self._owner,
                 )
         except (NotFoundError, AccessError):
-            # S3 answers 403 for what is not there, too, when the caller may list only some prefixes.
+            # S3 also returns 403 for an object that does not exist, if the caller may list only some prefixes.
             return False
-        if found.get("ChecksumSHA256") not in checksums:
+        if metadata.get("ChecksumSHA256") not in checksums:
             raise ConflictError(
-                f"{place} holds other data: choose another s3_path, or delete it there"
+                f"{location} contains other data: choose another s3_path, or delete the object"
             )
         return True
 
-    def keys(self, place: Location) -> Iterator[str]:
-        """List the keys below a place."""
+    def list_keys(self, location: Location) -> Iterator[str]:
+        """List the keys that start with a location's key."""
         pages = self._client.get_paginator("list_objects_v2").paginate(
-            Bucket=place.bucket, Prefix=place.key, ExpectedBucketOwner=self._owner
+            Bucket=location.bucket, Prefix=location.key, ExpectedBucketOwner=self._owner
         )
-        with translated(f"listing {place}"):
+        with translate_errors(f"listing {location}"):
             for page in pages:
                 for entry in page.get("Contents", ()):
                     yield entry["Key"]
 
-    def rows(self, place: Location) -> Iterator[dict[str, float]]:
-        """Read a CSV file of numbers; a cell that holds none is left out."""
-        with translated(f"reading {place}"):
-            answer = self._client.get_object(
-                Bucket=place.bucket, Key=place.key, ExpectedBucketOwner=self._owner
+    def read_rows(self, location: Location) -> Iterator[dict[str, float]]:
+        """Read a CSV file of numbers; cells that are not numbers are left out."""
+        with translate_errors(f"reading {location}"):
+            response = self._client.get_object(
+                Bucket=location.bucket, Key=location.key, ExpectedBucketOwner=self._owner
             )
-            text = answer["Body"].read().decode("utf-8-sig", errors="replace")
-        # No cell of numbers is long or quoted: what is, is not to stop the rest.
+            text = response["Body"].read().decode("utf-8-sig", errors="replace")
+        # Numbers are not quoted; with quoting, one stray quote would hide the rows that follow.
         for row in csv.DictReader(text.splitlines(), quoting=csv.QUOTE_NONE):
-            numbers = {name: _number(cell) for name, cell in row.items()}
+            numbers = {name: _parse_number(cell) for name, cell in row.items()}
             yield {name: number for name, number in numbers.items() if number is not None}
 
 
-class _Object(io.RawIOBase):
-    """The bytes of an object, as they come; what goes wrong is said as everything else of AWS."""
+class _ObjectReader(io.RawIOBase):
+    """Reads the content of an object as a stream; errors are translated."""
 
     def __init__(self, body: Any, uri: str) -> None:
         super().__init__()
@@ -154,36 +156,36 @@ class _Object(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        with translated(f"reading {self._uri}"):
+        with translate_errors(f"reading {self._uri}"):
             data: bytes = self._body.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
 
 def open_object(client: S3Client, uri: str, *, owner: str | None = None) -> BinaryIO:
-    """Open an object for reading from its beginning; one whose name ends in `.gz` is unzipped.
+    """Open an object for reading; an object whose key ends in `.gz` is decompressed.
 
     Args:
-        client: boto3's.
+        client: a boto3 client.
         uri: `s3://bucket/key`.
-        owner: the account that must own the bucket, if that is known.
+        owner: the id of the account that must own the bucket; not checked if not given.
 
     Raises:
-        ConfigError: the URI is none.
-        NotFoundError: there is no such object.
+        ConfigError: the URI has no bucket or no key.
+        NotFoundError: the object does not exist.
     """
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     if not bucket or not key:
-        raise ConfigError(f"{shortened(uri)} names no object: use s3://bucket/key")
+        raise ConfigError(f"invalid S3 URI {shortened(uri)}: use s3://bucket/key")
     request: dict[str, Any] = {"Bucket": bucket, "Key": key}
     if owner is not None:
         request["ExpectedBucketOwner"] = owner
-    with translated(f"reading {uri}"):
-        file = io.BufferedReader(_Object(client.get_object(**request)["Body"], uri), 2**20)
+    with translate_errors(f"reading {uri}"):
+        file = io.BufferedReader(_ObjectReader(client.get_object(**request)["Body"], uri), 2**20)
     return cast("BinaryIO", gzip.GzipFile(fileobj=file) if key.endswith(".gz") else file)
 
 
-def _number(cell: str | list[str] | None) -> float | None:
+def _parse_number(cell: str | list[str] | None) -> float | None:
     try:
         return float(cell) if isinstance(cell, str) else None
     except ValueError:

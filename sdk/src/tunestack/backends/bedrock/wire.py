@@ -1,6 +1,6 @@
-"""What is sent to Bedrock and what comes back, as pure functions.
+"""Build requests to Bedrock and read its responses; no service is called here.
 
-Names and tokens follow from the content of a request, so that sending it twice can't make two things.
+Names and idempotency tokens are computed from the content of a request, so that the same request twice creates one resource.
 Rules: botocore's `bedrock` service model.
 """
 
@@ -47,7 +47,7 @@ _PHASES = (
 
 
 def create_job(request: JobRequest, deployment: Deployment) -> dict[str, Any]:
-    """Build `CreateModelCustomizationJob`; job and model get the same name and tags."""
+    """Build `CreateModelCustomizationJob`; the job and the model get the same name and tags."""
     tags = _tags(request.tags)
     wire: dict[str, Any] = {
         "jobName": request.name,
@@ -78,16 +78,17 @@ def list_jobs(
 ) -> dict[str, Any]:
     """Build `ListModelCustomizationJobs`, the newest first.
 
-    Bedrock knows one word for pending and running: whoever asks for one of them gets both.
+    Bedrock has one status for pending and running jobs, so both states list both.
     """
-    words = {ours: theirs for theirs, ours in JOB_STATES.items()} | {JobState.PENDING: "InProgress"}
-    wanted = {
+    statuses = {known: status for status, known in JOB_STATES.items()}
+    statuses[JobState.PENDING] = "InProgress"
+    filters = {
         "nameContains": name_contains,
-        "statusEquals": None if state is None else words.get(state),
+        "statusEquals": None if state is None else statuses.get(state),
         "creationTimeAfter": created_after,
     }
-    newest = {"sortBy": "CreationTime", "sortOrder": "Descending"}
-    return newest | {key: value for key, value in wanted.items() if value is not None}
+    wire = {"sortBy": "CreationTime", "sortOrder": "Descending"}
+    return wire | {name: value for name, value in filters.items() if value is not None}
 
 
 def list_custom_models(name_contains: str | None) -> dict[str, Any]:
@@ -111,7 +112,7 @@ def create_deployment(request: EndpointRequest) -> dict[str, Any]:
 
 
 def create_throughput(request: EndpointRequest) -> dict[str, Any]:
-    """Build `CreateProvisionedModelThroughput`, without commitment: billed by the hour until deleted."""
+    """Build `CreateProvisionedModelThroughput` without commitment, which is billed by the hour until it is deleted."""
     wire = {
         "provisionedModelName": request.name,
         "modelId": request.model,
@@ -127,7 +128,7 @@ def tag_resource(arn: str, tags: Mapping[str, str]) -> dict[str, Any]:
 
 
 def converse(endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """Build `Converse`; a system message goes to its own field."""
+    """Build `Converse`; system messages have a field of their own."""
     wire: dict[str, Any] = {
         "modelId": endpoint_id,
         "messages": [
@@ -140,89 +141,89 @@ def converse(endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> dict[st
     return wire | ({"system": system} if system else {})
 
 
-def job_info(answer: Mapping[str, Any]) -> JobInfo:
-    """Read an answer of `GetModelCustomizationJob`, or one row of the list."""
-    raw = answer["status"]
-    phase = _phase(answer.get("statusDetails", {}))
+def job_info(response: Mapping[str, Any]) -> JobInfo:
+    """Read a response of `GetModelCustomizationJob`, or one row of the list."""
+    raw = response["status"]
+    phase = _phase(response.get("statusDetails", {}))
     state = JOB_STATES.get(raw, JobState.UNKNOWN)
     if state is JobState.RUNNING and phase not in (None, "training"):
         state = JobState.PENDING
-    validation = answer.get("validationMetrics") or [{}]
+    validation = response.get("validationMetrics") or [{}]
     return JobInfo(
-        id=answer["jobArn"],
-        name=answer["jobName"],
+        id=response["jobArn"],
+        name=response["jobName"],
         state=state,
         raw_state=raw,
         phase=None if state.is_terminal else phase,
-        base_model=answer["baseModelArn"],
-        model=answer.get("outputModelArn") or answer.get("customModelArn"),
-        failure=answer.get("failureMessage"),
-        created=answer["creationTime"],
-        ended=answer.get("endTime"),
-        hyperparameters=answer.get("hyperParameters", {}),
-        training_data=answer.get("trainingDataConfig", {}).get("s3Uri"),
-        output=answer.get("outputDataConfig", {}).get("s3Uri"),
-        training_loss=answer.get("trainingMetrics", {}).get("trainingLoss"),
+        base_model=response["baseModelArn"],
+        model=response.get("outputModelArn") or response.get("customModelArn"),
+        failure=response.get("failureMessage"),
+        created=response["creationTime"],
+        ended=response.get("endTime"),
+        hyperparameters=response.get("hyperParameters", {}),
+        training_data=response.get("trainingDataConfig", {}).get("s3Uri"),
+        output=response.get("outputDataConfig", {}).get("s3Uri"),
+        training_loss=response.get("trainingMetrics", {}).get("trainingLoss"),
         validation_loss=validation[0].get("validationLoss"),
     )
 
 
-def custom_model_info(answer: Mapping[str, Any]) -> CustomModelInfo:
-    """Read an answer of `GetCustomModel`, or one row of the list."""
-    arn = answer["modelArn"]
+def custom_model_info(response: Mapping[str, Any]) -> CustomModelInfo:
+    """Read a response of `GetCustomModel`, or one row of the list."""
+    arn = response["modelArn"]
     return CustomModelInfo(
         id=arn,
-        name=answer["modelName"],
+        name=response["modelName"],
         # `GetCustomModel` may leave the base model out; the ARN names it.
-        base_model=answer.get("baseModelArn") or arn.split("/")[1],
-        state=answer.get("modelStatus"),
-        created=answer["creationTime"],
-        job=answer.get("jobArn"),
+        base_model=response.get("baseModelArn") or arn.split("/")[1],
+        state=response.get("modelStatus"),
+        created=response["creationTime"],
+        job=response.get("jobArn"),
     )
 
 
-def deployment_info(answer: Mapping[str, Any]) -> EndpointInfo:
-    """Read an answer of `GetCustomModelDeployment`, or one row of the list (which names the name differently)."""
-    update = answer.get("updateDetails", {})
-    # A deployment that is pointed to another model stays `Active` meanwhile.
+def deployment_info(response: Mapping[str, Any]) -> EndpointInfo:
+    """Read a response of `GetCustomModelDeployment`, or one row of the list (which has another key for the name)."""
+    update = response.get("updateDetails", {})
+    # A deployment stays `Active` while it is updated to another model.
     is_updating = update.get("updateStatus") == "Updating"
     return EndpointInfo(
-        id=answer["customModelDeploymentArn"],
-        name=answer.get("modelDeploymentName") or answer["customModelDeploymentName"],
+        id=response["customModelDeploymentArn"],
+        name=response.get("modelDeploymentName") or response["customModelDeploymentName"],
         serving=Serving.ON_DEMAND,
         state=EndpointState.UPDATING
         if is_updating
-        else ENDPOINT_STATES.get(answer["status"], EndpointState.UNKNOWN),
-        raw_state=answer["status"],
-        model=answer["modelArn"],
+        else ENDPOINT_STATES.get(response["status"], EndpointState.UNKNOWN),
+        raw_state=response["status"],
+        model=response["modelArn"],
         target=update.get("modelArn") if is_updating else None,
-        failure=answer.get("failureMessage"),
-        created=answer["createdAt"],
+        failure=response.get("failureMessage"),
+        created=response["createdAt"],
     )
 
 
-def throughput_info(answer: Mapping[str, Any]) -> EndpointInfo:
-    """Read an answer of `GetProvisionedModelThroughput`, or one row of the list."""
-    desired = answer.get("desiredModelArn")
-    is_reached = desired == answer["modelArn"] or "failureMessage" in answer
+def throughput_info(response: Mapping[str, Any]) -> EndpointInfo:
+    """Read a response of `GetProvisionedModelThroughput`, or one row of the list."""
+    desired = response.get("desiredModelArn")
+    is_updated = desired == response["modelArn"] or "failureMessage" in response
     return EndpointInfo(
-        id=answer["provisionedModelArn"],
-        name=answer["provisionedModelName"],
+        id=response["provisionedModelArn"],
+        name=response["provisionedModelName"],
         serving=Serving.PROVISIONED,
-        state=ENDPOINT_STATES.get(answer["status"], EndpointState.UNKNOWN),
-        raw_state=answer["status"],
-        model=answer["modelArn"],
-        target=None if is_reached else desired,
-        model_units=answer["modelUnits"],
-        failure=answer.get("failureMessage"),
-        created=answer["creationTime"],
+        state=ENDPOINT_STATES.get(response["status"], EndpointState.UNKNOWN),
+        raw_state=response["status"],
+        model=response["modelArn"],
+        target=None if is_updated else desired,
+        model_units=response["modelUnits"],
+        failure=response.get("failureMessage"),
+        created=response["creationTime"],
     )
 
 
 def _phase(details: Mapping[str, Any]) -> str | None:
-    """Tell what a job is at: the first phase that is not over; `None` where the service does not say.
+    """Return the first phase that has not completed; `None` if the response has no details.
 
-    `InProgress` alone does not tell a job that waits from one that trains; the details do.
+    The status of a job is `InProgress` both while it is queued and while it trains; only the details distinguish them.
     """
     for name, phase in _PHASES:
         status = details.get(name, {}).get("status")

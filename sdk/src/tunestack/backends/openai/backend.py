@@ -1,4 +1,4 @@
-"""Everything that speaks OpenAI's fine-tuning API: OpenAI itself, and servers with another base URL."""
+"""The backend for OpenAI and OpenAI-compatible servers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from tunestack import catalog
 from tunestack.backends.base import Check, Verdict
 from tunestack.backends.openai import wire
-from tunestack.backends.openai.client import client_of, specified
-from tunestack.backends.openai.errors import translated
-from tunestack.backends.openai.files import upload
-from tunestack.backends.openai.models import OWN, OpenAIModels
-from tunestack.backends.openai.wire import each
+from tunestack.backends.openai.client import client_settings, create_client
+from tunestack.backends.openai.errors import translate_errors
+from tunestack.backends.openai.files import upload_file
+from tunestack.backends.openai.models import OPENAI_OWNERS, OpenAIModels
+from tunestack.backends.openai.wire import iterate_rows
 from tunestack.catalog import LifecycleState, Serving
 from tunestack.errors import (
     BusyError,
@@ -48,11 +48,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_PATIENT = 300.0
-"""Seconds for which an upload or a create is tried again while the server is busy."""
-_SETTLED = 2.0
-"""Seconds after which whoever created the same job at the same moment sees it: times are whole seconds."""
-_LOST = ("failed", "cancelled")
+_BUSY_TIMEOUT = 300.0
+"""Seconds for which an upload or a create is retried while the server is busy."""
+_VISIBILITY_DELAY = 2.0
+"""Seconds after which processes that created the same job at the same time see each other's: times are whole seconds."""
+_UNSUCCESSFUL = ("failed", "cancelled")
 _PAGE = 100
 
 
@@ -64,166 +64,181 @@ class OpenAIBackend(OpenAIModels):
     scope = "openai"
 
     def __init__(self, client: openai.OpenAI, *, poll: Poll) -> None:
-        """Take who calls.
+        """Store the client; no call is made here.
 
         Args:
-            client: the openai package's, with key, organization, project and base URL.
+            client: a client of the openai package, with key, organization, project and base URL.
             poll: how to wait.
         """
         self._client = client
-        # A create that is sent again is another job, and billed.
-        self._once = client.with_options(max_retries=0)
+        # A retried create call creates another job, which is billed.
+        self._client_without_retries = client.with_options(max_retries=0)
         self._poll = poll
-        self._ahead = timedelta(0)
+        self._clock_offset = timedelta(0)
 
     def __getstate__(self) -> dict[str, object]:
-        """Keep what was specified, and leave out the key and the client."""
-        return {"specified": specified(self._client), "poll": self._poll}
+        """Keep the settings of the client, and leave out the key and the client."""
+        return {"client_settings": client_settings(self._client), "poll": self._poll}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Find the key again."""
-        OpenAIBackend.__init__(self, client_of(state["specified"]), poll=state["poll"])
+        """Create the client again, with the key in the environment."""
+        OpenAIBackend.__init__(self, create_client(state["client_settings"]), poll=state["poll"])
 
     def base(self, identifier: str) -> BaseModel:
-        """Tell the base model; one that the catalog does not have is some server's own."""
+        """Return the base model; a model that is not in the catalog belongs to an OpenAI-compatible server."""
         return catalog.find(identifier) or catalog.unknown(identifier)
 
     def lifecycle(self, model: BaseModel) -> LifecycleState | None:
-        """Ask whether the model is there, and until when; whether it can be tuned, OpenAI says to those alone who try."""
+        """Return `RETIRED` if the model does not exist or its shutdown date has passed; else `None`.
+
+        OpenAI has no API for whether a model can be fine-tuned: only creating a job tells. Logs a warning if the model has a
+        shutdown date.
+        """
         try:
-            with translated(f"looking at model {model.customization_id!r}"):
-                said = self._client.models.with_raw_response.retrieve(model.customization_id)
-                found = said.parse()
+            with translate_errors(f"getting model {model.customization_id!r}"):
+                response = self._client.models.with_raw_response.retrieve(model.customization_id)
+                details = response.parse()
         except NotFoundError:
             return LifecycleState.RETIRED
         except TransientError:
             return None
         with suppress(ValueError, TypeError, KeyError):
-            self._ahead = parsedate_to_datetime(said.headers["date"]) - datetime.now(UTC)
-        end = _day(getattr(found, "shutdown_date", None)) or model.lifecycle.end_of_life
+            server_time = parsedate_to_datetime(response.headers["date"])
+            self._clock_offset = server_time - datetime.now(UTC)
+        end = _parse_date(getattr(details, "shutdown_date", None)) or model.lifecycle.end_of_life
         if end is not None and end <= self.now().date():
             return LifecycleState.RETIRED
         if end is not None:
             logger.warning(
-                "%s is shut down on %s, with everything tuned from it", model.name, end.isoformat()
+                "%s is shut down on %s, with all models fine-tuned from it",
+                *(model.name, end.isoformat()),
             )
         return None
 
     def serves(self, identifier: str) -> bool:
-        """Tell whether the server has a model that is not OpenAI's own, and so may be tuned though the catalog has it not."""
+        """Return whether the server has this model, and it is not OpenAI's own: it may be fine-tuned without a catalog entry."""
         try:
-            with translated(f"looking at model {identifier!r}"):
-                return self._client.models.retrieve(identifier).owned_by not in OWN
+            with translate_errors(f"getting model {identifier!r}"):
+                return self._client.models.retrieve(identifier).owned_by not in OPENAI_OWNERS
         except NotFoundError:
             return False
 
     def check_location(self, location: str) -> None:
-        """Refuse any: OpenAI keeps the data itself."""
-        raise wire.location_not_accepted(location)
+        """Raise `ConfigError`: OpenAI stores the data itself."""
+        raise wire.unsupported_location(location)
 
     def check_tags(self, tags: Mapping[str, str]) -> None:
-        """Refuse more than a job's metadata has room for."""
-        wire.require_fitting(tags)
+        """Raise `ConfigError` if the tags don't fit into a job's metadata."""
+        wire.check_tags(tags)
 
     def check_quotas(self, *, queue: bool) -> None:
-        """Check nothing: OpenAI has no API for the limits of fine-tuning jobs."""
+        """Do nothing: OpenAI has no API for the limits of fine-tuning jobs."""
 
     def open(self, uri: str) -> BinaryIO:
-        """Open nothing: what lies elsewhere is read there."""
-        raise wire.not_a_local_file(uri)
+        """Raise `ConfigError`: data for OpenAI is read from a local file."""
+        raise wire.unsupported_uri(uri)
 
     def upload(self, path: Path, *, sha256: str, location: str | None) -> str:
-        """Upload a training file and return its id; one with the same content, which its name tells, is not uploaded twice.
+        """Upload a training file and return its id; the same content is not uploaded twice.
 
-        Up to 512 MB go at once, more in parts. A file goes after thirty days, on servers that know how.
+        Files of up to 512 MB are uploaded in one request, larger ones in parts. A file expires after 30 days, if the server
+        supports expiry.
         """
         if location is not None:
             self.check_location(location)
-        uploaded = partial(upload, self._client, path, sha256=sha256, now=self.now())
-        return retry(uploaded, timeout=_PATIENT, poll=self._poll)
+        upload = partial(upload_file, self._client, path, sha256=sha256, now=self.now())
+        return retry(upload, timeout=_BUSY_TIMEOUT, poll=self._poll)
 
     def create_job(self, request: JobRequest) -> str:
-        """Create a job, billed by the token trained, and return its id; the same request twice is one job.
+        """Create a job and return its id; billed by the number of trained tokens. The same request twice is one job.
 
-        The API knows of no token for that. So a job carries its key in its metadata, is looked for before it is asked for
-        again, and is never asked for again without a look. Of two that were asked for at the same moment, the first stays,
-        and the other is cancelled before it trains: whoever made it is given the first.
+        The API has no idempotency tokens, so the job has the key of the request in its metadata. Before a request is retried,
+        the jobs with this key are listed. If two processes create the job at the same time, the first job stays, the other one
+        is cancelled before it trains, and both processes get the first.
         """
         arguments = wire.create_job(request)
-        tried: list[bool] = []
+        attempts = 0
 
-        def created() -> str:
-            # After an answer that was lost the job may be there.
-            there = self._first(request) if tried else None
-            tried.append(True)
-            if there is not None:
-                return there.id
-            with translated(f"creating job {request.name!r}"):
-                made = self._once.fine_tuning.jobs.create(**arguments)
-                if not (made.metadata or {}).get(wire.KEY):
+        def create_or_find_job() -> str:
+            nonlocal attempts
+            attempts += 1
+            # If the response was lost, the job may exist.
+            existing = self._find_job(request) if attempts > 1 else None
+            if existing is not None:
+                return existing.id
+            with translate_errors(f"creating job {request.name!r}"):
+                job = self._client_without_retries.fine_tuning.jobs.create(**arguments)
+                if not (job.metadata or {}).get(wire.KEY):
                     logger.warning(
-                        "this server keeps no metadata: the same submitted again is another job"
+                        "this server stores no metadata: submitting the same job again creates another job"
                     )
-                return made.id
+                return job.id
 
-        job_id = retry(created, timeout=_PATIENT, poll=self._poll)
-        self._poll.sleep(_SETTLED)
-        return self._settled(request, job_id)
+        job_id = retry(create_or_find_job, timeout=_BUSY_TIMEOUT, poll=self._poll)
+        self._poll.sleep(_VISIBILITY_DELAY)
+        return self._cancel_duplicates(request, job_id)
 
-    def _settled(self, request: JobRequest, job_id: str) -> str:
-        """Keep the first of the jobs of a request, and cancel those that somebody else asked for at the same moment."""
+    def _cancel_duplicates(self, request: JobRequest, job_id: str) -> str:
+        """Cancel the jobs of a request that other processes created at the same time; return the first job, which stays."""
+        list_jobs = partial(self._list_active, request)
         try:
-            found = retry(partial(self._all, request), timeout=_PATIENT, poll=self._poll)
+            jobs = retry(list_jobs, timeout=_BUSY_TIMEOUT, poll=self._poll)
         except ProviderError as error:
-            # The job is there, and whoever made it is to have it.
-            logger.warning("whether job %s is there twice can't be told: %s", job_id, error)
+            # The job exists, so the caller gets it.
+            logger.warning("could not check whether job %s was created twice: %s", job_id, error)
             return job_id
-        if not found:  # it is not listed yet, and nobody else's is
+        if not jobs:  # the job is not listed yet, and no other one exists
             return job_id
-        first, *others = found
+        first, *others = jobs
         for other in others:
-            logger.warning("job %s is there twice: %s is cancelled", first.id, other.id)
+            logger.warning("job %s was created twice: cancelling %s", first.id, other.id)
             try:
-                retry(partial(self._cancel, other.id), timeout=_PATIENT, poll=self._poll)
+                retry(partial(self._cancel, other.id), timeout=_BUSY_TIMEOUT, poll=self._poll)
             except ProviderError as error:
-                logger.warning("%s is not cancelled, and may be billed: %s", other.id, error)
+                logger.warning("could not cancel %s, it may be billed: %s", other.id, error)
         return first.id
 
-    def _all(self, request: JobRequest) -> list[FineTuningJob]:
-        """List the jobs of a request that go on or have succeeded, the first one first."""
-        with translated(f"looking for job {request.name!r}"):
-            found = self._with(wire.KEY, request.key)
-        return [job for job in found if job.status not in _LOST]
+    def _list_active(self, request: JobRequest) -> list[FineTuningJob]:
+        """List the jobs of a request that have not failed and were not cancelled, the oldest first."""
+        with translate_errors(f"finding job {request.name!r}"):
+            jobs = self._list_by_metadata(wire.KEY, request.key)
+        return [job for job in jobs if job.status not in _UNSUCCESSFUL]
 
-    def _with(self, field: str, value: str) -> list[FineTuningJob]:
-        """List the jobs with something in their metadata, the first one first."""
-        listed = each(self._client.fine_tuning.jobs.list(limit=_PAGE, metadata={field: value}))
-        # Servers that know no metadata list all jobs.
-        found = [job for job in listed if (job.metadata or {}).get(field) == value]
-        return sorted(found, key=lambda job: (job.created_at, job.id))
+    def _list_by_metadata(self, field: str, value: str) -> list[FineTuningJob]:
+        """List the jobs with a value in their metadata, the oldest first."""
+        pages = self._client.fine_tuning.jobs.list(limit=_PAGE, metadata={field: value})
+        # Servers without metadata list all jobs.
+        jobs = [job for job in iterate_rows(pages) if (job.metadata or {}).get(field) == value]
+        return sorted(jobs, key=lambda job: (job.created_at, job.id))
 
-    def _first(self, request: JobRequest) -> FineTuningJob | None:
-        found = self._all(request)
-        if found:
-            return found[0]
-        with translated(f"looking for job {request.name!r}"):
-            for job in each(self._client.fine_tuning.jobs.list(limit=_PAGE)):
+    def _find_job(self, request: JobRequest) -> FineTuningJob | None:
+        """Return the job of a request, if it exists.
+
+        Raises:
+            ConflictError: the server stores no metadata, and a job with the same training file exists.
+        """
+        jobs = self._list_active(request)
+        if jobs:
+            return jobs[0]
+        with translate_errors(f"finding job {request.name!r}"):
+            for job in iterate_rows(self._client.fine_tuning.jobs.list(limit=_PAGE)):
                 if not job.metadata and job.training_file == request.training_data:
                     raise ConflictError(
-                        f"creating job {request.name!r}: the answer was lost, and {job.id} may be the job: this server keeps no "
-                        f"metadata to tell by; attach to it with openai/{job.id}, or cancel it and submit again"
+                        f"creating job {request.name!r}: the response was lost, and {job.id} may be this job, but the server "
+                        f"stores no metadata to verify that: attach to it with openai/{job.id}, or cancel it and submit again"
                     )
         return None
 
     def _cancel(self, job_id: str) -> None:
+        """Cancel a job; does nothing if it has ended."""
         try:
             self.stop_job(job_id)
         except InvalidRequestError:
             logger.debug("job %s had ended before it could be cancelled", job_id)
 
     def job(self, job_id: str) -> JobInfo:
-        """Observe one job, by its id."""
-        with translated(f"looking at job {job_id!r}"):
+        """Get a job, by its id."""
+        with translate_errors(f"getting job {job_id!r}"):
             return wire.job_info(self._client.fine_tuning.jobs.retrieve(job_id))
 
     def jobs(
@@ -234,78 +249,79 @@ class OpenAIBackend(OpenAIModels):
         created_after: datetime | None = None,
     ) -> Iterator[JobInfo]:
         """List the jobs of the project, the newest first."""
-        with translated("listing jobs"):
-            for job in each(self._client.fine_tuning.jobs.list(limit=_PAGE)):
+        with translate_errors("listing jobs"):
+            for job in iterate_rows(self._client.fine_tuning.jobs.list(limit=_PAGE)):
                 info = wire.job_info(job)
-                # In which order they come, the API does not say.
+                # The API does not document the order of the jobs.
                 if created_after is not None and info.created and info.created < created_after:
                     continue
                 if (name_contains or "") in info.name and state in (None, info.state):
                     yield info
 
     def attempts(self, content: str) -> Iterator[JobInfo]:
-        """List the jobs that were created for a content, by their metadata; of each request the one that stays.
+        """List the jobs that were created for a content, by their metadata; duplicates that are being cancelled are left out.
 
-        What was created just now may have to give way to another job of the same moment: see `create_job`.
+        Waits if a job was created less than 2 seconds ago, because it may be a duplicate: see `create_job`.
         """
-        with translated("listing jobs"):
-            found = self._with(wire.CONTENT, content)
-            young = self.now().timestamp() - _SETTLED
-            if any(job.created_at > young and job.status not in _LOST for job in found):
-                self._poll.sleep(_SETTLED)
-                found = self._with(wire.CONTENT, content)
-        stay = set()
-        for job in found:
+        with translate_errors("listing jobs"):
+            jobs = self._list_by_metadata(wire.CONTENT, content)
+            recent = self.now().timestamp() - _VISIBILITY_DELAY
+            if any(job.created_at > recent and job.status not in _UNSUCCESSFUL for job in jobs):
+                self._poll.sleep(_VISIBILITY_DELAY)
+                jobs = self._list_by_metadata(wire.CONTENT, content)
+        active_keys = set()
+        for job in jobs:
             key = (job.metadata or {}).get(wire.KEY)
-            if job.status in _LOST or key not in stay:
+            if job.status in _UNSUCCESSFUL or key not in active_keys:
                 yield wire.job_info(job)
-            if job.status not in _LOST:
-                stay.add(key)
+            if job.status not in _UNSUCCESSFUL:
+                active_keys.add(key)
 
     def job_tags(self, job_id: str) -> Mapping[str, str]:
-        """Read a job's metadata."""
-        with translated(f"reading the metadata of job {job_id!r}"):
+        """Get the metadata of a job."""
+        with translate_errors(f"getting the metadata of job {job_id!r}"):
             return dict(self._client.fine_tuning.jobs.retrieve(job_id).metadata or {})
 
     def stop_job(self, job_id: str) -> None:
-        """Cancel a job for good."""
-        with translated(f"cancelling job {job_id!r}"):
+        """Cancel a job; it can't be resumed."""
+        with translate_errors(f"cancelling job {job_id!r}"):
             self._client.fine_tuning.jobs.cancel(job_id)
 
     def pause_job(self, job_id: str) -> None:
         """Pause a job."""
-        with translated(f"pausing job {job_id!r}"):
+        with translate_errors(f"pausing job {job_id!r}"):
             self._client.fine_tuning.jobs.pause(job_id)
 
     def resume_job(self, job_id: str) -> None:
-        """Let a paused job go on."""
-        with translated(f"resuming job {job_id!r}"):
+        """Resume a paused job."""
+        with translate_errors(f"resuming job {job_id!r}"):
             self._client.fine_tuning.jobs.resume(job_id)
 
     def messages(self, job_id: str) -> Iterator[JobMessage]:
         """List the events of a job, the newest first."""
-        with translated(f"reading the events of job {job_id!r}"):
-            for event in each(self._client.fine_tuning.jobs.list_events(job_id, limit=_PAGE)):
-                yield wire.message(event)
+        with translate_errors(f"listing the events of job {job_id!r}"):
+            events = self._client.fine_tuning.jobs.list_events(job_id, limit=_PAGE)
+            for event in iterate_rows(events):
+                yield wire.job_message(event)
 
     def checkpoints(self, job_id: str) -> Iterator[Checkpoint]:
         """List the checkpoints of a job: OpenAI keeps those of the last three epochs."""
-        with translated(f"reading the checkpoints of job {job_id!r}"):
-            for found in each(self._client.fine_tuning.jobs.checkpoints.list(job_id)):
-                yield wire.checkpoint(found)
+        with translate_errors(f"listing the checkpoints of job {job_id!r}"):
+            for row in iterate_rows(self._client.fine_tuning.jobs.checkpoints.list(job_id)):
+                yield wire.checkpoint(row)
 
     def metrics(self, job: JobInfo) -> Sequence[Mapping[str, float]]:
         """Read the result file of a job."""
         if job.output is None:
             return []
-        with translated(f"reading the metrics of job {job.name!r}"):
+        with translate_errors(f"reading the metrics of job {job.name!r}"):
             return wire.metrics(self._client.files.content(job.output).read())
 
     def endpoint(self, endpoint_id: str, serving: Serving | None = None) -> EndpointInfo:  # noqa: ARG002 - there is one way
-        """Look whether a model is there."""
-        with translated(f"looking at model {endpoint_id!r}"):
-            found = self._client.models.retrieve(endpoint_id)
-        return wire.endpoint_info(found.id, found.created)
+        """Get a fine-tuned model, which is its own endpoint."""
+        with translate_errors(f"getting model {endpoint_id!r}"):
+            model = self._client.models.retrieve(endpoint_id)
+        return wire.endpoint_info(model.id, model.created)
 
     def endpoints(
         self,
@@ -313,20 +329,20 @@ class OpenAIBackend(OpenAIModels):
         model: str | None = None,
         serving: Serving | None = None,  # noqa: ARG002 - there is one way
     ) -> Iterator[EndpointInfo]:
-        """List the tuned models of the project."""
-        with translated("listing models"):
-            for found in self._client.models.list():
-                if found.id.startswith("ft:") and model in (None, found.id):
-                    yield wire.endpoint_info(found.id, found.created)
+        """List the fine-tuned models of the project, which are their own endpoints."""
+        with translate_errors("listing models"):
+            for row in self._client.models.list():
+                if row.id.startswith("ft:") and model in (None, row.id):
+                    yield wire.endpoint_info(row.id, row.created)
 
     def now(self) -> datetime:
-        """Tell the time by the server's clock, as of its last word on a model; by this machine's before the first."""
-        return datetime.now(UTC) + self._ahead
+        """Return the time by the server's clock, as of its last response to `lifecycle`; by this machine's before the first."""
+        return datetime.now(UTC) + self._clock_offset
 
     def checks(self, model: BaseModel | None) -> Iterator[Check]:
-        """Check the key, and what nobody can know without trying."""
+        """Check the key; eligibility is unknown until a job is created."""
         try:
-            with translated("listing models"):
+            with translate_errors("listing models"):
                 count = sum(1 for _ in self._client.models.list())
         except ProviderError as error:
             fix = "set OPENAI_API_KEY, or pass a client"
@@ -339,21 +355,23 @@ class OpenAIBackend(OpenAIModels):
             yield Check(
                 name="eligibility",
                 verdict=Verdict.UNKNOWN,
-                detail="OpenAI says whether this organization may still tune to those alone who create a job",
+                detail="only creating a job tells whether OpenAI still allows this organization to fine-tune",
             )
 
     def invoke(self, endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> str:
-        """Ask a model; billed by the token."""
+        """Send a conversation to a model and return the text of the response; billed by the token."""
         conversation: Any = list(messages)
-        with translated(f"asking {endpoint_id!r}"):
-            done = self._client.chat.completions.create(model=endpoint_id, messages=conversation)
-        if not done.choices:
-            raise BusyError(f"asking {endpoint_id!r}: the answer is empty: try again")
-        return done.choices[0].message.content or ""
+        with translate_errors(f"invoking {endpoint_id!r}"):
+            completion = self._client.chat.completions.create(
+                model=endpoint_id, messages=conversation
+            )
+        if not completion.choices:
+            raise BusyError(f"invoking {endpoint_id!r}: the response is empty: try again")
+        return completion.choices[0].message.content or ""
 
 
-def _day(value: object) -> date | None:
-    """Read a date that a server may write in one of several ways."""
+def _parse_date(value: object) -> date | None:
+    """Parse a date: a timestamp, an ISO date or a `date`; `None` if it is none of these."""
     if isinstance(value, int | float):
         return datetime.fromtimestamp(value, UTC).date()
     if isinstance(value, str):

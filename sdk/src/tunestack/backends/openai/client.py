@@ -1,4 +1,4 @@
-"""Make the client that calls OpenAI, or a server that speaks its API; imports the openai package on first use."""
+"""Create clients for OpenAI or an OpenAI-compatible server; the openai package is imported on first use."""
 
 from __future__ import annotations
 
@@ -13,36 +13,39 @@ if TYPE_CHECKING:
     from openai import OpenAI as Client
 
 
-def specified(client: Client) -> dict[str, str]:
-    """Return what `client_of` makes an equal client of, without the key."""
-    found = {
+def client_settings(client: Client) -> dict[str, str]:
+    """Return the settings of a client, without the key, for `create_client`."""
+    settings = {
         "base_url": str(client.base_url),
         "organization": client.organization,
         "project": client.project,
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in settings.items() if value is not None}
 
 
-def client_of(said: Mapping[str, str]) -> Client:
-    """Make a client, of what is said and for the rest of the environment.
+def create_client(settings: Mapping[str, str]) -> Client:
+    """Create a client; settings that are not specified are read from the environment.
+
+    Args:
+        settings: arguments of `openai.OpenAI`.
 
     Raises:
         AccessError: there is no key.
-        ConfigError: the base URL is none.
+        ConfigError: the base URL is invalid.
         MissingExtraError: the openai package is not installed.
     """
     try:
         import openai  # noqa: PLC0415 - takes longer to load than all else
     except ModuleNotFoundError as error:
         raise missing_extra("openai", error) from error
-    arguments: dict[str, Any] = dict(said)
+    arguments: dict[str, Any] = dict(settings)
     try:
         return openai.OpenAI(**arguments)
     except openai.OpenAIError as error:
         raise AccessError(
             "no key for OpenAI: set OPENAI_API_KEY, or pass openai=openai.OpenAI(api_key=...)"
         ) from error
-    # Of the package's HTTP library, which is another in each of its versions.
+    # The class depends on the HTTP library, which differs between versions of the openai package.
     except Exception as error:
-        where = said.get("base_url", "")
-        raise ConfigError(f"base URL {where!r} is not possible: {error}") from error
+        base_url = settings.get("base_url", "")
+        raise ConfigError(f"invalid base URL {base_url!r}: {error}") from error

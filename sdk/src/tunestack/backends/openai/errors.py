@@ -1,4 +1,4 @@
-"""What the openai package's errors are in our words."""
+"""Translate the errors of the openai package to those of `tunestack.errors`."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 
 _KEY = "check the key (OPENAI_API_KEY, or the client that was passed) and its project"
 _ELIGIBLE = (
-    "the project or the key may not; since 2026-05-07 organizations that never fine-tuned may create no jobs, since "
-    "2026-07-02 neither may those without recent use of a tuned model, and from 2027-01-06 on nobody: "
-    "see `tunestack models` for what can be tuned on Bedrock"
+    "the project or the key has no permission. OpenAI ends fine-tuning: since 2026-05-07 organizations that never fine-tuned "
+    "can't create jobs, since 2026-07-02 those that did not use a fine-tuned model recently can't either, and from 2027-01-06 "
+    "no organization can: see `tunestack models` for models that can be fine-tuned on Bedrock"
 )
-
-_OTHER = "the server does not speak OpenAI's API, or another version of it: check the base URL"
-_LONGEST = 500
+_INCOMPATIBLE = (
+    "the server does not have OpenAI's API, or has another version of it: check the base URL"
+)
+_MAX_TEXT = 500
 
 BY_CLASS: Mapping[type[openai.OpenAIError], tuple[type[ProviderError], str]] = MappingProxyType(
     {
@@ -39,16 +40,16 @@ BY_CLASS: Mapping[type[openai.OpenAIError], tuple[type[ProviderError], str]] = M
         openai.PermissionDeniedError: (AccessError, _ELIGIBLE),
         openai.NotFoundError: (NotFoundError, "check the id, and that the key is of its project"),
         openai.ConflictError: (ConflictError, "try again later"),
-        openai.BadRequestError: (InvalidRequestError, "mend the request"),
-        openai.UnprocessableEntityError: (InvalidRequestError, "mend the request"),
+        openai.BadRequestError: (InvalidRequestError, "fix the request"),
+        openai.UnprocessableEntityError: (InvalidRequestError, "fix the request"),
         openai.RateLimitError: (BusyError, "try again later"),
         openai.InternalServerError: (BusyError, "try again later"),
         openai.APITimeoutError: (NetworkError, "try again later"),
         openai.APIConnectionError: (NetworkError, "check the network and the base URL"),
-        openai.APIResponseValidationError: (ProviderError, _OTHER),
+        openai.APIResponseValidationError: (ProviderError, _INCOMPATIBLE),
     }
 )
-"""Of each class of error what it is here, and what to do; a subclass comes before its base."""
+"""For each class of the openai package: the class of the error, and what to do; subclasses come before their base."""
 BY_CODE: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
     {
         "insufficient_quota": (QuotaError, "add credit, or raise the limit of the project"),
@@ -66,43 +67,44 @@ BY_CODE: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
         "training_not_available": (AccessError, _ELIGIBLE),
     }
 )
-"""Of codes that say more than the class."""
-_FREE_THEMSELVES = ("daily_rate_limit_exceeded", "exceeded_quota")
+"""The same for codes that are more specific than the class."""
+_TEMPORARY_QUOTAS = ("daily_rate_limit_exceeded", "exceeded_quota")
 """Codes of quotas that are free again when other jobs have ended, or the next day."""
 
 
 @contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Raise the vendor's errors as ours.
+def translate_errors(operation: str) -> Iterator[None]:
+    """Translate errors of the openai package to `ProviderError`.
 
     Args:
-        doing: what is being done, for the message: `creating job 'x'`.
+        operation: what is being done, for the messages: `creating job 'x'`.
 
     Raises:
-        ProviderError: whatever the vendor or the way to it had to say; `__cause__` is the openai package's own error.
+        ProviderError: the server refused the request or can't be reached; `__cause__` is the error of the openai package.
     """
     try:
         yield
     except openai.APIError as error:
-        kind, hint = _meaning(error)
-        ours = kind(
-            f"{doing}: {_said(error)}: {hint}",
+        kind, remedy = _classify(error)
+        translated = kind(
+            f"{operation}: {_server_message(error)}: {remedy}",
             code=error.code,
             request_id=getattr(error, "request_id", None),
         )
-        if isinstance(ours, QuotaError):
-            ours.frees_itself = error.code in _FREE_THEMSELVES
-        raise ours from error
+        if isinstance(translated, QuotaError):
+            translated.frees_itself = error.code in _TEMPORARY_QUOTAS
+        raise translated from error
     except openai.OpenAIError as error:
-        raise AccessError(f"{doing}: {error}: {_KEY}") from error
+        raise AccessError(f"{operation}: {error}: {_KEY}") from error
     except TunestackError:
         raise
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        # The package takes whatever a server says for what it should have said.
-        raise ProviderError(f"{doing}: the answer can't be read: {_OTHER}") from error
+        # The package does not validate responses, so a response of another form fails where it is read.
+        raise ProviderError(f"{operation}: the response can't be read: {_INCOMPATIBLE}") from error
 
 
-def _meaning(error: openai.APIError) -> tuple[type[ProviderError], str]:
+def _classify(error: openai.APIError) -> tuple[type[ProviderError], str]:
+    """Return the class of an error, and what to do."""
     if error.code is not None and error.code in BY_CODE:
         return BY_CODE[error.code]
     for kind, meaning in BY_CLASS.items():
@@ -111,11 +113,11 @@ def _meaning(error: openai.APIError) -> tuple[type[ProviderError], str]:
     return ProviderError, "try again later"
 
 
-def _said(error: openai.APIError) -> str:
-    """Take the vendor's words: the text of version 2 is the whole body."""
+def _server_message(error: openai.APIError) -> str:
+    """Return the message of the server; in version 2 of the package, the error's text is the whole body."""
     body = error.body
     if isinstance(body, dict) and isinstance(body.get("message"), str):
-        return str(body["message"])[:_LONGEST].rstrip(".")
-    # Never the body itself: some servers send back what they were sent.
+        return str(body["message"])[:_MAX_TEXT].rstrip(".")
+    # Never the body itself: some servers return the request, with training data, in it.
     status = getattr(error, "status_code", None)
-    return f"HTTP {status}" if status else error.message[:_LONGEST].rstrip(".")
+    return f"HTTP {status}" if status else error.message[:_MAX_TEXT].rstrip(".")

@@ -1,4 +1,4 @@
-"""Training files at OpenAI: named by their content, whole or in parts, and gone by themselves."""
+"""Upload training files to OpenAI: named after their content, in one request or in parts, with an expiry."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import openai
 
-from tunestack.backends.openai.errors import translated
-from tunestack.backends.openai.wire import each
+from tunestack.backends.openai.errors import translate_errors
+from tunestack.backends.openai.wire import iterate_rows
 from tunestack.errors import ProviderError
 
 if TYPE_CHECKING:
@@ -23,41 +23,48 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 # Source: API reference, files and uploads (read 2026-11-22).
-_LARGE = 512_000_000
-_PART = 64 * 2**20
-_EXPIRES = 30 * 86_400
-"""Seconds after which an uploaded file goes by itself; the longest that OpenAI allows."""
-_FRESH = timedelta(days=2)
-"""For how long an uploaded file has to be there yet, for a job to be created with it."""
+_MAX_FILE_BYTES = 512_000_000
+"""The largest file that can be uploaded in one request."""
+_PART_BYTES = 64 * 2**20
+_EXPIRES_AFTER = 30 * 86_400
+"""Seconds after which OpenAI deletes an uploaded file; the longest that it allows."""
+_MIN_LIFETIME = timedelta(days=2)
+"""A file that expires sooner is not used for a job."""
 
 
-def upload(client: openai.OpenAI, path: Path, *, sha256: str, now: datetime) -> str:
-    """Upload a training file, unless one of the same content is there, and return its id.
+def upload_file(client: openai.OpenAI, path: Path, *, sha256: str, now: datetime) -> str:
+    """Upload a training file, unless a file with the same content exists, and return its id.
+
+    Args:
+        client: a client of the openai package.
+        path: the file.
+        sha256: the SHA-256 of its content, in hex.
+        now: the time by the server's clock.
 
     Raises:
-        BusyError: whether it was taken, the next look tells.
+        BusyError: the file may have been uploaded; the next call finds it.
     """
     name, size = f"{sha256}.jsonl", path.stat().st_size
-    with translated(f"uploading {name!r}"):
-        for file in each(client.files.list(purpose="fine-tune", order="desc")):
+    with translate_errors(f"uploading {name!r}"):
+        for file in iterate_rows(client.files.list(purpose="fine-tune", order="desc")):
             if file.filename == name and file.bytes == size and _is_usable(file, now):
                 return file.id
-        # What is sent again is another file, which the look before would have found.
-        once = client.with_options(max_retries=0)
-        if size <= _LARGE:
-            return _expiring(partial(_whole, once, path, name))
-        return _in_parts(client, path, name, size)
+        # A retried request would upload the file twice; the next call finds a file that exists.
+        without_retries = client.with_options(max_retries=0)
+        if size <= _MAX_FILE_BYTES:
+            return _create_with_expiry(partial(_create_file, without_retries, path, name))
+        return _upload_in_parts(client, path, name, size)
 
 
-def _whole(client: openai.OpenAI, path: Path, name: str, **expiry: Any) -> str:
+def _create_file(client: openai.OpenAI, path: Path, name: str, **expiry: Any) -> str:
     with path.open("rb") as content:
         return client.files.create(
             file=(name, content, "application/jsonl"), purpose="fine-tune", **expiry
         ).id
 
 
-def _in_parts(client: openai.OpenAI, path: Path, name: str, size: int) -> str:
-    begun = _expiring(
+def _upload_in_parts(client: openai.OpenAI, path: Path, name: str, size: int) -> str:
+    upload = _create_with_expiry(
         partial(
             client.uploads.create,
             bytes=size,
@@ -66,23 +73,25 @@ def _in_parts(client: openai.OpenAI, path: Path, name: str, size: int) -> str:
             purpose="fine-tune",
         )
     )
-    parts, whole = [], hashlib.md5(usedforsecurity=False)
+    part_ids, digest = [], hashlib.md5(usedforsecurity=False)
     with path.open("rb") as content:
-        while data := content.read(_PART):
-            whole.update(data)
-            parts.append(client.uploads.parts.create(begun.id, data=data).id)
-    # Completing it twice is an error; a file that is there is found by the next look.
-    once = client.with_options(max_retries=0)
-    done = once.uploads.complete(begun.id, part_ids=parts, md5=whole.hexdigest())
-    if done.file is None:
-        raise ProviderError(f"uploading {name!r}: the upload is complete and has no file")
-    return done.file.id
+        while data := content.read(_PART_BYTES):
+            digest.update(data)
+            part_ids.append(client.uploads.parts.create(upload.id, data=data).id)
+    # Completing an upload twice is an error; the next call finds a file that exists.
+    without_retries = client.with_options(max_retries=0)
+    completed = without_retries.uploads.complete(
+        upload.id, part_ids=part_ids, md5=digest.hexdigest()
+    )
+    if completed.file is None:
+        raise ProviderError(f"uploading {name!r}: the upload was completed, but has no file")
+    return completed.file.id
 
 
-def _expiring(create: Callable[..., T]) -> T:
-    """Create something that goes by itself, or, where the server does not take that, something that stays."""
+def _create_with_expiry(create: Callable[..., T]) -> T:
+    """Create a file or an upload that expires; without an expiry, if the server does not support it."""
     try:
-        return create(expires_after={"anchor": "created_at", "seconds": _EXPIRES})
+        return create(expires_after={"anchor": "created_at", "seconds": _EXPIRES_AFTER})
     except (openai.BadRequestError, openai.UnprocessableEntityError) as error:
         if "expires_after" not in str(error):
             raise
@@ -90,8 +99,8 @@ def _expiring(create: Callable[..., T]) -> T:
 
 
 def _is_usable(file: FileObject, now: datetime) -> bool:
-    """Tell whether a file was taken, and is there for long enough."""
+    """Return whether OpenAI accepted a file, and the file does not expire soon."""
     if file.status == "error":
         return False
     expires = getattr(file, "expires_at", None)
-    return expires is None or expires > (now + _FRESH).timestamp()
+    return expires is None or expires > (now + _MIN_LIFETIME).timestamp()

@@ -1,11 +1,11 @@
-"""Fine-tuned models at OpenAI, or at any server that has its API."""
+"""Fine-tuned models of OpenAI or an OpenAI-compatible server."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from tunestack.backends.openai import wire
-from tunestack.backends.openai.errors import translated
+from tunestack.backends.openai.errors import translate_errors
 from tunestack.errors import ModelError, NotFoundError, ProviderError
 
 if TYPE_CHECKING:
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 
     from tunestack.backends.base import CustomModelInfo
 
-OWN = ("openai", "openai-dev", "openai-internal", "system")
+OPENAI_OWNERS = ("openai", "openai-dev", "openai-internal", "system")
 """The `owned_by` of OpenAI's own models."""
 
-# OpenAI's code of a model that does not exist. Any other 404 may be a server without this route, or a proxy.
-_NO_MODEL = "model_not_found"
+# OpenAI's error code for a model that does not exist. Another 404 may come from a proxy, or a server without this route.
+_MODEL_NOT_FOUND = "model_not_found"
 
 
 class OpenAIModels:
-    """The part of `tunestack.backends.base.Backend` for custom models of one project."""
+    """The part of `tunestack.backends.protocols.Backend` for custom models of one project."""
 
     _client: openai.OpenAI
 
     def custom_model(self, model_id: str) -> CustomModelInfo:
-        """Get one fine-tuned model, by its id."""
+        """Get a fine-tuned model, by its id."""
         try:
-            with translated(f"getting model {model_id!r}"):
-                return wire.custom_model_info(self._fine_tuned(model_id))
+            with translate_errors(f"getting model {model_id!r}"):
+                return wire.custom_model_info(self._get_fine_tuned(model_id))
         except NotFoundError as error:
-            if error.code == _NO_MODEL:
+            if error.code == _MODEL_NOT_FOUND:
                 raise
             raise ProviderError(
                 f"{error} (the server does not say that the model does not exist)"
@@ -42,28 +42,28 @@ class OpenAIModels:
 
     def custom_models(self, *, name_contains: str | None = None) -> Iterator[CustomModelInfo]:
         """List the fine-tuned models of the project, the newest first."""
-        with translated("listing models"):
-            found = [model for model in self._client.models.list() if model.id.startswith("ft:")]
-            for model in sorted(found, key=lambda model: (-(model.created or 0), model.id)):
+        with translate_errors("listing models"):
+            models = [model for model in self._client.models.list() if model.id.startswith("ft:")]
+            for model in sorted(models, key=lambda model: (-(model.created or 0), model.id)):
                 if (name_contains or "") in model.id:
                     yield wire.custom_model_info(model)
 
     def delete_custom_model(self, model_id: str) -> None:
-        """Delete a fine-tuned model; OpenAI lets owners of the organization do that."""
-        with translated(f"deleting model {model_id!r}"):
-            self._fine_tuned(model_id)
+        """Delete a fine-tuned model; OpenAI requires the role of an owner of the organization."""
+        with translate_errors(f"deleting model {model_id!r}"):
+            self._get_fine_tuned(model_id)
             self._client.models.delete(model_id)
 
-    def _fine_tuned(self, model_id: str) -> Model:
-        """Get a model.
+    def _get_fine_tuned(self, model_id: str) -> Model:
+        """Get a fine-tuned model.
 
         Raises:
-            ModelError: it is OpenAI's own.
+            ModelError: it is a base model of OpenAI.
         """
-        found = self._client.models.retrieve(model_id)
-        if found.owned_by in OWN and not model_id.startswith("ft:"):
+        model = self._client.models.retrieve(model_id)
+        if model.owned_by in OPENAI_OWNERS and not model_id.startswith("ft:"):
             raise ModelError(
                 f"{model_id!r} is a base model: pass a fine-tuned model (job.model), see "
                 "`tunestack custom-models list --provider openai`"
             )
-        return found
+        return model

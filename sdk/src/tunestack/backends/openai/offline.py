@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from tunestack import catalog
 from tunestack._utils import clock
-from tunestack.backends.base import DataStore, Target
 from tunestack.backends.openai import wire
+from tunestack.backends.protocols import DataStore, Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,15 +18,15 @@ class OfflineStore:
 
     def check_location(self, location: str) -> None:
         """Raise `ConfigError`: OpenAI stores the data itself."""
-        raise wire.location_not_accepted(location)
+        raise wire.unsupported_location(location)
 
     def check_tags(self, tags: Mapping[str, str]) -> None:
         """Raise `ConfigError` if the tags don't fit into a job's metadata."""
-        wire.require_fitting(tags)
+        wire.check_tags(tags)
 
     def open(self, uri: str) -> BinaryIO:
         """Raise `ConfigError`: data for OpenAI is read from a local file."""
-        raise wire.not_a_local_file(uri)
+        raise wire.unsupported_uri(uri)
 
 
 def resolve_offline(identifier: str, *, is_other_server: bool) -> Target[DataStore]:
@@ -44,5 +44,5 @@ def resolve_offline(identifier: str, *, is_other_server: bool) -> Target[DataSto
         base = catalog.unknown(identifier)
     else:
         base = catalog.require(identifier, on=clock.today(), provider="openai")
-        catalog.require_living(base, on=clock.today(), said=None)
+        catalog.require_living(base, on=clock.today(), service_state=None)
     return Target(base=base, identifier=identifier, backend=OfflineStore())

@@ -7,10 +7,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tunestack import catalog
-from tunestack.backends.base import Backend, DataStore, Target
 from tunestack.backends.identifiers import IdKind
 from tunestack.backends.model_check import check_model
-from tunestack.backends.openai.client import client_of, specified
+from tunestack.backends.openai.client import client_settings, create_client
 from tunestack.backends.openai.identifiers import (
     JOB_PREFIX,
     MODEL_PREFIX,
@@ -18,6 +17,7 @@ from tunestack.backends.openai.identifiers import (
     check_openai_id,
 )
 from tunestack.backends.openai.offline import resolve_offline
+from tunestack.backends.protocols import Backend, DataStore, Target
 from tunestack.environment import require_same_endpoints, snapshot
 from tunestack.errors import TunestackError
 from tunestack.spec.arguments import OWN_TAGS
@@ -37,7 +37,7 @@ _TAGS = {f"{OWN_TAGS}managed-by": "tunestack"}
 
 
 class OpenAIProject:
-    """`tunestack.backends.base.Account` at OpenAI; nothing is imported or called before it is needed.
+    """`tunestack.backends.protocols.Account` at OpenAI; nothing is imported or called before it is needed.
 
     Attributes:
         client: the client that was passed, if any.
@@ -61,7 +61,7 @@ class OpenAIProject:
     @property
     def arguments(self) -> dict[str, str] | None:
         """The settings of the client that was passed, without the key; `None` if none was."""
-        return None if self.client is None else specified(self.client)
+        return None if self.client is None else client_settings(self.client)
 
     def owns(self, identifier: str) -> bool:
         """Return whether this is an id of OpenAI, or of another server with `openai/` before it."""
@@ -83,7 +83,7 @@ class OpenAIProject:
             base = catalog.require(identifier, on=today, provider="openai")
             state = self._backend.lifecycle(base)
             # By the server's clock, which is known from its answer.
-            catalog.require_living(base, on=self._backend.now().date(), said=state)
+            catalog.require_living(base, on=self._backend.now().date(), service_state=state)
         is_fine_tuned = identifier.startswith(MODEL_PREFIX) or base.vendor == "unknown"
         return Target(
             base=base,
@@ -107,7 +107,7 @@ class OpenAIProject:
     def connect(self, model: str) -> None:  # noqa: ARG002 - one client serves all models
         """Create the client; no error is raised here."""
         with suppress(TunestackError):
-            self._connected  # noqa: B018 - creates it
+            self._connected_client  # noqa: B018 - creates it
 
     def backend(self, identifier: str | None = None) -> OpenAIBackend:  # noqa: ARG002 - there is one
         """Return the backend of the project."""
@@ -129,21 +129,21 @@ class OpenAIProject:
         return {"arguments": self.arguments, "poll": self._poll}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Find the key again."""
+        """Create the client again, with the key in the environment."""
         arguments = state["arguments"]
-        client = None if arguments is None else client_of(arguments)
+        client = None if arguments is None else create_client(arguments)
         OpenAIProject.__init__(self, client, snapshot(), poll=state["poll"])
 
     @cached_property
-    def _connected(self) -> OpenAI:
+    def _connected_client(self) -> OpenAI:
         if self.client is not None:
             return self.client
         require_same_endpoints(self._environment)
-        return client_of({})
+        return create_client({})
 
     @cached_property
     def _backend(self) -> OpenAIBackend:
-        client = self._connected  # raises MissingExtraError if the package is not installed
+        client = self._connected_client  # raises MissingExtraError if the package is not installed
         from tunestack.backends.openai.backend import OpenAIBackend  # noqa: PLC0415
 
         return OpenAIBackend(client, poll=self._poll)

@@ -1,7 +1,7 @@
-"""Requests to OpenAI's fine-tuning API, and its answers, as data; nothing is called here.
+"""Build requests to OpenAI's fine-tuning API and read its responses; no service is called here.
 
-Source: the openai package, `types/fine_tuning` of 2.54 and 3.54 (read 2026-11-22). `hyperparameters` at the top of a
-request is deprecated there: `method` has them.
+Source: the openai package, `types/fine_tuning` of 2.54 and 3.54 (read 2026-11-22). `hyperparameters` at the top level of a
+request is deprecated there, in favor of `method`.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ if TYPE_CHECKING:
     from tunestack.backends.base import JobRequest
 
 CONTENT = f"{OWN_TAGS}content"
-"""What of a job's metadata tells that it was created for the same content."""
+"""The key of a job's metadata for the content, see `JobRequest.content`."""
 KEY = f"{OWN_TAGS}key"
-"""And for the same attempt."""
+"""The key of a job's metadata for the content and attempt, see `JobRequest.key`."""
 NAME = f"{OWN_TAGS}name"
-# A number unless it has a point; OpenAI takes no text here but `auto`, which is what it takes a missing one for.
-_WHOLE = ("n_epochs", "batch_size")
-_MOST_PAIRS, _LONGEST_KEY, _LONGEST_VALUE = 16, 64, 512
+# Other hyperparameters are floats. OpenAI accepts no text but `auto`, which is the default.
+_INTEGERS = ("n_epochs", "batch_size")
+_MAX_PAIRS, _MAX_KEY_LENGTH, _MAX_VALUE_LENGTH = 16, 64, 512
 
 STATES: Mapping[str, tuple[JobState, str | None]] = {
     "validating_files": (JobState.PENDING, "validation"),
@@ -56,7 +56,7 @@ STATES: Mapping[str, tuple[JobState, str | None]] = {
     "failed": (JobState.FAILED, None),
     "cancelled": (JobState.STOPPED, None),
 }
-"""What each word of OpenAI's for a job's state is here."""
+"""The state and phase of each status of OpenAI."""
 
 
 class _Row(Protocol):
@@ -67,8 +67,8 @@ class _Row(Protocol):
 Row = TypeVar("Row", bound=_Row)
 
 
-def each(rows: Iterable[Row]) -> Iterator[Row]:
-    """Give out rows, of pages that a server may repeat for ever."""
+def iterate_rows(rows: Iterable[Row]) -> Iterator[Row]:
+    """Yield the rows of all pages; stop at a repeated row, because some servers return the same page forever."""
     seen: set[str] = set()
     for row in rows:
         if row.id in seen:
@@ -78,8 +78,8 @@ def each(rows: Iterable[Row]) -> Iterator[Row]:
 
 
 def create_job(request: JobRequest) -> dict[str, Any]:
-    """Write the arguments of `fine_tuning.jobs.create`, of tags that fit."""
-    values = {name: _number(name, value) for name, value in request.hyperparameters.items()}
+    """Build the arguments of `fine_tuning.jobs.create`; the tags must have passed `check_tags`."""
+    values = {name: _parse_number(name, value) for name, value in request.hyperparameters.items()}
     wire: dict[str, Any] = {
         "model": request.base_model,
         "training_file": request.training_data,
@@ -102,42 +102,44 @@ def create_job(request: JobRequest) -> dict[str, Any]:
     return wire | {name: value for name, value in optional.items() if value is not None}
 
 
-def location_not_accepted(location: str) -> ConfigError:
+def unsupported_location(location: str) -> ConfigError:
     """Return the error for an `s3_path`."""
-    return ConfigError(f"s3_path {location!r}: OpenAI keeps the data itself: leave s3_path out")
+    return ConfigError(
+        f"s3_path {location!r} is not supported: OpenAI stores the data itself: remove s3_path"
+    )
 
 
-def not_a_local_file(uri: str) -> ConfigError:
+def unsupported_uri(uri: str) -> ConfigError:
     """Return the error for data in S3."""
-    return ConfigError(f"{uri!r} lies with AWS: download it first")
+    return ConfigError(f"{uri!r} is in S3: download it first, and pass the local file")
 
 
-def require_fitting(tags: Mapping[str, str]) -> None:
-    """Look whether a job's metadata has room for tags, beside what tells the job.
+def check_tags(tags: Mapping[str, str]) -> None:
+    """Check that tags fit into a job's metadata, together with the keys that identify the job.
 
     Raises:
-        ConfigError: it has not.
+        ConfigError: there are too many, or one is too long.
     """
     own = sum(name.startswith(OWN_TAGS) for name in tags) + len((CONTENT, KEY, NAME))
-    most = _MOST_PAIRS - own
-    others = len(tags) + len((CONTENT, KEY, NAME)) - own
-    if others > most:
-        raise ConfigError(f"{others} tags are too many for OpenAI: use at most {most}")
+    limit = _MAX_PAIRS - own
+    count = len(tags) + len((CONTENT, KEY, NAME)) - own
+    if count > limit:
+        raise ConfigError(f"{count} tags are too many for OpenAI: use at most {limit}")
     for name, value in tags.items():
-        if len(name) > _LONGEST_KEY or len(value) > _LONGEST_VALUE:
+        if len(name) > _MAX_KEY_LENGTH or len(value) > _MAX_VALUE_LENGTH:
             raise ConfigError(
-                f"tag {shortened(name)} is too long for OpenAI: use {_LONGEST_KEY} characters for "
-                f"the key, {_LONGEST_VALUE} for the value"
+                f"tag {shortened(name)} is too long for OpenAI: use at most {_MAX_KEY_LENGTH} characters for "
+                f"the key, and {_MAX_VALUE_LENGTH} for the value"
             )
 
 
-def _number(name: str, value: str) -> int | float:
-    return int(value) if name in _WHOLE else float(value)
+def _parse_number(name: str, value: str) -> int | float:
+    return int(value) if name in _INTEGERS else float(value)
 
 
 def job_info(job: FineTuningJob) -> JobInfo:
     """Read a job."""
-    # The package takes whatever a server says for its types: what is not there, or of another kind, is read with care.
+    # The package does not validate responses, and other servers leave fields out or use other types.
     state, phase = STATES.get(job.status, (JobState.UNKNOWN, None))
     metadata = job.metadata or {}
     return JobInfo(
@@ -149,13 +151,13 @@ def job_info(job: FineTuningJob) -> JobInfo:
         phase=phase,
         model=job.fine_tuned_model,
         failure=_failure(job),
-        created=_time(job.created_at),
-        ended=_time(job.finished_at),
+        created=_parse_timestamp(job.created_at),
+        ended=_parse_timestamp(job.finished_at),
         hyperparameters=_hyperparameters(job),
         training_data=job.training_file,
         output=next(iter(job.result_files or ()), None),
         trained_tokens=job.trained_tokens,
-        expected=_time(job.estimated_finish),
+        expected=_parse_timestamp(job.estimated_finish),
     )
 
 
@@ -163,22 +165,22 @@ def _failure(job: FineTuningJob) -> str | None:
     error = job.error
     if error is None or not getattr(error, "message", None):
         return None
-    where = f", {error.param}" if getattr(error, "param", None) else ""
+    param = f", {error.param}" if getattr(error, "param", None) else ""
     code = getattr(error, "code", None)
-    return f"{error.message} ({code}{where})" if code else str(error.message)
+    return f"{error.message} ({code}{param})" if code else str(error.message)
 
 
 def _hyperparameters(job: FineTuningJob) -> dict[str, str]:
     method = getattr(job, "method", None)
-    kind = method and getattr(method, method.type, None)
-    found = getattr(kind, "hyperparameters", None) or job.hyperparameters
-    if found is None:
+    settings = method and getattr(method, method.type, None)
+    values = getattr(settings, "hyperparameters", None) or job.hyperparameters
+    if values is None:
         return {}
-    return {name: str(value) for name, value in found.to_dict().items() if value is not None}
+    return {name: str(value) for name, value in values.to_dict().items() if value is not None}
 
 
-def message(event: FineTuningJobEvent) -> JobMessage:
-    """Read what OpenAI said of a job."""
+def job_message(event: FineTuningJobEvent) -> JobMessage:
+    """Read an event of a job."""
     data = event.data if isinstance(event.data, dict) else {}
     return JobMessage(
         time=datetime.fromtimestamp(event.created_at, UTC),
@@ -188,19 +190,19 @@ def message(event: FineTuningJobEvent) -> JobMessage:
     )
 
 
-def checkpoint(found: FineTuningJobCheckpoint) -> Checkpoint:
+def checkpoint(row: FineTuningJobCheckpoint) -> Checkpoint:
     """Read a checkpoint."""
-    metrics = found.metrics.to_dict()
+    metrics = row.metrics.to_dict()
     return Checkpoint(
-        model=found.fine_tuned_model_checkpoint,
-        step=found.step_number,
+        model=row.fine_tuned_model_checkpoint,
+        step=row.step_number,
         metrics={name: float(str(value)) for name, value in metrics.items() if value is not None},
-        created=datetime.fromtimestamp(found.created_at, UTC),
+        created=datetime.fromtimestamp(row.created_at, UTC),
     )
 
 
 def endpoint_info(model: str, created: int | None) -> EndpointInfo:
-    """Describe a model as what it is: an endpoint that is there as long as the model is, and costs nothing."""
+    """Return the observation of a fine-tuned model as its own endpoint, which costs nothing while idle."""
     return EndpointInfo(
         id=model,
         name=model,
@@ -208,7 +210,7 @@ def endpoint_info(model: str, created: int | None) -> EndpointInfo:
         state=EndpointState.READY,
         raw_state="served by its name",
         model=model,
-        created=_time(created),
+        created=_parse_timestamp(created),
         expiry=Expiry.NEVER,
     )
 
@@ -216,17 +218,17 @@ def endpoint_info(model: str, created: int | None) -> EndpointInfo:
 def custom_model_info(model: Model) -> CustomModelInfo:
     """Read a fine-tuned model, `ft:<base model>:...`."""
     parts = model.id.split(":")
-    is_named_so = parts[0] == "ft" and len(parts) > 1
+    has_base_model = parts[0] == "ft" and len(parts) > 1
     return CustomModelInfo(
         id=model.id,
         name=model.id,
-        base_model=parts[1] if is_named_so else model.id,
-        created=_time(model.created),
+        base_model=parts[1] if has_base_model else model.id,
+        created=_parse_timestamp(model.created),
     )
 
 
 def metrics(content: bytes) -> Sequence[Mapping[str, float]]:
-    """Read a result file: CSV, which OpenAI's own server wraps into base64."""
+    """Read a result file: CSV, which OpenAI encodes in base64 and other servers do not."""
     text = content.decode("utf-8", "replace")
     if "," not in text.partition("\n")[0]:
         try:
@@ -239,5 +241,5 @@ def metrics(content: bytes) -> Sequence[Mapping[str, float]]:
     ]
 
 
-def _time(seconds: int | None) -> datetime | None:
+def _parse_timestamp(seconds: int | None) -> datetime | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, UTC)

@@ -1,0 +1,244 @@
+"""The statements of the policies *tuner*, *invoker* and *viewer*."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from aws_cdk import Aws
+from aws_cdk import aws_iam as iam
+
+from tunestack.catalog import CATALOG
+from tunestack.deployment import EXPIRES_AT_TAG, parameter_name
+from tunestack_cdk.constructs.arns import customization_job_arns, endpoint_arns, regional_arn
+from tunestack_cdk.constructs.conditions import (
+    called_via_service,
+    passed_to_service,
+    request_sets_stage_tag,
+    resource_has_no_other_stage_tag,
+    resource_has_stage_tag,
+    resource_owned_by,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from aws_cdk import aws_kms as kms
+
+    from tunestack_cdk.constructs.data_store import DataStore
+    from tunestack_cdk.constructs.endpoint_guard import EndpointGuard
+    from tunestack_cdk.constructs.job_events import JobEvents
+    from tunestack_cdk.constructs.job_role import JobRole
+    from tunestack_cdk.constructs.operations import Operations
+    from tunestack_cdk.stage import Stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class AccessResources:
+    """The resources that the policies grant access to."""
+
+    stage: Stage
+    region: str
+    data: DataStore
+    job_role: JobRole
+    guard: EndpointGuard
+    job_events: JobEvents
+    operations: Operations
+    model_key: kms.IKey | None
+
+
+class AccessStatements:
+    """Builds the statements. They have no Sid: a policy is limited to 6,144 characters."""
+
+    def __init__(self, resources: AccessResources) -> None:
+        """Build statements about the given resources."""
+        self._resources = resources
+        self._stage = resources.stage.name
+        self._jobs = customization_job_arns()
+        self._models = regional_arn("bedrock", "custom-model/*")
+        self._endpoints = endpoint_arns()
+        self._bucket = resources.data.bucket.bucket_arn
+
+    def tuner(self) -> Iterator[iam.PolicyStatement]:
+        """Submit, follow and cancel jobs; start, invoke, update and delete endpoints."""
+        yield self._create_jobs()
+        yield from self._read_bedrock(jobs=True)
+        yield iam.PolicyStatement(
+            actions=[
+                "bedrock:DeleteCustomModelDeployment",
+                "bedrock:DeleteProvisionedModelThroughput",
+                "bedrock:StopModelCustomizationJob",
+                "bedrock:UpdateCustomModelDeployment",
+                "bedrock:UpdateProvisionedModelThroughput",
+            ],
+            # An update is also authorized on the new model of the endpoint.
+            resources=[self._jobs, self._models, *self._endpoints],
+            conditions=resource_has_no_other_stage_tag(self._stage),
+        )
+        yield iam.PolicyStatement(
+            actions=["bedrock:DeleteCustomModel"],
+            resources=[self._models],
+            conditions=resource_has_stage_tag(self._stage),
+        )
+        yield from self._create_endpoints()
+        yield iam.PolicyStatement(
+            actions=["bedrock:TagResource"],
+            resources=[self._jobs, self._models, *self._endpoints],
+            conditions={
+                **request_sets_stage_tag(self._stage),
+                **resource_has_no_other_stage_tag(self._stage),
+            },
+        )
+        yield self._invoke_endpoints()
+        yield from self._pass_roles()
+        yield from self._access_data(write=True)
+        yield from self._schedule_expiry()
+        yield from self._read_job_events()
+        yield from self._use_model_key(
+            ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
+        )
+        yield self._read_deployment()
+
+    def invoker(self) -> Iterator[iam.PolicyStatement]:
+        """Read and invoke endpoints."""
+        yield from self._read_bedrock(jobs=False)
+        yield self._invoke_endpoints()
+        yield from self._use_model_key(["kms:Decrypt"])
+        yield self._read_deployment()
+
+    def viewer(self) -> Iterator[iam.PolicyStatement]:
+        """Read jobs, models, endpoints and job output."""
+        yield from self._read_bedrock(jobs=True)
+        yield from self._access_data(write=False)
+        yield self._read_deployment()
+
+    def _create_jobs(self) -> iam.PolicyStatement:
+        base_models = [
+            f"arn:{Aws.PARTITION}:bedrock:{Aws.REGION}::foundation-model/{CATALOG[key].customization_id}"
+            for key in self._resources.stage.get_base_models(self._resources.region)
+        ]
+        return iam.PolicyStatement(
+            actions=["bedrock:CreateModelCustomizationJob"],
+            resources=[*base_models, self._models, self._jobs],
+        )
+
+    def _create_endpoints(self) -> Iterator[iam.PolicyStatement]:
+        actions = ["bedrock:CreateCustomModelDeployment"]
+        if self._resources.stage.allow_provisioned_throughput:
+            actions.append("bedrock:CreateProvisionedModelThroughput")
+        yield iam.PolicyStatement(
+            actions=actions,
+            resources=[self._models],
+            conditions=request_sets_stage_tag(self._stage),
+        )
+        yield iam.PolicyStatement(
+            # A Deny statement: no other policy of the principal can allow provisioned throughput without an expiry.
+            sid="NoEndpointWithoutEnd",
+            effect=iam.Effect.DENY,
+            actions=["bedrock:CreateProvisionedModelThroughput"],
+            resources=["*"],
+            conditions={"Null": {f"aws:RequestTag/{EXPIRES_AT_TAG}": "true"}},
+        )
+
+    def _read_bedrock(self, *, jobs: bool) -> Iterator[iam.PolicyStatement]:
+        """Read endpoints, and jobs and models if requested."""
+        get = ["bedrock:GetCustomModelDeployment", "bedrock:GetProvisionedModelThroughput"]
+        list_ = ["bedrock:ListCustomModelDeployments", "bedrock:ListProvisionedModelThroughputs"]
+        resources = list(self._endpoints)
+        if jobs:
+            get += [
+                "bedrock:GetCustomModel",
+                "bedrock:GetModelCustomizationJob",
+                # The expiry of an endpoint is a tag.
+                "bedrock:ListTagsForResource",
+            ]
+            list_ += [
+                "bedrock:ListCustomModels",
+                "bedrock:ListFoundationModels",
+                "bedrock:ListModelCustomizationJobs",
+            ]
+            resources += [self._jobs, self._models]
+        yield iam.PolicyStatement(actions=get, resources=resources)
+        # The List actions do not support resource-level permissions.
+        yield iam.PolicyStatement(actions=list_, resources=["*"])
+
+    def _invoke_endpoints(self) -> iam.PolicyStatement:
+        return iam.PolicyStatement(
+            actions=["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"],
+            resources=self._endpoints,
+            conditions=resource_has_no_other_stage_tag(self._stage),
+        )
+
+    def _pass_roles(self) -> Iterator[iam.PolicyStatement]:
+        for role, service in (
+            (self._resources.job_role.role, "bedrock"),
+            (self._resources.guard.scheduler_role, "scheduler"),
+        ):
+            yield iam.PolicyStatement(
+                actions=["iam:PassRole"],
+                resources=[role.role_arn],
+                conditions=passed_to_service(service),
+            )
+
+    def _access_data(self, *, write: bool) -> Iterator[iam.PolicyStatement]:
+        """Read job output, and read and write training data if requested."""
+        datasets = self._resources.stage.datasets_prefix
+        outputs = self._resources.stage.outputs_prefix
+        yield iam.PolicyStatement(
+            actions=["s3:ListBucket"],
+            resources=[self._bucket],
+            conditions={**resource_owned_by(), "StringLike": {"s3:prefix": [f"{outputs}*"]}},
+        )
+        if write:
+            yield iam.PolicyStatement(
+                actions=["s3:GetObject", "s3:PutObject"],
+                resources=[f"{self._bucket}/{datasets}*"],
+                conditions=resource_owned_by(),
+            )
+        yield iam.PolicyStatement(
+            actions=["s3:GetObject"],
+            resources=[f"{self._bucket}/{outputs}*"],
+            conditions=resource_owned_by(),
+        )
+        yield iam.PolicyStatement(
+            actions=["kms:Decrypt", "kms:GenerateDataKey"] if write else ["kms:Decrypt"],
+            resources=[self._resources.data.key.key_arn],
+            conditions=called_via_service("s3"),
+        )
+
+    def _schedule_expiry(self) -> Iterator[iam.PolicyStatement]:
+        group = self._resources.guard.schedule_group
+        yield iam.PolicyStatement(
+            actions=[
+                "scheduler:CreateSchedule",
+                "scheduler:GetSchedule",
+                "scheduler:UpdateSchedule",
+            ],
+            resources=[regional_arn("scheduler", f"schedule/{group}/*")],
+        )
+
+    def _read_job_events(self) -> Iterator[iam.PolicyStatement]:
+        yield iam.PolicyStatement(
+            actions=["sqs:DeleteMessage", "sqs:ReceiveMessage"],
+            resources=[self._resources.job_events.queue.queue_arn],
+        )
+        yield iam.PolicyStatement(
+            actions=["kms:Decrypt"],
+            resources=[self._resources.operations.key.key_arn],
+            conditions=called_via_service("sqs"),
+        )
+
+    def _use_model_key(self, actions: Sequence[str]) -> Iterator[iam.PolicyStatement]:
+        """Let Bedrock use the key of the models for the caller (user guide, encryption-custom-job, read 2026-11-22)."""
+        if self._resources.model_key is not None:
+            yield iam.PolicyStatement(
+                actions=list(actions),
+                resources=[self._resources.model_key.key_arn],
+                conditions=called_via_service("bedrock"),
+            )
+
+    def _read_deployment(self) -> iam.PolicyStatement:
+        return iam.PolicyStatement(
+            actions=["ssm:GetParameter"],
+            resources=[regional_arn("ssm", f"parameter{parameter_name(self._stage)}")],
+        )

@@ -1,0 +1,106 @@
+"""Checks of the endpoint guard: function, invocations, alarms, log group and schedule group."""
+
+from pathlib import Path
+
+from tests.infra.invariants.base import GUARD_DEAD_LETTERS, GUARD_FUNCTION, SWEEP_RULE, Checks
+
+HANDLER_CODE = (
+    Path(__file__).parents[3] / "infra/src/tunestack_cdk/constructs/endpoint_guard_handler.py"
+).read_text()
+AT_LEAST, BELOW = "GreaterThanOrEqualToThreshold", "LessThanThreshold"
+
+
+class GuardChecks(Checks):
+    """The guard runs the code of this repository with the limits of the stage, and alarms when it does not run."""
+
+    def check_lambda_function(self, name, properties, _):
+        self.check_properties(
+            name,
+            properties,
+            Code={"ZipFile": HANDLER_CODE},
+            Handler="index.handler",
+            Runtime="python3.14",
+            Architectures=["arm64"],
+            Timeout=600,
+            MemorySize=256,
+            Role=f"arn:aws:iam::{self.account}:role/GuardRole87F67C2B",
+            KmsKeyArn=self.operations_key_arn,
+            DeadLetterConfig={"TargetArn": self.queue_arn(GUARD_DEAD_LETTERS)},
+            LoggingConfig={"LogGroup": "GuardLog047B64CB"},
+            ReservedConcurrentExecutions=None,
+            Layers=None,
+            Environment={
+                "Variables": {
+                    "STAGE": self.stage.name,
+                    "STAGE_TAG": "tunestack:stage",
+                    "EXPIRY_TAG": "tunestack:expires-at",
+                    "DEFAULT_HOURS": str(self.stage.default_endpoint_hours),
+                    "MAX_HOURS": str(self.stage.max_endpoint_hours),
+                }
+            },
+        )
+
+    def check_lambda_eventinvokeconfig(self, name, properties, _):
+        self.check_properties(
+            name,
+            properties,
+            FunctionName=GUARD_FUNCTION,
+            MaximumEventAgeInSeconds=3600,
+            MaximumRetryAttempts=2,
+            Qualifier="$LATEST",
+        )
+
+    def check_lambda_permission(self, name, properties, _):
+        self.check_properties(
+            name,
+            properties,
+            Action="lambda:InvokeFunction",
+            FunctionName=self.function_arn,
+            Principal="events.amazonaws.com",
+            SourceArn=self.arn("events", f"rule/{SWEEP_RULE}"),
+        )
+
+    def check_cloudwatch_alarm(self, name, properties, _):
+        metric, operator, periods, missing = {
+            "GuardNoSweep": ("sweeps", BELOW, 3, "breaching"),
+            "GuardFailed": ("failed", AT_LEAST, 3, "notBreaching"),
+            "GuardForeign": ("foreign", AT_LEAST, 3, "notBreaching"),
+            "GuardUnseen": ("unseen", AT_LEAST, 3, "notBreaching"),
+            "GuardUndelivered": ("ApproximateNumberOfMessagesVisible", AT_LEAST, 1, "notBreaching"),
+        }[name[:-8]]
+        if name.startswith("GuardUndelivered"):
+            namespace, statistic = "AWS/SQS", "Maximum"
+            dimensions = [{"Name": "QueueName", "Value": GUARD_DEAD_LETTERS}]
+        else:
+            namespace, statistic = "Tunestack", "Sum"
+            dimensions = [{"Name": "stage", "Value": self.stage.name}]
+        self.check_properties(
+            name,
+            properties,
+            ActionsEnabled=None,
+            AlarmActions=[self.topic_arn],
+            ComparisonOperator=operator,
+            Dimensions=dimensions,
+            EvaluationPeriods=periods,
+            MetricName=metric,
+            Namespace=namespace,
+            Period=300,
+            Statistic=statistic,
+            Threshold=1,
+            TreatMissingData=missing,
+        )
+
+    def check_cloudwatch_dashboard(self, name, properties, _):
+        self.check_properties(name, properties, DashboardName=None)
+
+    def check_logs_loggroup(self, name, properties, _):
+        self.check_properties(
+            name,
+            properties,
+            KmsKeyId=self.operations_key_arn,
+            RetentionInDays=90,
+            LogGroupName=None,
+        )
+
+    def check_scheduler_schedulegroup(self, name, properties, _):
+        self.check_properties(name, properties, Name=None)

@@ -1,0 +1,33 @@
+"""The day on which a sandbox is: an impossible one is refused before anything starts, and says what is possible."""
+
+from datetime import UTC, datetime
+
+import pytest
+from click.testing import CliRunner
+
+from tunestack.errors import ConfigError
+from tunestack_sandbox import Sandbox
+from tunestack_sandbox.cli import sandbox_command
+from tunestack_sandbox.clock import Clock
+
+
+@pytest.mark.parametrize(
+    "day", ["0001-01-01", "1960-01-01", "1979-12-31", "2101-01-01", "2126-01-01"]
+)
+def test_a_day_that_a_sandbox_can_not_be_on_is_refused_with_those_that_it_can(day):
+    text = f"invalid as_of={day}: use a date from 1980-01-02 to 2100-12-31"
+    with pytest.raises(ConfigError, match=text):
+        Sandbox(as_of=datetime.fromisoformat(day))
+    with pytest.raises(ConfigError, match=text):
+        CliRunner().invoke(
+            sandbox_command,
+            ["--as-of", day, "--", "true"],
+            catch_exceptions=False,
+            standalone_mode=False,
+        )
+
+
+@pytest.mark.parametrize("day", ["1980-01-02", "2100-12-31"])
+def test_the_first_and_the_last_day_are_possible(day):
+    start = datetime.fromisoformat(day).replace(tzinfo=UTC)
+    assert day == f"{Clock(start).now():%Y-%m-%d}"
