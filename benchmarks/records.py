@@ -1,7 +1,9 @@
-"""How quick training data is checked and converted: python benchmarks/records.py [--records 100000] [--rounds 5].
+"""Measure how fast training data is checked and converted.
 
-Every figure stands next to U, the throughput of orjson's loads and dumps, line by line in memory, in the same run:
-machines differ, ratios less so. The rounds are interleaved, and the median of their ratios counts.
+    python benchmarks/records.py [--megabytes 27] [--rounds 9]
+
+The data is that of `record_corpora.py`. Each figure is compared with U, the throughput of orjson's `loads` and `dumps` for
+the same lines in the same run: ratios differ less between machines. Rounds alternate, and the median of the ratios counts.
 """
 
 from __future__ import annotations
@@ -10,7 +12,6 @@ import argparse
 import hashlib
 import json
 import os
-import random
 import shutil
 import statistics
 import subprocess
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from record_corpora import CORPORA, MAIN, write
 
 from tunestack.catalog import CATALOG
 from tunestack.errors import DataError
@@ -31,97 +33,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 MODEL = CATALOG["nova-micro"]
-# All rules of a model that has most of them, but for the number of records that it takes.
+# The model with most rules; only the number of records is not checked.
 OPTIONS: dict[str, Any] = {"data_format": "chat", "ignore": ["record-count"]}
-WORDS = [
-    "the",
-    "of",
-    "parcel",
-    "order",
-    "with",
-    "lamp",
-    "has",
-    "not",
-    "come",
-    "where",
-    "refund",
-    "please",
-    "shipping",
-    "address",
-    "customer",
-    "invoice",
-    "tent",
-    "stock",
-    "blue",
-    "broken",
-    "delivery",
-    "tomorrow",
-    "week",
-    "account",
-    "password",
-    "reset",
-    "email",
-    "note:",
-    "price,",
-    "a",
-    "to",
-    "and",
-    "in",
-    "that",
-    "for",
-    "was",
-    "on",
-    "are",
-    "as",
-    "you",
-    "do",
-]
-
-
-def text(chance: random.Random, count: int, *, foreign: bool) -> str:
-    """Make a text of so many words, some in another script."""
-    words = [chance.choice(WORDS) for _ in range(count)]
-    words[::9] = ["café" if foreign else word for word in words[::9]]
-    words[11::12] = [
-        f"{word}.\n" if place % 3 else f"{word}." for place, word in enumerate(words[11::12])
-    ]
-    return " ".join(words)
-
-
-def make(
-    path: Path, records: int, *, escaped: bool = False, bad: bool = False, systems: int = 1
-) -> Path:
-    """Write chat records of some 1,350 bytes: system, user, assistant."""
-    chance = random.Random(1)  # noqa: S311 - the same file every time
-    prompts = [text(chance, 62, foreign=False) for _ in range(systems)]
-    turns = [
-        [text(chance, count, foreign=escaped or number % 20 == 0) for count in (98, 57)]
-        for number in range(2000)
-    ]
-    roles = ("system", "assistant" if bad else "user", "assistant")
-    with path.open("w", encoding="utf-8") as file:
-        for number in range(records):
-            asked, answer = turns[number % len(turns)]
-            contents = (prompts[number % systems], f"{asked} {number:08d}", answer)
-            record = {
-                "messages": [
-                    {"role": role, "content": content}
-                    for role, content in zip(roles, contents, strict=True)
-                ]
-            }
-            file.write(json.dumps(record, ensure_ascii=escaped) + "\n")
-    return path
 
 
 def seconds(action: Callable[[], object]) -> float:
-    """Measure how long something takes."""
+    """Return how long a function takes."""
     start = time.perf_counter()
     action()
     return time.perf_counter() - start
 
 
 def unit(lines: list[bytes]) -> float:
-    """Measure what everything is compared with."""
+    """Return how long orjson takes to decode and encode the lines: the unit of all figures."""
 
     def decode_and_encode() -> None:
         for line in lines:
@@ -131,13 +55,13 @@ def unit(lines: list[bytes]) -> float:
 
 
 def converted(path: Path, folder: Path, processes: int) -> None:
-    """Check by all rules, convert to Converse, write, and take the checksum."""
+    """Check all rules, convert to Converse, write the file and compute its checksum."""
     with suppress(DataError):
         prepare(path, MODEL, folder / "out.jsonl", processes=processes, **OPTIONS)
 
 
 def copied(path: Path, folder: Path) -> None:
-    """Copy a file and take its checksum."""
+    """Copy a file and compute its checksum."""
     digest = hashlib.sha256()
     with path.open("rb") as source, (folder / "copy").open("wb") as target:
         while block := source.read(2**20):
@@ -146,7 +70,7 @@ def copied(path: Path, folder: Path) -> None:
 
 
 def dspys(path: Path, folder: Path) -> None:
-    """Do what DSPy has for it: read, validate_data_format, save_data."""
+    """Read, validate and write the records with DSPy's own functions."""
     os.environ["DSPY_FINETUNEDIR"] = str(folder)
     from dspy.clients.utils_finetune import (  # noqa: PLC0415 - takes seconds
         TrainDataFormat,
@@ -161,7 +85,7 @@ def dspys(path: Path, folder: Path) -> None:
 
 
 def measure(name: str, path: Path, folder: Path, rounds: int) -> list[tuple[float, float]]:
-    """Measure the unit and one thing in turn; called in a process of its own, in which nothing else was."""
+    """Measure the unit and an action alternately; called in a new process."""
     actions: dict[str, Callable[[], object]] = {
         "one": lambda: converted(path, folder, 1),
         "two": lambda: converted(path, folder, 2),
@@ -169,7 +93,9 @@ def measure(name: str, path: Path, folder: Path, rounds: int) -> list[tuple[floa
         "dspy": lambda: dspys(path, folder),
     }
     if name == "dspy":
-        dspys(make(folder / "warm.jsonl", 10), folder)  # so that its import is not measured
+        dspys(
+            write(folder / "warm.jsonl", MAIN, size=1), folder
+        )  # so that its import is not measured
     found = []
     for _ in range(rounds):
         lines = path.read_bytes().splitlines()
@@ -182,26 +108,18 @@ def measure(name: str, path: Path, folder: Path, rounds: int) -> list[tuple[floa
 
 
 ROWS = {
-    "one process": ("one", "usual"),
-    "two processes": ("two", "usual"),
-    "one process, 50 system prompts in turn": ("one", "many systems"),
-    "one process, non-ASCII and escaped": ("one", "escaped"),
-    "one process, every record bad": ("one", "bad"),
-    "copy and SHA-256": ("copy", "usual"),
-    "DSPy: read, validate_data_format, save_data": ("dspy", "usual"),
+    **{f"{name}, one process": ("one", name) for name in CORPORA},
+    f"{MAIN}, two processes": ("two", MAIN),
+    f"{MAIN}: copy and SHA-256": ("copy", MAIN),
+    f"{MAIN}: DSPy's validate_data_format, save_data": ("dspy", MAIN),
 }
+"""What is measured: the action, and the corpus."""
 
 
-def throughput(folder: Path, records: int, rounds: int) -> None:
+def throughput(folder: Path, size: int, rounds: int) -> None:
     """Print the table of ratios."""
-    paths = {
-        "usual": make(folder / "usual.jsonl", records),
-        "many systems": make(folder / "many.jsonl", records, systems=50),
-        "escaped": make(folder / "escaped.jsonl", records, escaped=True),
-        "bad": make(folder / "bad.jsonl", records, bad=True),
-    }
-    size = paths["usual"].stat().st_size / 1e6
-    print(f"{records:,} chat records, {size:.0f} MB; {rounds} rounds each\n")
+    paths = {name: write(folder / f"{name}.jsonl", name, size=size) for name in CORPORA}
+    print(f"corpora of {size / 1e6:.0f} MB; {rounds} rounds each\n")
     print("| what | MB/s | U, MB/s | in U, median | range |\n| --- | --- | --- | --- | --- |")
     for what, (name, file) in ROWS.items():
         path = paths[file]
@@ -222,8 +140,8 @@ def throughput(folder: Path, records: int, rounds: int) -> None:
         )
         times = json.loads(done.stdout)
         ratios = [took_unit / took for took_unit, took in times]
-        size = path.stat().st_size / 1e6
-        speeds = [size / statistics.median(column) for column in zip(*times, strict=True)]
+        megabytes = path.stat().st_size / 1e6
+        speeds = [megabytes / statistics.median(column) for column in zip(*times, strict=True)]
         print(
             f"| {what} | {speeds[1]:.0f} | {speeds[0]:.0f} | {statistics.median(ratios):.2f} "
             f"| {min(ratios):.2f} to {max(ratios):.2f} |",
@@ -245,15 +163,15 @@ print(made.records, took, peak)
 """
 
 
-def sizes(folder: Path, records: int) -> None:
-    """Print memory and throughput by the size of the file, each in a process of its own."""
+def sizes(folder: Path, size: int) -> None:
+    """Print memory and throughput by the size of the file, each in a new process."""
     print(
         "\n| file | records | MB/s | peak memory | allowed: 64 MiB + 16 bytes a record |\n| --- | --- | --- | --- | --- |"
     )
-    for count in (records // 5, records, records * 10):
-        path = make(folder / "sized.jsonl", count)
+    for part in (size // 5, size, size * 10):
+        path = write(folder / "sized.jsonl", MAIN, size=part)
         out = folder / "sized-out.jsonl"
-        best: tuple[float, int] | None = None
+        best: tuple[float, int, int] | None = None
         for _ in range(3):
             out.unlink(missing_ok=True)
             os.sync()
@@ -263,22 +181,22 @@ def sizes(folder: Path, records: int) -> None:
                 text=True,
                 check=True,
             )
-            _, took, peak = done.stdout.split()
+            count, took, peak = done.stdout.split()
             if best is None or float(took) < best[0]:
-                best = float(took), int(peak)
+                best = float(took), int(peak), int(count)
         assert best is not None
-        size = path.stat().st_size / 1e6
-        allowed = 64 + 16 * count / 2**20
+        megabytes = path.stat().st_size / 1e6
+        allowed = 64 + 16 * best[2] / 2**20
         print(
-            f"| {size:,.0f} MB | {count:,} | {size / best[0]:.0f} | {best[1] / 1024:.0f} MiB | {allowed:.0f} MiB |",
+            f"| {megabytes:,.0f} MB | {best[2]:,} | {megabytes / best[0]:.0f} | {best[1] / 1024:.0f} MiB | {allowed:.0f} MiB |",
             flush=True,
         )
 
 
 def main() -> None:
-    """Measure and print."""
+    """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--records", type=int, default=100_000)
+    parser.add_argument("--megabytes", type=int, default=27, help="size of each corpus")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -288,8 +206,8 @@ def main() -> None:
         return
     folder = Path(tempfile.mkdtemp(prefix="tunestack-benchmark-"))
     try:
-        throughput(folder, options.records, options.rounds)
-        sizes(folder, options.records)
+        throughput(folder, options.megabytes * 10**6, options.rounds)
+        sizes(folder, options.megabytes * 10**6)
     finally:
         shutil.rmtree(folder)
 

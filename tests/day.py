@@ -1,7 +1,7 @@
-"""The days that are played, so that tests pass on any day: models retire."""
+"""The dates that sandboxes simulate, so that tests pass on any day, although models retire."""
 
 from datetime import UTC, datetime
 
 AS_OF = datetime(2026, 11, 1, 12, tzinfo=UTC)
 SPRING = datetime(2026, 3, 1, tzinfo=UTC)
-"""The four families of the project's specification could all be tuned."""
+"""A date on which all four families of the project's specification can be fine-tuned."""

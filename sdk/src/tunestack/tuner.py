@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     import openai as openai_package
 
     from tunestack.backends.accounts import Accounts, Provider
-    from tunestack.backends.base import Check, JobInfo
+    from tunestack.backends.base import Check, EndpointInfo, JobInfo
     from tunestack.backends.protocols import Account, Backend
     from tunestack.deployment import Deployment
     from tunestack.endpoints.start import ServingChoice
@@ -273,10 +273,8 @@ class Tuner:
         Raises:
             NotFoundError: the endpoint does not exist.
         """
-        account, endpoint_id = self._accounts.of_id(IdKind.ENDPOINT, endpoint_id)
-        backend = account.backend(endpoint_id)
-        info = with_expiry(backend, backend.endpoint(endpoint_id))
-        return Endpoint(backend, info, poll=self._poll)
+        backend, info = self._get_endpoint(endpoint_id)
+        return Endpoint(backend, with_expiry(backend, info), poll=self._poll)
 
     def endpoints(self, *, model: str = "", provider: Provider = BEDROCK) -> Iterator[Endpoint]:
         """List the endpoints of the account in the region, of both kinds, with their ends.
@@ -336,9 +334,8 @@ class Tuner:
 
     def invoke(self, endpoint_id: str, messages: str | Sequence[Mapping[str, str]]) -> str:
         """Invoke an endpoint, by its ARN or name; see `Endpoint.invoke`."""
-        account, endpoint_id = self._accounts.of_id(IdKind.ENDPOINT, endpoint_id)
-        backend = account.backend(endpoint_id)
-        return Endpoint(backend, backend.endpoint(endpoint_id), poll=self._poll).invoke(messages)
+        backend, info = self._get_endpoint(endpoint_id)
+        return Endpoint(backend, info, poll=self._poll).invoke(messages)
 
     def custom_model(self, model_id: str) -> CustomModel:
         """Return a custom model by its ARN, or its name in the region; at OpenAI by its id, `ft:...`.
@@ -395,6 +392,11 @@ class Tuner:
     @property
     def _accounts(self) -> Accounts:
         return self._resolver.accounts
+
+    def _get_endpoint(self, endpoint_id: str) -> tuple[Backend, EndpointInfo]:
+        account, endpoint_id = self._accounts.of_id(IdKind.ENDPOINT, endpoint_id)
+        backend = account.backend(endpoint_id)
+        return backend, backend.endpoint(endpoint_id)
 
     def _job(self, account: Account, backend: Backend, info: JobInfo) -> Job:
         return Job(backend, info, tags=partial(account.endpoint_tags, info.id), poll=self._poll)

@@ -137,27 +137,17 @@ class JobSpec:
                     )
         if self.validation_data is not None and not base.limits.validation_set:
             raise ConfigError(f"{base.name} takes no validation data: remove validation_data")
-        self.record_target(base)
-
-    def resolved_hyperparameters(self, base: BaseModel) -> dict[str, str]:
-        """Return the hyperparameters as they are sent; see `tunestack.spec.hyperparameters.resolve`."""
-        return resolve(base, {} if self.hyperparameters is None else self.hyperparameters)
-
-    def record_target(self, base: BaseModel, *, owner: str | None = None) -> RecordTarget:
-        """Return how training data is read and written.
-
-        Args:
-            base: the model that is fine-tuned.
-            owner: the AWS account that owns the buckets of images.
-        """
-        return RecordTarget.of(
+        RecordTarget.of(
             base,
             source=self.data_format,
             record_format=self.written_format,
             on_loss=self.on_loss,
             ignore=self.ignore,
-            owner=owner,
         )
+
+    def resolved_hyperparameters(self, base: BaseModel) -> dict[str, str]:
+        """Return the hyperparameters as they are sent; see `tunestack.spec.hyperparameters.resolve`."""
+        return resolve(base, {} if self.hyperparameters is None else self.hyperparameters)
 
     def _check_name(self) -> None:
         if not _NAME.fullmatch(check_type("name", self.name, str)):

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from tunestack import catalog
 from tunestack.backends.base import Check, Verdict
@@ -16,6 +16,7 @@ from tunestack.backends.openai.client import client_settings, create_client
 from tunestack.backends.openai.errors import translate_errors
 from tunestack.backends.openai.files import upload_file
 from tunestack.backends.openai.models import OPENAI_OWNERS, OpenAIModels
+from tunestack.backends.openai.offline import OpenAIStore
 from tunestack.backends.openai.wire import iterate_rows
 from tunestack.catalog import LifecycleState, Serving
 from tunestack.errors import (
@@ -56,7 +57,7 @@ _UNSUCCESSFUL = ("failed", "cancelled")
 _PAGE = 100
 
 
-class OpenAIBackend(OpenAIModels):
+class OpenAIBackend(OpenAIStore, OpenAIModels):
     """`Backend`, `PausableJobs` and `JobDetails` of one project; fine-tuned models are invoked by their names, and cost nothing while idle."""
 
     serving = (Serving.DIRECT,)
@@ -123,20 +124,8 @@ class OpenAIBackend(OpenAIModels):
         except NotFoundError:
             return False
 
-    def check_location(self, location: str) -> None:
-        """Raise `ConfigError`: OpenAI stores the data itself."""
-        raise wire.unsupported_location(location)
-
-    def check_tags(self, tags: Mapping[str, str]) -> None:
-        """Raise `ConfigError` if the tags don't fit into a job's metadata."""
-        wire.check_tags(tags)
-
     def check_quotas(self, *, queue: bool) -> None:
         """Do nothing: OpenAI has no API for the limits of fine-tuning jobs."""
-
-    def open(self, uri: str) -> BinaryIO:
-        """Raise `ConfigError`: data for OpenAI is read from a local file."""
-        raise wire.unsupported_uri(uri)
 
     def upload(self, path: Path, *, sha256: str, location: str | None) -> str:
         """Upload a training file and return its id; the same content is not uploaded twice.

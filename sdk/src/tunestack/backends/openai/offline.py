@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-class OfflineStore:
-    """A `DataStore` at OpenAI."""
+class OpenAIStore:
+    """The `DataStore` of OpenAI; no check needs a call."""
 
     def check_location(self, location: str) -> None:
         """Raise `ConfigError`: OpenAI stores the data itself."""
@@ -45,4 +45,4 @@ def resolve_offline(identifier: str, *, is_other_server: bool) -> Target[DataSto
     else:
         base = catalog.require(identifier, on=clock.today(), provider="openai")
         catalog.require_living(base, on=clock.today(), service_state=None)
-    return Target(base=base, identifier=identifier, backend=OfflineStore())
+    return Target(base=base, identifier=identifier, backend=OpenAIStore())
