@@ -6,7 +6,7 @@ source "$(dirname "$0")/toolchain.sh"
 
 tests=(
     tests/sdk/test_{bootstrap_finetune,dspy,dspy_openai,optimizers,tuned_lms}.py
-    tests/sdk/test_openai{,_refusals,_servers}.py
+    tests/sdk/test_openai{,_once,_refusals,_servers}.py
     tests/sandbox/test_openai.py
     tests/contract/test_dspy_contract.py
 )

@@ -19,7 +19,6 @@ from tunestack.jobs.job import SUBMITTED
 from tunestack.polling import wait_until_visible, when_free
 from tunestack.records import Dataset, Severity, check_together, prepare
 from tunestack.spec import cost
-from tunestack.spec.hyperparameters import complete
 from tunestack.spec.job_spec import BASE_MODEL_TAG
 
 if TYPE_CHECKING:
@@ -213,7 +212,7 @@ def _cost(target: Target[DataStore], spec: JobSpec, training: Dataset) -> cost.C
         target.base,
         tokens=training.report.tokens.total,
         records=training.records,
-        hyperparameters=complete(target.base, spec.resolved_hyperparameters(target.base)),
+        hyperparameters=spec.complete_hyperparameters(target.base),
     )
 
 
@@ -315,7 +314,7 @@ def _digest(
     """Return the digest of everything that decides the result of a job, in 16 hex digits."""
     content: list[object] = [
         target.identifier,
-        complete(target.base, spec.resolved_hyperparameters(target.base)),
+        spec.complete_hyperparameters(target.base),
         training.sha256,
         validation and validation.sha256,
     ]

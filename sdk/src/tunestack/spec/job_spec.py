@@ -11,7 +11,7 @@ from tunestack.errors import ConfigError, HyperparameterError, shortened
 from tunestack.polling import to_seconds
 from tunestack.records.target import Target as RecordTarget
 from tunestack.spec.arguments import OWN_TAGS, check_tags, check_type
-from tunestack.spec.hyperparameters import resolve
+from tunestack.spec.hyperparameters import complete, resolve
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -148,6 +148,10 @@ class JobSpec:
     def resolved_hyperparameters(self, base: BaseModel) -> dict[str, str]:
         """Return the hyperparameters as they are sent; see `tunestack.spec.hyperparameters.resolve`."""
         return resolve(base, {} if self.hyperparameters is None else self.hyperparameters)
+
+    def complete_hyperparameters(self, base: BaseModel) -> dict[str, str]:
+        """Return the hyperparameters as they are sent, and the model's defaults for the others."""
+        return complete(base, self.resolved_hyperparameters(base))
 
     def _check_name(self) -> None:
         if not _NAME.fullmatch(check_type("name", self.name, str)):
