@@ -1,5 +1,6 @@
 """Ctrl-C ends the command line at any moment of its start: exit code 130, no traceback."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +9,9 @@ import time
 import pytest
 
 MOMENTS = 40
+
+#: A line of a traceback that is in the command line's `main`. Python's own `site` has a function of that name too.
+IN_MAIN = re.compile(r'tunestack/cli/__init__\.py", line \d+, in main')
 
 
 def interrupted(arguments, after):
@@ -24,22 +28,27 @@ def interrupted(arguments, after):
     return process.returncode, errors
 
 
-def test_at_every_moment_of_the_start(figure):
+def duration():
+    """Return the seconds that the command takes when it is not interrupted."""
     started = time.monotonic()
     subprocess.run(
         [sys.executable, "-c", "from tunestack.cli import main; main()", "models"],
         stdout=subprocess.DEVNULL,
         check=True,
     )
-    length = time.monotonic() - started
+    return time.monotonic() - started
+
+
+def test_at_every_moment_of_the_start(figure):
+    length = min(duration() for _ in range(3))  # the first one also reads the files from disk
     codes = {}
     for number in range(MOMENTS):
         code, errors = interrupted(["models"], length * number / MOMENTS)
         codes[code] = codes.get(code, 0) + 1
-        # Before `main` runs, Python itself is interrupted, while it loads the package.
-        if "in main" in errors:
-            assert "Traceback" not in errors
-        assert code in (0, 130) or "in main" not in errors
+        # Before `main` runs, Python itself is interrupted, while it starts or loads the package.
+        assert not IN_MAIN.search(errors), errors
+        if "Traceback" not in errors and "Fatal Python error" not in errors:
+            assert code in (0, 130, -signal.SIGINT), (code, errors)
     figure(f"Ctrl-C at {MOMENTS} moments of the command line's start: exit codes {codes}")
     assert codes.get(130, 0) >= MOMENTS / 8
 
