@@ -108,6 +108,7 @@ def test_a_test_in_the_fixture(world, name, tmp_path, figure):
     assert outside["requests"], outside["output"]
     inside = world.run(name, project(tmp_path / "inside", name, "test"), tmp_path / "inside")
     figure(f"isolation, {name}: outside {outside['requests']}, in the sandbox {inside['requests']}")
+    assert None not in (outside["code"], inside["code"]), (outside, inside)
     assert bool(inside["requests"]) == (name in LEAVES), inside
     if name in LEAVES:
         assert f"`{name}`" in GUIDE.read_text()
@@ -126,6 +127,7 @@ def test_a_command(world, name, tmp_path, figure):
     assert outside["requests"], outside["output"]
     inside = world.run(name, [str(PROGRAM), "sandbox", "--", *shell], tmp_path)
     figure(f"isolation, {name}: outside {outside['requests']}, in the sandbox {inside['requests']}")
+    assert None not in (outside["code"], inside["code"]), (outside, inside)
     assert bool(inside["requests"]) == (name in LEAVES), inside
     if name in LEAVES:
         assert f"`{name}`" in GUIDE.read_text()

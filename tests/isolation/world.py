@@ -5,8 +5,10 @@ It has to be started in network and mount namespaces of its own. For each line o
 listener, by host name where the connection says it.
 """
 
+import contextlib
 import json
 import os
+import signal
 import socket
 import socketserver
 import struct
@@ -133,6 +135,31 @@ def build(folder):
     }
 
 
+def execute(command, folder, environment):
+    """Run a command; return its exit code, which is `None` if it did not end in time, and its output."""
+    # Output goes to a file: a process that stays in the background would keep a pipe open.
+    with tempfile.TemporaryFile("w+") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=120)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            code = None
+        else:
+            code = process.returncode
+        output.seek(0)
+        return code, output.read()
+
+
 def main():
     """Run what is asked, until standard input ends."""
     with tempfile.TemporaryDirectory() as name:
@@ -140,22 +167,13 @@ def main():
         for line in sys.stdin:
             asked = json.loads(line)
             SEEN.clear()
-            done = subprocess.run(
-                asked["command"],
-                cwd=asked["folder"],
-                env=environment,
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=180,
-                check=False,
-            )
+            code, output = execute(asked["command"], asked["folder"], environment)
             time.sleep(SETTLED)
             answer = {
                 "name": asked["name"],
                 "requests": sorted(set(SEEN)),
-                "output": (done.stdout + done.stderr)[-3000:],
-                "code": done.returncode,
+                "output": output[-3000:],
+                "code": code,
             }
             print(json.dumps(answer), flush=True)
 

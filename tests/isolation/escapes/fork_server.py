@@ -1,8 +1,12 @@
 """A server that processes are forked from, started before the test."""
 
 import multiprocessing
+from multiprocessing.forkserver import ensure_running
 
 CONTEXT = multiprocessing.get_context("forkserver")
+
+if multiprocessing.parent_process() is None:  # the forked process imports this module too
+    ensure_running()
 
 
 def ask(_):
@@ -12,14 +16,6 @@ def ask(_):
         boto3.client("bedrock").list_custom_models()
     except Exception as error:
         print(error)
-
-
-def nothing(_):
-    pass
-
-
-with CONTEXT.Pool(1) as started:
-    started.map(nothing, [0])
 
 
 def test_it(tunestack_sandbox):
