@@ -1,12 +1,17 @@
 """A Tuner that a module creates and uses, and a test that stops every endpoint it finds."""
 
+import socket
+from unittest.mock import patch
+
 from tunestack import Tuner
 
 TUNER = Tuner()
-try:
-    list(TUNER.jobs())
-except Exception as error:
-    print(error)
+# This creates its clients. The request itself is not part of the test, and must not leave.
+with patch.object(socket.socket, "connect", side_effect=ConnectionRefusedError):
+    try:
+        list(TUNER.jobs())
+    except Exception as error:
+        print(error)
 
 
 def test_it(tunestack_sandbox):
