@@ -2,8 +2,9 @@
 
     python benchmarks/records.py [--megabytes 27] [--rounds 9]
 
-The data is that of `record_corpora.py`. Each figure is compared with U, the throughput of orjson's `loads` and `dumps` for
-the same lines in the same run: ratios differ less between machines. Rounds alternate, and the median of the ratios counts.
+The data is that of `record_corpora.py`. Each throughput is compared with U, the throughput of orjson's `loads` and `dumps`
+for the same lines in the same run: ratios differ less between machines. Whole commands are compared with a script that
+parses the same file with `json`. Rounds alternate, and the median of the ratios counts.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,13 +56,13 @@ def unit(lines: list[bytes]) -> float:
     return seconds(decode_and_encode)
 
 
-def converted(path: Path, folder: Path, processes: int) -> None:
+def convert(path: Path, folder: Path) -> None:
     """Check all rules, convert to Converse, write the file and compute its checksum."""
     with suppress(DataError):
-        prepare(path, MODEL, folder / "out.jsonl", processes=processes, **OPTIONS)
+        prepare(path, MODEL, folder / "out.jsonl", **OPTIONS)
 
 
-def copied(path: Path, folder: Path) -> None:
+def copy(path: Path, folder: Path) -> None:
     """Copy a file and compute its checksum."""
     digest = hashlib.sha256()
     with path.open("rb") as source, (folder / "copy").open("wb") as target:
@@ -69,7 +71,7 @@ def copied(path: Path, folder: Path) -> None:
             target.write(block)
 
 
-def dspys(path: Path, folder: Path) -> None:
+def convert_with_dspy(path: Path, folder: Path) -> None:
     """Read, validate and write the records with DSPy's own functions."""
     os.environ["DSPY_FINETUNEDIR"] = str(folder)
     from dspy.clients.utils_finetune import (  # noqa: PLC0415 - takes seconds
@@ -87,13 +89,12 @@ def dspys(path: Path, folder: Path) -> None:
 def measure(name: str, path: Path, folder: Path, rounds: int) -> list[tuple[float, float]]:
     """Measure the unit and an action alternately; called in a new process."""
     actions: dict[str, Callable[[], object]] = {
-        "one": lambda: converted(path, folder, 1),
-        "two": lambda: converted(path, folder, 2),
-        "copy": lambda: copied(path, folder),
-        "dspy": lambda: dspys(path, folder),
+        "convert": lambda: convert(path, folder),
+        "copy": lambda: copy(path, folder),
+        "dspy": lambda: convert_with_dspy(path, folder),
     }
     if name == "dspy":
-        dspys(
+        convert_with_dspy(
             write(folder / "warm.jsonl", MAIN, size=1), folder
         )  # so that its import is not measured
     found = []
@@ -108,8 +109,7 @@ def measure(name: str, path: Path, folder: Path, rounds: int) -> list[tuple[floa
 
 
 ROWS = {
-    **{f"{name}, one process": ("one", name) for name in CORPORA},
-    f"{MAIN}, two processes": ("two", MAIN),
+    **{name: ("convert", name) for name in CORPORA},
     f"{MAIN}: copy and SHA-256": ("copy", MAIN),
     f"{MAIN}: DSPy's validate_data_format, save_data": ("dspy", MAIN),
 }
@@ -149,13 +149,54 @@ def throughput(folder: Path, size: int, rounds: int) -> None:
         )
 
 
+SCRIPT = """
+import json, sys
+with open(sys.argv[1], encoding="utf-8") as file:
+    for line in file:
+        for message in json.loads(line)["messages"]:
+            if message["role"] not in ("system", "user", "assistant") or not isinstance(message["content"], str):
+                sys.exit(1)
+"""
+"""Checks roles and content only."""
+
+
+def commands(folder: Path, size: int, rounds: int) -> None:
+    """Print the duration of whole commands."""
+    path, out = write(folder / "commands.jsonl", MAIN, size=size), folder / "commands-out.jsonl"
+    tunestack = str(Path(sys.executable).with_name("tunestack"))
+    options = [str(path), "--model", MODEL.key, "--ignore", "record-count"]
+    lines = {
+        "script": [sys.executable, "-c", SCRIPT, str(path)],
+        "data check": [tunestack, "data", "check", *options],
+        "data convert": [tunestack, "data", "convert", *options, "--output", str(out)],
+    }
+    times: dict[str, list[float]] = {name: [] for name in lines}
+    for _ in range(rounds):
+        for name, line in lines.items():
+            out.unlink(missing_ok=True)
+            os.sync()
+            run = partial(subprocess.run, line, check=True, capture_output=True)
+            times[name].append(seconds(run))
+    print(f"\n{size / 1e6:.0f} MB of {MAIN}, whole processes\n")
+    print(
+        "| command | seconds, median | ratio to the script, median | range |\n| --- | --- | --- | --- |"
+    )
+    for name, took in times.items():
+        ratios = [one / script for one, script in zip(took, times["script"], strict=True)]
+        print(
+            f"| {name} | {statistics.median(took):.2f} | {statistics.median(ratios):.2f} "
+            f"| {min(ratios):.2f} to {max(ratios):.2f} |",
+            flush=True,
+        )
+
+
 PEAK = """
 import sys, time
 from pathlib import Path
 from tunestack.catalog import CATALOG
 from tunestack.records import prepare
 start = time.perf_counter()
-made = prepare(sys.argv[1], CATALOG["nova-micro"], Path(sys.argv[2]), data_format="chat", ignore=["record-count"], processes=1)
+made = prepare(sys.argv[1], CATALOG["nova-micro"], Path(sys.argv[2]), data_format="chat", ignore=["record-count"])
 took = time.perf_counter() - start
 # Not ru_maxrss, which a child inherits.
 peak = next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM"))
@@ -207,6 +248,7 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="tunestack-benchmark-"))
     try:
         throughput(folder, options.megabytes * 10**6, options.rounds)
+        commands(folder, options.megabytes * 10**6, options.rounds)
         sizes(folder, options.megabytes * 10**6)
     finally:
         shutil.rmtree(folder)

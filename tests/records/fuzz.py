@@ -1,6 +1,6 @@
-"""Feeds the whole of reading, checking and writing with bytes; run by `test_fuzz.py`, also by a fuzzer guided by coverage.
+"""Read, check and convert arbitrary bytes; called by `test_fuzz.py`, and by a fuzzer guided by coverage.
 
-`python fuzz.py ACCEPTED RUNS CORPUS` runs atheris; what was accepted is written to the file ACCEPTED, to be read by others.
+`python fuzz.py ACCEPTED RUNS CORPUS` runs atheris; lines that were accepted are written to the file ACCEPTED.
 """
 
 import json
@@ -12,13 +12,14 @@ if __name__ == "__main__":
     import atheris
 
     with atheris.instrument_imports(include=["tunestack.records"]):
-        from tunestack.records.chunk import Pieces
+        from tunestack.records.pipeline import ChunkConverter
 else:
-    from tunestack.records.chunk import Pieces
+    from tunestack.records.pipeline import ChunkConverter
 
 from tunestack.catalog import CATALOG
-from tunestack.records.source import Lines
+from tunestack.records.source import Chunk
 from tunestack.records.target import Target
+from tunestack.records.totals import Totals
 
 KEYS = [
     "nova-micro", "nova-lite", "nova-2-lite", "llama-3-2-11b", "llama-3-1-8b", "llama-2-13b",
@@ -36,29 +37,29 @@ SOURCES = [
 
 
 @cache
-def pieces(key, source, lossy, preference):
-    form = "openai-preference" if preference and "gpt-4.1" in key else None
-    target = Target.of(
+def create_target(key, source, lossy, preference):
+    form = "preference" if preference and "gpt-4.1" in key else None
+    return Target.create(
         CATALOG[key],
         source=source,
         record_format=form,
         on_loss="report" if lossy else "error",
     )
-    return Pieces(target, 50)
 
 
 def probe(data):
-    """Look at bytes as the lines of a file; returns what was accepted."""
+    """Convert bytes as the lines of a file; return the converted lines."""
     if len(data) < 2:
         return b""
     chosen, more, body = data[0], data[1], data[2:]
-    look = pieces(
+    target = create_target(
         KEYS[chosen % len(KEYS)], SOURCES[more % len(SOURCES)], bool(more & 64), bool(more & 128)
-    ).look
+    )
     lines = [line + b"\n" for line in body.split(b"\n")]
-    piece, out = look(Lines(lines, 0))
-    assert len(lines) == piece.lines == len(piece.fingerprints) // 8
-    assert out.count(b"\n") + piece.bad + piece.skimmed == piece.records, (lines, piece)
+    totals = Totals(target, 50)
+    out = ChunkConverter(totals).convert(Chunk(lines, 0))
+    assert len(lines) == totals.lines == len(totals.fingerprints)
+    assert out.count(b"\n") + totals.invalid + totals.unchecked == totals.records, (lines, totals)
     for line in out.splitlines():
         json.loads(line, parse_constant=lambda word: 1 / 0)
     return out

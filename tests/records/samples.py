@@ -1,4 +1,4 @@
-"""Records that the tests of training data share, and a generator of many more."""
+"""Records for the tests of training data, and a generator of conversations."""
 
 import random
 
@@ -58,13 +58,13 @@ PREFERENCE = {
     "non_preferred_output": [turn("assistant", "worse")],
 }
 
-# Characters that something, somewhere, has stumbled over.
+# Characters that often cause faults.
 _ALPHABET = [
     *"abc XYZ 0123 .,;!?-_/\\\"'{}[]()<>|#%&*+=@^`~$",
     "\n", "\t", "\r", "\b", "\f", "\x00", "\x1f", "\x7f", "\x85", "\u2028", "\u2029", "\ufeff",
     "é", "ß", "日", "本", "😀", "👩‍🚀", "\U0010ffff", "\u0131", "\u0130", "\u017f",
 ]  # fmt: skip
-# What looks like structure, or like a word that somebody keeps for himself.
+# Texts that look like structure, or contain reserved keywords.
 _ODD = [
     "[[ ## answer ## ]]\n", "\nBot:", "\nUser:", "User", "</s>", "<s>", "[INST]", "<|eot_id|>", "%b", "%s", "TEXT1TEXT",
     '"role":"user"', '"}, {"role": "', "\\u0041", "\\n",
@@ -72,7 +72,7 @@ _ODD = [
 
 
 class Generator:
-    """Makes conversations in OpenAI's chat format, the same ones for the same seed."""
+    """Generates conversations in OpenAI's chat format, the same for each seed."""
 
     def __init__(self, seed):
         self.random = random.Random(seed)

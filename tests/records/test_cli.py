@@ -1,4 +1,4 @@
-"""`tunestack data`: a file with twenty mistakes, what it says of each, and what becomes of good ones."""
+"""`tunestack data`: a file with twenty mistakes, and valid files."""
 
 import gzip
 import json
@@ -19,24 +19,24 @@ def line(record):
     return json.dumps(record)
 
 
-# The line, the rule, the path, and a word of what is said.
+# The line, the rule, the path, and a part of the message.
 MISTAKES = [
-    (line(row(turn("human", "hi"), SAY)), "role", "$.messages[0].role", "'human' is no role"),
+    (line(row(turn("human", "hi"), SAY)), "role", "$.messages[0].role", "invalid role 'human'"),
     (line(row(turn("user", "User: hi"), SAY)), "reserved-word", "$.messages[0]", "'User:'"),
     ("", "blank-line", "$", "empty"),
     ("{'messages': []}", "json", "$", "double quotes"),
-    (line([PLAIN]), "object", "$", "a list"),
-    (line(row(ASK)), "turns", "$.messages[0]", "expected the assistant's"),
+    (line([PLAIN]), "object", "$", "an array"),
+    (line(row(ASK)), "turns", "$.messages[0]", "the last message must be the assistant message"),
     (line(row(ASK, ASK, SAY)), "turns", "$.messages[1]", "in a row"),
     (line(row(ASK, turn("assistant", "  "))), "empty-text", "$.messages[1]", "is empty"),
     (line(PLAIN | {"id": 7}), "loss", "$.id", "no such field"),
-    (line(row(ASK, SAY | {"weight": 0}, *LONG["messages"][3:])), "loss", "$.messages[1].weight", "no weights"),
+    (line(row(ASK, SAY | {"weight": 0}, *LONG["messages"][3:])), "loss", "$.messages[1].weight", "does not support weights"),
     (line(row(turn("user", [text("see"), image("https://example.com/a.png")]), SAY)), "media-source", "$.messages[0]", "s3://"),
     (line(row(turn("user", [image("s3://bucket/a.bmp")]), SAY)), "media-format", "$.messages[0]", "png"),
     (line(row(turn("user", 5), SAY)), "field", "$.messages[0].content", "a number"),
-    (line({"message": []}), "field", "$.messages", "expected a list"),
+    (line({"message": []}), "field", "$.messages", "expected an array"),
     ('{"messages": [], "messages": []}', "double-key", "$", "twice"),
-    (line(row(ASK, CALL, RESULT | {"tool_call_id": "x"}, SAY, tools=TOOLS)), "tool-result", "$.messages[2]", "no call"),
+    (line(row(ASK, CALL, RESULT | {"tool_call_id": "x"}, SAY, tools=TOOLS)), "tool-result", "$.messages[2]", "not the result of an earlier call"),
     (line(row(turn("user", "x" * 200_000), SAY)), "tokens", "$", "32,000"),
     (line(row(ASK, turn("assistant", "<<CUSTOM-TYPE-START-IDENTIFIER>>"))), "type-marker", "$.messages[1]", "DSPy"),
     (line(PLAIN) + line(PLAIN), "json", "$", "two records"),
@@ -46,9 +46,9 @@ MISTAKES = [
 
 
 @pytest.fixture
-def messy(tmp_path):
-    """A good record, then a mistake on every line."""
-    file = tmp_path / "messy.jsonl"
+def invalid_file(tmp_path):
+    """Return a file with a valid record, and a mistake on each of the other lines."""
+    file = tmp_path / "invalid_file.jsonl"
     lines = [line(PLAIN), *(bad for bad, *_ in MISTAKES)]
     file.write_bytes("\n".join(lines).encode("utf-8", "surrogateescape"))
     return file
@@ -56,7 +56,7 @@ def messy(tmp_path):
 
 @pytest.fixture
 def good(tmp_path):
-    """Records that any model takes."""
+    """Return a file that is valid for every model."""
     file = tmp_path / "good.jsonl"
     rows = [
         row(turn("user", f"number {number}?"), turn("assistant", "so")) for number in range(200)
@@ -65,10 +65,10 @@ def good(tmp_path):
     return file
 
 
-def test_every_mistake_is_reported_at_its_place_in_one_run(messy, capsys):
-    assert run(["data", "check", str(messy), "-m", "nova-lite", "--json"]) == 1
+def test_check_reports_every_mistake_with_line_and_path(invalid_file, capsys):
+    assert run(["data", "check", str(invalid_file), "-m", "nova-lite", "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
-    content = messy.read_bytes().split(b"\n")
+    content = invalid_file.read_bytes().split(b"\n")
     for number, (_, rule, path, words) in enumerate(MISTAKES, start=2):
         offset = sum(len(before) + 1 for before in content[: number - 1])
         found = [
@@ -81,45 +81,44 @@ def test_every_mistake_is_reported_at_its_place_in_one_run(messy, capsys):
         assert words in found[0]["message"]
 
 
-def test_what_a_person_reads(messy, capsys):
-    assert run(["data", "check", str(messy), "-m", "nova-lite", "--most", "100"]) == 1
+def test_check_prints_a_readable_report(invalid_file, capsys):
+    assert run(["data", "check", str(invalid_file), "-m", "nova-lite", "--limit", "100"]) == 1
     said = capsys.readouterr().out
-    assert (
-        "21 records (chat) for nova-lite (bedrock-conversation-2024): can't be used as it is"
-        in said
-    )
-    assert "line 2, $.messages[0].role: 'human' is no role" in said
+    assert "21 records (chat) for nova-lite (bedrock-conversation-2024): invalid" in said
+    assert "line 2, $.messages[0].role: invalid role 'human'" in said
     assert all(rule in said for _, rule, _, _ in MISTAKES)
 
 
 @pytest.mark.parametrize(
     "model", ["nova-micro", "claude-3-haiku", "llama-3-1-8b", "titan-text-express", "gpt-4.1"]
 )
-def test_a_good_file_is_converted(good, tmp_path, capsys, model):
+def test_convert_writes_a_valid_file(good, tmp_path, capsys, model):
     made = tmp_path / "made.jsonl"
     assert run(["data", "convert", str(good), "-m", model, "-o", str(made), "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert 200 == said["records"] == made.read_bytes().count(b"\n")
     assert said["bytes"] == made.stat().st_size
-    # What was written is read as that model's own.
+    # The converted file is detected as the format of the model.
     assert run(["data", "check", str(made), "-m", model]) == 0
     capsys.readouterr()
 
 
-def test_what_is_there_stays_until_what_replaces_it_is_whole(good, messy, tmp_path, capsys):
+def test_convert_keeps_an_existing_file_if_there_are_errors(good, invalid_file, tmp_path, capsys):
     made = tmp_path / "made.jsonl"
     made.write_text("before")
     made.chmod(0o600)
-    assert run(["data", "convert", str(messy), "-m", "nova-micro", "-o", str(made)]) == 1
+    assert run(["data", "convert", str(invalid_file), "-m", "nova-micro", "-o", str(made)]) == 1
     assert made.read_text() == "before"
     assert run(["data", "convert", str(good), "-m", "nova-micro", "-o", str(made)]) == 0
     assert made.read_bytes().startswith(b"{")
     assert stat.S_IMODE(made.stat().st_mode) == 0o600
-    assert {"made.jsonl", "good.jsonl", "messy.jsonl"} == {file.name for file in tmp_path.iterdir()}
+    assert {"made.jsonl", "good.jsonl", "invalid_file.jsonl"} == {
+        file.name for file in tmp_path.iterdir()
+    }
     capsys.readouterr()
 
 
-def test_losses_are_counted_where_they_are_wanted(tmp_path, capsys):
+def test_on_loss_report_counts_losses(tmp_path, capsys):
     file = tmp_path / "in.jsonl"
     file.write_text("".join(line(PLAIN | {"id": number}) + "\n" for number in range(9)))
     assert run(["data", "check", str(file), "-m", "nova-micro"]) == 1
@@ -127,7 +126,7 @@ def test_losses_are_counted_where_they_are_wanted(tmp_path, capsys):
     assert "9 x $.id: this format has no such field" in capsys.readouterr().out
 
 
-def test_a_rule_is_ignored_by_name(tmp_path, capsys):
+def test_ignore_skips_a_rule(tmp_path, capsys):
     file = tmp_path / "in.jsonl"
     file.write_text(line(PLAIN))
     assert run(["data", "check", str(file), "-m", "nova-micro"]) == 1
@@ -136,14 +135,14 @@ def test_a_rule_is_ignored_by_name(tmp_path, capsys):
     assert "can't be ignored" in capsys.readouterr().err
 
 
-def test_a_report_tells_how_long_records_are(good, capsys):
+def test_report_prints_token_statistics(good, capsys):
     assert run(["data", "report", str(good), "-m", "nova-micro"]) == 0
     said = capsys.readouterr().out
-    assert "tokens, estimated (a quarter of the bytes" in said
+    assert "tokens, estimated as a quarter of the bytes" in said
     assert "####" in said
 
 
-def test_a_split_is_the_same_every_time_and_divides_no_question(tmp_path, capsys):
+def test_split_is_reproducible_and_keeps_questions_together(tmp_path, capsys):
     file = tmp_path / "in.jsonl"
     rows = [
         {"prompt": f"q{number % 40}", "completion": f"a{number}", "id": number}
@@ -180,9 +179,7 @@ def test_a_split_is_the_same_every_time_and_divides_no_question(tmp_path, capsys
         (["-t", "t", "-v", "v", "--fraction", "1"], 2, "between 0 and 1"),
     ],
 )
-def test_a_split_that_can_not_be_made_leaves_everything(
-    good, tmp_path, capsys, monkeypatch, places, code, words
-):
+def test_failed_split_changes_no_file(good, tmp_path, capsys, monkeypatch, places, code, words):
     monkeypatch.chdir(tmp_path)
     before = good.read_bytes()
     places = [place.format(file=good.name) for place in places]
@@ -192,17 +189,17 @@ def test_a_split_that_can_not_be_made_leaves_everything(
     assert [good.name] == [file.name for file in tmp_path.iterdir()]
 
 
-def test_a_split_needs_two_questions(tmp_path, capsys):
+def test_split_requires_two_questions(tmp_path, capsys):
     file = tmp_path / "in.jsonl"
     file.write_text((line(PLAIN) + "\n") * 5)
     assert (
         run(["data", "split", str(file), "-t", str(tmp_path / "t"), "-v", str(tmp_path / "v")]) == 1
     )
-    assert "a split needs two" in capsys.readouterr().err
+    assert "a split needs at least two" in capsys.readouterr().err
     assert [file] == [*tmp_path.iterdir()]
 
 
-def test_a_validation_set_is_checked_with_its_training_data(good, tmp_path, capsys):
+def test_check_against_training_data(good, tmp_path, capsys):
     other = tmp_path / "other.jsonl"
     other.write_text(line(row(turn("user", "number 7?"), turn("assistant", "so"))))
     assert (
@@ -213,7 +210,7 @@ def test_a_validation_set_is_checked_with_its_training_data(good, tmp_path, caps
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-def test_standard_input_is_read(good, zipped):
+def test_check_reads_standard_input(good, zipped):
     content = good.read_bytes()
     done = subprocess.run(
         [TUNESTACK, "data", "check", "-", "-m", "nova-micro", "--json"],
@@ -229,9 +226,9 @@ def test_standard_input_is_read(good, zipped):
     [
         (["check", "missing.jsonl", "-m", "nova-micro"], 2, "does not exist"),
         (["check", "{file}", "-m", "nova-micrp"], 2, "did you mean 'nova-micro'?"),
-        (["check", "{file}", "-m", "nova-micro", "--format", "csv"], 2, "'csv' is unknown: use 'chat'"),
-        (["check", "{file}", "-m", "nova-micro", "--record-format", "messages"], 2, "does not learn from"),
-        (["check", "{file}", "-m", "nova-micro", "--most", "0"], 2, "0"),
+        (["check", "{file}", "-m", "nova-micro", "--format", "csv"], 2, "unknown data format 'csv': use 'chat', 'completion'"),
+        (["check", "{file}", "-m", "nova-micro", "--record-format", "messages"], 2, "does not support the record format"),
+        (["check", "{file}", "-m", "nova-micro", "--limit", "0"], 2, "0"),
         (["check", "{file}", "-m", "titan-embed-image"], 2, "images with captions"),
         (["convert", "{file}", "-m", "nova-micro", "-o", "no/such/folder"], 2, "can't be written"),
         (["convert", "{file}", "-m", "nova-micro", "-o", "{file}"], 2, "the same file"),
@@ -239,7 +236,7 @@ def test_standard_input_is_read(good, zipped):
         (["convert", "{file}", "-m", "nova-micro", "-o", "/dev/null"], 0, "wrote /dev/null"),
     ],
 )  # fmt: skip
-def test_exit_codes_and_words(good, capsys, arguments, code, words):
+def test_exit_codes_and_messages(good, capsys, arguments, code, words):
     assert code == run(["data", *(argument.format(file=good) for argument in arguments)])
     assert words in capsys.readouterr().err
     assert good.stat().st_size > 1000

@@ -11,7 +11,7 @@ from tunestack.catalog import CATALOG
 from tunestack.records.conversation import Text
 from tunestack.records.findings import Findings
 from tunestack.records.formats import FORMATS
-from tunestack.records.slow_path import examine
+from tunestack.records.slow_path import convert_record
 from tunestack.records.target import Target
 
 ADAPTERS = {"chat": ChatAdapter(), "xml": XMLAdapter()}
@@ -134,17 +134,17 @@ def texts(conversation):
 @pytest.mark.parametrize("adapter", ADAPTERS)
 @pytest.mark.parametrize("case", CASES)
 def test_record_is_converted_or_rejected_with_a_reason(case, adapter, model):
-    target = Target.of(CATALOG[MODELS[model]], source="chat")
+    target = Target.create(CATALOG[MODELS[model]], source="chat")
     line = orjson.dumps(record(case, adapter))
-    examined = examine(line, target)
+    result = convert_record(line, target)
     expected = FINDINGS.get(case, {}).get(model, [])
-    assert sorted(found.rule for found in examined.found) == sorted(expected), examined.found
-    if examined.line is None:
+    assert sorted(found.rule for found in result.problems) == sorted(expected), result.problems
+    if result.line is None:
         return
     # The texts are unchanged and in the same order.
     original = texts(FORMATS[target.source].read(json.loads(line), Findings()))
-    options = {"template": target.template} if target.form.templated else {}
-    read = FORMATS[target.format].read(json.loads(examined.line), Findings(), **options)
+    options = {"template": target.template} if target.form.is_templated else {}
+    read = FORMATS[target.format].read(json.loads(result.line), Findings(), **options)
     assert "".join(texts(read)) == "".join(original)
 
 
@@ -164,9 +164,11 @@ def test_history_with_native_tool_calls_is_kept():
         {"role": "user", "content": "so?"},
         {"role": "assistant", "content": "yes"},
     ]
-    examined = examine(orjson.dumps({"messages": messages}), Target.of(CATALOG["nova-micro"]))
-    assert [found.rule for found in examined.found] == ["tools-undefined"]
-    roles = [turn["role"] for turn in json.loads(examined.line)["messages"]]
+    result = convert_record(
+        orjson.dumps({"messages": messages}), Target.create(CATALOG["nova-micro"])
+    )
+    assert [found.rule for found in result.problems] == ["tools-undefined"]
+    roles = [turn["role"] for turn in json.loads(result.line)["messages"]]
     assert roles == ["user", "assistant", "user", "assistant"]
 
 

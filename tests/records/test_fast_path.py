@@ -1,4 +1,4 @@
-"""The fast path writes what the slow path writes, and nothing that may break a rule."""
+"""The fast path writes the same bytes as the slow path, and nothing that may break a rule."""
 
 import json
 
@@ -6,12 +6,13 @@ import orjson
 import pytest
 
 from tunestack.catalog import CATALOG
-from tunestack.records.chunk import Pieces
 from tunestack.records.fast_path import FastPath
-from tunestack.records.slow_path import examine
-from tunestack.records.source import Lines
+from tunestack.records.pipeline import ChunkConverter
+from tunestack.records.slow_path import convert_record
+from tunestack.records.source import Chunk
 from tunestack.records.target import Target
 from tunestack.records.text_rules import COMPLETED, DSPY, INCOMPLETE
+from tunestack.records.totals import Totals
 
 PLAIN = orjson.dumps(
     {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]}
@@ -76,31 +77,32 @@ def dspy(answer, question):
 
 
 @pytest.mark.parametrize("key", ["nova-micro", "claude-3-haiku", "llama-3-1-8b", "gpt-4.1-nano"])
-def test_fast_path_writes_what_the_slow_path_writes(key):
-    target = Target.of(CATALOG[key], source="chat")
+def test_fast_path_writes_the_same_bytes_as_the_slow_path(key):
+    target = Target.create(CATALOG[key], source="chat")
     odd = list(lines())
-    copied = 0
+    decided = 0
     for line in odd:
-        among = [*[PLAIN] * 40, line]
-        outs, _, unsure = FastPath(target).convert([part + b"\n" for part in among])
-        examined = examine(line, target)
-        if 40 in unsure:
-            assert outs[40] == b"", line
+        converted, _, remaining = FastPath(target).convert([PLAIN + b"\n", line + b"\n"])
+        result = convert_record(line, target)
+        if 1 in remaining:
+            assert converted[1] == b"", line
             continue
-        copied += 1
-        assert (outs[40], examined.found, examined.losses) == (examined.line, (), ()), line
-    assert len(odd) / 8 < copied < len(odd)
+        decided += 1
+        assert (converted[1], result.problems, result.losses) == (result.line, (), ()), line
+    assert len(odd) / 8 < decided < len(odd)
 
 
 def test_escaped_texts_take_the_fast_path():
-    target = Target.of(CATALOG["nova-micro"], source="chat")
+    target = Target.create(CATALOG["nova-micro"], source="chat")
     escaped = PLAIN.replace(b"Ho", b"\\u0041")
-    piece, out = Pieces(target, 10).look(Lines([escaped + b"\n"] * 100, 0))
-    assert (piece.unsure, out.count(b"\n")) == (0, 100)
-    assert b'"text":"A"' in out
+    _, sizes, remaining = FastPath(target).convert([escaped + b"\n"] * 100)
+    assert (len(sizes), remaining) == (100, [])
+    totals = Totals(target, 10)
+    output = ChunkConverter(totals).convert(Chunk([escaped + b"\n"] * 100))
+    assert output.count(b'"text":"A"') == totals.records == 100
 
 
-def test_the_comparison_finds_a_fast_path_without_rules(monkeypatch):
+def test_comparison_finds_a_fast_path_without_rules(monkeypatch):
     monkeypatch.setattr("tunestack.records.fast_path.search_patterns", lambda *_: ())
     with pytest.raises(AssertionError):
-        test_fast_path_writes_what_the_slow_path_writes("nova-micro")
+        test_fast_path_writes_the_same_bytes_as_the_slow_path("nova-micro")

@@ -1,4 +1,4 @@
-"""Files of every kind, also hostile ones: the same report whoever reads them, and never another error."""
+"""Files of every kind, including hostile_lines ones: the same report for each way of reading, and only Tunestack's errors."""
 
 import gzip
 import io
@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -16,20 +15,20 @@ import pytest
 from tests.records.samples import PLAIN, Generator, row, turn
 from tunestack.catalog import CATALOG
 from tunestack.errors import DataError, TunestackError
-from tunestack.records import check, fingerprints, helpers, pipeline, prepare, source
+from tunestack.records import check, fingerprints, prepare, source
 from tunestack.records.fingerprints import Fingerprints
-from tunestack.records.source import read_span
+from tunestack.records.source import FileReader, open_source
 
 NOVA = CATALOG["nova-micro"]
 LINE = json.dumps(PLAIN).encode()
 FREE = {"ignore": ["record-count"]}
 
 
-def numbered(number):
+def numbered_record(number):
     return json.dumps(row(turn("user", f"number {number}?"), turn("assistant", "so"))).encode()
 
 
-def written(path, content):
+def write(path, content):
     path.write_bytes(content)
     return path
 
@@ -66,20 +65,20 @@ def written(path, content):
         (b'{"a":"' + b'\\"' * (3 * 2**20) + b'"}', 1, {"loss": 1, "field": 1}),
     ],
 )
-def test_a_file_gives_a_report(tmp_path, content, records, rules):
-    file = written(tmp_path / "in.jsonl", content)
+def test_report_of_a_file(tmp_path, content, records, rules):
+    file = write(tmp_path / "in.jsonl", content)
     report = check(file, NOVA, data_format="chat", **FREE)
     assert records == report.records
     counts = {rule: count for rule, count in report.counts.items() if rule != "few-records"}
     assert rules == counts
 
 
-def test_where_a_problem_is(tmp_path):
-    lines = [LINE, b"", numbered(1), "é".encode() * 3, b'{"messages": 5}', LINE + b" "]
-    file = written(tmp_path / "in.jsonl", b"\n".join(lines))
+def test_report_has_line_and_offset_of_each_problem(tmp_path):
+    lines = [LINE, b"", numbered_record(1), "é".encode() * 3, b'{"messages": 5}', LINE + b" "]
+    file = write(tmp_path / "in.jsonl", b"\n".join(lines))
     problems = check(file, NOVA, **FREE).problems
     found = [(problem.line, problem.offset, problem.rule) for problem in problems if problem.line]
-    starts = [sum(len(line) + 1 for line in lines[:place]) for place in range(len(lines))]
+    starts = [sum(len(line) + 1 for line in lines[:index]) for index in range(len(lines))]
     assert [
         (2, starts[1], "blank-line"),
         (4, starts[3], "json"),
@@ -88,11 +87,11 @@ def test_where_a_problem_is(tmp_path):
     ] == found
 
 
-def hostile(generator, number):
-    """A file of good, odd and bad lines, some of them long."""
+def hostile_lines(generator, number):
+    """Return valid, unusual and invalid lines, some of them long."""
     random = generator.random
     lines = []
-    for place in range(number):
+    for index in range(number):
         kind = random.random()
         if kind < 0.9:
             lines.append(json.dumps(generator.conversation(), ensure_ascii=random.random() < 0.5))
@@ -101,23 +100,23 @@ def hostile(generator, number):
         elif kind < 0.9301:
             lines.append(json.dumps(row(turn("user", "x" * 9 * 2**20), turn("assistant", "y"))))
         else:
-            lines.append(numbered(place % 50).decode())
+            lines.append(numbered_record(index % 50).decode())
     return "\n".join(lines).encode()
 
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """Some megabytes, so that there are several pieces."""
-    content = hostile(Generator(7), 9_000)
-    return written(tmp_path_factory.mktemp("large") / "in.jsonl", content)
+    """Write a file of several chunks."""
+    content = hostile_lines(Generator(7), 9_000)
+    return write(tmp_path_factory.mktemp("large") / "in.jsonl", content)
 
 
-def everything(file, folder, *, processes, **options):
-    """All that comes of a file; the output if there is one."""
-    path = folder / f"out-{processes}.jsonl"
+def convert(file, folder, **options):
+    """Convert a file; return the report, the checksum and the content, or the report and the error."""
+    path = folder / "out.jsonl"
     path.unlink(missing_ok=True)
     try:
-        dataset = prepare(file, NOVA, path, processes=processes, **FREE, **options)
+        dataset = prepare(file, NOVA, path, **FREE, **options)
     except DataError as error:
         assert not path.exists()
         return error.report.to_dict(), str(error)
@@ -126,121 +125,93 @@ def everything(file, folder, *, processes, **options):
 
 @pytest.fixture
 def good(large, tmp_path):
-    """The records of the large file that are good."""
-    report = check(large, NOVA, data_format="chat", most=10**6, **FREE)
-    bad = {problem.line for problem in report.errors}
+    """Write a file with the valid records of the large file."""
+    report = check(large, NOVA, data_format="chat", max_problems=10**6, **FREE)
+    invalid = {problem.line for problem in report.errors}
     lines = large.read_bytes().split(b"\n")
-    kept = [line for place, line in enumerate(lines, start=1) if place not in bad]
-    return written(tmp_path / "good.jsonl", b"\n".join(kept))
+    kept = [line for number, line in enumerate(lines, start=1) if number not in invalid]
+    return write(tmp_path / "good.jsonl", b"\n".join(kept))
 
 
-@pytest.mark.parametrize("threads", [False, True], ids=["forked", "started as a command"])
-@pytest.mark.parametrize("kind", ["good", "bad", "very bad"])
-def test_it_is_the_same_in_however_many_processes(
-    large, good, tmp_path, threads, kind, monkeypatch
-):
-    file = good if kind == "good" else large
-    options = {"data_format": "chat", "most": 100 if kind == "very bad" else 10**6}
-    alone = everything(file, tmp_path, processes=1, **options)
-    here, look = [], helpers._looked_at
-    monkeypatch.setattr(
-        helpers, "_looked_at", lambda *of, **how: here.append(of) or look(*of, **how)
-    )
-    stop = threading.Event()
-    if threads:
-        threading.Thread(target=stop.wait).start()
-    try:
-        assert alone == everything(file, tmp_path, processes=3, **options)
-    finally:
-        stop.set()
-    assert len(alone) == (3 if kind == "good" else 2)
-    # The helpers did help: where they are started as a command, as soon as they are there.
-    assert len(here) < file.stat().st_size // 2**20 or threads
-
-
-def test_a_helper_that_dies_is_done_without(good, tmp_path, monkeypatch):
-    alone = everything(good, tmp_path, processes=1, data_format="chat")
-    give, given = helpers._Helper.give, []
-
-    def give_and_kill(self, start, end, *, skim):
-        give(self, start, end, skim=skim)
-        given.append(self)
-        if len(given) == 3:
-            self._kill()
-
-    monkeypatch.setattr(helpers._Helper, "give", give_and_kill)
-    assert alone == everything(good, tmp_path, processes=2, data_format="chat")
-    assert len(given) >= 3
-
-
-def test_no_process_is_left(good, tmp_path):
-    before = {*children()}
-    everything(good, tmp_path, processes=3, data_format="chat")
-    assert before >= {*children()}
-
-
-def children():
-    return Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text().split()
-
-
-def test_a_stream_gives_the_same_as_a_file(large, good, tmp_path):
+def test_every_source_gives_the_same_report_as_a_file(large, good, tmp_path):
     zipped = tmp_path / "in.jsonl.gz"
     zipped.write_bytes(gzip.compress(good.read_bytes(), 1))
-    nameless = tmp_path / "zipped-too"
-    nameless.write_bytes(zipped.read_bytes())
-    expected = everything(good, tmp_path, processes=1, data_format="chat")[1:]
+    without_paths = tmp_path / "zipped-too"
+    without_paths.write_bytes(zipped.read_bytes())
+    expected = convert(good, tmp_path, data_format="chat")[1:]
     with good.open("rb") as binary, good.open(encoding="latin-1") as text:
-        for other in (zipped, nameless, binary, text):
-            assert expected == everything(other, tmp_path, processes=1, data_format="chat")[1:]
+        for other in (zipped, without_paths, binary, text):
+            assert expected == convert(other, tmp_path, data_format="chat")[1:]
     rows = [json.loads(line) for line in good.read_bytes().split(b"\n") if line.strip()]
-    assert expected == everything(rows, tmp_path, processes=1, data_format="chat")[1:]
-    # Also where it is bad: but for the offsets, which a stream of unzipped bytes has too.
-    whole = everything(large, tmp_path, processes=1, data_format="chat", most=10**6)
-    stream = everything(
-        io.BytesIO(large.read_bytes()), tmp_path, processes=1, data_format="chat", most=10**6
+    assert expected == convert(rows, tmp_path, data_format="chat")[1:]
+    whole = convert(large, tmp_path, data_format="chat", max_problems=10**6)
+    stream = convert(
+        io.BytesIO(large.read_bytes()), tmp_path, data_format="chat", max_problems=10**6
     )
     assert whole[0]["problems"] == stream[0]["problems"]
 
 
-@pytest.mark.parametrize("piece", [1, 2, 3, 7, 64, 1000])
-def test_lines_are_cut_at_line_ends_wherever_pieces_end(tmp_path, piece):
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1000])
+def test_lines_are_split_at_line_feeds_in_chunks_of_every_size(monkeypatch, size):
+    monkeypatch.setattr(source, "CHUNK_SIZE", size)
     content = b"".join(b"x" * (number % 9) + b"\n" for number in range(60)) + b"last"
-    file = written(tmp_path / "in", content)
-    with file.open("rb") as handle:
-        size = len(content)
-        lines, offsets = [], []
-        for start in range(0, size, piece):
-            found = read_span(handle.fileno(), start, min(start + piece, size), size)
-            lines += found.lines
-            offsets += [found.offset] if found.lines else []
-    assert content + b"\n" == b"".join(lines)
-    assert all(offset == 0 or content[offset - 1 : offset] == b"\n" for offset in offsets)
+    chunks = [*FileReader(io.BytesIO(content), "data").chunks()]
+    lines = [line for chunk in chunks for line in chunk.lines]
+    assert lines == (content + b"\n").splitlines(keepends=True)
+    starts = [chunk.offset for chunk in chunks]
+    assert all(start == 0 or content[start - 1 : start] == b"\n" for start in starts)
+    assert [chunk.end for chunk in chunks] == [*starts[1:], len(content)]
+
+
+@pytest.mark.parametrize("size", [3, 16, 50, 1000])
+@pytest.mark.parametrize("last", [b"", b"end", b"z" * 31, b"z" * 31 + b"\n"])
+def test_long_lines_are_skipped_in_chunks_of_every_size(monkeypatch, size, last):
+    monkeypatch.setattr(source, "CHUNK_SIZE", size)
+    monkeypatch.setattr(source, "MAX_LINE_LENGTH", 20)
+    content = b"a\n" + b"y" * 25 + b"\nb\n" + b"z" * 100 + b"\n" + b"c" * 19 + b"\n" + last
+    lines, offset = [], 0
+    for chunk in FileReader(io.BytesIO(content), "data").chunks():
+        assert chunk.offset == offset
+        for index, line in enumerate(chunk.lines):
+            lines.append("long" if index in chunk.rejected else line.rstrip(b"\n"))
+            offset += chunk.lengths.get(index, len(line))
+        offset = min(offset, len(content))
+        assert chunk.end == offset
+    assert lines == ["long" if len(line) > 20 else line for line in content.splitlines()]
+
+
+def test_open_source_returns_the_reader_of_the_kind_of_source(tmp_path):
+    file = write(tmp_path / "in", LINE)
+    with open_source(file, "data") as reader:
+        assert reader.size == len(LINE)
+    with open_source([PLAIN], "data") as reader:
+        assert reader.size is None
 
 
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("in.jsonl.gz", b"no gzip", "is no whole gzip file"),
-        ("in.jsonl.gz", gzip.compress(LINE * 1000)[:-9], "is no whole gzip file"),
+        ("in.jsonl.gz", b"no gzip", "is not a complete gzip file"),
+        ("in.jsonl.gz", gzip.compress(LINE * 1000)[:-9], "is not a complete gzip file"),
         (
             "in.jsonl.gz",
             gzip.compress(os.urandom(10_000))[:5000] + b"x" * 5000,
-            "is no whole gzip file",
+            "is not a complete gzip file",
         ),
     ],
 )
-def test_a_zipped_file_that_is_broken_is_one_clear_error(tmp_path, name, content, words):
-    file = written(tmp_path / name, content)
+def test_incomplete_gzip_file_is_a_clear_error(tmp_path, name, content, words):
+    file = write(tmp_path / name, content)
     with pytest.raises(DataError, match=words):
         prepare(file, NOVA, tmp_path / "out", **FREE)
     assert [file] == [*tmp_path.iterdir()]
 
 
 @pytest.mark.parametrize("change", ["grows", "shrinks"])
-def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, change):
-    file = written(tmp_path / "in.jsonl", b"".join(numbered(n) + b"\n" for n in range(50_000)))
+def test_file_that_changes_while_it_is_read_is_refused(tmp_path, change):
+    file = write(tmp_path / "in.jsonl", b"".join(numbered_record(n) + b"\n" for n in range(50_000)))
 
-    def meddle(progress):
+    def change_file(progress):
         if progress.bytes < file.stat().st_size:
             with file.open("ab") as handle:
                 if change == "grows":
@@ -248,15 +219,15 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, change):
                 else:
                     handle.truncate(10)
 
-    with pytest.raises(DataError, match="was changed while it was read|became shorter"):
-        prepare(file, NOVA, tmp_path / "out", progress=meddle, processes=1, **FREE)
+    with pytest.raises(DataError, match="was changed while it was read"):
+        prepare(file, NOVA, tmp_path / "out", progress=change_file, **FREE)
     assert not (tmp_path / "out").exists()
 
 
-def test_how_far_it_is_is_told(tmp_path):
-    file = written(tmp_path / "in.jsonl", b"".join(numbered(n) + b"\n" for n in range(30_000)))
+def test_progress_reports_bytes_and_records(tmp_path):
+    file = write(tmp_path / "in.jsonl", b"".join(numbered_record(n) + b"\n" for n in range(30_000)))
     seen = []
-    check(file, NOVA, progress=seen.append, processes=1, **FREE)
+    check(file, NOVA, progress=seen.append, **FREE)
     assert [file.stat().st_size] == [*{progress.total_bytes for progress in seen}]
     assert seen[-1].bytes == file.stat().st_size
     assert seen[-1].eta == 0
@@ -270,12 +241,12 @@ def test_how_far_it_is_is_told(tmp_path):
     ids=["zip bomb", "a line of 1 GiB", "128 MiB of lines"],
 )
 def test_memory_is_bounded(tmp_path, kind):
-    """In a process of its own, whose peak counts: 64 MiB, and what Python and the libraries take."""
+    """Measure the peak of a process: 64 MiB and 16 bytes per record, beside Python and the libraries."""
     file = tmp_path / "in.jsonl.gz"
     with gzip.open(file, "wb", compresslevel=1) as zipped:
         block = bytes(2**20) if kind == "bomb" else b"x" * 2**20
         if kind == "many lines":
-            block = (numbered(1) + b"\n") * (2**20 // (len(numbered(1)) + 1))
+            block = (numbered_record(1) + b"\n") * (2**20 // (len(numbered_record(1)) + 1))
         for _ in range(128 if kind == "many lines" else 1024):
             zipped.write(block)
     # Not ru_maxrss, which a child inherits from its parent.
@@ -294,9 +265,9 @@ def test_memory_is_bounded(tmp_path, kind):
     assert ("duplicates" if kind == "many lines" else "line-length") in rules
 
 
-def test_an_interrupted_conversion_leaves_nothing(tmp_path):
-    source_file = written(
-        tmp_path / "in.jsonl", b"".join(numbered(n) + b"\n" for n in range(500_000))
+def test_interrupted_conversion_leaves_no_file(tmp_path):
+    source_file = write(
+        tmp_path / "in.jsonl", b"".join(numbered_record(n) + b"\n" for n in range(500_000))
     )
     out = tmp_path / "out"
     out.mkdir()
@@ -308,9 +279,9 @@ def test_an_interrupted_conversion_leaves_nothing(tmp_path):
     while not any(out.iterdir()) and process.poll() is None:
         time.sleep(0.001)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
-    assert "Traceback" not in said
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    assert "Traceback" not in errors
     assert [*out.iterdir()] == []
 
 
@@ -333,7 +304,7 @@ def test_an_interrupted_conversion_leaves_nothing(tmp_path):
         lambda: "/",
     ],
 )
-def test_whatever_is_passed_gives_one_of_our_errors_or_a_report(make):
+def test_every_value_gives_a_tunestack_error_or_a_report(make):
     try:
         report = check(make(), NOVA, **FREE)
     except TunestackError:
@@ -341,25 +312,14 @@ def test_whatever_is_passed_gives_one_of_our_errors_or_a_report(make):
     assert not report.ok
 
 
-def test_equal_records_are_found_however_many_there_are(monkeypatch):
-    monkeypatch.setattr(fingerprints, "_AT_ONCE", 10)
+def test_duplicates_are_found_in_several_parts(monkeypatch):
+    monkeypatch.setattr(fingerprints, "_PART_SIZE", 10)
     some = Fingerprints()
     other = Fingerprints()
     for number in [5, 0, 7, 5, 0, *range(100, 200), 7, 5, 150]:
-        some.add(number.to_bytes(8, "little"))
+        some.add([b"%d" % number if number else b""])
     for number in [1, 0, 7]:
-        other.add(number.to_bytes(8, "little"))
-    assert fingerprints.Doubles(4, line=4, other=1) == some.doubles()
-    assert fingerprints.Doubles(1, line=3, other=3) == other.shared(some)
-    assert other.doubles() is None
-
-
-def test_only_plain_files_that_are_large_are_worth_help(tmp_path, monkeypatch):
-    file = written(tmp_path / "in", LINE)
-    with source.opened(file, "data") as opened:
-        assert pipeline._helpers(opened, None) == 0
-        assert pipeline._helpers(opened, 4) == 3
-        monkeypatch.setattr(pipeline, "_WORTH_HELP", 1)
-        assert len(os.sched_getaffinity(0)) - 1 == pipeline._helpers(opened, None)
-    with source.opened([PLAIN], "data") as opened:
-        assert pipeline._helpers(opened, 4) == 0
+        other.add([b"%d" % number if number else b""])
+    assert some.duplicates() == fingerprints.Duplicates(4, line=4, original=1)
+    assert other.shared(some) == fingerprints.Duplicates(1, line=3, original=3)
+    assert other.duplicates() is None

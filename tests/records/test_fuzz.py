@@ -1,4 +1,4 @@
-"""A million inputs: never another error, never a hang; and what is accepted is the same to everybody who reads JSON."""
+"""Arbitrary input causes no other errors and no hangs, and accepted lines have the same content for every JSON decoder."""
 
 import json
 import re
@@ -41,7 +41,7 @@ VALUES = some.recursive(
 
 
 def seeds():
-    """Records of every kind, good and bad."""
+    """Return valid and invalid records of every kind."""
     for record in (PLAIN, LONG, PREFERENCE, WITH_IMAGE, WITH_REASONING, WITH_TOOLS):
         yield orjson.dumps(record)
     for _, record, written in GOLDEN:
@@ -56,7 +56,7 @@ def seeds():
 
 @some.composite
 def mutated(draw):
-    """A good line with some bytes of it replaced, left out or repeated."""
+    """Return a valid line with some bytes replaced, removed or repeated."""
     line = bytearray(draw(some.sampled_from([*seeds()])))
     for _ in range(draw(some.integers(0, 4))):
         place = draw(some.integers(0, len(line)))
@@ -67,7 +67,7 @@ def mutated(draw):
     return bytes(line)
 
 
-def looked_at(prefix, lines):
+def probe_lines(prefix, lines):
     return fuzz.probe(prefix + b"\n".join(lines))
 
 
@@ -80,19 +80,19 @@ LINES = some.lists(
 
 @settings(max_examples=1000, deadline=None, suppress_health_check=[*HealthCheck], derandomize=True)
 @given(some.binary(min_size=2, max_size=2), LINES)
-def test_no_line_brings_it_down(prefix, lines):
-    looked_at(prefix, lines)
+def test_mutated_lines_raise_no_other_error(prefix, lines):
+    probe_lines(prefix, lines)
 
 
 def large(value):
-    """Whether a value holds an integer that JavaScript rounds."""
+    """Return whether a value contains an integer that JavaScript rounds."""
     if isinstance(value, dict | list):
         return any(map(large, value.values() if isinstance(value, dict) else value))
     return isinstance(value, int) and abs(value) > 2**53
 
 
-def same_in_node(content):
-    """Compare what Python reads with what JavaScript reads; returns how many lines were compared."""
+def compare_with_node(content):
+    """Compare the content of lines in Python and JavaScript; return the number of compared lines."""
     lines = [line for line in content.split(b"\n") if line]
     lines = [line for line in lines if not large(json.loads(line))]
     if not lines:
@@ -106,7 +106,7 @@ def same_in_node(content):
     return len(lines)
 
 
-def test_what_is_accepted_is_the_same_in_python_and_javascript():
+def test_accepted_lines_are_equal_in_python_and_javascript():
     accepted = b"".join(
         fuzz.probe(bytes([model, source]) + line)
         for line in seeds()
@@ -117,14 +117,14 @@ def test_what_is_accepted_is_the_same_in_python_and_javascript():
     for number in range(2000):
         record = generator.conversation(tools=True, images=True, weights=True)
         accepted += fuzz.probe(bytes([number % 11, 70]) + orjson.dumps(record))
-    assert same_in_node(accepted) > 3000
+    assert compare_with_node(accepted) > 3000
 
 
-def test_a_number_that_is_read_differently_is_found(monkeypatch):
-    """The control."""
+def test_comparison_finds_a_rounded_number(monkeypatch):
+    """Negative control."""
     monkeypatch.setattr(sys.modules[__name__], "large", lambda _: False)
     with pytest.raises(AssertionError):
-        same_in_node(b'{"a": 9007199254740993}\n')
+        compare_with_node(b'{"a": 9007199254740993}\n')
 
 
 @pytest.mark.campaign
@@ -132,13 +132,13 @@ def test_a_number_that_is_read_differently_is_found(monkeypatch):
     max_examples=50_000, deadline=None, suppress_health_check=[*HealthCheck], derandomize=True
 )
 @given(some.binary(min_size=2, max_size=2), LINES)
-def test_fifty_thousand_made_by_hypothesis(prefix, lines):
-    looked_at(prefix, lines)
+def test_fifty_thousand_mutated_lines(prefix, lines):
+    probe_lines(prefix, lines)
 
 
 @pytest.mark.campaign
 @pytest.mark.skipif(sys.platform != "linux", reason="atheris is for Linux")
-def test_a_million_made_by_a_fuzzer_that_sees_what_they_reach(tmp_path):
+def test_a_million_inputs_of_a_coverage_guided_fuzzer(tmp_path):
     corpus = tmp_path / "corpus"
     corpus.mkdir()
     for number, line in enumerate(seeds()):
@@ -156,4 +156,4 @@ def test_a_million_made_by_a_fuzzer_that_sees_what_they_reach(tmp_path):
     peak = re.search(r"stat::peak_rss_mb:\s*(\d+)", done.stderr)
     assert int(runs[1]) >= 950_000
     assert int(peak[1]) < 1000
-    assert same_in_node(accepted.read_bytes()) > 3000
+    assert compare_with_node(accepted.read_bytes()) > 3000

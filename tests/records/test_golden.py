@@ -1,4 +1,4 @@
-"""What records become, family by family, written out."""
+"""Converted records of each model family, byte by byte."""
 
 import json
 
@@ -15,7 +15,7 @@ from tests.records.samples import (
     WITH_TOOLS,
 )
 from tunestack.catalog import CATALOG
-from tunestack.records.slow_path import examine
+from tunestack.records.slow_path import convert_record
 from tunestack.records.target import Target
 
 COMPLETION = {"prompt": "question", "completion": "answer"}
@@ -180,53 +180,52 @@ GOLDEN = [
 
 
 def written(key, record, **options):
-    """Write a record; checks that both the plain and the spaced form of its line give the same."""
-    target = Target.of(CATALOG[key], owner="123456789012", **options)
+    """Convert a record, and check that a compact and a spaced line give the same."""
+    target = Target.create(CATALOG[key], owner="123456789012", **options)
     lines = {
-        examine(line, target).line for line in (orjson.dumps(record), json.dumps(record).encode())
+        convert_record(line, target).line
+        for line in (orjson.dumps(record), json.dumps(record).encode())
     }
-    assert not examine(orjson.dumps(record), target).found
+    assert not convert_record(orjson.dumps(record), target).problems
     (line,) = lines
     assert line.endswith(b"\n")
     return json.loads(line)
 
 
 @pytest.mark.parametrize(("key", "record", "expected"), GOLDEN)
-def test_a_record_becomes(key, record, expected):
+def test_record_is_converted_to(key, record, expected):
     assert expected == written(key, record)
 
 
-def test_titan_takes_prompt_and_completion_as_well():
-    assert written("titan-text-express", PLAIN, record_format="prompt-completion") == COMPLETION
+def test_titan_supports_prompt_and_completion():
+    assert written("titan-text-express", PLAIN, record_format="completion") == COMPLETION
 
 
-def test_two_answers_are_written_for_models_that_learn_from_them():
-    assert (
-        written("gpt-4.1-2025-04-14", PREFERENCE, record_format="openai-preference") == PREFERENCE
-    )
+def test_preference_data_is_written_for_dpo():
+    assert written("gpt-4.1-2025-04-14", PREFERENCE, record_format="preference") == PREFERENCE
 
 
 @pytest.mark.parametrize(
     ("key", "expected"), [(key, expected) for key, _, expected in GOLDEN if "gpt" not in key]
 )
-def test_what_was_written_is_read_again_and_passed_through_untouched(key, expected):
+def test_converted_records_are_not_changed_again(key, expected):
     line = json.dumps(expected).encode()
-    target = Target.of(CATALOG[key])
-    examined = examine(line, target)
-    assert not examined.found
+    target = Target.create(CATALOG[key])
+    result = convert_record(line, target)
+    assert not result.problems
     if "prompt" in expected or (key == "claude-3-haiku" and "system" not in expected):
         # Callers have these formats too: written anew, so that equal data is one file.
-        assert orjson.dumps(expected) + b"\n" == examined.line
+        assert orjson.dumps(expected) + b"\n" == result.line
     else:
-        assert line + b"\n" == examined.line
+        assert line + b"\n" == result.line
 
 
-def test_a_byte_is_not_changed_in_a_file_of_the_models_own_format():
+def test_records_in_the_format_of_the_model_are_kept_byte_for_byte():
     odd = b'{ "messages":[{"content":[{"text":"\\u0041\\/"}],"role":"user"},{"role":"assistant","content":[{"text":"b"}]}],\t"schemaVersion":"bedrock-conversation-2024"}'
-    assert examine(odd, Target.of(CATALOG["nova-micro"])).line == odd + b"\n"
+    assert convert_record(odd, Target.create(CATALOG["nova-micro"])).line == odd + b"\n"
 
 
-def test_what_a_tool_is_called_with_is_learned_as_it_is():
+def test_arguments_of_tool_calls_are_kept():
     call = json.loads(json.dumps(WITH_TOOLS))
     call["messages"][1]["tool_calls"][0]["function"]["arguments"] = '{ "city" : "Bonn" }'
     assert written("gpt-4.1-2025-04-14", call) == call

@@ -1,4 +1,4 @@
-"""What docs/training-data.md shows is what happens."""
+"""The examples in docs/training-data.md work."""
 
 import json
 import os
@@ -18,7 +18,7 @@ GUIDE = (Path(__file__).parents[2] / "docs/training-data.md").read_text()
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder with the file that the guide is about."""
+    """Return a folder with the file of the guide."""
     rows = [
         row(turn("user", f"where is parcel {number}?"), turn("assistant", "on its way"))
         for number in range(200)
@@ -28,14 +28,14 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_the_commands_run(folder):
+def test_commands_of_the_guide(folder):
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     subprocess.run(["sh", "-ec", SHELL], cwd=folder, env=os.environ | {"PATH": path}, check=True)
     assert (folder / "validation.jsonl").read_text().count("\n") == 20
     assert (folder / "train.jsonl").read_text().count("\n") == 180
 
 
-def test_the_code_runs(folder):
+def test_code_of_the_guide(folder):
     done = subprocess.run(
         [sys.executable, "-c", PYTHON], cwd=folder, check=True, capture_output=True, text=True
     )

@@ -1,4 +1,4 @@
-"""What was written, read back, is what was said, but for the losses that were reported."""
+"""Converted records that are read back are equal to the original, except for the reported losses."""
 
 import json
 import re
@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from tests.records.samples import Generator
-from tunestack.catalog import CATALOG
+from tunestack.catalog import CATALOG, RecordFormat
 from tunestack.records.conversation import (
     Conversation,
     Media,
@@ -18,12 +18,13 @@ from tunestack.records.conversation import (
     Turn,
 )
 from tunestack.records.fast_path import FastPath
-from tunestack.records.findings import Findings
-from tunestack.records.formats import FORMATS, SourceFormat
-from tunestack.records.slow_path import examine
+from tunestack.records.findings import Findings, Severity
+from tunestack.records.formats import FORMATS
+from tunestack.records.rules import RULES
+from tunestack.records.slow_path import convert_record
 from tunestack.records.target import Target
 
-# The model, and what the generated conversations have beside text.
+# The content other than text in the generated conversations of each model.
 MODELS = {
     "nova-pro": {"tools": True, "images": True},
     "nova-micro": {"tools": True, "weights": True},
@@ -40,7 +41,7 @@ LOST_FIELD = re.compile(r"(?P<at>\$\.messages\[\d+\])\.(?P<field>weight|name)")
 
 
 def plain(block):
-    """Take from a block what a loss has its own words for."""
+    """Remove the attributes of a block that have their own losses."""
     if isinstance(block, ToolResult):
         return ToolResult(block.id, block.content)
     if isinstance(block, ToolUse):
@@ -50,8 +51,8 @@ def plain(block):
     return block
 
 
-def merged(blocks, *, join):
-    """Join texts, where that was reported."""
+def merge_texts(blocks, *, join):
+    """Join texts if that was reported."""
     texts = [block.text for block in blocks if isinstance(block, Text)]
     if not join:
         return tuple(map(plain, blocks))
@@ -59,26 +60,28 @@ def merged(blocks, *, join):
 
 
 def without(conversation, losses, blank, target):
-    """Leave out of a conversation what was reported as lost."""
+    """Remove the reported losses from a conversation."""
     fields = {
         (match["at"], match["field"]) for path in losses if (match := LOST_FIELD.fullmatch(path))
     }
     turns = []
     for turn in conversation.turns:
         blocks = turn.blocks
-        if turn.at in blank:
+        if turn.path in blank:
             blocks = tuple(
                 block for block in blocks if not isinstance(block, Text) or block.text.strip()
             )
-        name = None if (turn.at, "name") in fields else turn.name
-        weight = None if (turn.at, "weight") in fields else turn.weight
-        if weight == 1 and not target.on_openai:
+        name = None if (turn.path, "name") in fields else turn.name
+        weight = None if (turn.path, "weight") in fields else turn.weight
+        if weight == 1 and not target.is_openai:
             weight = None  # where there are no weights, every answer is learned
-        turns.append(Turn(turn.role, merged(blocks, join=turn.at in losses), "", name, weight))
+        turns.append(
+            Turn(turn.role, merge_texts(blocks, join=turn.path in losses), "", name, weight)
+        )
     return Conversation(tuple(turns), conversation.tools)
 
 
-def nameless(conversation):
+def without_paths(conversation):
     return Conversation(
         tuple(
             Turn(turn.role, tuple(map(plain, turn.blocks)), "", turn.name, turn.weight)
@@ -92,62 +95,64 @@ def read_back(line, target):
     findings = Findings()
     record = json.loads(line)
     form = FORMATS[target.format]
-    options = {"template": target.template} if form.templated else {}
+    options = {"template": target.template} if form.is_templated else {}
     conversation = form.read(record, findings, **options)
     assert not findings.problems
     assert not findings.losses
-    return nameless(conversation)
+    return without_paths(conversation)
 
 
 def round_trips(seed, count):
     generator = Generator(seed)
     seen = Counter()
-    targets = {key: Target.of(CATALOG[key], source="chat", on_loss="report") for key in MODELS}
-    quick = {key: FastPath(target) for key, target in targets.items()}
+    targets = {key: Target.create(CATALOG[key], source="chat", on_loss="report") for key in MODELS}
+    fast_paths = {key: FastPath(target) for key, target in targets.items()}
     for number in range(count):
         key = [*MODELS][number % len(MODELS)]
         record = generator.conversation(**MODELS[key])
         line = orjson.dumps(record)
-        examined = examine(line, targets[key])
-        # What the quick look writes, the careful one writes too, to the byte; and it sees nothing wrong.
+        result = convert_record(line, targets[key])
+        # The slow path writes the same bytes as the fast path, and finds no problem.
         for form in (line + b"\n", json.dumps(record).encode() + b"\n"):
-            ((out,), sizes, _) = quick[key].convert([form])
+            ((out,), sizes, _) = fast_paths[key].convert([form])
             if out:
-                seen[key, "quick"] += 1
+                seen[key, "fast path"] += 1
                 assert (out, sizes[0], (), ()) == (
-                    examined.line,
-                    examined.size,
-                    examined.found,
-                    examined.losses,
+                    result.line,
+                    result.size,
+                    result.problems,
+                    result.losses,
                 )
-        if examined.line is None:
-            assert examined.is_bad
+        if result.line is None:
+            assert any(
+                RULES[problem.rule].severity is Severity.ERROR for problem in result.problems
+            )
             seen[key, "refused"] += 1
             continue
-        said = FORMATS[SourceFormat.CHAT].read(record, Findings())
-        blank = {found.path for found in examined.found if found.rule == "blank-part"}
-        lost = {loss.path for loss in examined.losses}
-        assert without(said, lost, blank, targets[key]) == read_back(examined.line, targets[key]), (
+        said = FORMATS[RecordFormat.CHAT].read(record, Findings())
+        blank = {found.path for found in result.problems if found.rule == "blank-part"}
+        lost = {loss.path for loss in result.losses}
+        assert without(said, lost, blank, targets[key]) == read_back(result.line, targets[key]), (
             record
         )
         seen[key, "written"] += 1
     return seen
 
 
-def shown_to_be_enough(seen, count):
-    """A property that was hardly ever looked at holds of nothing."""
+def check_coverage(seen, count):
+    """Check that enough records of each model were converted."""
     for key in MODELS:
         assert seen[key, "written"] > 0.4 * count / len(MODELS), seen
-        assert seen[key, "quick"] > 0.2 * count / len(MODELS), seen
+        assert seen[key, "fast path"] > 0.2 * count / len(MODELS), seen
 
 
-def test_what_is_written_is_what_was_said():
-    shown_to_be_enough(round_trips(1, 6000), 6000)
+def test_converted_records_are_equal_to_the_original():
+    check_coverage(round_trips(1, 6000), 6000)
 
 
 @pytest.mark.campaign
-def test_what_is_written_is_what_was_said_a_hundred_thousand_times():
-    shown_to_be_enough(round_trips(2, 100_000), 100_000)
+def test_a_hundred_thousand_converted_records_are_equal_to_the_original():
+    check_coverage(round_trips(2, 100_000), 100_000)
 
 
 @pytest.mark.parametrize(
@@ -158,8 +163,8 @@ def test_what_is_written_is_what_was_said_a_hundred_thousand_times():
         lambda block: Text(block.text.replace("\r", "\n")),
     ],
 )
-def test_a_writer_that_alters_texts_is_found(monkeypatch, broken):
-    """The control: the property can fail."""
+def test_property_finds_a_writer_that_changes_texts(monkeypatch, broken):
+    """Negative control."""
     from tunestack.records import slow_path
 
     written = slow_path._write
@@ -169,7 +174,7 @@ def test_a_writer_that_alters_texts_is_found(monkeypatch, broken):
             Turn(
                 turn.role,
                 tuple(broken(block) if isinstance(block, Text) else block for block in turn.blocks),
-                turn.at,
+                turn.path,
                 turn.name,
                 turn.weight,
             )

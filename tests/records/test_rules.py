@@ -1,4 +1,4 @@
-"""Every rule bites where it should, and does not where it should not."""
+"""Every rule finds the records that break it, and no others."""
 
 import json
 from pathlib import Path
@@ -30,7 +30,7 @@ from tunestack.errors import ConfigError
 from tunestack.records import RULES, Severity, check
 from tunestack.records.findings import Findings
 from tunestack.records.jsonline import encode
-from tunestack.records.slow_path import examine
+from tunestack.records.slow_path import convert_record
 from tunestack.records.target import Target
 
 GPT, GPT4O = "gpt-4.1-2025-04-14", "gpt-4o-2024-08-06"
@@ -78,7 +78,7 @@ CALLS_FIRST = converse([{"text": "a"}])
 CALLS_FIRST["messages"][1]["content"].insert(
     0, {"toolUse": {"toolUseId": "1", "name": "weather", "input": {}}}
 )
-# The rule; the model; what breaks the rule and the path where; what does not, and looks like it.
+# The rule, the model, a record that breaks the rule, the path, and a similar valid record.
 CASES = [
     ("json", "nova-micro", b'{"messages": [', "$", PLAIN),
     ("json", "nova-micro", b"no json", "$", PLAIN),
@@ -203,27 +203,27 @@ OF_THE_FILE = {
 
 
 def look(record, key, **options):
-    """Examine a record or a line; returns what was found."""
+    """Convert a record or a line."""
     if isinstance(record, dict) and "preferred_output" in record and key == GPT:
-        options |= {"record_format": "openai-preference"}
+        options |= {"record_format": "preference"}
     line = record if isinstance(record, bytes) else orjson.dumps(record)
-    return examine(line, Target.of(CATALOG[key], **options))
+    return convert_record(line, Target.create(CATALOG[key], **options))
 
 
 @pytest.mark.parametrize(("rule", "key", "bad", "path", "good"), CASES)
-def test_a_rule_bites_and_does_not(rule, key, bad, path, good):
-    examined = look(bad, key)
-    found = [problem for problem in examined.found if problem.rule == rule]
-    assert found, [problem.rule for problem in examined.found]
+def test_rule_finds_the_bad_record_and_not_the_good_one(rule, key, bad, path, good):
+    result = look(bad, key)
+    found = [problem for problem in result.problems if problem.rule == rule]
+    assert found, [problem.rule for problem in result.problems]
     assert path in (None, found[0].path)
     is_error = RULES[rule].severity is Severity.ERROR
-    assert (examined.line is None) is (is_error or rule == "blank-line")
+    assert (result.line is None) is (is_error or rule == "blank-line")
     good_one = look(good, key)
-    assert rule not in [problem.rule for problem in good_one.found]
+    assert rule not in [problem.rule for problem in good_one.problems]
     assert good_one.line is not None
 
 
-def test_older_functions_are_written_as_tools():
+def test_deprecated_functions_are_converted_to_tools():
     said = json.loads(look(LEGACY, GPT).line)
     call = said["messages"][1]["tool_calls"][0]
     assert call["function"] == CALL["tool_calls"][0]["function"]
@@ -231,35 +231,35 @@ def test_older_functions_are_written_as_tools():
     assert said["tools"] == TOOLS
 
 
-def test_warnings_do_not_crowd_out_an_error():
+def test_many_warnings_do_not_hide_an_error():
     blank = turn("user", [text("a"), text(" ")])
     turns = [message for _ in range(150) for message in (blank, SAY)]
     found = look(row(*turns, turn("user", "User: hi"), SAY), "nova-micro")
     assert found.line is None
-    assert {"blank-part", "reserved-word"} == {problem.rule for problem in found.found}
+    assert {"blank-part", "reserved-word"} == {problem.rule for problem in found.problems}
 
 
-def test_every_rule_has_its_tests():
+def test_every_rule_has_a_test():
     assert {*RULES} == {rule for rule, *_ in CASES} | OF_THE_FILE
 
 
-def test_every_rule_says_where_it_is_from():
+def test_every_rule_has_a_requirement_and_a_source():
     for rule in RULES.values():
-        assert rule.says
+        assert rule.requirement
         assert rule.source
 
 
 @pytest.mark.parametrize(
-    "case", [case for case in CASES if RULES[case[0]].can_be_waived], ids=lambda case: case[0]
+    "case", [case for case in CASES if RULES[case[0]].can_be_ignored], ids=lambda case: case[0]
 )
-def test_a_rule_that_can_be_waived_is(case):
+def test_rules_that_can_be_ignored(case):
     rule, key, bad, _, _ = case
-    assert rule not in [found.rule for found in look(bad, key, ignore=[rule]).found]
+    assert rule not in [found.rule for found in look(bad, key, ignore=[rule]).problems]
 
 
 @pytest.mark.parametrize("rule", ["json", "loss", "no such rule", "turns"])
-def test_a_rule_that_can_not_be_waived_is_not(rule):
-    with pytest.raises(ConfigError, match="can't be ignored: possible are"):
+def test_other_rules_can_not_be_ignored(rule):
+    with pytest.raises(ConfigError, match="can't be ignored: use"):
         look(PLAIN, "nova-micro", ignore=[rule])
 
 
@@ -289,14 +289,14 @@ def different(count):
         ("file-size", "titan-text-lite", [asked("a" * 10_000)] * 10_001, [asked("a" * 10_000)] * 9000, {"validation": True}),
     ],
 )  # fmt: skip
-def test_a_rule_on_the_file_bites_and_does_not(rule, key, bad, good, options):
+def test_file_rule_finds_the_bad_file_and_not_the_good_one(rule, key, bad, good, options):
     assert rule in rules_of(check(bad, CATALOG[key], **options))
     if rule == "validation-not-taken":
         options = {}
     assert rule not in rules_of(check(good, CATALOG[key], **options))
 
 
-def test_a_validation_set_is_checked_against_its_training_data():
+def test_validation_data_is_checked_against_training_data():
     nova = CATALOG["nova-micro"]
     both = check(different(9)[8:], nova, validation=True, against=different(9))
     assert "overlap" in rules_of(both)
@@ -307,48 +307,48 @@ def test_a_validation_set_is_checked_against_its_training_data():
     assert "record-count" in rules_of(check(different(1), llama, validation=True, against=many))
 
 
-def test_the_rules_are_written_down():
-    """`WRITE_DOCS=1` writes the page anew."""
+def test_documentation_lists_all_rules():
+    """`WRITE_DOCS=1` updates the page."""
     import os
 
     page = Path(__file__).parents[2] / "docs/training-data-rules.md"
     rows = "\n".join(
-        f"| `{rule.name}` | {rule.severity.value} | {rule.says} | {'yes' if rule.can_be_waived else ''} | {rule.source} |"
+        f"| `{rule.name}` | {rule.severity.value} | {rule.requirement} | {'yes' if rule.can_be_ignored else ''} | {rule.source} |"
         for rule in RULES.values()
     )
     head, _, _ = page.read_text().partition("| rule |") if page.exists() else ("", "", "")
-    expected = f"{head}| rule | is | says | can be ignored | from |\n| --- | --- | --- | --- | --- |\n{rows}\n"
+    expected = f"{head}| rule | severity | requirement | can be ignored | source |\n| --- | --- | --- | --- | --- |\n{rows}\n"
     if os.environ.get("WRITE_DOCS"):
         page.write_text(expected)
     assert expected == page.read_text()
 
 
-def test_no_text_of_the_data_is_in_a_message():
+def test_messages_contain_no_text_of_the_data():
     secret = "Hilda Whitcher, 078-05-1120"
     for _, key, bad, _, _ in CASES:
         if isinstance(bad, dict):
             spoilt = json.loads(
                 json.dumps(bad).replace("question", secret).replace("answer", secret)
             )
-            for found in look(spoilt, key).found:
+            for found in look(spoilt, key).problems:
                 assert "Hilda" not in found.message + found.path
     odd = {secret: 1, "messages": [{secret: 1, "role": secret, "content": [{"type": secret}]}]}
-    for found in look(odd, "nova-micro").found:
+    for found in look(odd, "nova-micro").problems:
         assert "Hilda" not in found.message + found.path
 
 
 @pytest.mark.parametrize(
     ("record", "words"),
     [
-        ({"a": b"bytes"}, "can't be written as JSON"),
-        ({"a": {1, 2}}, "can't be written as JSON"),
+        ({"a": b"bytes"}, "can't be encoded as JSON"),
+        ({"a": {1, 2}}, "can't be encoded as JSON"),
         ({1: 2}, "Dict key must be str"),
         ({"a": float("nan")}, "NaN"),
         ({"a": 10**30}, "exceeds 64-bit"),
         ({"a": "\ud800"}, "surrogates not allowed"),
     ],
 )
-def test_what_json_has_no_type_for_is_refused(record, words):
+def test_values_without_json_type_are_errors(record, words):
     findings = Findings()
     assert encode(record, findings) is None
     assert words in findings.problems[0].message

@@ -1,4 +1,4 @@
-"""The sandbox's own checker, written from AWS's rules alone, judges good and bad records as these rules do."""
+"""The sandbox's checker, which was written from AWS's rules alone, agrees with the rules on valid and invalid records."""
 
 import copy
 import json
@@ -10,7 +10,7 @@ import pytest
 
 from tests.records.samples import Generator
 from tunestack.catalog import CATALOG, RecordFormat
-from tunestack.records.slow_path import examine
+from tunestack.records.slow_path import convert_record
 from tunestack.records.target import Target
 from tunestack_sandbox.bedrock.training_data import InvalidDataError, parse_training_file
 
@@ -29,7 +29,7 @@ CONTENT = {
 }
 WORDS = ["User:", "bot:", "<image>", "[EOS]", "\nHuman:", "\nAssistant:", "Thought:", "<unk>", ""]
 VALUES = ["", " ", "x", 7, None, True, [], {}, [{}], ["x"], [{"text": "x"}], {"text": "x"}]
-# Rules that no page of AWS states as a reason why a file is refused: ours are stricter, on purpose.
+# Rules that are stricter than the documented reasons for which AWS rejects a file.
 STRICTER = {
     "type-marker": "nobody means it",
     "tool-call": "AWS's validators, not the service's pages",
@@ -46,7 +46,7 @@ STRICTER = {
 
 
 class Mutator:
-    """Spoils a record in one place."""
+    """Breaks a record in one place."""
 
     def __init__(self, seed):
         self.random = random.Random(seed)
@@ -90,29 +90,29 @@ def second_opinion(line, model):
 
 
 def compare(seed, count):
-    """Judge records, good and spoilt, twice; returns how often the two agreed, and how they differed."""
+    """Check valid and broken records with both checkers; return the number of agreements, and the differences."""
     generator, mutator = Generator(seed), Mutator(seed)
     agreed, stricter, laxer = Counter(), Counter(), []
     for number in range(count):
         key = [*CONTENT][number % len(CONTENT)]
         model = CATALOG[key]
-        written = examine(
+        written = convert_record(
             orjson.dumps(generator.conversation(**CONTENT[key])),
-            Target.of(model, source="chat", on_loss="report"),
+            Target.create(model, source="chat", on_loss="report"),
         )
         if written.line is None:
             continue
         record = json.loads(written.line)
         if number % 3:
             record = mutator.spoil(record)
-        target = Target.of(model, source=source_of(model))
-        ours = examine(orjson.dumps(record), target)
+        target = Target.create(model, source=source_of(model))
+        ours = convert_record(orjson.dumps(record), target)
         theirs = second_opinion(orjson.dumps(record) + b"\n", model)
         if (ours.line is None) is (theirs is not None):
             agreed["refused" if theirs else "accepted"] += 1
         elif theirs is None:
-            rules = {found.rule for found in ours.found if found.rule in STRICTER}
-            assert rules, (key, record, ours.found)
+            rules = {found.rule for found in ours.problems if found.rule in STRICTER}
+            assert rules, (key, record, ours.problems)
             stricter.update(rules)
         else:
             laxer.append((key, record, theirs))
@@ -120,7 +120,7 @@ def compare(seed, count):
 
 
 def source_of(model):
-    if model.record_format is RecordFormat.PROMPT_COMPLETION:
+    if model.record_format is RecordFormat.COMPLETION:
         return "completion"
     return model.record_format.value
 
@@ -134,20 +134,20 @@ def judge(seed, count):
     return agreed, stricter
 
 
-def test_the_two_agree_or_the_difference_is_explained():
+def test_both_checkers_agree_except_for_stricter_rules():
     judge(1, 6000)
 
 
 @pytest.mark.campaign
-def test_the_two_agree_a_hundred_thousand_times(record_property):
+def test_both_checkers_agree_on_a_hundred_thousand_records(record_property):
     agreed, stricter = judge(2, 100_000)
     print(  # noqa: T201 - figures for whoever runs it with -s
         f"agreed: {dict(agreed)}; ours stricter: {dict(stricter.most_common())}"
     )
 
 
-def test_rules_that_let_something_through_are_found(monkeypatch):
-    """The control."""
+def test_comparison_finds_a_missing_rule(monkeypatch):
+    """Negative control."""
     from tunestack.records import checks
 
     monkeypatch.setattr(checks, "_check_order", lambda *_: None)

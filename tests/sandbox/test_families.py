@@ -24,7 +24,7 @@ ROWS = {
     RecordFormat.CONVERSE: converse_row,
     RecordFormat.INPUT_OUTPUT_TEXT: titan_row,
     RecordFormat.MESSAGES: claude_row,
-    RecordFormat.PROMPT_COMPLETION: completion_row,
+    RecordFormat.COMPLETION: completion_row,
 }
 TUNED = [model for model in CATALOG if model.provider == "bedrock" and model.record_format in ROWS]
 LIVING = [model for model in TUNED if model.lifecycle.state(AS_OF.date()) is LifecycleState.ACTIVE]

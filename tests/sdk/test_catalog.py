@@ -38,7 +38,7 @@ BEDROCK_TODAY = {
     ),
     "llama-3-3-70b": ("meta.llama3-3-70b-instruct-v1:0:128k", "us-west-2", "converse", "on-demand"),
 }
-FORMATS = {"converse": "bedrock-conversation-2024", "prompt": "prompt-completion"}
+FORMATS = {"converse": "bedrock-conversation-2024", "prompt": "completion"}
 
 
 def test_what_can_be_tuned_on_bedrock_today():

@@ -40,7 +40,7 @@ INVALID = {
     "name": (NOVA, {"name": "a b"}, ConfigError),
     "tags": (NOVA, {"tags": {"aws:x": "y"}}, ConfigError),
     "s3_path": (NOVA, {"s3_path": "s3://other-bucket/x/"}, ConfigError),
-    "format": (NOVA, {"record_format": "prompt-completion"}, ConfigError),
+    "format": (NOVA, {"record_format": "completion"}, ConfigError),
     "on_loss": (NOVA, {"on_loss": "ignore"}, ConfigError),
     "rule": (NOVA, {"ignore": ["no-such-rule"]}, ConfigError),
     "max_cost": (NOVA, {"max_cost": "20 $"}, ConfigError),

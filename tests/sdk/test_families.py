@@ -95,7 +95,7 @@ def test_titan_learns_from_prompt_and_completion_as_well(there):
     tuner = there(CATALOG["titan-text-express"])
     rows = [{"prompt": f"number {n}?", "completion": f"{n}"} for n in range(10)]
     first = tuner.submit("titan-text-express", rows)
-    other = tuner.submit("titan-text-express", rows, record_format="prompt-completion")
+    other = tuner.submit("titan-text-express", rows, record_format="completion")
     assert first.id != other.id
     assert first.wait().status() == "succeeded"
     assert other.wait().status() == "succeeded"

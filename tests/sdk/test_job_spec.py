@@ -54,9 +54,9 @@ def test_a_misspelled_argument_is_an_error(tuner, chat):
     ("arguments", "method", "record_format"),
     [
         ({}, "supervised", None),
-        ({"method": "dpo"}, "dpo", "openai-preference"),
-        ({"record_format": "openai-preference"}, "dpo", "openai-preference"),
-        ({"record_format": "openai-chat"}, "supervised", "openai-chat"),
+        ({"method": "dpo"}, "dpo", "preference"),
+        ({"record_format": "preference"}, "dpo", "preference"),
+        ({"record_format": "chat"}, "supervised", "chat"),
     ],
 )
 def test_method_and_record_format_imply_each_other(arguments, method, record_format):

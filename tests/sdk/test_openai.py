@@ -252,7 +252,7 @@ def test_preferences(tuner, preferences, wire):
     implied = tuner.submit(
         "gpt-4.1-mini",
         preferences,
-        record_format="openai-preference",
+        record_format="preference",
         hyperparameters={"beta": 0.2},
     )
     assert job.id == implied.id

@@ -40,7 +40,7 @@ pytestmark = [
         ({"s3_path": "s3://bucket/data/"}, ConfigError, "remove s3_path"),
         ({"method": "reinforcement"}, ConfigError, "use 'supervised' or 'dpo'"),
         ({"method": "dpo"}, ConfigError, "does not learn from record format"),
-        ({"method": "supervised", "record_format": "openai-preference"}, ConfigError, "another"),
+        ({"method": "supervised", "record_format": "preference"}, ConfigError, "another"),
         ({"seed": "1"}, ConfigError, "invalid seed '1': expected an integer, not str"),
         ({"seed": -1}, ConfigError, "integer from 0"),
         ({"suffix": "x" * 65}, ConfigError, "1 to 64"),

@@ -239,7 +239,7 @@ _PARSERS: dict[RecordFormat, tuple[Callable[[Any, BaseModel], Iterator[Pair]], s
     ),
     RecordFormat.MESSAGES: (_parse_messages, '{"system": "<text>", "messages": [...]}'),
     RecordFormat.INPUT_OUTPUT_TEXT: (_parse_titan, _PROMPT_COMPLETION),
-    RecordFormat.PROMPT_COMPLETION: (_parse_prompt_completion, _PROMPT_COMPLETION),
+    RecordFormat.COMPLETION: (_parse_prompt_completion, _PROMPT_COMPLETION),
 }
 
 

@@ -73,7 +73,7 @@ def unknown(name: str) -> BaseModel:
         aliases=(),
         takes=tuple(Content),
         hyperparameters=CATALOG["gpt-4.1-2025-04-14"].hyperparameters,
-        other_formats=(RecordFormat.OPENAI_PREFERENCE,),
+        other_formats=(RecordFormat.PREFERENCE,),
         lifecycle=Lifecycle(confidence=Confidence.LOW, source=source),
         limits=Limits(confidence=Confidence.LOW, source=source),
         prices={},

@@ -27,7 +27,7 @@ class RecordFormat(StrEnum):
 
     CONVERSE = "bedrock-conversation-2024"
     """`{"schemaVersion", "system": [{"text"}], "messages": [{"role", "content": [{"text"}]}]}`"""
-    PROMPT_COMPLETION = "prompt-completion"
+    COMPLETION = "completion"
     """`{"prompt": "...", "completion": "..."}`"""
     MESSAGES = "messages"
     """`{"system": "...", "messages": [{"role", "content": "..."}]}` (Claude)"""
@@ -35,9 +35,9 @@ class RecordFormat(StrEnum):
     """`{"inputText": "...", "outputText": "..."}` (Titan)"""
     IMAGE_CAPTION = "image-caption"
     """`{"image-ref": "s3://...", "caption": "..."}` (image models)"""
-    OPENAI_CHAT = "openai-chat"
+    CHAT = "chat"
     """`{"messages": [{"role", "content"}]}` with OpenAI's optional fields"""
-    OPENAI_PREFERENCE = "openai-preference"
+    PREFERENCE = "preference"
     """`{"input": {"messages"}, "preferred_output": [...], "non_preferred_output": [...]}` (DPO)"""
 
 

@@ -37,8 +37,8 @@ _model = click.option("--model", "-m", required=True, help="Base model, see `tun
 _validation = click.option(
     "--validation-set", is_flag=True, help="FILE is a validation set, which has other limits."
 )
-_most = click.option(
-    "--most",
+_limit = click.option(
+    "--limit",
     type=click.IntRange(1),
     default=20,
     show_default=True,
@@ -74,20 +74,20 @@ def data() -> None:
     type=DataFile(),
     help="FILE is the validation set of this training data: check both together.",
 )
-@_most
+@_limit
 @json_option
 def check_command(
-    file: str, model: str, against: str | None, most: int, *, json_wanted: bool, **options: Any
+    file: str, model: str, against: str | None, limit: int, *, json_wanted: bool, **options: Any
 ) -> int:
     """Check FILE by all rules of a model; exits with 1 if a job would fail on it.
 
     FILE is a path, - for standard input, or an s3:// URI; it may be compressed with gzip.
     """
-    trained = None if against is None else _opened(against)
+    training = None if against is None else _opened(against)
     options["validation_set"] = options["validation_set"] or against is not None
-    found = _checked(file, _base(model), options, against=trained)
-    _show(found, most, json_wanted=json_wanted, tokens=False)
-    return 0 if found.ok else NO
+    result = _checked(file, _base(model), options, against=training)
+    _show(result, limit, json_wanted=json_wanted, tokens=False)
+    return 0 if result.ok else NO
 
 
 @data.command()
@@ -95,14 +95,14 @@ def check_command(
 @_model
 @data_options
 @_validation
-@_most
+@_limit
 @json_option
-def report(file: str, model: str, most: int, *, json_wanted: bool, **options: Any) -> None:
+def report(file: str, model: str, limit: int, *, json_wanted: bool, **options: Any) -> None:
     """Report on FILE: problems, losses, duplicates, tokens and the length of records.
 
     Exits with 0 even if there are errors; `check` exits with 1.
     """
-    _show(_checked(file, _base(model), options), most, json_wanted=json_wanted)
+    _show(_checked(file, _base(model), options), limit, json_wanted=json_wanted)
 
 
 @data.command()
@@ -111,10 +111,10 @@ def report(file: str, model: str, most: int, *, json_wanted: bool, **options: An
 @click.option("--output", "-o", required=True, metavar="FILE", help="The file to write.")
 @data_options
 @_validation
-@_most
+@_limit
 @json_option
 def convert(
-    file: str, model: str, output: str, most: int, *, json_wanted: bool, **options: Any
+    file: str, model: str, output: str, limit: int, *, json_wanted: bool, **options: Any
 ) -> int:
     """Write FILE in the training format of a model; nothing is written if there are errors."""
     try:
@@ -124,13 +124,13 @@ def convert(
     except DataError as error:
         if error.report is None:
             raise
-        _show(error.report, most, json_wanted=json_wanted, tokens=False)
+        _show(error.report, limit, json_wanted=json_wanted, tokens=False)
         return NO
     if json_wanted:
         made = {"file": output, "sha256": dataset.sha256, "bytes": dataset.bytes}
         out(as_json(made | dataset.report.to_dict()))
     else:
-        _show(dataset.report, most, json_wanted=False, tokens=False)
+        _show(dataset.report, limit, json_wanted=False, tokens=False)
         note(f"wrote {output}: {dataset.bytes:,} bytes, sha256 {dataset.sha256}")
     return 0
 
@@ -201,15 +201,15 @@ def _opened(file: str) -> str | BinaryIO:
     return file
 
 
-def _show(report: Report, most: int, *, json_wanted: bool, tokens: bool = True) -> None:
+def _show(report: Report, limit: int, *, json_wanted: bool, tokens: bool = True) -> None:
     if json_wanted:
         out(as_json(report.to_dict()))
         return
-    for line in report.text(most=most, tokens=tokens).splitlines():
+    for line in report.text(limit=limit, tokens=tokens).splitlines():
         out(line)
     if "loss" in report.counts:
         note("--on-loss report leaves out, and counts, what the format can't represent")
-    if report.counted(Severity.ERROR) and not report.ok:
+    if report.count(Severity.ERROR) and not report.ok:
         note("rules and their sources: docs/training-data-rules.md")
 
 

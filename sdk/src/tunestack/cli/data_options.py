@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tunestack.records import SourceFormat
+from tunestack.records.formats import FORMATS
 
 if TYPE_CHECKING:
     from tunestack.cli.options import Command
@@ -27,7 +27,7 @@ def data_options(command: Command) -> Command:
         click.option(
             "--format",
             "data_format",
-            help=f"{', '.join(SourceFormat)}; by default detected from the first record.",
+            help=f"{', '.join(FORMATS)}; by default detected from the first record.",
         ),
     ):
         command = option(command)

@@ -253,7 +253,7 @@ def _log_warnings(dataset: Dataset, name: str) -> None:
     report = dataset.report
     for problem in report.warnings[:_MAX_LOGGED_WARNINGS]:
         logger.warning("%s: %s", name, problem)
-    count = report.counted(Severity.WARNING)
+    count = report.count(Severity.WARNING)
     if count > _MAX_LOGGED_WARNINGS:
         logger.warning("%s: %d more warnings", name, count - _MAX_LOGGED_WARNINGS)
     for field, times in report.losses.items():

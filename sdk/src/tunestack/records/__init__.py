@@ -1,7 +1,6 @@
-"""Training data: read, check, convert and write, in one streaming pass."""
+"""Check training data and convert it to a model's format, in one streaming pass."""
 
 from tunestack.records.findings import Severity
-from tunestack.records.formats import SourceFormat
 from tunestack.records.pipeline import Progress
 from tunestack.records.prepare import Dataset, check, check_together, prepare
 from tunestack.records.report import Problem, Report
@@ -16,7 +15,6 @@ __all__ = [
     "Report",
     "Rule",
     "Severity",
-    "SourceFormat",
     "Split",
     "check",
     "check_together",

@@ -1,8 +1,8 @@
-"""How a family writes a conversation as one text, for records of one prompt and one answer.
+"""Chat templates: a conversation as one prompt and one completion.
 
-AWS documents single questions for these families; none of its pages shows a record of several turns (read 2026-11-22).
-Whether the service puts a template of its own around a prompt is not documented either: a model trained on a template
-is best asked by InvokeModel with the same template.
+For these model families, AWS documents single questions; no page has a record of several turns (read 2026-11-22).
+It is not documented whether the service adds its own template to a prompt. Invoke a model that was trained on a template
+with InvokeModel and the same template.
 """
 
 from __future__ import annotations
@@ -16,137 +16,142 @@ from tunestack.catalog import ChatTemplate
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Said = tuple[str, str]
-"""A role and what it says."""
+Message = tuple[str, str]
+"""A role and a text."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Template:
-    """The pieces between which texts stand."""
+    """The strings around the texts of a conversation."""
 
     begin: str = ""
-    """Before everything."""
+    """At the start of the prompt."""
     before: Mapping[str, str]
-    """Before what a role says."""
+    """Before a text, by role."""
     after: Mapping[str, str]
-    """Behind what a role says."""
+    """After a text, by role."""
     between: str = ""
-    """Between two turns."""
-    ask: str
-    """What a prompt ends with: the answer follows."""
+    """Between two messages."""
+    end: str
+    """At the end of the prompt, before the answer."""
     system: tuple[str, str] | None = None
-    """Around a system prompt that stands in the user's first turn."""
-    special: tuple[str, ...]
-    """What no text may hold: the turns could not be told from it."""
+    """Around a system prompt that is part of the first user message."""
+    special_tokens: tuple[str, ...]
+    """Strings that no text can contain, because they separate the messages."""
     source: str
 
-    def render(self, turns: Sequence[Said]) -> tuple[str, str]:
-        """Write the prompt, and the answer to it: the last turn, which is the assistant's."""
-        *asked, (_, answer) = self._folded(turns)
-        said = [self.before[role] + text + self.after[role] for role, text in asked]
-        return self.begin + self.between.join([*said, self.ask]), answer
+    def render(self, turns: Sequence[Message]) -> tuple[str, str]:
+        """Return the prompt and the completion, which is the last message of the assistant."""
+        *prompt, (_, answer) = self._merge_system(turns)
+        texts = [self.before[role] + text + self.after[role] for role, text in prompt]
+        return self.begin + self.between.join([*texts, self.end]), answer
 
-    def parse(self, prompt: str, answer: str) -> list[Said] | None:
-        """Read back what `render` wrote; `None` if the prompt is a plain text."""
-        ask = self.between + self.ask
-        if not prompt.startswith(self.begin) or not prompt.endswith(ask):
+    def parse(self, prompt: str, answer: str) -> list[Message] | None:
+        """Parse a prompt that `render` returned; `None` if the prompt has no template."""
+        end_marker = self.between + self.end
+        if not prompt.startswith(self.begin) or not prompt.endswith(end_marker):
             return None
-        place, end = len(self.begin), len(prompt) - len(ask)
-        turns: list[Said] = []
-        while place < end:
-            role = next((name for name in self.before if self._speaks(name, prompt, place)), None)
+        position, end = len(self.begin), len(prompt) - len(end_marker)
+        turns: list[Message] = []
+        while position < end:
+            role = next(
+                (name for name in self.before if prompt.startswith(self.before[name], position)),
+                None,
+            )
             if role is None:
                 return None
-            place += len(self.before[role])
-            stop, behind = self._stop(role, prompt, place, end)
+            position += len(self.before[role])
+            stop, length = self._find_end(role, prompt, position, end)
             if stop < 0:
                 return None
-            turns.append((role, prompt[place:stop]))
-            place = stop + behind
-        return [*self._unfolded(turns), ("assistant", answer)] if turns else None
+            turns.append((role, prompt[position:stop]))
+            position = stop + length
+        return [*self._split_system(turns), ("assistant", answer)] if turns else None
 
-    def _speaks(self, role: str, prompt: str, place: int) -> bool:
-        return prompt.startswith(self.before[role], place)
-
-    def _stop(self, role: str, prompt: str, place: int, end: int) -> tuple[int, int]:
-        """Find where a text stops, and how long what comes before the next turn is."""
+    def _find_end(self, role: str, prompt: str, start: int, end: int) -> tuple[int, int]:
+        """Return the end of a text, and the length of the string before the next message."""
         if after := self.after[role]:
-            return prompt.find(after, place, end), len(after)
-        words = "|".join(re.escape(self.between + word) for word in self.before.values())
-        found = re.compile(words).search(prompt, place, end)
-        return (found.start(), len(self.between)) if found else (end, 0)
+            return prompt.find(after, start, end), len(after)
+        starts = "|".join(re.escape(self.between + start) for start in self.before.values())
+        match = re.compile(starts).search(prompt, start, end)
+        return (match.start(), len(self.between)) if match else (end, 0)
 
-    def _folded(self, turns: Sequence[Said]) -> Sequence[Said]:
+    def _merge_system(self, turns: Sequence[Message]) -> Sequence[Message]:
         if self.system is None or turns[0][0] != "system":
             return turns
-        (_, system), (_, asked), *rest = turns
+        (_, system), (_, user), *rest = turns
         begin, end = self.system
-        return [("user", begin + system + end + asked), *rest]
+        return [("user", begin + system + end + user), *rest]
 
-    def _unfolded(self, turns: list[Said]) -> list[Said]:
-        (_, asked), *rest = turns
-        if self.system is None or not asked.startswith(self.system[0]):
+    def _split_system(self, turns: list[Message]) -> list[Message]:
+        (_, user), *rest = turns
+        if self.system is None or not user.startswith(self.system[0]):
             return turns
-        system, _, asked = asked.removeprefix(self.system[0]).partition(self.system[1])
-        return [("system", system), ("user", asked), *rest]
+        system, _, user = user.removeprefix(self.system[0]).partition(self.system[1])
+        return [("system", system), ("user", user), *rest]
 
 
 _ROLES = ("system", "user", "assistant")
 
 
-def _headed(role: str) -> str:
+def _header(role: str) -> str:
     return f"<|start_header_id|>{role}<|end_header_id|>\n\n"
 
 
-def _named(**names: str) -> dict[str, str]:
+def _labels(**names: str) -> dict[str, str]:
     return {role: f"{name}: " for role, name in names.items()}
 
 
 TEMPLATES: Mapping[ChatTemplate, Template] = {
     ChatTemplate.LLAMA_3: Template(
         begin="<|begin_of_text|>",
-        before={role: _headed(role) for role in _ROLES},
+        before={role: _header(role) for role in _ROLES},
         after=dict.fromkeys(_ROLES, "<|eot_id|>"),
-        ask=_headed("assistant"),
-        special=("<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
+        end=_header("assistant"),
+        special_tokens=(
+            "<|begin_of_text|>",
+            "<|start_header_id|>",
+            "<|end_header_id|>",
+            "<|eot_id|>",
+        ),
         source="meta-llama/llama-models@ab8f592, llama3_1/prompt_format.md; user guide, model-parameters-meta",
     ),
     ChatTemplate.LLAMA_2: Template(
         begin="<s>",
         before={"user": "[INST] ", "assistant": " "},
         after={"user": " [/INST]", "assistant": " </s><s>"},
-        ask="",
+        end="",
         system=("<<SYS>>\n", "\n<</SYS>>\n\n"),
-        special=("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "<s>", "</s>"),
+        special_tokens=("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>", "<s>", "</s>"),
         source="meta-llama/llama, generation.py, chat_completion",
     ),
     ChatTemplate.COHERE: Template(
-        before=_named(system="System", user="User", assistant="Chatbot"),
+        before=_labels(system="System", user="User", assistant="Chatbot"),
         after=dict.fromkeys(_ROLES, ""),
         between="\n",
-        ask="Chatbot:",
-        special=("\nSystem:", "\nUser:", "\nChatbot:"),
-        source="a convention: the names of the roles are those of Cohere's chat API; no page documents the form",
+        end="Chatbot:",
+        special_tokens=("\nSystem:", "\nUser:", "\nChatbot:"),
+        source="a convention: the role names of Cohere's chat API; the format is not documented",
     ),
     ChatTemplate.TITAN: Template(
-        before=_named(system="System", user="User", assistant="Bot"),
+        before=_labels(system="System", user="User", assistant="Bot"),
         after=dict.fromkeys(_ROLES, ""),
         between="\n",
-        ask="Bot:",
-        special=("\nSystem:", "\nUser:", "\nBot:"),
-        source="user guide, model-parameters-titan-text (User:, Bot:); where a system prompt goes is not documented",
+        end="Bot:",
+        special_tokens=("\nSystem:", "\nUser:", "\nBot:"),
+        source="user guide, model-parameters-titan-text (User:, Bot:); the position of a system prompt is not documented",
     ),
 }
 
-# Those that nobody writes by chance.
-_UNMISTAKABLE = (TEMPLATES[ChatTemplate.LLAMA_3], TEMPLATES[ChatTemplate.LLAMA_2])
-UNMISTAKABLE_WORDS = tuple(word for template in _UNMISTAKABLE for word in template.special)
-"""What a prompt holds that was written with such a template."""
+# Their tokens don't appear in other texts.
+_DISTINCTIVE = (TEMPLATES[ChatTemplate.LLAMA_3], TEMPLATES[ChatTemplate.LLAMA_2])
+DISTINCTIVE_TOKENS = tuple(token for template in _DISTINCTIVE for token in template.special_tokens)
+"""Special tokens by which `detect_template` detects a template."""
 
 
-def recognized(record: Mapping[str, object]) -> Template | None:
-    """Tell with which template a prompt was written, so that its turns can be written in a format that has turns."""
+def detect_template(record: Mapping[str, object]) -> Template | None:
+    """Return the template that a prompt was written with, so that its messages can be written in another format."""
     prompt = record.get("prompt")
     if not isinstance(prompt, str):
         return None
-    return next((known for known in _UNMISTAKABLE if prompt.startswith(known.begin)), None)
+    return next((known for known in _DISTINCTIVE if prompt.startswith(known.begin)), None)

@@ -1,4 +1,4 @@
-"""What a record says, in no vendor's format."""
+"""The content of a record, independent of its format."""
 
 from __future__ import annotations
 
@@ -7,53 +7,53 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class Text(msgspec.Struct, frozen=True):
-    """A piece of text."""
+    """A block of text."""
 
     text: str
 
 
 class Media(msgspec.Struct, frozen=True):
-    """An image, a video or a recording, by reference or inside the record."""
+    """An image, a video or audio, by reference or inline."""
 
     kind: str
     """`image`, `video` or `audio`."""
     format: str
-    """`png`, `jpeg`, `mp4`, ...; empty where neither the record nor the name tells."""
+    """`png`, `jpeg`, `mp4`, ...; empty if neither the record nor the file name has it."""
     uri: str
-    """`s3://`, `https://`, or the content itself as `data:`; whatever else a record says is kept for the rules."""
+    """`s3://`, `https://`, or inline as `data:`. Other values are kept for the rules."""
     owner: str | None = None
-    """The account that owns the bucket of an `s3://` URI."""
+    """AWS account that owns the bucket of an `s3://` URI."""
     detail: str | None = None
-    """How closely OpenAI is to look: `low`, `high` or `auto`."""
+    """Level of detail at OpenAI: `low`, `high` or `auto`."""
 
 
 class ToolUse(msgspec.Struct, frozen=True):
-    """The assistant calls a tool."""
+    """A tool call of the assistant."""
 
     id: str
     name: str
     input: Any
     """The arguments, an object."""
     arguments: str | None = None
-    """The arguments as they are written, where they are a text: the model learns to write them so."""
+    """The arguments as the string that the record has, if it has one: the model learns to write it."""
 
 
 class ToolResult(msgspec.Struct, frozen=True):
-    """What a tool answered."""
+    """The result of a tool call."""
 
     id: str
     content: tuple[Any, ...]
-    """Texts, and other values for JSON."""
+    """`Text` blocks, and other values that are JSON."""
     name: str | None = None
     status: str | None = None
 
 
 class Reasoning(msgspec.Struct, frozen=True):
-    """What the assistant thinks before it answers."""
+    """Reasoning of the assistant before its answer."""
 
     text: str
 
@@ -62,45 +62,49 @@ Block = Text | Media | ToolUse | ToolResult | Reasoning
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """One message: who speaks, and what."""
+    """One message."""
 
     role: str
-    """`system`, `user` or `assistant`; the results of tools are the user's."""
+    """`system`, `user` or `assistant`. Tool results are part of the user's turn."""
     blocks: tuple[Block, ...]
-    at: str
-    """Where it stands in its record, as a JSON path."""
+    path: str
+    """JSON path in the record."""
     name: str | None = None
     weight: int | None = None
-    """0 if the assistant's answer is not to be learned."""
+    """0 if the model does not learn the message."""
 
 
 class Tool(msgspec.Struct, frozen=True):
-    """A tool that the assistant may call."""
+    """A tool that the assistant can call."""
 
     name: str
     description: str | None
     schema: Any
-    """JSON schema of its arguments; `None` if there is none."""
+    """JSON schema of the arguments, or `None`."""
     strict: bool | None = None
 
 
 class Conversation(msgspec.Struct, frozen=True):
-    """A record: the turns, the tools that were there, and for preferences the two answers."""
+    """A record: its turns, its tools, and for preference data its two answers."""
 
     turns: tuple[Turn, ...]
     tools: tuple[Tool, ...] = ()
     parallel_tool_calls: bool | None = None
     preferred: tuple[Turn, ...] = ()
-    """The answer that is to be learned, where a record holds two."""
+    """The preferred answer of a record of preference data."""
     rejected: tuple[Turn, ...] = ()
 
     @property
     def all_turns(self) -> tuple[Turn, ...]:
-        """Every turn, the two answers too."""
+        """All turns, including the two answers of preference data."""
         return (*self.turns, *self.preferred, *self.rejected)
 
-    def changed(self, change: Callable[[Turn], Turn]) -> Conversation:
-        """Change every turn; the same conversation if none is changed."""
+    def blocks(self) -> Iterator[tuple[Turn, Block]]:
+        """Return every block with its turn."""
+        return ((turn, block) for turn in self.all_turns for block in turn.blocks)
+
+    def map_turns(self, change: Callable[[Turn], Turn]) -> Conversation:
+        """Apply a function to every turn. Returns the same object if nothing changes."""
         turns, preferred, rejected = (
             tuple(map(change, some)) for some in (self.turns, self.preferred, self.rejected)
         )

@@ -1,6 +1,6 @@
 """The fast path: convert plain records that keep every rule.
 
-A plain record has texts of system, user and assistant only, in turn. The fast path never reports a problem: it returns
+A plain record has only texts, of an optional system message and alternating user and assistant messages. The fast path never reports a problem: it returns
 `None` for every record that may break a rule, and the slow path decides. Both write the same bytes, because the bytes
 around the texts come from the slow path, once for each sequence of roles.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 import orjson
 
-from tunestack.records.formats import SourceFormat
+from tunestack.catalog import RecordFormat
 from tunestack.records.line_templates import LineTemplates
 from tunestack.records.text_rules import ANSWER, PROMPT, may_break_dspy_rule, search_patterns
 from tunestack.records.tokens import largest_size_below_limits
@@ -48,9 +48,9 @@ class _Completion(msgspec.Struct, forbid_unknown_fields=True, gc=False):
         return [_Message("user", self.prompt), _Message("assistant", self.completion)]
 
 
-_RECORD_TYPES: dict[SourceFormat, type[_Chat | _Completion]] = {
-    SourceFormat.CHAT: _Chat,
-    SourceFormat.COMPLETION: _Completion,
+_RECORD_TYPES: dict[RecordFormat, type[_Chat | _Completion]] = {
+    RecordFormat.CHAT: _Chat,
+    RecordFormat.COMPLETION: _Completion,
 }
 
 

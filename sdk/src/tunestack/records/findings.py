@@ -1,4 +1,4 @@
-"""What is found in training data: problems and losses, each with its place."""
+"""Problems and losses found in training data, each with its JSON path."""
 
 from __future__ import annotations
 
@@ -8,64 +8,64 @@ from enum import StrEnum
 
 import msgspec
 
-_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,39}")
 
 
 class Severity(StrEnum):
-    """What a problem means for the job."""
+    """The effect of a problem on the job."""
 
     ERROR = "error"
-    """The job would fail, or learn something other than the data says: nothing is written."""
+    """The job would fail, or would learn something else than the data contains. Nothing is written."""
     WARNING = "warning"
-    """The job runs, and probably does not learn what was meant."""
+    """The job runs, but probably does not learn what was intended."""
     HINT = "hint"
-    """Worth a look."""
+    """A possible improvement."""
 
 
-class Found(msgspec.Struct, frozen=True):
-    """Something that is wrong in one record."""
+class Finding(msgspec.Struct, frozen=True):
+    """A problem or a loss in one record."""
 
     rule: str
-    """By the name that `RULES` has it under."""
+    """Name of the rule in `RULES`."""
     path: str
-    """Where in the record, as a JSON path: `$.messages[2].content`."""
+    """JSON path in the record: `$.messages[2].content`."""
     message: str
-    """What is wrong, and what was expected; never a text of the data."""
+    """The problem and the expected value. Never contains a text of the data."""
 
 
-_MOST = 100
+_MAX_PER_RECORD = 100
 
 
 class Findings:
-    """Collects what is found in one record."""
+    """Collects the problems and losses of one record."""
 
     __slots__ = ("_counts", "losses", "problems")
 
     def __init__(self) -> None:
-        """Begin with nothing."""
-        self.problems: list[Found] = []
-        self.losses: list[Found] = []
+        """Start without problems."""
+        self.problems: list[Finding] = []
+        self.losses: list[Finding] = []
         self._counts: Counter[str] = Counter()
 
     def add(self, rule: str, path: str, message: str) -> None:
-        """Note a problem; of one rule in one record, no more than a person reads."""
+        """Add a problem. The list has at most 100 problems of one rule."""
         self._counts[rule] += 1
-        if self._counts[rule] <= _MOST:
-            self.problems.append(Found(rule, path, message))
+        if self._counts[rule] <= _MAX_PER_RECORD:
+            self.problems.append(Finding(rule, path, message))
 
-    def lose(self, path: str, message: str) -> None:
-        """Note something that the target format can't carry."""
-        if len(self.losses) < _MOST:
-            self.losses.append(Found("loss", path, message))
-
-
-def quoted(word: object) -> str:
-    """Quote a field's name, a role or a type, unless it may be somebody's data."""
-    if isinstance(word, str):
-        return repr(word) if _WORD.fullmatch(word) else "a text"
-    return "nothing" if word is None else f"a value of type {type(word).__name__}"
+    def add_loss(self, path: str, message: str) -> None:
+        """Add a part of the record that the target format can't represent."""
+        if len(self.losses) < _MAX_PER_RECORD:
+            self.losses.append(Finding("loss", path, message))
 
 
-def below(path: str, key: object) -> str:
-    """Name a field of an object, unless its name may be somebody's data."""
-    return f"{path}.{key}" if isinstance(key, str) and _WORD.fullmatch(key) else f"{path}.(a field)"
+def quote(value: object) -> str:
+    """Quote a field name, role or type. A value that may be data is described instead."""
+    if isinstance(value, str):
+        return repr(value) if _NAME.fullmatch(value) else "a string"
+    return "null" if value is None else f"a value of type {type(value).__name__}"
+
+
+def field_path(path: str, key: object) -> str:
+    """Return the path of a field of an object. A name that may be data is replaced."""
+    return f"{path}.{key}" if isinstance(key, str) and _NAME.fullmatch(key) else f"{path}.(a field)"

@@ -1,6 +1,6 @@
-"""Which records are there twice, found with eight bytes a record.
+"""Fingerprints of records, to find duplicates with eight bytes per record.
 
-Two different records have the same fingerprint by chance once in some 37 million files of a million records (64 bits).
+With 64 bits, two different records of a file of a million records have the same fingerprint in one of 37 million files.
 """
 
 from __future__ import annotations
@@ -9,79 +9,84 @@ from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+import xxhash
 
-_AT_ONCE = 250_000
-"""Fingerprints that are compared at once: each takes some 100 bytes then."""
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+_PART_SIZE = 250_000
+"""Fingerprints that are compared at once: each takes about 100 bytes of memory then."""
+_NOT_WRITTEN = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Doubles:
-    """Lines that are there before, or elsewhere."""
+class Duplicates:
+    """Lines that are equal to another line."""
 
     count: int
     line: int
-    """The first of them, from 1."""
-    other: int
+    """The first duplicate, from 1."""
+    original: int
     """The line that it is equal to."""
 
 
 class Fingerprints:
-    """The fingerprints of a file's lines, in their order; 0 for a line of which nothing was written."""
+    """The fingerprints of the lines of a file, in order."""
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without fingerprints."""
         self._all = array("Q")
 
     def __len__(self) -> int:
-        """Tell for how many lines there are fingerprints."""
+        """Return the number of lines."""
         return len(self._all)
 
-    def add(self, fingerprints: bytes) -> None:
-        """Add those of the next lines."""
-        self._all.frombytes(fingerprints)
+    def add(self, lines: Iterable[bytes]) -> None:
+        """Add converted lines; an empty line is one that was not written."""
+        self._all.extend(
+            [xxhash.xxh3_64_intdigest(line) if line else _NOT_WRITTEN for line in lines]
+        )
 
-    def doubles(self) -> Doubles | None:
-        """Count the lines that are there before; `None` if there are none."""
-        written = len(self._all) - self._all.count(0)
+    def duplicates(self) -> Duplicates | None:
+        """Count the lines that appeared before; `None` if there are none."""
+        written = len(self._all) - self._all.count(_NOT_WRITTEN)
         distinct = sum(map(len, self._parts()))
         if distinct == written:
             return None
-        line, key = min(filter(None, map(self._first_double, range(self._count))))
-        return Doubles(count=written - distinct, line=line, other=self._all.index(key) + 1)
+        line, key = min(filter(None, map(self._first_duplicate, range(self._part_count))))
+        return Duplicates(count=written - distinct, line=line, original=self._all.index(key) + 1)
 
-    def shared(self, other: Fingerprints) -> Doubles | None:
+    def shared(self, other: Fingerprints) -> Duplicates | None:
         """Count the lines that another file has too; `None` if there are none."""
         common: set[int] = set()
-        for some in other._parts():
-            common |= some.intersection(self._all)
+        for part in other._parts():
+            common |= part.intersection(self._all)
         if not common:
             return None
         line, key = next(
             (line, key) for line, key in enumerate(self._all, start=1) if key in common
         )
         count = sum(key in common for key in self._all)
-        return Doubles(count=count, line=line, other=other._all.index(key) + 1)
+        return Duplicates(count=count, line=line, original=other._all.index(key) + 1)
 
     @property
-    def _count(self) -> int:
-        """Into how many parts they are divided, equal ones into the same part."""
-        return len(self._all) // _AT_ONCE + 1
+    def _part_count(self) -> int:
+        """Number of parts; equal fingerprints are in the same part."""
+        return len(self._all) // _PART_SIZE + 1
 
     def _parts(self) -> Iterator[set[int]]:
-        parts = self._count
-        if parts == 1:
-            yield {*self._all} - {0}
+        count = self._part_count
+        if count == 1:
+            yield {*self._all} - {_NOT_WRITTEN}
             return
-        for part in range(parts):
-            yield {key for key in self._all if key % parts == part} - {0}
+        for part in range(count):
+            yield {key for key in self._all if key % count == part} - {_NOT_WRITTEN}
 
-    def _first_double(self, part: int) -> tuple[int, int] | None:
-        """Find the first line of a part that is there before, and what it has in common."""
+    def _first_duplicate(self, part: int) -> tuple[int, int] | None:
+        """Return the first line of a part that appeared before, and its fingerprint."""
         seen: set[int] = set()
         for line, key in enumerate(self._all, start=1):
-            if key and key % self._count == part:
+            if key and key % self._part_count == part:
                 if key in seen:
                     return line, key
                 seen.add(key)

@@ -1,4 +1,4 @@
-"""One line of a JSONL file, decoded with care: nothing is dropped, rounded or guessed."""
+"""Decodes one line of a JSON Lines file without dropping, rounding or guessing anything."""
 
 from __future__ import annotations
 
@@ -10,87 +10,95 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from tunestack.records.findings import quoted
+from tunestack.records.findings import quote
 
 if TYPE_CHECKING:
     from tunestack.records.findings import Findings
 
-_DEEPEST = 100
-"""Levels; far more than any record has, and far fewer than a parser's stack."""
-# What JSON has no type for is to be refused, and not to be turned into a text.
-_AS_IT_IS = (
+_MAX_DEPTH = 100
+"""Levels. Far more than a record has, and far fewer than a parser's stack."""
+# Objects that JSON has no type for are refused, not converted to strings.
+_STRICT = (
     orjson.OPT_APPEND_NEWLINE
     | orjson.OPT_PASSTHROUGH_DATACLASS
     | orjson.OPT_PASSTHROUGH_DATETIME
     | orjson.OPT_PASSTHROUGH_SUBCLASS
 )
 BOM = b"\xef\xbb\xbf"
-# Only a number this long can lose digits: 2^53 has 16. A text that holds one is looked at for nothing.
+# Only a number of this length can lose digits (2^53 has 16). A string may match too, which costs time only.
 _LONG_NUMBER = re.compile(rb"\d{16}|[eE][-+]?\d{3}|NaN|Infinity")
-_DIGITS = 20
-_KEY = re.compile(rb'"\s*:')
+_MAX_DIGITS = 20
+# A quote before a colon ends a key, unless it is escaped or starts a string that begins with a colon.
+_KEY = re.compile(rb'"(?<!\\")\s*:')
+_BACKSLASH_AND_QUOTE = rb'\\"'
+"""The end of a key that `_KEY` would miss."""
 _UTF16 = (b"\xff\xfe", b"\xfe\xff")
-_TOO_DEEP = f"is nested deeper than {_DEEPEST} levels, as no record is"
+_TOO_DEEP = f"nested deeper than {_MAX_DEPTH} levels"
 
 
 def decode(line: bytes, findings: Findings) -> dict[str, Any] | None:
-    """Read the object of a line, or note why it has none."""
+    """Decode the object of a line, or add a problem and return `None`."""
     if line.startswith(BOM):
-        findings.add("byte-order-mark", "$", "begins with a byte order mark, which was left out")
+        findings.add("byte-order-mark", "$", "starts with a byte order mark, which was removed")
         line = line[len(BOM) :]
     if not line.strip(b" \t\r"):
-        findings.add("blank-line", "$", "the line is empty, and was left out")
+        findings.add("blank-line", "$", "the line is empty and was skipped")
         return None
-    record = _parsed(line, findings)
+    record = _decode_object(line, findings)
     if record is None:
         return None
-    # What reads JSON keeps the last of two equal keys and drops the first: that would be data lost.
-    # A key is followed by a colon; only where there are more of those than keys can one be double.
-    if sum(1 for _ in _KEY.finditer(line)) > _keys(record) and _has_double_keys(line, findings):
+    keys, numbers = _count_keys_and_numbers(record)
+    if numbers and (problem := _find_inexact_number(line)):
+        findings.add("number", "$", problem)
         return None
-    return record
+    # JSON decoders keep the last of two equal keys, and drop the value of the first.
+    may_have_duplicates = _BACKSLASH_AND_QUOTE in line or len(_KEY.findall(line)) > keys
+    return None if may_have_duplicates and _has_duplicate_keys(line, findings) else record
 
 
-def _parsed(line: bytes, findings: Findings) -> dict[str, Any] | None:
-    rule, why = "object", ""
+def _decode_object(line: bytes, findings: Findings) -> dict[str, Any] | None:
     try:
-        line.decode("utf-8")
         record = orjson.loads(line)
-        if _depth(record) > _DEEPEST:
-            rule, why = "depth", _TOO_DEEP
-        elif _LONG_NUMBER.search(line) and (bad := _bad_number(line)):
-            rule, why = "number", bad
-        elif isinstance(record, dict):
-            return record
-        else:
-            why = f"expected an object with fields, found {named_type(record)}"
-    except UnicodeDecodeError as error:
-        rule, why = "encoding", _not_utf8(line, error)
     except orjson.JSONDecodeError as error:
-        rule, why = "json", _not_json(line, error)
-        if "depth" in error.msg:
-            rule, why = "depth", _TOO_DEEP
-        elif _LONG_NUMBER.search(line) and (bad := _bad_number(line)):
-            rule, why = "number", bad
-    findings.add(rule, "$", why)
+        findings.add(*_explain_decode_error(line, error))
+        return None
+    if _is_too_deep(line, record):
+        findings.add("depth", "$", _TOO_DEEP)
+    elif not isinstance(record, dict):
+        findings.add("object", "$", f"expected an object, found {json_type(record)}")
+    else:
+        return record
     return None
 
 
-def encode(record: object, findings: Findings) -> bytes | None:
-    """Write a record that came as an object as a line, or note why it can't be one."""
+def _explain_decode_error(line: bytes, error: orjson.JSONDecodeError) -> tuple[str, str, str]:
+    """Return the rule, path and message for a line that could not be decoded."""
     try:
-        line = orjson.dumps(record, _plain, _AS_IT_IS)
+        line.decode("utf-8")
+    except UnicodeDecodeError as invalid:
+        return "encoding", "$", _explain_encoding(line, invalid)
+    if "depth" in error.msg:
+        return "depth", "$", _TOO_DEEP
+    if problem := _find_inexact_number(line):
+        return "number", "$", problem
+    return "json", "$", _explain_syntax(line, error)
+
+
+def encode(record: object, findings: Findings) -> bytes | None:
+    """Encode a record that was passed as an object, or add a problem and return `None`."""
+    try:
+        line = orjson.dumps(record, _to_builtin, _STRICT)
     except orjson.JSONEncodeError as error:
-        findings.add("encoding", "$", f"can't be written as JSON: {error}")
+        findings.add("encoding", "$", f"can't be encoded as JSON: {error}")
         return None
-    if b"null" in line and _has_no_number(record):
-        findings.add("number", "$", "holds NaN or infinity, which is not JSON")
+    if b"null" in line and _has_nan_or_infinity(record):
+        findings.add("number", "$", "contains NaN or infinity, which JSON does not allow")
         return None
     return line
 
 
-def _plain(value: object) -> object:
-    """Take a subclass for what it is a kind of, and nothing else."""
+def _to_builtin(value: object) -> object:
+    """Convert an instance of a subclass of a JSON type to the type itself."""
     match value:
         case dict():
             return dict(value)
@@ -103,8 +111,8 @@ def _plain(value: object) -> object:
     raise TypeError(f"JSON has no {type(value).__name__}")
 
 
-def named_type(value: object) -> str:
-    """Say what a value is, in the words of JSON."""
+def json_type(value: object) -> str:
+    """Return the name of a value's JSON type, with its article."""
     for kind, name in _TYPES.items():
         if isinstance(value, kind):
             return name
@@ -113,44 +121,45 @@ def named_type(value: object) -> str:
 
 _TYPES: dict[type | tuple[type, ...], str] = {
     type(None): "null",
-    bool: "true or false",
+    bool: "a boolean",
     (int, float): "a number",
-    str: "a text",
-    (list, tuple): "a list",
+    str: "a string",
+    (list, tuple): "an array",
     dict: "an object",
 }
 
 
-def _not_utf8(line: bytes, error: UnicodeDecodeError) -> str:
+def _explain_encoding(line: bytes, error: UnicodeDecodeError) -> str:
     if line[:2] in _UTF16:
-        return "is UTF-16: save the file as UTF-8"
+        return "the encoding is UTF-16: save the file as UTF-8"
     return f"byte {error.start + 1} of the line is not UTF-8: save the file as UTF-8"
 
 
-def _not_json(line: bytes, error: orjson.JSONDecodeError) -> str:
+def _explain_syntax(line: bytes, error: orjson.JSONDecodeError) -> str:
     text = line.strip()
-    for begins, hint in _HINTS.items():
-        if text.startswith(begins):
-            return f"not JSON: {hint}"
+    for start, hint in _SYNTAX_HINTS.items():
+        if text.startswith(start):
+            return f"invalid JSON: {hint}"
     if b"}{" in text:
-        return "not JSON: two records on one line, put each on a line of its own"
+        return "invalid JSON: two records on one line, write one record per line"
     byte = len(error.doc[: error.pos].encode("utf-8", "replace")) + 1
-    return f"not JSON: {error.msg.split(':')[0]} at byte {byte}"
+    return f"invalid JSON: {error.msg.split(':')[0]} at byte {byte}"
 
 
-_HINTS = {
-    b"{'": "names and texts stand in double quotes",
-    b"[": "not one object a line, but a JSON array: write each of its objects on a line of its own",
+_SYNTAX_HINTS = {
+    b"{'": "use double quotes for keys and strings",
+    b"[": "expected one object per line, found an array: write each object of the array on its own line",
     b"#": "JSON has no comments",
     b"//": "JSON has no comments",
 }
-"""What a line begins with that is no JSON, and what to do."""
+"""Hints for lines that are not JSON, by their first bytes."""
 
 
-def _depth(value: object) -> int:
-    """Tell how deeply a value is nested, up to just beyond what is allowed."""
-    depth, level = 0, [value]
-    while level and depth <= _DEEPEST:
+def _is_too_deep(line: bytes, record: object) -> bool:
+    if line.count(b"{") + line.count(b"[") <= _MAX_DEPTH:
+        return False
+    depth, level = 0, [record]
+    while level and depth <= _MAX_DEPTH:
         level = [
             inner
             for outer in level
@@ -158,64 +167,80 @@ def _depth(value: object) -> int:
             for inner in (outer.values() if isinstance(outer, dict) else outer)
         ]
         depth += 1
-    return depth
+    return depth > _MAX_DEPTH
 
 
-def _bad_number(line: bytes) -> str | None:
-    """Name a number that would be altered on the way."""
+def _find_inexact_number(line: bytes) -> str | None:
+    """Describe a number that would be changed by decoding it."""
+    if not _LONG_NUMBER.search(line):
+        return None
 
-    def integer(digits: str) -> int:
-        if len(digits) > _DIGITS or not -(2**63) <= int(digits) < 2**64:
+    def parse_integer(digits: str) -> int:
+        if len(digits) > _MAX_DIGITS or not -(2**63) <= int(digits) < 2**64:
             raise OverflowError("an integer beyond 64 bits, which would be rounded")
         return int(digits)
 
-    def constant(name: str) -> float:
-        raise OverflowError(f"{name}, which is not JSON")
+    def parse_constant(name: str) -> float:
+        raise OverflowError(f"{name}, which JSON does not allow")
 
-    def real(digits: str) -> float:
+    def parse_float(digits: str) -> float:
         value = float(digits)
         if math.isinf(value):
-            raise OverflowError("a number beyond what a double can hold")
+            raise OverflowError("a number beyond the range of a double")
         return value
 
     try:
-        json.loads(line, parse_int=integer, parse_float=real, parse_constant=constant)
+        json.loads(
+            line, parse_int=parse_integer, parse_float=parse_float, parse_constant=parse_constant
+        )
     except OverflowError as error:
-        return f"holds {error}: write it as a text"
+        return f"contains {error}: write it as a string"
     except (ValueError, RecursionError):
         return None  # not JSON at all
     return None
 
 
-def _keys(value: object) -> int:
-    if isinstance(value, dict):
-        return len(value) + sum(map(_keys, value.values()))
-    return sum(map(_keys, value)) if isinstance(value, list) else 0
+def _count_keys_and_numbers(record: object) -> tuple[int, int]:
+    keys = numbers = 0
+    values = [record]
+    for value in values:  # grows in the loop
+        kind = type(value)
+        if kind is str:
+            continue
+        if isinstance(value, dict):
+            keys += len(value)
+            values.extend(value.values())
+        elif isinstance(value, list):
+            values.extend(value)
+        elif kind is int or kind is float:
+            numbers += 1
+    return keys, numbers
 
 
-def _has_double_keys(line: bytes, findings: Findings) -> bool:
-    double = False
+def _has_duplicate_keys(line: bytes, findings: Findings) -> bool:
+    has_duplicates = False
 
-    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
-        nonlocal double
-        counts = Counter(name for name, _ in items)
-        for name, count in counts.items():
-            if count > 1:
-                double = True
-                why = f"the key {quoted(name)} is there twice in one object: keep one of them"
-                findings.add("double-key", "$", why)
-        return dict(items)
+    def check_keys(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal has_duplicates
+        record = dict(items)
+        if len(record) < len(items):
+            has_duplicates = True
+            for name, count in Counter(name for name, _ in items).items():
+                if count > 1:
+                    message = f"the key {quote(name)} appears twice in an object: remove one"
+                    findings.add("double-key", "$", message)
+        return record
 
-    json.loads(line, object_pairs_hook=pairs)
-    return double
+    json.loads(line, object_pairs_hook=check_keys)
+    return has_duplicates
 
 
-def _has_no_number(value: object) -> bool:
+def _has_nan_or_infinity(value: object) -> bool:
     match value:
         case float():
             return not math.isfinite(value)
         case dict():
-            return any(map(_has_no_number, value.values()))
+            return any(map(_has_nan_or_infinity, value.values()))
         case list() | tuple():
-            return any(map(_has_no_number, value))
+            return any(map(_has_nan_or_infinity, value))
     return False

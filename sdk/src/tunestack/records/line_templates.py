@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from tunestack.records.formats import SourceFormat
-from tunestack.records.slow_path import examine
+from tunestack.catalog import RecordFormat
+from tunestack.records.slow_path import convert_record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,21 +78,21 @@ class LineTemplates:
 def _create_template(roles: Roles, target: Target) -> LineTemplate | None:
     """Convert a record of these roles with the slow path and split the line at its texts."""
     marks = [f"TEXT{index}TEXT" for index in range(len(roles))]
-    examined = examine(orjson.dumps(_source_record(roles, marks, target)), target)
-    line = examined.line
-    if line is None or examined.found or examined.losses:
+    result = convert_record(orjson.dumps(_source_record(roles, marks, target)), target)
+    line = result.line
+    if line is None or result.problems or result.losses:
         return None
     if [mark.decode() for mark in _MARK.findall(line)] != marks:
         return None
     keeps_quotes = all(f':"{mark}"'.encode() in line for mark in marks)
-    is_chat = target.source is SourceFormat.CHAT
+    is_chat = target.source is RecordFormat.CHAT
     key_counts = _source_key_counts(len(roles), is_chat=is_chat)
     key_count = sum(count for _, count in key_counts)
     value_count = len(roles) * (2 if is_chat else 1)
     pieces = (_QUOTED_MARK if keeps_quotes else _MARK).split(line)
     return LineTemplate(
         parts=[part for piece in pieces for part in (piece, b"")][:-1],
-        frame_size=len(line) - examined.size,
+        frame_size=len(line) - result.size,
         keeps_quotes=keeps_quotes,
         length_differences=_length_differences(roles, target, len(line) - len("".join(marks))),
         key_counts=key_counts,
@@ -123,7 +123,7 @@ def _source_key_counts(messages: int, *, is_chat: bool) -> tuple[tuple[bytes, in
 
 
 def _source_record(roles: Roles, texts: list[str], target: Target) -> dict[str, object]:
-    if target.source is SourceFormat.CHAT:
+    if target.source is RecordFormat.CHAT:
         messages = [
             {"role": role, "content": text} for role, text in zip(roles, texts, strict=True)
         ]

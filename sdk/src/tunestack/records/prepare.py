@@ -1,4 +1,4 @@
-"""Check, convert, write: what callers do with training data."""
+"""Check training data, and convert it to a model's format."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tunestack.errors import ConfigError, DataError, shortened
-from tunestack.records.pipeline import Progress, Sums, run
-from tunestack.records.source import opened, refuse_same
+from tunestack.records.pipeline import Progress, run
+from tunestack.records.source import open_source, require_different_files
 from tunestack.records.target import Target
 from tunestack.records.writer import Writer
 
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from tunestack.catalog import BaseModel
-    from tunestack.records.fingerprints import Doubles, Fingerprints
+    from tunestack.records.fingerprints import Duplicates, Fingerprints
     from tunestack.records.report import Report
     from tunestack.records.source import Source
+    from tunestack.records.totals import Totals
 
-MOST_PROBLEMS = 1000
-"""How many errors are looked for, and how many problems of one rule are listed, if the caller does not say."""
-_SHOWN = 20
-"""How many problems an error shows."""
-_NAMED = {"image": "images", "video": "videos", "audio": "recordings", "reasoning": "reasoning"}
-_FEW = {"bedrock": 200, "openai": 50}
+_MAX_PROBLEMS = 1000
+_LISTED_PROBLEMS = 20
+"""Problems in the message of an error."""
+_MEDIA = {"image": "images", "video": "videos", "audio": "audio", "reasoning": "reasoning"}
+_RECOMMENDED_RECORDS = {"bedrock": 200, "openai": 50}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dataset:
-    """A training file in the model's own format, on disk."""
+    """A training file in the format of a model, on disk."""
 
     path: Path
     sha256: str
-    """Of the file, in hex; equal data is the same file to the byte."""
+    """SHA-256 of the file, in hex. Equal data gives the same file, byte by byte."""
     bytes: int
     records: int
     model: BaseModel
@@ -52,46 +52,43 @@ def check(
     against: Source | None = None,
     on_loss: str = "error",
     ignore: Collection[str] = (),
-    most: int = MOST_PROBLEMS,
-    processes: int | None = None,
+    max_problems: int = _MAX_PROBLEMS,
     progress: Callable[[Progress], None] | None = None,
 ) -> Report:
-    """Check data by the model's rules; nothing is written.
+    """Check training data by the rules of a model. Nothing is written.
 
     Args:
-        source: see `prepare`, as for what is not here.
+        source: see `prepare`, also for arguments that are not listed here.
         model: see `prepare`.
         data_format: see `prepare`.
         record_format: see `prepare`.
         validation: see `prepare`.
-        against: the training data that this validation set goes with: what concerns both is checked too.
+        against: the training data of this validation data, to check both together.
         on_loss: see `prepare`.
         ignore: see `prepare`.
-        most: see `prepare`.
-        processes: see `prepare`.
+        max_problems: see `prepare`.
         progress: see `prepare`.
 
     Raises:
         DataError: the data can't be read.
-        ConfigError: a format or rule is not one there is.
+        ConfigError: an argument is invalid.
     """
-    target = Target.of(
+    target = Target.create(
         model,
         source=data_format,
         record_format=record_format,
         on_loss=on_loss,
         ignore=ignore,
     )
-    trained = None
+    training = None
     if against is not None:
-        with Writer(None) as nowhere:
-            trained = _looked(against, target, nowhere, "training data", most, processes, progress)
+        with Writer(None) as writer:
+            training = _run(against, target, writer, "training data", max_problems, progress)
     with Writer(None) as writer:
-        what = _called(validation=validation)
-        sums = _looked(source, target, writer, what, most, processes, progress)
-        if trained is not None:
-            _check_overlap(sums, trained)
-        return _report(sums, writer, validation=validation)
+        totals = _run(source, target, writer, _name(validation), max_problems, progress)
+        if training is not None:
+            _check_together(totals, training)
+        return _create_report(totals, writer, validation=validation)
 
 
 def prepare(
@@ -105,31 +102,35 @@ def prepare(
     on_loss: str = "error",
     ignore: Collection[str] = (),
     owner: str | None = None,
-    most: int = MOST_PROBLEMS,
-    processes: int | None = None,
+    max_problems: int = _MAX_PROBLEMS,
     progress: Callable[[Progress], None] | None = None,
 ) -> Dataset:
-    """Check data by the model's rules and write it in the model's format: one pass, constant memory.
+    """Check training data and convert it to a model's format, in one pass and constant memory.
+
+    ```python
+    dataset = prepare("train.jsonl", catalog.require("nova-micro", ...), Path("converted.jsonl"))
+    print(dataset.records, dataset.report.tokens.total)
+    ```
 
     Args:
-        source: a path to a `.jsonl` or `.jsonl.gz` file, or any iterable of dicts.
-        model: whose rules and format.
-        path: the file to write; what is there stays if there are errors.
-        data_format: what records come in, see `SourceFormat`; told by the first record if not given.
-        record_format: what they are written in, where the model takes more than one format.
-        validation: this is the validation set, which has limits of its own.
-        on_loss: `error`, or `report`: what the format can't carry is left out and counted.
-        ignore: rules that are not to be held against the data, see docs/training-data-rules.md.
-        owner: the account that owns the buckets of images.
-        most: how many errors are looked for, and how many problems of one rule are listed.
-        processes: how many work; if not given, as many as there are cores for a large file, and one else.
-        progress: called again and again with how far it is.
+        source: a path to a `.jsonl` or `.jsonl.gz` file, a file opened with `"rb"`, or an iterable of dicts.
+        model: the base model. Its rules and formats are used.
+        path: the file to write. An existing file is replaced if there are no errors, and kept otherwise.
+        data_format: the format that is read (`chat`, `completion`, ...); by default detected from the first record.
+        record_format: the format that is written, if the model supports several.
+        validation: whether the data is validation data, which has other limits.
+        on_loss: `error`, or `report` to leave out and count content that the format can't represent.
+        ignore: validation rules to skip, see docs/training-data-rules.md.
+        owner: the AWS account that owns the buckets of images.
+        max_problems: the number of errors after which only the fast path is used, and the number of listed problems of
+            each rule.
+        progress: called after each chunk of about 1 MiB.
 
     Raises:
-        DataError: the data has errors, or can't be read or written; `report` tells all.
-        ConfigError: a format or rule is not one there is.
+        DataError: the data has errors, or can't be read or written. `error.report` has all problems.
+        ConfigError: an argument is invalid.
     """
-    target = Target.of(
+    target = Target.create(
         model,
         source=data_format,
         record_format=record_format,
@@ -138,146 +139,156 @@ def prepare(
         owner=owner,
     )
     path = Path(path)
-    refuse_same((("the data", source), ("the file to write", path)))
+    require_different_files((("the data", source), ("the file to write", path)))
     with Writer(path) as writer:
-        what = _called(validation=validation)
-        sums = _looked(source, target, writer, what, most, processes, progress)
-        report = _report(sums, writer, validation=validation)
+        totals = _run(source, target, writer, _name(validation), max_problems, progress)
+        report = _create_report(totals, writer, validation=validation)
         if not report.ok:
-            raise _failed(report, validation=validation)
-        writer.keep()
+            raise _create_error(report, validation=validation)
+        writer.commit()
     return Dataset(
         path=path,
         sha256=writer.sha256,
         bytes=writer.bytes,
-        records=sums.records,
+        records=totals.records,
         model=model,
         report=report,
-        fingerprints=sums.fingerprints,
+        fingerprints=totals.fingerprints,
     )
-
-
-def _failed(report: Report, *, validation: bool) -> DataError:
-    """Make the error of a report."""
-    errors = report.errors
-    shown = [str(problem) for problem in errors[:_SHOWN]]
-    count = sum(report.counts[rule] for rule in {problem.rule for problem in errors})
-    more = "" if count <= len(shown) else f" (the first {len(shown)} of them)"
-    error = DataError(
-        f"{_called(validation=validation)} has problems, nothing was uploaded: "
-        f"{count:,} in {_records(report.records)}{more}",
-        shown,
-    )
-    error.report = report
-    return error
 
 
 def check_together(training: Dataset, validation: Dataset) -> list[str]:
-    """Check what concerns training and validation data together; returns warnings.
+    """Check training and validation data together; return warnings.
 
     Raises:
-        DataError: they are too many.
+        DataError: together they have too many records.
     """
-    why = _too_many(training.model, training.records + validation.records)
-    if why is not None:
-        raise DataError(f"{why}: nothing was uploaded")
-    both = validation.fingerprints.shared(training.fingerprints)
-    return [] if both is None else [_overlapping(both)]
+    problem = _explain_too_many(training.model, training.records + validation.records)
+    if problem is not None:
+        raise DataError(f"{problem}: nothing was uploaded")
+    shared = validation.fingerprints.shared(training.fingerprints)
+    return [] if shared is None else [_explain_overlap(shared)]
 
 
-def _check_overlap(sums: Sums, training: Sums) -> None:
-    """Check what concerns a validation set together with its training data."""
-    why = _too_many(sums.target.model, training.records + sums.records)
-    if why is not None:
-        sums.add_to_file("record-count", why)
-    both = sums.fingerprints.shared(training.fingerprints)
-    if both is not None:
-        sums.add_to_file("overlap", _overlapping(both), line=both.line)
+def _check_together(validation: Totals, training: Totals) -> None:
+    problem = _explain_too_many(training.target.model, training.records + validation.records)
+    if problem is not None:
+        validation.add_file_problem("record-count", problem)
+    shared = validation.fingerprints.shared(training.fingerprints)
+    if shared is not None:
+        validation.add_file_problem("overlap", _explain_overlap(shared), line=shared.line)
 
 
-def _too_many(model: BaseModel, total: int) -> str | None:
-    most = model.limits.max_total_records
-    if most is None or total <= most:
+def _explain_too_many(model: BaseModel, total: int) -> str | None:
+    limit = model.limits.max_total_records
+    if limit is None or total <= limit:
         return None
     return (
         f"training and validation data have {total:,} records together, "
-        f"{model.name} takes at most {most:,}"
+        f"the maximum of {model.name} is {limit:,}"
     )
 
 
-def _overlapping(both: Doubles) -> str:
+def _explain_overlap(shared: Duplicates) -> str:
     return (
-        f"{_records(both.count)} of the validation data are in the training data too "
-        f"(line {both.line} is line {both.other} there): their loss says nothing"
+        f"{_count_records(shared.count)} of the validation data also in the training data "
+        f"(line {shared.line} is line {shared.original} there): the validation loss of these is meaningless"
     )
 
 
-def _records(count: int) -> str:
+def _count_records(count: int) -> str:
     return f"{count:,} record{'' if count == 1 else 's'}"
 
 
-def _called(*, validation: bool) -> str:
+def _name(validation: bool) -> str:  # noqa: FBT001
     return "validation data" if validation else "training data"
 
 
-def _looked(
+def _run(
     source: Source,
     target: Target,
     writer: Writer,
-    what: str,
-    most: int,
-    processes: int | None,
+    name: str,
+    max_problems: int,
     progress: Callable[[Progress], None] | None,
-) -> Sums:
-    if not isinstance(most, int) or most < 1:
-        raise ConfigError(f"most {shortened(most)} is not possible: use 1 or more")
-    with opened(source, what) as data:
-        sums = run(data, target, writer, most=most, processes=processes, progress=progress)
+) -> Totals:
+    if not isinstance(max_problems, int) or max_problems < 1:
+        raise ConfigError(f"invalid max_problems {shortened(max_problems)}: use 1 or more")
+    with open_source(source, name) as reader:
+        totals = run(reader, target, writer, max_problems=max_problems, progress=progress)
     writer.close()
-    return sums
+    return totals
 
 
-def _report(sums: Sums, writer: Writer, *, validation: bool) -> Report:
-    model = sums.target.model
+def _create_report(totals: Totals, writer: Writer, *, validation: bool) -> Report:
+    """Check the file as a whole, and create the report."""
+    model = totals.target.model
     if validation and not model.limits.validation_set:
-        why = f"{model.name} takes no validation data: leave it out"
-        sums.add_to_file("validation-not-taken", why)
-    duplicates = _check_file(sums, writer, _called(validation=validation), validation=validation)
-    return sums.report(duplicates)
-
-
-def _check_file(sums: Sums, writer: Writer, what: str, *, validation: bool) -> int:
-    """Check what concerns the whole file; returns how many records are there before."""
-    model = sums.target.model
-    limits = model.limits
-    least = (limits.min_validation_records if validation else limits.min_records) or 1
-    most = limits.max_validation_records if validation else limits.max_records
-    size = limits.max_validation_bytes if validation else limits.max_bytes
-    count = f"{what} has {_records(sums.records)}"
-    if sums.records < least:
-        sums.add_to_file("record-count", f"{count}, {model.name} needs at least {least:,}")
-    elif most is not None and sums.records > most:
-        sums.add_to_file("record-count", f"{count}, {model.name} takes at most {most:,}")
-    elif not validation and sums.records < _FEW[model.provider]:
-        sums.add_to_file("few-records", f"{count}: {_FEW[model.provider]} and more are advised")
-    if size is not None and writer.bytes > size:
-        sums.add_to_file(
-            "file-size",
-            f"{what} would be {writer.bytes:,} bytes, {model.name} takes at most {size:,}",
+        message = f"{model.name} does not support validation data: omit it"
+        totals.add_file_problem("validation-not-taken", message)
+    name = _name(validation)
+    _check_record_count(totals, name, validation=validation)
+    max_size = model.limits.max_validation_bytes if validation else model.limits.max_bytes
+    if max_size is not None and writer.bytes > max_size:
+        message = (
+            f"{name} would have {writer.bytes:,} bytes, the maximum of {model.name} is {max_size:,}"
         )
-    for kind, held in sorted(sums.holds.items()):
-        if held < sums.records - sums.bad and kind != "tools":
-            sums.add_to_file(
+        totals.add_file_problem("file-size", message)
+    _check_mixed_content(totals)
+    return totals.report(_check_duplicates(totals))
+
+
+def _check_record_count(totals: Totals, name: str, *, validation: bool) -> None:
+    model = totals.target.model
+    limits = model.limits
+    minimum = (limits.min_validation_records if validation else limits.min_records) or 1
+    maximum = limits.max_validation_records if validation else limits.max_records
+    recommended = _RECOMMENDED_RECORDS[model.provider]
+    count = f"{name} has {_count_records(totals.records)}"
+    if totals.records < minimum:
+        totals.add_file_problem(
+            "record-count", f"{count}, the minimum of {model.name} is {minimum:,}"
+        )
+    elif maximum is not None and totals.records > maximum:
+        totals.add_file_problem(
+            "record-count", f"{count}, the maximum of {model.name} is {maximum:,}"
+        )
+    elif not validation and totals.records < recommended:
+        totals.add_file_problem("few-records", f"{count}: {recommended} or more are recommended")
+
+
+def _check_mixed_content(totals: Totals) -> None:
+    for kind, count in sorted(totals.content.items()):
+        if kind != "tools" and count < totals.records - totals.invalid:
+            totals.add_file_problem(
                 "mixed-content",
-                f"{held:,} of {sums.records:,} records have {_NAMED[kind]}: all should, or none",
+                f"{count:,} of {totals.records:,} records have {_MEDIA[kind]}: use it in all records or in none",
             )
-    doubles = None if sums.enough else sums.fingerprints.doubles()
-    if doubles is None:
+
+
+def _check_duplicates(totals: Totals) -> int:
+    """Add a problem if records appear twice; return how many do."""
+    duplicates = None if totals.has_max_errors else totals.fingerprints.duplicates()
+    if duplicates is None:
         return 0
-    sums.add_to_file(
+    totals.add_file_problem(
         "duplicates",
-        f"{_records(doubles.count)} that {'is' if doubles.count == 1 else 'are'} there before "
-        f"(line {doubles.line} is line {doubles.other} again): learned, and billed, again",
-        line=doubles.line,
+        f"{_count_records(duplicates.count)} appeared before "
+        f"(line {duplicates.line} is equal to line {duplicates.original}): trained on, and billed, again",
+        line=duplicates.line,
     )
-    return doubles.count
+    return duplicates.count
+
+
+def _create_error(report: Report, *, validation: bool) -> DataError:
+    errors = report.errors
+    listed = [str(problem) for problem in errors[:_LISTED_PROBLEMS]]
+    count = sum(report.counts[rule] for rule in {problem.rule for problem in errors})
+    first = "" if count <= len(listed) else f" (the first {len(listed)} are listed)"
+    error = DataError(
+        f"{_name(validation)} has problems, nothing was uploaded: "
+        f"{count:,} in {_count_records(report.records)}{first}",
+        listed,
+    )
+    error.report = report
+    return error

@@ -1,4 +1,4 @@
-"""What was found in training data: as an object, as text for a person, as JSON."""
+"""The report on training data: as an object, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from tunestack.records.tokens import METHOD
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-_SHOWN = 20
-"""Problems that a text shows."""
-_WIDEST = 40
+_LISTED_PROBLEMS = 20
+"""Problems of each severity in the text."""
+_BAR_WIDTH = 40
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Problem:
-    """Something in one record, or in the whole file, that is not as it should be."""
+    """A problem in one record or in the whole file."""
 
     rule: str
     """The rule's name, see `RULES` and docs/training-data-rules.md."""
     severity: Severity
     message: str
-    """What is wrong and what was expected; no text of the data."""
+    """The problem and the expected value. Never contains a text of the data."""
     line: int | None = None
-    """From 1; of an iterable, the place of the record; `None` for the whole file."""
+    """Line number, or index of the record in an iterable, from 1; `None` for the whole file."""
     offset: int | None = None
-    """Where the line begins in the (unzipped) file, in bytes from 0; `None` in an iterable."""
+    """Bytes before the line in the (decompressed) file; `None` for an iterable."""
     path: str = "$"
-    """Where in the record, as a JSON path."""
+    """JSON path in the record."""
 
     def __str__(self) -> str:
-        """Name the place and what is wrong there."""
+        """Return the line, the path and the message."""
         if self.line is None:
             return f"{self.message} [{self.rule}]"
         return f"line {self.line}, {self.path}: {self.message} [{self.rule}]"
@@ -42,7 +42,7 @@ class Problem:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tokens:
-    """How many tokens the records have, estimated."""
+    """Estimated tokens per record."""
 
     method: str = METHOD
     total: int = 0
@@ -52,11 +52,11 @@ class Tokens:
     p99: int = 0
     max: int = 0
     histogram: Mapping[int, int] = field(default_factory=dict)
-    """How many records have so many tokens."""
+    """Records by their number of tokens."""
 
     @classmethod
-    def of(cls, histogram: Mapping[int, int]) -> Tokens:
-        """Sum up a histogram."""
+    def from_histogram(cls, histogram: Mapping[int, int]) -> Tokens:
+        """Compute the statistics of a histogram."""
         counts = dict(sorted(histogram.items()))
         records = sum(counts.values())
         if not records:
@@ -75,73 +75,75 @@ class Tokens:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """What was found in a file of training data."""
+    """The result of checking training data."""
 
     model: str
-    """The catalog's key of the model whose rules were held against it."""
+    """Catalog key of the model whose rules were checked."""
     format: str
-    """What it was written in, or would be."""
+    """Format of the converted records."""
     source_format: str
+    """Format of the data."""
     records: int
-    bad_records: int
-    unexamined_records: int
-    """Records that do not pass at first sight, and were not looked at closer because so many problems were found before."""
+    invalid_records: int
+    """Records with errors."""
+    unchecked_records: int
+    """Records that were not checked completely, because the data has too many errors."""
     problems: tuple[Problem, ...]
-    """In the order of the data, then those of the whole file; of errors and of each warning no more than were asked for."""
+    """In the order of the data, then those of the whole file; at most `max_problems` of each rule."""
     counts: Mapping[str, int]
-    """How often each rule was broken, as far as was looked."""
+    """How often each rule was broken."""
     losses: Mapping[str, int]
-    """What was left out because the caller allowed it, and how often, by its place in a record."""
+    """Content that was left out (with `on_loss="report"`), and how often, by its path in a record."""
     duplicates: int
-    """Records that are there before, in the same words."""
-    holds: Mapping[str, int]
-    """How many records hold images, videos, tools or reasoning."""
+    """Records that are equal to an earlier record."""
+    content: Mapping[str, int]
+    """Records with each kind of content other than text: `image`, `video`, `audio`, `tools`, `reasoning`."""
     tokens: Tokens
 
     @property
     def ok(self) -> bool:
-        """Whether a job can be given the data: it was looked at, and there are no errors."""
-        return not self.errors and not self.unexamined_records
+        """Whether the data can be used for a job: all records were checked, and there are no errors."""
+        return not self.errors and not self.unchecked_records
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """The problems that stand against a job."""
+        """The problems that prevent a job."""
         return tuple(self._of(Severity.ERROR))
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """The problems that a job does not fail on."""
+        """The problems that do not prevent a job."""
         return tuple(self._of(Severity.WARNING))
 
     @property
     def hints(self) -> tuple[Problem, ...]:
-        """What is worth a look."""
+        """The possible improvements."""
         return tuple(self._of(Severity.HINT))
 
-    def counted(self, severity: Severity) -> int:
-        """Count the problems of a severity, those that are not listed too."""
+    def count(self, severity: Severity) -> int:
+        """Count the problems of a severity, including those that are not listed."""
         return sum(count for name, count in self.counts.items() if RULES[name].severity is severity)
 
     def _of(self, severity: Severity) -> Iterator[Problem]:
         return (problem for problem in self.problems if problem.severity is severity)
 
     def to_dict(self) -> dict[str, Any]:
-        """Write the report as what JSON has."""
+        """Return the report as an object for JSON."""
         return {
             "ok": self.ok,
             "model": self.model,
             "source_format": self.source_format,
             "format": self.format,
             "records": self.records,
-            "bad_records": self.bad_records,
-            "unexamined_records": self.unexamined_records,
-            "errors": self.counted(Severity.ERROR),
-            "warnings": self.counted(Severity.WARNING),
-            "hints": self.counted(Severity.HINT),
+            "invalid_records": self.invalid_records,
+            "unchecked_records": self.unchecked_records,
+            "errors": self.count(Severity.ERROR),
+            "warnings": self.count(Severity.WARNING),
+            "hints": self.count(Severity.HINT),
             "counts": dict(self.counts),
             "losses": dict(self.losses),
             "duplicates": self.duplicates,
-            "holds": dict(self.holds),
+            "content": dict(self.content),
             "tokens": {
                 "method": self.tokens.method,
                 "total": self.tokens.total,
@@ -165,42 +167,39 @@ class Report:
             ],
         }
 
-    def text(self, *, most: int = _SHOWN, tokens: bool = True) -> str:
-        """Write the report for a person.
+    def text(self, *, limit: int = _LISTED_PROBLEMS, tokens: bool = True) -> str:
+        """Return the report as text.
 
         Args:
-            most: how many problems of each severity are shown.
-            tokens: whether to tell how long records are.
+            limit: the number of listed problems of each severity.
+            tokens: whether the text includes the statistics of tokens.
         """
-        return "\n".join(self._lines(most, tokens=tokens))
+        return "\n".join(self._lines(limit, tokens=tokens))
 
-    def _lines(self, most: int, *, tokens: bool) -> Iterator[str]:
-        judged = "can be used" if self.ok else "can't be used as it is"
-        yield f"{self.records:,} record{'' if self.records == 1 else 's'} ({self.source_format}) for {self.model} ({self.format}): {judged}"
-        if self.bad_records:
-            yield f"  with errors: {self.bad_records:,}"
-        if self.unexamined_records:
-            yield (
-                f"  {self.unexamined_records:,} more do not pass at first sight; "
-                "they were not looked at closer, for there are enough errors before"
-            )
+    def _lines(self, limit: int, *, tokens: bool) -> Iterator[str]:
+        verdict = "valid" if self.ok else "invalid"
+        yield f"{self.records:,} record{'' if self.records == 1 else 's'} ({self.source_format}) for {self.model} ({self.format}): {verdict}"
+        if self.invalid_records:
+            yield f"  with errors: {self.invalid_records:,}"
+        if self.unchecked_records:
+            yield f"  not checked, because of too many errors: {self.unchecked_records:,}"
         for severity in Severity:
-            yield from self._problems(severity, most)
+            yield from self._problem_lines(severity, limit)
         if self.losses:
             yield ""
-            yield "left out, as was asked for:"
+            yield "left out (--on-loss report):"
             for what, count in self.losses.items():
                 yield f"  {count:>9,} x {what}"
-        held = ", ".join(f"{count:,} with {kind}" for kind, count in self.holds.items())
-        if held:
+        content = ", ".join(f"{count:,} with {kind}" for kind, count in self.content.items())
+        if content:
             yield ""
-            yield f"records beside text: {held}"
+            yield f"records with other content than text: {content}"
         if tokens and self.tokens.total:
             yield ""
-            yield from self._length()
+            yield from self._token_lines()
 
-    def _problems(self, severity: Severity, most: int) -> Iterator[str]:
-        count = self.counted(severity)
+    def _problem_lines(self, severity: Severity, limit: int) -> Iterator[str]:
+        count = self.count(severity)
         if not count:
             return
         yield ""
@@ -210,41 +209,40 @@ class Report:
             if RULES[name].severity is severity
         )
         yield f"{count:,} {severity.value}{'s' if count > 1 else ''} ({rules}):"
-        shown = list(self._of(severity))[:most]
-        yield from (f"  {problem}" for problem in shown)
-        if count > len(shown):
-            yield f"  ... and {count - len(shown):,} more"
+        listed = list(self._of(severity))[:limit]
+        yield from (f"  {problem}" for problem in listed)
+        if count > len(listed):
+            yield f"  ... and {count - len(listed):,} more"
 
-    def _length(self) -> Iterator[str]:
+    def _token_lines(self) -> Iterator[str]:
         tokens = self.tokens
         yield (
-            f"tokens, estimated ({tokens.method}): {tokens.total:,} in all; "
-            f"a record has {tokens.mean:,.0f} on average, "
-            f"half have up to {tokens.p50:,}, 90 % up to {tokens.p90:,}, the longest {tokens.max:,}"
+            f"tokens, estimated as {tokens.method}: total {tokens.total:,}; per record: "
+            f"mean {tokens.mean:,.0f}, p50 {tokens.p50:,}, p90 {tokens.p90:,}, max {tokens.max:,}"
         )
         yield from _bars(tokens.histogram)
 
 
-def _quantile(counts: Mapping[int, int], wanted: float) -> int:
+def _quantile(counts: Mapping[int, int], rank: float) -> int:
     seen = 0
     for size, count in counts.items():
         seen += count
-        if seen >= wanted:
+        if seen >= rank:
             return size
     return max(counts)
 
 
 def _bars(histogram: Mapping[int, int]) -> Iterator[str]:
-    """Draw how long records are, in steps that double or grow tenfold as a person counts: 1, 2, 5, 10, ..."""
+    """Draw the histogram of record lengths, with the limits 1, 2, 5, 10, 20, 50, ..."""
     steps = [digit * 10**power for power in range(12) for digit in (1, 2, 5)]
     counts: dict[int, int] = {}
     for size, count in histogram.items():
         step = next(step for step in steps if size <= step)
         counts[step] = counts.get(step, 0) + count
-    widest = max(counts.values())
+    highest = max(counts.values())
     low, high = min(counts), max(counts)
     for step in steps:
         if low <= step <= high:
             count = counts.get(step, 0)
-            bar = "#" * max(round(_WIDEST * count / widest), bool(count))
-            yield f"  up to {step:>9,}  {bar:<{_WIDEST}} {count:,}"
+            bar = "#" * max(round(_BAR_WIDTH * count / highest), bool(count))
+            yield f"  up to {step:>9,}  {bar:<{_BAR_WIDTH}} {count:,}"

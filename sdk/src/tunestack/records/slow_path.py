@@ -1,6 +1,6 @@
-"""A careful look at one record: everything that is wrong with it, or the line to write.
+"""The slow path: convert one record, or list everything that is wrong with it.
 
-What the fast path is not sure of comes here, so this is what decides.
+Records that the fast path can't decide come here. This is the only place that knows all rules and formats.
 """
 
 from __future__ import annotations
@@ -10,154 +10,156 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 
-from tunestack.records.chat_templates import recognized
-from tunestack.records.checks import (
-    check,
-    with_one_text,
-    without_blank_parts,
-    without_untaken,
-)
+from tunestack.catalog import RecordFormat
+from tunestack.records.chat_templates import detect_template
+from tunestack.records.checks import check
 from tunestack.records.conversation import Conversation, Media, Reasoning, ToolResult, ToolUse
-from tunestack.records.findings import Findings, Found, Severity
-from tunestack.records.formats import FORMATS, SourceFormat, told_by
+from tunestack.records.findings import Finding, Findings, Severity
+from tunestack.records.formats import FORMATS, detect_format
 from tunestack.records.jsonline import BOM, decode
+from tunestack.records.normalize import join_texts, remove_blank_parts, remove_unsupported
 from tunestack.records.rules import RULES
-from tunestack.records.tokens import check_size, content_size, measured
+from tunestack.records.tokens import check_size, content_size, text_size
 
 if TYPE_CHECKING:
     from tunestack.records.target import Target
 
-# An existing file of these goes as it is; the others are written anew, so that equal data is one file.
-_KEPT = (SourceFormat.CONVERSE, SourceFormat.MESSAGES, SourceFormat.INPUT_OUTPUT_TEXT)
+# Records that are already in one of these formats are kept byte for byte. Others are encoded again, so that equal data
+# is the same file.
+_KEPT = (RecordFormat.CONVERSE, RecordFormat.MESSAGES, RecordFormat.INPUT_OUTPUT_TEXT)
 
 
-class Examined(msgspec.Struct, frozen=True):
-    """What became of a record."""
+class RecordResult(msgspec.Struct, frozen=True):
+    """The result of converting one record."""
 
     line: bytes | None
-    """What to write, its end included; `None` if nothing is to be."""
-    size: int
-    """Bytes of its text, see `tokens`."""
-    found: tuple[Found, ...]
-    """Problems, by the rules that were not waived."""
-    losses: tuple[Found, ...]
-    """What was left out because the caller allows it."""
-    holds: tuple[str, ...] = ()
-    """What it holds beside text."""
-
-    @property
-    def is_bad(self) -> bool:
-        """Whether a problem stands against writing it."""
-        return any(RULES[found.rule].severity is Severity.ERROR for found in self.found)
+    """The converted line with its line feed; `None` if the record has errors."""
+    size: int = 0
+    """Bytes of the record's text, see `tokens`."""
+    problems: tuple[Finding, ...] = ()
+    losses: tuple[Finding, ...] = ()
+    """Parts that were left out, with `on_loss="report"`."""
+    content: tuple[str, ...] = ()
+    """Content other than text: `image`, `video`, `audio`, `tools`, `reasoning`."""
 
 
-def examine(line: bytes, target: Target) -> Examined:
-    """Look at a line, its end left off."""
+def convert_record(line: bytes, target: Target) -> RecordResult:
+    """Convert a line without its line end."""
     findings = Findings()
     record = decode(line, findings)
     if record is None:
-        return _examined(None, 0, None, target, findings)
-    source = target.source or told_by(record)
-    conversation = _read(record, source, target, findings)
-    if record.keys().isdisjoint(FORMATS[source].keys) and (looks := told_by(record)) is not source:
-        # One sentence instead of one for every field.
-        why = f"looks like {looks.value!r}, and the data is {source.value!r} by its first record, or as was said: use one format"
-        findings = Findings()
-        findings.add("field", "$", why)
-    # Where fields are missing, rules on what they say would only repeat it.
-    said = conversation
-    if not _is_bad(findings, target):
-        conversation = without_blank_parts(conversation, findings)
-        if target.lossy:
-            conversation = without_untaken(conversation, target, findings)
-        if target.form.text_only:
-            conversation = with_one_text(conversation, findings)
-        check(conversation, target, findings)
-    if _is_bad(findings, target):
-        return _examined(None, 0, conversation, target, findings)
-    written = _write(conversation, target, findings)
+        return _result(None, 0, None, target, findings)
+    source = target.source or detect_format(record)
+    conversation, findings = _read(record, source, target, findings)
+    # With fields missing or invalid, other rules would only repeat the same problem.
+    checked = conversation
+    if not _has_errors(findings, target):
+        checked = _normalize(conversation, target, findings)
+        check(checked, target, findings)
+    if _has_errors(findings, target):
+        return _result(None, 0, checked, target, findings)
+    written = _write(checked, target, findings)
     if written is None:
-        return _examined(None, 0, conversation, target, findings)
-    size = _size(written, conversation, target)
+        return _result(None, 0, checked, target, findings)
+    size = _measure(written, checked, target)
     check_size(written, size, target, findings)
-    if source is target.format and source in _KEPT and conversation is said and not findings.losses:
-        text: bytes | None = line.removeprefix(BOM).strip(b" \t\r") + b"\n"
+    is_kept = source is target.format and source in _KEPT
+    if is_kept and checked is conversation and not findings.losses:
+        converted: bytes | None = line.removeprefix(BOM).strip(b" \t\r") + b"\n"
     else:
-        text = _encoded(written, findings)
-    return _examined(text, size, conversation, target, findings)
+        converted = _encode(written, findings)
+    return _result(converted, size, checked, target, findings)
 
 
 def _read(
-    record: dict[str, Any], source: SourceFormat, target: Target, findings: Findings
-) -> Conversation:
+    record: dict[str, Any], source: RecordFormat, target: Target, findings: Findings
+) -> tuple[Conversation, Findings]:
+    """Read a record, and return its problems."""
+    detected = detect_format(record)
+    if detected is not source and record.keys().isdisjoint(FORMATS[source].keys):
+        # One message instead of one for every field.
+        mixed = Findings()
+        mixed.add(
+            "field",
+            "$",
+            f"the format of this record is {detected.value!r}, expected {source.value!r} "
+            "as specified, or as in the first record: use one format",
+        )
+        return Conversation(turns=()), mixed
     form = FORMATS[source]
-    if form.templated and not target.form.templated:
-        return form.read(record, findings, template=recognized(record))
-    return form.read(record, findings)
+    if form.is_templated and not target.form.is_templated:
+        return form.read(record, findings, template=detect_template(record)), findings
+    return form.read(record, findings), findings
+
+
+def _normalize(conversation: Conversation, target: Target, findings: Findings) -> Conversation:
+    conversation = remove_blank_parts(conversation, findings)
+    if target.is_lossy:
+        conversation = remove_unsupported(conversation, target, findings)
+    return join_texts(conversation, findings) if target.form.is_text_only else conversation
 
 
 def _write(conversation: Conversation, target: Target, findings: Findings) -> dict[str, Any] | None:
-    if target.form.templated:
+    if target.form.is_templated:
         return target.form.write(conversation, findings, template=target.template)
-    if target.format is SourceFormat.CONVERSE:
+    if target.format is RecordFormat.CONVERSE:
         return target.form.write(conversation, findings, owner=target.owner)
     return target.form.write(conversation, findings)
 
 
-def _size(written: dict[str, Any], conversation: Conversation, target: Target) -> int:
-    if target.form.templated:
-        return sum(map(measured, written.values()))
+def _measure(written: dict[str, Any], conversation: Conversation, target: Target) -> int:
+    if target.form.is_templated:
+        return sum(map(text_size, written.values()))
     return content_size(conversation)
 
 
-def _encoded(record: dict[str, Any], findings: Findings) -> bytes | None:
+def _encode(record: dict[str, Any], findings: Findings) -> bytes | None:
     try:
         return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
     except orjson.JSONEncodeError as error:
-        findings.add("encoding", "$", f"can't be written as UTF-8: {error}")
+        findings.add("encoding", "$", f"can't be encoded as UTF-8: {error}")
         return None
 
 
-def _is_bad(findings: Findings, target: Target) -> bool:
-    """Tell whether anything was found that stands against writing the record."""
-    if findings.losses and not target.lossy:
+def _has_errors(findings: Findings, target: Target) -> bool:
+    if findings.losses and not target.is_lossy:
         return True
     return any(
-        RULES[found.rule].severity is Severity.ERROR and found.rule not in target.ignored
-        for found in findings.problems
+        RULES[problem.rule].severity is Severity.ERROR and problem.rule not in target.ignored
+        for problem in findings.problems
     )
 
 
-def _examined(
+def _result(
     line: bytes | None,
     size: int,
     conversation: Conversation | None,
     target: Target,
     findings: Findings,
-) -> Examined:
+) -> RecordResult:
     losses = tuple(findings.losses)
-    problems = [found for found in findings.problems if found.rule not in target.ignored]
-    if not target.lossy:
+    problems = [problem for problem in findings.problems if problem.rule not in target.ignored]
+    if not target.is_lossy:
         problems += [
-            Found("loss", found.path, f"would be lost: {found.message}") for found in losses
+            Finding("loss", loss.path, f"would be lost: {loss.message}") for loss in losses
         ]
         losses = ()
-    return Examined(
-        line=None if _is_bad(findings, target) else line,
+    return RecordResult(
+        line=None if _has_errors(findings, target) else line,
         size=size,
-        found=tuple(problems),
+        problems=tuple(problems),
         losses=losses,
-        holds=() if conversation is None else tuple(sorted(_holds(conversation))),
+        content=() if conversation is None else tuple(sorted(_content(conversation))),
     )
 
 
-def _holds(conversation: Conversation) -> set[str]:
+def _content(conversation: Conversation) -> set[str]:
+    """Return the kinds of content that a conversation has beside text."""
     kinds = {ToolUse: "tools", ToolResult: "tools", Reasoning: "reasoning"}
-    found = {"tools"} if conversation.tools else set()
-    for turn in conversation.turns:
-        for block in turn.blocks:
-            if isinstance(block, Media):
-                found.add(block.kind)
-            elif type(block) in kinds:
-                found.add(kinds[type(block)])
-    return found
+    content = {"tools"} if conversation.tools else set()
+    for _, block in conversation.blocks():
+        if isinstance(block, Media):
+            content.add(block.kind)
+        elif kind := kinds.get(type(block)):
+            content.add(kind)
+    return content

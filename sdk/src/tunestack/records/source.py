@@ -1,6 +1,6 @@
-"""Training data, whatever it comes as, piece by piece.
+"""Sources of training data: files, streams and iterables of records, read in chunks of lines.
 
-A line ends at a line feed and nowhere else: str.splitlines would also cut at U+2028, form feeds and seven other characters.
+A line ends with a line feed only: `str.splitlines` would also split at U+2028, form feeds and seven other characters.
 """
 
 from __future__ import annotations
@@ -18,68 +18,67 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from tunestack.errors import ConfigError, DataError
-from tunestack.records.findings import Findings, Found
+from tunestack.records.findings import Finding, Findings
 from tunestack.records.jsonline import encode
 
 if TYPE_CHECKING:
     Source = str | PathLike[str] | BinaryIO | Iterable[object]
+    """A path to a `.jsonl` or `.jsonl.gz` file, a file opened with `"rb"`, or an iterable of records."""
 
-LONGEST_LINE = 8 * 2**20
-"""Bytes; far above what any model takes in text, and far below what a machine can't hold."""
-PIECE = 2**20
-"""Bytes of a piece; it is as long as the line that reaches over it ends."""
-_NO_TEXT = 2**30
+MAX_LINE_LENGTH = 8 * 2**20
+"""Bytes. Far above what a model accepts as text, and small enough for any machine's memory."""
+CHUNK_SIZE = 2**20
+"""Bytes that are read at once."""
+_CHUNK_RECORDS = 512
+"""Records of an iterable that are read at once."""
+_MAX_SKIPPED_LENGTH = 2**30
 _GZIP = b"\x1f\x8b"
-_UNREAD = b"\xff"
-"""Stands for a line that was not kept: no line of JSON is like it."""
-_RECORDS = 512
-"""Records of a piece of an iterable."""
+_PLACEHOLDER = b"\xff"
+"""Replaces a line that was rejected: it is never valid JSON."""
+_TOO_LONG = (
+    f"the line is longer than {MAX_LINE_LENGTH // 2**20} MiB, the maximum of all models: "
+    "reference images and videos by URI"
+)
 
 
 @dataclass(slots=True)
-class Lines:
-    """The lines of a piece, with their ends."""
+class Chunk:
+    """Consecutive lines, with their line feeds."""
 
     lines: list[bytes]
-    offset: int | None
-    """Where the first one begins, in bytes; `None` in an iterable."""
-    refused: dict[int, Found] = field(default_factory=dict)
-    """Why lines could not be kept, by their places."""
-    long: dict[int, int] = field(default_factory=dict)
-    """How long those of them were that were too long."""
-    end: int | None = None
-    """How far the file was read, in bytes; `None` where that says nothing."""
+    offset: int | None = None
+    """Bytes before the first line in the (decompressed) file; `None` for an iterable."""
+    end: int = 0
+    """Bytes of the (decompressed) file that were read so far."""
+    rejected: dict[int, Finding] = field(default_factory=dict)
+    """Problems of lines that were not kept, by index."""
+    lengths: dict[int, int] = field(default_factory=dict)
+    """Lengths of lines that were too long to keep, by index."""
 
-    def add_long(self, length: int) -> None:
-        """Add a line that was too long to keep."""
-        self.long[len(self.lines)] = length
-        self.refuse(Found("line-length", "$", _TOO_LONG))
+    def reject(self, problem: Finding) -> None:
+        """Append a line that is not kept."""
+        self.rejected[len(self.lines)] = problem
+        self.lines.append(_PLACEHOLDER)
 
-    def refuse(self, why: Found) -> None:
-        """Add a line that could not be kept."""
-        self.refused[len(self.lines)] = why
-        self.lines.append(_UNREAD)
+    def reject_long_line(self, length: int) -> None:
+        """Append a line that is too long."""
+        self.lengths[len(self.lines)] = length
+        self.reject(Finding("line-length", "$", _TOO_LONG))
 
-    def drop_long(self) -> Lines:
-        """Replace the lines that are too long."""
-        if any(len(line) > LONGEST_LINE for line in self.lines):
+    def reject_long_lines(self) -> Chunk:
+        """Replace the lines that are too long, and return the chunk."""
+        if any(len(line) > MAX_LINE_LENGTH for line in self.lines):
             lines, self.lines = self.lines, []
             for line in lines:
-                if len(line) > LONGEST_LINE:
-                    self.add_long(len(line))
+                if len(line) > MAX_LINE_LENGTH:
+                    self.reject_long_line(len(line))
                 else:
                     self.lines.append(line)
         return self
 
 
-_TOO_LONG = (
-    f"the line is longer than {LONGEST_LINE // 2**20} MiB, as no model takes: "
-    "name images and videos by URI"
-)
-
-
-class Records:
-    """Data that is in memory already, or comes from an iterator."""
+class RecordReader:
+    """Reads records from an iterable."""
 
     size = None
 
@@ -87,264 +86,206 @@ class Records:
         """Take the records."""
         self._records = records
 
-    def pieces(self) -> Iterator[Lines]:
-        """Write the records as lines."""
-        piece = Lines([], None)
+    def chunks(self) -> Iterator[Chunk]:
+        """Encode the records as lines."""
+        chunk = Chunk([])
         for record in self._records:
             findings = Findings()
             line = encode(record, findings)
             if line is None:
-                piece.refuse(findings.problems[0])
+                chunk.reject(findings.problems[0])
             else:
-                piece.lines.append(line)
-            if len(piece.lines) == _RECORDS:
-                yield piece.drop_long()
-                piece = Lines([], None)
-        yield piece.drop_long()
+                chunk.lines.append(line)
+            if len(chunk.lines) == _CHUNK_RECORDS:
+                yield chunk.reject_long_lines()
+                chunk = Chunk([])
+        yield chunk.reject_long_lines()
 
 
-class Stream:
-    """A file that can only be read from its beginning: a compressed one, a pipe, an object in S3."""
+class FileReader:
+    """Reads lines from a file, a compressed file, a pipe or an object in S3."""
 
-    size = None
+    def __init__(self, file: BinaryIO, name: str, *, size: int | None = None) -> None:
+        """Take the open file.
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
-        """Take the open file."""
+        Args:
+            file: the file.
+            name: the name of the file in error messages.
+            size: the size of the file in bytes, if it is known.
+        """
+        self.size = size
         self._file = file
         self._name = name
 
-    def pieces(self) -> Iterator[Lines]:
+    def chunks(self) -> Iterator[Chunk]:
         """Read the file.
 
         Raises:
             DataError: it can't be read.
         """
         rest = b""
-        offset = dropped = 0
-        while True:
-            with readable(self._name):
-                data = self._file.read(PIECE)
-            if dropped:
-                # Within a line that is too long to keep: only its end matters.
-                end = data.find(b"\n")
-                if data and end < 0:
-                    dropped += len(data)
-                    if dropped > _NO_TEXT:
-                        raise DataError(
-                            f"{self._name} has a line of more than 1 GiB: it is no JSON Lines"
-                        )
-                    continue
-                dropped += max(end, 0)
-                long = Lines([], offset)
-                long.add_long(dropped + 1)
-                yield long
-                offset += dropped + 1
-                data, dropped = data[end + 1 :], 0
-                if not data and end < 0:
-                    return
-            whole = rest + data
-            end = whole.rfind(b"\n")
-            if not data:
-                if rest:
-                    yield Lines([rest + b"\n"], offset).drop_long()
-                return
-            if end < 0:
-                rest = whole
-                if len(rest) > LONGEST_LINE:
-                    dropped, rest = len(rest), b""
-                continue
-            piece, rest = whole[: end + 1], whole[end + 1 :]
-            yield Lines(_split(piece), offset).drop_long()
-            offset += end + 1
+        offset = 0
+        while data := self._read():
+            data = rest + data
+            length = data.rfind(b"\n") + 1
+            rest = data[length:]
+            if length:
+                lines = _split_lines(data[:length])
+                yield Chunk(lines, offset, offset + length).reject_long_lines()
+                offset += length
+            if len(rest) > MAX_LINE_LENGTH:
+                length, rest = self._skip_line(len(rest))
+                chunk = Chunk([], offset, offset + length)
+                chunk.reject_long_line(length)
+                yield chunk
+                offset += length
+        if rest:
+            yield Chunk([rest + b"\n"], offset, offset + len(rest))
+
+    def _skip_line(self, length: int) -> tuple[int, bytes]:
+        """Skip the rest of a long line; return the length of the line, and the data after it."""
+        while data := self._read():
+            line, end, rest = data.partition(b"\n")
+            length += len(line) + len(end)
+            if end:
+                return length, rest
+            if length > _MAX_SKIPPED_LENGTH:
+                raise DataError(
+                    f"{self._name} has a line of more than 1 GiB: this is not a JSON Lines file"
+                )
+        return length, b""
+
+    def _read(self) -> bytes:
+        with translate_read_errors(self._name):
+            return self._file.read(CHUNK_SIZE)
 
 
-class File:
-    """A file that can be read at any place, by several processes; as long as it was when it was opened."""
+class RegularFileReader(FileReader):
+    """Reads lines from a regular file, and detects that the file changes while it is read."""
 
     def __init__(self, file: BinaryIO, name: str) -> None:
         """Take the open file."""
-        self.name = name
-        self.fileno = file.fileno()
-        self._file = file
-        self._before = os.fstat(self.fileno)
-        self.size = self._before.st_size
+        self._status = os.fstat(file.fileno())
+        super().__init__(file, name, size=self._status.st_size)
 
-    def spans(self) -> Iterator[tuple[int, int]]:
-        """Name the places between which pieces begin."""
-        for start in range(0, self.size, PIECE):
-            yield start, min(start + PIECE, self.size)
-
-    def pieces(self) -> Iterator[Lines]:
+    def chunks(self) -> Iterator[Chunk]:
         """Read the file.
 
         Raises:
-            DataError: it can't be read, or was changed meanwhile.
+            DataError: it can't be read, or has changed.
         """
-        for start, end in self.spans():
-            with readable(self.name):
-                lines = read_span(self.fileno, start, end, self.size)
-            yield lines
-        self.check_unchanged()
-
-    def check_unchanged(self) -> None:
-        """Refuse a file that somebody wrote to while it was read.
-
-        Raises:
-            DataError: somebody did.
-        """
-        after = os.fstat(self.fileno)
-        if (after.st_size, after.st_mtime_ns) != (self.size, self._before.st_mtime_ns):
-            raise DataError(f"{self.name} was changed while it was read: try again when it is done")
+        yield from super().chunks()
+        status = os.fstat(self._file.fileno())
+        before = self._status
+        if (status.st_size, status.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            raise DataError(
+                f"{self._name} was changed while it was read: try again when it is complete"
+            )
 
 
-def read_span(fileno: int, start: int, end: int, size: int) -> Lines:
-    """Read the lines that begin between two places of a file."""
-    lines = _read_span(fileno, start, end, size)
-    lines.end = end
-    return lines
-
-
-def _read_span(fileno: int, start: int, end: int, size: int) -> Lines:
-    # No further than this piece: where no line begins in it, it is part of a line that began before.
-    first = _next_line(fileno, start - 1, end) if start else 0
-    if first >= end:
-        return Lines([], first)
-    data = _read(fileno, first, end - first)
-    if first + len(data) < end:
-        raise OSError("it became shorter while it was read")
-    lines = Lines(_split(data), first)
-    if end < size and not data.endswith(b"\n"):
-        rest = lines.lines.pop()
-        stop = _next_line(fileno, end, size)
-        length = len(rest) + stop - end
-        if length > LONGEST_LINE:
-            lines.drop_long().add_long(length)
-            return lines
-        lines.lines.append(rest + _read(fileno, end, stop - end))
-    if lines.lines and not lines.lines[-1].endswith(b"\n"):
-        lines.lines[-1] += b"\n"
-    return lines.drop_long()
-
-
-def _split(data: bytes) -> list[bytes]:
-    """Split at line ends, and keep them; bytes.split takes four times as long."""
+def _split_lines(data: bytes) -> list[bytes]:
+    """Split at line feeds and keep them; `bytes.split` takes four times as long."""
     return io.BytesIO(data).readlines()
 
 
-def _read(fileno: int, place: int, length: int) -> bytes:
-    parts = []
-    while length > 0 and (part := os.pread(fileno, length, place)):
-        parts.append(part)
-        place += len(part)
-        length -= len(part)
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
-def _next_line(fileno: int, place: int, size: int) -> int:
-    """Find where the next line begins after a place."""
-    step = 2**12
-    while place < size:
-        data = os.pread(fileno, min(step, size - place), place)
-        if not data:
-            break
-        found = data.find(b"\n")
-        if found >= 0:
-            return place + found + 1
-        place += len(data)
-        step = 2**18
-    return size
+Reader = FileReader | RecordReader
 
 
 @contextmanager
-def opened(source: Source, what: str) -> Iterator[File | Stream | Records]:
-    """Open a source.
+def open_source(source: Source, name: str) -> Iterator[Reader]:
+    """Open a source of training data.
 
     Args:
-        source: a path to a `.jsonl` or `.jsonl.gz` file, an open file, or any iterable of records.
-        what: how to call the data in an error.
+        source: a path to a `.jsonl` or `.jsonl.gz` file, an open file, or an iterable of records.
+        name: the name of the data in error messages.
 
     Raises:
-        DataError: it is none, or can't be read.
+        DataError: the source is invalid or can't be read.
     """
     if isinstance(source, str) and _is_json(source):
-        raise DataError(f"{what} is a text that is no path: pass a path, or a list of records")
+        raise DataError(f"{name} is JSON text, not a path: pass a path, or a list of records")
     if isinstance(source, io.IOBase) or hasattr(source, "read"):
-        # A text file has split its lines where no JSON line ends, and guessed its encoding.
-        file = getattr(source, "buffer", source)
-        if isinstance(file, io.TextIOBase):
-            raise DataError(f"{what} is a text in memory: pass a path, or a file opened as 'rb'")
-        yield Stream(_unzipped(cast("BinaryIO", file)), what)
+        # A text file has split lines at characters that don't end a JSON line, and guessed the encoding.
+        stream = getattr(source, "buffer", source)
+        if isinstance(stream, io.TextIOBase):
+            raise DataError(f"{name} is a text stream: pass a path, or a file opened with 'rb'")
+        yield FileReader(_decompress(cast("BinaryIO", stream)), name)
         return
     if not isinstance(source, str | PathLike):
         if not isinstance(source, Iterable) or isinstance(source, bytes | Mapping):
             raise DataError(
-                f"{what} is a {type(source).__name__}: use a path, or an iterable of records"
+                f"{name} is of type {type(source).__name__}: pass a path, or an iterable of records"
             )
-        yield Records(source)
+        yield RecordReader(source)
         return
     path = Path(source)
-    name = f"{what} {str(path)!r}"
-    with readable(name):
-        file = path.open("rb", buffering=0)
+    name = f"{name} {str(path)!r}"
+    with translate_read_errors(name):
+        file = cast("BinaryIO", path.open("rb", buffering=0))
     with file:
-        with readable(name):
-            kind = os.fstat(file.fileno()).st_mode
-            zipped = path.suffix == ".gz" or (stat.S_ISREG(kind) and file.read(2) == _GZIP)
-            if stat.S_ISREG(kind):
+        with translate_read_errors(name):
+            is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+            is_compressed = path.suffix == ".gz" or (is_regular and file.read(2) == _GZIP)
+            if is_regular:
                 file.seek(0)
-        if zipped:
-            yield Stream(cast("BinaryIO", gzip.GzipFile(fileobj=file)), name)
-        elif stat.S_ISREG(kind):
-            yield File(cast("BinaryIO", file), name)
+        if is_compressed:
+            yield FileReader(cast("BinaryIO", gzip.GzipFile(fileobj=file)), name)
+        elif is_regular:
+            yield RegularFileReader(file, name)
         else:
-            yield Stream(cast("BinaryIO", file), name)
+            yield FileReader(file, name)
 
 
-def refuse_same(files: Iterable[tuple[str, object]]) -> None:
-    """Refuse to write a file that is read, or written otherwise too.
+def require_different_files(files: Iterable[tuple[str, object]]) -> None:
+    """Check that no file is both read and written, or written twice.
+
+    Args:
+        files: what each file is, and its path. Values that are not paths are ignored.
 
     Raises:
-        ConfigError: two of the files are one.
+        ConfigError: two paths are of the same file.
     """
-    paths = [(what, file) for what, file in files if isinstance(file, str | PathLike)]
-    for place, (what, file) in enumerate(paths):
-        for other, same in paths[:place]:
-            # Not resolve(): a path that is none is for whoever opens it to say.
-            if _names_same(Path(file), Path(same)):
+    paths = [(what, path) for what, path in files if isinstance(path, str | PathLike)]
+    for index, (what, path) in enumerate(paths):
+        for other_what, other in paths[:index]:
+            # Not resolve(): an invalid path gets its error when it is opened.
+            if _is_same_file(Path(path), Path(other)):
                 raise ConfigError(
-                    f"{other} and {what} are the same file, {str(file)!r}: use another"
+                    f"{other_what} and {what} are the same file, {str(path)!r}: use another path"
                 )
 
 
-def _names_same(one: Path, other: Path) -> bool:
+def _is_same_file(path: Path, other: Path) -> bool:
     try:
-        return one.absolute() == other.absolute() or one.samefile(other)
+        return path.absolute() == other.absolute() or path.samefile(other)
     except (OSError, ValueError):
         return False
 
 
 def _is_json(text: str) -> bool:
-    """Tell whether somebody took data for the path of data."""
+    """Return whether data was passed instead of a path."""
     if "\n" in text:
         return True
     return text.lstrip().startswith("{") and not Path(text).exists()
 
 
-def _unzipped(file: BinaryIO) -> BinaryIO:
-    """Unzip what is zipped, as far as that can be seen without taking from it."""
-    peek = getattr(file, "peek", None)
+def _decompress(stream: BinaryIO) -> BinaryIO:
+    """Decompress a stream that starts as a gzip file, if it can be peeked."""
+    peek = getattr(stream, "peek", None)
     if peek is None or peek(len(_GZIP))[: len(_GZIP)] != _GZIP:
-        return file
-    return cast("BinaryIO", gzip.GzipFile(fileobj=file))
+        return stream
+    return cast("BinaryIO", gzip.GzipFile(fileobj=stream))
 
 
 @contextmanager
-def readable(name: str) -> Iterator[None]:
-    """Say what can't be read, and why."""
+def translate_read_errors(name: str) -> Iterator[None]:
+    """Raise a `DataError` for every error of reading."""
     try:
         yield
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(f"{name} is no whole gzip file: zip it, or copy it, anew") from error
+        raise DataError(
+            f"{name} is not a complete gzip file: compress or download it again"
+        ) from error
     except (OSError, ValueError) as error:
         if isinstance(error, DataError):
             raise

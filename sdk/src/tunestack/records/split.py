@@ -1,4 +1,4 @@
-"""Split data into training and validation data: the same way every time, and equal questions on the same side."""
+"""Split data into training and validation data: reproducibly, with equal questions in the same part."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ import xxhash
 from tunestack.errors import ConfigError, DataError
 from tunestack.records.findings import Findings
 from tunestack.records.jsonline import BOM, decode
-from tunestack.records.source import Lines, opened, refuse_same
+from tunestack.records.source import Chunk, open_source, require_different_files
 from tunestack.records.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from os import PathLike
 
-_WHAT = "data"
+_NAME = "data"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Split:
-    """What a split gave."""
+    """The files of a split."""
 
     training: Path
     validation: Path
@@ -43,94 +43,99 @@ def split(
     fraction: float = 0.1,
     seed: int = 0,
 ) -> Split:
-    """Write each line of a file, as it is, to one of two files; empty lines are left out.
+    """Write each line of a file unchanged to one of two files; empty lines are skipped.
 
-    On which side a record comes depends on its question and the seed alone: not on its place, and not on the machine.
-    So records with the same question are never on both sides, whatever their answers are.
+    The part of a record depends only on its question and the seed, not on its position or the machine. So records with
+    the same question are always in the same part, even if their answers differ.
 
     Args:
         source: a path to a `.jsonl` or `.jsonl.gz` file; it is read twice.
-        training: the file for most of the records.
-        validation: the file for the others.
-        fraction: how many of the records are for validation: no more, where questions are not divided; at least one question is.
-        seed: another number gives another split.
+        training: the file for most records.
+        validation: the file for the other records.
+        fraction: the maximum share of records for validation. At least one question is used for validation.
+        seed: the random seed.
 
     Raises:
-        DataError: the file can't be read or written, or a line is no record; then nothing is written.
-        ConfigError: the fraction is not between 0 and 1, or two of the files are one.
+        DataError: the file can't be read or written, or a line is not a record. Nothing is written then.
+        ConfigError: the fraction is not between 0 and 1, or two paths are of the same file.
     """
     if not 0 < fraction < 1:
-        raise ConfigError(f"fraction {fraction!r} is not possible: use a number between 0 and 1")
+        raise ConfigError(f"invalid fraction {fraction!r}: use a number between 0 and 1")
     if not Path(source).is_file():
         raise ConfigError(
-            f"{str(source)!r} is no file: a split reads its data twice, so it has to be one"
+            f"{str(source)!r} is not a regular file, which is required because a split reads its data twice"
         )
     training, validation = Path(training), Path(validation)
-    refuse_same((("the data", source), ("training", training), ("validation", validation)))
+    require_different_files(
+        (("the data", source), ("training", training), ("validation", validation))
+    )
     keys = array("Q", (_key(line, place, seed) for place, line in _lines(source)))
     if len(set(keys)) < len(("training", "validation")):
-        raise DataError(f"{_WHAT} has {len(set(keys))} different questions: a split needs two")
-    held = _held_out(keys, max(1, round(fraction * len(keys))))
-    with Writer(training) as most, Writer(validation) as rest:
-        chosen = 0
+        raise DataError(
+            f"{_NAME} has {len(set(keys))} different questions: a split needs at least two"
+        )
+    validation_keys = _choose_validation(keys, max(1, round(fraction * len(keys))))
+    with Writer(training) as training_writer, Writer(validation) as validation_writer:
+        validation_count = 0
         for key, (_, line) in zip(keys, _lines(source), strict=True):
-            chosen += key in held
-            (rest if key in held else most).write(line)
-        most.close()
-        rest.close()
-        most.keep()
-        rest.keep()
+            validation_count += key in validation_keys
+            (validation_writer if key in validation_keys else training_writer).write(line)
+        training_writer.close()
+        validation_writer.close()
+        training_writer.commit()
+        validation_writer.commit()
     return Split(
         training=training,
         validation=validation,
-        training_records=len(keys) - chosen,
-        validation_records=chosen,
+        training_records=len(keys) - validation_count,
+        validation_records=validation_count,
     )
 
 
-def _held_out(keys: array[int], wanted: int) -> set[int]:
-    """Choose questions for validation, in the order of their keys, as long as they fit in."""
+def _choose_validation(keys: array[int], max_records: int) -> set[int]:
+    """Choose questions for validation, in the order of their keys, up to a number of records."""
     counts = Counter(keys)
-    held: set[int] = set()
+    chosen: set[int] = set()
     for key in sorted(counts):
-        if counts[key] <= wanted:
-            held.add(key)
-            wanted -= counts[key]
-    # Where every question has more records than are wanted, the one with the fewest.
-    return held or {min(counts, key=lambda key: (counts[key], key))}
+        if counts[key] <= max_records:
+            chosen.add(key)
+            max_records -= counts[key]
+    # If every question has more records than that, choose the one with the fewest.
+    return chosen or {min(counts, key=lambda key: (counts[key], key))}
 
 
 def _lines(source: str | PathLike[str]) -> Iterator[tuple[int, bytes]]:
     numbers = count(1)
-    with opened(source, _WHAT) as data:
-        for piece in data.pieces():
-            _refuse(piece, numbers)
-            # The lines first: a number that is taken for a line that isn't there would be missing later.
-            for line, number in zip(piece.lines, numbers, strict=False):
+    with open_source(source, _NAME) as reader:
+        for chunk in reader.chunks():
+            _require_no_rejected(chunk, numbers)
+            # The lines first: after the last line, `zip` would take a number that is lost.
+            for line, number in zip(chunk.lines, numbers, strict=False):
                 if line.removeprefix(BOM).strip(b" \t\r\n"):
                     yield number, line.removeprefix(BOM)
 
 
-def _refuse(piece: Lines, numbers: Iterator[int]) -> None:
-    if piece.refused:
-        place, found = next(iter(piece.refused.items()))
-        raise DataError(f"{_WHAT}: line {next(numbers) + place}: {found.message}")
+def _require_no_rejected(chunk: Chunk, numbers: Iterator[int]) -> None:
+    if chunk.rejected:
+        index, problem = next(iter(chunk.rejected.items()))
+        raise DataError(f"{_NAME}: line {next(numbers) + index}: {problem.message}")
 
 
 def _key(line: bytes, number: int, seed: int) -> int:
+    """Return a hash of the question of a record."""
     findings = Findings()
     record = decode(line.rstrip(b"\r\n"), findings)
     if record is None:
-        raise DataError(f"{_WHAT}: line {number}: {findings.problems[0].message}")
-    asked = orjson.dumps(_question(record), option=orjson.OPT_SORT_KEYS)
-    return xxhash.xxh3_64_intdigest(asked, seed=seed)
+        raise DataError(f"{_NAME}: line {number}: {findings.problems[0].message}")
+    question = orjson.dumps(_question(record), option=orjson.OPT_SORT_KEYS)
+    return xxhash.xxh3_64_intdigest(question, seed=seed)
 
 
 def _question(record: dict[str, Any]) -> Any:
-    """Take from a record what is asked: all but the last answer, whatever else it holds."""
-    asked = record.get("input")
-    if isinstance(asked, dict) and "preferred_output" in record:
-        return _texts(asked.get("messages"))
+    """Return the question of a record: everything except the last answer."""
+    prompt = record.get("input")
+    if isinstance(prompt, dict) and "preferred_output" in record:
+        return _texts(prompt.get("messages"))
     messages = record.get("messages")
     if isinstance(messages, list) and messages:
         last = messages[-1]
@@ -143,7 +148,7 @@ def _question(record: dict[str, Any]) -> Any:
 
 
 def _texts(messages: Any) -> Any:
-    """Take one text that stands alone in a list for the text itself."""
+    """Replace a list with a single text by the text."""
     if not isinstance(messages, list):
         return messages
     return [

@@ -1,4 +1,4 @@
-"""What records are written for: a model, one of its formats, and what the caller has asked for."""
+"""The target of a conversion: a model, one of its record formats, and the caller's options."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from tunestack.catalog import CATALOG, ChatTemplate, RecordFormat, unknown
+from tunestack.catalog import CATALOG, RecordFormat, unknown
 from tunestack.errors import ConfigError, shortened
 from tunestack.records.chat_templates import TEMPLATES
-from tunestack.records.formats import FORMATS, Format, SourceFormat
+from tunestack.records.formats import FORMATS, Format
 from tunestack.records.rules import RULES
 
 if TYPE_CHECKING:
@@ -22,21 +22,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What records are written for; small and plain, so that it can be sent to a helping process."""
+    """The target of a conversion."""
 
     model_key: str
-    format: SourceFormat
-    source: SourceFormat | None = None
-    """What records come in; told by the first one if not given."""
-    lossy: bool = False
-    """Whether what the format can't carry is left out and counted, instead of refused."""
+    format: RecordFormat
+    """The format that is written."""
+    source: RecordFormat | None = None
+    """The format that is read; `None` if it is detected from the first record."""
+    is_lossy: bool = False
+    """Whether content that the format can't represent is left out and counted, instead of being an error."""
     ignored: frozenset[str] = field(default_factory=frozenset)
-    """Rules that the caller has waived."""
+    """Validation rules to skip."""
     owner: str | None = None
-    """The account that owns the buckets of images."""
+    """AWS account that owns the buckets of images."""
 
     @classmethod
-    def of(
+    def create(
         cls,
         model: BaseModel,
         *,
@@ -46,19 +47,19 @@ class Target:
         ignore: Collection[str] = (),
         owner: str | None = None,
     ) -> Target:
-        """Check what a caller asks for.
+        """Check the options of a caller.
 
         Raises:
-            ConfigError: a format, a rule or `on_loss` is not one there is.
+            ConfigError: a format, a rule or `on_loss` is invalid.
         """
         if on_loss not in ("error", "report"):
-            raise ConfigError(f"on_loss {shortened(on_loss)} is unknown: use 'error' or 'report'")
+            raise ConfigError(f"invalid on_loss {shortened(on_loss)}: use 'error' or 'report'")
         return cls(
             model_key=model.key,
-            format=_written(model, record_format),
-            source=None if source is None else _source(source),
-            lossy=on_loss == "report",
-            ignored=_waived(ignore),
+            format=_parse_target_format(model, record_format),
+            source=None if source is None else _parse_source_format(source),
+            is_lossy=on_loss == "report",
+            ignored=_parse_ignored(ignore),
             owner=owner,
         )
 
@@ -69,66 +70,56 @@ class Target:
 
     @cached_property
     def template(self) -> Template | None:
-        """How several turns are written as one text, where they have to be."""
-        name: ChatTemplate | None = self.model.chat_template
-        return TEMPLATES[name] if name is not None and self.form.templated else None
-
-    @property
-    def record_format(self) -> str:
-        """The format by the catalog's name."""
-        return next(
-            form.value
-            for form in (self.model.record_format, *self.model.other_formats)
-            if SourceFormat(form.value) is self.format
-        )
+        """The chat template for conversations of several turns, if the format needs one."""
+        name = self.model.chat_template
+        return TEMPLATES[name] if name is not None and self.form.is_templated else None
 
     @property
     def form(self) -> Format:
-        """How the format is read and written."""
+        """The reader and writer of the format that is written."""
         return FORMATS[self.format]
 
     @property
-    def on_openai(self) -> bool:
-        """Whether OpenAI trains the model."""
+    def is_openai(self) -> bool:
+        """Whether the model is fine-tuned at OpenAI."""
         return self.model.provider == "openai"
 
     def is_templated(self, conversation: Conversation) -> bool:
-        """Tell whether a conversation is written with the template: it is more than a question and its answer."""
+        """Return whether a conversation needs the chat template: it is not just one question and one answer."""
         return self.template is not None and [turn.role for turn in conversation.turns] != [
             "user",
             "assistant",
         ]
 
 
-def _source(name: str) -> SourceFormat:
-    try:
-        return SourceFormat(name)
-    except ValueError:
-        known = ", ".join(repr(known.value) for known in SourceFormat)
-        raise ConfigError(f"data format {shortened(name)} is unknown: use {known}") from None
+def _parse_source_format(name: str) -> RecordFormat:
+    if name not in FORMATS:
+        known = ", ".join(repr(known.value) for known in FORMATS)
+        raise ConfigError(f"unknown data format {shortened(name)}: use {known}")
+    return RecordFormat(name)
 
 
-def _written(model: BaseModel, name: str | None) -> SourceFormat:
-    taken = [model.record_format, *model.other_formats]
-    if name is not None and name not in taken:
+def _parse_target_format(model: BaseModel, name: str | None) -> RecordFormat:
+    formats = [model.record_format, *model.other_formats]
+    if name is not None and name not in formats:
         raise ConfigError(
-            f"{model.name} does not learn from record format {shortened(name)}: "
-            f"use {', '.join(repr(form.value) for form in taken)}"
+            f"{model.name} does not support the record format {shortened(name)}: "
+            f"use {', '.join(repr(known.value) for known in formats)}"
         )
-    wanted = model.record_format if name is None else RecordFormat(name)
-    if wanted is RecordFormat.IMAGE_CAPTION:
+    chosen = model.record_format if name is None else RecordFormat(name)
+    if chosen not in FORMATS:
         raise ConfigError(
-            f"{model.name} learns from images with captions: Tunestack has no such records"
+            f"{model.name} is trained on images with captions, which Tunestack does not support"
         )
-    return SourceFormat(wanted.value)
+    return chosen
 
 
-def _waived(names: Collection[str]) -> frozenset[str]:
+def _parse_ignored(names: Collection[str]) -> frozenset[str]:
     if isinstance(names, str):
         names = (names,)
     for name in names:
         rule = RULES.get(name)
-        if rule is None or not rule.can_be_waived:
-            possible = ", ".join(rule.name for rule in RULES.values() if rule.can_be_waived)
-            raise ConfigError(f"rule {shortened(name)} can't be ignored: possible are {possible}")
+        if rule is None or not rule.can_be_ignored:
+            valid = ", ".join(rule.name for rule in RULES.values() if rule.can_be_ignored)
+            raise ConfigError(f"rule {shortened(name)} can't be ignored: use {valid}")
     return frozenset(names)

@@ -1,7 +1,7 @@
-"""Rules on what texts hold: words that fail a job, and the traces of what went wrong before.
+"""Rules on the content of texts: strings that fail a job, and traces of faults in the program that wrote the data.
 
-A word is looked for by a rare character of its own: one scan of a text for `:` finds every `User:`, `Bot:` and
-`Assistant:` at a sixth of what a search for each would take.
+A pattern is searched by a rare character that every match contains, its anchor: one scan of a text for `:` covers
+`User:`, `Bot:` and `Assistant:`, and takes a sixth of the time of a search for each.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from tunestack.records.chat_templates import UNMISTAKABLE_WORDS
-from tunestack.records.formats import SourceFormat
+from tunestack.catalog import RecordFormat
+from tunestack.records.chat_templates import DISTINCTIVE_TOKENS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -22,50 +22,52 @@ if TYPE_CHECKING:
     from tunestack.records.target import Target
 
 PROMPT, ANSWER = "prompt", "answer"
-EVERYWHERE = (PROMPT, ANSWER)
+_ALL_TEXTS = (PROMPT, ANSWER)
 
 COMPLETED = "[[ ## completed ## ]]"
-"""What DSPy's ChatAdapter ends every answer with, and announces in its system prompt."""
+"""The end of every answer in the format of DSPy's ChatAdapter, which its system prompt announces."""
 DSPY = "In adhering to this structure, your objective is:"
-"""What the system prompts of DSPy's adapters hold."""
+"""A sentence in the system prompts of DSPy's adapters."""
 INCOMPLETE = "though some input or output fields are not supplied."
-"""What DSPy says of a demo that lacks fields."""
-LONG = 200
-"""Characters; shorter answers may well repeat, such as the labels of a classification in DSPy's form."""
+"""A sentence that DSPy adds to a demo with missing fields."""
+LONG_ANSWER = 200
+"""Characters. Shorter answers repeat in valid data, such as the labels of a classification in DSPy's format."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextRule:
-    """What a text must not hold."""
+    """A string that a text must not contain."""
 
     rule: str
-    gate: str
-    """A character that every match has; where it isn't in the text, nothing is."""
+    anchor: str
+    """A character that every match contains."""
     pattern: str
+    """A regular expression that starts at the anchor."""
     message: str
-    where: tuple[str, ...] = EVERYWHERE
-    before: str = ""
-    """The characters of which one stands before the gate in every match, where the gate is a colon."""
+    texts: tuple[str, ...] = _ALL_TEXTS
+    """The texts that are checked: prompts, answers or both."""
+    preceding: str = ""
+    """The characters that can precede the anchor, if the anchor is a colon."""
     word: str = ""
-    """The word that it is about, if it is about one."""
+    """The word in the message."""
 
 
-def _words(
-    rule: str, words: Iterable[str], message: str, where: tuple[str, ...], *, in_any_case: bool
+def _word_rules(
+    rule: str, words: Iterable[str], message: str, texts: tuple[str, ...], *, ignore_case: bool
 ) -> Iterator[TextRule]:
-    """Make rules of words by a rare character of theirs: a colon at the end, or what they begin with."""
+    """Create rules for words; the anchor is a colon at the end, or the first character."""
     for word in words:
-        pattern = _any_case(word) if in_any_case else re.escape(word)
+        pattern = _case_insensitive(word) if ignore_case else re.escape(word)
         if word.endswith(":"):
-            letters = {word[-2].lower(), word[-2].upper()} if in_any_case else {word[-2]}
-            found = f":(?<={pattern})"
-            yield TextRule(rule, ":", found, message, where, "".join(letters), word)
+            preceding = {word[-2].lower(), word[-2].upper()} if ignore_case else {word[-2]}
+            pattern = f":(?<={pattern})"
+            yield TextRule(rule, ":", pattern, message, texts, "".join(preceding), word)
         else:
-            yield TextRule(rule, word[0], pattern, message, where, word=word)
+            yield TextRule(rule, word[0], pattern, message, texts, word=word)
 
 
-def _any_case(word: str) -> str:
-    # Not re.IGNORECASE: with it, the search has no first character to jump to, and takes five times as long.
+def _case_insensitive(word: str) -> str:
+    # Not re.IGNORECASE: it would disable the search for the first character, and take five times as long.
     return "".join(
         f"[{char.lower()}{char.upper()}]" if char.isalpha() else re.escape(char) for char in word
     )
@@ -73,35 +75,18 @@ def _any_case(word: str) -> str:
 
 @cache
 def rules_for(target: Target) -> tuple[TextRule, ...]:
-    """List the rules on texts for a target, without those that were waived."""
-    return tuple(rule for rule in _all(target) if rule.rule not in target.ignored)
+    """Return the rules on texts for a target, without ignored rules."""
+    return tuple(rule for rule in _all_rules(target) if rule.rule not in target.ignored)
 
 
-def _all(target: Target) -> Iterator[TextRule]:
-    reserved = target.model.limits.reserved_words
-    # Nova's words fail a job in prompts, in whatever case; Claude's as they are written, in answers too.
-    nova = target.format is SourceFormat.CONVERSE
-    where = (PROMPT,) if nova else EVERYWHERE
-    yield from _words("reserved-word", reserved, _RESERVED, where, in_any_case=nova)
-    if nova and reserved:
-        yield from _words("reserved-word-unsure", reserved, _UNSURE, (ANSWER,), in_any_case=True)
-        more = ("Thought:", "<unk>")
-        yield from _words("reserved-word-unsure", more, _UNSURE, EVERYWHERE, in_any_case=True)
-    elif not target.form.templated:
-        # Where a prompt is one text, several speakers may well be in it.
-        speakers = ("\nAssistant:", "\nassistant:", "\nBot:", "\nAI:")
-        yield from _words("transcript", speakers, _TRANSCRIPT, (PROMPT,), in_any_case=False)
+def _all_rules(target: Target) -> Iterator[TextRule]:
+    yield from _reserved_word_rules(target)
     yield TextRule("type-marker", "<", "<<CUSTOM-TYPE-START-IDENTIFIER>>", _MARKER)
-    shown = r"<(?:[A-Z]+_BASE_64_ENCODED\(|DATA_URI\(|[\w.]+(?:<locals>[\w.]+)* object at 0x)"
-    yield TextRule("object-as-text", "<", shown, _OBJECT)
-    yield TextRule(
-        "data-as-text",
-        ":",
-        r":(?<=data:)[\w/.+;= -]{0,200};base64,",
-        _DATA,
-        before="a",
-    )
-    for gate, pattern in (
+    pattern = r"<(?:[A-Z]+_BASE_64_ENCODED\(|DATA_URI\(|[\w.]+(?:<locals>[\w.]+)* object at 0x)"
+    yield TextRule("object-as-text", "<", pattern, _OBJECT)
+    pattern = r":(?<=data:)[\w/.+;= -]{0,200};base64,"
+    yield TextRule("data-as-text", ":", pattern, _DATA, preceding="a")
+    for anchor, pattern in (
         ("{", r'\{(?<=\A\{)\s*"(?:tool_calls|function_call|toolUse|tool_use)"'),
         (
             "{",
@@ -110,116 +95,134 @@ def _all(target: Target) -> Iterator[TextRule]:
         ("<", r"<tool_call[>=]"),
         ("<", r"<(?:function_call|function)[>=]"),
     ):
-        yield TextRule("tool-call-as-text", gate, pattern, _CALL, (ANSWER,))
-    none = r"\[\[ ## \w+ ## \]\]\nNone(?=\s*(?:\n\[\[|\Z))"
-    yield TextRule("none-as-answer", "[", none, _NONE, (ANSWER,))
+        yield TextRule("tool-call-as-text", anchor, pattern, _CALL, (ANSWER,))
+    pattern = r"\[\[ ## \w+ ## \]\]\nNone(?=\s*(?:\n\[\[|\Z))"
+    yield TextRule("none-as-answer", "[", pattern, _NONE, (ANSWER,))
     pattern = r"<(\w{1,80})>\nNone\n</"
     yield TextRule("none-as-answer", "<", pattern, _NONE, (ANSWER,))
 
 
-_RESERVED = "holds {found}, which this model keeps for itself and which fails the whole job: word it differently"
+def _reserved_word_rules(target: Target) -> Iterator[TextRule]:
+    reserved = target.model.limits.reserved_words
+    if target.format is RecordFormat.CONVERSE:
+        # Nova's words fail a job if they are in prompts, in any case.
+        yield from _word_rules("reserved-word", reserved, _RESERVED, (PROMPT,), ignore_case=True)
+        if reserved:
+            rule, others = "reserved-word-unsure", ("Thought:", "<unk>")
+            yield from _word_rules(rule, reserved, _UNSURE, (ANSWER,), ignore_case=True)
+            yield from _word_rules(rule, others, _UNSURE, _ALL_TEXTS, ignore_case=True)
+            return
+    else:
+        # Claude's words fail a job in answers too, in this case only.
+        yield from _word_rules("reserved-word", reserved, _RESERVED, _ALL_TEXTS, ignore_case=False)
+    if not target.form.is_templated:
+        # A format with one prompt has several speakers in one text.
+        speakers = ("\nAssistant:", "\nassistant:", "\nBot:", "\nAI:")
+        yield from _word_rules("transcript", speakers, _TRANSCRIPT, (PROMPT,), ignore_case=False)
+
+
+_RESERVED = "contains {word}, a reserved keyword of this model that fails the job: replace it"
 _UNSURE = (
-    "holds {found}, which AWS's validators refuse: word it differently, or see if the job takes it"
+    "contains {word}, which AWS's validation scripts reject, but the service may accept: replace it"
 )
-_TRANSCRIPT = "is a transcript of several speakers: make each of them a message"
-_MARKER = "holds DSPy's mark of a type that was not made a part of the message: the model would learn to write it"
-_OBJECT = "holds the Python representation of an object: something became text on the way"
-_DATA = "holds base64 as text: pass a file as a part of the message (an image as image_url)"
-_CALL = "looks like a tool call that was written as text: pass calls as tool_calls"
-_NONE = "answers None in a field of DSPy's, as it writes what was missing: leave the example out"
+_TRANSCRIPT = "is a transcript of several speakers: write a message for each of them"
+_MARKER = "contains DSPy's marker of a type that was not converted to a part of the message: the model would learn the marker"
+_OBJECT = "contains the Python representation of an object, which was converted to text by mistake"
+_DATA = "contains a base64 file as text: pass it as a part of the message (an image as image_url)"
+_CALL = "appears to be a tool call written as text: pass tool calls in tool_calls"
+_NONE = "has the answer None in a DSPy field, which means that the value was missing: remove the example"
 
 
 @cache
-def search_patterns(target: Target, where: str) -> tuple[tuple[str, Callable[[str], object]], ...]:
-    """Join the patterns of a target by their gates, for a quick look at a text: characters, and what then looks at it."""
-    by_gate: dict[str, list[TextRule]] = {}
-    for rule in _looked_for(target):
-        if where in rule.where:
-            by_gate.setdefault(rule.gate, []).append(rule)
-    return tuple((gate, re.compile(_joined(gate, found)).search) for gate, found in by_gate.items())
+def search_patterns(target: Target, text: str) -> tuple[tuple[str, Callable[[str], object]], ...]:
+    """Return the anchors of a target's rules, each with a search for all its patterns.
+
+    Args:
+        target: the target.
+        text: the kind of text, `PROMPT` or `ANSWER`.
+    """
+    by_anchor: dict[str, list[TextRule]] = {}
+    for rule in _fast_path_rules(target):
+        if text in rule.texts:
+            by_anchor.setdefault(rule.anchor, []).append(rule)
+    return tuple(
+        (anchor, re.compile(_join_patterns(anchor, rules)).search)
+        for anchor, rules in by_anchor.items()
+    )
 
 
-def _looked_for(target: Target) -> list[TextRule]:
-    """List the rules on texts, with those on what a template has between turns."""
+def _fast_path_rules(target: Target) -> list[TextRule]:
+    """Return the rules on texts, and those on special tokens, which the slow path checks by itself."""
     rules = list(rules_for(target))
     if target.template is not None:
-        # Not every text of such a model is written with the template; those that are not are looked at for nothing.
-        special = target.template.special
-        rules += _words("special-token", special, "", EVERYWHERE, in_any_case=False)
-    if target.source is SourceFormat.COMPLETION and not target.form.templated:
-        # A prompt that was written with a template is to be taken apart.
-        rules += _words("special-token", UNMISTAKABLE_WORDS, "", EVERYWHERE, in_any_case=False)
+        tokens = target.template.special_tokens
+        rules += _word_rules("special-token", tokens, "", _ALL_TEXTS, ignore_case=False)
+    if target.source is RecordFormat.COMPLETION and not target.form.is_templated:
+        # A prompt that was written with a chat template is parsed into turns.
+        rules += _word_rules("special-token", DISTINCTIVE_TOKENS, "", _ALL_TEXTS, ignore_case=False)
     return rules
 
 
-def _joined(gate: str, rules: list[TextRule]) -> str:
-    """Join patterns that all begin with their gate, and keep it in front: a search jumps to it."""
-    rests = "|".join(rule.pattern.removeprefix(re.escape(gate)) for rule in rules)
-    # Most colons are told from a word's by the letter before.
-    letters = "".join(sorted({char for rule in rules for char in rule.before}))
-    return f"{re.escape(gate)}{f'(?<=[{letters}]:)' if gate == ':' else ''}(?:{rests})"
+def _join_patterns(anchor: str, rules: list[TextRule]) -> str:
+    """Join patterns with their anchor in front, so that the search jumps to it."""
+    rests = "|".join(rule.pattern.removeprefix(re.escape(anchor)) for rule in rules)
+    # The character before it excludes most colons.
+    preceding = "".join(sorted({char for rule in rules for char in rule.preceding}))
+    return f"{re.escape(anchor)}{f'(?<=[{preceding}]:)' if anchor == ':' else ''}(?:{rests})"
 
 
 @cache
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
 def check_texts(texts: Iterable[tuple[str, str, str]], target: Target, findings: Findings) -> None:
-    """Look at texts, given with their paths and whether they are a prompt or an answer."""
-    for path, where, text in texts:
+    """Check texts, each given with its path and its kind (`PROMPT` or `ANSWER`)."""
+    for path, kind, text in texts:
         if not any(
-            gate in text and search(text) for gate, search in search_patterns(target, where)
+            anchor in text and search(text) for anchor, search in search_patterns(target, kind)
         ):
             continue
         for rule in rules_for(target):
-            if where in rule.where and _compiled(rule.pattern).search(text) is not None:
-                findings.add(rule.rule, path, rule.message.format(found=repr(rule.word)))
+            if kind in rule.texts and _compile(rule.pattern).search(text) is not None:
+                findings.add(rule.rule, path, rule.message.format(word=repr(rule.word)))
 
 
-def check_special(
-    texts: Iterable[tuple[str, str, str]], special: Iterable[str], findings: Findings
+def check_special_tokens(
+    texts: Iterable[tuple[str, str, str]], tokens: Iterable[str], findings: Findings
 ) -> None:
-    """Refuse texts that hold what a chat template puts between turns."""
+    """Check that no text contains a token that a chat template writes between turns."""
     for path, _, text in texts:
-        for word in special:
-            if word in text:
-                findings.add(
-                    "special-token",
-                    path,
-                    f"holds {word!r}, which this model's chat template has between turns",
-                )
+        for token in tokens:
+            if token in text:
+                message = f"contains {token!r}, a special token of this model's chat template"
+                findings.add("special-token", path, message)
                 break
 
 
 def check_dspy(conversation: Conversation, findings: Findings) -> None:
-    """Look for what DSPy leaves in records when something was missing or failed."""
-    said = [
+    """Check for traces of DSPy programs that failed or had incomplete data."""
+    texts = [
         (turn, "\n".join(getattr(block, "text", "") for block in turn.blocks))
         for turn in conversation.turns
     ]
-    answers = [text for turn, text in said if turn.role == "assistant"]
-    last = next((turn.at for turn, _ in reversed(said) if turn.role == "assistant"), "$")
-    if answers and len(answers[-1]) > LONG and answers[-1] in answers[:-1]:
-        findings.add(
-            "answer-in-prompt",
-            last,
-            "is there before, word for word: the model learns to copy what it is shown",
-        )
-    system = "".join(text for turn, text in said if turn.role == "system")
-    for turn, text in said:
-        if turn.role == "assistant" and COMPLETED in system and _is_unfinished(text):
-            findings.add(
-                "unfinished-answer",
-                turn.at,
-                f"does not end with {COMPLETED}, as its system prompt demands: was it cut off?",
-            )
-        if turn.role == "user" and DSPY in system and INCOMPLETE in text:
-            findings.add(
-                "incomplete-demo",
-                turn.at,
-                "is a demo that lacks fields, which DSPy says in it: complete it, or leave it out",
-            )
+    answers = [(turn.path, text) for turn, text in texts if turn.role == "assistant"]
+    if answers:
+        path, last = answers[-1]
+        if len(last) > LONG_ANSWER and last in [text for _, text in answers[:-1]]:
+            message = "is equal to an earlier answer: the model would learn to copy from the prompt"
+            findings.add("answer-in-prompt", path, message)
+    system = "".join(text for turn, text in texts if turn.role == "system")
+    if COMPLETED in system:
+        for path, text in answers:
+            if _is_unfinished(text):
+                message = f"does not end with {COMPLETED}, which its system prompt requires: it may be truncated"
+                findings.add("unfinished-answer", path, message)
+    if DSPY in system:
+        for turn, text in texts:
+            if turn.role == "user" and INCOMPLETE in text:
+                message = "is a DSPy demo with missing fields: add them, or remove the example"
+                findings.add("incomplete-demo", turn.path, message)
 
 
 def _is_unfinished(answer: str) -> bool:
@@ -229,7 +232,7 @@ def _is_unfinished(answer: str) -> bool:
 def may_break_dspy_rule(texts: list[str], *, has_system: bool) -> bool:
     """Return whether `check_dspy` may report something about alternating texts."""
     answers = texts[has_system + 1 :: 2]
-    if len(answers) > 1 and len(answers[-1]) > LONG and answers[-1] in answers[:-1]:
+    if len(answers) > 1 and len(answers[-1]) > LONG_ANSWER and answers[-1] in answers[:-1]:
         return True
     if not has_system:
         return False

@@ -1,8 +1,8 @@
-"""How many tokens a record has, as far as that can be told without the model's own tokenizer.
+"""Estimates of the number of tokens in a record.
 
-No vendor publishes the tokenizers of Nova and Titan. A token is taken to be four bytes of the text as JSON writes it in
-UTF-8: about right for English and code, and for other scripts closer than a count of characters.
-AWS's page says six characters a token, its script for Claude three.
+The tokenizers of Nova and Titan are not public. A token is estimated as four bytes of the text as JSON in UTF-8, which is
+about right for English and code, and closer than a count of characters for other scripts.
+AWS's user guide uses six characters per token, and its script for Claude three.
 """
 
 from __future__ import annotations
@@ -23,79 +23,82 @@ if TYPE_CHECKING:
 
 METHOD = "a quarter of the bytes of the text as JSON in UTF-8"
 BYTES_PER_TOKEN = 4
-_IMAGE = 1601 * BYTES_PER_TOKEN
-"""The least that an image takes in Llama 3.2 (user guide, model-customization-prepare); others are not documented."""
-NEAR = 0.8
-"""From which share of a limit on the estimate is too near to it."""
+_IMAGE_SIZE = 1601 * BYTES_PER_TOKEN
+"""The minimum for an image in Llama 3.2 (user guide, model-customization-prepare); not documented for other models."""
+_NEAR = 0.8
+"""Share of a limit from which the estimate may hide that the limit is exceeded."""
 
 
-def tokens(size: int) -> int:
-    """Estimate the tokens of a text of so many bytes."""
+def count_tokens(size: int) -> int:
+    """Estimate the number of tokens of a text of `size` bytes."""
     return -(-size // BYTES_PER_TOKEN)
 
 
-def measured(text: str) -> int:
-    """Measure a text: its bytes as JSON, without the quotes."""
+def text_size(text: str) -> int:
+    """Return the bytes of a text as JSON, without quotes."""
     return len(orjson.dumps(text)) - 2
 
 
 def content_size(conversation: Conversation) -> int:
-    """Measure what a record says."""
-    blocks = sum(_size(block) for turn in conversation.all_turns for block in turn.blocks)
+    """Return the bytes of a record's content."""
+    blocks = sum(_block_size(block) for _, block in conversation.blocks())
     tools = sum(
-        measured(tool.name) + measured(tool.description or "") + len(orjson.dumps(tool.schema))
+        text_size(tool.name) + text_size(tool.description or "") + len(orjson.dumps(tool.schema))
         for tool in conversation.tools
     )
     return blocks + tools
 
 
-def _size(block: Block) -> int:
+def _block_size(block: Block) -> int:
     match block:
         case Text() | Reasoning():
-            return measured(block.text)
+            return text_size(block.text)
         case Media():
-            return _IMAGE
+            return _IMAGE_SIZE
         case ToolUse():
-            return measured(block.name) + len(orjson.dumps(block.input))
+            return text_size(block.name) + len(orjson.dumps(block.input))
         case ToolResult():
             return sum(
-                measured(part.text) if isinstance(part, Text) else len(orjson.dumps(part))
+                text_size(part.text) if isinstance(part, Text) else len(orjson.dumps(part))
                 for part in block.content
             )
 
 
 def check_size(record: Mapping[str, Any], size: int, target: Target, findings: Findings) -> None:
-    """Hold a record of so many bytes of text against the limits of tokens."""
+    """Check the estimated tokens of a converted record with `size` bytes of text."""
     limits = target.model.limits
     parts = [("the record", "$", size, limits.max_tokens)]
-    if target.form.templated and limits.max_prompt_tokens is not None:
-        (asked, prompt), (answered, completion) = record.items()
+    if target.form.is_templated and limits.max_prompt_tokens is not None:
+        (prompt_key, prompt), (completion_key, completion) = record.items()
         parts += [
-            ("the prompt", f"$.{asked}", measured(prompt), limits.max_prompt_tokens),
-            ("the answer", f"$.{answered}", measured(completion), limits.max_completion_tokens),
+            ("the prompt", f"$.{prompt_key}", text_size(prompt), limits.max_prompt_tokens),
+            (
+                "the completion",
+                f"$.{completion_key}",
+                text_size(completion),
+                limits.max_completion_tokens,
+            ),
         ]
-    for what, path, bytes_, most in parts:
-        if most is None:
+    for name, path, part_size, limit in parts:
+        if limit is None:
             continue
-        count = tokens(bytes_)
-        says = f"{what} has about {count:,} tokens (estimated), expected at most {most:,}"
-        rule = None
-        if count > most:
-            rule = "tokens-truncated" if target.on_openai else "tokens"
-            says += ": the rest is cut off" if target.on_openai else ""
-        elif count > NEAR * most:
-            rule = "tokens-near"
-        if rule is not None:
-            findings.add(rule, path, says)
+        count = count_tokens(part_size)
+        message = f"{name} has about {count:,} tokens (estimate), the maximum is {limit:,}"
+        if count > limit and target.is_openai:
+            findings.add("tokens-truncated", path, f"{message}: OpenAI truncates it")
+        elif count > limit:
+            findings.add("tokens", path, message)
+        elif count > _NEAR * limit:
+            findings.add("tokens-near", path, message)
 
 
 def largest_size_below_limits(target: Target) -> float:
-    """Return up to which size no limit of tokens is near; infinite if the model has none."""
+    """Return the largest size at which no token limit is near; infinite if the model has no limits."""
     limits = target.model.limits
     known = [
-        most
-        for most in (limits.max_tokens, limits.max_prompt_tokens, limits.max_completion_tokens)
-        if most is not None
+        limit
+        for limit in (limits.max_tokens, limits.max_prompt_tokens, limits.max_completion_tokens)
+        if limit is not None
     ]
     # Tokens are rounded up: this is the last size whose estimate is not above the share.
-    return int(min(known) * NEAR) * BYTES_PER_TOKEN if known else math.inf
+    return int(min(known) * _NEAR) * BYTES_PER_TOKEN if known else math.inf

@@ -1,4 +1,4 @@
-"""Writes the file that a job reads, and takes its checksum, beside whoever makes its content."""
+"""Writes a training file and computes its checksum in a thread."""
 
 from __future__ import annotations
 
@@ -15,104 +15,95 @@ from tunestack.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from pathlib import Path
 
-_WAITING = 4
-"""Blocks that wait to be written, at most."""
-_BLOCK = 2**19
-"""Bytes from which on a part is written as it is: to join parts costs time, and so does each change of threads."""
+_MAX_QUEUED_BLOCKS = 4
+_BLOCK_SIZE = 2**19
+"""Bytes. Smaller parts are joined first, as each switch between threads takes time."""
 
 
 class Writer:
-    """A file that is written in a thread of its own: hashing and writing need no interpreter.
+    """Writes a file in a thread: hashing and writing don't hold the interpreter's lock.
 
-    It is written beside its place, and put there by `keep`: what was there before stays whole until then, and for good
-    if `keep` is not called.
+    The content goes to a temporary file in the same folder, which replaces the file in `commit`. Without `commit`, an
+    existing file stays as it was.
     """
 
     def __init__(self, path: Path | None) -> None:
-        """Take the file's place; without one, only the checksum is taken."""
+        """Take the path of the file, or `None` to write nothing and only count bytes."""
         self._path = path
         self._digest = hashlib.sha256()
-        self._blocks: queue.Queue[bytes | None] = queue.Queue(_WAITING)
+        self._blocks: queue.Queue[bytes | None] = queue.Queue(_MAX_QUEUED_BLOCKS)
         self._error: OSError | None = None
         self._parts: list[bytes] = []
-        self._held = 0
+        self._buffered = 0
         self._thread: threading.Thread | None = None
-        self._here = False
-        self._beside: Path | None = None
-        self._place: Path | None = None
+        self._temporary: Path | None = None
+        self._target: Path | None = None
         self._file: int | None = None
         self.bytes = 0
 
-    def _opened(self, path: Path) -> int:
-        self._place = path.resolve()
-        if self._place.exists() and not self._place.is_file():
-            # A pipe or a device: nothing can be put in its place.
-            return os.open(self._place, os.O_WRONLY)
-        # Named before it is made: wherever Ctrl-C comes between, it is taken away.
-        self._beside = self._place.with_name(f".tunestack-{secrets.token_hex(8)}")
-        return os.open(self._beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    def _open(self, path: Path) -> int:
+        self._target = path.resolve()
+        if self._target.exists() and not self._target.is_file():
+            # A pipe or a device can't be replaced.
+            return os.open(self._target, os.O_WRONLY)
+        # The name is set before the file is created, so that Ctrl-C in between leaves no file.
+        self._temporary = self._target.with_name(f".tunestack-{secrets.token_hex(8)}")
+        return os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
     @property
     def sha256(self) -> str:
-        """The checksum in hex, of what was written when the file was closed."""
+        """SHA-256 in hex of the content that was written; complete after `close`."""
         return self._digest.hexdigest()
 
-    def stay_here(self) -> None:
-        """Work in the caller's thread.
-
-        Where helping processes do the rest, all cores are busy, and a thread would mostly wait for the interpreter.
-        """
-        self._here = True
-
     def write(self, data: bytes) -> None:
-        """Add to the file.
+        """Append to the file.
 
         Raises:
-            DataError: something could not be written.
+            DataError: the file can't be written.
         """
         self.bytes += len(data)
         if self._path is None:
             return
         self._parts.append(data)
-        self._held += len(data)
-        if self._held >= _BLOCK:
-            self._hand_over()
+        self._buffered += len(data)
+        if self._buffered >= _BLOCK_SIZE:
+            self._queue_parts()
 
     def close(self) -> None:
-        """Write what is not written yet.
+        """Write the remaining content and close the file.
 
         Raises:
-            DataError: something could not be written.
+            DataError: the file can't be written.
         """
         if self._parts and self._error is None:
-            self._hand_over()
+            self._queue_parts()
         self._stop()
         self._raise_error()
 
-    def keep(self) -> None:
-        """Put the file in its place.
+    def commit(self) -> None:
+        """Replace the file at the path.
 
         Raises:
-            DataError: that can't be done.
+            DataError: it can't be replaced.
         """
-        if self._beside is None or self._place is None:
+        if self._temporary is None or self._target is None:
             return
         try:
-            mode = self._place.stat().st_mode if self._place.exists() else 0o666 & ~_umask()
-            self._beside.chmod(mode)
-            self._beside.replace(self._place)
+            mode = self._target.stat().st_mode if self._target.exists() else 0o666 & ~_umask()
+            self._temporary.chmod(mode)
+            self._temporary.replace(self._target)
         except OSError as error:
             raise DataError(f"{str(self._path)!r} can't be written: {_why(error)}") from error
-        self._beside = None
+        self._temporary = None
 
     def __enter__(self) -> Self:
         """Open the file.
 
         Raises:
-            ConfigError: it can't be written there.
+            ConfigError: the file can't be created.
         """
         try:
-            self._file = None if self._path is None else self._opened(self._path)
+            self._file = None if self._path is None else self._open(self._path)
         except (OSError, ValueError) as error:
             self.__exit__()
             raise ConfigError(f"{str(self._path)!r} can't be written: {_why(error)}") from error
@@ -122,29 +113,28 @@ class Writer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave nothing behind that was not kept."""
+        """Delete the temporary file, unless it was committed."""
         self._stop()
-        if self._beside is not None:
+        if self._temporary is not None:
             with suppress(OSError):
-                self._beside.unlink()
+                self._temporary.unlink()
 
-    def _hand_over(self) -> None:
+    def _queue_parts(self) -> None:
         self._raise_error()
         block = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        self._parts, self._held = [], 0
-        if self._here:
-            self._take(block)
-            return
+        self._parts, self._buffered = [], 0
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="tunestack-writer", daemon=True)
+            self._thread = threading.Thread(
+                target=self._process_blocks, name="tunestack-writer", daemon=True
+            )
             self._thread.start()
         self._blocks.put(block)
 
-    def _work(self) -> None:
+    def _process_blocks(self) -> None:
         while (block := self._blocks.get()) is not None:
-            self._take(block)
+            self._process(block)
 
-    def _take(self, block: bytes) -> None:
+    def _process(self, block: bytes) -> None:
         if self._error is None:
             self._digest.update(block)
             self._write_all(block)

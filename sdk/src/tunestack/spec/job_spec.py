@@ -99,13 +99,13 @@ class JobSpec:
         """The method: as specified, or `dpo` for records of preferences."""
         if self.method is not None:
             return self.method
-        return "dpo" if self.record_format == RecordFormat.OPENAI_PREFERENCE else "supervised"
+        return "dpo" if self.record_format == RecordFormat.PREFERENCE else "supervised"
 
     @property
     def written_format(self) -> str | None:
         """The format to write records in: as specified, or that of the method; `None` for the model's own."""
         if self.record_format is None and self.method == "dpo":
-            return RecordFormat.OPENAI_PREFERENCE.value
+            return RecordFormat.PREFERENCE.value
         return self.record_format
 
     @property
@@ -137,7 +137,7 @@ class JobSpec:
                     )
         if self.validation_data is not None and not base.limits.validation_set:
             raise ConfigError(f"{base.name} takes no validation data: remove validation_data")
-        RecordTarget.of(
+        RecordTarget.create(
             base,
             source=self.data_format,
             record_format=self.written_format,
@@ -175,9 +175,9 @@ class JobSpec:
             raise ConfigError(
                 f"invalid method {shortened(self.method)}: use {' or '.join(map(repr, _METHODS))}"
             )
-        has_preferences = self.written_format == RecordFormat.OPENAI_PREFERENCE
+        has_preferences = self.written_format == RecordFormat.PREFERENCE
         if (self.method == "dpo") != has_preferences:
-            expected = "'openai-preference'" if self.method == "dpo" else "another"
+            expected = "'preference'" if self.method == "dpo" else "another"
             raise ConfigError(f"method {self.method!r} requires {expected} record_format")
 
     def _check_seed(self) -> None:

@@ -1,5 +1,5 @@
-"""The formats of records: each is read into a conversation, and written from one."""
+"""Record formats: each is read into a conversation, and written from one."""
 
-from tunestack.records.formats.table import FORMATS, Format, SourceFormat, told_by
+from tunestack.records.formats.table import FORMATS, Format, detect_format
 
-__all__ = ["FORMATS", "Format", "SourceFormat", "told_by"]
+__all__ = ["FORMATS", "Format", "detect_format"]

@@ -1,4 +1,4 @@
-"""Reads OpenAI's chat format, which DSPy writes too: messages, tools, weights; and its pairs of preferred answers.
+"""Reads OpenAI's formats for chat and preference data; DSPy writes the chat format too.
 
 Source: openai-openapi, FineTuneChatRequestInput and FineTunePreferenceRequestInput; the guides supervised-fine-tuning,
 vision-fine-tuning and direct-preference-optimization (developers.openai.com, read 2026-11-22).
@@ -20,9 +20,14 @@ from tunestack.records.conversation import (
     ToolUse,
     Turn,
 )
-from tunestack.records.findings import Findings, quoted
-from tunestack.records.formats.fields import lose_unknown, objects, optional, text
-from tunestack.records.jsonline import decode, named_type
+from tunestack.records.findings import Findings, quote
+from tunestack.records.formats.fields import (
+    get_optional,
+    iterate_objects,
+    report_unknown,
+    require_text,
+)
+from tunestack.records.jsonline import decode, json_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,27 +56,27 @@ _DATA = re.compile(r"(?i)data:(?:(?P<kind>\w+)/(?P<format>[\w.+-]+))?[;,]")
 
 def read(record: Mapping[str, Any], findings: Findings) -> Conversation:
     """Read `{"messages": [...], "tools": [...], "parallel_tool_calls": ...}`."""
-    lose_unknown(record, _RECORD, "$", findings)
+    report_unknown(record, _RECORD, "$", findings)
     return _conversation(record, "$", findings)
 
 
 def read_preference(record: Mapping[str, Any], findings: Findings) -> Conversation:
     """Read `{"input": {"messages"}, "preferred_output": [...], "non_preferred_output": [...]}`."""
-    lose_unknown(record, ("input", "preferred_output", "non_preferred_output"), "$", findings)
-    asked = record.get("input")
-    if not isinstance(asked, dict):
+    report_unknown(record, ("input", "preferred_output", "non_preferred_output"), "$", findings)
+    prompt = record.get("input")
+    if not isinstance(prompt, dict):
         findings.add(
-            "field", "$.input", f"expected an object with messages, found {named_type(asked)}"
+            "field", "$.input", f"expected an object with messages, found {json_type(prompt)}"
         )
-        asked = {}
+        prompt = {}
     else:
-        lose_unknown(asked, _RECORD, "$.input", findings)
-    conversation = _conversation(asked, "$.input", findings)
+        report_unknown(prompt, _RECORD, "$.input", findings)
+    conversation = _conversation(prompt, "$.input", findings)
     answers = []
     for name in ("preferred_output", "non_preferred_output"):
         turns = tuple(_turns(record.get(name), f"$.{name}", findings))
         if [turn.role for turn in turns] != ["assistant"]:
-            findings.add("preference", f"$.{name}", "expected one message, the assistant's")
+            findings.add("preference", f"$.{name}", "expected one assistant message")
         answers.append(turns)
     return Conversation(
         turns=conversation.turns,
@@ -89,208 +94,222 @@ def _conversation(record: Mapping[str, Any], path: str, findings: Findings) -> C
             *_tools(record.get("tools"), f"{path}.tools", findings),
             *_functions(record.get("functions"), f"{path}.functions", findings),
         ),
-        parallel_tool_calls=optional(record, "parallel_tool_calls", bool, path, findings),
+        parallel_tool_calls=get_optional(record, "parallel_tool_calls", bool, path, findings),
     )
 
 
 def _turns(messages: Any, path: str, findings: Findings) -> Iterator[Turn]:
     results: list[ToolResult] = []
-    answered = path
-    called = ""
-    for at, message in objects(messages, path, "messages", findings):
+    results_path = path
+    call_path = ""
+    for message_path, message in iterate_objects(messages, path, "messages", findings):
         role = message.get("role")
         if not isinstance(role, str) or role not in _FIELDS:
             known = ", ".join(_FIELDS)
-            findings.add("role", f"{at}.role", f"{quoted(role)} is no role: use {known}")
+            findings.add("role", f"{message_path}.role", f"invalid role {quote(role)}: use {known}")
             continue
-        lose_unknown(message, _FIELDS[role], at, findings)
+        report_unknown(message, _FIELDS[role], message_path, findings)
         if role in ("tool", "function"):
-            answered = answered if results else at
-            results.append(_result(message, at, findings, called))
+            results_path = results_path if results else message_path
+            results.append(_result(message, message_path, findings, call_path))
             continue
-        called = at if message.get("function_call") else called
+        call_path = message_path if message.get("function_call") else call_path
         turn = Turn(
             role=_ROLES.get(role, role),
-            blocks=tuple(_content(message, at, findings)),
-            at=at,
-            name=optional(message, "name", str, at, findings),
-            weight=_weight(message, at, findings),
+            blocks=tuple(_content(message, message_path, findings)),
+            path=message_path,
+            name=get_optional(message, "name", str, message_path, findings),
+            weight=_weight(message, message_path, findings),
         )
         if results and role == "user":
-            # What tools answer and what the user says next are one turn: elsewhere turns alternate.
-            yield Turn("user", (*results, *turn.blocks), answered, turn.name, turn.weight)
+            # Tool results and the next user message are one turn, so that turns alternate.
+            yield Turn("user", (*results, *turn.blocks), results_path, turn.name, turn.weight)
         elif results:
-            yield Turn("user", tuple(results), answered)
+            yield Turn("user", tuple(results), results_path)
             yield turn
         else:
             yield turn
         results = []
     if results:
-        yield Turn("user", tuple(results), answered)
+        yield Turn("user", tuple(results), results_path)
 
 
-def _weight(message: Mapping[str, Any], at: str, findings: Findings) -> int | None:
-    weight: int | None = optional(message, "weight", int, at, findings)
+def _weight(message: Mapping[str, Any], path: str, findings: Findings) -> int | None:
+    weight: int | None = get_optional(message, "weight", int, path, findings)
     if weight in (None, 0, 1):
         return weight
-    findings.add("weight", f"{at}.weight", "expected 0 or 1")
+    findings.add("weight", f"{path}.weight", "expected 0 or 1")
     return None
 
 
-def _content(message: Mapping[str, Any], at: str, findings: Findings) -> Iterator[Block]:
-    thought = optional(message, "reasoning_content", str, at, findings)
-    if thought is not None:
-        yield Reasoning(thought)
+def _content(message: Mapping[str, Any], path: str, findings: Findings) -> Iterator[Block]:
+    reasoning = get_optional(message, "reasoning_content", str, path, findings)
+    if reasoning is not None:
+        yield Reasoning(reasoning)
     calls = message.get("tool_calls")
     legacy = message.get("function_call")
-    yield from _said(message, at, findings, has_calls=bool(calls or legacy))
+    yield from _read_content(message, path, findings, has_calls=bool(calls or legacy))
     if legacy is not None:
-        findings.add("legacy-functions", f"{at}.function_call", "is written as a tool call")
-        yield from _call({"id": _id(at), "function": legacy}, at, findings)
+        findings.add("legacy-functions", f"{path}.function_call", "is converted to a tool call")
+        yield from _call({"id": _create_id(path), "function": legacy}, path, findings)
     if calls is not None:
-        for here, call in objects(calls, f"{at}.tool_calls", "tool calls", findings):
-            yield from _call(call, here, findings)
+        for item_path, call in iterate_objects(calls, f"{path}.tool_calls", "tool calls", findings):
+            yield from _call(call, item_path, findings)
 
 
-def _said(
-    message: Mapping[str, Any], at: str, findings: Findings, *, has_calls: bool
+def _read_content(
+    message: Mapping[str, Any], path: str, findings: Findings, *, has_calls: bool
 ) -> Iterator[Block]:
     content = message.get("content")
     if isinstance(content, list):
         if not content:
-            findings.add("empty-text", f"{at}.content", "is empty")
-        for here, part in objects(content, f"{at}.content", "parts", findings):
-            yield from _part(part, here, findings)
+            findings.add("empty-text", f"{path}.content", "the content is empty")
+        for item_path, part in iterate_objects(content, f"{path}.content", "parts", findings):
+            yield from _part(part, item_path, findings)
     elif isinstance(content, str):
-        # Beside calls, OpenAI writes an empty text where there is none.
+        # OpenAI writes an empty string beside tool calls.
         if content or not has_calls:
             yield Text(content)
     elif content is not None or not has_calls:
-        why = f"found {named_type(content)}" if "content" in message else "it is missing"
-        findings.add("field", f"{at}.content", f"expected a text, or a list of parts, {why}")
+        found = f"found {json_type(content)}" if "content" in message else "the field is missing"
+        findings.add("field", f"{path}.content", f"expected a string or an array of parts, {found}")
 
 
-def _part(part: Mapping[str, Any], at: str, findings: Findings) -> Iterator[Block]:
+def _part(part: Mapping[str, Any], path: str, findings: Findings) -> Iterator[Block]:
     kind = part.get("type", "text" if "text" in part else None)
     if kind == "text":
-        lose_unknown(part, ("type", "text"), at, findings)
-        found = text(part, "text", at, findings)
-        if found is not None:
-            yield Text(found)
+        report_unknown(part, ("type", "text"), path, findings)
+        text = require_text(part, "text", path, findings)
+        if text is not None:
+            yield Text(text)
     elif kind in ("image_url", "video_url"):
-        lose_unknown(part, ("type", kind), at, findings)
+        report_unknown(part, ("type", kind), path, findings)
         source = part.get(kind)
         if isinstance(source, dict):
-            lose_unknown(source, ("url", "detail"), f"{at}.{kind}", findings)
-            url = text(source, "url", f"{at}.{kind}", findings)
-            detail = optional(source, "detail", str, f"{at}.{kind}", findings)
+            report_unknown(source, ("url", "detail"), f"{path}.{kind}", findings)
+            url = require_text(source, "url", f"{path}.{kind}", findings)
+            detail = get_optional(source, "detail", str, f"{path}.{kind}", findings)
             if url is not None:
                 yield _media(url, kind.removesuffix("_url"), detail)
         else:
             findings.add(
-                "field", f"{at}.{kind}", f"expected an object with url, found {named_type(source)}"
+                "field", f"{path}.{kind}", f"expected an object with url, found {json_type(source)}"
             )
     elif kind in ("input_audio", "file", "document"):
         findings.add(
-            "media-not-taken", at, f"a part of type {kind!r}: no model learns from it, leave it out"
+            "media-not-taken",
+            path,
+            f"no model supports parts of type {kind!r} in training data: remove it",
         )
     else:
         findings.add(
-            "field", f"{at}.type", f"{quoted(kind)} is no type of part: use text, image_url"
+            "field", f"{path}.type", f"invalid part type {quote(kind)}: use text or image_url"
         )
 
 
 def _media(url: str, kind: str, detail: str | None) -> Media:
-    """Tell what a URL holds by its MIME type or its ending; it is never opened."""
+    """Detect the kind and format of media by the MIME type or the extension of its URL, which is never opened."""
     if match := _DATA.match(url):
         kind = (
             match["kind"].lower() if (match["kind"] or "").lower() in ("video", "audio") else kind
         )
-        form = (match["format"] or "").lower()
+        media_format = (match["format"] or "").lower()
     else:
         name = re.split("[?#]", url.rpartition("/")[2], maxsplit=1)[0]
-        form = name.rpartition(".")[2].lower() if "." in name else ""
-    return Media(kind=kind, format=_EXTENSIONS.get(form, form), uri=url, detail=detail)
+        media_format = name.rpartition(".")[2].lower() if "." in name else ""
+    return Media(
+        kind=kind, format=_EXTENSIONS.get(media_format, media_format), uri=url, detail=detail
+    )
 
 
-def _call(call: Mapping[str, Any], at: str, findings: Findings) -> Iterator[Block]:
-    lose_unknown(call, ("id", "type", "function"), at, findings)
-    _check_type(call, at, findings)
+def _call(call: Mapping[str, Any], path: str, findings: Findings) -> Iterator[Block]:
+    report_unknown(call, ("id", "type", "function"), path, findings)
+    _check_type(call, path, findings)
     function = call.get("function")
     if not isinstance(function, dict):
-        findings.add("field", f"{at}.function", f"expected an object, found {named_type(function)}")
+        findings.add(
+            "field", f"{path}.function", f"expected an object, found {json_type(function)}"
+        )
         return
-    lose_unknown(function, ("name", "arguments"), f"{at}.function", findings)
-    identifier = text(call, "id", at, findings)
-    name = text(function, "name", f"{at}.function", findings)
-    arguments = text(function, "arguments", f"{at}.function", findings)
+    report_unknown(function, ("name", "arguments"), f"{path}.function", findings)
+    identifier = require_text(call, "id", path, findings)
+    name = require_text(function, "name", f"{path}.function", findings)
+    arguments = require_text(function, "arguments", f"{path}.function", findings)
     if identifier is None or name is None or arguments is None:
         return
-    inside = Findings()
-    value = decode(arguments.encode("utf-8", "surrogatepass"), inside)
-    if value is None or inside.problems:
-        why = inside.problems[0].message
-        findings.add("tool-arguments", f"{at}.function.arguments", f"expected a JSON object: {why}")
+    argument_findings = Findings()
+    value = decode(arguments.encode("utf-8", "surrogatepass"), argument_findings)
+    if value is None or argument_findings.problems:
+        why = argument_findings.problems[0].message
+        findings.add(
+            "tool-arguments", f"{path}.function.arguments", f"expected a JSON object: {why}"
+        )
     else:
         yield ToolUse(id=identifier, name=name, input=value, arguments=arguments)
 
 
-def _check_type(value: Mapping[str, Any], at: str, findings: Findings) -> None:
+def _check_type(value: Mapping[str, Any], path: str, findings: Findings) -> None:
     if value.get("type", "function") != "function":
         findings.add(
-            "field", f"{at}.type", "expected 'function': no model learns another kind of tool"
+            "field", f"{path}.type", "expected 'function', the only type of tool in training data"
         )
 
 
-def _id(at: str) -> str:
-    """Make an id for a call that has none, of the place of its message."""
-    return "call-" + "-".join(re.findall(r"\d+", at))
+def _create_id(path: str) -> str:
+    """Create an id for a call without id, from the path of its message."""
+    return "call-" + "-".join(re.findall(r"\d+", path))
 
 
-def _result(message: Mapping[str, Any], at: str, findings: Findings, called: str) -> ToolResult:
+def _result(
+    message: Mapping[str, Any], path: str, findings: Findings, call_path: str
+) -> ToolResult:
     content: list[Any] = []
-    for block in _content(message, at, findings):
+    for block in _content(message, path, findings):
         if isinstance(block, Text):
             content.append(block)
         else:
-            findings.add("media-not-taken", f"{at}.content", "what a tool answers is text only")
+            findings.add("media-not-taken", f"{path}.content", "tool results support text only")
     legacy = message["role"] == "function"
     return ToolResult(
-        id=_id(called) if legacy else text(message, "tool_call_id", at, findings) or "",
+        id=_create_id(call_path)
+        if legacy
+        else require_text(message, "tool_call_id", path, findings) or "",
         content=tuple(content),
-        name=optional(message, "name", str, at, findings),
+        name=get_optional(message, "name", str, path, findings),
     )
 
 
 def _tools(tools: Any, path: str, findings: Findings) -> Iterator[Tool]:
     if tools is None:
         return
-    for at, tool in objects(tools, path, "tools", findings):
-        lose_unknown(tool, ("type", "function"), at, findings)
-        _check_type(tool, at, findings)
+    for tool_path, tool in iterate_objects(tools, path, "tools", findings):
+        report_unknown(tool, ("type", "function"), tool_path, findings)
+        _check_type(tool, tool_path, findings)
         function = tool.get("function")
         if not isinstance(function, dict):
             findings.add(
-                "field", f"{at}.function", f"expected an object, found {named_type(function)}"
+                "field", f"{tool_path}.function", f"expected an object, found {json_type(function)}"
             )
             continue
-        here = f"{at}.function"
-        lose_unknown(function, ("name", "description", "parameters", "strict"), here, findings)
-        name = text(function, "name", here, findings)
+        function_path = f"{tool_path}.function"
+        report_unknown(
+            function, ("name", "description", "parameters", "strict"), function_path, findings
+        )
+        name = require_text(function, "name", function_path, findings)
         if name is not None:
             yield Tool(
                 name=name,
-                description=optional(function, "description", str, here, findings),
-                schema=optional(function, "parameters", dict, here, findings),
-                strict=optional(function, "strict", bool, here, findings),
+                description=get_optional(function, "description", str, function_path, findings),
+                schema=get_optional(function, "parameters", dict, function_path, findings),
+                strict=get_optional(function, "strict", bool, function_path, findings),
             )
 
 
 def _functions(functions: Any, path: str, findings: Findings) -> Iterator[Tool]:
-    """Read what OpenAI had before tools."""
+    """Read the deprecated definitions of functions."""
     if functions is None:
         return
-    findings.add("legacy-functions", path, "are written as tools")
+    findings.add("legacy-functions", path, "are converted to tools")
     wrapped = (
         [{"function": function} for function in functions]
         if isinstance(functions, list)

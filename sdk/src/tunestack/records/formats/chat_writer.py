@@ -1,4 +1,4 @@
-"""Writes OpenAI's chat format, and its pairs of preferred answers; see `chat` for its source."""
+"""Writes OpenAI's formats for chat and preference data; see `chat` for the sources."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tunestack.records.conversation import (
     ToolUse,
     Turn,
 )
-from tunestack.records.findings import Findings, below
+from tunestack.records.findings import Findings, field_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 def write(conversation: Conversation, findings: Findings) -> dict[str, Any]:
     """Write `{"messages": [...]}`."""
     if conversation.preferred:
-        findings.lose(
-            "$.non_preferred_output", "this format has one answer, not two to choose from"
-        )
-    return _written(conversation, (*conversation.turns, *conversation.preferred), findings)
+        findings.add_loss("$.non_preferred_output", "the format supports only one answer")
+    return _write_conversation(
+        conversation, (*conversation.turns, *conversation.preferred), findings
+    )
 
 
 def write_preference(conversation: Conversation, findings: Findings) -> dict[str, Any] | None:
@@ -38,17 +38,17 @@ def write_preference(conversation: Conversation, findings: Findings) -> dict[str
         findings.add(
             "preference",
             "$",
-            "expected two answers to choose from: preferred_output and non_preferred_output",
+            "expected two answers: preferred_output and non_preferred_output",
         )
         return None
     return {
-        "input": _written(conversation, conversation.turns, findings),
+        "input": _write_conversation(conversation, conversation.turns, findings),
         "preferred_output": list(_messages(conversation.preferred, findings)),
         "non_preferred_output": list(_messages(conversation.rejected, findings)),
     }
 
 
-def _written(
+def _write_conversation(
     conversation: Conversation, turns: Sequence[Turn], findings: Findings
 ) -> dict[str, Any]:
     record: dict[str, Any] = {"messages": list(_messages(turns, findings))}
@@ -62,8 +62,10 @@ def _written(
 def _messages(turns: Sequence[Turn], findings: Findings) -> Iterator[dict[str, Any]]:
     for turn in turns:
         results = [block for block in turn.blocks if isinstance(block, ToolResult)]
-        if sorted(turn.blocks, key=_place) != list(turn.blocks):
-            findings.lose(turn.at, "the order is lost: results come first, and calls last")
+        if sorted(turn.blocks, key=_position) != list(turn.blocks):
+            findings.add_loss(
+                turn.path, "the order is lost: the format has results first, and calls last"
+            )
         for result in results:
             yield _tool_message(result, turn, findings)
         rest = [block for block in turn.blocks if not isinstance(block, ToolResult)]
@@ -71,8 +73,8 @@ def _messages(turns: Sequence[Turn], findings: Findings) -> Iterator[dict[str, A
             yield _message(turn, rest, findings)
 
 
-def _place(block: Block) -> int:
-    """Tell where a block stands in this format."""
+def _position(block: Block) -> int:
+    """Return the position of a kind of block in a message."""
     match block:
         case ToolResult():
             return 0
@@ -83,31 +85,31 @@ def _place(block: Block) -> int:
 
 def _message(turn: Turn, blocks: Sequence[Block], findings: Findings) -> dict[str, Any]:
     message: dict[str, Any] = {"role": turn.role}
-    parts = [_part_of(block) for block in blocks if isinstance(block, Text | Media)]
+    parts = [_write_part(block) for block in blocks if isinstance(block, Text | Media)]
     calls = [block for block in blocks if isinstance(block, ToolUse)]
     if len(parts) == 1 and "text" in parts[0]:
         message["content"] = parts[0]["text"]
     elif parts or calls:
         message["content"] = parts or None
     if calls:
-        message["tool_calls"] = [_call_of(call) for call in calls]
+        message["tool_calls"] = [_write_call(call) for call in calls]
     if turn.name is not None:
         message["name"] = turn.name
     if turn.weight is not None:
         message["weight"] = turn.weight
     if any(isinstance(block, Reasoning) for block in blocks):
-        findings.lose(turn.at, "this format has no place for reasoning")
+        findings.add_loss(turn.path, "the format does not support reasoning")
     return message
 
 
-def _part_of(block: Text | Media) -> dict[str, Any]:
+def _write_part(block: Text | Media) -> dict[str, Any]:
     if isinstance(block, Text):
         return {"type": "text", "text": block.text}
     image = {"url": block.uri} | ({"detail": block.detail} if block.detail else {})
     return {f"{block.kind}_url": image} | {"type": f"{block.kind}_url"}
 
 
-def _call_of(call: ToolUse) -> dict[str, Any]:
+def _write_call(call: ToolUse) -> dict[str, Any]:
     arguments = orjson.dumps(call.input).decode() if call.arguments is None else call.arguments
     return {
         "id": call.id,
@@ -128,17 +130,21 @@ def _tool_message(result: ToolResult, turn: Turn, findings: Findings) -> dict[st
     if result.name is not None:
         message["name"] = result.name
     if result.status is not None:
-        findings.lose(below(turn.at, "status"), "this format has no place for a result's status")
+        findings.add_loss(
+            field_path(turn.path, "status"), "the format does not support the status of a result"
+        )
     if any(not isinstance(part, Text) for part in result.content):
-        findings.lose(turn.at, "this format has no JSON in a tool's result: it was written as text")
+        findings.add_loss(
+            turn.path, "the format does not support JSON in tool results: it is written as text"
+        )
     return message
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
-    optionally = {
+    fields = {
         "description": tool.description,
         "parameters": tool.schema,
         "strict": tool.strict,
     }
-    given = {name: value for name, value in optionally.items() if value is not None}
-    return {"type": "function", "function": {"name": tool.name, **given}}
+    fields = {name: value for name, value in fields.items() if value is not None}
+    return {"type": "function", "function": {"name": tool.name, **fields}}

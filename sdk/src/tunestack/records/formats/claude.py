@@ -1,4 +1,4 @@
-"""Claude's format: a system text, and turns of one text each.
+"""Claude's format: a system prompt, and messages with one text each.
 
 Source: user guide, model-customization-prepare; AWS's data_validation.py for Claude 3 Haiku (read 2026-11-22).
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tunestack.records.conversation import Conversation, Text, Turn
-from tunestack.records.findings import quoted
-from tunestack.records.formats.converse import lose_extras
-from tunestack.records.formats.fields import lose_unknown, objects, text
+from tunestack.records.findings import quote
+from tunestack.records.formats.converse import report_extras
+from tunestack.records.formats.fields import iterate_objects, report_unknown, require_text
 from tunestack.records.formats.prompt import one_text
 
 if TYPE_CHECKING:
@@ -21,19 +21,23 @@ if TYPE_CHECKING:
 
 def read(record: Mapping[str, Any], findings: Findings) -> Conversation:
     """Read `{"system": "...", "messages": [{"role", "content": "..."}]}`."""
-    lose_unknown(record, ("system", "messages"), "$", findings)
+    report_unknown(record, ("system", "messages"), "$", findings)
     turns = []
     if "system" in record:
-        system = text(record, "system", "$", findings)
+        system = require_text(record, "system", "$", findings)
         turns += [] if system is None else [Turn("system", (Text(system),), "$.system")]
-    for at, message in objects(record.get("messages"), "$.messages", "messages", findings):
-        lose_unknown(message, ("role", "content"), at, findings)
+    for path, message in iterate_objects(
+        record.get("messages"), "$.messages", "messages", findings
+    ):
+        report_unknown(message, ("role", "content"), path, findings)
         role = message.get("role")
-        content = text(message, "content", at, findings)
+        content = require_text(message, "content", path, findings)
         if role not in ("user", "assistant"):
-            findings.add("role", f"{at}.role", f"{quoted(role)} is no role: use user, assistant")
+            findings.add(
+                "role", f"{path}.role", f"invalid role {quote(role)}: use user or assistant"
+            )
         elif content is not None:
-            turns.append(Turn(role, (Text(content),), at))
+            turns.append(Turn(role, (Text(content),), path))
     return Conversation(turns=tuple(turns))
 
 
@@ -47,5 +51,5 @@ def write(conversation: Conversation, findings: Findings) -> dict[str, Any]:
             record["system"] = content
         else:
             messages.append({"role": turn.role, "content": content})
-    lose_extras(conversation, findings, text_only=True)
+    report_extras(conversation, findings, is_text_only=True)
     return record | {"messages": messages}

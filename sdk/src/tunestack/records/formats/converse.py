@@ -1,4 +1,4 @@
-"""The format of Nova and of Llama 3.2 and 3.3: `bedrock-conversation-2024`, in the terms of the Converse operation.
+"""The format of Nova and of Llama 3.2 and 3.3: `bedrock-conversation-2024`, with the structures of the Converse operation.
 
 Source: user guide, model-customization-prepare; Nova user guide, fine-tune-prepare-data-understanding; Nova 2 user guide,
 nova-data-prep-sft-2; AWS's validator in aws-samples/amazon-nova-samples@1e88f24 (read 2026-11-22).
@@ -19,9 +19,14 @@ from tunestack.records.conversation import (
     ToolUse,
     Turn,
 )
-from tunestack.records.findings import below, quoted
-from tunestack.records.formats.fields import lose_unknown, objects, optional, text
-from tunestack.records.jsonline import named_type
+from tunestack.records.findings import field_path, quote
+from tunestack.records.formats.fields import (
+    get_optional,
+    iterate_objects,
+    report_unknown,
+    require_text,
+)
+from tunestack.records.jsonline import json_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,31 +39,35 @@ _KINDS = ("text", "image", "video", "toolUse", "toolResult", "reasoningContent")
 
 def read(record: Mapping[str, Any], findings: Findings) -> Conversation:
     """Read `{"schemaVersion", "system": [...], "messages": [...], "toolConfig": {...}}`."""
-    lose_unknown(record, ("schemaVersion", "system", "messages", "toolConfig"), "$", findings)
+    report_unknown(record, ("schemaVersion", "system", "messages", "toolConfig"), "$", findings)
     if record.get("schemaVersion") != SCHEMA_VERSION:
         findings.add("field", "$.schemaVersion", f"expected {SCHEMA_VERSION!r}")
     turns: list[Turn] = []
     if "system" in record:
         blocks = tuple(_blocks(record["system"], "$.system", ("text",), findings))
-        turns += [Turn(role="system", blocks=blocks, at="$.system")] if blocks else []
-    for at, message in objects(record.get("messages"), "$.messages", "messages", findings):
-        lose_unknown(message, ("role", "content"), at, findings)
+        turns += [Turn(role="system", blocks=blocks, path="$.system")] if blocks else []
+    for path, message in iterate_objects(
+        record.get("messages"), "$.messages", "messages", findings
+    ):
+        report_unknown(message, ("role", "content"), path, findings)
         role = message.get("role")
         if role not in ("user", "assistant"):
-            findings.add("role", f"{at}.role", f"{quoted(role)} is no role: use user, assistant")
+            findings.add(
+                "role", f"{path}.role", f"invalid role {quote(role)}: use user or assistant"
+            )
             continue
         content = message.get("content")
         if content == []:
-            findings.add("empty-text", f"{at}.content", "is empty")
-        blocks = tuple(_blocks(content, f"{at}.content", _KINDS, findings))
-        turns.append(Turn(role=role, blocks=blocks, at=at))
+            findings.add("empty-text", f"{path}.content", "the content is empty")
+        blocks = tuple(_blocks(content, f"{path}.content", _KINDS, findings))
+        turns.append(Turn(role=role, blocks=blocks, path=path))
     return Conversation(turns=tuple(turns), tools=tuple(_tools(record, findings)))
 
 
 def write(
     conversation: Conversation, findings: Findings, *, owner: str | None = None
 ) -> dict[str, Any]:
-    """Write a record; the account `owner` is said to own the buckets of images that do not say it themselves."""
+    """Write a record. `owner` is the AWS account of the buckets of images without a bucketOwner."""
     record: dict[str, Any] = {"schemaVersion": SCHEMA_VERSION}
     system = [
         {"text": block.text}
@@ -80,33 +89,37 @@ def write(
     if conversation.tools:
         record["toolConfig"] = {"tools": [{"toolSpec": _spec(tool)} for tool in conversation.tools]}
         if any(tool.strict is not None for tool in conversation.tools):
-            findings.lose("$.tools", "this format has no place for `strict`")
-    lose_extras(conversation, findings)
+            findings.add_loss("$.tools", "the format does not support strict")
+    report_extras(conversation, findings)
     return record
 
 
-def lose_extras(conversation: Conversation, findings: Findings, *, text_only: bool = False) -> None:
-    """Note what OpenAI's records have and no format of Bedrock has a place for, or one that holds text only has not."""
+def report_extras(
+    conversation: Conversation, findings: Findings, *, is_text_only: bool = False
+) -> None:
+    """Add content that the formats of Bedrock don't support as losses."""
     called: dict[str, str] = {}
     for turn in conversation.turns:
-        if text_only and not all(isinstance(block, Text) for block in turn.blocks):
-            findings.lose(turn.at, "this format holds text only")
+        if is_text_only and not all(isinstance(block, Text) for block in turn.blocks):
+            findings.add_loss(turn.path, "the format supports text only")
         if turn.weight == 0:
-            why = "this format has no weights: every answer is learned"
-            findings.lose(f"{turn.at}.weight", why)
+            why = "the format does not support weights: the model learns every answer"
+            findings.add_loss(f"{turn.path}.weight", why)
         called |= {block.id: block.name for block in turn.blocks if isinstance(block, ToolUse)}
-        # The name of a result is that of its call.
+        # The name of a result is the name of its call.
         names = {turn.name} | {
             block.name
             for block in turn.blocks
             if isinstance(block, ToolResult) and block.name != called.get(block.id)
         }
         if names != {None}:
-            findings.lose(f"{turn.at}.name", "this format has no place for a name")
-    if text_only and conversation.tools:
-        findings.lose("$.tools", "this format has no place for tools")
+            findings.add_loss(f"{turn.path}.name", "the format does not support names")
+    if is_text_only and conversation.tools:
+        findings.add_loss("$.tools", "the format does not support tools")
     if conversation.parallel_tool_calls is not None:
-        findings.lose("$.parallel_tool_calls", "this format has no place for it")
+        findings.add_loss(
+            "$.parallel_tool_calls", "the format does not support parallel_tool_calls"
+        )
 
 
 def _written(block: Block, turn: Turn, findings: Findings, owner: str | None) -> dict[str, Any]:
@@ -126,13 +139,13 @@ def _written(block: Block, turn: Turn, findings: Findings, owner: str | None) ->
                 ],
             }
             if block.status is not None:
-                findings.lose(
-                    f"{turn.at}.status", "no status of a tool's result is documented for training"
+                findings.add_loss(
+                    f"{turn.path}.status", "no status of a tool's result is documented for training"
                 )
             return {"toolResult": result}
         case Media():
             if block.detail is not None:
-                findings.lose(f"{turn.at}.detail", "this format has no place for `detail`")
+                findings.add_loss(f"{turn.path}.detail", "this format has no place for `detail`")
             location = {"uri": block.uri}
             if account := block.owner or owner:
                 location["bucketOwner"] = account
@@ -140,54 +153,58 @@ def _written(block: Block, turn: Turn, findings: Findings, owner: str | None) ->
 
 
 def _blocks(content: Any, path: str, kinds: tuple[str, ...], findings: Findings) -> Iterator[Block]:
-    for at, block in objects(content, path, "blocks", findings):
+    for block_path, block in iterate_objects(content, path, "blocks", findings):
         found = [kind for kind in kinds if kind in block]
         if len(found) != 1:
-            findings.add("field", at, f"expected one of {', '.join(kinds)}")
+            findings.add("field", block_path, f"expected one of {', '.join(kinds)}")
             continue
         (kind,) = found
-        lose_unknown(block, found, at, findings)
+        report_unknown(block, found, block_path, findings)
         if kind == "text":
-            words = text(block, "text", at, findings)
-            if words is not None:
-                yield Text(words)
+            text = require_text(block, "text", block_path, findings)
+            if text is not None:
+                yield Text(text)
             continue
         inner = block[kind]
         if not isinstance(inner, dict):
-            findings.add("field", f"{at}.{kind}", f"expected an object, found {named_type(inner)}")
+            findings.add(
+                "field", f"{block_path}.{kind}", f"expected an object, found {json_type(inner)}"
+            )
             continue
-        made = _READERS[kind](inner, f"{at}.{kind}", findings)
-        if made is not None:
-            yield made
+        parsed = _READERS[kind](inner, f"{block_path}.{kind}", findings)
+        if parsed is not None:
+            yield parsed
 
 
 def _media(kind: str) -> Any:
-    def read_media(inner: Mapping[str, Any], at: str, findings: Findings) -> Media | None:
-        lose_unknown(inner, ("format", "source"), at, findings)
-        form = text(inner, "format", at, findings)
+    def read_media(inner: Mapping[str, Any], path: str, findings: Findings) -> Media | None:
+        report_unknown(inner, ("format", "source"), path, findings)
+        media_format = require_text(inner, "format", path, findings)
         source = inner.get("source")
         location = source.get("s3Location") if isinstance(source, dict) else None
         if isinstance(source, dict):
-            lose_unknown(source, ("s3Location",), f"{at}.source", findings)
+            report_unknown(source, ("s3Location",), f"{path}.source", findings)
         if not isinstance(location, dict):
-            findings.add("media-source", f"{at}.source", "expected an s3Location with a uri")
+            findings.add("media-source", f"{path}.source", "expected an s3Location with a uri")
             return None
-        lose_unknown(location, ("uri", "bucketOwner"), f"{at}.source.s3Location", findings)
-        uri = text(location, "uri", f"{at}.source.s3Location", findings)
-        owner = optional(location, "bucketOwner", str, f"{at}.source.s3Location", findings)
-        if form is None or uri is None:
+        report_unknown(location, ("uri", "bucketOwner"), f"{path}.source.s3Location", findings)
+        uri = require_text(location, "uri", f"{path}.source.s3Location", findings)
+        owner = get_optional(location, "bucketOwner", str, f"{path}.source.s3Location", findings)
+        if media_format is None or uri is None:
             return None
-        return Media(kind=kind, format=form, uri=uri, owner=owner)
+        return Media(kind=kind, format=media_format, uri=uri, owner=owner)
 
     return read_media
 
 
-def _tool_use(inner: Mapping[str, Any], at: str, findings: Findings) -> ToolUse | None:
-    lose_unknown(inner, ("toolUseId", "name", "input"), at, findings)
-    identifier, name = (text(inner, field, at, findings) for field in ("toolUseId", "name"))
+def _tool_use(inner: Mapping[str, Any], path: str, findings: Findings) -> ToolUse | None:
+    report_unknown(inner, ("toolUseId", "name", "input"), path, findings)
+    identifier, name = (
+        require_text(inner, field, path, findings) for field in ("toolUseId", "name")
+    )
     if not isinstance(inner.get("input"), dict):
         findings.add(
-            "field", f"{at}.input", f"expected an object, found {named_type(inner.get('input'))}"
+            "field", f"{path}.input", f"expected an object, found {json_type(inner.get('input'))}"
         )
         return None
     if identifier is None or name is None:
@@ -195,34 +212,38 @@ def _tool_use(inner: Mapping[str, Any], at: str, findings: Findings) -> ToolUse 
     return ToolUse(id=identifier, name=name, input=inner["input"])
 
 
-def _tool_result(inner: Mapping[str, Any], at: str, findings: Findings) -> ToolResult | None:
-    lose_unknown(inner, ("toolUseId", "content", "status"), at, findings)
-    identifier = text(inner, "toolUseId", at, findings)
+def _tool_result(inner: Mapping[str, Any], path: str, findings: Findings) -> ToolResult | None:
+    report_unknown(inner, ("toolUseId", "content", "status"), path, findings)
+    identifier = require_text(inner, "toolUseId", path, findings)
     content: list[Any] = []
-    for here, part in objects(inner.get("content"), f"{at}.content", "texts or JSON", findings):
+    for item_path, part in iterate_objects(
+        inner.get("content"), f"{path}.content", "texts or JSON", findings
+    ):
         if part.keys() == {"text"} and isinstance(part["text"], str):
             content.append(Text(part["text"]))
         elif part.keys() == {"json"} and isinstance(part["json"], dict):
             content.append(part["json"])
         else:
-            findings.add("field", here, "expected text or json: what a tool answers holds no more")
-    status = optional(inner, "status", str, at, findings)
+            findings.add(
+                "field", item_path, "expected text or json, tool results support nothing else"
+            )
+    status = get_optional(inner, "status", str, path, findings)
     if identifier is None:
         return None
     return ToolResult(id=identifier, content=tuple(content), status=status)
 
 
-def _reasoning(inner: Mapping[str, Any], at: str, findings: Findings) -> Reasoning | None:
-    lose_unknown(inner, ("reasoningText",), at, findings)
+def _reasoning(inner: Mapping[str, Any], path: str, findings: Findings) -> Reasoning | None:
+    report_unknown(inner, ("reasoningText",), path, findings)
     thought = inner.get("reasoningText")
     if not isinstance(thought, dict):
         findings.add(
-            "field", f"{at}.reasoningText", f"expected an object, found {named_type(thought)}"
+            "field", f"{path}.reasoningText", f"expected an object, found {json_type(thought)}"
         )
         return None
-    lose_unknown(thought, ("text",), f"{at}.reasoningText", findings)
-    words = text(thought, "text", f"{at}.reasoningText", findings)
-    return None if words is None else Reasoning(words)
+    report_unknown(thought, ("text",), f"{path}.reasoningText", findings)
+    text = require_text(thought, "text", f"{path}.reasoningText", findings)
+    return None if text is None else Reasoning(text)
 
 
 _READERS = {
@@ -239,25 +260,29 @@ def _tools(record: Mapping[str, Any], findings: Findings) -> Iterator[Tool]:
         return
     config = record["toolConfig"]
     if not isinstance(config, dict) or config.get("tools") == []:
-        why = "expected an object with at least one tool: leave it out where there is none"
+        why = "expected an object with at least one tool: remove it if there are no tools"
         findings.add("field", "$.toolConfig", why)
         return
-    lose_unknown(config, ("tools",), "$.toolConfig", findings)
-    for at, tool in objects(config.get("tools"), "$.toolConfig.tools", "tools", findings):
+    report_unknown(config, ("tools",), "$.toolConfig", findings)
+    for tool_path, tool in iterate_objects(
+        config.get("tools"), "$.toolConfig.tools", "tools", findings
+    ):
         spec = tool.get("toolSpec")
         if tool.keys() != {"toolSpec"} or not isinstance(spec, dict):
-            findings.add("field", at, "expected an object with toolSpec")
+            findings.add("field", tool_path, "expected an object with toolSpec")
             continue
-        here = f"{at}.toolSpec"
-        lose_unknown(spec, ("name", "description", "inputSchema"), here, findings)
-        name = text(spec, "name", here, findings)
+        spec_path = f"{tool_path}.toolSpec"
+        report_unknown(spec, ("name", "description", "inputSchema"), spec_path, findings)
+        name = require_text(spec, "name", spec_path, findings)
         schema = spec.get("inputSchema")
         if not isinstance(schema, dict) or not isinstance(schema.get("json"), dict):
-            findings.add("field", below(here, "inputSchema"), "expected an object with json")
+            findings.add(
+                "field", field_path(spec_path, "inputSchema"), "expected an object with json"
+            )
             continue
-        lose_unknown(schema, ("json",), below(here, "inputSchema"), findings)
+        report_unknown(schema, ("json",), field_path(spec_path, "inputSchema"), findings)
         if name is not None:
-            description = optional(spec, "description", str, here, findings)
+            description = get_optional(spec, "description", str, spec_path, findings)
             yield Tool(name=name, description=description, schema=schema["json"])
 
 

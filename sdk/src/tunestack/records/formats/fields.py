@@ -1,11 +1,11 @@
-"""Reading the fields of a record: what is missing, of another type, or unknown is noted."""
+"""Read the fields of a record; missing, invalid and unknown fields are added to the findings."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tunestack.records.findings import below
-from tunestack.records.jsonline import named_type
+from tunestack.records.findings import field_path
+from tunestack.records.jsonline import json_type
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -13,50 +13,56 @@ if TYPE_CHECKING:
     from tunestack.records.findings import Findings
 
 
-def lose_unknown(
+def report_unknown(
     value: Mapping[str, Any], known: Collection[str], path: str, findings: Findings
 ) -> None:
-    """Note the fields that a record has and its format does not."""
+    """Add fields that the format does not have as losses."""
     for name in sorted(value.keys() - known):
         if value[name] is None:
-            continue  # says nothing
-        findings.lose(below(path, name), "this format has no such field")
+            continue  # same as a missing field
+        findings.add_loss(field_path(path, name), "this format has no such field")
 
 
-def objects(value: Any, path: str, what: str, findings: Findings) -> Iterator[tuple[str, Any]]:
-    """Go through a list of objects with their paths; note what is none."""
+def iterate_objects(
+    value: Any, path: str, items: str, findings: Findings
+) -> Iterator[tuple[str, Any]]:
+    """Return the objects of an array with their paths; add a problem for other items."""
     if not isinstance(value, list):
-        found = "nothing" if value is None else named_type(value)
-        findings.add("field", path, f"expected a list of {what}, found {found}")
+        found = "no value" if value is None else json_type(value)
+        findings.add("field", path, f"expected an array of {items}, found {found}")
         return
-    for place, item in enumerate(value):
-        at = f"{path}[{place}]"
+    for index, item in enumerate(value):
+        item_path = f"{path}[{index}]"
         if isinstance(item, dict):
-            yield at, item
+            yield item_path, item
         else:
-            findings.add("field", at, f"expected an object, found {named_type(item)}")
+            findings.add("field", item_path, f"expected an object, found {json_type(item)}")
 
 
-def text(value: Mapping[str, Any], name: str, path: str, findings: Findings) -> str | None:
-    """Take a text that must be there."""
-    found = value.get(name)
-    if isinstance(found, str):
-        return found
-    why = f"found {named_type(found)}" if name in value else "it is missing"
-    findings.add("field", below(path, name), f"expected a text, {why}")
+def require_text(value: Mapping[str, Any], name: str, path: str, findings: Findings) -> str | None:
+    """Return a required string field."""
+    text = value.get(name)
+    if isinstance(text, str):
+        return text
+    found = f"found {json_type(text)}" if name in value else "the field is missing"
+    findings.add("field", field_path(path, name), f"expected a string, {found}")
     return None
 
 
-def optional(
+def get_optional(
     value: Mapping[str, Any],
     name: str,
     kind: type | tuple[type, ...],
     path: str,
     findings: Findings,
 ) -> Any:
-    """Take a value that may be left out, or be null."""
+    """Return a field that can be missing or null."""
     found = value.get(name)
     if found is None or (isinstance(found, kind) and not (isinstance(found, bool) and kind is int)):
         return found
-    findings.add("field", below(path, name), f"{named_type(found)} is not possible here")
+    findings.add(
+        "field",
+        field_path(path, name),
+        f"unexpected {json_type(found).removeprefix('a ').removeprefix('an ')}",
+    )
     return None

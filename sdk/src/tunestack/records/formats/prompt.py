@@ -1,6 +1,6 @@
-"""One prompt and one answer: Llama 3.1 and 2, Cohere, Titan.
+"""One prompt and one completion: Llama 3.1 and 2, Cohere, Titan.
 
-A conversation of more than a question and its answer is written with its family's chat template.
+A conversation with more messages is written with the chat template of the model family.
 Source: user guide, model-customization-prepare; the project's specification for `inputText`/`outputText`.
 """
 
@@ -10,8 +10,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tunestack.records.conversation import Conversation, Text, Turn
-from tunestack.records.formats.converse import lose_extras
-from tunestack.records.formats.fields import lose_unknown, text
+from tunestack.records.formats.converse import report_extras
+from tunestack.records.formats.fields import report_unknown, require_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 
 
 def one_text(turn: Turn) -> str:
-    """Return the text of a turn, for a format that has one text for it."""
+    """Return the text of a turn, for a format with one text per message."""
     return "".join(block.text for block in turn.blocks if isinstance(block, Text))
 
 
 def reader(prompt: str, completion: str) -> Callable[..., Conversation]:
-    """Make the reader of a format with two fields."""
+    """Create the reader of a format with two fields."""
     return partial(_read, prompt, completion)
 
 
 def writer(prompt: str, completion: str) -> Callable[..., dict[str, Any] | None]:
-    """Make the writer of a format with two fields."""
+    """Create the writer of a format with two fields."""
     return partial(_write, prompt, completion)
 
 
@@ -43,24 +43,24 @@ def _read(
     *,
     template: Template | None = None,
 ) -> Conversation:
-    lose_unknown(record, (prompt, completion), "$", findings)
-    asked = text(record, prompt, "$", findings)
-    answer = text(record, completion, "$", findings)
-    if asked is None or answer is None:
+    report_unknown(record, (prompt, completion), "$", findings)
+    question = require_text(record, prompt, "$", findings)
+    answer = require_text(record, completion, "$", findings)
+    if question is None or answer is None:
         return Conversation(turns=())
-    turns = None if template is None else template.parse(asked, answer)
+    turns = None if template is None else template.parse(question, answer)
     if turns is not None:
         return Conversation(
             turns=tuple(
-                Turn(role, (Text(content),), f"$.{completion if last else prompt}")
-                for last, (role, content) in (
-                    (place == len(turns) - 1, turn) for place, turn in enumerate(turns)
+                Turn(role, (Text(content),), f"$.{completion if is_last else prompt}")
+                for is_last, (role, content) in (
+                    (index == len(turns) - 1, turn) for index, turn in enumerate(turns)
                 )
             )
         )
     return Conversation(
         turns=(
-            Turn("user", (Text(asked),), f"$.{prompt}"),
+            Turn("user", (Text(question),), f"$.{prompt}"),
             Turn("assistant", (Text(answer),), f"$.{completion}"),
         )
     )
@@ -74,7 +74,7 @@ def _write(
     *,
     template: Template | None = None,
 ) -> dict[str, Any] | None:
-    lose_extras(conversation, findings, text_only=True)
+    report_extras(conversation, findings, is_text_only=True)
     turns = [(turn.role, one_text(turn)) for turn in conversation.turns]
     if [role for role, _ in turns] == ["user", "assistant"]:
         return {prompt: turns[0][1], completion: turns[1][1]}
@@ -82,8 +82,8 @@ def _write(
         findings.add(
             "turns",
             "$",
-            "several turns or a system prompt: this model learns from one prompt and one answer",
+            "several messages or a system prompt: this model supports one prompt and one completion",
         )
         return None
-    asked, answer = template.render(turns)
-    return {prompt: asked, completion: answer}
+    question, answer = template.render(turns)
+    return {prompt: question, completion: answer}
