@@ -170,7 +170,7 @@ class TestJobs:
             (
                 ("submit", "{file}", "-m", "nova-micro", "--format", "completion"),
                 1,
-                "looks like 'chat', and the data is 'completion'",
+                "the format of this record is 'chat', expected 'completion'",
             ),
             (("submit", "nowhere.jsonl", "-m", "nova-micro"), 2, "does not exist"),
             (("submit", "{file}"), 2, "Missing option"),
