@@ -64,7 +64,7 @@ def _show(model: BaseModel, *, json_wanted: bool) -> None:
                     "state": state.value,
                     "model": model.customization_id,
                     "name": model.name,
-                    "vendor": model.vendor,
+                    "publisher": model.publisher,
                     "provider": model.provider,
                     "inference_ids": model.inference_ids,
                     "regions": model.regions,
@@ -74,7 +74,7 @@ def _show(model: BaseModel, *, json_wanted: bool) -> None:
                     "limits": model.limits,
                     "hyperparameters": {
                         name: {
-                            "type": row.type.__name__,
+                            "type": row.type.value,
                             "min": row.min,
                             "max": row.max,
                             "default": row.default,
