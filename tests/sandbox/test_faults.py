@@ -17,9 +17,7 @@ from tunestack_sandbox import FaultInjector, FaultKind, Quotas, Sandbox
 @pytest.fixture
 def once(sandbox):
     """Bedrock, asked once: botocore tries again by itself otherwise."""
-    return boto3.client(
-        "bedrock", config=Config(retries={"total_max_attempts": 1}, read_timeout=0.3)
-    )
+    return boto3.client("bedrock", config=Config(retries={"total_max_attempts": 1}))
 
 
 def codes(call, count):
@@ -75,8 +73,11 @@ def test_a_lost_reply_and_the_retry_of_botocore_create_one_job(sandbox, bedrock,
 
 def test_slow_delays_a_response(sandbox, once):
     sandbox.faults.add("slow", seconds=0.6, times=1)
+    impatient = boto3.client(
+        "bedrock", config=Config(retries={"total_max_attempts": 1}, read_timeout=0.3)
+    )
     with pytest.raises(ReadTimeoutError):
-        once.list_custom_models()
+        impatient.list_custom_models()
     once.list_custom_models()
 
 
