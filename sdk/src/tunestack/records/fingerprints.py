@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _PART_SIZE = 250_000
 """Fingerprints that are compared at once: each takes about 100 bytes of memory then."""
-_NOT_WRITTEN = 0
+_NOT_WRITTEN = xxhash.xxh3_64_intdigest(b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,7 @@ class Fingerprints:
 
     def add(self, lines: Iterable[bytes]) -> None:
         """Add converted lines; an empty line is one that was not written."""
-        self._all.extend(
-            [xxhash.xxh3_64_intdigest(line) if line else _NOT_WRITTEN for line in lines]
-        )
+        self._all.extend(map(xxhash.xxh3_64_intdigest, lines))
 
     def duplicates(self) -> Duplicates | None:
         """Count the lines that appeared before; `None` if there are none."""
@@ -86,7 +84,7 @@ class Fingerprints:
         """Return the first line of a part that appeared before, and its fingerprint."""
         seen: set[int] = set()
         for line, key in enumerate(self._all, start=1):
-            if key and key % self._part_count == part:
+            if key != _NOT_WRITTEN and key % self._part_count == part:
                 if key in seen:
                     return line, key
                 seen.add(key)
