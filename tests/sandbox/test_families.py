@@ -43,7 +43,7 @@ NATIVE = {
 }
 
 
-def text_of(vendor, body):
+def text_of(publisher, body):
     """Find the answer in a body as its family writes it."""
     return {
         "amazon": lambda: body["output"]["message"]["content"][0]["text"],
@@ -51,10 +51,10 @@ def text_of(vendor, body):
         "cohere": lambda: body["generations"][0]["text"],
         "meta": lambda: body["generation"],
         "titan": lambda: body["results"][0]["outputText"],
-    }[vendor]()
+    }[publisher]()
 
 
-def piece_of(vendor, chunk):
+def piece_of(publisher, chunk):
     """Find what a chunk of a stream adds to the answer."""
     return {
         "amazon": lambda: chunk.get("contentBlockDelta", {}).get("delta", {}).get("text", ""),
@@ -62,7 +62,7 @@ def piece_of(vendor, chunk):
         "cohere": lambda: chunk.get("text", ""),
         "meta": lambda: chunk["generation"],
         "titan": lambda: chunk["outputText"],
-    }[vendor]()
+    }[publisher]()
 
 
 @pytest.fixture(scope="module")
@@ -136,12 +136,12 @@ def test_a_model_is_tuned_served_and_asked_in_its_own_format(on, day, model):
     assert text_of("amazon", runtime.converse(**asked)) == "3"
     stream = runtime.converse_stream(**asked)["stream"]
     assert "".join(piece_of("amazon", event) for event in stream) == "3"
-    vendor = "titan" if model.family.startswith("titan") else model.vendor
-    body = json.dumps(NATIVE[vendor])
+    publisher = "titan" if model.family.startswith("titan") else model.publisher
+    body = json.dumps(NATIVE[publisher])
     answer = runtime.invoke_model(modelId=endpoint, body=body)
-    assert text_of(vendor, json.loads(answer["body"].read())) == "3"
+    assert text_of(publisher, json.loads(answer["body"].read())) == "3"
     chunks = runtime.invoke_model_with_response_stream(modelId=endpoint, body=body)["body"]
-    assert "".join(piece_of(vendor, json.loads(row["chunk"]["bytes"])) for row in chunks) == "3"
+    assert "".join(piece_of(publisher, json.loads(row["chunk"]["bytes"])) for row in chunks) == "3"
 
 
 @pytest.mark.parametrize("model", RETIRED, ids=lambda model: model.key)

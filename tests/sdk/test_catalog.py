@@ -180,7 +180,7 @@ def test_the_services_word_counts_more_than_the_catalogs_dates(key, said, words)
 GOOD = """
 seen = 2026-11-22
 [family.f]
-vendor = "v"
+publisher = "v"
 provider = "bedrock"
 record_format = "messages"
 source = "s"

@@ -109,7 +109,7 @@ def list_foundation_models(region: Region, params: Params) -> Params:
 def get_availability(region: Region, params: Params) -> Params:
     """Handle GetFoundationModelAvailability. Since 2026 every model is enabled; Anthropic's require a use case."""
     base, _ = _find_offered(region, params["modelId"])
-    is_authorized = base.vendor != "anthropic" or region.use_case is not None
+    is_authorized = base.publisher != "anthropic" or region.use_case is not None
     return {
         "modelId": params["modelId"],
         "agreementAvailability": {"status": "AVAILABLE"},
@@ -141,7 +141,9 @@ def _list_offered(region: Region) -> Iterator[tuple[BaseModel, str]]:
             and lifecycle_state(region, base) is not LifecycleState.RETIRED
         ):
             # Ids with a geography are those of inference profiles, which are not models.
-            model_ids = (name for name in base.inference_ids if name.startswith(f"{base.vendor}."))
+            model_ids = (
+                name for name in base.inference_ids if name.startswith(f"{base.publisher}.")
+            )
             yield from ((base, name) for name in (base.customization_id, *model_ids))
 
 
@@ -164,7 +166,7 @@ def _build_details(region: Region, base: BaseModel, name: str) -> Params:
         "modelArn": region.base_model_arn(base).replace(base.customization_id, name),
         "modelId": name,
         "modelName": base.name[:_MAX_NAME_LENGTH],
-        "providerName": base.vendor.title(),
+        "providerName": base.publisher.title(),
         "inputModalities": ["TEXT", "IMAGE"] if is_image_model else ["TEXT"],
         "outputModalities": [image_output] if is_image_model else ["TEXT"],
         "responseStreamingSupported": not is_image_model,

@@ -65,7 +65,7 @@ def build_metrics_files(job: Job, losses: Losses) -> Iterator[tuple[str, str]]:
     )
     if losses.validation:
         is_titan = job.base.family.startswith("titan")
-        path = None if is_titan else _VALIDATION_PATHS.get(job.base.vendor)
+        path = None if is_titan else _VALIDATION_PATHS.get(job.base.publisher)
         yield (
             f"validation_artifacts/{path or _USER_GUIDE_VALIDATION_PATH}",
             _build_csv("validation_loss", losses.validation),

@@ -51,7 +51,7 @@ def converse_stream(region: Region, params: Params) -> OperationResult:
 def invoke_model(region: Region, params: Params) -> OperationResult:
     """Handle InvokeModel."""
     base, index = _find_model(region, params["modelId"])
-    body_format = find_body_format(base.vendor, base.family)
+    body_format = find_body_format(base.publisher, base.family)
     completion = _complete(base, index, read_prompt(params.get("body", b""), body_format))
     body = json.dumps(body_format.build_response(completion)).encode()
     result = {"body": body, "contentType": "application/json"}
@@ -61,7 +61,7 @@ def invoke_model(region: Region, params: Params) -> OperationResult:
 def invoke_model_with_response_stream(region: Region, params: Params) -> OperationResult:
     """Handle InvokeModelWithResponseStream."""
     base, index = _find_model(region, params["modelId"])
-    body_format = find_body_format(base.vendor, base.family)
+    body_format = find_body_format(base.publisher, base.family)
     completion = _complete(base, index, read_prompt(params.get("body", b""), body_format))
     *first, last = body_format.build_stream(completion)
     last = {**last, "amazon-bedrock-invocationMetrics": _build_metrics(completion)}
@@ -88,7 +88,7 @@ def count_tokens(region: Region, params: Params) -> OperationResult:
     if "converse" in content:
         text = converse_messages.read_prompt(content["converse"]).text
     else:
-        body_format = find_body_format(base.vendor, base.family)
+        body_format = find_body_format(base.publisher, base.family)
         text = read_prompt(content["invokeModel"]["body"], body_format).text
     return OperationResult(
         result={"inputTokens": estimate_tokens(text)}, headers={LABEL: "estimated"}
@@ -200,7 +200,7 @@ def _find_base_model(region: Region, identifier: str) -> BaseModel:
 def _split_profile_id(base: BaseModel, model_id: str) -> tuple[str, str]:
     """Split the id of an inference profile into geography and model id; the geography of a model id is empty."""
     geography, _, name = model_id.partition(".")
-    return (geography, name) if name.startswith(f"{base.vendor}.") else ("", model_id)
+    return (geography, name) if name.startswith(f"{base.publisher}.") else ("", model_id)
 
 
 def _require_served(region: Region, base: BaseModel, name: str, geography: str) -> None:

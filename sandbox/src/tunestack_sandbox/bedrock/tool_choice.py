@@ -96,12 +96,12 @@ def require_tool_support(base: BaseModel, params: Mapping[str, Any], *, streams:
     if config is None:
         return
     if (
-        base.vendor not in _PUBLISHERS_WITH_TOOLS
+        base.publisher not in _PUBLISHERS_WITH_TOOLS
         or base.family == "titan-text"
         or base.key in _MODELS_WITHOUT_TOOLS
     ):
         raise ServiceError("ValidationException", "This model doesn't support tool use.")
-    if base.vendor != "meta":
+    if base.publisher != "meta":
         return
     if streams:
         raise ServiceError(

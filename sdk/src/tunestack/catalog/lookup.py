@@ -67,7 +67,7 @@ def unknown(name: str) -> BaseModel:
         template,
         key=re.sub(r"[^a-z0-9.-]+", "-", name.lower()).strip("-") or "model",
         name=name,
-        vendor="unknown",
+        publisher="unknown",
         family="unknown",
         customization_id=name,
         aliases=(),

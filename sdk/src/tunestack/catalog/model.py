@@ -171,8 +171,8 @@ class BaseModel:
     key: str
     """The short name in this catalog, used in stages and on the command line."""
     name: str
-    vendor: str
-    """The publisher of the model."""
+    publisher: str
+    """The company that made the model, such as `amazon` or `meta`."""
     provider: str
     """The service that fine-tunes it: `bedrock` or `openai`."""
     family: str

@@ -64,7 +64,7 @@ def _show(model: BaseModel, *, json_wanted: bool) -> None:
                     "state": state.value,
                     "model": model.customization_id,
                     "name": model.name,
-                    "vendor": model.vendor,
+                    "publisher": model.publisher,
                     "provider": model.provider,
                     "inference_ids": model.inference_ids,
                     "regions": model.regions,

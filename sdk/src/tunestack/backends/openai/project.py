@@ -84,7 +84,7 @@ class OpenAIProject:
             state = self._backend.lifecycle(base)
             # By the server's clock, which is known from its answer.
             catalog.require_living(base, on=self._backend.now().date(), service_state=state)
-        is_fine_tuned = identifier.startswith(MODEL_PREFIX) or base.vendor == "unknown"
+        is_fine_tuned = identifier.startswith(MODEL_PREFIX) or base.publisher == "unknown"
         return Target(
             base=base,
             identifier=identifier if is_fine_tuned else base.customization_id,
