@@ -3,6 +3,8 @@
 The source of a row is the need of the operation, not the code of the stack. See docs/infrastructure.md.
 """
 
+import re
+
 from tunestack.catalog import CATALOG
 
 
@@ -89,6 +91,11 @@ class Specification:
             rows.append(allow("s3:GetObject", f"{bucket}/{location.prefix}*", owner))
             if location.key_arn:
                 rows.append(allow("kms:Decrypt", location.key_arn, self.called_via("s3")))
+        # Source: user guide, encryption-custom-job (read 2026-11-28), which says both of the caller and of the service role
+        # that it needs these.
+        rows += self.use_model_key(
+            "kms:CreateGrant kms:Decrypt kms:DescribeKey kms:GenerateDataKey"
+        )
         return rows + (self.network_interfaces() if self.stage.network else [])
 
     def network_interfaces(self):
@@ -204,13 +211,21 @@ class Specification:
     def tuner(self):
         foundation = f"arn:{self.partition}:bedrock:{self.region}::foundation-model"
         base = [
-            f"{foundation}/{CATALOG[key].customization_id}"
+            # The id with and without its context length, such as `:128k`.
+            f"{foundation}/{re.sub(r':[0-9]+k$', '', CATALOG[key].customization_id)}*"
             for key in self.stage.base_models
             if self.region in CATALOG[key].regions
         ]
-        resources = [self.jobs, self.deployments, self.throughputs]
+        families = sorted(
+            {
+                f"{foundation}/{model.removeprefix(foundation + '/').split('-')[0]}*"
+                for model in base
+            }
+        )
         # An operation ignores resources of other kinds.
-        changed = [*resources, self.models]
+        models_and_deployments = self.arn("bedrock", "custom-model*")
+        served = [models_and_deployments, self.throughputs]
+        changed = [self.jobs, *served]
         schedules = self.arn("scheduler", "schedule/GuardSchedulesE7822186/*")
         to_bedrock = {"StringEquals": {"iam:PassedToService": "bedrock.amazonaws.com"}}
         to_scheduler = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
@@ -224,10 +239,16 @@ class Specification:
             allow("bedrock:DeleteProvisionedModelThroughput", changed, self.has_no_other_stage_tag),
             allow("bedrock:UpdateCustomModelDeployment", changed, self.has_no_other_stage_tag),
             allow("bedrock:UpdateProvisionedModelThroughput", changed, self.has_no_other_stage_tag),
-            allow("bedrock:CreateCustomModelDeployment", self.models, self.sets_stage_tag),
+            # Source: the service authorization reference requires the custom model, and lists no created resource; it is
+            # known to be incomplete for Bedrock (read 2026-11-28). An operation ignores resources of other kinds.
+            allow(
+                "bedrock:CreateCustomModelDeployment",
+                [*served, *(families if self.stage.allow_provisioned_throughput else [])],
+                self.sets_stage_tag,
+            ),
             allow(
                 "bedrock:TagResource",
-                [*resources, self.models],
+                changed,
                 {**self.sets_stage_tag, **self.has_no_other_stage_tag},
             ),
             self.invoke_endpoints(),
@@ -252,7 +273,10 @@ class Specification:
                 **self.sets_stage_tag,
                 "Null": {"aws:RequestTag/tunestack:expires-at": "false"},
             }
-            rows.append(allow("bedrock:CreateProvisionedModelThroughput", self.models, with_expiry))
+            # The service authorization reference requires the foundation model too.
+            rows.append(
+                allow("bedrock:CreateProvisionedModelThroughput", [*served, *families], with_expiry)
+            )
         return rows
 
     def invoker(self):

@@ -177,10 +177,10 @@ def test_construct_works_in_another_app_as_documented():
     my_role = iam.Role(my_stack, "MyRole", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
     exec(compile(example, "guide", "exec"), {"my_stack": my_stack, "my_role": my_role})
     template = Template.from_stack(my_stack)
-    (policy,) = [
+    (role,) = [
         row["Properties"]
-        for name, row in template.find_resources("AWS::IAM::ManagedPolicy").items()
-        if name.startswith("TunestackAccessTuner")
+        for name, row in template.find_resources("AWS::IAM::Role").items()
+        if name.startswith("MyRole")
     ]
-    (role,) = policy["Roles"]
-    assert role["Ref"].startswith("MyRole")
+    (policy,) = role["ManagedPolicyArns"]
+    assert policy["Ref"].startswith("TunestackAccessTuner")

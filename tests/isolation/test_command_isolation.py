@@ -49,7 +49,7 @@ def lines():
     return text
 
 
-def test_what_is_printed_unsets_what_another_shell_has_set(lines):
+def test_the_output_unsets_variables_of_another_shell(lines):
     before = {
         **dict.fromkeys(REMOVED_VARIABLES, "real"),
         "AWS_ENDPOINT_URL_BEDROCK_AGENT": "https://bedrock-agent.us-east-1.amazonaws.com",
@@ -70,7 +70,7 @@ def test_what_is_printed_unsets_what_another_shell_has_set(lines):
     assert after["AWS_ENDPOINT_URL"].startswith("http://127.0.0.1:")
 
 
-def test_every_variable_to_unset_is_named_whether_it_is_set_or_not(lines):
+def test_the_output_unsets_all_variables_of_the_fixed_list(lines):
     for name in REMOVED_VARIABLES:
         assert f"unset {name}\n" in lines
 
@@ -163,7 +163,7 @@ PASSED = [
 ]
 
 
-def test_the_hosts_of_aws_openai_and_azure_are_refused_and_no_others(proxy):
+def test_the_proxy_refuses_only_hosts_of_aws_openai_and_azure(proxy):
     started = proxy()
     assert [host for host in REFUSED if not started.refuses(host)] == []
     assert [host for host in PASSED if started.refuses(host)] == []
@@ -171,7 +171,7 @@ def test_the_hosts_of_aws_openai_and_azure_are_refused_and_no_others(proxy):
     assert {"amazonaws.com", "api.aws", "openai.com"} <= list_refused_domains()
 
 
-def test_without_internet_only_loopback_passes(proxy):
+def test_without_internet_the_proxy_refuses_all_hosts_except_loopback(proxy):
     started = proxy(internet=False, allowed=["models.example.com"])
     assert [host for host in (*REFUSED, *PASSED) if not started.refuses(host)] == []
     assert not started.refuses("localhost")
@@ -179,7 +179,7 @@ def test_without_internet_only_loopback_passes(proxy):
 
 
 @pytest.mark.parametrize("host", REFUSED[:1] + REFUSED[-5:-3])
-def test_what_is_refused_is_answered_with_the_host(proxy, host):
+def test_the_error_for_a_refused_host_contains_the_host(proxy, host):
     for request in (
         f"CONNECT {host}:443 HTTP/1.1\r\n\r\n",
         f"GET http://{host}/x HTTP/1.1\r\n\r\n",
@@ -200,7 +200,7 @@ def test_a_second_request_on_a_connection_does_not_reach_another_host(proxy, ori
     assert answer.count("HTTP/1.") == 1 or "first" in answer.partition("first")[2]
 
 
-def test_a_tunnel_passes_bytes_both_ways(proxy, origin):
+def test_a_tunnel_forwards_bytes_in_both_directions(proxy, origin):
     port = origin("inside").server_port
     request = f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\nGET /b HTTP/1.0\r\n\r\n"
     answer = sent(proxy(), request)
@@ -208,7 +208,7 @@ def test_a_tunnel_passes_bytes_both_ways(proxy, origin):
     assert "inside /b None" in answer
 
 
-def test_the_proxy_of_before_leads_to_other_hosts(proxy, origin):
+def test_other_hosts_are_reached_through_the_proxy_of_the_environment(proxy, origin):
     before = origin("before")
     url = f"http://user:p%40ss@127.0.0.1:{before.server_port}"
     started = proxy(upstream={"http": url, "https": url, "no": "invalid"})
@@ -221,7 +221,7 @@ def test_the_proxy_of_before_leads_to_other_hosts(proxy, origin):
     assert "502" in sent(started, "GET http://nothing.invalid/ HTTP/1.1\r\n\r\n")
 
 
-def test_the_proxies_of_before_are_those_of_the_environment(monkeypatch):
+def test_the_upstream_proxies_are_read_from_the_environment(monkeypatch):
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.com:3128")
     monkeypatch.setenv("https_proxy", "http://proxy.example.com:3128")
     assert list_environment_proxies()["https"] == "http://proxy.example.com:3128"
@@ -230,11 +230,11 @@ def test_the_proxies_of_before_are_those_of_the_environment(monkeypatch):
 @pytest.mark.parametrize(
     "garbage", ["\r\n\r\n", "GET\r\n\r\n", "x" * 70000, "GET http://[ HTTP/1.1\r\n\r\n"]
 )
-def test_garbage_gets_an_answer_or_the_end(proxy, garbage):
+def test_a_malformed_request_gets_status_400_or_closes_the_connection(proxy, garbage):
     assert sent(proxy(), garbage).partition(" ")[2][:3] in ("", "400")
 
 
-def test_a_function_in_the_sandbox_sees_nothing_of_the_users(sandbox, monkeypatch, tmp_path):
+def test_a_lambda_function_has_no_access_to_the_users_environment(sandbox, monkeypatch, tmp_path):
     """A Lambda function runs on the user's machine: it gets neither home nor variables."""
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
@@ -268,7 +268,7 @@ def test_a_function_in_the_sandbox_sees_nothing_of_the_users(sandbox, monkeypatc
     assert own & seen.keys() == set()
 
 
-def test_a_client_with_nothing_but_the_files_finds_the_sandbox(sandbox):
+def test_a_client_with_only_the_configuration_files_uses_the_sandbox(sandbox):
     names = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
     code = (
         "import boto3; print(boto3.client('sts').get_caller_identity()['Account'], "
@@ -291,7 +291,7 @@ def test_a_client_with_nothing_but_the_files_finds_the_sandbox(sandbox):
     assert done.stdout.split() == ["123456789012", sandbox.variables()["AWS_ENDPOINT_URL_BEDROCK"]]
 
 
-def test_there_are_no_credentials_in_the_metadata_service(sandbox):
+def test_the_metadata_service_returns_no_credentials(sandbox):
     fetcher = boto3.session.Session()._session.get_component("credential_provider")
     (metadata,) = [one for one in fetcher.providers if one.METHOD == "iam-role"]
     assert metadata.load() is None

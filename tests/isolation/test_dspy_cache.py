@@ -37,7 +37,7 @@ def cached(tmp_path):
     dspy.cache = before
 
 
-def test_the_fixture_takes_the_cache_away_and_gives_it_back(cached):
+def test_the_fixture_replaces_and_restores_the_cache(cached):
     request = {"model": "bedrock/x", "messages": [{"role": "user", "content": "Hello"}]}
     cached.put(request, "real")
     assert dspy.cache.get(request) == "real"

@@ -43,20 +43,20 @@ def refused(error):
     return error
 
 
-def test_a_client_of_before_is_refused(sandbox):
+def test_a_client_created_before_the_sandbox_is_refused(sandbox):
     with pytest.raises(botocore.exceptions.EndpointConnectionError) as raised:
         MODULE_CLIENT.list_custom_models()
     assert f"connection to {AWS!r} refused" in str(refused(raised.value))
     assert "tunestack_allowed_hosts" in str(refused(raised.value))
 
 
-def test_an_openai_client_of_before_is_refused(sandbox):
+def test_an_openai_client_created_before_the_sandbox_is_refused(sandbox):
     with pytest.raises(openai.APIConnectionError) as raised:
         MODULE_OPENAI.models.list()
     assert refused(raised.value) is not None
 
 
-def test_an_environment_that_is_cleared_leads_nowhere(sandbox):
+def test_a_cleared_environment_leads_to_no_real_account(sandbox):
     with patch.dict(os.environ, {}, clear=True):
         client = boto3.client("bedrock", "us-east-1", **REAL)
         with pytest.raises(botocore.exceptions.EndpointConnectionError) as raised:
@@ -103,7 +103,7 @@ def test_loopback_is_not_refused(sandbox):
 @pytest.mark.parametrize(
     "variables", [{}, {"AWS_PROFILE": "real", "AWS_ACCESS_KEY_ID": "AKIAREAL"}]
 )
-def test_a_process_with_an_environment_of_its_own_gets_the_sandboxs(sandbox, variables):
+def test_a_process_with_its_own_environment_gets_the_variables_of_the_sandbox(sandbox, variables):
     given = {"PATH": os.environ["PATH"], "HOME": "/home/real", **variables}
     done = subprocess.run([sys.executable, "-c", ASK], env=given, capture_output=True, check=True)
     seen = json.loads(done.stdout)
@@ -134,14 +134,14 @@ def _environment(_):
     return dict(os.environ)
 
 
-def test_processes_forked_from_a_server_of_before_are_in_the_sandbox(sandbox):
+def test_processes_of_an_earlier_fork_server_use_the_sandbox(sandbox):
     context = multiprocessing.get_context("forkserver")
     with context.Pool(1) as pool:
         (seen,) = pool.map(_environment, [0])
     assert seen["AWS_ENDPOINT_URL"] == sandbox.variables()["AWS_ENDPOINT_URL"]
 
 
-def test_the_default_session_of_before_is_not_used(sandbox):
+def test_an_earlier_default_session_is_not_used(sandbox):
     assert boto3.client("sts").get_caller_identity()["Account"] == "123456789012"
     assert boto3.DEFAULT_SESSION.get_credentials().access_key == "123456789012"
 
@@ -168,7 +168,7 @@ class TestOfUnittest(unittest.TestCase):
         assert self.endpoint == os.environ["AWS_ENDPOINT_URL"]
 
 
-def test_a_tuner_of_before_works_in_the_sandbox(sandbox, monkeypatch):
+def test_an_earlier_tuner_works_in_the_sandbox(sandbox, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK", f"https://{AWS}")
     tuner = Tuner()
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK", sandbox.variables()["AWS_ENDPOINT_URL_BEDROCK"])
@@ -176,7 +176,7 @@ def test_a_tuner_of_before_works_in_the_sandbox(sandbox, monkeypatch):
     assert list(tuner.endpoints()) == []
 
 
-def test_a_job_of_before_is_not_continued_elsewhere(sandbox, tuner, chat, monkeypatch):
+def test_a_job_creates_no_client_for_a_changed_environment(sandbox, tuner, chat, monkeypatch):
     job = tuner.submit("nova-micro", chat).wait()
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://s3.us-east-1.amazonaws.com")
     job.refresh()  # by the client that was created in the sandbox

@@ -54,7 +54,7 @@ def test_only_the_release_may_request_an_identity_token():
     assert set(permissions.values()) == {None}
 
 
-def test_the_tests_run_on_every_python_that_matrix_sh_knows():
+def test_the_tests_run_on_every_python_version_of_matrix_sh():
     workflow = yaml.safe_load(WORKFLOW.read_text())
     versions = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
     assert f"versions=({' '.join(versions)})" in (ROOT / "scripts/matrix.sh").read_text()

@@ -67,7 +67,7 @@ def message_of(call, *arguments, **parameters):
     return error.value.response["Error"]["Message"]
 
 
-def test_a_tag_that_is_protected_is_not_removed(user, create):
+def test_a_protected_tag_is_not_removed(user, create):
     arn = create(jobTags=[{"key": "tunestack:expires-at", "value": "x"}])
     lease = {"ForAnyValue:StringLike": {"aws:TagKeys": "tunestack:*"}}
     bedrock, _ = user(ALL, {**ALL, "Effect": "Deny", "Condition": lease})
@@ -76,7 +76,7 @@ def test_a_tag_that_is_protected_is_not_removed(user, create):
     bedrock.untag_resource(resourceARN=arn, tagKeys=["other"])
 
 
-def test_tags_of_an_endpoint_and_of_a_model_count_at_calls_and_jobs(sandbox, user, model, asked):
+def test_tags_of_endpoints_and_models_are_evaluated(sandbox, user, model, asked):
     bedrock = boto3.client("bedrock")
     bedrock.tag_resource(resourceARN=model, tags=[{"key": "team", "value": "search"}])
     arn = bedrock.create_custom_model_deployment(
@@ -93,7 +93,7 @@ def test_tags_of_an_endpoint_and_of_a_model_count_at_calls_and_jobs(sandbox, use
     assert "explicit deny" in message_of(denied.create_model_customization_job, **further)
 
 
-def test_an_inference_profile_needs_the_model_behind_it_too(user):
+def test_an_inference_profile_requires_permission_for_its_model(user):
     messages = [{"role": "user", "content": [{"text": "hello"}]}]
     asked = {"modelId": "us.amazon.nova-micro-v1:0", "messages": messages}
     profile = {**ALL, "Resource": "arn:aws:bedrock:*:*:inference-profile/*"}
@@ -106,7 +106,7 @@ def test_an_inference_profile_needs_the_model_behind_it_too(user):
 
 
 @pytest.mark.parametrize("condition", [{"stringlike": {"aws:username": "user-*"}}, {}])
-def test_operators_are_known_in_any_case(user, condition):
+def test_condition_operators_ignore_case(user, condition):
     bedrock, _ = user({**ALL, "Condition": condition})
     assert bedrock.list_custom_models()["modelSummaries"] == []
 
@@ -123,7 +123,7 @@ def test_a_policy_that_aws_would_not_have_stored_is_named(user, statement, words
     assert words in message_of(bedrock.list_custom_models)
 
 
-def test_a_managed_policy_that_the_sandbox_lacks_is_named(user):
+def test_the_error_for_a_missing_managed_policy_contains_its_name(user):
     bedrock, _ = user(attached="arn:aws:iam::aws:policy/AmazonBedrockFullAccess")
     assert "policy/AmazonBedrockFullAccess" in message_of(bedrock.list_custom_models)
 
@@ -174,7 +174,7 @@ def test_a_broken_bucket_policy_fails_the_job_and_nobody_else(sandbox, bedrock, 
     assert "Booll" in job["ResponseMetadata"]["HTTPHeaders"]["x-tunestack-sandbox"]
 
 
-def test_defaults_are_shown_as_the_job_has_them(bedrock, create):
+def test_the_job_has_the_default_hyperparameters(bedrock, create):
     job = bedrock.get_model_customization_job(jobIdentifier=create(hyperParameters={}))
     assert job["hyperParameters"]["epochCount"] == "2"
     assert {"epochCount", "learningRate", "batchSize"} <= job["hyperParameters"].keys()
@@ -204,7 +204,7 @@ def test_a_key_is_named_in_any_way_and_shown_by_its_arn(sandbox, bedrock, create
         ("POST", "/use-case-for-model-access", b'{"formData": "no base64!"}'),
     ],
 )
-def test_what_no_client_sends_is_refused_and_breaks_nothing(sandbox, method, path, body):
+def test_malformed_requests_are_rejected_without_an_internal_error(sandbox, method, path, body):
     status, answer = raw(sandbox, method, path, body)
     assert (status, "message" in answer) == (400, True)
 
@@ -215,7 +215,7 @@ def test_a_time_without_a_zone_is_utc(sandbox, when):
 
 
 @pytest.mark.breaks_the_model
-def test_a_name_of_many_hyphens_is_told_to_be_none_in_no_time(sandbox):
+def test_an_invalid_name_of_many_hyphens_is_rejected_quickly(sandbox):
     before = time.perf_counter()
     status, _ = raw(
         sandbox, "POST", "/model-customization-jobs", json.dumps({"jobName": f"a{'-' * 60}_"})
@@ -228,7 +228,7 @@ def test_a_name_of_many_hyphens_is_told_to_be_none_in_no_time(sandbox):
     "config",
     [{"maxTokens": "5"}, {"maxTokens": -5}, {"stopSequences": [1]}, {"stopSequences": "END"}],
 )
-def test_a_body_of_other_types_is_malformed(sandbox, config):
+def test_a_body_with_wrong_types_is_malformed(sandbox, config):
     runtime = boto3.client("bedrock-runtime")
     body = {
         "messages": [{"role": "user", "content": [{"text": "a"}]}],
@@ -247,13 +247,13 @@ def test_a_body_of_other_types_is_malformed(sandbox, config):
         ([{"role": "user", "content": []}], "is empty. Add a ContentBlock"),
     ],
 )
-def test_blank_turns_are_refused(sandbox, messages, words):
+def test_blank_messages_are_rejected(sandbox, messages, words):
     runtime = boto3.client("bedrock-runtime")
     asked = {"modelId": "us.amazon.nova-micro-v1:0", "messages": messages}
     assert words in message_of(runtime.converse, **asked)
 
 
-def test_an_operation_that_is_not_played_is_told_once(sandbox):
+def test_an_unsupported_operation_is_reported_once(sandbox):
     """No client tries an unknown operation again."""
     before = sandbox.traffic.errors
     bedrock = boto3.client("bedrock")
@@ -290,7 +290,7 @@ def test_everything_can_be_forgotten(monkeypatch, count_traffic):
     count_traffic(sandbox.traffic)
 
 
-def test_a_sandbox_starts_once():
+def test_a_sandbox_cannot_be_started_twice():
     with Sandbox(empty=True) as sandbox:
         with pytest.raises(ConfigError, match="can be started only once"):
             sandbox.start()
@@ -300,12 +300,12 @@ def test_a_sandbox_starts_once():
 @pytest.mark.parametrize(
     "arguments", [{"speed": -1}, {"speed": "x"}, {"as_of": "2026-03-01"}, {"quotas": {}}]
 )
-def test_a_sandbox_that_can_not_be_is_refused(arguments):
+def test_invalid_sandbox_options_are_rejected(arguments):
     with pytest.raises(ConfigError, match=next(iter(arguments))):
         Sandbox(**arguments)
 
 
-def test_a_connection_that_says_nothing_holds_up_nobody(monkeypatch):
+def test_an_idle_connection_does_not_block_others(monkeypatch):
     """Over TLS, where the first word is a handshake."""
     with Sandbox(empty=True, enforce_iam=True) as sandbox:
         for name, value in sandbox.variables().items():

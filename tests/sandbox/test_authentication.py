@@ -86,7 +86,7 @@ def why(call, *arguments, **parameters):
     return answer["Error"]["Message"]
 
 
-def test_a_role_without_policies_may_nothing_and_is_told_so_in_awss_words(session_of):
+def test_a_role_without_policies_gets_the_access_denied_message_of_aws(session_of):
     client = session_of().client("bedrock")
     arn = f"arn:aws:sts::{ACCOUNT}:assumed-role/role-0/ann"
     assert (
@@ -134,7 +134,7 @@ def test_a_job_needs_its_base_model_its_role_and_its_tags(session_of, asked):
         ({"Bool": {"aws:SecureTransport": "false"}}, [], True),
     ],
 )
-def test_conditions_on_a_request_count(session_of, model, condition, tags, refused):
+def test_conditions_on_a_request_are_evaluated(session_of, model, condition, tags, refused):
     """A lease that is enforced by policy, for one."""
     allow = {**EVERYTHING, "Condition": condition}
     also = {**EVERYTHING, "Action": "bedrock:TagResource"}
@@ -153,7 +153,7 @@ def test_conditions_on_a_request_count(session_of, model, condition, tags, refus
         assert deploy()["customModelDeploymentArn"]
 
 
-def test_tags_on_the_resource_count(sandbox, session_of, bedrock, create):
+def test_tags_of_the_resource_are_evaluated(sandbox, session_of, bedrock, create):
     mine = create("mine", jobTags=[{"key": "team", "value": "search"}])
     yours = create("yours")
     own = {**EVERYTHING, "Condition": {"StringEquals": {"aws:ResourceTag/team": "search"}}}
@@ -164,7 +164,7 @@ def test_tags_on_the_resource_count(sandbox, session_of, bedrock, create):
     )
 
 
-def test_an_explicit_deny_a_boundary_and_a_session_policy_count(session_of, iam):
+def test_explicit_deny_boundary_and_session_policy_are_evaluated(session_of, iam):
     def listing(**made):
         return session_of(EVERYTHING, **made).client("bedrock").list_custom_models
 
@@ -255,7 +255,7 @@ else:
     ("hours", "expected"),
     [(0, "fine"), (-2, "Signature expired: "), (2, "Signature not yet current: ")],
 )
-def test_a_clock_that_is_wrong_is_told_so(sandbox, hours, expected):
+def test_a_signature_with_a_wrong_time_is_rejected(sandbox, hours, expected):
     """The signature of a client whose clock is off; a turned clock of the sandbox's own does not count."""
     sandbox.clock.advance(86_400)
     when = datetime.now(UTC) + timedelta(hours=hours)
@@ -274,7 +274,7 @@ def test_a_clock_that_is_wrong_is_told_so(sandbox, hours, expected):
     assert "InvalidSignatureException" in done.stdout or not hours
 
 
-def test_credentials_can_be_let_expire(sandbox, bedrock):
+def test_credentials_can_expire_as_a_fault(sandbox, bedrock):
     sandbox.faults.add("expired-credentials", times=1)
     with pytest.raises(ClientError, match="ExpiredTokenException"):
         boto3.client(

@@ -11,7 +11,7 @@ from tunestack_sandbox import Sandbox
 PHASES = ("validationDetails", "dataProcessingDetails", "trainingDetails")
 
 
-def test_a_job_goes_through_its_phases_and_leaves_a_model_and_metrics(sandbox, bedrock, create):
+def test_a_job_runs_all_phases_and_creates_a_model_and_metrics(sandbox, bedrock, create):
     arn = create()
     seen = []
     for seconds in (0, 121, 301, 5401):
@@ -58,7 +58,7 @@ def test_a_repeated_token_is_the_same_job_and_a_repeated_name_is_refused(bedrock
         {"customizationType": "DISTILLATION"},
     ],
 )
-def test_what_bedrock_refuses_is_refused(create, refused, changes):
+def test_invalid_job_requests_are_rejected(create, refused, changes):
     assert refused(create, **changes) == ("ValidationException", 400)
 
 
@@ -75,7 +75,9 @@ def test_what_bedrock_refuses_is_refused(create, refused, changes):
         ),
     ],
 )
-def test_a_job_on_bad_data_fails_with_awss_words(sandbox, bedrock, create, upload, rows, words):
+def test_a_job_with_invalid_data_fails_with_the_message_of_aws(
+    sandbox, bedrock, create, upload, rows, words
+):
     arn = create(trainingDataConfig={"s3Uri": upload(rows, "bad.jsonl")})
     sandbox.clock.advance(121)
     job = bedrock.get_model_customization_job(jobIdentifier=arn)
@@ -84,14 +86,14 @@ def test_a_job_on_bad_data_fails_with_awss_words(sandbox, bedrock, create, uploa
     assert "outputModelArn" not in job
 
 
-def test_a_job_whose_data_is_not_there_fails(sandbox, bedrock, create):
+def test_a_job_with_a_missing_data_file_fails(sandbox, bedrock, create):
     arn = create(trainingDataConfig={"s3Uri": "s3://nobodys-bucket/x.jsonl"})
     sandbox.clock.advance(121)
     message = bedrock.get_model_customization_job(jobIdentifier=arn)["failureMessage"]
     assert message.startswith("Could not validate GetObject permissions to access Amazon S3")
 
 
-def test_a_stopped_job_makes_no_model(sandbox, bedrock, create, refused):
+def test_a_stopped_job_creates_no_model(sandbox, bedrock, create, refused):
     arn = create()
     bedrock.stop_model_customization_job(jobIdentifier=arn)
     assert bedrock.get_model_customization_job(jobIdentifier=arn)["status"] == "Stopping"
@@ -125,7 +127,7 @@ def test_lists_are_filtered_sorted_and_paged(sandbox, bedrock, create):
     )
 
 
-def test_regions_and_accounts_know_nothing_of_each_other(bedrock, create):
+def test_regions_and_accounts_are_independent(bedrock, create):
     arn = create()
     for client in (
         boto3.client("bedrock", "us-west-2"),
@@ -205,7 +207,7 @@ def test_a_model_is_served_only_the_way_it_can_be(sandbox, west, completions, re
     ) == ("ValidationException", 400)
 
 
-def test_base_models_say_that_they_are_not_trained(sandbox, refused):
+def test_base_models_return_that_they_are_not_trained(sandbox, refused):
     text, label = ask("us.amazon.nova-micro-v1:0")
     assert text.startswith("[sandbox: ")
     assert label == "untrained base model"
@@ -213,7 +215,7 @@ def test_base_models_say_that_they_are_not_trained(sandbox, refused):
 
 
 @pytest.mark.breaks_the_model
-def test_a_custom_model_itself_can_not_be_asked(model, refused):
+def test_a_custom_model_without_a_deployment_cannot_be_invoked(model, refused):
     assert refused(ask, model) == ("ValidationException", 400)
 
 
@@ -229,7 +231,7 @@ def test_tags_are_kept_changed_and_removed(bedrock, create, refused):
     )
 
 
-def test_the_models_that_are_offered_depend_on_the_region(bedrock, refused):
+def test_available_models_depend_on_the_region(bedrock, refused):
     def offered(client):
         rows = client.list_foundation_models(byCustomizationType="FINE_TUNING")["modelSummaries"]
         return {row["modelId"] for row in rows}
@@ -246,7 +248,7 @@ def test_the_models_that_are_offered_depend_on_the_region(bedrock, refused):
 @pytest.mark.parametrize(
     ("day", "state"), [("2026-03-09", "ACTIVE"), ("2026-03-10", "LEGACY"), ("2026-09-10", None)]
 )
-def test_the_models_that_are_offered_depend_on_the_day(day, state, monkeypatch):
+def test_available_models_depend_on_the_date(day, state, monkeypatch):
     from datetime import UTC, datetime
 
     haiku = "anthropic.claude-3-haiku-20240307-v1:0:200k"
@@ -277,7 +279,7 @@ def test_any_json_is_fine_where_the_model_says_so(sandbox):
     )
 
 
-def test_after_a_reset_nothing_of_before_happens(sandbox, bedrock, create):
+def test_a_reset_cancels_scheduled_state_changes(sandbox, bedrock, create):
     create()
     sandbox.reset()
     sandbox.clock.advance(10_000)

@@ -18,7 +18,7 @@ def ask(endpoint):
 
 
 @pytest.mark.parametrize(("seconds", "phase"), [(0, 0), (121, 1), (421, 2)])
-def test_a_job_is_stopped_in_whatever_phase_it_is(sandbox, bedrock, create, seconds, phase):
+def test_a_job_can_be_stopped_in_every_phase(sandbox, bedrock, create, seconds, phase):
     arn = create()
     sandbox.clock.advance(seconds)
     bedrock.stop_model_customization_job(jobIdentifier=arn)
@@ -50,7 +50,7 @@ def two(sandbox, bedrock, create):
     ]
 
 
-def test_a_deployment_answers_with_the_old_model_until_the_new_one_is_there(sandbox, bedrock, two):
+def test_a_deployment_serves_the_old_model_until_the_update_ends(sandbox, bedrock, two):
     old, new = two
     arn = bedrock.create_custom_model_deployment(
         modelDeploymentName="d", modelArn=old, description="for tests"
@@ -86,7 +86,7 @@ def test_a_deployment_answers_with_the_old_model_until_the_new_one_is_there(sand
     bedrock.delete_custom_model(modelIdentifier=old)
 
 
-def test_throughput_is_renamed_at_once_and_moved_in_a_while(sandbox, bedrock, two):
+def test_throughput_is_renamed_immediately_and_updated_later(sandbox, bedrock, two):
     old, new = two
     arn = bedrock.create_provisioned_model_throughput(
         provisionedModelName="p", modelId=old, modelUnits=1
@@ -172,7 +172,7 @@ def test_every_list_is_filtered_by_name_state_model_and_time(sandbox, bedrock, t
     assert models(modelStatus="Failed") == []
 
 
-def test_what_is_made_between_two_pages_moves_nothing(sandbox, bedrock, create):
+def test_a_resource_created_between_two_pages_does_not_shift_the_pages(sandbox, bedrock, create):
     for number in range(5):
         create(f"job-{number}")
         sandbox.clock.advance(1)
@@ -184,7 +184,7 @@ def test_what_is_made_between_two_pages_moves_nothing(sandbox, bedrock, create):
     assert "nextToken" not in second
 
 
-def test_a_model_that_is_tuned_further_knows_what_it_comes_of(sandbox, bedrock, create, model):
+def test_a_further_fine_tuned_model_has_its_source_model(sandbox, bedrock, create, model):
     arn = create("further", baseModelIdentifier=model)
     sandbox.clock.advance(A_JOB)
     job = bedrock.get_model_customization_job(jobIdentifier=arn)
@@ -208,7 +208,7 @@ def test_a_model_of_ones_own_key_needs_the_key_and_the_right_to_it(sandbox, bedr
     assert key == model["modelKmsKeyArn"]
 
 
-def test_two_jobs_can_not_be_on_their_way_to_the_same_model(create):
+def test_two_jobs_cannot_create_the_same_model(create):
     create("one", customModelName="model")
     with pytest.raises(ClientError, match="custom model name is currently in use"):
         create("two", customModelName="model")
@@ -225,7 +225,7 @@ def test_a_use_case_is_kept_and_lets_anthropics_models_in(sandbox, bedrock):
     ) == ("AUTHORIZED", "AVAILABLE")
 
 
-def test_a_base_model_is_offered_by_each_of_its_ids(bedrock):
+def test_a_base_model_is_available_by_each_of_its_ids(bedrock):
     def ids(**filters):
         return set(names(bedrock.list_foundation_models(**filters)["modelSummaries"], "modelId"))
 
@@ -239,7 +239,7 @@ def test_a_base_model_is_offered_by_each_of_its_ids(bedrock):
         assert (name, True) == (details["modelId"], details["modelArn"].endswith(f"/{name}"))
 
 
-def test_answers_are_cut_where_they_are_asked_to_be(sandbox, bedrock, create, upload):
+def test_responses_are_truncated_at_the_requested_limits(sandbox, bedrock, create, upload):
     rows = [
         {
             "schemaVersion": "bedrock-conversation-2024",

@@ -100,7 +100,7 @@ def test_the_whole_of_the_sdk_runs_with_the_stacks_policy_alone(
     job.stop_endpoint()
 
 
-def test_a_role_without_the_policy_gets_nowhere(enforced, taken_on, chat):
+def test_a_role_without_the_policy_is_denied(enforced, taken_on, chat):
     with pytest.raises(Exception, match="not authorized to perform: bedrock:List"):
         Tuner(session=taken_on()).submit("nova-micro", chat)
 
@@ -112,7 +112,7 @@ def test_a_role_without_the_policy_gets_nowhere(enforced, taken_on, chat):
         ("AKIAIOSFODNN7EXAMPLE", "sandbox", "UnrecognizedClientException"),
     ],
 )
-def test_credentials_that_are_wrong_are_refused(enforced, key, secret, code):
+def test_invalid_credentials_are_rejected(enforced, key, secret, code):
     client = boto3.Session(key, secret).client("bedrock")
     with pytest.raises(ClientError, match=code):
         client.list_custom_models()
@@ -125,7 +125,7 @@ def test_the_rest_of_aws_refuses_what_the_policy_does_not_grant(enforced, taken_
         boto3.Session("AKIAIOSFODNN7EXAMPLE", "sandbox").client("s3").list_buckets()
 
 
-def test_arguments_of_any_kind_are_signed_right(enforced):
+def test_signatures_of_all_argument_kinds_are_valid(enforced):
     """The signature is made of the path, the query and the body as they were sent."""
     client = boto3.Session().client("bedrock")
     client.list_model_customization_jobs(

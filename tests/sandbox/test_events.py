@@ -128,7 +128,7 @@ def test_each_state_of_a_job_is_an_event_as_aws_documents_it(sandbox, rule, queu
     assert last["detail"]["hyperParameters"]["epochCount"] == "2"
 
 
-def test_a_stopped_and_a_failed_job_tell_too(sandbox, bedrock, rule, queue, create, upload):
+def test_stopped_and_failed_jobs_send_events(sandbox, bedrock, rule, queue, create, upload):
     rule()
     bedrock.stop_model_customization_job(jobIdentifier=create())
     sandbox.clock.advance(61)
@@ -146,7 +146,7 @@ def test_a_rule_filters(sandbox, rule, queue, create):
     assert statuses(queue) == ["Completed"]
 
 
-def test_events_get_lost_and_come_twice_on_request(sandbox, rule, queue, create):
+def test_event_faults_lose_and_duplicate_events(sandbox, rule, queue, create):
     rule()
     sandbox.faults.add("event-loss", times=1)
     create("lost")
@@ -156,7 +156,7 @@ def test_events_get_lost_and_come_twice_on_request(sandbox, rule, queue, create)
     assert statuses(queue) == ["InProgress", "InProgress"]
 
 
-def test_events_come_though_nobody_asks_bedrock(monkeypatch, count_traffic):
+def test_events_are_sent_without_requests_to_bedrock(monkeypatch, count_traffic):
     """Whoever waits for an event does not poll."""
     with Sandbox(speed=10_000) as sandbox:
         for name, value in sandbox.variables().items():
@@ -190,7 +190,7 @@ def test_no_client_can_send_an_event_of_an_aws_service(sandbox):
     assert answer["Entries"][0]["ErrorCode"] == "NotAuthorizedForSourceException"
 
 
-def test_a_schedule_fires_when_the_clock_is_turned_past_it_and_not_before(sandbox, queue, schedule):
+def test_a_schedule_runs_when_the_clock_passes_its_time(sandbox, queue, schedule):
     when = sandbox.clock.now().timestamp() + 3600
     at = time.strftime("at(%Y-%m-%dT%H:%M:%S)", time.gmtime(when))
     schedule(at, ActionAfterCompletion="DELETE")
@@ -203,14 +203,14 @@ def test_a_schedule_fires_when_the_clock_is_turned_past_it_and_not_before(sandbo
     assert queue.taken() == []
 
 
-def test_what_recurs_fires_each_time_the_clock_is_turned_past_it(sandbox, queue, schedule):
+def test_a_recurring_schedule_runs_each_time_the_clock_passes_it(sandbox, queue, schedule):
     schedule("rate(5 minutes)")
     for _ in range(3):
         sandbox.clock.advance(301)
     assert queue.taken(3) == ["fired"] * 3
 
 
-def test_a_function_in_the_account_reaches_bedrock(sandbox, queue, schedule, create):
+def test_a_lambda_function_can_call_bedrock(sandbox, queue, schedule, create):
     """So does the guard of a stack: a schedule, a function, and Bedrock; as its role, by its policies."""
     create("seen")
     iam = boto3.client("iam")

@@ -110,7 +110,7 @@ def request(sandbox, model, region, rows):
     [("today", model) for model in LIVING] + [("spring", model) for model in RETIRED],
     ids=lambda value: value if isinstance(value, str) else value.key,
 )
-def test_a_model_is_tuned_served_and_asked_in_its_own_format(on, day, model):
+def test_a_model_is_fine_tuned_deployed_and_invoked_in_its_own_format(on, day, model):
     sandbox = on(day)
     region = model.regions[0]
     session = boto3.Session(region_name=region)
@@ -145,7 +145,7 @@ def test_a_model_is_tuned_served_and_asked_in_its_own_format(on, day, model):
 
 
 @pytest.mark.parametrize("model", RETIRED, ids=lambda model: model.key)
-def test_a_model_that_is_gone_is_refused_today(on, refused, model):
+def test_a_model_after_its_end_of_life_is_rejected(on, refused, model):
     sandbox = on("today")
     region = model.regions[0]
     bedrock = boto3.Session().client("bedrock", region)
@@ -195,7 +195,7 @@ def test_a_legacy_model_begins_nothing_new_and_what_serves_it_ends_with_it(sprin
         runtime.converse(**called)
 
 
-def test_the_sdk_goes_by_the_sandboxs_day(on, completions):
+def test_the_sdk_uses_the_date_of_the_sandbox(on, completions):
     """Cohere Command today and in spring; the stage of the sandbox does not list it, a deployment without a list may."""
     for day in ("spring", "today"):
         sandbox = on(day)

@@ -33,7 +33,7 @@ def codes(call, count):
     return found
 
 
-def test_an_operation_goes_wrong_as_often_as_asked(sandbox, once):
+def test_a_fault_occurs_the_requested_number_of_times(sandbox, once):
     rule = sandbox.faults.add("throttle", operation="List*", times=2)
     assert codes(once.list_custom_models, 3) == ["ThrottlingException", "ThrottlingException", ""]
     assert rule.struck == 2
@@ -41,7 +41,7 @@ def test_an_operation_goes_wrong_as_often_as_asked(sandbox, once):
     assert codes(once.list_custom_models, 1) == [""]
 
 
-def test_an_error_comes_only_from_operations_that_list_it(sandbox, once):
+def test_an_error_is_returned_only_by_operations_that_list_it(sandbox, once):
     sandbox.faults.add("error", code="ConflictException")
     assert codes(once.list_custom_models, 1) == [""]
     stop = lambda: once.stop_model_customization_job(jobIdentifier="nobody")  # noqa: E731
@@ -58,7 +58,7 @@ def test_a_rate_is_the_same_for_the_same_seed():
     assert 30 < sum(struck(1)) < 90
 
 
-def test_a_reply_gets_lost_after_the_operation_took_effect(sandbox, once, asked, bedrock):
+def test_lost_reply_closes_the_connection_after_the_effect(sandbox, once, asked, bedrock):
     sandbox.faults.add("lost-reply", operation="CreateModelCustomizationJob", times=1)
     with pytest.raises(ConnectionClosedError):
         once.create_model_customization_job(**asked())
@@ -66,21 +66,21 @@ def test_a_reply_gets_lost_after_the_operation_took_effect(sandbox, once, asked,
     assert row["jobName"] == "job"
 
 
-def test_a_lost_reply_and_botocores_own_retry_make_one_job(sandbox, bedrock, asked):
+def test_a_lost_reply_and_the_retry_of_botocore_create_one_job(sandbox, bedrock, asked):
     sandbox.faults.add("lost-reply", operation="CreateModelCustomizationJob", times=1)
     arn = bedrock.create_model_customization_job(**asked())["jobArn"]
     (row,) = bedrock.list_model_customization_jobs()["modelCustomizationJobSummaries"]
     assert arn == row["jobArn"]
 
 
-def test_an_answer_takes_its_time(sandbox, once):
+def test_slow_delays_a_response(sandbox, once):
     sandbox.faults.add("slow", seconds=0.6, times=1)
     with pytest.raises(ReadTimeoutError):
         once.list_custom_models()
     once.list_custom_models()
 
 
-def test_a_job_stalls_for_days_without_a_word(sandbox, bedrock, create):
+def test_a_job_stalls_for_days_without_a_message(sandbox, bedrock, create):
     sandbox.faults.add("stall", phase="training")
     arn = create()
     sandbox.clock.advance(3 * 86_400)
@@ -94,7 +94,7 @@ def test_a_job_stalls_for_days_without_a_word(sandbox, bedrock, create):
     assert "failureMessage" not in job
 
 
-def test_a_phase_takes_longer(sandbox, bedrock, create):
+def test_slow_phase_delays_a_phase(sandbox, bedrock, create):
     sandbox.faults.add("slow-phase", phase="data-processing", seconds=10_000)
     arn = create()
     status = lambda: bedrock.get_model_customization_job(jobIdentifier=arn)["status"]  # noqa: E731
@@ -105,7 +105,7 @@ def test_a_phase_takes_longer(sandbox, bedrock, create):
 
 
 @pytest.mark.parametrize("phase", ["validation", "data-processing", "training"])
-def test_a_job_fails_for_a_reason_of_awss_own(sandbox, bedrock, create, phase):
+def test_internal_failure_fails_a_job(sandbox, bedrock, create, phase):
     sandbox.faults.add("internal-failure", phase=phase)
     arn = create()
     sandbox.clock.advance(A_JOB)
@@ -119,7 +119,7 @@ def test_a_job_fails_for_a_reason_of_awss_own(sandbox, bedrock, create, phase):
     )
 
 
-def test_an_endpoint_fails_and_an_update_does(sandbox, bedrock, model):
+def test_endpoint_failure_fails_creation_and_update(sandbox, bedrock, model):
     sandbox.faults.add("endpoint-failure", times=1)
     bedrock.create_custom_model_deployment(modelDeploymentName="d", modelArn=model)
     sandbox.clock.advance(A_DEPLOYMENT)
@@ -176,7 +176,7 @@ def test_an_endpoint_fails_and_an_update_does(sandbox, bedrock, model):
         ("error", {"code": "ConflictException", "operation": "List*"}, "List\\* never returns it"),
     ],
 )
-def test_a_fault_that_can_not_be_is_refused(sandbox, kind, how, words):
+def test_an_impossible_fault_is_rejected(sandbox, kind, how, words):
     with pytest.raises(ConfigError, match=words):
         sandbox.faults.add(kind, **how)
     assert sandbox.faults.listed() == []
@@ -201,7 +201,7 @@ def told(sandbox):
     return tell
 
 
-def test_faults_are_told_over_http(sandbox, told, once):
+def test_faults_are_managed_over_http(sandbox, told, once):
     told("POST", "faults", [{"kind": "throttle", "times": 1}, {"kind": "stall", "rate": 0.5}])
     assert codes(once.list_custom_models, 2) == ["ThrottlingException", ""]
     status, listed = told("GET", "faults")
@@ -213,7 +213,7 @@ def test_faults_are_told_over_http(sandbox, told, once):
     assert told("GET", "faults") == (200, [])
 
 
-def test_the_clock_is_turned_and_the_state_is_dumped_over_http(sandbox, told, create):
+def test_the_clock_and_the_state_are_available_over_http(sandbox, told, create):
     create()
     _, before = told("GET", "clock")
     _, after = told("POST", "clock", {"advance": A_JOB})
@@ -241,13 +241,13 @@ def test_the_clock_is_turned_and_the_state_is_dumped_over_http(sandbox, told, cr
         ("POST", "clock", {"advance": 1e12}, 400, "the clock can't be advanced by"),
     ],
 )
-def test_what_can_not_be_told_is_refused(told, method, path, content, code, words):
+def test_invalid_control_requests_are_rejected(told, method, path, content, code, words):
     status, answer = told(method, path, content)
     assert code == status
     assert words in answer["error"]
 
 
-def test_both_readings_of_a_repeated_token(monkeypatch, count_traffic):
+def test_both_interpretations_of_a_repeated_token(monkeypatch, count_traffic):
     """AWS: "ignores the request, but does not return an error": nothing is made, and perhaps nothing is said."""
     with Sandbox(speed=1, ignores_repeats=True, quotas=Quotas(model_units=0)) as sandbox:
         for name, value in sandbox.variables().items():

@@ -1,4 +1,4 @@
-"""What docs/sandbox.md shows is what happens."""
+"""Run the examples in docs/sandbox.md."""
 
 import json
 import re
@@ -18,14 +18,15 @@ SHELL = re.findall(r"^```bash\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
 PYTHON = re.findall(r"^```python\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
 
 
-def block(word):
-    (found,) = [text for text in SHELL if word in text]
-    return found
+def find_block(text: str) -> str:
+    """Return the only shell block of the guide that contains a text."""
+    (block,) = [block for block in SHELL if text in block]
+    return block
 
 
 @pytest.fixture
 def shell(sandbox, tmp_path):
-    """Run lines as a reader would, in a folder with a file to train on."""
+    """Return a function that runs shell commands in a folder with a training file."""
     rows = "".join(json.dumps(converse_row(number)) + "\n" for number in range(8))
     (tmp_path / "train.jsonl").write_text(rows)
     programs = tmp_path / "bin"
@@ -34,7 +35,7 @@ def shell(sandbox, tmp_path):
 
     def run(text):
         path = f"{programs}:{Path(sys.executable).parent}:/usr/bin:/bin"
-        done = subprocess.run(
+        process = subprocess.run(
             ["bash", "-euc", text],
             cwd=tmp_path,
             env={**sandbox.environment(), "PATH": path},
@@ -42,36 +43,38 @@ def shell(sandbox, tmp_path):
             text=True,
             check=False,
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert process.returncode == 0, process.stderr
+        return process.stdout
 
     return run
 
 
 def test_the_aws_cli_submits_a_job(sandbox, bedrock, shell):
-    first, _, rest = block("aws s3 cp").partition("\n")
+    first, _, rest = find_block("aws s3 cp").partition("\n")
     assert first == "tunestack sandbox -- bash"
     assert '"jobArn": "arn:aws:bedrock:us-east-1:' in shell(rest)
     sandbox.clock.advance(6000)
     assert bedrock.get_custom_model(modelIdentifier="model")["modelName"] == "model"
 
 
-def test_a_long_term_key_is_made_and_used(shell):
-    assert '"text": "[sandbox: an untrained Nova Micro' in shell(block("AWS_BEARER_TOKEN_BEDROCK"))
+def test_the_aws_cli_creates_and_uses_a_long_term_key(shell):
+    assert '"text": "[sandbox: an untrained Nova Micro' in shell(
+        find_block("AWS_BEARER_TOKEN_BEDROCK")
+    )
 
 
 @pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
-def test_curl_tells_it_what_is_not_python(sandbox, shell):
+def test_curl_controls_the_sandbox(sandbox, shell):
     before = sandbox.clock.now()
-    out = shell(block("curl").replace("curl ", "curl -sS "))
+    out = shell(find_block("curl").replace("curl ", "curl -sS "))
     assert '"regions"' in out
     assert '"kind": "throttle"' in out
-    # The last of them is a reset, which turns the clock back.
+    # The last command resets the sandbox, and with it the clock.
     assert sandbox.clock.now() < before.replace(year=before.year + 1)
     assert sandbox.faults.listed() == []
 
 
-def test_every_option_and_every_fault_is_shown():
+def test_the_guide_lists_all_options_and_faults():
     help_text = subprocess.run(
         [Path(sys.executable).with_name("tunestack"), "sandbox", "--help"],
         capture_output=True,
@@ -87,11 +90,11 @@ def test_every_option_and_every_fault_is_shown():
 
 
 @pytest.mark.parametrize("text", PYTHON)
-def test_the_python_of_the_guide_is_python(text):
+def test_the_python_examples_compile(text):
     compile(text, "docs/sandbox.md", "exec")
 
 
-def test_no_link_of_the_documentation_leads_nowhere():
+def test_all_links_in_the_documentation_resolve():
     for page in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")):
         prose = re.sub(r"`[^`\n]*`", "", page.read_text())
         for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", prose):

@@ -117,7 +117,7 @@ def test_a_client_that_leaves_in_the_middle_of_a_request_changes_nothing(sandbox
 
 
 @pytest.mark.parametrize("sent", [b"PRI", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\nnonsense" + b"x" * 99])
-def test_what_is_no_http2_ends_the_connection_and_no_other(sandbox, client, sent):
+def test_invalid_http2_closes_only_its_own_connection(sandbox, client, sent):
     host, port = urlsplit(str(client.base_url)).netloc.split(":")
     with socket.create_connection((host, int(port)), timeout=10) as broken:
         broken.sendall(sent)
@@ -127,7 +127,7 @@ def test_what_is_no_http2_ends_the_connection_and_no_other(sandbox, client, sent
     assert client.get("/custom-models").status_code == 200
 
 
-def test_the_events_of_a_stream_come_one_by_one(sandbox, client):
+def test_the_events_of_a_stream_are_sent_one_by_one(sandbox, client):
     path = f"/model/{MICRO}/converse-stream"
     with client.stream("POST", path, json=QUESTION) as answer:
         parts = list(answer.iter_raw())
@@ -176,7 +176,7 @@ def test_small_parts_are_sent_without_delay(sandbox, client, version):
     assert shortest < 0.035
 
 
-def test_an_open_request_is_answered_though_the_client_takes_leave(sandbox):
+def test_an_open_request_is_answered_after_goaway_of_the_client(sandbox):
     """As the AWS SDK for JavaScript v3 does: it sends GOAWAY when it has the headers, before it has the body."""
     sandbox.faults.add("slow", operation="ListCustomModels", seconds=0.3, times=1)
     host, port = sandbox.admin_url.split("/")[2].split(":")

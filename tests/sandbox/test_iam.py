@@ -56,7 +56,7 @@ def allowed(*rows, **more):
     return decided(*rows, **more).allowed
 
 
-def test_nothing_is_allowed_that_nobody_allows():
+def test_requests_are_denied_by_default():
     assert Verdict.IMPLICITLY_DENIED is decided().verdict
     assert allowed(ALLOW)
 
@@ -81,7 +81,7 @@ def test_wildcards_and_case(change, expected):
     assert expected == allowed(ALLOW | change)
 
 
-def test_not_action_and_not_resource_are_everything_else():
+def test_not_action_and_not_resource_match_everything_else():
     rest = {"Effect": "Allow", "NotAction": "s3:PutObject", "NotResource": "arn:aws:s3:::c/*"}
     assert allowed(rest)
     assert not allowed(rest, action="s3:PutObject")
@@ -161,7 +161,7 @@ def test_policies_of_the_first_version_have_no_variables():
 
 
 @pytest.mark.parametrize("kind", ["boundary", "session"])
-def test_what_limits_has_to_allow_too(kind):
+def test_a_limiting_policy_must_allow_the_request_too(kind):
     assert not allowed(ALLOW, **{kind: document(ALLOW | {"Action": "s3:PutObject"})})
     assert allowed(ALLOW, **{kind: document(ALLOW)})
     assert not allowed(**{kind: document(ALLOW)})
@@ -178,18 +178,18 @@ def test_what_limits_has_to_allow_too(kind):
         ({"Service": "bedrock.amazonaws.com"}, False),
     ],
 )
-def test_a_resource_policy_alone_allows_whom_it_names(principal, expected):
+def test_a_resource_policy_alone_allows_its_principals(principal, expected):
     assert expected == allowed(resource=document(ALLOW | {"Principal": principal}))
 
 
-def test_another_accounts_resource_needs_both():
+def test_cross_account_access_needs_both_policies():
     named = document(ALLOW | {"Principal": {"AWS": ROLE}})
     assert not allowed(ALLOW, account="210987654321")
     assert not allowed(resource=named, account="210987654321")
     assert allowed(ALLOW, resource=named, account="210987654321")
 
 
-def test_a_key_is_used_by_whom_its_policy_lets():
+def test_a_key_policy_controls_the_use_of_the_key():
     use = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
     asked = {"action": "kms:Decrypt", "about": "key", "requires_resource_policy": True}
     for_the_account = document(use | {"Principal": {"AWS": ROOT.arn}})
@@ -212,12 +212,12 @@ def test_a_key_is_used_by_whom_its_policy_lets():
         ([f"arn:aws:iam::{ACCOUNT}:root", ROLE, ANN.arn], {"boundary": document(ALLOW)}, False),
     ],
 )
-def test_a_deny_for_all_but_some_spares_who_is_named_wholly(named, more, expected):
+def test_not_principal_exempts_only_fully_listed_principals(named, more, expected):
     deny = ALLOW | {"Effect": "Deny", "NotPrincipal": {"AWS": named}}
     assert expected == allowed(ALLOW, resource=document(deny), **more)
 
 
-def test_a_wildcard_in_the_aws_form_names_services_too():
+def test_a_wildcard_aws_principal_matches_services():
     trust = document({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}})
     asked = {"action": "sts:AssumeRole", "about": ROLE, "requires_resource_policy": True}
     assert allowed(principal=BEDROCK, resource=trust, **asked)
@@ -257,7 +257,7 @@ def test_case_is_ignored_in_variables_too():
         "Allow",
     ],
 )
-def test_what_iam_would_not_store_is_malformed(row):
+def test_a_statement_that_iam_rejects_is_malformed(row):
     with pytest.raises(MalformedPolicyError, match="malformed policy"):
         parse_statements(document(row))
 
@@ -265,12 +265,12 @@ def test_what_iam_would_not_store_is_malformed(row):
 @pytest.mark.parametrize(
     "text", ["[]", '"x"', "{", "5", "{}", '{"Version": "2013", "Statement": []}']
 )
-def test_a_document_that_is_none_is_malformed(text):
+def test_an_invalid_document_is_malformed(text):
     with pytest.raises(MalformedPolicyError, match="malformed policy"):
         parse_statements(text)
 
 
-def test_the_root_user_may_everything_that_no_resource_denies():
+def test_the_root_user_is_allowed_unless_a_resource_policy_denies():
     assert allowed(principal=ROOT)
     deny = ALLOW | {"Effect": "Deny", "Principal": "*"}
     assert not allowed(principal=ROOT, resource=document(deny))
@@ -286,7 +286,7 @@ def test_the_root_user_may_everything_that_no_resource_denies():
         ({"NotPrincipal": {"Service": "bedrock.amazonaws.com"}}, False),
     ],
 )
-def test_a_service_is_let_in_by_the_trust_policy_alone(statement, expected):
+def test_a_trust_policy_alone_allows_a_service(statement, expected):
     trust = document({"Effect": "Allow", "Action": "sts:AssumeRole"} | statement)
     asked = {"action": "sts:AssumeRole", "about": ROLE, "requires_resource_policy": True}
     assert expected == allowed(principal=BEDROCK, resource=trust, **asked)
@@ -311,7 +311,7 @@ def test_a_service_is_let_in_by_the_trust_policy_alone(statement, expected):
         ),
     ],
 )
-def test_a_refusal_is_worded_as_awss(more, end):
+def test_access_denied_messages_match_aws(more, end):
     rows = [ALLOW] if more else []
     start = (
         f"User: {ANN.arn} is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::b/k "

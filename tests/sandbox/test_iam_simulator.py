@@ -124,7 +124,7 @@ def digest(made):
     return hashlib.sha256(json.dumps(made, sort_keys=True).encode()).hexdigest()
 
 
-def test_every_recorded_verdict_is_agreed_with_or_explained():
+def test_every_recorded_decision_matches_or_is_explained():
     expected, theirs = RECORD.read_text().split()
     made = cases(COUNT)
     assert expected == digest(made), "the cases have changed: record the verdicts again"
@@ -144,7 +144,7 @@ def test_every_recorded_verdict_is_agreed_with_or_explained():
     ],
     ids=["no boundary", "no session policy", "no resource policy", "no key policy", "one policy"],
 )
-def test_an_evaluator_that_forgets_something_is_found_out(change):
+def test_an_incomplete_evaluator_is_detected(change):
     """The negative control: each kind of policy matters in some recorded case."""
     theirs = RECORD.read_text().split()[1]
     assert any(

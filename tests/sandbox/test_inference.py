@@ -59,7 +59,7 @@ def test_a_model_is_invoked_where_aws_serves_it(invoke, model, region):
         (LLAMA_33, "us-west-2"),
     ],
 )
-def test_a_bare_id_is_refused_where_only_profiles_serve_the_model(invoke, model, region):
+def test_a_model_id_is_rejected_where_a_profile_is_required(invoke, model, region):
     with pytest.raises(ClientError) as refused:
         invoke(model, region)
     assert refused.value.response["Error"]["Code"] == "ValidationException"
@@ -81,7 +81,7 @@ def test_a_model_or_profile_that_the_region_lacks_is_invalid(invoke, model, regi
         invoke(model, region)
 
 
-def test_on_demand_models_are_listed_as_such_where_they_are(sandbox):
+def test_on_demand_models_are_listed_in_their_regions(sandbox):
     def on_demand(region):
         rows = boto3.client("bedrock", region).list_foundation_models(byInferenceType="ON_DEMAND")
         return {row["modelId"] for row in rows["modelSummaries"]}
@@ -92,7 +92,7 @@ def test_on_demand_models_are_listed_as_such_where_they_are(sandbox):
     assert LLAMA_33 not in on_demand("us-west-2")
 
 
-def test_the_catalog_says_where_each_living_model_is_served_and_who_says_so():
+def test_the_catalog_has_regions_and_sources_of_each_available_model():
     for model in CATALOG:
         known = find_inference(model.key)
         if known is None:

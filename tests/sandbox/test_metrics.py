@@ -29,7 +29,7 @@ def written(region, bucket, arn):
     ("base", "region", "row"),
     [(NOVA, "us-east-1", converse_row), (LLAMA, "us-west-2", completion_row)],
 )
-def test_a_job_leaves_manifests_and_losses(sandbox, asked, upload, base, region, row):
+def test_a_job_writes_manifests_and_losses(sandbox, asked, upload, base, region, row):
     bedrock = boto3.client("bedrock", region)
     rows = [row(number) for number in range(100)]
     validation = upload(rows[:9], "validation.jsonl", region)
@@ -65,7 +65,7 @@ def test_a_job_leaves_manifests_and_losses(sandbox, asked, upload, base, region,
     assert {"simulated"} == {file["Metadata"]["tunestack-sandbox"] for file in files.values()}
 
 
-def test_a_titan_model_has_the_user_guides_place():
+def test_a_titan_model_uses_the_path_of_the_user_guide():
     from tunestack.catalog import CATALOG
     from tunestack_sandbox.bedrock import metrics
     from tunestack_sandbox.bedrock.state import Job

@@ -94,7 +94,7 @@ def test_every_operation_returns_its_type(client, trained, sandbox, monkeypatch)
     assert RESPONSE_TYPES.keys() == names - {"downloadFile"}
 
 
-def test_an_answer_that_is_not_of_its_type_is_found():
+def test_a_response_with_a_wrong_type_is_detected():
     """The control of the check itself."""
     broken = Response(status=200, body=json.dumps({"id": 1, "object": "file"}).encode())
     (found,) = ResponseTypes().validate("retrieveFile", broken)
@@ -103,7 +103,7 @@ def test_an_answer_that_is_not_of_its_type_is_found():
     assert len(ResponseTypes().validate("listPaginatedFineTuningJobs", listed)) == 1
 
 
-def test_what_a_job_leaves_behind(client, trained):
+def test_a_succeeded_job_has_hyperparameters_and_result_files(client, trained):
     assert trained.status == "succeeded"
     assert (trained.hyperparameters.to_dict()) == {
         "n_epochs": 10,
@@ -138,7 +138,7 @@ def test_what_a_job_leaves_behind(client, trained):
         ({"extra_body": {"nonsense": 1}}, "Unrecognized request argument supplied: nonsense"),
     ],
 )
-def test_what_no_job_is_made_of_is_refused(client, asked, says):
+def test_invalid_job_parameters_are_rejected(client, asked, says):
     usual = {"model": MODEL, "training_file": uploaded(client, lines())}
     with pytest.raises(openai.APIStatusError, match=says) as caught:
         client.fine_tuning.jobs.create(**(usual | asked))
@@ -160,7 +160,7 @@ def test_what_no_job_is_made_of_is_refused(client, asked, says):
         (b'{"messages": []}\n' * 10, "not empty"),
     ],
 )
-def test_a_file_that_is_wrong_fails_the_job_as_at_openai(client, sandbox, content, says):
+def test_an_invalid_file_fails_the_job(client, sandbox, content, says):
     job = client.fine_tuning.jobs.create(model=MODEL, training_file=uploaded(client, content))
     sandbox.clock.advance(10_000)
     failed = client.fine_tuning.jobs.retrieve(job.id)
@@ -192,14 +192,14 @@ def test_a_file_that_is_wrong_fails_the_job_as_at_openai(client, sandbox, conten
         (lambda client: client.embeddings.create(model="x", input="y"), 404),
     ],
 )
-def test_what_is_not_there_or_not_allowed_is_refused(client, call, status):
+def test_missing_and_forbidden_objects_are_rejected(client, call, status):
     with pytest.raises(openai.APIStatusError) as caught:
         call(client)
     assert status == caught.value.status_code
     assert caught.value.body["message"]
 
 
-def test_ended_jobs_stay_as_they_are(client, trained):
+def test_ended_jobs_do_not_change(client, trained):
     for call in (client.fine_tuning.jobs.cancel, client.fine_tuning.jobs.pause):
         with pytest.raises(openai.BadRequestError):
             call(trained.id)
@@ -207,7 +207,7 @@ def test_ended_jobs_stay_as_they_are(client, trained):
         client.fine_tuning.jobs.resume(trained.id)
 
 
-def test_uploads_are_held_to_what_was_announced(client, sandbox):
+def test_an_upload_must_match_its_size_hash_and_expiry(client, sandbox):
     def begun():
         return client.uploads.create(
             bytes=4, filename="x.jsonl", mime_type="text/jsonl", purpose="fine-tune"
@@ -227,14 +227,14 @@ def test_uploads_are_held_to_what_was_announced(client, sandbox):
         client.uploads.parts.create(late, data=b"1234")
 
 
-def test_a_file_goes_when_it_was_to(client, sandbox):
+def test_a_file_is_deleted_when_it_expires(client, sandbox):
     file = uploaded(client, lines(), expires_after={"anchor": "created_at", "seconds": 3600})
     sandbox.clock.advance(3601)
     with pytest.raises(openai.NotFoundError):
         client.files.retrieve(file)
 
 
-def test_a_key_sees_its_own_project_alone(client, trained):
+def test_a_key_has_access_to_its_own_project_only(client, trained):
     stranger = openai.OpenAI(api_key="sk-somebody-else", max_retries=0)
     assert [*stranger.files.list(), *stranger.fine_tuning.jobs.list()] == []
     for key in ("", "wrong"):
@@ -242,7 +242,7 @@ def test_a_key_sees_its_own_project_alone(client, trained):
             openai.OpenAI(api_key=key or "-", max_retries=0).models.list()
 
 
-def test_models_end_when_they_are_to(client, trained, sandbox):
+def test_models_end_on_their_end_of_life_date(client, trained, sandbox):
     sandbox.clock.advance(90 * 86_400)
     assert MODEL not in {model.id for model in client.models.list()}
     for name in (MODEL, trained.fine_tuned_model):
@@ -252,7 +252,7 @@ def test_models_end_when_they_are_to(client, trained, sandbox):
             )
 
 
-def test_what_it_says_is_labelled(client, trained):
+def test_responses_are_labeled_as_simulated(client, trained):
     ask = client.chat.completions.with_raw_response.create
     question = [{"role": "user", "content": "What is number 7?"}]
     tuned = ask(model=trained.fine_tuned_model, messages=question)
@@ -262,7 +262,7 @@ def test_what_it_says_is_labelled(client, trained):
     assert "answers nothing" in base.parse().choices[0].message.content
 
 
-def test_answers_are_cut_counted_and_streamed(client, trained):
+def test_responses_are_truncated_counted_and_streamed(client, trained):
     question = [{"role": "user", "content": [{"type": "text", "text": "What is number 7?"}]}]
     name = trained.fine_tuned_model
     cut = client.chat.completions.create(model=name, messages=question, max_tokens=1, n=2)
@@ -276,7 +276,7 @@ def test_answers_are_cut_counted_and_streamed(client, trained):
     assert "".join(chunk.choices[0].delta.content or "" for chunk in stream) == "It is 7."
 
 
-def test_its_state_can_be_dumped_and_forgotten(client, trained, sandbox):
+def test_the_openai_state_can_be_exported_and_reset(client, trained, sandbox):
     with urllib.request.urlopen(f"{sandbox.admin_url}/state") as answer:
         (project,) = json.load(answer)["openai"]
     assert [trained.id] == [job["id"] for job in project["jobs"]]
@@ -285,7 +285,7 @@ def test_its_state_can_be_dumped_and_forgotten(client, trained, sandbox):
     assert list(client.fine_tuning.jobs.list()) == []
 
 
-def test_what_breaks_the_sandbox_is_told_of(sandbox):
+def test_an_internal_error_is_reported(sandbox):
     client = openai.OpenAI(max_retries=0)
 
     def fail(_):
@@ -300,7 +300,7 @@ def test_what_breaks_the_sandbox_is_told_of(sandbox):
     sandbox.traffic.violations.clear()
 
 
-def test_bodies_that_are_none_are_refused(sandbox):
+def test_invalid_bodies_are_rejected(sandbox):
     for body, kind in (
         (b"{", "application/json"),
         (b"[]", "application/json"),
@@ -315,7 +315,7 @@ def test_bodies_that_are_none_are_refused(sandbox):
         caught.value.close()
 
 
-def test_it_is_handed_out_and_nothing_of_the_real_one_is_left(sandbox, monkeypatch):
+def test_the_environment_has_only_the_sandboxs_openai_variables(sandbox, monkeypatch):
     monkeypatch.setenv("OPENAI_ORG_ID", "org-real")
     environment = sandbox.environment()
     assert "OPENAI_ORG_ID" not in environment

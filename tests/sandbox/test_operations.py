@@ -264,7 +264,7 @@ def ask(sandbox, asked, nobody, monkeypatch, tmp_path):
 
 @pytest.mark.breaks_the_model
 @pytest.mark.parametrize("operation", sorted(OPERATIONS))
-def test_boto3_is_answered_as_awss_model_says(ask, operation, answered):
+def test_boto3_gets_the_documented_response(ask, operation, answered):
     answered[operation] = ask(operation, by_boto3)
     for case, code, _ in answered[operation]:
         assert case.code == code, case.case
@@ -272,7 +272,7 @@ def test_boto3_is_answered_as_awss_model_says(ask, operation, answered):
 
 @pytest.mark.breaks_the_model
 @pytest.mark.parametrize("operation", sorted(OPERATIONS - NOT_IN_CLI))
-def test_the_aws_cli_is_answered_as_boto3_is(ask, operation, by_cli):
+def test_the_aws_cli_gets_the_same_response_as_boto3(ask, operation, by_cli):
     for case, code, _ in ask(operation, by_cli):
         assert case.code == code, case.case
 
@@ -280,7 +280,7 @@ def test_the_aws_cli_is_answered_as_boto3_is(ask, operation, by_cli):
 @pytest.mark.campaign
 @pytest.mark.breaks_the_model
 @pytest.mark.parametrize("operation", sorted(OPERATIONS - NOT_IN_CLI))
-def test_the_aws_cli_in_a_process_of_its_own_is_too(ask, operation, tmp_path):
+def test_the_aws_cli_process_gets_the_same_response_as_boto3(ask, operation, tmp_path):
     for case, code, _ in ask(
         operation, lambda case, params: by_cli_process(case, params, tmp_path)
     ):
@@ -302,7 +302,7 @@ def test_every_error_that_an_operation_lists_has_a_case():
 
 
 @pytest.mark.breaks_the_model
-def test_the_table_in_the_documentation_is_what_happens(ask, answered):
+def test_the_table_in_the_documentation_matches_the_responses(ask, answered):
     """Run with WRITE_DOCS=1 to write it anew."""
     rows = []
     for operation in sorted(OPERATIONS):

@@ -61,7 +61,7 @@ def listens(url):
         return probe.connect_ex(("127.0.0.1", int(url.rsplit(":", 1)[1]))) == 0
 
 
-def test_nothing_is_left_when_it_ends(place):
+def test_a_stopped_sandbox_leaves_nothing_behind(place):
     with Sandbox(empty=True) as sandbox:
         variables = sandbox.variables()
         urls = {
@@ -94,14 +94,14 @@ def killed(place, seconds, *options):
     return left_of(place)
 
 
-def test_nothing_is_left_when_the_parent_is_killed(place):
+def test_nothing_is_left_behind_after_the_parent_is_killed(place):
     """At five moments: before anything runs, while it starts, and while the command runs."""
     for seconds in (0.1, 0.4, 0.8, 1.6, 3.0):
         assert killed(place, seconds, "--empty") == ([], []), seconds
 
 
 @pytest.mark.campaign
-def test_nothing_is_left_when_the_parent_is_killed_fifty_times(place):
+def test_nothing_is_left_behind_after_fifty_killed_parents(place):
     dice = random.Random(50)
     found = [killed(place, dice.uniform(0.02, 4)) for _ in range(50)]
     assert found == [([], [])] * 50
@@ -142,7 +142,7 @@ def starting(place, before=""):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_nothing_is_left_when_it_is_ended_while_it_starts(place, number):
+def test_nothing_is_left_behind_after_an_interrupted_start(place, number):
     with starting(place) as parent:
         assert soon(lambda: left_of(place)[0])
         parent.send_signal(number)
@@ -153,7 +153,7 @@ def test_nothing_is_left_when_it_is_ended_while_it_starts(place, number):
     assert soon(lambda: left_of(place) == ([], []))
 
 
-def test_an_interrupt_that_python_loses_ends_it_all_the_same(place):
+def test_an_interrupt_that_python_loses_stops_the_sandbox(place):
     """One that comes while an object is being taken away, once the first process is started."""
     before = """
 import signal, sys
@@ -173,7 +173,7 @@ sys.addaudithook(lambda event, _: held.clear() if event == "subprocess.Popen" el
     assert soon(lambda: left_of(place) == ([], []))
 
 
-def test_what_nohup_has_it_ignore_it_ignores(place):
+def test_signals_ignored_by_nohup_are_ignored(place):
     parent = subprocess.Popen(
         ["nohup", PROGRAM, "sandbox", "--empty"],
         stdout=subprocess.DEVNULL,
@@ -192,7 +192,7 @@ def test_what_nohup_has_it_ignore_it_ignores(place):
     assert soon(lambda: left_of(place) == ([], []))
 
 
-def test_the_control_finds_what_is_left(place):
+def test_the_leftover_check_detects_leftovers(place):
     """A folder and a process that nobody takes away are found."""
     (place / f"{PREFIX}left").mkdir()
     process = subprocess.Popen(["sleep", "300"], env={"TMPDIR": str(place)})
@@ -203,7 +203,7 @@ def test_the_control_finds_what_is_left(place):
         process.wait()
 
 
-def test_several_run_at_once_and_know_nothing_of_each_other(place):
+def test_concurrent_sandboxes_are_independent(place):
     with Sandbox(empty=True) as one, Sandbox(empty=True) as other:
         for sandbox in (one, other):
             session = boto3.Session("123456789012", "sandbox", region_name="us-east-1")
@@ -254,21 +254,21 @@ def test_the_environment_leads_to_no_real_account(sandbox, monkeypatch):
             assert value.startswith("http://127.0.0.1:"), name
 
 
-def test_a_proxy_of_the_environment_is_not_asked_for_the_way(monkeypatch):
+def test_the_sandbox_is_reached_without_the_proxy_of_the_environment(monkeypatch):
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     with Sandbox() as sandbox:
         assert sandbox.deployment().region == "us-east-1"
 
 
-def test_an_emulator_that_does_not_start_says_why(tmp_path):
+def test_the_error_of_a_failed_emulator_start_has_the_cause(tmp_path):
     emulator = Emulator(account="123456789012", tls=False)
     emulator.start(tmp_path, {"PYTHONHOME": "/nowhere"})
     with pytest.raises(TunestackError, match="did not start"):
         emulator.wait()
 
 
-def test_an_emulator_that_is_gone_is_said_to_be(place):
+def test_a_stopped_emulator_is_reported(place):
     with Sandbox(empty=True) as sandbox:
         urllib.request.urlopen(f"{sandbox.admin_url}/state").close()
         (folder,), _ = left_of(place)
@@ -278,7 +278,7 @@ def test_an_emulator_that_is_gone_is_said_to_be(place):
             sandbox.clock.advance(1)
 
 
-def test_who_still_asks_while_it_ends_is_cut_off():
+def test_open_connections_are_closed_on_stop():
     """As a function may: its request has begun, and what the sandbox stands on is gone before it is read."""
     credential = "AWS4-HMAC-SHA256 Credential=AKIAX/20260101/us-east-1/bedrock/aws4_request"
     with Sandbox(empty=True) as sandbox:
@@ -300,7 +300,7 @@ def test_a_sandbox_that_was_never_started_can_be_stopped():
     Sandbox(empty=True).stop()
 
 
-def test_a_region_without_a_stage_is_refused():
+def test_a_region_without_a_stage_is_rejected():
     with pytest.raises(ConfigError, match="use us-east-1 or us-west-2"):
         Sandbox(region="eu-west-1")
 

@@ -79,7 +79,7 @@ def test_query_parameters_have_their_types(read):
         (request("GET", "/model-customization-jobs?maxResults=1001"), "ValidationException"),
     ],
 )
-def test_what_does_not_fit_is_refused(protocol, read, bad, code):
+def test_invalid_requests_are_rejected(protocol, read, bad, code):
     with pytest.raises(ServiceError) as refused:
         read(bad)
     assert code == refused.value.code

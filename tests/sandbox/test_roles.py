@@ -115,7 +115,7 @@ def test_a_job_with_the_deployed_role_succeeds(sandbox, bedrock, create, role):
 
 
 @pytest.mark.parametrize(("part", "alter", "message"), BROKEN, ids=NAMES)
-def test_a_job_whose_role_is_broken_fails_with_awss_words(
+def test_a_job_with_an_invalid_role_fails_with_the_message_of_aws(
     sandbox, bedrock, create, role, part, alter, message
 ):
     """Broken once the job is there: on AWS a role can be changed while a job waits."""
@@ -134,7 +134,7 @@ def test_a_job_whose_role_is_broken_fails_with_awss_words(
 
 
 @pytest.mark.parametrize(("part", "alter", "message"), BROKEN[:3], ids=NAMES[:3])
-def test_a_role_that_does_not_trust_bedrock_is_refused_at_once(
+def test_a_role_that_does_not_trust_bedrock_is_rejected_at_create(
     bedrock, asked, refused, role, part, alter, message
 ):
     role(part, alter)
@@ -154,7 +154,7 @@ def test_a_role_that_does_not_trust_bedrock_is_refused_at_once(
         (without("kms:GenerateDataKey"), "kms:GenerateDataKey"),
     ],
 )
-def test_what_the_role_lacks_is_told_beside_awss_words(
+def test_a_missing_permission_is_returned_with_the_message_of_aws(
     sandbox, bedrock, create, role, alter, action
 ):
     arn = create()
@@ -166,7 +166,7 @@ def test_what_the_role_lacks_is_told_beside_awss_words(
     )
 
 
-def test_data_in_another_region_can_not_be_read(sandbox, bedrock, create, upload):
+def test_data_in_another_region_cannot_be_read(sandbox, bedrock, create, upload):
     west = upload([{"prompt": "a", "completion": "b"}], region="us-west-2")
     job = ended(sandbox, bedrock, create(trainingDataConfig={"s3Uri": west}))
     assert job["failureMessage"].startswith("Could not validate GetObject permissions")
@@ -176,7 +176,7 @@ def test_data_in_another_region_can_not_be_read(sandbox, bedrock, create, upload
     )
 
 
-def test_the_role_of_one_region_does_not_serve_another(sandbox, asked, refused):
+def test_a_role_cannot_be_used_in_another_region(sandbox, asked, refused):
     """Its trust names the jobs of its own region."""
     west = boto3.client("bedrock", "us-west-2")
     request = asked(
@@ -187,7 +187,7 @@ def test_the_role_of_one_region_does_not_serve_another(sandbox, asked, refused):
     assert refused(west.create_model_customization_job, **request) == ("ValidationException", 400)
 
 
-def test_a_bucket_policy_and_a_boundary_count_too(sandbox, bedrock, create, role):
+def test_a_bucket_policy_and_a_boundary_limit_the_role(sandbox, bedrock, create, role):
     iam, s3 = boto3.client("iam"), boto3.client("s3")
     deployment = sandbox.deployment()
     name = deployment.job_role_arn.rsplit("/", 1)[1]

@@ -54,13 +54,13 @@ def an_object(**properties):
         (an_object(when={"type": "string", "format": "date"}), "now", {"when": "2026-01-01"}),
     ],
 )
-def test_a_value_comes_from_the_answer_where_that_fits(schema, answer, expected):
+def test_a_value_is_taken_from_a_matching_answer(schema, answer, expected):
     value = build_value(schema, answer)
     assert expected == value
     jsonschema.validate(value, schema)
 
 
-def test_a_schema_that_refers_to_itself_ends():
+def test_a_recursive_schema_terminates():
     node = an_object(name={"type": "string"}, next={"$ref": "#/$defs/Node"})
     assert json.dumps(build_value({"$defs": {"Node": node}, "$ref": "#/$defs/Node"}, "x"))
     assert build_value({"$ref": "#"}, "x") is not None
@@ -127,5 +127,5 @@ _ANSWERS = st.one_of(
 
 @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.recursive(_SCALARS, _nested, max_leaves=8), _ANSWERS)
-def test_a_value_satisfies_its_schema_whatever_the_answer(schema, answer):
+def test_a_value_always_satisfies_its_schema(schema, answer):
     jsonschema.validate(build_value(schema, answer), schema)

@@ -11,7 +11,7 @@ def read(client, code, service="bedrock"):
     return client.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]
 
 
-def test_it_says_what_the_account_may_have(tunestack_sandbox):
+def test_get_service_quota_returns_the_quotas_of_bedrock(tunestack_sandbox):
     client = boto3.client("service-quotas")
     found = read(client, "L-0406044C")
     assert found["QuotaName"] == "(Model customization) Scheduled customization jobs"
@@ -26,7 +26,7 @@ def test_it_says_what_the_account_may_have(tunestack_sandbox):
 
 
 @pytest.mark.parametrize(("code", "service"), [("L-00000000", "bedrock"), ("L-0406044C", "ec2")])
-def test_it_knows_no_other_quota(tunestack_sandbox, code, service):
+def test_other_quotas_are_not_found(tunestack_sandbox, code, service):
     with pytest.raises(ClientError) as caught:
         read(boto3.client("service-quotas"), code, service)
     assert caught.value.response["Error"]["Code"] == "NoSuchResourceException"

@@ -18,7 +18,7 @@ GOOD = {
 }
 
 
-def test_a_good_request_has_none():
+def test_a_valid_request_has_no_violations():
     assert violations(GOOD, CREATE) == []
 
 
@@ -38,12 +38,12 @@ def test_a_good_request_has_none():
         ({"surprise": 1}, "surprise"),
     ],
 )
-def test_each_kind_of_breach_is_found(changes, words):
+def test_each_kind_of_violation_is_detected(changes, words):
     import re
 
     problems = violations(GOOD | changes, CREATE)
     assert re.search(words, "; ".join(problems))
 
 
-def test_a_missing_member_is_found():
+def test_a_missing_member_is_detected():
     assert "roleArn" in str(violations({k: v for k, v in GOOD.items() if k != "roleArn"}, CREATE))

@@ -14,7 +14,7 @@ from tunestack_sandbox.clock import Clock
 @pytest.mark.parametrize(
     "day", ["0001-01-01", "1960-01-01", "1979-12-31", "2101-01-01", "2126-01-01"]
 )
-def test_a_day_that_a_sandbox_can_not_be_on_is_refused_with_those_that_it_can(day):
+def test_the_error_for_an_invalid_date_lists_the_valid_range(day):
     text = f"invalid as_of={day}: use a date from 1980-01-02 to 2100-12-31"
     with pytest.raises(ConfigError, match=text):
         Sandbox(as_of=datetime.fromisoformat(day))
@@ -28,6 +28,6 @@ def test_a_day_that_a_sandbox_can_not_be_on_is_refused_with_those_that_it_can(da
 
 
 @pytest.mark.parametrize("day", ["1980-01-02", "2100-12-31"])
-def test_the_first_and_the_last_day_are_possible(day):
+def test_the_first_and_the_last_date_are_valid(day):
     start = datetime.fromisoformat(day).replace(tzinfo=UTC)
     assert day == f"{Clock(start).now():%Y-%m-%d}"

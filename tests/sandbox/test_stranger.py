@@ -27,7 +27,7 @@ def project(tmp_path_factory):
     return place
 
 
-def test_a_strangers_tests_are_green_without_a_network(project):
+def test_the_tests_of_the_example_project_pass_without_a_network(project):
     # A network of its own, in which there is nothing but loopback; where the machine allows it.
     alone = [
         "unshare",

@@ -49,7 +49,7 @@ def used(answer):
 
 
 @pytest.mark.parametrize("choice", [{"any": {}}, {"tool": {"name": "sort"}}])
-def test_a_forced_tool_is_called_with_what_its_schema_allows(runtime, deployed, choice):
+def test_a_forced_tool_is_called_with_valid_input(runtime, deployed, choice):
     answer = runtime.converse(modelId=deployed, messages=QUESTION, toolConfig=config(choice))
     use = used(answer)
     assert use["name"] == "sort"
@@ -58,7 +58,7 @@ def test_a_forced_tool_is_called_with_what_its_schema_allows(runtime, deployed, 
     assert headers["x-tunestack-sandbox"].startswith("simulated tool input; nearest training")
 
 
-def test_the_input_is_the_fine_tuned_answer_where_a_text_is_allowed(runtime, deployed):
+def test_the_tool_input_contains_the_fine_tuned_answer(runtime, deployed):
     plain = runtime.converse(modelId=deployed, messages=QUESTION)
     text = plain["output"]["message"]["content"][0]["text"]
     asked = config({"any": {}}, tool("say", TEXT))
@@ -82,20 +82,20 @@ def test_a_tool_call_is_streamed(runtime, deployed):
     assert events[-2]["messageStop"]["stopReason"] == "tool_use"
 
 
-def test_novas_own_body_takes_tools_too(runtime):
+def test_invoke_model_of_nova_accepts_tools(runtime):
     body = {"messages": QUESTION, "toolConfig": config({"any": {}})}
     answer = runtime.invoke_model(modelId=MICRO, body=json.dumps(body))
     jsonschema.validate(used(json.load(answer["body"]))["input"], SCHEMA)
 
 
-def test_a_model_that_may_decide_answers_with_text(runtime):
+def test_a_model_returns_text_if_no_tool_is_forced(runtime):
     for choice in ({"auto": {}}, None):
         asked = {"tools": [tool("sort")]} | ({} if choice is None else {"toolChoice": choice})
         answer = runtime.converse(modelId=MICRO, messages=QUESTION, toolConfig=asked)
         assert answer["stopReason"] == "end_turn"
 
 
-def test_an_agent_that_must_call_a_tool_comes_to_its_last_one(runtime):
+def test_an_agent_with_forced_tools_reaches_the_last_tool(runtime):
     messages, names = list(QUESTION), []
     asked = config({"any": {}}, tool("look"), tool("answer", TEXT))
     for _ in range(3):
@@ -121,15 +121,13 @@ def test_an_agent_that_must_call_a_tool_comes_to_its_last_one(runtime):
         (MICRO, config({"tool": {"name": "none"}}), "names the tool none, not in: sort"),
     ],
 )
-def test_tools_that_a_model_does_not_offer_are_refused(runtime, model, asked, words):
+def test_unsupported_tools_are_rejected(runtime, model, asked, words):
     with pytest.raises(ClientError, match="ValidationException") as refused:
         runtime.converse(modelId=model, messages=QUESTION, toolConfig=asked)
     assert words in refused.value.response["Error"]["Message"]
 
 
-def test_a_schema_for_the_text_is_refused_as_by_all_models_that_can_be_fine_tuned(
-    runtime, deployed
-):
+def test_a_text_format_is_rejected_for_all_models_with_fine_tuning(runtime, deployed):
     asked = {"jsonSchema": {"name": "sort", "schema": json.dumps(SCHEMA)}}
     text_format = {"type": "json_schema", "structure": asked}
     with pytest.raises(ClientError, match="doesn't support the outputConfig.textFormat field"):
@@ -138,7 +136,7 @@ def test_a_schema_for_the_text_is_refused_as_by_all_models_that_can_be_fine_tune
         )
 
 
-def test_llama_takes_tools_but_not_in_a_stream(runtime):
+def test_llama_accepts_tools_except_in_a_stream(runtime):
     asked = {"tools": [tool("sort")]}
     answer = runtime.converse(modelId=LLAMA, messages=QUESTION, toolConfig=asked)
     assert answer["stopReason"] == "end_turn"
@@ -175,19 +173,19 @@ def test_openai_is_forced_to_call_a_function(ask, choice, end):
 
 
 @pytest.mark.parametrize("choice", ["auto", "none", None])
-def test_openai_answers_with_text_if_it_may(ask, choice):
+def test_openai_returns_text_if_no_function_is_forced(ask, choice):
     asked = {"tools": [function()]} | ({} if choice is None else {"tool_choice": choice})
     assert ask(**asked).choices[0].finish_reason == "stop"
 
 
-def test_openai_answers_with_json_of_a_schema_and_with_any_json(ask):
+def test_openai_returns_json_with_and_without_a_schema(ask):
     asked = {"type": "json_schema", "json_schema": {"name": "sort", "schema": SCHEMA}}
     jsonschema.validate(json.loads(ask(response_format=asked).choices[0].message.content), SCHEMA)
     text = ask(response_format={"type": "json_object"}).choices[0].message.content
     assert {"answer"} == json.loads(text).keys()
 
 
-def test_the_usage_of_a_stream_comes_last_if_it_is_asked_for(ask):
+def test_a_stream_ends_with_the_usage_if_requested(ask):
     *chunks, last = ask(stream=True, stream_options={"include_usage": True})
     whole = ask()
     assert ([], whole.usage) == (last.choices, last.usage)
@@ -223,6 +221,6 @@ def test_the_usage_of_a_stream_comes_last_if_it_is_asked_for(ask):
         ({"stream_options": {"include_usage": True}}, "only allowed when 'stream' is enabled"),
     ],
 )
-def test_openai_refuses_what_it_can_not_give(ask, asked, words):
+def test_openai_rejects_unsupported_parameters(ask, asked, words):
     with pytest.raises(openai.BadRequestError, match=words):
         ask(**asked)

@@ -68,7 +68,7 @@ ASK, SAY = turn("user", "a"), turn("assistant", "b")
         ("cohere-command", completion_row(1)),
     ],
 )
-def test_what_each_family_takes(key, row):
+def test_each_family_accepts_its_record_format(key, row):
     assert checked(key, [row] * 100) is None
 
 
@@ -98,7 +98,7 @@ def test_what_each_family_takes(key, row):
         ("nova-micro", completion_row(1)),
     ],
 )
-def test_a_record_that_is_not_as_converse_has_it(key, row):
+def test_an_invalid_converse_record_is_rejected(key, row):
     assert NOVA_FORMAT in checked(key, [converse_row(1)] * 99 + [row])
 
 
@@ -114,7 +114,7 @@ def test_a_record_that_is_not_as_converse_has_it(key, row):
         converse_row(1),
     ],
 )
-def test_a_record_that_is_not_prompt_and_completion(key, row):
+def test_an_invalid_prompt_completion_record_is_rejected(key, row):
     assert checked(key, [completion_row(1)] * 99 + [row]) == PROMPT_FORMAT
 
 
@@ -129,7 +129,7 @@ def test_a_record_that_is_not_prompt_and_completion(key, row):
         {"messages": [{"role": "assistant", "content": "a"}, {"role": "user", "content": "b"}]},
     ],
 )
-def test_a_record_that_is_not_as_claude_has_it(change):
+def test_an_invalid_claude_record_is_rejected(change):
     rows = [claude_row(n) for n in range(32)] + [claude_row(1) | change]
     assert 'must follow \'{"system": "<text>"' in checked("claude-3-haiku", rows)
 
@@ -149,11 +149,11 @@ def test_a_record_that_is_not_as_claude_has_it(change):
     ],
     ids=["empty", "text", "cut off", "a list", "blank line", "BOM", "not UTF-8", "NaN", "deep"],
 )
-def test_a_file_that_is_not_jsonl(content):
+def test_an_invalid_jsonl_file_is_rejected(content):
     assert checked("llama-3-1-8b", content) == JSONL
 
 
-def test_why_is_told_beside_awss_words():
+def test_the_cause_is_returned_with_the_message_of_aws():
     with pytest.raises(InvalidDataError) as error:
         parse_training_file(
             lines([completion_row(1), {"prompt": "a"}]),
@@ -175,7 +175,7 @@ def test_why_is_told_beside_awss_words():
         ("claude-3-haiku", claude_row, 1001, True, "is 1001, the maximum is 1000"),
     ],
 )
-def test_how_many_records_there_may_be(key, row, count, is_validation, words):
+def test_record_count_limits(key, row, count, is_validation, words):
     found = checked(key, [row(n) for n in range(count)], is_validation=is_validation)
     assert found == words or words in found
 
@@ -194,14 +194,14 @@ def test_how_many_records_there_may_be(key, row, count, is_validation, words):
         ("cohere-command", 4 * 4000, 4 * 2000, None),
     ],
 )
-def test_how_many_tokens_a_record_may_have(key, prompt, completion, words):
+def test_token_limits_of_a_record(key, prompt, completion, words):
     row = {"prompt": "a" * prompt, "completion": "b" * completion}
     found = checked(key, [row] * 32)
     assert found == words or words in found
 
 
 @pytest.mark.parametrize("word", ["User:", "bot:", "ASSISTANT:", "System:", "<image>", "[EOS]"])
-def test_novas_own_words_fail_the_job_in_any_prompt_and_in_no_answer(word):
+def test_reserved_words_of_nova_are_rejected_in_prompts_only(word):
     asked = [conversation(turn("user", f"a {word} b"), SAY)] * 8
     system = [conversation(ASK, SAY, system=[{"text": word}])] * 8
     answered = [conversation(ASK, turn("assistant", word))] * 8
@@ -210,7 +210,7 @@ def test_novas_own_words_fail_the_job_in_any_prompt_and_in_no_answer(word):
     assert checked("nova-micro", answered) is None
 
 
-def test_claudes_own_words_fail_the_job():
+def test_reserved_words_of_claude_are_rejected():
     row = claude_row(1)
     row["messages"][1]["content"] = "b\nHuman: c"
     assert "Reserved keyword Human:" in checked("claude-3-haiku", [row] * 32)

@@ -39,7 +39,7 @@ pytestmark = [
         ({"hyperparameters": {"beta": 1}}, HyperparameterError, "unknown hyperparameter 'beta'"),
         ({"s3_path": "s3://bucket/data/"}, ConfigError, "remove s3_path"),
         ({"method": "reinforcement"}, ConfigError, "use 'supervised' or 'dpo'"),
-        ({"method": "dpo"}, ConfigError, "does not learn from record format"),
+        ({"method": "dpo"}, ConfigError, "does not support the record format"),
         ({"method": "supervised", "record_format": "preference"}, ConfigError, "another"),
         ({"seed": "1"}, ConfigError, "invalid seed '1': expected an integer, not str"),
         ({"seed": -1}, ConfigError, "integer from 0"),
@@ -59,7 +59,7 @@ def test_what_is_not_possible_is_refused_before_a_job_is_made(tuner, chat, how, 
 def test_what_openai_alone_takes_is_refused_elsewhere(tuner, chat):
     with pytest.raises(ConfigError, match="seed=1 is an argument for OpenAI only"):
         tuner.submit("nova-micro", chat, seed=1)
-    with pytest.raises(ConfigError, match="does not learn from record format"):
+    with pytest.raises(ConfigError, match="does not support the record format"):
         tuner.submit("nova-micro", chat, method="dpo")
     job = tuner.submit("nova-micro", chat)
     for refused in (job.pause, job.resume):

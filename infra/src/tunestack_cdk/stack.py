@@ -30,6 +30,7 @@ from tunestack_cdk.constructs.network import JobNetwork
 from tunestack_cdk.constructs.operations import Operations
 
 if TYPE_CHECKING:
+    from tunestack_cdk.constructs.access import Identity
     from tunestack_cdk.stage import Stage
 
 
@@ -38,7 +39,7 @@ class Tunestack(Construct):
 
     ```python
     tunestack = Tunestack(my_stack, "Tunestack", stage=stage, region="us-east-1")
-    tunestack.access.policies["tuner"].attach_to_role(my_role)
+    tunestack.grant_tune(my_role)
     ```
 
     Attributes:
@@ -61,14 +62,19 @@ class Tunestack(Construct):
         )
         self.data = DataStore(self, "Data", retain=stage.retain_data)
         self.network = self._create_network(stage)
+        self.model_key = self._create_model_key(stage)
         # The construct ID becomes part of the role name: the AWS managed policy AmazonBedrockFullAccess may pass only roles
         # with names that contain it.
         self.job_role = JobRole(
-            self, "AmazonBedrockJob", stage=stage, data=self.data, network=self.network
+            self,
+            "AmazonBedrockJob",
+            stage=stage,
+            data=self.data,
+            network=self.network,
+            model_key=self.model_key,
         )
         self.guard = EndpointGuard(self, "Guard", stage=stage, operations=self.operations)
         self.job_events = JobEvents(self, "JobEvents", operations=self.operations)
-        self.model_key = self._create_model_key(stage)
         self.access = self._create_access(stage, region)
         self._create_cost_resources(stage, region)
         self.deployment = self._describe_deployment(stage, region)
@@ -80,6 +86,21 @@ class Tunestack(Construct):
             string_value=self.deployment.to_json(),
         )
         Tags.of(self).add(STAGE_TAG, stage.name)
+
+    def grant_tune(self, identity: Identity) -> None:
+        """Let a role, user or group submit and cancel jobs, and start, invoke and delete endpoints (policy *tuner*).
+
+        The identity can be part of any stack of the app, or imported.
+        """
+        self.access.grant("tuner", identity)
+
+    def grant_invoke(self, identity: Identity) -> None:
+        """Let a role, user or group invoke endpoints (policy *invoker*)."""
+        self.access.grant("invoker", identity)
+
+    def grant_view(self, identity: Identity) -> None:
+        """Let a role, user or group read jobs, models, endpoints and job output (policy *viewer*)."""
+        self.access.grant("viewer", identity)
 
     def _create_network(self, stage: Stage) -> JobNetwork | None:
         if stage.network is None:

@@ -162,7 +162,8 @@ class Stage(_Settings):
         account: 12-digit account ID. Defaults to the account of the credentials that deploy.
         data_prefix: key prefix for training data and job output in the data bucket.
         retain_data: whether to keep buckets and keys when the stack is deleted, and to turn on termination protection. If
-            false, `cdk destroy` deletes an empty bucket, and fails if the bucket still contains data.
+            false, `cdk destroy` deletes the data bucket, and fails if it still contains data. The access log bucket is
+            always kept: S3 delivers access logs for hours after the last request.
         extra_data_locations: other locations that jobs may read training data from. The stack grants nobody else access to
             them.
         model_key: whether to encrypt fine-tuned models with a KMS key of the stage instead of an AWS owned key.
@@ -200,17 +201,21 @@ class Stage(_Settings):
     permissions_boundary: Annotated[str, Field(pattern=r"^[a-zA-Z0-9+=,.@_-]+$")] | None = None
     qualifier: Annotated[str, Field(pattern=r"^[a-z0-9]{1,10}$")] | None = None
 
-    def __init__(self, **settings: Any) -> None:
-        """Validate the settings, before anything is synthesized.
+    if not TYPE_CHECKING:  # type checkers take the parameters from the fields
 
-        Raises:
-            StageError: lists every invalid setting.
-        """
-        try:
-            super().__init__(**settings)
-        except ValidationError as error:
-            problems = "; ".join(_format_problem(row) for row in error.errors(include_url=False))
-            raise StageError(f"invalid stage {settings.get('name')!r}: {problems}") from None
+        def __init__(self, **settings: Any) -> None:
+            """Validate the settings, before anything is synthesized.
+
+            Raises:
+                StageError: lists every invalid setting.
+            """
+            try:
+                super().__init__(**settings)
+            except ValidationError as error:
+                problems = "; ".join(
+                    _format_problem(row) for row in error.errors(include_url=False)
+                )
+                raise StageError(f"invalid stage {settings.get('name')!r}: {problems}") from None
 
     @property
     def datasets_prefix(self) -> str:

@@ -102,19 +102,28 @@ class DataChecks(Checks):
                 {
                     "Effect": "Allow",
                     "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
-                    "Principal": {
-                        "Service": [
-                            "budgets.amazonaws.com",
-                            "cloudwatch.amazonaws.com",
-                            "events.amazonaws.com",
-                        ]
-                    },
+                    "Principal": {"Service": "cloudwatch.amazonaws.com"},
                     "Resource": "*",
                     "Condition": {"StringEquals": {"aws:SourceAccount": self.account}},
                 },
                 {
+                    # EventBridge supports no conditions in the policy of the key of an encrypted target (SNS developer
+                    # guide, sns-key-management, read 2026-11-28).
                     "Effect": "Allow",
-                    "Action": ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"],
+                    "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+                    "Principal": {"Service": "events.amazonaws.com"},
+                    "Resource": "*",
+                },
+                {
+                    # CloudWatch Logs user guide, encrypt-log-data-kms, read 2026-11-28.
+                    "Effect": "Allow",
+                    "Action": [
+                        "kms:Decrypt*",
+                        "kms:Describe*",
+                        "kms:Encrypt*",
+                        "kms:GenerateDataKey*",
+                        "kms:ReEncrypt*",
+                    ],
                     "Principal": {"Service": f"logs.{self.region}.amazonaws.com"},
                     "Resource": "*",
                     "Condition": {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},

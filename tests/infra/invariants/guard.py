@@ -2,7 +2,13 @@
 
 from pathlib import Path
 
-from tests.infra.invariants.base import GUARD_DEAD_LETTERS, GUARD_FUNCTION, SWEEP_RULE, Checks
+from tests.infra.invariants.base import (
+    GUARD_DEAD_LETTERS,
+    GUARD_FUNCTION,
+    JOB_DEAD_LETTERS,
+    SWEEP_RULE,
+    Checks,
+)
 
 HANDLER_CODE = (
     Path(__file__).parents[3] / "infra/src/tunestack_cdk/constructs/endpoint_guard_handler.py"
@@ -67,10 +73,17 @@ class GuardChecks(Checks):
             "GuardForeign": ("foreign", AT_LEAST, 3, "notBreaching"),
             "GuardUnseen": ("unseen", AT_LEAST, 3, "notBreaching"),
             "GuardUndelivered": ("ApproximateNumberOfMessagesVisible", AT_LEAST, 1, "notBreaching"),
+            "JobEventsUndelivered": (
+                "ApproximateNumberOfMessagesVisible",
+                AT_LEAST,
+                1,
+                "notBreaching",
+            ),
         }[name[:-8]]
-        if name.startswith("GuardUndelivered"):
+        if "Undelivered" in name:
             namespace, statistic = "AWS/SQS", "Maximum"
-            dimensions = [{"Name": "QueueName", "Value": GUARD_DEAD_LETTERS}]
+            queue = JOB_DEAD_LETTERS if name.startswith("JobEvents") else GUARD_DEAD_LETTERS
+            dimensions = [{"Name": "QueueName", "Value": queue}]
         else:
             namespace, statistic = "Tunestack", "Sum"
             dimensions = [{"Name": "stage", "Value": self.stage.name}]

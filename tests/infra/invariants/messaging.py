@@ -79,15 +79,17 @@ class MessagingChecks(Checks):
                 {
                     "Effect": "Allow",
                     "Action": "sns:Publish",
-                    "Principal": {
-                        "Service": [
-                            "budgets.amazonaws.com",
-                            "cloudwatch.amazonaws.com",
-                            "events.amazonaws.com",
-                        ]
-                    },
+                    "Principal": {"Service": "cloudwatch.amazonaws.com"},
                     "Resource": self.topic_arn,
                     "Condition": {"StringEquals": {"aws:SourceAccount": self.account}},
+                },
+                {
+                    # EventBridge supports no conditions in the policy of a topic (EventBridge user guide,
+                    # eb-use-resource-based, read 2026-11-28).
+                    "Effect": "Allow",
+                    "Action": "sns:Publish",
+                    "Principal": {"Service": "events.amazonaws.com"},
+                    "Resource": self.topic_arn,
                 },
             ],
         )

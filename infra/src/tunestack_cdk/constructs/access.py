@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
@@ -14,15 +14,13 @@ if TYPE_CHECKING:
     from tunestack_cdk.constructs.access_statements import AccessResources
     from tunestack_cdk.stage import Oidc
 
+    Identity = iam.IRole | iam.IUser | iam.IGroup
+
 _MAX_SESSION_DURATION = Duration.hours(1)
 
 
 class Access(Construct):
     """The policies *tuner*, *invoker* and *viewer*, and a role for each that the stage lists principals for.
-
-    ```python
-    tunestack.access.policies["tuner"].attach_to_role(my_role)
-    ```
 
     Attributes:
         policies: managed policies by name: `tuner`, `invoker` and `viewer`.
@@ -44,6 +42,23 @@ class Access(Construct):
                 self._create_role(name, policy=name, principal=iam.CompositePrincipal(*trusted))
         if roles.ci is not None:
             self._create_role("ci", policy="tuner", principal=_create_oidc_principal(roles.ci))
+
+    def grant(self, policy: str, identity: Identity) -> None:
+        """Attach a policy to a role, user or group, which can be part of another stack.
+
+        `ManagedPolicy.attach_to_role` would make this stack depend on the stack of the role, which depends on this stack as
+        soon as it uses one of its values. The dependency goes the other way here.
+        """
+        managed_policy = self.policies[policy]
+        if isinstance(identity, iam.Role | iam.User | iam.Group):
+            identity.add_managed_policy(managed_policy)
+        # An imported identity belongs to no stack, and ignores `add_managed_policy`.
+        elif hasattr(identity, "role_arn"):
+            managed_policy.attach_to_role(cast("iam.IRole", identity))
+        elif hasattr(identity, "user_arn"):
+            managed_policy.attach_to_user(cast("iam.IUser", identity))
+        else:
+            managed_policy.attach_to_group(identity)
 
     def _create_policies(self, resources: AccessResources) -> dict[str, iam.ManagedPolicy]:
         statements = AccessStatements(resources)

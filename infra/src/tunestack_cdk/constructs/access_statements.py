@@ -57,6 +57,11 @@ class AccessStatements:
         self._jobs = customization_job_arns()
         self._models = regional_arn("bedrock", "custom-model/*")
         self._endpoints = endpoint_arns()
+        # Custom models and their deployments in one pattern, because of the size of the policy.
+        self._models_and_endpoints = [
+            regional_arn("bedrock", "custom-model*"),
+            regional_arn("bedrock", "provisioned-model/*"),
+        ]
         self._bucket = resources.data.bucket.bucket_arn
 
     def tuner(self) -> Iterator[iam.PolicyStatement]:
@@ -72,7 +77,7 @@ class AccessStatements:
                 "bedrock:UpdateProvisionedModelThroughput",
             ],
             # An update is also authorized on the new model of the endpoint.
-            resources=[self._jobs, self._models, *self._endpoints],
+            resources=[self._jobs, *self._models_and_endpoints],
             conditions=resource_has_no_other_stage_tag(self._stage),
         )
         yield iam.PolicyStatement(
@@ -83,7 +88,7 @@ class AccessStatements:
         yield from self._create_endpoints()
         yield iam.PolicyStatement(
             actions=["bedrock:TagResource"],
-            resources=[self._jobs, self._models, *self._endpoints],
+            resources=[self._jobs, *self._models_and_endpoints],
             conditions={
                 **request_sets_stage_tag(self._stage),
                 **resource_has_no_other_stage_tag(self._stage),
@@ -113,22 +118,44 @@ class AccessStatements:
         yield self._read_deployment()
 
     def _create_jobs(self) -> iam.PolicyStatement:
-        base_models = [
-            f"arn:{Aws.PARTITION}:bedrock:{Aws.REGION}::foundation-model/{CATALOG[key].customization_id}"
-            for key in self._resources.stage.get_base_models(self._resources.region)
-        ]
         return iam.PolicyStatement(
             actions=["bedrock:CreateModelCustomizationJob"],
-            resources=[*base_models, self._models, self._jobs],
+            resources=[*self._base_model_arns(), self._models, self._jobs],
         )
 
+    def _base_model_arns(self) -> list[str]:
+        """Return the base models of the stage, with and without the context length in their ids (`...-v1:0:128k`)."""
+        return [
+            _foundation_model_arn(":".join(identifier.split(":")[:2])) for identifier in self._ids()
+        ]
+
+    def _base_family_arns(self) -> list[str]:
+        """Return the families of the base models: their ids would exceed the size of a policy a second time."""
+        return [
+            _foundation_model_arn(family)
+            for family in sorted({identifier.split("-")[0] for identifier in self._ids()})
+        ]
+
+    def _ids(self) -> list[str]:
+        stage = self._resources.stage
+        return [
+            CATALOG[key].customization_id for key in stage.get_base_models(self._resources.region)
+        ]
+
     def _create_endpoints(self) -> Iterator[iam.PolicyStatement]:
+        """Create endpoints with the tag of the stage.
+
+        The service authorization reference lists the custom model as the resource of both actions, and the foundation model
+        for provisioned throughput (read 2026-11-28). It is incomplete for Bedrock, so the created resources are listed too.
+        """
         actions = ["bedrock:CreateCustomModelDeployment"]
+        resources = list(self._models_and_endpoints)
         if self._resources.stage.allow_provisioned_throughput:
             actions.append("bedrock:CreateProvisionedModelThroughput")
+            resources += self._base_family_arns()
         yield iam.PolicyStatement(
             actions=actions,
-            resources=[self._models],
+            resources=resources,
             conditions=request_sets_stage_tag(self._stage),
         )
         yield iam.PolicyStatement(
@@ -242,3 +269,7 @@ class AccessStatements:
             actions=["ssm:GetParameter"],
             resources=[regional_arn("ssm", f"parameter{parameter_name(self._stage)}")],
         )
+
+
+def _foundation_model_arn(prefix: str) -> str:
+    return f"arn:{Aws.PARTITION}:bedrock:{Aws.REGION}::foundation-model/{prefix}*"

@@ -28,18 +28,21 @@ class DataStore(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, retain: bool) -> None:
         super().__init__(scope, construct_id)
-        self._removal_policy = RemovalPolicy.RETAIN if retain else RemovalPolicy.DESTROY
+        removal_policy = RemovalPolicy.RETAIN if retain else RemovalPolicy.DESTROY
         self.key = kms.Key(
             self,
             "Key",
             description="Training data and output of fine-tuning jobs",
             enable_key_rotation=True,
-            removal_policy=self._removal_policy,
+            removal_policy=removal_policy,
         )
         log_bucket = self._create_bucket(
             "AccessLog",
             # S3 delivers access logs only to buckets with S3-managed encryption.
             encryption=s3.BucketEncryption.S3_MANAGED,
+            # S3 delivers access logs for hours after the last request (S3 user guide, ServerLogs, read 2026-11-28): the
+            # bucket could not be deleted with the stack. Its lifecycle rule empties it.
+            removal_policy=RemovalPolicy.RETAIN,
             lifecycle_rules=[
                 s3.LifecycleRule(
                     id="Expire", expiration=_RETENTION, noncurrent_version_expiration=_RETENTION
@@ -50,6 +53,7 @@ class DataStore(Construct):
             "Bucket",
             encryption=s3.BucketEncryption.KMS,
             encryption_key=self.key,
+            removal_policy=removal_policy,
             # Without a bucket key, every object costs a request to KMS.
             bucket_key_enabled=True,
             lifecycle_rules=[
@@ -63,7 +67,7 @@ class DataStore(Construct):
         self._enable_access_logs(log_bucket)
 
     def _create_bucket(
-        self, construct_id: str, *, lifecycle_rules: Sequence[s3.LifecycleRule], **encryption: Any
+        self, construct_id: str, *, lifecycle_rules: Sequence[s3.LifecycleRule], **options: Any
     ) -> s3.Bucket:
         # The parts of an interrupted upload are billed, and do not appear in listings.
         abort_uploads = s3.LifecycleRule(
@@ -78,8 +82,7 @@ class DataStore(Construct):
             object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
             versioned=True,
             lifecycle_rules=[abort_uploads, *lifecycle_rules],
-            removal_policy=self._removal_policy,
-            **encryption,
+            **options,
         )
 
     def _enable_access_logs(self, log_bucket: s3.Bucket) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aws_cdk import Duration
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 
     from tunestack_cdk.constructs.operations import Operations
 
+_UNDELIVERED = "Events about fine-tuning jobs could not be delivered. The dead-letter queue contains the events and the errors"
 _PATTERN = {
     "source": ["aws.bedrock"],
     "detail-type": ["Model Customization Job State Change"],
@@ -23,7 +27,7 @@ _PATTERN = {
 
 
 class JobEvents(Construct):
-    """A queue with every state change of a customization job, and a notice to the topic when a job ends.
+    """A queue with every state change of a customization job, a notice to the topic when a job ends, and an alarm.
 
     Bedrock emits these events on a best-effort basis, so a client that waits for a job must poll as well (user guide,
     monitoring-eventbridge, read 2026-11-22).
@@ -42,6 +46,7 @@ class JobEvents(Construct):
         ends = self._create_topic_rule(operations)
         _allow_rules_to_send(self.queue, [changes])
         _allow_rules_to_send(self._dead_letters, [changes, ends])
+        self._create_alarm(operations)
 
     # Both rules are L1 constructs: the targets of CDK would grant every rule of the account access to queue, topic and key.
 
@@ -82,6 +87,21 @@ class JobEvents(Construct):
                 )
             ],
         )
+
+    def _create_alarm(self, operations: Operations) -> None:
+        """Create an alarm on the dead-letter queue. Without it, a notice that is never delivered would not be noticed."""
+        alarm = cloudwatch.Alarm(
+            self,
+            "Undelivered",
+            alarm_description=_UNDELIVERED,
+            metric=self._dead_letters.metric_approximate_number_of_messages_visible(
+                period=Duration.minutes(5), statistic="Maximum"
+            ),
+            threshold=1,
+            evaluation_periods=1,
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
+        )
+        alarm.add_alarm_action(actions.SnsAction(operations.topic))
 
     def _get_dead_letter_config(self) -> events.CfnRule.DeadLetterConfigProperty:
         return events.CfnRule.DeadLetterConfigProperty(arn=self._dead_letters.queue_arn)

@@ -14,6 +14,8 @@ from tunestack_cdk.constructs.conditions import called_via_service, resource_own
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from aws_cdk import aws_kms as kms
+
     from tunestack_cdk.constructs.data_store import DataStore
     from tunestack_cdk.constructs.network import JobNetwork
     from tunestack_cdk.stage import DataLocation, Stage
@@ -38,6 +40,7 @@ class JobRole(Construct):
         stage: Stage,
         data: DataStore,
         network: JobNetwork | None,
+        model_key: kms.IKey | None,
     ) -> None:
         super().__init__(scope, construct_id)
         statements = list(_data_statements(stage, data))
@@ -45,6 +48,8 @@ class JobRole(Construct):
             statements += _extra_location_statements(location, number)
         if network is not None:
             statements += network.job_statements()
+        if model_key is not None:
+            statements.append(_model_key_statement(model_key))
         self.role = iam.Role(
             self,
             "Role",
@@ -124,3 +129,17 @@ def _extra_location_statements(
             resources=[location.key_arn],
             conditions=called_via_service("s3"),
         )
+
+
+def _model_key_statement(key: kms.IKey) -> iam.PolicyStatement:
+    """Allow encrypting models with the key.
+
+    The user guide (encryption-custom-job, read 2026-11-28) describes the role that uses the key both as the caller's and as
+    the service role of the job, so both have these permissions.
+    """
+    return iam.PolicyStatement(
+        sid="UseModelKeyThroughBedrock",
+        actions=["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
+        resources=[key.key_arn],
+        conditions=called_via_service("bedrock"),
+    )

@@ -11,9 +11,6 @@ from constructs import Construct
 
 from tunestack_cdk.constructs.arns import regional_arn
 
-_PUBLISHERS = ("budgets.amazonaws.com", "cloudwatch.amazonaws.com", "events.amazonaws.com")
-"""Services that publish to the topic."""
-
 
 class Operations(Construct):
     """A topic for alarms, budget alerts and finished jobs, and a KMS key for topic, queues and logs.
@@ -74,34 +71,51 @@ class Operations(Construct):
         return parameter.value_as_string
 
     def _allow_publishers(self) -> None:
-        principals = [iam.ServicePrincipal(service) for service in _PUBLISHERS]
+        """Let alarms and event rules publish to the topic, which is encrypted.
+
+        EventBridge does not support conditions in the policy of a topic, or in the policy of the KMS key of an encrypted
+        target: with `aws:SourceAccount`, no event would be delivered (EventBridge user guide, eb-use-resource-based; SNS
+        developer guide, sns-key-management; read 2026-11-28).
+        """
         same_account = {"StringEquals": {"aws:SourceAccount": Aws.ACCOUNT_ID}}
-        self.topic.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="LetServicesTell",
-                actions=["sns:Publish"],
-                principals=principals,
-                resources=[self.topic.topic_arn],
-                conditions=same_account,
+        for name, service, conditions in (
+            ("Alarms", "cloudwatch.amazonaws.com", same_account),
+            ("EventRules", "events.amazonaws.com", None),
+        ):
+            principals = [iam.ServicePrincipal(service)]
+            self.topic.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid=f"Allow{name}ToPublish",
+                    actions=["sns:Publish"],
+                    principals=principals,
+                    resources=[self.topic.topic_arn],
+                    conditions=conditions,
+                )
             )
-        )
-        self.key.add_to_resource_policy(
-            iam.PolicyStatement(
-                sid="LetServicesTell",
-                actions=["kms:Decrypt", "kms:GenerateDataKey"],
-                principals=principals,
-                resources=["*"],
-                conditions=same_account,
+            self.key.add_to_resource_policy(
+                iam.PolicyStatement(
+                    sid=f"Allow{name}ToEncrypt",
+                    actions=["kms:Decrypt", "kms:GenerateDataKey"],
+                    principals=principals,
+                    resources=["*"],
+                    conditions=conditions,
+                )
             )
-        )
 
     def _allow_log_encryption(self) -> None:
         # CloudFormation names the log groups after the stack.
         log_groups = regional_arn("logs", f"log-group:{Aws.STACK_NAME}-*")
         self.key.add_to_resource_policy(
             iam.PolicyStatement(
-                sid="LetLogsEncrypt",
-                actions=["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey"],
+                sid="AllowLogsToEncrypt",
+                # These are the documented actions (CloudWatch Logs user guide, encrypt-log-data-kms, read 2026-11-28).
+                actions=[
+                    "kms:Decrypt*",
+                    "kms:Describe*",
+                    "kms:Encrypt*",
+                    "kms:GenerateDataKey*",
+                    "kms:ReEncrypt*",
+                ],
                 principals=[iam.ServicePrincipal(f"logs.{Aws.REGION}.{Aws.URL_SUFFIX}")],
                 resources=["*"],
                 conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": log_groups}},

@@ -6,7 +6,7 @@ import math
 import re
 from typing import TYPE_CHECKING, Any
 
-from tunestack.catalog import RecordFormat
+from tunestack.catalog import NumberType, RecordFormat
 from tunestack_sandbox.bedrock import training
 from tunestack_sandbox.bedrock.foundation_models import find_base_model
 from tunestack_sandbox.bedrock.job_role import JobRole, RoleError
@@ -125,7 +125,7 @@ def _complete_hyperparameters(base: BaseModel, params: Mapping[str, str]) -> dic
             raise ServiceError(
                 "ValidationException", f"Unknown hyperparameter {name} for the model."
             )
-        pattern = _INTEGER if limits.type is int else _NUMBER
+        pattern = _INTEGER if limits.type is NumberType.INTEGER else _NUMBER
         value = float(text) if pattern.fullmatch(text) else math.nan
         if not limits.min <= value <= limits.max:
             raise ServiceError(

@@ -1,7 +1,8 @@
-"""Jobs that a thread of this process submits and follows.
+"""Registry of the jobs that background threads of this process submit and monitor.
 
-The threads are daemons: a process may end while its jobs go on at their provider. It does not end before a job is submitted,
-unless it is interrupted (Ctrl-C): otherwise paid work before it, such as a program's answers, would be lost without a word.
+The threads are daemon threads: the process can exit while its jobs continue at their provider. At exit, the process waits until
+all jobs are submitted, unless it is interrupted (Ctrl-C). Otherwise paid work that precedes a job, such as the responses of a
+program, would be lost without a message.
 """
 
 from __future__ import annotations
@@ -18,13 +19,13 @@ logger = logging.getLogger(__name__)
 
 
 class BackgroundJob(Protocol):
-    """A job that a thread submits and follows."""
+    """A job that a background thread submits and monitors."""
 
     thread: threading.Thread | None
 
     @property
     def is_unsubmitted(self) -> bool:
-        """Whether the job has still to be created: the process has to wait for it."""
+        """Whether the job is not created yet: the process must wait for it."""
         ...
 
     def done(self) -> bool:
@@ -32,29 +33,29 @@ class BackgroundJob(Protocol):
         ...
 
     def exit_message(self) -> str:
-        """Return what becomes of the job when the process ends now, and how to get back to it."""
+        """Return what happens to the job if the process exits now, and how to resume it."""
         ...
 
     def end(self) -> None:
-        """Stop to follow the job soon; the job itself goes on."""
+        """Stop monitoring the job soon; the job itself continues."""
         ...
 
 
 _jobs: list[BackgroundJob] = []
 _lock = threading.Lock()
-_told: list[str] = []
-"""What was logged after Ctrl-C."""
+_logged_messages: list[str] = []
+"""Messages that were logged after Ctrl-C."""
 
 
 def add(job: BackgroundJob) -> None:
-    """Remember a job until its thread has ended."""
+    """Register a job until its thread has ended."""
     with _lock:
         if job not in _jobs:
             _jobs.append(job)
 
 
 def running() -> list[BackgroundJob]:
-    """Return the jobs that a thread of this process submits or follows."""
+    """Return the jobs that a thread of this process submits or monitors."""
     with _lock:
         _jobs[:] = [job for job in _jobs if _is_running(job)]
         return list(_jobs)
@@ -67,22 +68,22 @@ def _is_running(job: BackgroundJob) -> bool:
 
 
 def end() -> None:
-    """Stop to follow all jobs soon; the jobs themselves go on. What is being submitted is submitted first."""
+    """Stop monitoring all jobs soon; the jobs themselves continue. Submissions in progress are completed first."""
     for job in running():
         job.end()
 
 
 def join(timeout: float) -> bool:
-    """Wait until no thread submits or follows a job any more.
+    """Wait until no thread submits or monitors a job.
 
     Returns:
-        Whether none is left after `timeout` seconds.
+        Whether all threads have ended within `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
-    while left := running():
+    while jobs := running():
         if time.monotonic() >= deadline:
             return False
-        thread = left[0].thread
+        thread = jobs[0].thread
         pause = min(0.1, max(0.0, deadline - time.monotonic()))
         if thread is not None and thread.is_alive():
             thread.join(pause)
@@ -92,17 +93,17 @@ def join(timeout: float) -> bool:
 
 
 def note_interrupt(job: BackgroundJob) -> None:
-    """Log what becomes of a job that the user no longer waits for (Ctrl-C); at its end, the process waits for no free slot."""
-    _told.append(job.exit_message())
-    logger.warning("%s", _told[-1])
+    """Log what happens to a job after Ctrl-C. At exit, the process then does not wait for a free job slot."""
+    _logged_messages.append(job.exit_message())
+    logger.warning("%s", _logged_messages[-1])
 
 
 def _at_exit() -> None:
-    """Wait until every job is submitted, and log which jobs go on."""
+    """Wait until all jobs are submitted, and log which jobs continue."""
     try:
         if unsubmitted := [job for job in running() if job.is_unsubmitted]:
-            if _told or getattr(sys, "last_type", None) is KeyboardInterrupt:
-                # Those that wait for a free slot stop waiting; an upload or a request is completed.
+            if _logged_messages or getattr(sys, "last_type", None) is KeyboardInterrupt:
+                # Jobs that wait for a free slot stop waiting; uploads and requests in progress are completed.
                 for job in unsubmitted:
                     job.end()
             logger.warning(
@@ -114,18 +115,18 @@ def _at_exit() -> None:
     except KeyboardInterrupt:
         logger.warning("interrupted")
     for job in running():
-        if not job.done() and job.exit_message() not in _told:
+        if not job.done() and job.exit_message() not in _logged_messages:
             logger.warning("%s", job.exit_message())
 
 
-def _forget() -> None:
-    """Forget the jobs in a forked process, which has none of their threads."""
+def _clear_after_fork() -> None:
+    """Remove all jobs in a forked process, because their threads do not exist there."""
     global _lock  # noqa: PLW0603 - another thread may hold it while the process forks
     _lock = threading.Lock()
     _jobs.clear()
-    _told.clear()
+    _logged_messages.clear()
 
 
 atexit.register(_at_exit)
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+    os.register_at_fork(after_in_child=_clear_after_fork)

@@ -8,7 +8,7 @@ print(model.regions, model.hyperparameters["epochCount"].max)
 ```
 
 The facts are in `data/*.toml`, one file per publisher, each with its date and source.
-The SDK, the CDK constructs and the sandbox use this package. It imports the standard library only.
+The SDK, the CDK constructs and the sandbox use this package. It imports the standard library and msgspec only.
 Whether a model still accepts jobs is decided by the service; the catalog's dates are used if the service can't be asked.
 """
 
@@ -32,6 +32,7 @@ from tunestack.catalog.model import (
     Lifecycle,
     LifecycleState,
     Limits,
+    NumberType,
     Price,
     RecordFormat,
     Serving,
@@ -50,6 +51,7 @@ __all__ = [
     "LifecycleState",
     "Limits",
     "ModelName",
+    "NumberType",
     "Price",
     "RecordFormat",
     "Serving",

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from datetime import date
 from fnmatch import fnmatchcase
 from functools import cache
-from importlib.resources import files
-from types import MappingProxyType
-from typing import TYPE_CHECKING
+from pathlib import Path
+
+import msgspec
 
 from tunestack.catalog.model import Confidence
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import date
+_DATA = Path(__file__).with_name("inference.toml")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Inference:
+class Inference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The regions in which a base model can be invoked."""
 
     on_demand: tuple[str, ...]
@@ -48,21 +46,9 @@ def find_inference(key: str) -> Inference | None:
 
 @cache
 def _read_inference() -> Mapping[str, Inference]:
-    document = tomllib.loads(
-        files("tunestack.catalog").joinpath("inference.toml").read_text("utf-8")
-    )
-    return MappingProxyType(
-        {
-            key: Inference(
-                on_demand=tuple(row["on_demand"]),
-                profiles=MappingProxyType(
-                    {name: tuple(regions) for name, regions in row["profiles"].items()}
-                ),
-                confidence=Confidence(row["confidence"]),
-                source=row["source"],
-                seen=document["seen"],
-            )
-            for row in document["model"]
-            for key in row["keys"]
-        }
-    )
+    document = tomllib.loads(_DATA.read_text("utf-8"))
+    return {
+        key: msgspec.convert(row | {"seen": document["seen"]}, Inference)
+        for row in document["model"]
+        for key in row.pop("keys")
+    }

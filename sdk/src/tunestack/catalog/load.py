@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import fields
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tunestack.catalog.model import (
-    BaseModel,
-    ChatTemplate,
-    Confidence,
-    Content,
-    Hyperparameter,
-    Lifecycle,
-    Limits,
-    Price,
-    RecordFormat,
-    Serving,
-)
+import msgspec
+
+from tunestack.catalog.model import BaseModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import date
 
-PRICE_UNITS: Mapping[str, str] = MappingProxyType(
+    from tunestack.catalog.model import PriceKind
+
+PRICE_UNITS: Mapping[PriceKind, str] = MappingProxyType(
     {
         "training": "per million tokens trained (tokens in the file x epochs)",
         "storage": "per month for each custom model",
@@ -37,7 +28,7 @@ PRICE_UNITS: Mapping[str, str] = MappingProxyType(
 )
 """The unit of each price in `BaseModel.prices`."""
 
-_NUMBER_TYPES: Mapping[str, type[int | float]] = {"integer": int, "number": float}
+_DATA = Path(__file__).with_name("data")
 
 
 class _Catalog:
@@ -63,10 +54,7 @@ CATALOG = _Catalog()
 @cache
 def _read_models() -> Mapping[str, BaseModel]:
     models: dict[str, BaseModel] = {}
-    data = files("tunestack.catalog").joinpath("data")
-    for file in sorted(data.iterdir(), key=lambda entry: entry.name):
-        if not file.name.endswith(".toml"):
-            continue
+    for file in sorted(_DATA.glob("*.toml")):
         for model in parse(file.read_text("utf-8"), file.name):
             if model.key in models:
                 raise ValueError(f"{file.name}: model {model.key!r} appears twice in the catalog")
@@ -85,70 +73,21 @@ def parse(text: str, name: str) -> list[BaseModel]:
         ValueError: a field is missing or unknown. The message has the file and the model.
     """
     document = tomllib.loads(text)
-    seen: date = document["seen"]
-    families: dict[str, dict[str, Any]] = document["family"]
     models = []
     for entry in document["model"]:
         try:
-            family = families[entry["family"]]
+            family = document["family"][entry["family"]]
             # Hyperparameters are merged with those of the family; other fields replace them.
-            merged = family["hyperparameters"] | entry.get("hyperparameters", {})
-            models.append(_build_model(family | entry | {"hyperparameters": merged}, seen))
-        except (KeyError, TypeError, ValueError) as error:
+            hyperparameters = family["hyperparameters"] | entry.get("hyperparameters", {})
+            fields: dict[str, Any] = {
+                **family,
+                **entry,
+                "hyperparameters": {
+                    name: {"name": name, **row} for name, row in hyperparameters.items()
+                },
+                "seen": document["seen"],
+            }
+            models.append(msgspec.convert(fields, BaseModel))
+        except (KeyError, msgspec.ValidationError) as error:
             raise ValueError(f"{name}: model {entry.get('key')!r}: {error!r}") from error
     return models
-
-
-def _build_model(entry: dict[str, Any], seen: date) -> BaseModel:
-    _require_known_keys(entry)
-    return BaseModel(
-        **entry
-        | {
-            "inference_ids": tuple(entry.get("inference_ids", ())),
-            "aliases": tuple(entry.get("aliases", ())),
-            "regions": tuple(entry.get("regions", ())),
-            "serving": tuple(Serving(mode) for mode in entry.get("serving", ())),
-            "record_format": RecordFormat(entry["record_format"]),
-            "other_formats": tuple(map(RecordFormat, entry.get("other_formats", ()))),
-            "chat_template": ChatTemplate(entry["chat_template"])
-            if "chat_template" in entry
-            else None,
-            "takes": tuple(map(Content, entry.get("takes", ()))),
-            "lifecycle": Lifecycle(**_parse_confidence(entry.get("lifecycle", {}))),
-            "limits": Limits(
-                **_parse_confidence(entry["limits"])
-                | {"reserved_words": tuple(entry["limits"].get("reserved_words", ()))}
-            ),
-            "hyperparameters": MappingProxyType(
-                {
-                    name: _build_hyperparameter(name, row)
-                    for name, row in entry["hyperparameters"].items()
-                }
-            ),
-            "prices": MappingProxyType(
-                {
-                    kind: Price(**_parse_confidence(row))
-                    for kind, row in entry.get("prices", {}).items()
-                }
-            ),
-            "seen": seen,
-        }
-    )
-
-
-def _require_known_keys(entry: dict[str, Any]) -> None:
-    if unknown := entry.keys() - {field.name for field in fields(BaseModel)}:
-        raise ValueError(f"unknown fields {sorted(unknown)}")
-    if unknown := entry.get("prices", {}).keys() - PRICE_UNITS.keys():
-        raise ValueError(f"unknown prices {sorted(unknown)}")
-
-
-def _build_hyperparameter(name: str, row: dict[str, Any]) -> Hyperparameter:
-    typed = {"type": _NUMBER_TYPES[row["type"]], "aliases": tuple(row.get("aliases", ()))}
-    return Hyperparameter(name=name, **_parse_confidence(row) | typed)
-
-
-def _parse_confidence(row: dict[str, Any]) -> dict[str, Any]:
-    if "confidence" not in row:
-        return row
-    return row | {"confidence": Confidence(row["confidence"])}

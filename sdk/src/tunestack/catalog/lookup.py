@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tunestack.catalog.load import CATALOG
 from tunestack.catalog.model import (
@@ -63,7 +64,7 @@ def unknown(name: str) -> BaseModel:
     """
     template = CATALOG["gpt-4o-mini-2024-07-18"]
     source = "OpenAI's API, on an OpenAI-compatible server"
-    return replace(
+    return msgspec.structs.replace(
         template,
         key=re.sub(r"[^a-z0-9.-]+", "-", name.lower()).strip("-") or "model",
         name=name,

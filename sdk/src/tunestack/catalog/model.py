@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from datetime import date
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import Literal
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import date
+import msgspec
 
 
 class Confidence(StrEnum):
@@ -81,8 +80,7 @@ class LifecycleState(StrEnum):
     RETIRED = "retired"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Lifecycle:
+class Lifecycle(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The lifecycle dates of a model; `None` is a date that was not published."""
 
     legacy: date | None = None
@@ -102,15 +100,21 @@ class Lifecycle:
         return LifecycleState.ACTIVE
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Hyperparameter:
+class NumberType(StrEnum):
+    """The type of a hyperparameter."""
+
+    INTEGER = "integer"
+    NUMBER = "number"
+
+
+class Hyperparameter(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A hyperparameter of a model: the provider's name, type, inclusive range and default."""
 
     name: str
-    type: type[int | float]
-    min: float
-    max: float
-    default: float | None = None
+    type: NumberType
+    min: int | float
+    max: int | float
+    default: int | float | None = None
     aliases: tuple[str, ...] = ()
     """Other names that are accepted, such as those of another provider."""
     auto: bool = False
@@ -119,8 +123,7 @@ class Hyperparameter:
     source: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The limits of a training file; `None` is a limit that was not published."""
 
     min_records: int | None = None
@@ -148,8 +151,11 @@ class Limits:
     source: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Price:
+PriceKind = Literal["training", "storage", "input", "output", "provisioned"]
+"""What a price is for; `catalog.load.PRICE_UNITS` has the units."""
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A price in US dollars."""
 
     usd: float
@@ -164,15 +170,14 @@ class Price:
         return f"${self.usd:,.2f} ({dated}, {self.confidence.value} confidence)"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BaseModel:
+class BaseModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A base model that can be fine-tuned, or could be in the past."""
 
     key: str
     """The short name in this catalog, used in stages and on the command line."""
     name: str
     publisher: str
-    """The company that made the model, such as `amazon` or `meta`."""
+    """Who made the model: `amazon`, `meta`, ..."""
     provider: str
     """The service that fine-tunes it: `bedrock` or `openai`."""
     family: str
@@ -183,7 +188,7 @@ class BaseModel:
     """The model ids for invoking the base model, the preferred one first."""
     aliases: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
-    lifecycle: Lifecycle
+    lifecycle: Lifecycle = Lifecycle()
     serving: tuple[Serving, ...] = ()
     """How a custom model can be served; `auto` uses the first."""
     record_format: RecordFormat
@@ -196,8 +201,7 @@ class BaseModel:
     """Content other than text that records can have."""
     hyperparameters: Mapping[str, Hyperparameter]
     limits: Limits
-    prices: Mapping[str, Price] = field(default_factory=dict)
-    """Prices by kind; `catalog.load.PRICE_UNITS` has the units."""
+    prices: Mapping[PriceKind, Price] = {}
     unsupported: str | None = None
     """Why Tunestack can't fine-tune the model although the provider can; `None` if it can."""
     source: str

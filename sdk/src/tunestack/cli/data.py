@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import sys
 import time
-from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -166,6 +165,8 @@ def split(
 def _base(name: str) -> BaseModel:
     model = catalog.find(name)
     if model is None:
+        from difflib import get_close_matches  # noqa: PLC0415 - for the message only
+
         known = [known.key for known in catalog.CATALOG]
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""

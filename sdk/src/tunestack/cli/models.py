@@ -74,7 +74,7 @@ def _show(model: BaseModel, *, json_wanted: bool) -> None:
                     "limits": model.limits,
                     "hyperparameters": {
                         name: {
-                            "type": row.type.__name__,
+                            "type": row.type.value,
                             "min": row.min,
                             "max": row.max,
                             "default": row.default,

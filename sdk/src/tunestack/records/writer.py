@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import queue
-import secrets
 import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
@@ -47,7 +46,7 @@ class Writer:
             # A pipe or a device can't be replaced.
             return os.open(self._target, os.O_WRONLY)
         # The name is set before the file is created, so that Ctrl-C in between leaves no file.
-        self._temporary = self._target.with_name(f".tunestack-{secrets.token_hex(8)}")
+        self._temporary = self._target.with_name(f".tunestack-{os.urandom(8).hex()}")
         return os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
 
     @property

@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from tunestack.catalog import NumberType
 from tunestack.errors import HyperparameterError, shortened
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def complete(model: BaseModel, wire: Mapping[str, str]) -> dict[str, str]:
 def _problem(known: Hyperparameter, number: Decimal | None) -> str | None:
     if number is None:
         return "not a number"
-    if known.type is int and number != number.to_integral_value():
+    if known.type is NumberType.INTEGER and number != number.to_integral_value():
         return "not an integer"
     return None if _exact(known.min) <= number <= _exact(known.max) else "out of range"
 
@@ -100,7 +101,7 @@ def _exact(value: float) -> Decimal:
 
 
 def _range(known: Hyperparameter) -> str:
-    kind = "an integer" if known.type is int else "a number"
+    kind = "an integer" if known.type is NumberType.INTEGER else "a number"
     default = "" if known.default is None else f" (default {_wire(_exact(known.default))})"
     default = ", or 'auto'" if known.auto else default
     return f"{kind} from {_wire(_exact(known.min))} to {_wire(_exact(known.max))}{default}"
