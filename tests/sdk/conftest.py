@@ -1,4 +1,4 @@
-"""LMs that are tuned from DSPy, at either vendor; and what is sent to OpenAI."""
+"""LMs that are tuned from DSPy, at either provider; and what is sent to OpenAI."""
 
 import json
 from contextlib import ExitStack
@@ -20,14 +20,16 @@ def _date_of_estimates(monkeypatch):
 
 
 @pytest.fixture(params=["bedrock", "openai"])
-def vendor(request):
+def provider(request):
     return request.param
 
 
 @pytest.fixture
-def lm(vendor, tuner):
-    provider = BedrockProvider(tuner) if vendor == "bedrock" else OpenAIProvider(tuner)
-    return dspy.LM(NOVA if vendor == "bedrock" else GPT, provider=provider, cache=False)
+def lm(provider, tuner):
+    model, dspy_provider = (
+        (NOVA, BedrockProvider(tuner)) if provider == "bedrock" else (GPT, OpenAIProvider(tuner))
+    )
+    return dspy.LM(model, provider=dspy_provider, cache=False)
 
 
 @pytest.fixture

@@ -162,7 +162,7 @@ def test_more_jobs_than_threads_are_supported(configured):
     assert len(jobs.arguments[configured.model]) == 2
 
 
-def test_metric_that_accepts_no_run_raises_before_submission(configured, tuner, vendor):
+def test_metric_that_accepts_no_run_raises_before_submission(configured, tuner, provider):
     optimizer = BootstrapFinetune(metric=lambda *_: False)
     with pytest.raises(DataError, match="of 6 runs, none was accepted"):
         optimizer.compile(ticket_program(configured), trainset=TRAIN[:6])
@@ -171,7 +171,7 @@ def test_metric_that_accepts_no_run_raises_before_submission(configured, tuner, 
         dspy.BootstrapFinetune(metric=lambda *_: False).compile(
             ticket_program(configured), trainset=TRAIN[:6]
         )
-    assert list(tuner.jobs(provider=vendor)) == []
+    assert list(tuner.jobs(provider=provider)) == []
 
 
 def test_program_without_an_lm_is_rejected_before_it_is_called(configured):

@@ -108,6 +108,7 @@ class TestModels:
         assert "batchSize: 1 to 64, default 1 (medium confidence)" in out
         (model,) = lines(cli("models", "nova-micro", "--json")[1])
         assert model["hyperparameters"]["epochCount"]["max"] == 5
+        assert (model["limits"]["max_tokens"], model["prices"]["storage"]["usd"]) == (32000, 1.95)
         assert "unknown" in cli("models", "cohere-command")[1]
 
     def test_an_unknown_one_is_wrong_usage(self, cli):

@@ -26,14 +26,14 @@ pytestmark = IGNORED_WARNINGS
 
 
 @pytest.mark.parametrize("kind", [dspy.BootstrapFinetune, BootstrapFinetune])
-def test_bootstrap_finetune(kind, configured, tuner, vendor, figure):
+def test_bootstrap_finetune(kind, configured, tuner, provider, figure):
     student = ticket_program(configured)
     before = accuracy(student, TEST)
     tuned = kind(metric=is_correct).compile(student, trainset=TRAIN)
     after = accuracy(tuned, TEST)
     stop(tuned)
     figure(
-        f"{vendor}, {kind.__module__.partition('.')[0]}.BootstrapFinetune: {before} % -> {after} %"
+        f"{provider}, {kind.__module__.partition('.')[0]}.BootstrapFinetune: {before} % -> {after} %"
     )
     assert before < 60
     assert after > 80
@@ -49,7 +49,7 @@ def test_bootstrap_finetune(kind, configured, tuner, vendor, figure):
         pytest.param("p -> w -> p", marks=pytest.mark.campaign),
     ],
 )
-def test_better_together(strategy, configured, tuner, vendor, figure):
+def test_better_together(strategy, configured, tuner, provider, figure):
     student = ticket_program(configured)
     before = accuracy(student, TEST)
     optimizer = BetterTogether(
@@ -65,7 +65,7 @@ def test_better_together(strategy, configured, tuner, vendor, figure):
     stop(best)
     for candidate in best.candidate_programs:
         stop(candidate["program"])
-    figure(f"{vendor}, BetterTogether {strategy}: {before} % -> {after} %")
+    figure(f"{provider}, BetterTogether {strategy}: {before} % -> {after} %")
     assert before < after
     assert not best.flag_compilation_error_occurred
     assert endpoint_names(tuner) == []

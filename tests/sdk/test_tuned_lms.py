@@ -50,9 +50,11 @@ print(json.dumps([program(ticket="the invoice, and my card").desk, program.lm.pr
 
 
 @pytest.mark.parametrize(
-    "vendor", [pytest.param("bedrock", marks=pytest.mark.campaign), "openai"], indirect=True
+    "provider", [pytest.param("bedrock", marks=pytest.mark.campaign), "openai"], indirect=True
 )
-def test_saved_program_can_be_used_in_another_process(configured, tuner, vendor, tmp_path, sandbox):
+def test_saved_program_can_be_used_in_another_process(
+    configured, tuner, provider, tmp_path, sandbox
+):
     tuned = BootstrapFinetune(metric=is_correct).compile(ticket_program(configured), trainset=TRAIN)
     tuned.save(tmp_path / "program.json")
     stop(tuned)
@@ -73,8 +75,8 @@ def test_saved_program_can_be_used_in_another_process(configured, tuner, vendor,
         desk, finetunable, kept = json.loads(answer.read())
     assert (desk, finetunable) == ("billing", True)
     assert kept["adapter"] == "ChatAdapter"
-    assert kept["base"] == ("nova-micro" if vendor == "bedrock" else "gpt-4o-mini-2024-07-18")
-    assert kept["job"] == next(iter(tuner.jobs(provider=vendor))).id
+    assert kept["base"] == ("nova-micro" if provider == "bedrock" else "gpt-4o-mini-2024-07-18")
+    assert kept["job"] == next(iter(tuner.jobs(provider=provider))).id
     assert kept["data"]
     stop(tuned)
     assert endpoint_names(tuner) == []

@@ -201,17 +201,21 @@ class Stage(_Settings):
     permissions_boundary: Annotated[str, Field(pattern=r"^[a-zA-Z0-9+=,.@_-]+$")] | None = None
     qualifier: Annotated[str, Field(pattern=r"^[a-z0-9]{1,10}$")] | None = None
 
-    def __init__(self, **settings: Any) -> None:
-        """Validate the settings, before anything is synthesized.
+    if not TYPE_CHECKING:  # type checkers take the parameters from the fields
 
-        Raises:
-            StageError: lists every invalid setting.
-        """
-        try:
-            super().__init__(**settings)
-        except ValidationError as error:
-            problems = "; ".join(_format_problem(row) for row in error.errors(include_url=False))
-            raise StageError(f"invalid stage {settings.get('name')!r}: {problems}") from None
+        def __init__(self, **settings: Any) -> None:
+            """Validate the settings, before anything is synthesized.
+
+            Raises:
+                StageError: lists every invalid setting.
+            """
+            try:
+                super().__init__(**settings)
+            except ValidationError as error:
+                problems = "; ".join(
+                    _format_problem(row) for row in error.errors(include_url=False)
+                )
+                raise StageError(f"invalid stage {settings.get('name')!r}: {problems}") from None
 
     @property
     def datasets_prefix(self) -> str:

@@ -5,21 +5,19 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Unpack
 
-from tunestack import catalog
 from tunestack.backends.accounts import BEDROCK, AccountResolver
 from tunestack.backends.base import JobState
 from tunestack.backends.identifiers import IdKind
-from tunestack.backends.openai.client import create_client
+from tunestack.backends.openai.client import restore_client
 from tunestack.custom_models import CustomModel
 from tunestack.endpoints.endpoint import START_TIMEOUT, Endpoint
 from tunestack.endpoints.expiry import with_expiry
 from tunestack.endpoints.start import start_endpoint, stop_own_endpoints
-from tunestack.errors import ConfigError, ModelError, shortened
-from tunestack.jobs.follow import follow
+from tunestack.jobs.follow import follow, wait_all
 from tunestack.jobs.job import TIMEOUT, Job
 from tunestack.jobs.submit import check_spec, estimate, submit
 from tunestack.polling import Poll, to_timeout
-from tunestack.spec.arguments import check_time, check_type
+from tunestack.spec.arguments import check_choice, check_time, check_type
 from tunestack.spec.job_spec import JobSpec
 
 if TYPE_CHECKING:
@@ -194,11 +192,7 @@ class Tuner:
             ModelError: the model is unknown.
             ConfigError: the provider is unknown.
         """
-        base = None if model is None else catalog.find(check_type("model", model, str))
-        if model is not None and base is None:
-            raise ModelError(f"unknown model {shortened(model)}: see `tunestack models`")
-        named = provider or (BEDROCK if base is None else base.provider)
-        return self._accounts.of_provider(named).preflight(base, model)
+        return self._accounts.preflight(model, provider)
 
     def job(self, job_id: str) -> Job:
         """Return a job: on Bedrock by its ARN, or its name in the region; at OpenAI by its id, `ftjob-...`.
@@ -233,7 +227,7 @@ class Tuner:
         Raises:
             ConfigError: the state or the provider is unknown, or the time has no time zone.
         """
-        wanted = None if state is None else _job_state(state)
+        wanted = None if state is None else check_choice("state", state, JobState)
         since = None if created_after is None else check_time("created_after", created_after)
         account = self._accounts.of_provider(provider)
         backend = account.backend()
@@ -262,10 +256,7 @@ class Tuner:
         Raises:
             JobTimeoutError: not all have ended in time; they go on.
         """
-        waited = list(jobs)
-        for _ in self.follow(waited, timeout):
-            pass
-        return waited
+        return wait_all(list(jobs), timeout=timeout, poll=self._poll)
 
     def endpoint(self, endpoint_id: str) -> Endpoint:
         """Return an endpoint by its ARN, also with DSPy's `bedrock/converse/`, or its name; at OpenAI by its model, `ft:...`.
@@ -326,10 +317,6 @@ class Tuner:
         account, model = self._accounts.of_id(IdKind.MODEL, model)
         backend = account.backend(model)
         backend.base(model)
-        if serving is not None and serving not in list(backend.serving):
-            raise ConfigError(
-                f"invalid serving {shortened(serving)}: use {' or '.join(map(shortened, backend.serving))}"
-            )
         stop_own_endpoints(backend, model, serving=serving, poll=self._poll)
 
     def invoke(self, endpoint_id: str, messages: str | Sequence[Mapping[str, str]]) -> str:
@@ -408,13 +395,5 @@ class Tuner:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Resolve the environment of this process; the settings of the OpenAI client are kept."""
-        arguments = state.pop("openai")
-        openai = None if arguments is None else create_client(arguments)
+        openai = restore_client(state.pop("openai"))
         Tuner.__init__(self, **state, openai=openai)
-
-
-def _job_state(state: object) -> JobState:
-    for known in JobState:
-        if state == known:
-            return known
-    raise ConfigError(f"unknown state {shortened(state)}: use one of {', '.join(JobState)}")

@@ -9,13 +9,14 @@ from tunestack import catalog
 from tunestack.backends.bedrock.account import BedrockAccount
 from tunestack.backends.openai.project import OpenAIProject
 from tunestack.environment import snapshot
-from tunestack.errors import ConfigError, shortened
-from tunestack.spec.arguments import check_id
+from tunestack.errors import ConfigError, ModelError, shortened
+from tunestack.spec.arguments import check_id, check_type
 
 if TYPE_CHECKING:
     import boto3
     from openai import OpenAI
 
+    from tunestack.backends.base import Check
     from tunestack.backends.identifiers import IdKind
     from tunestack.backends.protocols import Account
     from tunestack.deployment import Deployment
@@ -55,6 +56,19 @@ class Accounts:
                 return account
         base = catalog.find(model)
         return self.of_provider(BEDROCK if base is None else base.provider)
+
+    def preflight(self, model: str | None, provider: Provider | None) -> list[Check]:
+        """Check what can be known before money is spent, for a base model by any of its names; see `Tuner.preflight`.
+
+        Raises:
+            ModelError: the model is unknown.
+            ConfigError: the provider is unknown.
+        """
+        base = None if model is None else catalog.find(check_type("model", model, str))
+        if model is not None and base is None:
+            raise ModelError(f"unknown model {shortened(model)}: see `tunestack models`")
+        named = provider or (BEDROCK if base is None else base.provider)
+        return self.of_provider(named).preflight(base, model)
 
     def of_id(self, kind: IdKind, identifier: object) -> tuple[Account, str]:
         """Return the account of a job, an endpoint or a fine-tuned model, and its id there.

@@ -120,4 +120,7 @@ def _plain(value: object) -> object:
         return value.isoformat()
     if dataclasses.is_dataclass(value):
         return _fields(value)
+    # The types of the catalog are msgspec's, which most commands do not import.
+    if names := getattr(value, "__struct_fields__", ()):
+        return {name: getattr(value, name) for name in names}
     return dict(value) if isinstance(value, Mapping) else str(value)

@@ -208,8 +208,13 @@ def stop_own_endpoints(
     """Stop the endpoints that `own_endpoints` finds; an error for one does not keep the others running.
 
     Raises:
+        ConfigError: the provider does not serve models in this way.
         TunestackError: the first error, after all were tried.
     """
+    if serving is not None and serving not in list(backend.serving):
+        raise ConfigError(
+            f"invalid serving {shortened(serving)}: use {' or '.join(map(shortened, backend.serving))}"
+        )
 
     def stop(search: Callable[[], list[EndpointInfo]]) -> None:
         for info in retry(search, timeout=STOP_TIMEOUT, poll=poll):

@@ -56,6 +56,17 @@ def follow(jobs: Sequence[Job], *, timeout: Duration | None = TIMEOUT, poll: Pol
         )
 
 
+def wait_all(jobs: list[Job], *, timeout: Duration | None = TIMEOUT, poll: Poll) -> list[Job]:
+    """Return the jobs after all have ended, in any state.
+
+    Raises:
+        JobTimeoutError: not all have ended in time; they go on.
+    """
+    for _ in follow(jobs, timeout=timeout, poll=poll):
+        pass
+    return jobs
+
+
 class _FollowedJobs:
     """The jobs that have not ended, by id; there may be several handles of one job."""
 

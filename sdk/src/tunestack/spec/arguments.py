@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from enum import StrEnum
 from typing import TypeVar
 
 from tunestack.errors import ConfigError, shortened
 
 T = TypeVar("T")
+Choice = TypeVar("Choice", bound=StrEnum)
 
 _TYPES: Mapping[type, str] = {str: "text", bool: "True or False", int: "an integer"}
 
@@ -35,6 +37,18 @@ def check_type(name: str, value: object, kind: type[T]) -> T:
             f"not {type(value).__name__}"
         )
     return value
+
+
+def check_choice(name: str, value: object, choices: type[Choice]) -> Choice:
+    """Return the member of an enum that has the value.
+
+    Raises:
+        ConfigError: no member has it.
+    """
+    for choice in choices:
+        if value == choice:
+            return choice
+    raise ConfigError(f"unknown {name} {shortened(value)}: use one of {', '.join(choices)}")
 
 
 def check_id(name: str, value: object) -> str:

@@ -49,3 +49,8 @@ def create_client(settings: Mapping[str, str]) -> Client:
     except Exception as error:
         base_url = settings.get("base_url", "")
         raise ConfigError(f"invalid base URL {base_url!r}: {error}") from error
+
+
+def restore_client(settings: Mapping[str, str] | None) -> Client | None:
+    """Create the client of an unpickled object, with the key in the environment; `None` if it had none."""
+    return None if settings is None else create_client(settings)

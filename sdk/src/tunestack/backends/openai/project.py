@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tunestack import catalog
 from tunestack.backends.identifiers import IdKind
 from tunestack.backends.model_check import check_model
-from tunestack.backends.openai.client import client_settings, create_client
+from tunestack.backends.openai.client import client_settings, create_client, restore_client
 from tunestack.backends.openai.identifiers import (
     JOB_PREFIX,
     MODEL_PREFIX,
@@ -130,8 +130,7 @@ class OpenAIProject:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Create the client again, with the key in the environment."""
-        arguments = state["arguments"]
-        client = None if arguments is None else create_client(arguments)
+        client = restore_client(state["arguments"])
         OpenAIProject.__init__(self, client, snapshot(), poll=state["poll"])
 
     @cached_property
