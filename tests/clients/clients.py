@@ -13,7 +13,7 @@ import subprocess
 import sys
 import warnings
 from importlib.metadata import version
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import boto3
 from pydantic import BaseModel
@@ -26,6 +26,13 @@ QUESTION, ANSWER = ENDPOINT["question"], ENDPOINT["answer"]
 MESSAGES = [{"role": "user", "content": [{"text": QUESTION}]}]
 
 
+class Client(Protocol):
+    """A client of an endpoint."""
+
+    def chat(self) -> None:
+        """Send a message and check the response."""
+
+
 class Ticket(BaseModel):
     """A ticket."""
 
@@ -33,7 +40,7 @@ class Ticket(BaseModel):
     urgency: Literal["low", "high"]
 
 
-def check_ticket(ticket: object) -> None:
+def check_ticket(ticket: Ticket | dict[str, Any] | None) -> None:
     """Check the object that a client returns: its text is the answer of the fine-tuned model."""
     assert ticket is not None, "no tool was called"
     values = ticket if isinstance(ticket, dict) else ticket.model_dump()
@@ -307,7 +314,7 @@ class OpenAi:
 BEDROCK_CLIENTS = (Boto3, AwsCli, LangChain, LiteLlm, Strands, PydanticAi, Haystack)
 
 
-def chat_with_api_key(client: object) -> None:
+def chat_with_api_key(client: Client) -> None:
     """Chat with a Bedrock API key and no other credentials."""
     from aws_bedrock_token_generator import provide_token
 
@@ -324,7 +331,7 @@ def chat_with_api_key(client: object) -> None:
         boto3.DEFAULT_SESSION = None
 
 
-def run_capability(client: object, capability: str) -> str:
+def run_capability(client: Client, capability: str) -> str:
     """Return `works`, `not offered`, or the error of the client or the service."""
     if capability == "api key":
         attempt = None if isinstance(client, OpenAi) else lambda: chat_with_api_key(client)

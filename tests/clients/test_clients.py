@@ -19,8 +19,8 @@ import pytest
 
 from tests.sandbox.api_keys import short_term
 
-# The packages are installed outside the sandbox, whose proxy refuses connections to the registries. The plug-in leaves an
-# environment alone if it has an endpoint on loopback.
+# The packages are installed outside the sandbox, whose proxy refuses connections to the registries. The plugin does not
+# change an environment that has an endpoint on loopback.
 OUTSIDE = {**os.environ, "AWS_ENDPOINT_URL": "http://127.0.0.1:9"}
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs" / "clients.md"
@@ -50,7 +50,8 @@ def describe_result(result):
 
 def build_table(rows):
     """Return the lines of the table, one for each client and endpoint."""
-    entries, versions = {}, {}
+    entries: dict[tuple[str, str], dict[str, str]] = {}
+    versions: dict[str, str] = {}
     for row in rows:
         entry = entries.setdefault((row["client"], row["kind"]), {})
         entry[row["capability"]] = describe_result(row["result"])
@@ -84,7 +85,7 @@ def completions(chat):
 
 @pytest.fixture
 def endpoints(sandbox, tuner, job, llama, chat):
-    """An endpoint of each kind, with a question and the expected answer."""
+    """Create an endpoint of each kind, with a question and the expected answer."""
     bedrock = boto3.client("bedrock", "us-east-1")
     deployment = bedrock.get_custom_model_deployment(
         customModelDeploymentIdentifier=job.start_endpoint().id
@@ -122,7 +123,7 @@ def endpoints(sandbox, tuner, job, llama, chat):
 
 @pytest.fixture
 def commands(tmp_path):
-    """The commands that run the clients, each in an environment of its own."""
+    """Return the commands that run the clients, each in a separate environment."""
     environment = tmp_path / "python"
     python = environment / "bin" / "python"
     for command in (

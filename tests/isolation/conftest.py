@@ -1,3 +1,3 @@
-"""The files in `escapes` are run in projects of their own."""
+"""Exclude the files in `escapes` from collection: tests run them in separate projects."""
 
 collect_ignore = ["escapes"]

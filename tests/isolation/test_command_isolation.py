@@ -1,4 +1,4 @@
-"""What `tunestack sandbox` hands out leads to no real account, whatever the shell that uses it has set."""
+"""The environment of `tunestack sandbox` leads to no real account, whatever variables the shell has."""
 
 import http.server
 import io
@@ -23,8 +23,8 @@ PROGRAM = Path(sys.executable).with_name("tunestack")
 SHOW = "import json, os; print(json.dumps(dict(os.environ)))"
 
 
-def sourced(lines, before):
-    """Evaluate lines in a shell that has other variables set; returns its variables afterwards."""
+def evaluate_in_shell(lines, before):
+    """Evaluate lines in a shell with other variables; return the resulting variables."""
     done = subprocess.run(
         ["sh", "-c", f'{lines}\nexec "$0" -c "$1"', sys.executable, SHOW],
         env={"PATH": os.environ["PATH"], **before, "AWS_ENDPOINT_URL_X": "http://127.0.0.1"},
@@ -37,10 +37,11 @@ def sourced(lines, before):
 
 @pytest.fixture(scope="module")
 def lines():
-    """What `tunestack sandbox` prints, without the command's own environment having anything of AWS's."""
+    """Return the output of `tunestack sandbox`, started without variables of AWS."""
     with subprocess.Popen(
         [PROGRAM, "sandbox", "--empty"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as running:
+        assert running.stderr is not None
         for line in running.stderr:
             if "is running" in line:
                 break
@@ -61,7 +62,7 @@ def test_the_output_unsets_variables_of_another_shell(lines):
         "DSPY_BEDROCK_ROLE_ARN": "arn:aws:iam::999999999999:role/real",
         "MINE": "kept",
     }
-    after = sourced(lines, before)
+    after = evaluate_in_shell(lines, before)
     assert [
         name for name, value in after.items() if "real" in value or "example.com" in value
     ] == []
@@ -75,8 +76,19 @@ def test_the_output_unsets_all_variables_of_the_fixed_list(lines):
         assert f"unset {name}\n" in lines
 
 
-class Origin(http.server.BaseHTTPRequestHandler):
-    """Answers with what it was asked; also as the proxy that the environment had before."""
+class OriginServer(http.server.ThreadingHTTPServer):
+    """Server with a name that records CONNECT requests."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(("127.0.0.1", 0), OriginHandler)
+        self.name = name
+        self.connected: list[tuple[str, str | None]] = []
+
+
+class OriginHandler(http.server.BaseHTTPRequestHandler):
+    """Return the request in the response; handles requests to an origin server and to a proxy."""
+
+    server: OriginServer
 
     def do_GET(self):
         body = f"{self.server.name} {self.path} {self.headers.get('Proxy-Authorization')}".encode()
@@ -97,12 +109,11 @@ class Origin(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def origin():
-    """Start servers on loopback."""
+    """Return a function that starts a server on loopback."""
     started = []
 
     def start(name):
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Origin)
-        server.name, server.connected = name, []
+        server = OriginServer(name)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         started.append(server)
         return server
@@ -115,7 +126,7 @@ def origin():
 
 @pytest.fixture
 def proxy():
-    """Start proxies."""
+    """Return a function that starts a proxy."""
     started = []
 
     def start(*, internet=True, allowed=(), upstream=None):
@@ -130,7 +141,7 @@ def proxy():
 
 
 def sent(proxy, text):
-    """Send a request to a proxy; returns all that it answers."""
+    """Send a request to a proxy and return the whole response."""
     with socket.create_connection(("127.0.0.1", int(proxy.url.rsplit(":", 1)[1])), 5) as client:
         client.sendall(text.encode())
         client.shutdown(socket.SHUT_WR)
@@ -196,7 +207,7 @@ def test_a_second_request_on_a_connection_does_not_reach_another_host(proxy, ori
     answer = sent(proxy(), f"GET {here}/a HTTP/1.1\r\nHost: x\r\n\r\n{there}")
     assert answer.startswith("HTTP/1.")
     assert "first /a None" in answer
-    # It went to the first host or nowhere; never to the second.
+    # The request reached the first host or none, but not the second.
     assert answer.count("HTTP/1.") == 1 or "first" in answer.partition("first")[2]
 
 
@@ -235,7 +246,7 @@ def test_a_malformed_request_gets_status_400_or_closes_the_connection(proxy, gar
 
 
 def test_a_lambda_function_has_no_access_to_the_users_environment(sandbox, monkeypatch, tmp_path):
-    """A Lambda function runs on the user's machine: it gets neither home nor variables."""
+    """A Lambda function runs on the user's machine, without the home folder and the variables of the user."""
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("f.py", "import os\ndef h(event, context): return dict(os.environ)\n")

@@ -1,4 +1,4 @@
-"""What DSPy was answered in the sandbox is not taken for an answer of a real model, nor the other way round."""
+"""DSPy's cache separates responses of the sandbox from those of real models."""
 
 import os
 import subprocess
@@ -18,7 +18,7 @@ print(bool(lm.history[-1]["response"].cache_hit) if hasattr(lm.history[-1]["resp
 
 
 def test_a_command_does_not_use_the_cache_of_the_user(sandbox, tmp_path):
-    """The cache that DSPy would use outside of the sandbox stays as it is: nothing is read from it, nothing written."""
+    """DSPy's cache outside the sandbox is neither read nor written."""
     outside = {**os.environ, "HOME": str(tmp_path), "DSPY_CACHEDIR": str(tmp_path / "given")}
     inside = {**outside, **sandbox.variables()}
     done = subprocess.run(
@@ -30,7 +30,7 @@ def test_a_command_does_not_use_the_cache_of_the_user(sandbox, tmp_path):
 
 @pytest.fixture
 def cached(tmp_path):
-    """DSPy with a cache on disk, as an application has it before its tests begin."""
+    """Configure DSPy with a cache on disk, like an application before its tests."""
     before = dspy.cache
     dspy.configure_cache(disk_cache_dir=str(tmp_path))
     yield dspy.cache
@@ -53,7 +53,7 @@ def test_the_fixture_replaces_and_restores_the_cache(cached):
 
 
 def test_dspy_imported_in_the_sandbox_gets_a_cache_of_its_own_afterwards():
-    """In a process of its own, in which DSPy is imported between the fixture's setup and teardown."""
+    """Use a separate process, in which DSPy is imported between the setup and teardown of the fixture."""
     code = """
 import os, sys, pytest
 from tunestack_sandbox.isolation import Isolation

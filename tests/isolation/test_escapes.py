@@ -1,4 +1,4 @@
-"""Every known way out of the sandbox, tried in a network where whatever leaves is caught.
+"""Test each known way to bypass the sandbox, in a network in which a listener records all connections.
 
 Each way is tried twice: without the sandbox it has to reach the listener, or the test would show nothing; in it,
 nothing leaves but what docs/sandbox-isolation.md lists.
@@ -36,7 +36,7 @@ COMMANDS = {
     "openai": f'{sys.executable} -c "import openai; openai.OpenAI(max_retries=0).models.list()"',
     "env -i": f'env -i PATH="$PATH" HOME="$HOME" {BOTO}',
 }
-"""What is run in a shell, in the sandbox and outside of it."""
+"""Commands that run in a shell, with and without the sandbox."""
 LEAVES = {
     "connection_of_a_c_library",
     "env -i",
@@ -44,9 +44,9 @@ LEAVES = {
     "spawned_without_subprocess",
     "thread_after_the_test",
 }
-"""What the sandbox can't keep in; the documentation lists each."""
+"""Cases that the sandbox does not cover; the documentation lists each."""
 KEPT_BY_SESSION = {"finalizer_in_another_test", "thread_after_the_test"}
-"""Of these, what `tunestack_isolation = session` keeps in."""
+"""Those of the cases that `tunestack_isolation = session` covers."""
 PLAIN = """
 import pytest
 
@@ -59,13 +59,13 @@ pytestmark = pytest.mark.campaign
 
 
 class World:
-    """Runs commands in the caught network."""
+    """Run commands in the recorded network."""
 
     def __init__(self, process):
         self._process = process
 
     def run(self, name, command, folder):
-        """Run a command; returns what has left, and what it printed."""
+        """Run a command; return the recorded connections and the output."""
         self._process.stdin.write(
             json.dumps({"name": name, "command": command, "folder": str(folder)}) + "\n"
         )
@@ -75,7 +75,7 @@ class World:
 
 @pytest.fixture(scope="module")
 def world():
-    """A network of its own; skipped where the machine does not allow one."""
+    """Create a network namespace; skip the test if the machine does not support it."""
     apart = ["unshare", "--net", "--mount", "--map-root-user"]
     if subprocess.run([*apart, "true"], capture_output=True, check=False).returncode:
         pytest.skip("this machine allows no network namespace")
@@ -86,11 +86,12 @@ def world():
         text=True,
     ) as process:
         yield World(process)
+        assert process.stdin is not None
         process.stdin.close()
 
 
 def project(folder, name, isolation=None):
-    """Write a project with one test file; without isolation, one in which there is no sandbox."""
+    """Write a project with one test file; without isolation, the project does not use the sandbox."""
     shutil.copy(HERE / "escapes" / f"{name}.py", folder / f"test_{name}.py")
     settings = f"tunestack_isolation = {isolation}\n" if isolation else ""
     (folder / "pytest.ini").write_text(f"[pytest]\n{settings}")

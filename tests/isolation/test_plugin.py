@@ -1,4 +1,4 @@
-"""The settings of the pytest plug-in, each in a project of its own."""
+"""Settings of the pytest plugin, each tested in a separate project."""
 
 import os
 import subprocess
@@ -16,7 +16,7 @@ from tunestack.errors import IsolationError
 
 def refused():
     try:
-        socket.getaddrinfo("192.0.2.1", 443)  # an address: nothing is looked up
+        socket.getaddrinfo("192.0.2.1", 443)  # an IP address: no DNS query
     except IsolationError:
         return True
     return False

@@ -1,4 +1,4 @@
-"""While the fixture is active, nothing that this process does leaves the machine."""
+"""While the fixture is active, this process makes no connection to other machines."""
 
 import http.client
 import json
@@ -19,12 +19,16 @@ from tunestack import Tuner
 from tunestack.errors import IsolationError
 
 AWS = "bedrock.us-east-1.amazonaws.com"
-REAL = {"aws_access_key_id": "AKIAREAL", "aws_secret_access_key": "real"}
 ASK = "import json, os; print(json.dumps(dict(os.environ)))"
 MODULE_CLIENT = boto3.client(
-    "bedrock", "us-east-1", endpoint_url=f"https://{AWS}", **REAL, verify=False
+    "bedrock",
+    "us-east-1",
+    endpoint_url=f"https://{AWS}",
+    aws_access_key_id="AKIAREAL",
+    aws_secret_access_key="real",
+    verify=False,
 )
-"""Created before any fixture, as a module of an application does."""
+"""Client that is created before all fixtures, as modules of applications do."""
 MODULE_OPENAI = openai.OpenAI(
     api_key="sk-real", base_url="https://api.openai.com/v1", max_retries=0
 )
@@ -32,12 +36,12 @@ MODULE_OPENAI = openai.OpenAI(
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
-    """botocore tries again, after pauses on the wall's clock."""
+    """Disable the pauses between botocore's retries, which use the real clock."""
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
 
 
-def refused(error):
-    """Find the refusal that an error of a client was raised from."""
+def find_isolation_error(error):
+    """Return the IsolationError that caused an error of a client."""
     while error is not None and not isinstance(error, IsolationError):
         error = error.__cause__ or error.__context__
     return error
@@ -46,22 +50,27 @@ def refused(error):
 def test_a_client_created_before_the_sandbox_is_refused(sandbox):
     with pytest.raises(botocore.exceptions.EndpointConnectionError) as raised:
         MODULE_CLIENT.list_custom_models()
-    assert f"connection to {AWS!r} refused" in str(refused(raised.value))
-    assert "tunestack_allowed_hosts" in str(refused(raised.value))
+    assert f"connection to {AWS!r} refused" in str(find_isolation_error(raised.value))
+    assert "tunestack_allowed_hosts" in str(find_isolation_error(raised.value))
 
 
 def test_an_openai_client_created_before_the_sandbox_is_refused(sandbox):
     with pytest.raises(openai.APIConnectionError) as raised:
         MODULE_OPENAI.models.list()
-    assert refused(raised.value) is not None
+    assert find_isolation_error(raised.value) is not None
 
 
 def test_a_cleared_environment_leads_to_no_real_account(sandbox):
     with patch.dict(os.environ, {}, clear=True):
-        client = boto3.client("bedrock", "us-east-1", **REAL)
+        client = boto3.client(
+            "bedrock",
+            "us-east-1",
+            aws_access_key_id="AKIAREAL",
+            aws_secret_access_key="real",
+        )
         with pytest.raises(botocore.exceptions.EndpointConnectionError) as raised:
             client.list_custom_models()
-    assert refused(raised.value) is not None
+    assert find_isolation_error(raised.value) is not None
 
 
 def test_undoing_the_tests_own_patches_undoes_none_of_the_sandbox(sandbox, monkeypatch):
@@ -143,11 +152,16 @@ def test_processes_of_an_earlier_fork_server_use_the_sandbox(sandbox):
 
 def test_an_earlier_default_session_is_not_used(sandbox):
     assert boto3.client("sts").get_caller_identity()["Account"] == "123456789012"
-    assert boto3.DEFAULT_SESSION.get_credentials().access_key == "123456789012"
+    assert boto3.DEFAULT_SESSION is not None
+    credentials = boto3.DEFAULT_SESSION.get_credentials()
+    assert credentials is not None
+    assert credentials.access_key == "123456789012"
 
 
 class TestOfUnittest(unittest.TestCase):
-    """`setUpClass` comes before the fixtures of the first test, and `tearDownClass` after those of the last."""
+    """`setUpClass` runs before the fixtures of the first test, and `tearDownClass` after those of the last test."""
+
+    endpoint: str | None
 
     @classmethod
     def setUpClass(cls):
@@ -164,7 +178,7 @@ class TestOfUnittest(unittest.TestCase):
     def test_the_class_is_set_up_in_the_sandbox(self):
         assert self.endpoint == self.sandbox.variables()["AWS_ENDPOINT_URL"]
 
-    def test_it_still_is(self):
+    def test_the_environment_is_the_same_in_the_next_test(self):
         assert self.endpoint == os.environ["AWS_ENDPOINT_URL"]
 
 
@@ -179,7 +193,7 @@ def test_an_earlier_tuner_works_in_the_sandbox(sandbox, monkeypatch):
 def test_a_job_creates_no_client_for_a_changed_environment(sandbox, tuner, chat, monkeypatch):
     job = tuner.submit("nova-micro", chat).wait()
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://s3.us-east-1.amazonaws.com")
-    job.refresh()  # by the client that was created in the sandbox
+    job.refresh()  # with the client that was created in the sandbox
     monkeypatch.setenv("AWS_ENDPOINT_URL", "https://s3.us-east-1.amazonaws.com")
     with pytest.raises(Exception, match=r"the environment has changed .*AWS_ENDPOINT_URL"):
         job.backend._clients.get("sts", "us-east-1")

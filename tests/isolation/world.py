@@ -1,4 +1,4 @@
-"""A network in which every name leads to a listener, and a home with credentials of a "real" account; run by test_escapes.py.
+"""Network in which every host name resolves to a listener, and a home with "real" credentials; run by test_escapes.py.
 
 It has to be started in network and mount namespaces of its own. For each line of JSON on standard input, `{"name",
 "command", "folder"}`, it runs the command and writes `{"name", "requests", "output", "code"}`: what has reached the
@@ -20,7 +20,7 @@ import time
 from pathlib import Path
 
 EVERYWHERE, METADATA, CONTAINER = "198.51.100.1", "169.254.169.254", "169.254.170.2"
-SEEN = []
+SEEN: list[str] = []
 ROLE = {
     "Code": "Success",
     "Type": "AWS-HMAC",
@@ -31,11 +31,11 @@ ROLE = {
     "Expiration": "2099-01-01T00:00:00Z",
 }
 SETTLED = 0.3
-"""Seconds for a request to arrive that has left."""
+"""Seconds to wait for requests that were sent."""
 
 
 def host_of(data):
-    """Tell whom a connection is for: by the server name of TLS, or the Host of HTTP."""
+    """Return the host of a connection, from the server name of TLS or the Host header of HTTP."""
     if data[:1] == b"\x16":
         place = data.find(b"\x00\x00", 40)
         while (
@@ -57,18 +57,19 @@ def host_of(data):
 
 
 class Listener(socketserver.BaseRequestHandler):
-    """Notes each connection; answers the metadata service's questions with credentials, and nothing else."""
+    """Record each connection; respond only to requests to the metadata service, with credentials."""
 
     def handle(self):
         self.request.settimeout(2)
         place = len(SEEN)
-        SEEN.append(self.server.server_address[0])
+        address = self.request.getsockname()[0]
+        SEEN.append(address)
         try:
             data = self.request.recv(65536)
         except OSError:
             return
         SEEN[place] = host_of(data) if data else f"{SEEN[place]}, a connection without data"
-        if self.server.server_address[0] in (METADATA, CONTAINER):
+        if address in (METADATA, CONTAINER):
             path = data.split(b" ")[1] if data.count(b" ") > 1 else b""
             body = "token" if b"token" in path else json.dumps(ROLE) if b"role" in path else "role"
             head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
@@ -76,7 +77,7 @@ class Listener(socketserver.BaseRequestHandler):
 
 
 class Names(socketserver.BaseRequestHandler):
-    """A name server: every name has one address."""
+    """DNS server that resolves every name to the same address."""
 
     def handle(self):
         data, answers = self.request
@@ -94,7 +95,7 @@ class Names(socketserver.BaseRequestHandler):
 
 
 def build(folder):
-    """Make the network, and the home of somebody with a real account; returns the environment."""
+    """Create the network and a home folder with credentials of a real account; return the environment."""
     run = (
         ["ip", "link", "set", "lo", "up"],
         *(
@@ -107,7 +108,9 @@ def build(folder):
     settings = folder / "resolv.conf"
     settings.write_text("nameserver 127.0.0.1\noptions timeout:1 attempts:1\n")
     subprocess.run(["mount", "--bind", settings, Path("/etc/resolv.conf").resolve()], check=True)
-    servers = [socketserver.ThreadingUDPServer(("127.0.0.1", 53), Names)]
+    servers: list[socketserver.ThreadingUDPServer | socketserver.ThreadingTCPServer] = [
+        socketserver.ThreadingUDPServer(("127.0.0.1", 53), Names)
+    ]
     socketserver.ThreadingTCPServer.allow_reuse_address = True
     places = (EVERYWHERE, 443), (EVERYWHERE, 80), (METADATA, 80), (CONTAINER, 80)
     servers += [socketserver.ThreadingTCPServer(place, Listener) for place in places]
@@ -137,7 +140,7 @@ def build(folder):
 
 def execute(command, folder, environment):
     """Run a command; return its exit code, which is `None` if it did not end in time, and its output."""
-    # Output goes to a file: a process that stays in the background would keep a pipe open.
+    # The output goes to a file, because a background process would keep a pipe open.
     with tempfile.TemporaryFile("w+") as output:
         process = subprocess.Popen(
             command,
@@ -161,7 +164,7 @@ def execute(command, folder, environment):
 
 
 def main():
-    """Run what is asked, until standard input ends."""
+    """Run the commands from standard input until it ends."""
     with tempfile.TemporaryDirectory() as name:
         environment = build(Path(name))
         for line in sys.stdin:

@@ -10,16 +10,18 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def versions():
-    """The version of each package by its folder."""
+    """Return the version of each package by its folder."""
     packages = {"sdk": "tunestack", "infra": "tunestack_cdk", "sandbox": "tunestack_sandbox"}
     files = {
         folder: ROOT / folder / "src" / package / "__init__.py"
         for folder, package in packages.items()
     }
-    return {
-        folder: re.search(r'^__version__ = "(.*)"', file.read_text(), re.MULTILINE)[1]
-        for folder, file in files.items()
-    }
+    result = {}
+    for folder, file in files.items():
+        match = re.search(r'^__version__ = "(.*)"', file.read_text(), re.MULTILINE)
+        assert match is not None, file
+        result[folder] = match[1]
+    return result
 
 
 def test_the_packages_have_one_version_which_the_changelog_describes(versions):

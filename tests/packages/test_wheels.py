@@ -1,4 +1,4 @@
-"""The three distributions as users install them: built by scripts/build.sh, each in a virtual environment of its own."""
+"""The three distributions, built by scripts/build.sh and each installed in a separate virtual environment."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.campaign
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("tunestack", "tunestack_cdk", "tunestack_sandbox")
-# The local wheels that each package needs, itself last.
+# The local wheels that each package needs; the package itself is last.
 WHEELS = {
     "tunestack": ("tunestack",),
     "tunestack_cdk": ("tunestack", "tunestack_cdk"),
@@ -99,7 +99,7 @@ def run(*command, cwd, code=0, **variables):
 
 @pytest.fixture(scope="module")
 def dist(tmp_path_factory):
-    """A folder with the wheels and source distributions of the three packages."""
+    """Build the wheels and source distributions of the three packages and return their folder."""
     folder = tmp_path_factory.mktemp("dist")
     run(ROOT / "scripts/build.sh", folder, cwd=ROOT)
     return folder
@@ -107,7 +107,7 @@ def dist(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def install(dist, tmp_path_factory):
-    """Install local wheels, and other requirements, into a new virtual environment; returns its bin folder."""
+    """Install local wheels and other requirements into a new virtual environment and return its bin folder."""
 
     def install(package, *requirements, extras=""):
         folder = tmp_path_factory.mktemp("install")
@@ -130,7 +130,7 @@ def install(dist, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def installed(install):
-    """Each package in an environment of its own: the bin folders by the name of the package."""
+    """Install each package in a separate environment and return the bin folders by package name."""
     return {package: install(package) for package in PACKAGES}
 
 
@@ -150,7 +150,9 @@ def test_the_distributions_have_the_license(dist, package):
         assert wheel.read(name) == expected
     with tarfile.open(next(dist.glob(f"{package}-*.tar.gz"))) as sdist:
         (name,) = [name for name in sdist.getnames() if name.endswith("/LICENSE")]
-        assert sdist.extractfile(name).read() == expected
+        file = sdist.extractfile(name)
+        assert file is not None
+        assert file.read() == expected
 
 
 @pytest.mark.parametrize("package", PACKAGES)
@@ -199,7 +201,7 @@ def test_the_command_line_says_how_to_install_the_extra_cli(installed, tmp_path)
 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_consumer_is_type_checked_against_the_wheel(installed, package, tmp_path):
-    """A correct script passes mypy --strict, and a wrong argument is an error: the wheel has types."""
+    """The wheel has types: a correct script passes mypy --strict, and a wrong argument is an error."""
     (tmp_path / "correct.py").write_text(CONSUMERS[package])
     (tmp_path / "wrong.py").write_text(CONSUMERS[package] + WRONG_CALLS[package] + "\n")
     mypy = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", os.devnull]
@@ -218,7 +220,7 @@ def test_the_sandbox_runs_a_projects_tests(install, tmp_path):
 
 
 def test_another_cdk_app_deploys_the_construct(installed, install, tmp_path):
-    """The app has the wheels of the construct only; the CDK CLI deploys it into an empty sandbox."""
+    """The app uses only the wheels of the construct; the CDK CLI deploys it into an empty sandbox."""
     cdk = shutil.which("cdk", path=f"{ROOT}/node_modules/.bin:{os.environ['PATH']}")
     sandbox = install("tunestack_sandbox", extras="[cli]") / "tunestack"
     (tmp_path / "app.py").write_text(CDK_APP)

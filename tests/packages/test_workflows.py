@@ -1,4 +1,4 @@
-"""The CI workflow and the pre-commit hooks refer to what exists, and every action is pinned to a commit."""
+"""The CI workflow and the pre-commit hooks refer to existing files, and every action is pinned to a commit."""
 
 import re
 from pathlib import Path
@@ -42,8 +42,9 @@ def test_the_scripts_of_the_workflow_exist():
 
 
 def test_the_release_uses_the_uv_of_the_toolchain():
-    version = re.search(r"^UV_VERSION=(\S+)", TOOLCHAIN, re.MULTILINE)[1]
-    assert f"pip install uv=={version}" in WORKFLOW.read_text()
+    version = re.search(r"^UV_VERSION=(\S+)", TOOLCHAIN, re.MULTILINE)
+    assert version is not None
+    assert f"pip install uv=={version[1]}" in WORKFLOW.read_text()
 
 
 def test_only_the_release_may_request_an_identity_token():

@@ -1,4 +1,4 @@
-"""What the tests of the sandbox share: raw boto3, and the smallest job that runs."""
+"""Fixtures for the tests of the sandbox: boto3 clients and a minimal job."""
 
 import json
 
@@ -11,13 +11,13 @@ from tests.sandbox.samples import A_JOB, NOVA, converse_row
 
 @pytest.fixture
 def bedrock(sandbox):
-    """Bedrock in us-east-1, as the account's root."""
+    """Return a Bedrock client of the root user in us-east-1."""
     return boto3.client("bedrock")
 
 
 @pytest.fixture
 def upload(sandbox):
-    """Upload rows, or bytes, to where the job role may read."""
+    """Return a function that uploads rows or bytes to a prefix that the job's role can read."""
 
     def put(rows, key="rows.jsonl", region="us-east-1"):
         deployment = sandbox.deployment(region)
@@ -26,16 +26,16 @@ def upload(sandbox):
             if isinstance(rows, bytes)
             else "".join(json.dumps(row) + "\n" for row in rows).encode()
         )
-        place = f"{deployment.datasets_prefix}{key}"
-        boto3.client("s3", region).put_object(Bucket=deployment.data_bucket, Key=place, Body=body)
-        return f"s3://{deployment.data_bucket}/{place}"
+        path = f"{deployment.datasets_prefix}{key}"
+        boto3.client("s3", region).put_object(Bucket=deployment.data_bucket, Key=path, Body=body)
+        return f"s3://{deployment.data_bucket}/{path}"
 
     return put
 
 
 @pytest.fixture
-def asked(sandbox, upload):
-    """The parameters of a job that runs."""
+def job_request(sandbox, upload):
+    """Return a function that builds the parameters of a valid job."""
 
     def make(name="job", *, region="us-east-1", base=NOVA, rows=None, **changes):
         deployment = sandbox.deployment(region)
@@ -54,16 +54,16 @@ def asked(sandbox, upload):
 
 
 @pytest.fixture
-def create(bedrock, asked):
-    """Create a job in us-east-1; returns its ARN."""
+def create(bedrock, job_request):
+    """Return a function that creates a job in us-east-1 and returns its ARN."""
     return lambda name="job", **changes: bedrock.create_model_customization_job(
-        **asked(name, **changes)
+        **job_request(name, **changes)
     )["jobArn"]
 
 
 @pytest.fixture
 def model(sandbox, bedrock, create):
-    """The ARN of a custom model."""
+    """Create a custom model and return its ARN."""
     arn = create()
     sandbox.clock.advance(A_JOB)
     return bedrock.get_model_customization_job(jobIdentifier=arn)["outputModelArn"]
@@ -71,7 +71,7 @@ def model(sandbox, bedrock, create):
 
 @pytest.fixture
 def refused():
-    """Call what must be refused; returns code and status."""
+    """Return a function that makes a call that must fail and returns the error code and status."""
 
     def code(call, *arguments, **parameters):
         with pytest.raises(ClientError) as error:

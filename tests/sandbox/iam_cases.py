@@ -1,6 +1,7 @@
-"""Requests and policies of the kinds that the stack and its users write, by the thousand, the same for the same seed."""
+"""Random requests and policies like those of the stack and its users, reproducible by seed."""
 
 import random
+from typing import Any
 
 ACCOUNT, OTHER = "123456789012", "210987654321"
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/tuner"
@@ -11,7 +12,7 @@ BEDROCK = f"arn:aws:bedrock:us-east-1:{ACCOUNT}"
 QUEUE = f"arn:aws:sqs:us-east-1:{ACCOUNT}:jobs"
 NOVA = "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-micro-v1:0:128k"
 
-# Action, resources that it may be about, patterns that a policy may name, condition keys with values.
+# Action, its resources, resource patterns for policies, and condition keys with values.
 PREFIXES = ["data/", "data/rows.jsonl", "other/", "data"]
 TAGS = {"aws:RequestTag/tunestack:expires-at": ["2026-11-23T00:00:00Z", "never", ""]}
 KINDS = [
@@ -82,7 +83,7 @@ KINDS = [
         },
     ),
 ]
-# Keys that any request may have.
+# Condition keys that every request can have.
 COMMON = {
     "aws:SourceIp": ["127.0.0.1", "10.1.2.3"],
     "aws:CurrentTime": ["2026-11-22T10:00:00Z", "2027-06-01T00:00:00Z"],
@@ -95,78 +96,78 @@ TRUST_ARN = f"{BEDROCK}:model-customization-job/amazon.nova-micro-v1:0:128k/0123
 
 
 def cases(count, seed=20261122):
-    """Make cases as the simulator takes them."""
-    dice = random.Random(seed)
+    """Generate cases in the format of the IAM policy simulator."""
+    rng = random.Random(seed)
     return [
-        _trust(dice, number) if number % 8 == 0 else _case(dice, number) for number in range(count)
+        _trust(rng, number) if number % 8 == 0 else _case(rng, number) for number in range(count)
     ]
 
 
-def _case(dice, number):
-    actions, resources, patterns, keys = dice.choice(KINDS)
-    action, resource = dice.choice(actions), dice.choice(resources)
-    known = {**keys, **{key: COMMON[key] for key in dice.sample(sorted(COMMON), 2)}}
-    principal = dice.choice([SESSION, SESSION, USER])
-    document = lambda allow: _document(dice, actions, patterns, known, allow)  # noqa: E731
+def _case(rng, number):
+    actions, resources, patterns, keys = rng.choice(KINDS)
+    action, resource = rng.choice(actions), rng.choice(resources)
+    known = {**keys, **{key: COMMON[key] for key in rng.sample(sorted(COMMON), 2)}}
+    principal = rng.choice([SESSION, SESSION, USER])
+    document = lambda allow: _document(rng, actions, patterns, known, allow)  # noqa: E731
     service = action.split(":")[0]
     own_policy = None
-    if service in ("s3", "kms", "sqs") and (service == "kms" or dice.random() < 0.5):
-        own_policy = _resource_document(dice, actions, known, service)
+    if service in ("s3", "kms", "sqs") and (service == "kms" or rng.random() < 0.5):
+        own_policy = _resource_document(rng, actions, known, service)
     return {
         "id": number,
-        "identity": [document(0.85) for _ in range(dice.choice([1, 1, 2]))],
-        "boundary": [document(0.95)] if dice.random() < 0.2 else None,
-        "sessionPolicy": document(0.95) if principal == SESSION and dice.random() < 0.15 else None,
+        "identity": [document(0.85) for _ in range(rng.choice([1, 1, 2]))],
+        "boundary": [document(0.95)] if rng.random() < 0.2 else None,
+        "sessionPolicy": document(0.95) if principal == SESSION and rng.random() < 0.15 else None,
         "resourcePolicy": own_policy,
         "principal": principal,
         "action": action,
         "resource": resource,
         "resourceAccount": ACCOUNT,
-        "context": _context(dice, known),
+        "context": _context(rng, known),
     }
 
 
-def _context(dice, known):
+def _context(rng, known):
     found = {}
     for key, values in known.items():
-        # Of the resource's account there is always one.
-        if key == "aws:ResourceAccount" or dice.random() < 0.8:
-            found[key] = dice.choice(values)
+        # aws:ResourceAccount always has one value.
+        if key == "aws:ResourceAccount" or rng.random() < 0.8:
+            found[key] = rng.choice(values)
     return found
 
 
-def _document(dice, actions, patterns, known, allow):
+def _document(rng, actions, patterns, known, allow):
     return {
         "Version": "2012-10-17",
         "Statement": [
-            _statement(dice, actions, patterns, known, allow)
-            for _ in range(dice.choice([1, 1, 2, 3]))
+            _statement(rng, actions, patterns, known, allow)
+            for _ in range(rng.choice([1, 1, 2, 3]))
         ],
     }
 
 
-def _statement(dice, actions, patterns, known, allow):
-    effect = "Allow" if dice.random() < allow else "Deny"
+def _statement(rng, actions, patterns, known, allow):
+    effect = "Allow" if rng.random() < allow else "Deny"
     service = actions[0].split(":")[0]
-    statement = {"Effect": effect}
-    if dice.random() < 0.05:
-        statement["NotAction"] = [dice.choice(actions)]
+    statement: dict[str, Any] = {"Effect": effect}
+    if rng.random() < 0.05:
+        statement["NotAction"] = [rng.choice(actions)]
     else:
-        named = [dice.choice([*actions, actions[0].upper().replace(service.upper(), service)])]
-        named += [f"{service}:*"] * (dice.random() < 0.15)
-        named += [actions[0][:-3] + "*"] * (dice.random() < 0.15)
+        named = [rng.choice([*actions, actions[0].upper().replace(service.upper(), service)])]
+        named += [f"{service}:*"] * (rng.random() < 0.15)
+        named += [actions[0][:-3] + "*"] * (rng.random() < 0.15)
         statement["Action"] = named if len(named) > 1 else named[0]
-    chosen = dice.sample(patterns, dice.choice([1, 1, 2]))
-    statement["NotResource" if dice.random() < 0.04 else "Resource"] = chosen
-    if dice.random() < 0.6:
-        statement["Condition"] = _conditions(dice, known)
+    chosen = rng.sample(patterns, rng.choice([1, 1, 2]))
+    statement["NotResource" if rng.random() < 0.04 else "Resource"] = chosen
+    if rng.random() < 0.6:
+        statement["Condition"] = _conditions(rng, known)
     return statement
 
 
-def _conditions(dice, known):
-    block = {}
-    for key in dice.sample(sorted(known), min(len(known), dice.choice([1, 1, 2]))):
-        operator, value = _condition(dice, key, known[key])
+def _conditions(rng, known):
+    block: dict[str, dict[str, Any]] = {}
+    for key in rng.sample(sorted(known), min(len(known), rng.choice([1, 1, 2]))):
+        operator, value = _condition(rng, key, known[key])
         block.setdefault(operator, {})[key] = value
     return block
 
@@ -181,7 +182,7 @@ TEXT = [
     "StringEqualsIgnoreCase",
     "StringNotEqualsIfExists",
 ]
-# Operators and values for keys that are not plain text.
+# Operators and values for keys that are not strings.
 TYPED = {
     "aws:SourceIp": (["IpAddress", "NotIpAddress"], ["10.0.0.0/8", "127.0.0.1/32", "::1/128"]),
     "aws:CurrentTime": (
@@ -197,10 +198,10 @@ TYPED = {
 ARNS = ["ArnEquals", "ArnLike", "ArnNotEquals", "ArnLikeIfExists"]
 
 
-def _condition(dice, key, values):
-    value = dice.choice(values)
-    if key != "aws:TagKeys" and dice.random() < 0.12:
-        return "Null", dice.choice(["true", "false"])
+def _condition(rng, key, values):
+    value = rng.choice(values)
+    if key != "aws:TagKeys" and rng.random() < 0.12:
+        return "Null", rng.choice(["true", "false"])
     if key in TYPED:
         operators, wanted = TYPED[key]
     elif key.endswith("Arn"):
@@ -208,10 +209,10 @@ def _condition(dice, key, values):
     else:
         operators = TEXT
         wanted = [value, [value, "x"], value[:3] + "*", "${aws:PrincipalTag/team}"]
-    return dice.choice(operators), dice.choice(wanted)
+    return rng.choice(operators), rng.choice(wanted)
 
 
-def _resource_document(dice, actions, known, service):
+def _resource_document(rng, actions, known, service):
     root = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     whole = {"Effect": "Allow", "Principal": root, "Action": "kms:*", "Resource": "*"}
     principals = [
@@ -225,22 +226,22 @@ def _resource_document(dice, actions, known, service):
     ]
 
     def statement():
-        condition = {"Condition": _conditions(dice, known)} if dice.random() < 0.5 else {}
+        condition = {"Condition": _conditions(rng, known)} if rng.random() < 0.5 else {}
         return {
-            "Effect": "Allow" if dice.random() < 0.6 else "Deny",
-            "Principal": dice.choice(principals),
-            "Action": dice.choice([*actions, f"{service}:*"]),
+            "Effect": "Allow" if rng.random() < 0.6 else "Deny",
+            "Principal": rng.choice(principals),
+            "Action": rng.choice([*actions, f"{service}:*"]),
             "Resource": "*",
             **condition,
         }
 
-    statements = [whole] if service == "kms" and dice.random() < 0.9 else []
-    more = [statement() for _ in range(dice.choice([0, 1, 1]))]
+    statements = [whole] if service == "kms" and rng.random() < 0.9 else []
+    more = [statement() for _ in range(rng.choice([0, 1, 1]))]
     return {"Version": "2012-10-17", "Statement": [*statements, *more]}
 
 
-def _trust(dice, number):
-    """A service that wants to take on a role."""
+def _trust(rng, number):
+    """Generate a case of a service that assumes a role."""
     known = {
         "aws:SourceAccount": [ACCOUNT, OTHER],
         "aws:SourceArn": [
@@ -250,13 +251,13 @@ def _trust(dice, number):
         ],
     }
     condition = {}
-    if dice.random() < 0.8:
+    if rng.random() < 0.8:
         condition["StringEquals"] = {
-            "aws:SourceAccount": dice.choice([ACCOUNT, OTHER, [ACCOUNT, OTHER]])
+            "aws:SourceAccount": rng.choice([ACCOUNT, OTHER, [ACCOUNT, OTHER]])
         }
-    if dice.random() < 0.8:
-        condition[dice.choice(["ArnEquals", "ArnLike", "StringLike"])] = {
-            "aws:SourceArn": dice.choice(
+    if rng.random() < 0.8:
+        condition[rng.choice(["ArnEquals", "ArnLike", "StringLike"])] = {
+            "aws:SourceArn": rng.choice(
                 [
                     f"{BEDROCK}:model-customization-job/*",
                     f"arn:aws:bedrock:*:{ACCOUNT}:*",
@@ -266,7 +267,7 @@ def _trust(dice, number):
         }
     statement = {
         "Effect": "Allow",
-        "Principal": dice.choice(
+        "Principal": rng.choice(
             [{"Service": "bedrock.amazonaws.com"}] * 3
             + [
                 {"Service": ["sagemaker.amazonaws.com", "bedrock.amazonaws.com"]},
@@ -274,10 +275,10 @@ def _trust(dice, number):
                 {"AWS": ROLE},
             ]
         ),
-        "Action": dice.choice(["sts:AssumeRole"] * 4 + ["sts:*", "sts:TagSession"]),
+        "Action": rng.choice(["sts:AssumeRole"] * 4 + ["sts:*", "sts:TagSession"]),
         **({"Condition": condition} if condition else {}),
     }
-    more = [{**statement, "Effect": "Deny"}] if dice.random() < 0.1 else []
+    more = [{**statement, "Effect": "Deny"}] if rng.random() < 0.1 else []
     return {
         "id": number,
         "identity": [],
@@ -288,7 +289,5 @@ def _trust(dice, number):
         "action": "sts:AssumeRole",
         "resource": f"arn:aws:iam::{ACCOUNT}:role/AmazonBedrockJob",
         "resourceAccount": ACCOUNT,
-        "context": {
-            key: dice.choice(values) for key, values in known.items() if dice.random() < 0.9
-        },
+        "context": {key: rng.choice(values) for key, values in known.items() if rng.random() < 0.9},
     }

@@ -1,12 +1,13 @@
-"""What each operation is asked: the parameters of its good path, then each case that goes wrong in a way of its own."""
+"""Parameters of each Bedrock operation: those of the successful call, then one entry for each error."""
 
 import json
+from typing import Any
 
 from tests.sandbox.samples import NOVA
 
 MANY_TAGS = [{"key": f"key{number}", "value": "x"} for number in range(51)]
-SAY = [{"role": "user", "content": [{"text": "number 3?"}]}]
-NATIVE = json.dumps({"messages": SAY}).encode()
+MESSAGES = [{"role": "user", "content": [{"text": "number 3?"}]}]
+NATIVE = json.dumps({"messages": MESSAGES}).encode()
 JOB = {
     "jobName": "new",
     "customModelName": "new",
@@ -18,7 +19,8 @@ JOB = {
 }
 DEPLOYMENT = {"modelDeploymentName": "new", "modelArn": "{model}"}
 THROUGHPUT = {"provisionedModelName": "new", "modelId": "{model}", "modelUnits": 1}
-PARAMETERS = {
+Parameters = dict[str, Any]
+PARAMETERS: dict[str, tuple[Parameters, *tuple[tuple[str, str, Parameters], ...]]] = {
     "CreateModelCustomizationJob": (
         JOB,
         ("a name with an underscore", "ValidationException", {**JOB, "jobName": "a_b"}),
@@ -27,78 +29,86 @@ PARAMETERS = {
             "ValidationException",
             {**JOB, "baseModelIdentifier": "a.b-v1:0"},
         ),
-        ("a role that is not there", "ValidationException", {**JOB, "roleArn": "{role}x"}),
+        ("a role that does not exist", "ValidationException", {**JOB, "roleArn": "{role}x"}),
         (
             "an unknown hyperparameter",
             "ValidationException",
             {**JOB, "hyperParameters": {"n": "1"}},
         ),
         (
-            "the token of another request",
+            "a clientRequestToken of another request",
             "ValidationException",
             {**JOB, "clientRequestToken": "{token}"},
         ),
-        ("the name of another job", "ConflictException", {**JOB, "jobName": "{job_name}"}),
-        ("the name of a model", "ConflictException", {**JOB, "customModelName": "{model_name}"}),
+        ("a job name that is in use", "ConflictException", {**JOB, "jobName": "{job_name}"}),
         (
-            "a custom model that is not there",
+            "a model name that is in use",
+            "ConflictException",
+            {**JOB, "customModelName": "{model_name}"},
+        ),
+        (
+            "a custom model that does not exist",
             "ResourceNotFoundException",
             {**JOB, "baseModelIdentifier": "{no_model}"},
         ),
         (
-            "a base model that has ended",
+            "a base model after its end of life",
             "ResourceNotFoundException",
             {**JOB, "baseModelIdentifier": "amazon.titan-text-express-v1:0:8k"},
         ),
         ("51 tags", "TooManyTagsException", {**JOB, "jobTags": MANY_TAGS}),
-        ("one job too many", "ServiceQuotaExceededException", {**JOB, "jobName": "{over_quota}"}),
+        (
+            "more jobs than the quota",
+            "ServiceQuotaExceededException",
+            {**JOB, "jobName": "{over_quota}"},
+        ),
     ),
     "GetModelCustomizationJob": (
         {"jobIdentifier": "{job}"},
         ("an identifier with a space", "ValidationException", {"jobIdentifier": "a b"}),
-        ("one that is not there", "ResourceNotFoundException", {"jobIdentifier": "{no_job}"}),
+        ("does not exist", "ResourceNotFoundException", {"jobIdentifier": "{no_job}"}),
     ),
     "ListModelCustomizationJobs": (
         {"statusEquals": "Completed", "nameContains": "old", "sortOrder": "Ascending"},
         ("an unknown status", "ValidationException", {"statusEquals": "Done"}),
-        ("a broken nextToken", "ValidationException", {"nextToken": "x"}),
+        ("an invalid nextToken", "ValidationException", {"nextToken": "x"}),
     ),
     "StopModelCustomizationJob": (
         {"jobIdentifier": "{running_job}"},
         ("an identifier with a space", "ValidationException", {"jobIdentifier": "a b"}),
-        ("one that is not there", "ResourceNotFoundException", {"jobIdentifier": "{no_job}"}),
-        ("one that has ended", "ConflictException", {"jobIdentifier": "{job}"}),
+        ("does not exist", "ResourceNotFoundException", {"jobIdentifier": "{no_job}"}),
+        ("a job that has ended", "ConflictException", {"jobIdentifier": "{job}"}),
     ),
     "GetCustomModel": (
         {"modelIdentifier": "{model}"},
         ("an identifier with a space", "ValidationException", {"modelIdentifier": "a b"}),
-        ("one that is not there", "ResourceNotFoundException", {"modelIdentifier": "{no_model}"}),
+        ("does not exist", "ResourceNotFoundException", {"modelIdentifier": "{no_model}"}),
     ),
     "ListCustomModels": (
         {"nameContains": "old", "maxResults": 1},
-        ("too many on a page", "ValidationException", {"maxResults": 1001}),
+        ("maxResults above the maximum", "ValidationException", {"maxResults": 1001}),
     ),
     "DeleteCustomModel": (
         {"modelIdentifier": "{spare_model}"},
         ("an identifier with a space", "ValidationException", {"modelIdentifier": "a b"}),
-        ("one that is not there", "ResourceNotFoundException", {"modelIdentifier": "{no_model}"}),
-        ("one that an endpoint serves", "ConflictException", {"modelIdentifier": "{model}"}),
+        ("does not exist", "ResourceNotFoundException", {"modelIdentifier": "{no_model}"}),
+        ("a model that an endpoint serves", "ConflictException", {"modelIdentifier": "{model}"}),
     ),
     "CreateCustomModelDeployment": (
         DEPLOYMENT,
         (
-            "the name of another",
+            "a name that is in use",
             "ValidationException",
             {**DEPLOYMENT, "modelDeploymentName": "deployed"},
         ),
         (
-            "a model that is not there",
+            "a model that does not exist",
             "ResourceNotFoundException",
             {**DEPLOYMENT, "modelArn": "{no_model}"},
         ),
         ("51 tags", "TooManyTagsException", {**DEPLOYMENT, "tags": MANY_TAGS}),
         (
-            "one too many in progress",
+            "more deployments in progress than the quota",
             "ServiceQuotaExceededException",
             {**DEPLOYMENT, "modelDeploymentName": "{over_quota}"},
         ),
@@ -111,7 +121,7 @@ PARAMETERS = {
             {"customModelDeploymentIdentifier": "a b"},
         ),
         (
-            "one that is not there",
+            "does not exist",
             "ResourceNotFoundException",
             {"customModelDeploymentIdentifier": "nobody"},
         ),
@@ -123,17 +133,17 @@ PARAMETERS = {
     "UpdateCustomModelDeployment": (
         {"customModelDeploymentIdentifier": "deployed", "modelArn": "{spare_model}"},
         (
-            "one that is being created",
+            "being created",
             "ValidationException",
             {"customModelDeploymentIdentifier": "creating", "modelArn": "{spare_model}"},
         ),
         (
-            "one that is not there",
+            "does not exist",
             "ResourceNotFoundException",
             {"customModelDeploymentIdentifier": "nobody", "modelArn": "{model}"},
         ),
         (
-            "a model that is not there",
+            "a model that does not exist",
             "ResourceNotFoundException",
             {"customModelDeploymentIdentifier": "deployed", "modelArn": "{no_model}"},
         ),
@@ -141,12 +151,12 @@ PARAMETERS = {
     "DeleteCustomModelDeployment": (
         {"customModelDeploymentIdentifier": "deployed"},
         (
-            "one that is being created",
+            "being created",
             "ValidationException",
             {"customModelDeploymentIdentifier": "creating"},
         ),
         (
-            "one that is not there",
+            "does not exist",
             "ResourceNotFoundException",
             {"customModelDeploymentIdentifier": "nobody"},
         ),
@@ -159,18 +169,18 @@ PARAMETERS = {
             {**THROUGHPUT, "provisionedModelName": "a b"},
         ),
         (
-            "the name of another",
+            "a name that is in use",
             "ValidationException",
             {**THROUGHPUT, "provisionedModelName": "bought"},
         ),
         (
-            "a model that is not there",
+            "a model that does not exist",
             "ResourceNotFoundException",
             {**THROUGHPUT, "modelId": "{no_model}"},
         ),
         ("51 tags", "TooManyTagsException", {**THROUGHPUT, "tags": MANY_TAGS}),
         (
-            "more model units than there are",
+            "more model units than the quota",
             "ServiceQuotaExceededException",
             {**THROUGHPUT, "modelUnits": 100},
         ),
@@ -178,7 +188,7 @@ PARAMETERS = {
     "GetProvisionedModelThroughput": (
         {"provisionedModelId": "bought"},
         ("an identifier with a space", "ValidationException", {"provisionedModelId": "a b"}),
-        ("one that is not there", "ResourceNotFoundException", {"provisionedModelId": "nobody"}),
+        ("does not exist", "ResourceNotFoundException", {"provisionedModelId": "nobody"}),
     ),
     "ListProvisionedModelThroughputs": (
         {"statusEquals": "InService"},
@@ -187,23 +197,23 @@ PARAMETERS = {
     "UpdateProvisionedModelThroughput": (
         {"provisionedModelId": "bought", "desiredProvisionedModelName": "renamed"},
         (
-            "a model of another base",
+            "a model of another base model",
             "ValidationException",
             {"provisionedModelId": "bought", "desiredModelId": "{lite_model}"},
         ),
         (
-            "the name of another",
+            "a name that is in use",
             "ValidationException",
             {"provisionedModelId": "bought", "desiredProvisionedModelName": "committed"},
         ),
-        ("one that is not there", "ResourceNotFoundException", {"provisionedModelId": "nobody"}),
+        ("does not exist", "ResourceNotFoundException", {"provisionedModelId": "nobody"}),
     ),
     "DeleteProvisionedModelThroughput": (
         {"provisionedModelId": "bought"},
         ("an identifier with a space", "ValidationException", {"provisionedModelId": "a b"}),
-        ("one that is not there", "ResourceNotFoundException", {"provisionedModelId": "nobody"}),
-        ("one that is being created", "ConflictException", {"provisionedModelId": "buying"}),
-        ("one with a commitment", "ConflictException", {"provisionedModelId": "committed"}),
+        ("does not exist", "ResourceNotFoundException", {"provisionedModelId": "nobody"}),
+        ("being created", "ConflictException", {"provisionedModelId": "buying"}),
+        ("with a commitment", "ConflictException", {"provisionedModelId": "committed"}),
     ),
     "TagResource": (
         {"resourceARN": "{job}", "tags": [{"key": "a", "value": "b"}]},
@@ -213,7 +223,7 @@ PARAMETERS = {
             {"resourceARN": "{job}", "tags": [{"key": "a", "value": "#"}]},
         ),
         (
-            "one that is not there",
+            "does not exist",
             "ResourceNotFoundException",
             {"resourceARN": "{no_job}", "tags": [{"key": "a", "value": "b"}]},
         ),
@@ -223,96 +233,100 @@ PARAMETERS = {
         {"resourceARN": "{job}", "tagKeys": ["team"]},
         ("a key with a #", "ValidationException", {"resourceARN": "{job}", "tagKeys": ["#"]}),
         (
-            "one that is not there",
+            "does not exist",
             "ResourceNotFoundException",
             {"resourceARN": "{no_job}", "tagKeys": ["a"]},
         ),
     ),
     "ListTagsForResource": (
         {"resourceARN": "{job}"},
-        ("no ARN", "ValidationException", {"resourceARN": "this is no ARN of anything"}),
-        ("one that is not there", "ResourceNotFoundException", {"resourceARN": "{no_job}"}),
+        ("an invalid ARN", "ValidationException", {"resourceARN": "this is no ARN of anything"}),
+        ("does not exist", "ResourceNotFoundException", {"resourceARN": "{no_job}"}),
     ),
     "GetFoundationModel": (
         {"modelIdentifier": NOVA},
         ("an identifier with a space", "ValidationException", {"modelIdentifier": "a b"}),
-        ("one that is not there", "ResourceNotFoundException", {"modelIdentifier": "a.b-v1:0"}),
+        ("does not exist", "ResourceNotFoundException", {"modelIdentifier": "a.b-v1:0"}),
     ),
     "ListFoundationModels": (
         {"byCustomizationType": "FINE_TUNING", "byProvider": "Amazon"},
-        ("an unknown type", "ValidationException", {"byCustomizationType": "MAGIC"}),
+        ("an unknown customization type", "ValidationException", {"byCustomizationType": "MAGIC"}),
     ),
     "GetFoundationModelAvailability": (
         {"modelId": NOVA},
         ("an identifier with a space", "ValidationException", {"modelId": "a b"}),
-        ("one that is not there", "ResourceNotFoundException", {"modelId": "a.b-v1:0"}),
+        ("does not exist", "ResourceNotFoundException", {"modelId": "a.b-v1:0"}),
     ),
     "PutUseCaseForModelAccess": (
         {"formData": b'{"companyName": "x"}'},
-        ("too short a form", "ValidationException", {"formData": b"x"}),
+        ("a form that is too short", "ValidationException", {"formData": b"x"}),
     ),
     "GetUseCaseForModelAccess": (
         {},
-        ("none was submitted", "ResourceNotFoundException", {}),
+        ("no form was submitted", "ResourceNotFoundException", {}),
     ),
     "Converse": (
-        {"modelId": "{deployment}", "messages": SAY},
-        ("an unknown model", "ValidationException", {"modelId": "nobody", "messages": SAY}),
+        {"modelId": "{deployment}", "messages": MESSAGES},
+        ("an unknown model", "ValidationException", {"modelId": "nobody", "messages": MESSAGES}),
         (
             "a custom model that is not deployed",
             "ValidationException",
-            {"modelId": "{model}", "messages": SAY},
+            {"modelId": "{model}", "messages": MESSAGES},
         ),
         (
-            "the model's turn first",
+            "an assistant message first",
             "ValidationException",
-            {"modelId": "{deployment}", "messages": [{**SAY[0], "role": "assistant"}]},
+            {"modelId": "{deployment}", "messages": [{**MESSAGES[0], "role": "assistant"}]},
         ),
         (
-            "two turns of the user",
+            "two consecutive user messages",
             "ValidationException",
-            {"modelId": "{deployment}", "messages": SAY * 2},
-        ),
-        ("an ARN of another region", "ValidationException", {"modelId": "{west}", "messages": SAY}),
-        (
-            "what a job is created with",
-            "ResourceNotFoundException",
-            {"modelId": NOVA, "messages": SAY},
+            {"modelId": "{deployment}", "messages": MESSAGES * 2},
         ),
         (
-            "an endpoint that is not there",
+            "an ARN of another region",
+            "ValidationException",
+            {"modelId": "{west}", "messages": MESSAGES},
+        ),
+        (
+            "a base model ID for customization",
             "ResourceNotFoundException",
-            {"modelId": "{no_deployment}", "messages": SAY},
+            {"modelId": NOVA, "messages": MESSAGES},
+        ),
+        (
+            "an endpoint that does not exist",
+            "ResourceNotFoundException",
+            {"modelId": "{no_deployment}", "messages": MESSAGES},
         ),
         (
             "an endpoint that is being created",
             "ModelNotReadyException",
-            {"modelId": "{creating}", "messages": SAY},
+            {"modelId": "{creating}", "messages": MESSAGES},
         ),
     ),
     "ConverseStream": (
-        {"modelId": "{throughput}", "messages": SAY},
-        ("an unknown model", "ValidationException", {"modelId": "nobody", "messages": SAY}),
+        {"modelId": "{throughput}", "messages": MESSAGES},
+        ("an unknown model", "ValidationException", {"modelId": "nobody", "messages": MESSAGES}),
         (
-            "an endpoint that is not there",
+            "an endpoint that does not exist",
             "ResourceNotFoundException",
-            {"modelId": "{no_deployment}", "messages": SAY},
+            {"modelId": "{no_deployment}", "messages": MESSAGES},
         ),
         (
             "an endpoint that is being created",
             "ModelNotReadyException",
-            {"modelId": "{creating}", "messages": SAY},
+            {"modelId": "{creating}", "messages": MESSAGES},
         ),
     ),
     "InvokeModel": (
         {"modelId": "{throughput}", "body": NATIVE},
         (
-            "a body of another family",
+            "a request body of another model family",
             "ValidationException",
             {"modelId": "{throughput}", "body": b'{"prompt": "a"}'},
         ),
         (
-            "an endpoint that is not there",
+            "an endpoint that does not exist",
             "ResourceNotFoundException",
             {"modelId": "{no_deployment}", "body": NATIVE},
         ),
@@ -324,9 +338,9 @@ PARAMETERS = {
     ),
     "InvokeModelWithResponseStream": (
         {"modelId": "{deployment}", "body": NATIVE},
-        ("no JSON", "ValidationException", {"modelId": "{deployment}", "body": b"{"}),
+        ("invalid JSON", "ValidationException", {"modelId": "{deployment}", "body": b"{"}),
         (
-            "an endpoint that is not there",
+            "an endpoint that does not exist",
             "ResourceNotFoundException",
             {"modelId": "{no_deployment}", "body": NATIVE},
         ),
@@ -337,16 +351,16 @@ PARAMETERS = {
         ),
     ),
     "CountTokens": (
-        {"modelId": "us.amazon.nova-micro-v1:0", "input": {"converse": {"messages": SAY}}},
+        {"modelId": "us.amazon.nova-micro-v1:0", "input": {"converse": {"messages": MESSAGES}}},
         (
             "an unknown model",
             "ValidationException",
-            {"modelId": "nobody", "input": {"converse": {"messages": SAY}}},
+            {"modelId": "nobody", "input": {"converse": {"messages": MESSAGES}}},
         ),
         (
-            "what a job is created with",
+            "a base model ID for customization",
             "ResourceNotFoundException",
-            {"modelId": NOVA, "input": {"converse": {"messages": SAY}}},
+            {"modelId": NOVA, "input": {"converse": {"messages": MESSAGES}}},
         ),
     ),
 }

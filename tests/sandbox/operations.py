@@ -1,19 +1,19 @@
-"""What each operation of the sandbox's Bedrock is asked, and what it must answer: its good path and each of its errors."""
+"""Calls of each Bedrock operation of the sandbox, and the expected responses: the successful call and each error."""
 
 from dataclasses import dataclass, field
 
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from tests.sandbox.operation_parameters import PARAMETERS
+from tests.sandbox.operation_parameters import PARAMETERS, Parameters
 from tunestack_sandbox.bedrock import OPERATIONS
 
 SERVICES = ("bedrock", "bedrock-runtime")
 MODELS = {
     name: ServiceModel(Loader().load_service_model(name, "service-2"), name) for name in SERVICES
 }
-# Errors that nothing but the service itself brings about: let happen as faults.
-BY_FAULT = {
+# Errors that only the service itself causes: the tests inject them as faults.
+INJECTED_ERRORS = {
     "InternalServerException",
     "ModelErrorException",
     "ModelStreamErrorException",
@@ -25,17 +25,17 @@ BY_FAULT = {
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """One call."""
+    """One call of an operation and its expected error."""
 
     operation: str
     case: str
     code: str | None = None
-    """The error; `None` where there must be none."""
-    params: dict = field(default_factory=dict)
-    """With `{names}` of what the world has."""
-    fault: bool = False
-    as_nobody: bool = False
-    """As a role that may nothing."""
+    """The expected error code; `None` for a successful call."""
+    params: Parameters = field(default_factory=dict)
+    """Parameters with placeholders such as `{model}`, which the test account replaces."""
+    is_injected: bool = False
+    is_unauthorized: bool = False
+    """Whether to call with a role that has no permissions."""
 
     @property
     def service(self):
@@ -48,32 +48,34 @@ class Case:
         return MODELS[self.service].operation_model(self.operation)
 
 
-def cases_of(operation):
-    """List the good path, what goes wrong by itself, who may not, and what is let happen: every error that is listed."""
-    good, *wrong = PARAMETERS[operation]
-    found = [Case(operation=operation, case="as it should be", params=good)]
-    found += [
+def list_cases(operation):
+    """Return the cases of an operation: success, errors, missing permission, and faults for all other listed errors."""
+    success, *errors = PARAMETERS[operation]
+    cases = [Case(operation=operation, case="success", params=success)]
+    cases += [
         Case(operation=operation, case=case, code=code, params=params)
-        for case, code, params in wrong
+        for case, code, params in errors
     ]
-    listed = [shape.name for shape in found[0].model.error_shapes]
+    listed = [shape.name for shape in cases[0].model.error_shapes]
     if "AccessDeniedException" in listed:
-        found.append(
+        cases.append(
             Case(
                 operation=operation,
                 case="a caller without permission",
                 code="AccessDeniedException",
-                params=good,
-                as_nobody=True,
+                params=success,
+                is_unauthorized=True,
             )
         )
-    covered = {case.code for case in found}
-    found += [
-        Case(operation=operation, case="let happen as a fault", code=code, params=good, fault=True)
+    covered = {case.code for case in cases}
+    cases += [
+        Case(
+            operation=operation, case="injected fault", code=code, params=success, is_injected=True
+        )
         for code in listed
         if code not in covered
     ]
-    return found
+    return cases
 
 
-CASES = [case for operation in sorted(OPERATIONS) for case in cases_of(operation)]
+CASES = [case for operation in sorted(OPERATIONS) for case in list_cases(operation)]

@@ -1,4 +1,4 @@
-"""Names and records that the tests of the sandbox share."""
+"""Names and records for the tests of the sandbox."""
 
 NOVA, LLAMA = "amazon.nova-micro-v1:0:128k", "meta.llama3-1-8b-instruct-v1:0:128k"
 A_JOB = 5821
@@ -7,7 +7,7 @@ A_DEPLOYMENT, A_THROUGHPUT = 481, 1501
 
 
 def converse_row(number):
-    """One record for Nova, and for Llama 3.2 and 3.3."""
+    """Return a record for Nova and for Llama 3.2 and 3.3."""
     return {
         "schemaVersion": "bedrock-conversation-2024",
         "messages": [
@@ -18,17 +18,17 @@ def converse_row(number):
 
 
 def completion_row(number):
-    """One record for Llama 3.1, Cohere, and Titan."""
+    """Return a record for Llama 3.1, Cohere and Titan."""
     return {"prompt": f"number {number}?", "completion": str(number)}
 
 
 def titan_row(number):
-    """One record for Titan as the project's specification has it."""
+    """Return a record for Titan in the format of the project's specification."""
     return {"inputText": f"number {number}?", "outputText": str(number)}
 
 
 def claude_row(number):
-    """One record for Claude."""
+    """Return a record for Claude."""
     return {
         "system": "Count.",
         "messages": [

@@ -1,4 +1,4 @@
-"""Bedrock API keys: `AWS_BEARER_TOKEN_BEDROCK`, instead of a signature."""
+"""Bedrock API keys (`AWS_BEARER_TOKEN_BEDROCK`) instead of signatures."""
 
 import base64
 import json
@@ -29,7 +29,7 @@ def document(*statements):
 
 @pytest.fixture
 def calls(sandbox, monkeypatch):
-    """Call Bedrock with an API key and without credentials; returns the answer's text."""
+    """Return a function that calls Bedrock with an API key and no other credentials, and returns the response text."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name)
 
@@ -53,7 +53,7 @@ def iam(sandbox):
 
 @pytest.fixture
 def user(iam):
-    """A new user with a policy; returns the name."""
+    """Create a user with a policy and return its name."""
     name = f"user-{os.urandom(4).hex()}"
     iam.create_user(UserName=name)
     iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document(ALL))
@@ -61,8 +61,8 @@ def user(iam):
 
 
 def create(iam, user, **changes):
-    asked = {"UserName": user, "ServiceName": "bedrock.amazonaws.com"} | changes
-    return iam.create_service_specific_credential(**asked)["ServiceSpecificCredential"]
+    params = {"UserName": user, "ServiceName": "bedrock.amazonaws.com"} | changes
+    return iam.create_service_specific_credential(**params)["ServiceSpecificCredential"]
 
 
 def refusal(call, *arguments):

@@ -1,4 +1,4 @@
-"""What once broke the sandbox, or let through what AWS would not: each found by somebody who tried."""
+"""Regression tests: inputs that made the sandbox crash, or that it accepted although AWS rejects them."""
 
 import http.client
 import json
@@ -30,9 +30,9 @@ def document(*statements):
 
 @pytest.fixture
 def user(sandbox):
-    """Make a user with statements; returns their Bedrock and their runtime."""
+    """Return a function that creates a user with policy statements and returns its Bedrock clients."""
     iam = boto3.client("iam")
-    made = []
+    made: list[str] = []
 
     def make(*statements, attached=None):
         name = f"user-{len(made)}-{os.urandom(3).hex()}"
@@ -51,7 +51,7 @@ def user(sandbox):
 
 
 def raw(sandbox, method, path, body=None, **headers):
-    """Send what no client of AWS's sends; returns status and answer."""
+    """Send a raw request, which AWS clients do not send; return the status and the response."""
     url = sandbox.variables()["AWS_ENDPOINT_URL_BEDROCK"].removeprefix("http://")
     connection = http.client.HTTPConnection(url)
     connection.request(method, path, body, {"Authorization": AUTHORIZATION, **headers})
@@ -76,7 +76,7 @@ def test_a_protected_tag_is_not_removed(user, create):
     bedrock.untag_resource(resourceARN=arn, tagKeys=["other"])
 
 
-def test_tags_of_endpoints_and_models_are_evaluated(sandbox, user, model, asked):
+def test_tags_of_endpoints_and_models_are_evaluated(sandbox, user, model, job_request):
     bedrock = boto3.client("bedrock")
     bedrock.tag_resource(resourceARN=model, tags=[{"key": "team", "value": "search"}])
     arn = bedrock.create_custom_model_deployment(
@@ -89,20 +89,20 @@ def test_tags_of_endpoints_and_models_are_evaluated(sandbox, user, model, asked)
     assert runtime.converse(modelId=arn, messages=messages)["output"]
     denied, runtime = user(ALL, {**ALL, "Effect": "Deny", "Condition": tagged})
     assert "explicit deny" in message_of(runtime.converse, modelId=arn, messages=messages)
-    further = asked("further", baseModelIdentifier=model)
+    further = job_request("further", baseModelIdentifier=model)
     assert "explicit deny" in message_of(denied.create_model_customization_job, **further)
 
 
 def test_an_inference_profile_requires_permission_for_its_model(user):
     messages = [{"role": "user", "content": [{"text": "hello"}]}]
-    asked = {"modelId": "us.amazon.nova-micro-v1:0", "messages": messages}
+    params = {"modelId": "us.amazon.nova-micro-v1:0", "messages": messages}
     profile = {**ALL, "Resource": "arn:aws:bedrock:*:*:inference-profile/*"}
     foundation = {**ALL, "Resource": "arn:aws:bedrock:*::foundation-model/amazon.nova-micro-v1:0"}
     _, runtime = user(profile)
-    text = message_of(runtime.converse, **asked)
+    text = message_of(runtime.converse, **params)
     assert "foundation-model/amazon.nova-micro-v1:0 because" in text
     _, runtime = user(profile, foundation)
-    assert runtime.converse(**asked)["output"]
+    assert runtime.converse(**params)["output"]
 
 
 @pytest.mark.parametrize("condition", [{"stringlike": {"aws:username": "user-*"}}, {}])
@@ -249,12 +249,12 @@ def test_a_body_with_wrong_types_is_malformed(sandbox, config):
 )
 def test_blank_messages_are_rejected(sandbox, messages, words):
     runtime = boto3.client("bedrock-runtime")
-    asked = {"modelId": "us.amazon.nova-micro-v1:0", "messages": messages}
-    assert words in message_of(runtime.converse, **asked)
+    params = {"modelId": "us.amazon.nova-micro-v1:0", "messages": messages}
+    assert words in message_of(runtime.converse, **params)
 
 
 def test_an_unsupported_operation_is_reported_once(sandbox):
-    """No client tries an unknown operation again."""
+    """Clients do not retry an unknown operation."""
     before = sandbox.traffic.errors
     bedrock = boto3.client("bedrock")
     text = message_of(bedrock.get_model_invocation_logging_configuration)
@@ -306,7 +306,7 @@ def test_invalid_sandbox_options_are_rejected(arguments):
 
 
 def test_an_idle_connection_does_not_block_others(monkeypatch):
-    """Over TLS, where the first word is a handshake."""
+    """Send to a TLS port, which expects a handshake."""
     with Sandbox(empty=True, enforce_iam=True) as sandbox:
         for name, value in sandbox.variables().items():
             monkeypatch.setenv(name, value)
@@ -316,11 +316,11 @@ def test_an_idle_connection_does_not_block_others(monkeypatch):
             assert bedrock.list_foundation_models()["modelSummaries"]
 
 
-def test_a_trust_policy_that_is_none_is_named(asked, bedrock):
+def test_a_trust_policy_that_is_none_is_named(job_request, bedrock):
     iam = boto3.client("iam")
     name = f"broken-{os.urandom(3).hex()}"
     arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument="[]")["Role"]["Arn"]
-    text = message_of(bedrock.create_model_customization_job, **asked(roleArn=arn))
+    text = message_of(bedrock.create_model_customization_job, **job_request(roleArn=arn))
     assert "malformed policy" in text
 
 
@@ -356,7 +356,7 @@ def test_a_child_that_lives_on_keeps_nothing_alive():
 
 
 def test_a_request_that_is_cut_off_does_nothing(sandbox, bedrock):
-    """As from a client that is killed between the headers and the body."""
+    """Send like a client that is killed between the headers and the body."""
     host, port = sandbox.admin_url.split("/")[2].split(":")
     with socket.create_connection((host, int(port))) as client:
         client.sendall(

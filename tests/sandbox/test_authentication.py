@@ -1,4 +1,4 @@
-"""Who calls Bedrock, and what they may do there: users, roles and sessions of the sandbox's own IAM."""
+"""Authentication and authorization at Bedrock with users, roles and sessions of the sandbox's IAM."""
 
 import json
 import os
@@ -29,8 +29,8 @@ def iam(sandbox):
 
 @pytest.fixture
 def session_of(iam):
-    """Make a role with statements, or a managed policy, and take it on; returns a boto3 session."""
-    made = []
+    """Return a function that creates a role with statements or a managed policy, and returns a session of it."""
+    made: list[str] = []
 
     def make(*statements, managed=None, policy=None, boundary=None, region="us-east-1"):
         name = f"role-{len(made)}"
@@ -67,7 +67,7 @@ def session_of(iam):
 
 @pytest.fixture
 def tuner_policy(sandbox):
-    """The managed policy that the stack hands out."""
+    """Return the managed policy that the stack exports."""
     (stack,) = boto3.client("cloudformation").describe_stacks(StackName="Tunestack-dev-us-east-1")[
         "Stacks"
     ]
@@ -101,8 +101,8 @@ def test_a_role_without_policies_gets_the_access_denied_message_of_aws(session_o
     ) == why(client.get_model_customization_job, jobIdentifier=job)
 
 
-def test_a_job_needs_its_base_model_its_role_and_its_tags(session_of, asked):
-    request = asked(jobTags=[{"key": "team", "value": "search"}])
+def test_a_job_needs_its_base_model_its_role_and_its_tags(session_of, job_request):
+    request = job_request(jobTags=[{"key": "team", "value": "search"}])
     create = {**EVERYTHING, "Action": "bedrock:CreateModelCustomizationJob"}
     role = {"Effect": "Allow", "Action": "iam:PassRole", "Resource": request["roleArn"]}
     to_lambda = {"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}}
@@ -135,7 +135,7 @@ def test_a_job_needs_its_base_model_its_role_and_its_tags(session_of, asked):
     ],
 )
 def test_conditions_on_a_request_are_evaluated(session_of, model, condition, tags, refused):
-    """A lease that is enforced by policy, for one."""
+    """For example, a policy that enforces the expiry time of endpoints."""
     allow = {**EVERYTHING, "Condition": condition}
     also = {**EVERYTHING, "Action": "bedrock:TagResource"}
     client = session_of(allow, also).client("bedrock")
@@ -208,9 +208,9 @@ def test_a_key_that_names_an_account_is_its_root(bedrock):
 def test_the_whole_of_the_sdk_runs_with_the_stacks_policy_alone(
     sandbox, session_of, tuner_policy, chat
 ):
-    """Granted is enough: jobs, endpoints, invocation and lists, at Bedrock."""
+    """The policy is sufficient at Bedrock for jobs, endpoints, invocation and lists."""
     poll = Poll(sleep=sandbox.clock.advance, clock=sandbox.clock.monotonic)
-    # Taken on anew for each hour: a session ends, and the sandbox's clock is turned.
+    # The session expires when the clock advances, so each step assumes the role again.
     tuner = Tuner(session=session_of(managed=tuner_policy), poll=poll)
     job = tuner.submit("nova-micro", chat)
     sandbox.clock.advance(A_JOB)
@@ -224,6 +224,7 @@ def test_the_whole_of_the_sdk_runs_with_the_stacks_policy_alone(
     job.stop_endpoint()
     sandbox.clock.advance(A_DEPLOYMENT)
     tuner = Tuner(session=session_of(managed=tuner_policy), poll=poll)
+    assert job.model is not None
     tuner.custom_model(job.model).delete()
     assert list(tuner.custom_models()) == []
 
@@ -256,7 +257,7 @@ else:
     [(0, "fine"), (-2, "Signature expired: "), (2, "Signature not yet current: ")],
 )
 def test_a_signature_with_a_wrong_time_is_rejected(sandbox, hours, expected):
-    """The signature of a client whose clock is off; a turned clock of the sandbox's own does not count."""
+    """Signatures of a client with a wrong clock are rejected; an advanced clock of the sandbox has no effect."""
     sandbox.clock.advance(86_400)
     when = datetime.now(UTC) + timedelta(hours=hours)
     code = (

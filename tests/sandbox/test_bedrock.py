@@ -1,4 +1,4 @@
-"""The sandbox's Bedrock, seen through boto3."""
+"""Bedrock in the sandbox, called with boto3."""
 
 import json
 
@@ -261,7 +261,7 @@ def test_available_models_depend_on_the_date(day, state, monkeypatch):
 
 
 def test_any_json_is_fine_where_the_model_says_so(sandbox):
-    """Tool schemas and extra fields are documents, which have no members of their own."""
+    """Tool schemas and additional fields are JSON documents, which the service model does not describe."""
     boto3.client("bedrock-runtime").converse(
         modelId="us.amazon.nova-micro-v1:0",
         messages=[{"role": "user", "content": [{"text": "hello"}]}],

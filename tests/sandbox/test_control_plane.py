@@ -1,4 +1,4 @@
-"""What the operations table has no room for: what changes over time, and what lists leave out."""
+"""Bedrock operations that the operations table does not cover: changes over time, and filters of lists."""
 
 import boto3
 import pytest
@@ -12,8 +12,9 @@ DAY = 86_400
 
 def ask(endpoint):
     runtime = boto3.client("bedrock-runtime")
-    messages = [{"role": "user", "content": [{"text": "number 3?"}]}]
-    answer = runtime.converse(modelId=endpoint, messages=messages)
+    answer = runtime.converse(
+        modelId=endpoint, messages=[{"role": "user", "content": [{"text": "number 3?"}]}]
+    )
     return answer["output"]["message"]["content"][0]["text"]
 
 
@@ -41,7 +42,7 @@ def test_a_job_can_be_stopped_in_every_phase(sandbox, bedrock, create, seconds, 
 
 @pytest.fixture
 def two(sandbox, bedrock, create):
-    """The ARNs of two models of the same base."""
+    """Return the ARNs of two custom models of the same base model."""
     for name in ("first", "second"):
         create(name)
     sandbox.clock.advance(A_JOB)
@@ -188,7 +189,7 @@ def test_a_further_fine_tuned_model_has_its_source_model(sandbox, bedrock, creat
     arn = create("further", baseModelIdentifier=model)
     sandbox.clock.advance(A_JOB)
     job = bedrock.get_model_customization_job(jobIdentifier=arn)
-    # botocore's model has a foundation model here, and any model there.
+    # botocore's model allows only a foundation model in the first field, and any model in the second.
     assert job["baseModelArn"].endswith(f"foundation-model/{NOVA}")
     assert model == bedrock.get_custom_model(modelIdentifier="further")["baseModelArn"]
     found = bedrock.list_custom_models(baseModelArnEquals=model)["modelSummaries"]
@@ -259,7 +260,7 @@ def test_responses_are_truncated_at_the_requested_limits(sandbox, bedrock, creat
     sandbox.clock.advance(A_DEPLOYMENT)
     runtime = boto3.client("bedrock-runtime")
 
-    def said(**config):
+    def converse(**config):
         answer = runtime.converse(
             modelId=arn,
             messages=[{"role": "user", "content": [{"text": "number 3?"}]}],
@@ -268,6 +269,6 @@ def test_responses_are_truncated_at_the_requested_limits(sandbox, bedrock, creat
         text = answer["output"]["message"]["content"][0]["text"]
         return text, answer["stopReason"], answer["usage"]["outputTokens"]
 
-    assert said() == ("3 is the number, END. More", "end_turn", 7)
-    assert said(stopSequences=["END"]) == ("3 is the number, ", "stop_sequence", 5)
-    assert said(maxTokens=3) == ("3 is the nu", "max_tokens", 3)
+    assert converse() == ("3 is the number, END. More", "end_turn", 7)
+    assert converse(stopSequences=["END"]) == ("3 is the number, ", "stop_sequence", 5)
+    assert converse(maxTokens=3) == ("3 is the nu", "max_tokens", 3)

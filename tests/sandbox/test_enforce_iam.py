@@ -1,4 +1,4 @@
-"""`--enforce-iam`: every service evaluates policies and checks signatures, over TLS."""
+"""With `--enforce-iam`, every service evaluates policies and checks signatures, over TLS."""
 
 import json
 import os
@@ -44,10 +44,10 @@ def enforced(strict, monkeypatch):
 
 
 @pytest.fixture
-def taken_on(enforced):
-    """Take on a new role with a managed policy; returns a session."""
+def assume_role(enforced):
+    """Return a function that creates a role with a managed policy, assumes it, and returns a session."""
 
-    def take(policy=None):
+    def create_session(policy=None):
         iam = boto3.Session().client("iam")
         name = f"role-{os.urandom(4).hex()}"
         arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(TRUST))["Role"]
@@ -62,7 +62,7 @@ def taken_on(enforced):
             region_name="us-east-1",
         )
 
-    return take
+    return create_session
 
 
 @pytest.fixture
@@ -86,13 +86,13 @@ def test_every_endpoint_is_https_and_trusted_by_the_certificate(enforced):
 
 
 def test_the_whole_of_the_sdk_runs_with_the_stacks_policy_alone(
-    enforced, taken_on, tuner_policy, chat
+    enforced, assume_role, tuner_policy, chat
 ):
-    """S3, SSM and Bedrock; the job's role too is what the stack made."""
+    """Test S3, SSM and Bedrock with the job's role of the stack."""
     poll = Poll(sleep=enforced.clock.advance, clock=enforced.clock.monotonic)
-    job = Tuner(session=taken_on(tuner_policy), poll=poll).submit("nova-micro", chat)
+    job = Tuner(session=assume_role(tuner_policy), poll=poll).submit("nova-micro", chat)
     enforced.clock.advance(6000)
-    job = Tuner(session=taken_on(tuner_policy), poll=poll).job(job.id)
+    job = Tuner(session=assume_role(tuner_policy), poll=poll).job(job.id)
     assert job.wait().model
     assert job.metrics()
     job.start_endpoint()
@@ -100,9 +100,9 @@ def test_the_whole_of_the_sdk_runs_with_the_stacks_policy_alone(
     job.stop_endpoint()
 
 
-def test_a_role_without_the_policy_is_denied(enforced, taken_on, chat):
+def test_a_role_without_the_policy_is_denied(enforced, assume_role, chat):
     with pytest.raises(Exception, match="not authorized to perform: bedrock:List"):
-        Tuner(session=taken_on()).submit("nova-micro", chat)
+        Tuner(session=assume_role()).submit("nova-micro", chat)
 
 
 @pytest.mark.parametrize(
@@ -118,15 +118,15 @@ def test_invalid_credentials_are_rejected(enforced, key, secret, code):
         client.list_custom_models()
 
 
-def test_the_rest_of_aws_refuses_what_the_policy_does_not_grant(enforced, taken_on, tuner_policy):
+def test_other_services_deny_actions_outside_the_policy(enforced, assume_role, tuner_policy):
     with pytest.raises(ClientError, match="AccessDenied"):
-        taken_on(tuner_policy).client("s3").list_buckets()
+        assume_role(tuner_policy).client("s3").list_buckets()
     with pytest.raises(ClientError, match="InvalidAccessKeyId"):
         boto3.Session("AKIAIOSFODNN7EXAMPLE", "sandbox").client("s3").list_buckets()
 
 
 def test_signatures_of_all_argument_kinds_are_valid(enforced):
-    """The signature is made of the path, the query and the body as they were sent."""
+    """The signature covers the path, the query and the body as they were sent."""
     client = boto3.Session().client("bedrock")
     client.list_model_customization_jobs(
         nameContains="a+b.c", creationTimeAfter="2026-01-01T00:00:00Z", maxResults=7
@@ -142,7 +142,7 @@ def test_signatures_of_all_argument_kinds_are_valid(enforced):
 
 @pytest.mark.campaign
 def test_the_cdk_deploys_over_tls_with_enforcement(tmp_path):
-    """Bootstrap, deploy and destroy by the CLI's own roles."""
+    """Bootstrap, deploy and destroy with the roles of the CDK CLI."""
     with Sandbox(empty=True, enforce_iam=True) as sandbox:
         environment = {**sandbox.environment(), "CDK_HOME": str(tmp_path)}
         common = ["--app", "cdk.out", "--no-notices"]
@@ -172,7 +172,7 @@ def test_litellm_and_pythons_http_clients_trust_it(enforced):
 
 
 class SignAuthority(SigV4Auth):
-    """Signs as the AWS SDK for JavaScript v3 does over HTTP/2: `:authority` instead of `host`."""
+    """Signer that signs `:authority` instead of `host`, like the AWS SDK for JavaScript v3 over HTTP/2."""
 
     def headers_to_sign(self, request):
         headers = super().headers_to_sign(request)

@@ -1,4 +1,4 @@
-"""What happens in time reaches the account: events of jobs by its rules, and schedules by the sandbox's clock."""
+"""Events of jobs trigger the rules of the account, and schedules follow the sandbox's clock."""
 
 import io
 import json
@@ -34,7 +34,7 @@ class Queue:
         self.arn = attributes["Attributes"]["QueueArn"]
 
     def taken(self, count=None):
-        """Take what is there; with a count, wait until that much is."""
+        """Receive and delete the messages; with a count, wait for that number."""
         found, deadline = [], time.monotonic() + 20
         while True:
             answer = self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10)
@@ -70,21 +70,21 @@ def rule(queue):
 @pytest.fixture
 def schedule(queue):
     scheduler = boto3.client("scheduler")
-    made = []
+    created: list[str] = []
 
     def make(expression, target=None, **more):
         scheduler.create_schedule(
-            Name=f"s{len(made)}",
+            Name=f"s{len(created)}",
             ScheduleExpression=expression,
             FlexibleTimeWindow={"Mode": "OFF"},
             Target=target or {"Arn": queue.arn, "RoleArn": ROLE, "Input": "fired"},
             **more,
         )
-        made.append(f"s{len(made)}")
+        created.append(f"s{len(created)}")
 
     yield make
     left = [row["Name"] for row in scheduler.list_schedules()["Schedules"]]
-    for name in set(made) & set(left):
+    for name in set(created) & set(left):
         scheduler.delete_schedule(Name=name)
 
 
@@ -157,7 +157,7 @@ def test_event_faults_lose_and_duplicate_events(sandbox, rule, queue, create):
 
 
 def test_events_are_sent_without_requests_to_bedrock(monkeypatch, count_traffic):
-    """Whoever waits for an event does not poll."""
+    """A program that waits for an event does not poll."""
     with Sandbox(speed=10_000) as sandbox:
         for name, value in sandbox.variables().items():
             monkeypatch.setenv(name, value)
@@ -211,7 +211,7 @@ def test_a_recurring_schedule_runs_each_time_the_clock_passes_it(sandbox, queue,
 
 
 def test_a_lambda_function_can_call_bedrock(sandbox, queue, schedule, create):
-    """So does the guard of a stack: a schedule, a function, and Bedrock; as its role, by its policies."""
+    """The endpoint guard of a stack works this way: a schedule, a function and Bedrock, with the policies of its role."""
     create("seen")
     iam = boto3.client("iam")
     trust = {

@@ -1,4 +1,4 @@
-"""Every model of the catalog from its training file to its answers, on a day when it could be tuned; refused on another."""
+"""Every model of the catalog, from training file to response, on a date when it can be fine-tuned and on another date."""
 
 import dataclasses
 import json
@@ -44,7 +44,7 @@ NATIVE = {
 
 
 def text_of(publisher, body):
-    """Find the answer in a body as its family writes it."""
+    """Return the text of a response body of a model family."""
     return {
         "amazon": lambda: body["output"]["message"]["content"][0]["text"],
         "anthropic": lambda: body["content"][0]["text"],
@@ -55,7 +55,7 @@ def text_of(publisher, body):
 
 
 def piece_of(publisher, chunk):
-    """Find what a chunk of a stream adds to the answer."""
+    """Return the text that a chunk of a stream adds."""
     return {
         "amazon": lambda: chunk.get("contentBlockDelta", {}).get("delta", {}).get("text", ""),
         "anthropic": lambda: chunk.get("delta", {}).get("text", ""),
@@ -75,7 +75,7 @@ def spring(count_traffic):
 
 @pytest.fixture
 def on(tunestack_sandbox, spring, monkeypatch):
-    """Play a day: `today` or `spring`; returns the sandbox, with its environment set."""
+    """Return a function that sets the environment of the sandbox of a date (`today` or `spring`) and returns it."""
 
     def play(day):
         sandbox = spring if day == "spring" else tunestack_sandbox
@@ -100,7 +100,7 @@ def request(sandbox, model, region, rows):
         "baseModelIdentifier": model.customization_id,
         "trainingDataConfig": {"s3Uri": f"s3://{deployment.data_bucket}/{key}"},
         "outputDataConfig": {"s3Uri": f"s3://{deployment.data_bucket}/tunestack/outputs/"},
-        # Nobody has kept those of Llama 2.
+        # The hyperparameters of Llama 2 are not documented any more.
         "hyperParameters": {"epochCount": "1"} if model.hyperparameters else {},
     }
 
@@ -115,9 +115,8 @@ def test_a_model_is_fine_tuned_deployed_and_invoked_in_its_own_format(on, day, m
     region = model.regions[0]
     session = boto3.Session(region_name=region)
     once = Config(retries={"total_max_attempts": 1})
-    bedrock, runtime = (
-        session.client(name, config=once) for name in ("bedrock", "bedrock-runtime")
-    )
+    bedrock = session.client("bedrock", config=once)
+    runtime = session.client("bedrock-runtime", config=once)
     rows = [ROWS[model.record_format](number) for number in range(model.limits.min_records or 32)]
     arn = bedrock.create_model_customization_job(**request(sandbox, model, region, rows))["jobArn"]
     sandbox.clock.advance(A_JOB)
@@ -132,9 +131,9 @@ def test_a_model_is_fine_tuned_deployed_and_invoked_in_its_own_format(on, day, m
             provisionedModelName=model.key, modelId=job["outputModelArn"], modelUnits=1
         )["provisionedModelArn"]
     sandbox.clock.advance(A_THROUGHPUT)
-    asked = {"modelId": endpoint, "messages": NATIVE["amazon"]["messages"]}
-    assert text_of("amazon", runtime.converse(**asked)) == "3"
-    stream = runtime.converse_stream(**asked)["stream"]
+    params = {"modelId": endpoint, "messages": NATIVE["amazon"]["messages"]}
+    assert text_of("amazon", runtime.converse(**params)) == "3"
+    stream = runtime.converse_stream(**params)["stream"]
     assert "".join(piece_of("amazon", event) for event in stream) == "3"
     publisher = "titan" if model.family.startswith("titan") else model.publisher
     body = json.dumps(NATIVE[publisher])
@@ -159,17 +158,18 @@ def test_a_model_after_its_end_of_life_is_rejected(on, refused, model):
 
 
 def test_a_legacy_model_begins_nothing_new_and_what_serves_it_ends_with_it(spring, on):
-    """Claude 3 Haiku: legacy from 10 March 2026, gone on 10 September."""
+    """Claude 3 Haiku: legacy from 10 March 2026, end of life on 10 September."""
     sandbox = on("spring")
     (model,) = [model for model in TUNED if model.key == "claude-3-haiku"]
     bedrock = boto3.Session().client("bedrock", "us-west-2")
     rows = [claude_row(number) for number in range(32)]
-    asked = request(sandbox, model, "us-west-2", rows)
-    bedrock.create_model_customization_job(**asked)
+    params = request(sandbox, model, "us-west-2", rows)
+    bedrock.create_model_customization_job(**params)
     sandbox.clock.advance(A_JOB)
     tuned = bedrock.get_custom_model(modelIdentifier=model.key)["modelArn"]
-    throughput = {"modelId": tuned, "modelUnits": 1}
-    arn = bedrock.create_provisioned_model_throughput(**throughput, provisionedModelName="in-time")
+    arn = bedrock.create_provisioned_model_throughput(
+        modelId=tuned, modelUnits=1, provisionedModelName="in-time"
+    )
     sandbox.clock.advance(30 * 86_400)
     (row,) = [
         row
@@ -181,12 +181,14 @@ def test_a_legacy_model_begins_nothing_new_and_what_serves_it_ends_with_it(sprin
         bedrock.exceptions.ResourceNotFoundException, match="marked by provider as Legacy"
     ):
         bedrock.create_model_customization_job(
-            **asked | {"jobName": "late", "customModelName": "l"}
+            **params | {"jobName": "late", "customModelName": "l"}
         )
     with pytest.raises(
         bedrock.exceptions.ResourceNotFoundException, match="marked by provider as Legacy"
     ):
-        bedrock.create_provisioned_model_throughput(**throughput, provisionedModelName="late")
+        bedrock.create_provisioned_model_throughput(
+            modelId=tuned, modelUnits=1, provisionedModelName="late"
+        )
     runtime = boto3.Session().client("bedrock-runtime", "us-west-2")
     called = {"modelId": arn["provisionedModelArn"], "messages": NATIVE["amazon"]["messages"]}
     assert text_of("amazon", runtime.converse(**called)) == "3"
@@ -196,7 +198,7 @@ def test_a_legacy_model_begins_nothing_new_and_what_serves_it_ends_with_it(sprin
 
 
 def test_the_sdk_uses_the_date_of_the_sandbox(on, completions):
-    """Cohere Command today and in spring; the stage of the sandbox does not list it, a deployment without a list may."""
+    """Test Cohere Command today and in spring. The stage of the sandbox does not list it, but a deployment without a list allows it."""
     for day in ("spring", "today"):
         sandbox = on(day)
         deployment = dataclasses.replace(sandbox.deployment(), base_models=())

@@ -1,4 +1,4 @@
-"""What goes wrong on request does, and only that: in Python and over HTTP."""
+"""Fault injection, from Python and over HTTP."""
 
 import json
 import urllib.error
@@ -16,7 +16,7 @@ from tunestack_sandbox import FaultInjector, FaultKind, Quotas, Sandbox
 
 @pytest.fixture
 def once(sandbox):
-    """Bedrock, asked once: botocore tries again by itself otherwise."""
+    """Return a Bedrock client without botocore's retries."""
     return boto3.client("bedrock", config=Config(retries={"total_max_attempts": 1}))
 
 
@@ -56,17 +56,17 @@ def test_a_rate_is_the_same_for_the_same_seed():
     assert 30 < sum(struck(1)) < 90
 
 
-def test_lost_reply_closes_the_connection_after_the_effect(sandbox, once, asked, bedrock):
+def test_lost_reply_closes_the_connection_after_the_effect(sandbox, once, job_request, bedrock):
     sandbox.faults.add("lost-reply", operation="CreateModelCustomizationJob", times=1)
     with pytest.raises(ConnectionClosedError):
-        once.create_model_customization_job(**asked())
+        once.create_model_customization_job(**job_request())
     (row,) = bedrock.list_model_customization_jobs()["modelCustomizationJobSummaries"]
     assert row["jobName"] == "job"
 
 
-def test_a_lost_reply_and_the_retry_of_botocore_create_one_job(sandbox, bedrock, asked):
+def test_a_lost_reply_and_the_retry_of_botocore_create_one_job(sandbox, bedrock, job_request):
     sandbox.faults.add("lost-reply", operation="CreateModelCustomizationJob", times=1)
-    arn = bedrock.create_model_customization_job(**asked())["jobArn"]
+    arn = bedrock.create_model_customization_job(**job_request())["jobArn"]
     (row,) = bedrock.list_model_customization_jobs()["modelCustomizationJobSummaries"]
     assert arn == row["jobArn"]
 
@@ -184,10 +184,10 @@ def test_an_impossible_fault_is_rejected(sandbox, kind, how, words):
 
 
 @pytest.fixture
-def told(sandbox):
-    """Tell the sandbox something over HTTP."""
+def call_http_api(sandbox):
+    """Return a function that calls the sandbox's HTTP API."""
 
-    def tell(method, path, content=None):
+    def call(method, path, content=None):
         request = urllib.request.Request(
             f"{sandbox.admin_url}/{path}",
             data=None if content is None else json.dumps(content).encode(),
@@ -199,33 +199,35 @@ def told(sandbox):
         except urllib.error.HTTPError as error:
             return error.code, json.load(error)
 
-    return tell
+    return call
 
 
-def test_faults_are_managed_over_http(sandbox, told, once):
-    told("POST", "faults", [{"kind": "throttle", "times": 1}, {"kind": "stall", "rate": 0.5}])
+def test_faults_are_managed_over_http(sandbox, call_http_api, once):
+    call_http_api(
+        "POST", "faults", [{"kind": "throttle", "times": 1}, {"kind": "stall", "rate": 0.5}]
+    )
     assert codes(once.list_custom_models, 2) == ["ThrottlingException", ""]
-    status, listed = told("GET", "faults")
+    status, listed = call_http_api("GET", "faults")
     assert (
         status,
         [(rule["kind"], rule["struck"]) for rule in listed],
     ) == (200, [("throttle", 1), ("stall", 0)])
-    told("DELETE", "faults")
-    assert told("GET", "faults") == (200, [])
+    call_http_api("DELETE", "faults")
+    assert call_http_api("GET", "faults") == (200, [])
 
 
-def test_the_clock_and_the_state_are_available_over_http(sandbox, told, create):
+def test_the_clock_and_the_state_are_available_over_http(sandbox, call_http_api, create):
     create()
-    _, before = told("GET", "clock")
-    _, after = told("POST", "clock", {"advance": A_JOB})
+    _, before = call_http_api("GET", "clock")
+    _, after = call_http_api("POST", "clock", {"advance": A_JOB})
     assert before["now"] < after["now"]
-    _, state = told("GET", "state")
+    _, state = call_http_api("GET", "state")
     (region,) = state["regions"]
     assert (region["account"], region["region"]) == ("123456789012", "us-east-1")
     assert [job["status"] for job in region["jobs"]] == ["Completed"]
     assert [model["modelName"] for model in region["models"]] == ["job"]
-    told("POST", "reset")
-    assert told("GET", "state")[1]["regions"] == []
+    call_http_api("POST", "reset")
+    assert call_http_api("GET", "state")[1]["regions"] == []
 
 
 @pytest.mark.parametrize(
@@ -242,14 +244,14 @@ def test_the_clock_and_the_state_are_available_over_http(sandbox, told, create):
         ("POST", "clock", {"advance": 1e12}, 400, "the clock can't be advanced by"),
     ],
 )
-def test_invalid_control_requests_are_rejected(told, method, path, content, code, words):
-    status, answer = told(method, path, content)
+def test_invalid_control_requests_are_rejected(call_http_api, method, path, content, code, words):
+    status, answer = call_http_api(method, path, content)
     assert code == status
     assert words in answer["error"]
 
 
 def test_both_interpretations_of_a_repeated_token(monkeypatch, count_traffic):
-    """AWS: "ignores the request, but does not return an error": nothing is made, and perhaps nothing is said."""
+    """AWS "ignores the request, but does not return an error": no job is created, and the response may be empty."""
     with Sandbox(speed=1, ignores_repeats=True, quotas=Quotas(model_units=0)) as sandbox:
         for name, value in sandbox.variables().items():
             monkeypatch.setenv(name, value)

@@ -1,4 +1,4 @@
-"""HTTP/2 beside HTTP/1.1 on the same port: with prior knowledge, as the AWS SDK for JavaScript v3 connects to `http://`.
+"""HTTP/2 and HTTP/1.1 on the same port: with prior knowledge, as the AWS SDK for JavaScript v3 connects to `http://`.
 
 Over TLS it is negotiated: `test_enforce_iam.py`.
 """
@@ -28,7 +28,7 @@ QUESTION = {"messages": [{"role": "user", "content": [{"text": "hello"}]}]}
 
 @pytest.fixture
 def client(sandbox):
-    """A client that speaks HTTP/2 from the first byte, on one connection."""
+    """Return a client that uses HTTP/2 with prior knowledge on one connection."""
     url = sandbox.variables()["AWS_ENDPOINT_URL_BEDROCK"]
     with httpx.Client(
         http1=False,
@@ -65,7 +65,7 @@ def test_an_arn_keeps_its_escaped_slashes_over_http2(client):
 
 
 def test_requests_share_a_connection(client):
-    """By one thread: threads that share a connection of httpx send invalid frames now and then."""
+    """Use one thread, because threads that share a connection of httpx sometimes send invalid frames."""
 
     async def send_all():
         async with httpx.AsyncClient(
@@ -97,10 +97,10 @@ def test_bodies_larger_than_the_flow_control_window_arrive_both_ways(client, key
     assert content == client.get(f"/v1/files/{sent['id']}/content", headers=key).content
 
 
-def test_a_lost_reply_closes_the_connection_after_the_effect(sandbox, client, asked, bedrock):
+def test_a_lost_reply_closes_the_connection_after_the_effect(sandbox, client, job_request, bedrock):
     sandbox.faults.add("lost-reply", operation="CreateModelCustomizationJob", times=1)
     with pytest.raises(httpx.RemoteProtocolError):
-        client.post("/model-customization-jobs", json=asked())
+        client.post("/model-customization-jobs", json=job_request())
     (row,) = bedrock.list_model_customization_jobs()["modelCustomizationJobSummaries"]
     assert row["jobName"] == "job"
     assert client.get("/custom-models").status_code == 200
@@ -158,7 +158,7 @@ def test_a_fine_tuned_model_answers_over_http2(sandbox, client, bedrock, model):
 
 @pytest.mark.parametrize("version", ["HTTP/1.1", "HTTP/2"])
 def test_small_parts_are_sent_without_delay(sandbox, client, version):
-    """Without TCP_NODELAY each answer over HTTP/2, and each stream, waits 40 ms for an acknowledgement."""
+    """Without TCP_NODELAY, each response and stream over HTTP/2 waits 40 ms for an acknowledgement."""
     http2 = version == "HTTP/2"
     with httpx.Client(
         http1=not http2,
@@ -177,7 +177,7 @@ def test_small_parts_are_sent_without_delay(sandbox, client, version):
 
 
 def test_an_open_request_is_answered_after_goaway_of_the_client(sandbox):
-    """As the AWS SDK for JavaScript v3 does: it sends GOAWAY when it has the headers, before it has the body."""
+    """The AWS SDK for JavaScript v3 sends GOAWAY after the headers, before the body has arrived."""
     sandbox.faults.add("slow", operation="ListCustomModels", seconds=0.3, times=1)
     host, port = sandbox.admin_url.split("/")[2].split(":")
     protocol = H2Connection(H2Configuration(client_side=True))
@@ -185,11 +185,11 @@ def test_an_open_request_is_answered_after_goaway_of_the_client(sandbox):
     fields = {":method": "GET", ":scheme": "http", ":authority": "x", ":path": "/custom-models"}
     headers = {**fields, "authorization": AUTHORIZATION["Authorization"]}
     protocol.send_headers(1, list(headers.items()), end_stream=True)
-    asked = protocol.data_to_send()
+    open_request = protocol.data_to_send()
     goaway = b"\0\0\x08\x07\0\0\0\0\0" + b"\0" * 8
     body, ended = b"", False
     with socket.create_connection((host, int(port)), timeout=10) as client:
-        client.sendall(asked + goaway)
+        client.sendall(open_request + goaway)
         while not ended:
             received = client.recv(65_535)
             assert received, "the connection was closed"

@@ -1,4 +1,6 @@
-"""IAM's rules, one by one, as AWS documents them."""
+"""Each rule of IAM's policy evaluation, as AWS documents it."""
+
+from typing import Any
 
 import pytest
 
@@ -43,7 +45,7 @@ def decided(
     access = AccessRequest(
         principal=principal, action=action, resource=about, account=account, context=context or {}
     )
-    policies = {
+    policies: dict[str, Any] = {
         kind: parse_statements(found) if isinstance(found, dict) else found
         for kind, found in more.items()
     }
@@ -89,7 +91,7 @@ def test_not_action_and_not_resource_match_everything_else():
 
 
 CONDITIONS = [
-    # operator, wanted, value in the request (None: not there), whether it holds
+    # operator, value in the policy, value in the request (None: missing), whether the condition matches
     ("StringEquals", "a", "a", True),
     ("StringEquals", ["b", "a"], "a", True),
     ("StringEquals", "a", "A", False),
@@ -173,7 +175,7 @@ def test_a_limiting_policy_must_allow_the_request_too(kind):
         ({"AWS": ROLE}, True),
         ({"AWS": ANN.arn}, True),
         ("*", True),
-        ({"AWS": ACCOUNT}, False),  # leaves it to the identity policies
+        ({"AWS": ACCOUNT}, False),  # delegates to the identity policies
         ({"AWS": "arn:aws:iam::123456789012:role/other"}, False),
         ({"Service": "bedrock.amazonaws.com"}, False),
     ],
@@ -191,23 +193,23 @@ def test_cross_account_access_needs_both_policies():
 
 def test_a_key_policy_controls_the_use_of_the_key():
     use = {"Effect": "Allow", "Action": "kms:*", "Resource": "*"}
-    asked = {"action": "kms:Decrypt", "about": "key", "requires_resource_policy": True}
+    params = {"action": "kms:Decrypt", "about": "key", "requires_resource_policy": True}
     for_the_account = document(use | {"Principal": {"AWS": ROOT.arn}})
     for_the_role = document(use | {"Principal": {"AWS": ROLE}})
-    assert not allowed(use, **asked)
-    assert not allowed(use, **asked, resource=document())
-    assert allowed(use, **asked, resource=for_the_account)
-    assert not allowed(**asked, resource=for_the_account)
-    assert allowed(**asked, resource=for_the_role)
-    assert not allowed(principal=ROOT, **asked, resource=document())
-    assert allowed(principal=ROOT, **asked, resource=for_the_account)
+    assert not allowed(use, **params)
+    assert not allowed(use, **params, resource=document())
+    assert allowed(use, **params, resource=for_the_account)
+    assert not allowed(**params, resource=for_the_account)
+    assert allowed(**params, resource=for_the_role)
+    assert not allowed(principal=ROOT, **params, resource=document())
+    assert allowed(principal=ROOT, **params, resource=for_the_account)
 
 
 @pytest.mark.parametrize(
     ("named", "more", "expected"),
     [
         ([f"arn:aws:iam::{ACCOUNT}:root", ROLE, ANN.arn], {}, True),
-        ([ROLE, ANN.arn], {}, False),  # the account is denied, and they are part of it
+        ([ROLE, ANN.arn], {}, False),  # the account is denied, and the user belongs to it
         ([f"arn:aws:iam::{ACCOUNT}:root", ROLE], {}, False),
         ([f"arn:aws:iam::{ACCOUNT}:root", ROLE, ANN.arn], {"boundary": document(ALLOW)}, False),
     ],
@@ -219,8 +221,8 @@ def test_not_principal_exempts_only_fully_listed_principals(named, more, expecte
 
 def test_a_wildcard_aws_principal_matches_services():
     trust = document({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}})
-    asked = {"action": "sts:AssumeRole", "about": ROLE, "requires_resource_policy": True}
-    assert allowed(principal=BEDROCK, resource=trust, **asked)
+    params = {"action": "sts:AssumeRole", "about": ROLE, "requires_resource_policy": True}
+    assert allowed(principal=BEDROCK, resource=trust, **params)
 
 
 def test_an_arn_that_ends_early_is_completed():
@@ -288,8 +290,8 @@ def test_the_root_user_is_allowed_unless_a_resource_policy_denies():
 )
 def test_a_trust_policy_alone_allows_a_service(statement, expected):
     trust = document({"Effect": "Allow", "Action": "sts:AssumeRole"} | statement)
-    asked = {"action": "sts:AssumeRole", "about": ROLE, "requires_resource_policy": True}
-    assert expected == allowed(principal=BEDROCK, resource=trust, **asked)
+    params = {"action": "sts:AssumeRole", "about": ROLE, "requires_resource_policy": True}
+    assert expected == allowed(principal=BEDROCK, resource=trust, **params)
 
 
 @pytest.mark.parametrize(

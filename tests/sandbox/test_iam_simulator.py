@@ -1,4 +1,4 @@
-"""The sandbox's IAM decides as an independent simulator does, on thousands of requests and policies of the kinds in use.
+"""Compare the sandbox's IAM with an independent simulator, on thousands of requests and policies.
 
 The simulator's verdicts are on record, a letter each; `./check --full` asks it again, and on further cases.
 """
@@ -71,13 +71,13 @@ def verdict(case, change=lambda policies: policies):
 
 
 def as_the_simulator(case):
-    """Decide by the two rules in which the simulator differs from AWS's documentation, and by nothing else."""
-    # User guide, reference_policies_variables: of a variable that the request does not know "the value is effectively null.
-    # There is no equal or like value". So a negated operator holds; the simulator lets it fail.
+    """Evaluate with the two rules in which the simulator differs from AWS's documentation."""
+    # User guide, reference_policies_variables: if the request has no value for a variable, "the value is effectively null.
+    # There is no equal or like value". So a negated operator matches; in the simulator it does not match.
     case = _without_unknown_variables(case)
     letter = verdict(case)
-    # User guide, access_policies_boundaries and reference_policies_elements_principal: what a resource's policy grants to the
-    # session's own ARN, or to a wildcard, is not limited by a session policy. The simulator limits it.
+    # User guide, access_policies_boundaries and reference_policies_elements_principal: permissions that a resource policy grants to the
+    # session's own ARN, or to a wildcard, are not limited by a session policy. The simulator limits them.
     if letter == "A" and case["sessionPolicy"] is not None:
         alone = {**case, "identity": [case["sessionPolicy"]], "sessionPolicy": None}
         alone |= {"boundary": None, "resourcePolicy": _of_the_account(case)}
@@ -86,14 +86,14 @@ def as_the_simulator(case):
 
 
 def _of_the_account(case):
-    """A key needs a policy of its own, which here leaves it to the identity policies."""
+    """Return the policy of a KMS key, which delegates to the identity policies."""
     root = {"AWS": f"arn:aws:iam::{ACCOUNT}:root"}
     row = {"Effect": "Allow", "Principal": root, "Action": "*", "Resource": "*"}
     return {"Version": "2012-10-17", "Statement": [row]}
 
 
 def _without_unknown_variables(case):
-    """Replace each condition that compares what is there with a variable that is not by one that fails."""
+    """Replace each condition that compares an existing value with a missing variable by one that does not match."""
     known = {key.lower() for key in case["context"]}
     if TEAM.lower() in known:
         return case
@@ -110,14 +110,14 @@ def _without_unknown_variables(case):
 
 
 def compared(made, theirs):
-    """Count the cases by what comes of the comparison."""
-    found = Counter()
+    """Count the cases by the result of the comparison."""
+    counts: Counter[str] = Counter()
     for case, letter in zip(made, theirs, strict=True):
         if verdict(case) == letter:
-            found["agreed"] += 1
+            counts["agreed"] += 1
         else:
-            found["explained" if as_the_simulator(case) == letter else "unexplained"] += 1
-    return found
+            counts["explained" if as_the_simulator(case) == letter else "unexplained"] += 1
+    return counts
 
 
 def digest(made):
@@ -145,7 +145,7 @@ def test_every_recorded_decision_matches_or_is_explained():
     ids=["no boundary", "no session policy", "no resource policy", "no key policy", "one policy"],
 )
 def test_an_incomplete_evaluator_is_detected(change):
-    """The negative control: each kind of policy matters in some recorded case."""
+    """Negative control: each kind of policy affects the result of at least one recorded case."""
     theirs = RECORD.read_text().split()[1]
     assert any(
         verdict(case) == letter != verdict(case, change)

@@ -1,4 +1,4 @@
-"""Base models are invoked as AWS serves them: by their own id, through profiles, or not at all in a region."""
+"""Invocation of base models by model ID or inference profile, per region, as on AWS."""
 
 import boto3
 import pytest

@@ -1,6 +1,7 @@
-"""The files that a job leaves: manifests, and metrics in the three places that were seen."""
+"""The output files of a job: manifests, and metrics in the three paths observed on AWS."""
 
 import csv
+import datetime as dt
 import io
 
 import boto3
@@ -8,7 +9,8 @@ import pytest
 
 from tests.sandbox.samples import A_JOB, LLAMA, NOVA, completion_row, converse_row
 
-PLACES = {
+NOW = dt.datetime(2026, 11, 1, tzinfo=dt.UTC)
+METRICS_PATHS = {
     NOVA: "validation_artifacts/post_fine_tuning_validation/validation/validation_metrics.csv",
     LLAMA: "validation_artifacts/validation_metrics.csv",
 }
@@ -29,11 +31,11 @@ def written(region, bucket, arn):
     ("base", "region", "row"),
     [(NOVA, "us-east-1", converse_row), (LLAMA, "us-west-2", completion_row)],
 )
-def test_a_job_writes_manifests_and_losses(sandbox, asked, upload, base, region, row):
+def test_a_job_writes_manifests_and_losses(sandbox, job_request, upload, base, region, row):
     bedrock = boto3.client("bedrock", region)
     rows = [row(number) for number in range(100)]
     validation = upload(rows[:9], "validation.jsonl", region)
-    request = asked(region=region, base=base, rows=rows)
+    request = job_request(region=region, base=base, rows=rows)
     request["validationDataConfig"] = {"validators": [{"s3Uri": validation}]}
     arn = bedrock.create_model_customization_job(**request)["jobArn"]
     sandbox.clock.advance(A_JOB)
@@ -45,7 +47,7 @@ def test_a_job_writes_manifests_and_losses(sandbox, asked, upload, base, region,
         "input_status/training/rows.jsonl/manifest.report.csv",
         "input_status/validation/validation.jsonl/manifest.report.csv",
         "training_artifacts/step_wise_training_metrics.csv",
-        PLACES[base],
+        METRICS_PATHS[base],
     } == files.keys()
     tables = {
         name: list(csv.DictReader(io.StringIO(file["Body"].read().decode())))
@@ -54,14 +56,14 @@ def test_a_job_writes_manifests_and_losses(sandbox, asked, upload, base, region,
     training = tables["training_artifacts/step_wise_training_metrics.csv"]
     assert list(training[0]) == ["step_number", "epoch_number", "training_loss", "perplexity"]
     assert float(training[-1]["training_loss"]) == job["trainingMetrics"]["trainingLoss"]
-    losses = tables[PLACES[base]]
+    losses = tables[METRICS_PATHS[base]]
     assert float(losses[-1]["validation_loss"]) == job["validationMetrics"][0]["validationLoss"]
     manifest = tables["input_status/validation/validation.jsonl/manifest.report.csv"]
     assert [{"9"}, {"9"}, {"0"}] == [
         {row[f"{kind}RecordCount"] for row in manifest}
         for kind in ("totalProcessed", "accepted", "rejected")
     ]
-    # It says what it is: losses are made up.
+    # The metadata marks the losses as simulated.
     assert {"simulated"} == {file["Metadata"]["tunestack-sandbox"] for file in files.values()}
 
 
@@ -79,8 +81,8 @@ def test_a_titan_model_uses_the_path_of_the_user_guide():
         base=titan,
         hyperparameters={},
         source="",
-        created=None,
-        modified=None,
+        created=NOW,
+        modified=NOW,
     )
     names = [name for name, _ in metrics.build_metrics_files(job, metrics.simulate_losses(job))]
     assert "validation_artifacts/post_fine_tuning_validation/validation_metrics.csv" in names

@@ -1,4 +1,4 @@
-"""OpenAI in the sandbox, asked with the openai package itself; every answer is checked against its types."""
+"""OpenAI in the sandbox, called with the openai package; each response is checked against its types."""
 
 import json
 import urllib.request
@@ -89,13 +89,13 @@ def test_every_operation_returns_its_type(client, trained, sandbox, monkeypatch)
     assert answer.choices[0].message.content == "It is 7."
     client.models.delete(trained.fine_tuned_model)
     client.files.delete(file)
-    names = {operation.name for operation in OPERATIONS}
-    assert names - validated == set()
-    assert RESPONSE_TYPES.keys() == names - {"downloadFile"}
+    operations = {operation.name for operation in OPERATIONS}
+    assert operations - validated == set()
+    assert RESPONSE_TYPES.keys() == operations - {"downloadFile"}
 
 
 def test_a_response_with_a_wrong_type_is_detected():
-    """The control of the check itself."""
+    """Check that the type check detects errors."""
     broken = Response(status=200, body=json.dumps({"id": 1, "object": "file"}).encode())
     (found,) = ResponseTypes().validate("retrieveFile", broken)
     assert "answer of retrieveFile" in found
@@ -118,7 +118,7 @@ def test_a_succeeded_job_has_hyperparameters_and_result_files(client, trained):
 
 
 @pytest.mark.parametrize(
-    ("asked", "says"),
+    ("params", "message"),
     [
         ({"model": "gpt-3.5-turbo"}, "no longer available"),
         ({"model": "no-such"}, "not available for fine-tuning or does not exist"),
@@ -138,16 +138,16 @@ def test_a_succeeded_job_has_hyperparameters_and_result_files(client, trained):
         ({"extra_body": {"nonsense": 1}}, "Unrecognized request argument supplied: nonsense"),
     ],
 )
-def test_invalid_job_parameters_are_rejected(client, asked, says):
+def test_invalid_job_parameters_are_rejected(client, params, message):
     usual = {"model": MODEL, "training_file": uploaded(client, lines())}
-    with pytest.raises(openai.APIStatusError, match=says) as caught:
-        client.fine_tuning.jobs.create(**(usual | asked))
+    with pytest.raises(openai.APIStatusError, match=message) as caught:
+        client.fine_tuning.jobs.create(**(usual | params))
     assert caught.value.status_code in (400, 403)
     assert list(client.fine_tuning.jobs.list()) == []
 
 
 @pytest.mark.parametrize(
-    ("content", "says"),
+    ("content", "message"),
     [
         (lines(9), "must have at least 10 examples"),
         (b"\n", "is empty"),
@@ -160,12 +160,12 @@ def test_invalid_job_parameters_are_rejected(client, asked, says):
         (b'{"messages": []}\n' * 10, "not empty"),
     ],
 )
-def test_an_invalid_file_fails_the_job(client, sandbox, content, says):
+def test_an_invalid_file_fails_the_job(client, sandbox, content, message):
     job = client.fine_tuning.jobs.create(model=MODEL, training_file=uploaded(client, content))
     sandbox.clock.advance(10_000)
     failed = client.fine_tuning.jobs.retrieve(job.id)
     assert failed.status == "failed"
-    assert says in failed.error.message
+    assert message in failed.error.message
     assert failed.error.param == "training_file"
     assert failed.fine_tuned_model is None
 
@@ -196,6 +196,7 @@ def test_missing_and_forbidden_objects_are_rejected(client, call, status):
     with pytest.raises(openai.APIStatusError) as caught:
         call(client)
     assert status == caught.value.status_code
+    assert isinstance(caught.value.body, dict)
     assert caught.value.body["message"]
 
 

@@ -1,4 +1,4 @@
-"""Every operation that the sandbox plays, by boto3 and by the `aws` CLI: its good path, and each error that it lists."""
+"""Each operation of the sandbox, called with boto3 and the `aws` CLI: the successful call and each listed error."""
 
 import contextlib
 import io
@@ -19,14 +19,14 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.sandbox.operation_parameters import PARAMETERS
-from tests.sandbox.operations import BY_FAULT, CASES, MODELS, cases_of
+from tests.sandbox.operations import CASES, INJECTED_ERRORS, MODELS, list_cases
 from tests.sandbox.samples import A_DEPLOYMENT, A_JOB, A_THROUGHPUT
 from tunestack_sandbox.bedrock import OPERATIONS
 
 TABLE = Path(__file__).parents[2] / "docs" / "sandbox-operations.md"
 ONCE = Config(retries={"total_max_attempts": 1})
-NOBODY = "000000000000"
-# Errors that operations list and nothing in the sandbox brings about.
+UNKNOWN_ID = "000000000000"
+# Errors that operations list, and that occur in the sandbox only as faults.
 ONLY_AS_FAULT = {
     ("CreateCustomModelDeployment", "ConflictException"),
     ("DeleteCustomModelDeployment", "ConflictException"),
@@ -34,7 +34,7 @@ ONLY_AS_FAULT = {
     ("InvokeModel", "ServiceQuotaExceededException"),
     ("InvokeModelWithResponseStream", "ServiceQuotaExceededException"),
 }
-# The CLI leaves out what it can't print: streams.
+# The CLI does not support streams.
 NOT_IN_CLI = {"ConverseStream", "InvokeModelWithResponseStream"}
 _VOLATILE = [
     (re.compile(r"/[0-9a-f]{12}\b"), "/0123456789ab"),
@@ -43,31 +43,32 @@ _VOLATILE = [
 ]
 
 
-class World:
-    """An account in which everything that the cases name is there."""
+class Account:
+    """An account that contains all resources of the cases."""
 
-    def __init__(self, sandbox, asked):
+    def __init__(self, sandbox, job_request):
         sandbox.reset()
         self.sandbox = sandbox
         self.bedrock = boto3.client("bedrock", config=ONCE)
-        self.asked = asked
+        self.job_request = job_request
         models = {}
         for name, base in (("old", "nova-micro"), ("spare", "nova-micro"), ("lite", "nova-lite")):
-            request = asked(name, baseModelIdentifier=_BASES[base])
-            tags = [{"key": "team", "value": "search"}]
-            self.bedrock.create_model_customization_job(**request, jobTags=tags)
+            request = job_request(name, baseModelIdentifier=_BASES[base])
+            self.bedrock.create_model_customization_job(
+                **request, jobTags=[{"key": "team", "value": "search"}]
+            )
         sandbox.clock.advance(A_JOB)
         for name in ("old", "spare", "lite"):
             job = self.bedrock.get_model_customization_job(jobIdentifier=name)
             models[name] = job["outputModelArn"]
-        self.buy("bought", models["old"])
-        self.buy("committed", models["old"], commitmentDuration="OneMonth")
+        self.create_throughput("bought", models["old"])
+        self.create_throughput("committed", models["old"], commitmentDuration="OneMonth")
         deployment = self.deploy("deployed", models["old"])
         sandbox.clock.advance(max(A_DEPLOYMENT, A_THROUGHPUT))
         running = self.bedrock.create_model_customization_job(
-            **asked("running"), clientRequestToken="used"
+            **job_request("running"), clientRequestToken="used"
         )
-        self.buy("buying", models["old"])
+        self.create_throughput("buying", models["old"])
         job = self.bedrock.get_model_customization_job(jobIdentifier="old")
         self.names = {
             "role": sandbox.deployment().job_role_arn,
@@ -76,16 +77,16 @@ class World:
             "token": "used",
             "job": job["jobArn"],
             "job_name": "old",
-            "no_job": job["jobArn"][:-12] + NOBODY,
+            "no_job": job["jobArn"][:-12] + UNKNOWN_ID,
             "running_job": running["jobArn"],
             "model": models["old"],
             "model_name": "old",
-            "no_model": models["old"][:-12] + NOBODY,
+            "no_model": models["old"][:-12] + UNKNOWN_ID,
             "spare_model": models["spare"],
             "lite_model": models["lite"],
             "deployment": deployment,
             "creating": self.deploy("creating", models["old"]),
-            "no_deployment": deployment[:-12] + NOBODY,
+            "no_deployment": deployment[:-12] + UNKNOWN_ID,
             "west": deployment.replace("us-east-1", "us-west-2"),
             "throughput": self.bedrock.get_provisioned_model_throughput(
                 provisionedModelId="bought"
@@ -93,7 +94,7 @@ class World:
             "over_quota": "over",
         }
 
-    def buy(self, name, model, **more):
+    def create_throughput(self, name, model, **more):
         self.bedrock.create_provisioned_model_throughput(
             provisionedModelName=name, modelId=model, modelUnits=1, **more
         )
@@ -104,19 +105,19 @@ class World:
         )["customModelDeploymentArn"]
 
     def fill(self, operation):
-        """Use a quota up."""
+        """Create resources until the quota of an operation is reached."""
         if operation == "CreateModelCustomizationJob":
             for number in range(9):
-                self.bedrock.create_model_customization_job(**self.asked(f"full-{number}"))
+                self.bedrock.create_model_customization_job(**self.job_request(f"full-{number}"))
         else:
             self.deploy("filling", self.names["model"])
 
-    def filled_in(self, value):
-        """Put the world's names into parameters."""
+    def fill_placeholders(self, value):
+        """Replace the placeholders in parameters by the names of resources."""
         if isinstance(value, dict):
-            return {key: self.filled_in(entry) for key, entry in value.items()}
+            return {key: self.fill_placeholders(entry) for key, entry in value.items()}
         if isinstance(value, list):
-            return [self.filled_in(entry) for entry in value]
+            return [self.fill_placeholders(entry) for entry in value]
         if isinstance(value, str):
             return re.sub(r"\{(\w+)\}", lambda name: self.names[name[1]], value)
         return value
@@ -126,14 +127,14 @@ _BASES = {"nova-micro": "amazon.nova-micro-v1:0:128k", "nova-lite": "amazon.nova
 
 
 @pytest.fixture(scope="module")
-def answered():
-    """What boto3 was answered in this run, by operation."""
+def responses():
+    """Responses to boto3 in this test run, by operation."""
     return {}
 
 
 @pytest.fixture
-def nobody(sandbox):
-    """The credentials of a role that may nothing."""
+def create_credentials(sandbox):
+    """Return a function that creates credentials of a role without permissions."""
     iam = boto3.client("iam")
     name = f"nobody-{os.getpid()}"
     trust = {
@@ -145,20 +146,22 @@ def nobody(sandbox):
     arn = iam.create_role(RoleName=name, AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
 
     def keys():
-        found = boto3.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+        credentials = boto3.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")[
+            "Credentials"
+        ]
         return {
-            "AWS_ACCESS_KEY_ID": found["AccessKeyId"],
-            "AWS_SECRET_ACCESS_KEY": found["SecretAccessKey"],
-            "AWS_SESSION_TOKEN": found["SessionToken"],
+            "AWS_ACCESS_KEY_ID": credentials["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": credentials["SessionToken"],
         }
 
     yield keys
     iam.delete_role(RoleName=name)
 
 
-def by_boto3(case, params):
-    # Not the default session when nobody asks: it keeps the credentials that it found first.
-    session = boto3.Session() if case.as_nobody else boto3
+def call_boto3(case, params):
+    # The default session caches its credentials: calls of another role need a new session.
+    session = boto3.Session() if case.is_unauthorized else boto3
     client = session.client(case.service, config=ONCE)
     try:
         answer = getattr(client, xform_name(case.operation))(**params)
@@ -170,8 +173,8 @@ def by_boto3(case, params):
     return None, ""
 
 
-def command_line(case, params, folder):
-    """Write a case for the `aws` CLI."""
+def build_arguments(case, params, folder):
+    """Return the arguments of the `aws` CLI for a case."""
     blobs = {name: value for name, value in params.items() if isinstance(value, bytes)}
     plain = {name: value for name, value in params.items() if name not in blobs}
     line = [case.service, xform_name(case.operation, "-")]
@@ -186,103 +189,105 @@ def command_line(case, params, folder):
     return line
 
 
-def said(code, text):
-    """Read what the CLI prints."""
+def parse_error(code, text):
+    """Return the error code and message that the CLI printed."""
     if code == 0:
         return None, ""
-    found = re.search(
+    match = re.search(
         r"An error occurred \((\w+)\) when calling the \w+ operation(?: \(.*?\))?: (.*)", text
     )
-    assert found, text
-    return found[1], found[2].strip()
+    assert match, text
+    return match[1], match[2].strip()
 
 
 @pytest.fixture(scope="module")
 def drivers():
-    """The CLI's own code, in this process: a process of its own each time takes a second."""
+    """Drivers of the CLI in this process, because starting a process for each call takes a second."""
     return {}
 
 
 @pytest.fixture
-def by_cli(tmp_path, drivers):
+def call_cli(tmp_path, drivers):
     def call(case, params):
-        # It keeps the credentials that it found first.
-        if case.as_nobody not in drivers:
-            drivers[case.as_nobody] = create_clidriver()
-        driver = drivers[case.as_nobody]
+        # The driver caches its credentials.
+        if case.is_unauthorized not in drivers:
+            drivers[case.is_unauthorized] = create_clidriver()
+        driver = drivers[case.is_unauthorized]
         errors = io.StringIO()
         with contextlib.redirect_stderr(errors), contextlib.redirect_stdout(io.StringIO()):
-            code = driver.main(command_line(case, params, tmp_path))
-        return said(code, errors.getvalue())
+            code = driver.main(build_arguments(case, params, tmp_path))
+        return parse_error(code, errors.getvalue())
 
     return call
 
 
-def by_cli_process(case, params, folder):
+def call_cli_process(case, params, folder):
     done = subprocess.run(
-        [Path(sys.executable).with_name("aws"), *command_line(case, params, folder)],
+        [Path(sys.executable).with_name("aws"), *build_arguments(case, params, folder)],
         capture_output=True,
         text=True,
         check=False,
     )
-    return said(done.returncode, done.stderr)
+    return parse_error(done.returncode, done.stderr)
 
 
-def _fills(case):
+def _reaches_quota(case):
     return "{over_quota}" in str(case.params)
 
 
 @pytest.fixture
-def ask(sandbox, asked, nobody, monkeypatch, tmp_path):
-    """Run the cases of an operation by a client; returns what came of each."""
+def run_cases(sandbox, job_request, create_credentials, monkeypatch, tmp_path):
+    """Return a function that runs the cases of an operation with a client and returns the responses."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    # The CLI sets it when it is loaded, and the sandbox's environment has nothing of AWS that is not its own.
+    # The CLI sets this variable on import, but the sandbox removes all variables of AWS from the environment.
     monkeypatch.setenv("AWS_DATA_PATH", str(Path(awscli.__file__).parent / "data"))
 
     def run(operation, client):
-        world, found = World(sandbox, asked), []
-        # The good path changes the world, and a quota that is used up does too.
-        for case in sorted(cases_of(operation), key=lambda case: (case.code is None, _fills(case))):
-            if _fills(case):
-                world.fill(operation)
-            elif case.code is None and any(map(_fills, cases_of(operation))):
-                world = World(sandbox, asked)
+        account, results = Account(sandbox, job_request), []
+        # The successful call and a reached quota change the account, so they come last.
+        for case in sorted(
+            list_cases(operation), key=lambda case: (case.code is None, _reaches_quota(case))
+        ):
+            if _reaches_quota(case):
+                account.fill(operation)
+            elif case.code is None and any(map(_reaches_quota, list_cases(operation))):
+                account = Account(sandbox, job_request)
             elif case.code is None and operation == "GetUseCaseForModelAccess":
-                world.bedrock.put_use_case_for_model_access(formData=b'{"companyName": "x"}')
-            if case.fault:
+                account.bedrock.put_use_case_for_model_access(formData=b'{"companyName": "x"}')
+            if case.is_injected:
                 sandbox.faults.add("error", operation=operation, code=case.code, times=1)
             with monkeypatch.context() as patch:
-                for name, value in (nobody() if case.as_nobody else {}).items():
+                for name, value in (create_credentials() if case.is_unauthorized else {}).items():
                     patch.setenv(name, value)
-                code, message = client(case, world.filled_in(case.params))
-            found.append((case, code, message))
+                code, message = client(case, account.fill_placeholders(case.params))
+            results.append((case, code, message))
         sandbox.reset()
-        return found
+        return results
 
     return run
 
 
 @pytest.mark.breaks_the_model
 @pytest.mark.parametrize("operation", sorted(OPERATIONS))
-def test_boto3_gets_the_documented_response(ask, operation, answered):
-    answered[operation] = ask(operation, by_boto3)
-    for case, code, _ in answered[operation]:
+def test_boto3_gets_the_documented_response(run_cases, operation, responses):
+    responses[operation] = run_cases(operation, call_boto3)
+    for case, code, _ in responses[operation]:
         assert case.code == code, case.case
 
 
 @pytest.mark.breaks_the_model
 @pytest.mark.parametrize("operation", sorted(OPERATIONS - NOT_IN_CLI))
-def test_the_aws_cli_gets_the_same_response_as_boto3(ask, operation, by_cli):
-    for case, code, _ in ask(operation, by_cli):
+def test_the_aws_cli_gets_the_same_response_as_boto3(run_cases, operation, call_cli):
+    for case, code, _ in run_cases(operation, call_cli):
         assert case.code == code, case.case
 
 
 @pytest.mark.campaign
 @pytest.mark.breaks_the_model
 @pytest.mark.parametrize("operation", sorted(OPERATIONS - NOT_IN_CLI))
-def test_the_aws_cli_process_gets_the_same_response_as_boto3(ask, operation, tmp_path):
-    for case, code, _ in ask(
-        operation, lambda case, params: by_cli_process(case, params, tmp_path)
+def test_the_aws_cli_process_gets_the_same_response_as_boto3(run_cases, operation, tmp_path):
+    for case, code, _ in run_cases(
+        operation, lambda case, params: call_cli_process(case, params, tmp_path)
     ):
         assert case.code == code, case.case
 
@@ -297,17 +302,17 @@ def test_every_error_that_an_operation_lists_has_a_case():
     }
     assert listed == {(case.operation, case.code) for case in CASES if case.code}
     assert set(PARAMETERS) == OPERATIONS
-    by_fault = {(case.operation, case.code) for case in CASES if case.fault}
-    assert {pair for pair in by_fault if pair[1] not in BY_FAULT} <= ONLY_AS_FAULT
+    injected = {(case.operation, case.code) for case in CASES if case.is_injected}
+    assert {pair for pair in injected if pair[1] not in INJECTED_ERRORS} <= ONLY_AS_FAULT
 
 
 @pytest.mark.breaks_the_model
-def test_the_table_in_the_documentation_matches_the_responses(ask, answered):
-    """Run with WRITE_DOCS=1 to write it anew."""
+def test_the_table_in_the_documentation_matches_the_responses(run_cases, responses):
+    """Set WRITE_DOCS=1 to update the table."""
     rows = []
     for operation in sorted(OPERATIONS):
-        found = answered.get(operation) or ask(operation, by_boto3)
-        for case, code, message in sorted(found, key=lambda row: row[1] is not None):
+        results = responses.get(operation) or run_cases(operation, call_boto3)
+        for case, code, message in sorted(results, key=lambda row: row[1] is not None):
             shown = reduce(lambda text, swap: swap[0].sub(swap[1], text), _VOLATILE, message)
             shown = shown if len(shown) < 160 else shown[:157] + "..."
             shown = shown.replace("|", "\\|")

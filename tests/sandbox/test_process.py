@@ -1,4 +1,4 @@
-"""What the sandbox starts ends with it, and it leads to no real account."""
+"""The processes of the sandbox end with it, and it does not connect to a real account."""
 
 import os
 import random
@@ -23,7 +23,7 @@ PROGRAM = Path(sys.executable).with_name("tunestack")
 
 
 def processes_with(text):
-    """Tell the ids of the processes whose environment or command line has a text."""
+    """Return the IDs of processes whose environment or command line contains a text."""
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -36,7 +36,7 @@ def processes_with(text):
 
 
 def soon(condition, seconds=60):
-    """Tell whether something comes true."""
+    """Return whether a condition becomes true in time."""
     deadline = time.monotonic() + seconds
     while not (true := condition()) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -45,14 +45,14 @@ def soon(condition, seconds=60):
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """A folder for temporary files of this test alone: whatever is left there was left by it."""
+    """Return a temporary folder that only this test uses, so that remaining files belong to it."""
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     return tmp_path
 
 
 def left_of(place):
-    """What is left of sandboxes that had their temporary files in a place."""
+    """Return the remaining files and processes of sandboxes that used a temporary folder."""
     return [path.name for path in place.glob(f"{PREFIX}*")], processes_with(f"{place}")
 
 
@@ -78,7 +78,7 @@ def test_a_stopped_sandbox_leaves_nothing_behind(place):
 
 
 def killed(place, seconds, *options):
-    """Start a sandbox with a command in it, kill it after a while, and tell what is left at last."""
+    """Start a sandbox with a command, kill it after a delay, and return the remaining files and processes."""
     parent = subprocess.Popen(
         [PROGRAM, "sandbox", *options, "--", "sleep", "300"],
         stdout=subprocess.DEVNULL,
@@ -95,7 +95,7 @@ def killed(place, seconds, *options):
 
 
 def test_nothing_is_left_behind_after_the_parent_is_killed(place):
-    """At five moments: before anything runs, while it starts, and while the command runs."""
+    """Kill at five times: before the start, during the start, and while the command runs."""
     for seconds in (0.1, 0.4, 0.8, 1.6, 3.0):
         assert killed(place, seconds, "--empty") == ([], []), seconds
 
@@ -115,6 +115,7 @@ def test_a_command_ends_with_a_sandbox_that_is_killed(place):
         text=True,
         env={**os.environ, "TMPDIR": str(place)},
     )
+    assert parent.stdout is not None
     assert parent.stdout.readline() == "runs\n"
     assert processes_with("time.sleep(300)")
     parent.send_signal(signal.SIGKILL)
@@ -126,7 +127,7 @@ def test_a_command_ends_with_a_sandbox_that_is_killed(place):
 
 @contextmanager
 def starting(place, before=""):
-    """Start `tunestack sandbox`, with Python code that runs before it; it does not outlive its test."""
+    """Start `tunestack sandbox` after some Python code, and stop it at the end of the test."""
     parent = subprocess.Popen(
         [sys.executable, "-c", f"{before}\nfrom tunestack.cli import main; main()", "sandbox"],
         stdout=subprocess.DEVNULL,
@@ -148,13 +149,13 @@ def test_nothing_is_left_behind_after_an_interrupted_start(place, number):
         parent.send_signal(number)
         _, words = parent.communicate(timeout=30)
     assert ("interrupted; the sandbox was stopped" in words) == (number == signal.SIGINT)
-    # Python itself tells of an interrupt in the middle of a callback.
+    # Python itself reports an interrupt during a callback.
     assert words.count("Traceback") == words.count("Exception ignored in")
     assert soon(lambda: left_of(place) == ([], []))
 
 
 def test_an_interrupt_that_python_loses_stops_the_sandbox(place):
-    """One that comes while an object is being taken away, once the first process is started."""
+    """Interrupt in a finalizer, after the first process has started."""
     before = """
 import signal, sys
 
@@ -182,6 +183,7 @@ def test_signals_ignored_by_nohup_are_ignored(place):
         env={**os.environ, "TMPDIR": str(place)},
     )
     with parent:
+        assert parent.stderr is not None
         assert "is running" in parent.stderr.readline()
         status = Path(f"/proc/{parent.pid}/status").read_text()
         (ignored,) = (line.split()[1] for line in status.splitlines() if "SigIgn" in line)
@@ -193,7 +195,7 @@ def test_signals_ignored_by_nohup_are_ignored(place):
 
 
 def test_the_leftover_check_detects_leftovers(place):
-    """A folder and a process that nobody takes away are found."""
+    """A folder and a process that are not removed are detected."""
     (place / f"{PREFIX}left").mkdir()
     process = subprocess.Popen(["sleep", "300"], env={"TMPDIR": str(place)})
     try:
@@ -215,7 +217,7 @@ def test_concurrent_sandboxes_are_independent(place):
 
 
 def test_everything_listens_on_loopback_only(sandbox):
-    """By the kernel's own list of what listens in the processes of the sandbox."""
+    """Check the kernel's list of listening sockets of the sandbox's processes."""
     ports = {
         int(value.rsplit(":", 1)[1])
         for name, value in sandbox.variables().items()
@@ -279,7 +281,7 @@ def test_a_stopped_emulator_is_reported(place):
 
 
 def test_open_connections_are_closed_on_stop():
-    """As a function may: its request has begun, and what the sandbox stands on is gone before it is read."""
+    """A function may have started a request when the sandbox stops MiniStack."""
     credential = "AWS4-HMAC-SHA256 Credential=AKIAX/20260101/us-east-1/bedrock/aws4_request"
     with Sandbox(empty=True) as sandbox:
         port = int(sandbox.variables()["AWS_ENDPOINT_URL_BEDROCK"].rsplit(":", 1)[1])
@@ -288,7 +290,7 @@ def test_open_connections_are_closed_on_stop():
             "GET /model-customization/custom-model-deployments HTTP/1.1\r\nHost: x\r\n"
             f"Authorization: {credential}\r\nContent-Length: 2\r\n\r\n{{".encode()
         )
-        # Whoever is answered on a later connection knows that the earlier one was taken.
+        # A response on a later connection shows that the earlier one was accepted.
         urllib.request.urlopen(f"{sandbox.admin_url}/state").close()
     with asks:
         asks.sendall(b"}")
@@ -306,7 +308,7 @@ def test_a_region_without_a_stage_is_rejected():
 
 
 def test_pytest_runs_where_the_sandbox_is_not_installed(tmp_path):
-    """The plugin is loaded in every run of an environment that has the package."""
+    """pytest loads the plugin in every environment that has the package."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     (tmp_path / "test_x.py").write_text("def test_x(): pass\n")
     code = (

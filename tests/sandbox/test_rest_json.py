@@ -23,7 +23,7 @@ def protocol():
 
 @pytest.fixture
 def read(protocol):
-    """Route a request, and read the call of its operation."""
+    """Return a function that routes a request and parses the call of its operation."""
     router = Router(
         Route(
             method=method,

@@ -1,4 +1,4 @@
-"""A job is as good as its role: the deployed one works, and broken in any way it fails with AWS's words."""
+"""Jobs with the deployed role succeed, and jobs with an invalid role fail with AWS's message."""
 
 import copy
 import json
@@ -16,7 +16,7 @@ NOT_WRITTEN = "Amazon S3 perms missing (PutObject): Could not validate PutObject
 
 @pytest.fixture
 def role(sandbox):
-    """The deployed job role: change its trust or its policy; it is mended afterwards."""
+    """Return a function that changes the trust policy or policy of the job's role, and restore both afterwards."""
     iam = boto3.client("iam")
     name = sandbox.deployment().job_role_arn.rsplit("/", 1)[1]
     trust = iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"]
@@ -74,7 +74,7 @@ def prefix(statements):
 
 
 def wrong_region(statements):
-    """A role that another region's jobs and S3 may use."""
+    """Change the region of a role to another one."""
     (key,) = [row for row in statements if row["Sid"] == "UseKeyThroughS3"]
     key["Condition"]["StringEquals"]["kms:ViaService"] = "s3.us-west-2.amazonaws.com"
 
@@ -118,7 +118,7 @@ def test_a_job_with_the_deployed_role_succeeds(sandbox, bedrock, create, role):
 def test_a_job_with_an_invalid_role_fails_with_the_message_of_aws(
     sandbox, bedrock, create, role, part, alter, message
 ):
-    """Broken once the job is there: on AWS a role can be changed while a job waits."""
+    """Change the role after the job was created, which is possible on AWS while a job waits."""
     arn = create()
     role(part, alter)
     job = ended(sandbox, bedrock, arn)
@@ -127,7 +127,7 @@ def test_a_job_with_an_invalid_role_fails_with_the_message_of_aws(
     assert job["failureMessage"].startswith(expected)
     assert "outputModelArn" not in job
     assert bedrock.list_custom_models()["modelSummaries"] == []
-    # What AWS leaves out is in a header, and in the dump.
+    # The cause that AWS omits is in a header and in the state.
     why = job["ResponseMetadata"]["HTTPHeaders"]["x-tunestack-sandbox"]
     (dumped,) = [job for region in sandbox.state()["regions"] for job in region["jobs"]]
     assert why == dumped["why"]
@@ -135,10 +135,10 @@ def test_a_job_with_an_invalid_role_fails_with_the_message_of_aws(
 
 @pytest.mark.parametrize(("part", "alter", "message"), BROKEN[:3], ids=NAMES[:3])
 def test_a_role_that_does_not_trust_bedrock_is_rejected_at_create(
-    bedrock, asked, refused, role, part, alter, message
+    bedrock, job_request, refused, role, part, alter, message
 ):
     role(part, alter)
-    assert refused(bedrock.create_model_customization_job, **asked()) == (
+    assert refused(bedrock.create_model_customization_job, **job_request()) == (
         "ValidationException",
         400,
     )
@@ -176,10 +176,10 @@ def test_data_in_another_region_cannot_be_read(sandbox, bedrock, create, upload)
     )
 
 
-def test_a_role_cannot_be_used_in_another_region(sandbox, asked, refused):
-    """Its trust names the jobs of its own region."""
+def test_a_role_cannot_be_used_in_another_region(sandbox, job_request, refused):
+    """Its trust policy allows only jobs of its own region."""
     west = boto3.client("bedrock", "us-west-2")
-    request = asked(
+    request = job_request(
         region="us-west-2",
         base=LLAMA,
         roleArn=sandbox.deployment("us-east-1").job_role_arn,

@@ -1,4 +1,4 @@
-"""Simulated JSON satisfies the schema that it is asked for, and takes what it can from the model's answer."""
+"""Simulated JSON satisfies the requested schema and contains the model's response where it fits."""
 
 import json
 

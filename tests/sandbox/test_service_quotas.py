@@ -1,4 +1,4 @@
-"""Service Quotas in the sandbox: what boto3 reads of Bedrock's quotas."""
+"""Bedrock's quotas in Service Quotas of the sandbox, called with boto3."""
 
 import boto3
 import pytest

@@ -1,4 +1,4 @@
-"""The check against botocore's model does find what breaks it."""
+"""The validation against botocore's service model detects violations."""
 
 import botocore.session
 import pytest

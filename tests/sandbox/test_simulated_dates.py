@@ -1,4 +1,4 @@
-"""The day on which a sandbox is: an impossible one is refused before anything starts, and says what is possible."""
+"""Simulated dates of a sandbox: an invalid date is rejected before the start, with the valid range."""
 
 from datetime import UTC, datetime
 

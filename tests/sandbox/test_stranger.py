@@ -1,4 +1,4 @@
-"""A project that knows nothing of this one: the wheel, its own tests, no network."""
+"""An external project with its own tests, the installed wheel, and no network."""
 
 import os
 import shutil
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory):
-    """A folder with the example's files, and an environment with the wheel and pytest, from what is locked and cached."""
+    """Create a folder with the example's files and an environment with the wheel and pytest, from the lock file and the cache."""
     place = tmp_path_factory.mktemp("stranger")
     shutil.copytree(ROOT / "examples/your_project", place / "project")
     sync = ["uv", "sync", "--frozen", "--offline", "--quiet"]
@@ -21,14 +21,14 @@ def project(tmp_path_factory):
         ["--only-group", "dev", "--inexact"],
     ):
         environment = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(place / "venv")}
-        # Asked for a Python by its path, uv would make the environment anew the second time.
+        # With the path of a Python, uv would create the environment again the second time.
         environment.pop("UV_PYTHON", None)
         subprocess.run([*sync, *what], cwd=ROOT, env=environment, check=True)
     return place
 
 
 def test_the_tests_of_the_example_project_pass_without_a_network(project):
-    # A network of its own, in which there is nothing but loopback; where the machine allows it.
+    # Use a network namespace with only loopback, if the machine supports it.
     alone = [
         "unshare",
         "--map-root-user",

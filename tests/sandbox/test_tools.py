@@ -1,6 +1,7 @@
-"""A request that forces a tool call, or JSON of a schema, gets one: on Bedrock and at OpenAI."""
+"""Forced tool calls and JSON schemas, with Bedrock and OpenAI."""
 
 import json
+from typing import Any
 
 import boto3
 import jsonschema
@@ -61,14 +62,14 @@ def test_a_forced_tool_is_called_with_valid_input(runtime, deployed, choice):
 def test_the_tool_input_contains_the_fine_tuned_answer(runtime, deployed):
     plain = runtime.converse(modelId=deployed, messages=QUESTION)
     text = plain["output"]["message"]["content"][0]["text"]
-    asked = config({"any": {}}, tool("say", TEXT))
-    answer = runtime.converse(modelId=deployed, messages=QUESTION, toolConfig=asked)
+    params = config({"any": {}}, tool("say", TEXT))
+    answer = runtime.converse(modelId=deployed, messages=QUESTION, toolConfig=params)
     assert {"text": text} == used(answer)["input"]
 
 
 def test_a_tool_call_is_streamed(runtime, deployed):
-    asked = config({"tool": {"name": "sort"}})
-    stream = runtime.converse_stream(modelId=deployed, messages=QUESTION, toolConfig=asked)
+    params = config({"tool": {"name": "sort"}})
+    stream = runtime.converse_stream(modelId=deployed, messages=QUESTION, toolConfig=params)
     events = list(stream["stream"])
     start = events[1]["contentBlockStart"]["start"]["toolUse"]
     pieces = [
@@ -89,17 +90,18 @@ def test_invoke_model_of_nova_accepts_tools(runtime):
 
 
 def test_a_model_returns_text_if_no_tool_is_forced(runtime):
-    for choice in ({"auto": {}}, None):
-        asked = {"tools": [tool("sort")]} | ({} if choice is None else {"toolChoice": choice})
-        answer = runtime.converse(modelId=MICRO, messages=QUESTION, toolConfig=asked)
+    choices: tuple[dict[str, Any] | None, ...] = ({"auto": {}}, None)
+    for choice in choices:
+        params = {"tools": [tool("sort")]} | ({} if choice is None else {"toolChoice": choice})
+        answer = runtime.converse(modelId=MICRO, messages=QUESTION, toolConfig=params)
         assert answer["stopReason"] == "end_turn"
 
 
 def test_an_agent_with_forced_tools_reaches_the_last_tool(runtime):
     messages, names = list(QUESTION), []
-    asked = config({"any": {}}, tool("look"), tool("answer", TEXT))
+    params = config({"any": {}}, tool("look"), tool("answer", TEXT))
     for _ in range(3):
-        answer = runtime.converse(modelId=MICRO, messages=messages, toolConfig=asked)
+        answer = runtime.converse(modelId=MICRO, messages=messages, toolConfig=params)
         use = used(answer)
         names.append(use["name"])
         result = {"toolUseId": use["toolUseId"], "content": [{"text": "done"}]}
@@ -113,7 +115,7 @@ def test_an_agent_with_forced_tools_reaches_the_last_tool(runtime):
 
 
 @pytest.mark.parametrize(
-    ("model", "asked", "words"),
+    ("model", "job_request", "words"),
     [
         (LLAMA, config({"any": {}}), "doesn't support the toolConfig.toolChoice.any field. Remove"),
         (LLAMA, config({"tool": {"name": "sort"}}), "the toolConfig.toolChoice.tool field. Remove"),
@@ -121,15 +123,15 @@ def test_an_agent_with_forced_tools_reaches_the_last_tool(runtime):
         (MICRO, config({"tool": {"name": "none"}}), "names the tool none, not in: sort"),
     ],
 )
-def test_unsupported_tools_are_rejected(runtime, model, asked, words):
+def test_unsupported_tools_are_rejected(runtime, model, job_request, words):
     with pytest.raises(ClientError, match="ValidationException") as refused:
-        runtime.converse(modelId=model, messages=QUESTION, toolConfig=asked)
+        runtime.converse(modelId=model, messages=QUESTION, toolConfig=job_request)
     assert words in refused.value.response["Error"]["Message"]
 
 
 def test_a_text_format_is_rejected_for_all_models_with_fine_tuning(runtime, deployed):
-    asked = {"jsonSchema": {"name": "sort", "schema": json.dumps(SCHEMA)}}
-    text_format = {"type": "json_schema", "structure": asked}
+    params = {"jsonSchema": {"name": "sort", "schema": json.dumps(SCHEMA)}}
+    text_format = {"type": "json_schema", "structure": params}
     with pytest.raises(ClientError, match="doesn't support the outputConfig.textFormat field"):
         runtime.converse(
             modelId=deployed, messages=QUESTION, outputConfig={"textFormat": text_format}
@@ -137,19 +139,21 @@ def test_a_text_format_is_rejected_for_all_models_with_fine_tuning(runtime, depl
 
 
 def test_llama_accepts_tools_except_in_a_stream(runtime):
-    asked = {"tools": [tool("sort")]}
-    answer = runtime.converse(modelId=LLAMA, messages=QUESTION, toolConfig=asked)
+    params = {"tools": [tool("sort")]}
+    answer = runtime.converse(modelId=LLAMA, messages=QUESTION, toolConfig=params)
     assert answer["stopReason"] == "end_turn"
     with pytest.raises(ClientError, match="doesn't support tool use in streaming mode"):
-        runtime.converse_stream(modelId=LLAMA, messages=QUESTION, toolConfig=asked)
+        runtime.converse_stream(modelId=LLAMA, messages=QUESTION, toolConfig=params)
 
 
 @pytest.fixture
 def ask(sandbox):
-    """Ask an OpenAI model that is not fine-tuned."""
+    """Return a function that queries an OpenAI model that is not fine-tuned."""
     create = openai.OpenAI().chat.completions.create
     messages = [{"role": "user", "content": "What is number 7? Answer with JSON."}]
-    return lambda **asked: create(**{"model": "gpt-4.1-mini", "messages": messages} | asked)
+    return lambda **job_request: create(
+        **{"model": "gpt-4.1-mini", "messages": messages} | job_request
+    )
 
 
 def function(name="sort", schema=SCHEMA):
@@ -161,12 +165,12 @@ def function(name="sort", schema=SCHEMA):
     [("required", "tool_calls"), ({"type": "function", "function": {"name": "sort"}}, "stop")],
 )
 def test_openai_is_forced_to_call_a_function(ask, choice, end):
-    asked = {"tools": [function()], "tool_choice": choice}
-    (whole,) = ask(**asked).choices
+    params = {"tools": [function()], "tool_choice": choice}
+    (whole,) = ask(**params).choices
     (call,) = whole.message.tool_calls
     assert (end, None, "sort") == (whole.finish_reason, whole.message.content, call.function.name)
     jsonschema.validate(json.loads(call.function.arguments), SCHEMA)
-    chunks = [chunk.choices[0].delta for chunk in ask(**asked, stream=True)]
+    chunks = [chunk.choices[0].delta for chunk in ask(**params, stream=True)]
     parts = [part.function for delta in chunks for part in delta.tool_calls or ()]
     assert parts[0].name == "sort"
     assert call.function.arguments == "".join(part.arguments for part in parts)
@@ -174,13 +178,13 @@ def test_openai_is_forced_to_call_a_function(ask, choice, end):
 
 @pytest.mark.parametrize("choice", ["auto", "none", None])
 def test_openai_returns_text_if_no_function_is_forced(ask, choice):
-    asked = {"tools": [function()]} | ({} if choice is None else {"tool_choice": choice})
-    assert ask(**asked).choices[0].finish_reason == "stop"
+    params = {"tools": [function()]} | ({} if choice is None else {"tool_choice": choice})
+    assert ask(**params).choices[0].finish_reason == "stop"
 
 
 def test_openai_returns_json_with_and_without_a_schema(ask):
-    asked = {"type": "json_schema", "json_schema": {"name": "sort", "schema": SCHEMA}}
-    jsonschema.validate(json.loads(ask(response_format=asked).choices[0].message.content), SCHEMA)
+    params = {"type": "json_schema", "json_schema": {"name": "sort", "schema": SCHEMA}}
+    jsonschema.validate(json.loads(ask(response_format=params).choices[0].message.content), SCHEMA)
     text = ask(response_format={"type": "json_object"}).choices[0].message.content
     assert {"answer"} == json.loads(text).keys()
 
@@ -198,7 +202,7 @@ def test_a_stream_ends_with_the_usage_if_requested(ask):
 
 
 @pytest.mark.parametrize(
-    ("asked", "words"),
+    ("job_request", "words"),
     [
         ({"tool_choice": "required"}, "only allowed when 'tools' are specified"),
         (
@@ -221,6 +225,6 @@ def test_a_stream_ends_with_the_usage_if_requested(ask):
         ({"stream_options": {"include_usage": True}}, "only allowed when 'stream' is enabled"),
     ],
 )
-def test_openai_rejects_unsupported_parameters(ask, asked, words):
+def test_openai_rejects_unsupported_parameters(ask, job_request, words):
     with pytest.raises(openai.BadRequestError, match=words):
-        ask(**asked)
+        ask(**job_request)

@@ -1,4 +1,4 @@
-"""What Bedrock's own look at a file lets through and what it refuses, family by family, in AWS's words."""
+"""Validation of training files by Bedrock, for each model family, with AWS's messages."""
 
 import json
 
@@ -22,7 +22,7 @@ def lines(rows):
 
 
 def checked(key, content, *, is_validation=False):
-    """Check rows or bytes; returns AWS's words, or `None` when there are none."""
+    """Validate rows or bytes; return AWS's message, or `None` if they are valid."""
     content = content if isinstance(content, bytes) else lines(content)
     try:
         parse_training_file(content, "f.jsonl", MODELS[key], is_validation=is_validation)
@@ -161,6 +161,7 @@ def test_the_cause_is_returned_with_the_message_of_aws():
             MODELS["cohere-command"],
             is_validation=False,
         )
+    assert error.value.reason is not None
     assert error.value.reason.startswith("line 2: ")
 
 
@@ -202,10 +203,10 @@ def test_token_limits_of_a_record(key, prompt, completion, words):
 
 @pytest.mark.parametrize("word", ["User:", "bot:", "ASSISTANT:", "System:", "<image>", "[EOS]"])
 def test_reserved_words_of_nova_are_rejected_in_prompts_only(word):
-    asked = [conversation(turn("user", f"a {word} b"), SAY)] * 8
+    rows = [conversation(turn("user", f"a {word} b"), SAY)] * 8
     system = [conversation(ASK, SAY, system=[{"text": word}])] * 8
     answered = [conversation(ASK, turn("assistant", word))] * 8
-    assert "Reserved keyword" in checked("nova-micro", asked)
+    assert "Reserved keyword" in checked("nova-micro", rows)
     assert "Reserved keyword" in checked("nova-micro", system)
     assert checked("nova-micro", answered) is None
 
