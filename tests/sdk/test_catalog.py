@@ -88,7 +88,7 @@ def test_a_model_lives_by_its_dates(key, day, state):
     ],
 )
 def test_a_model_is_found_by_each_of_its_names(name):
-    assert catalog.find(name).key == "nova-micro"
+    assert catalog.find(name) is catalog.CATALOG["nova-micro"]
 
 
 @pytest.mark.parametrize(
