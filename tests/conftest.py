@@ -110,9 +110,9 @@ class Requests:
 
 
 REQUESTS = Requests()
-FIGURES = []
+FIGURES: list[str] = []
 """What tests have measured, in words."""
-CHECKED = Counter()
+CHECKED: Counter[str] = Counter()
 """What was checked in processes that this one started."""
 TUNER = TunerUser()
 # The one place that every botocore session of the process takes its handlers from.

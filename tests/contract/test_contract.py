@@ -98,6 +98,7 @@ def test_bucket_role_and_region_are_sufficient():
         if name in ("DSPY_BEDROCK_S3_BUCKET", "DSPY_BEDROCK_ROLE_ARN", "AWS_REGION")
     }
     deployment = Deployment.from_environment(variables)
+    assert deployment is not None
     assert deployment.data_bucket == "data"
     assert deployment.account == "123456789012"
     assert deployment.region == "us-east-1"
@@ -106,7 +107,9 @@ def test_bucket_role_and_region_are_sufficient():
     )
     assert Deployment.from_environment({"AWS_REGION": "us-east-1"}) is None
     del variables["AWS_REGION"]
-    assert Deployment.from_environment(variables, region="eu-west-1").region == "eu-west-1"
+    deployment = Deployment.from_environment(variables, region="eu-west-1")
+    assert deployment is not None
+    assert deployment.region == "eu-west-1"
 
 
 def test_unknown_field_of_a_newer_version_is_ignored():

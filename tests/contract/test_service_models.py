@@ -4,6 +4,7 @@ import re
 
 import botocore.session
 import pytest
+from botocore.model import StringShape
 
 from tunestack.backends.base import JobState
 from tunestack.backends.bedrock.errors import CODES
@@ -29,18 +30,22 @@ GENERIC_ERRORS = {"ModelErrorException"}
 """Errors without a specific class: the remedy depends on the request."""
 
 
+def get_enum(name):
+    """Return the values of an enum of Bedrock."""
+    shape = BEDROCK.shape_for(name)
+    assert isinstance(shape, StringShape)
+    return set(shape.enum)
+
+
 def test_every_job_state_of_bedrock_is_known():
-    assert JOB_STATES.keys() == set(BEDROCK.shape_for("ModelCustomizationJobStatus").enum)
+    assert JOB_STATES.keys() == get_enum("ModelCustomizationJobStatus")
     terminal = {raw for raw, state in JOB_STATES.items() if state.is_terminal}
     assert terminal == {"Completed", "Failed", "Stopped"}
     assert not JobState.UNKNOWN.is_terminal
 
 
 def test_every_endpoint_state_of_bedrock_is_known():
-    states = {
-        *BEDROCK.shape_for("CustomModelDeploymentStatus").enum,
-        *BEDROCK.shape_for("ProvisionedModelStatus").enum,
-    }
+    states = get_enum("CustomModelDeploymentStatus") | get_enum("ProvisionedModelStatus")
     assert ENDPOINT_STATES.keys() == states
 
 

@@ -11,7 +11,7 @@ def run_cdk(*arguments, environment, exit_code=0):
     """Run a command of the CLI, check its exit code, and return its output."""
     completed = subprocess.run(
         [
-            shutil.which("cdk", path=f"{ROOT}/node_modules/.bin:{os.environ['PATH']}"),
+            shutil.which("cdk", path=f"{ROOT}/node_modules/.bin:{os.environ['PATH']}") or "cdk",
             *arguments,
             "--no-notices",
         ],

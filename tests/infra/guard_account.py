@@ -4,6 +4,7 @@ import itertools
 import json
 from contextlib import ExitStack, suppress
 from datetime import timedelta
+from typing import Any
 
 import boto3
 from botocore.config import Config
@@ -26,8 +27,12 @@ QUOTAS = Quotas(model_units=10_000, deployments=10_000, deployments_in_progress=
 class GuardAccount:
     """A context manager that starts the sandbox; the guard of the stack is switched off."""
 
+    sandbox: Sandbox
+    bedrock: Any
+    guard: Guard
+    model: str
+
     def __init__(self):
-        self.guard = self.bedrock = self.model = self.sandbox = None
         self._numbers = itertools.count()
         self._resources = ExitStack()
 

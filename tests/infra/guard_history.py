@@ -2,7 +2,7 @@
 
 import random
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from botocore.exceptions import ClientError
 
@@ -41,22 +41,23 @@ class History:
         name = account.create_endpoint(build_tags(account, self.hours, text=self.text))
         latest = created_at + MAX_LIFETIME
         expires_at = min(latest, requested if self.text is None else created_at + DEFAULT_LIFETIME)
-        scheduled_at = requested
+        scheduled_at: datetime | None = requested
         if self.extended is not None:
-            scheduled_at = self._extend(name)
+            scheduled_at = self._extend(name, self.extended)
             expires_at = min(latest, scheduled_at)
         # The SDK schedules no later than the stage allows, and no earlier than the time in the tag.
         scheduled_at = min(scheduled_at, latest + MAX_DELAY) if "schedule" in self.layers else None
         limit = max(expires_at, created_at + CREATION_TIME) + MAX_DELAY
         if self.layers == ("schedule",):
+            assert scheduled_at is not None
             limit = max(limit, scheduled_at + MAX_DELAY)
         self._check_kept_until(name, expires_at, scheduled_at)
         self._check_deleted_by(name, limit, scheduled_at)
 
-    def _extend(self, name):
+    def _extend(self, name, hours):
         account = self.account
         account.clock.advance(timedelta(minutes=self.random.uniform(0, 10)))
-        expires_at = account.clock.now() + timedelta(hours=self.extended)
+        expires_at = account.clock.now() + timedelta(hours=hours)
         endpoint = account.bedrock.get_provisioned_model_throughput(provisionedModelId=name)
         account.bedrock.tag_resource(
             resourceARN=endpoint["provisionedModelArn"],

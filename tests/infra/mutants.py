@@ -40,9 +40,9 @@ def generate_paths(value, path=()):
     if is_intrinsic:
         return
     if isinstance(value, dict):
-        parts = value.items()
+        parts = list(value.items())
     elif isinstance(value, list):
-        parts = enumerate(value)
+        parts = list(enumerate(value))
     else:
         return
     for key, part in parts:

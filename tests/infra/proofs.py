@@ -83,7 +83,7 @@ def build_regex(pattern):
 
 def build_policy(statements, context):
     """Build the formula of what statements allow and do not deny."""
-    formulas = {"Allow": [], "Deny": []}
+    formulas: dict[str, list[z3.BoolRef]] = {"Allow": [], "Deny": []}
     for row in statements:
         if set(row) - IDENTITY_KEYS:
             raise ValueError(f"unsupported statement: {row}")
@@ -154,7 +154,7 @@ def prove_equal(granted, specified, build):
             disproved = Verdict(is_proved=False, counterexample=str(request))
             proved = Verdict(is_proved=True)
             return [disproved, proved] if is_granted else [proved, disproved]
-    verdicts = [[], []]
+    verdicts: list[list[Verdict]] = [[], []]
     for label, policies, restriction in split_by_action(granted, specified):
         context = Context()
         formulas = [build(rows, context) for rows in policies]

@@ -1,6 +1,7 @@
 """Resolve the references of a template to the values that they have once deployed. An unknown reference is an error."""
 
 import ipaddress
+from typing import Any
 
 ARNS = {
     "AWS::IAM::ManagedPolicy": "arn:{partition}:iam::{account}:policy/{id}",
@@ -108,7 +109,8 @@ def get_statements(document):
 
 def collect_policies(resources):
     """Return the statements of every role, and of every policy that is attached to no role, by logical ID."""
-    policies, attached = {}, {}
+    policies: dict[str, list[dict[str, Any]]] = {}
+    attached: dict[str, list[dict[str, Any]]] = {}
     for name, row in resources.items():
         if row["Type"] != "AWS::IAM::ManagedPolicy":
             continue

@@ -3,6 +3,7 @@
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,10 +42,10 @@ def test_each_role_is_allowed_exactly_the_listed_actions(synthesized):
     template = synthesized(EXAMPLES["three_stages"]["prod"]).to_json()
     resources = Resolver(template, account=ACCOUNT, region=REGION).resolve()
     policies = collect_policies(resources)
-    roles = {}
+    roles: dict[str, dict[str, Any]] = {}
     for role, prefix in ROLES.items():
         (name,) = [logical_id for logical_id in policies if logical_id[:-8] == prefix]
-        document = {"Version": "2012-10-17", "Statement": policies[name]}
+        document: dict[str, Any] = {"Version": "2012-10-17", "Statement": policies[name]}
         principal = f"arn:aws:iam::{ACCOUNT}:role/{name}"
         roles[role] = {"principal": principal, "identity": [document]}
     requests = build_requests(resources)

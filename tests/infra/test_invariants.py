@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from typing import Any
 
 import pytest
 
@@ -106,7 +107,8 @@ def is_accepted(template, stage, region, proved):
     "step", [5, pytest.param(1, marks=pytest.mark.campaign)], ids=["every fifth", "all"]
 )
 def test_every_relevant_change_is_found(synthesized, figure, step):
-    stage, region, proved = STAGES["dev"], "us-east-1", {}
+    stage, region = STAGES["dev"], "us-east-1"
+    proved: dict[Any, Any] = {}
     template = synthesized(stage, region).to_json()
     assert is_accepted(template, stage, region, proved)
     total, survivors = 0, []

@@ -2,6 +2,7 @@
 
 import pickle
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ from tunestack_cdk.stage import Stage, StageError
 
 OIDC_PROVIDER = "arn:aws:iam::123456789012:oidc-provider/token.example.com"
 NETWORK = {"vpc_id": "vpc-0a1b2c3d", "subnet_ids": ("subnet-0a1b2c3d",)}
-VALID = {"name": "dev", "regions": ("us-east-1",), "base_models": ("nova-micro",)}
+VALID: dict[str, Any] = {"name": "dev", "regions": ("us-east-1",), "base_models": ("nova-micro",)}
 
 
 @pytest.mark.parametrize(

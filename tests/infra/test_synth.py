@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import botocore.session
 import pytest
@@ -47,12 +48,16 @@ PERMISSION_ONLY_ACTIONS = {
     "ec2:DeleteNetworkInterfacePermission",
     "ec2:CreateNetworkInterfacePermission",
 }
-FUZZ = {"deadline": None, "database": None, "suppress_health_check": list(HealthCheck)}
+FUZZ: dict[str, Any] = {
+    "deadline": None,
+    "database": None,
+    "suppress_health_check": list(HealthCheck),
+}
 
 
 def run_app(environment):
     return subprocess.run(
-        [shutil.which("python"), ROOT / "app.py"],
+        [shutil.which("python") or "python", ROOT / "app.py"],
         cwd=ROOT,
         env=environment,
         capture_output=True,

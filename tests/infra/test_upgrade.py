@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_deleted_or_renamed_resource_is_a_loss(deployed, kind):
         assert find_losses(deployed, planned) == [loss]
 
 
-CREATE_ONLY_PROPERTIES = {
+CREATE_ONLY_PROPERTIES: dict[str, dict[str, Any]] = {
     "AWS::IAM::ManagedPolicy": {"Description": "another"},
     "AWS::IAM::Role": {"RoleName": "mine"},
     "AWS::Logs::LogGroup": {"LogGroupName": "mine"},
@@ -133,6 +134,11 @@ def test_command_prints_losses_and_errors(deployed, tmp_path):
     assert completed.returncode == 1
     assert "would be retained, but no longer used: it contains data" in completed.stderr
     assert main([str(old), str(old)]) is None
-    assert "usage" in main([str(old)])
-    assert "it has no Resources" in main([str(invalid), str(new)])
-    assert "No such file" in main([str(tmp_path / "no.json"), str(new)])
+    for arguments, message in (
+        ([old], "usage"),
+        ([invalid, new], "it has no Resources"),
+        ([tmp_path / "no.json", new], "No such file"),
+    ):
+        error = main([str(argument) for argument in arguments])
+        assert error is not None
+        assert message in error

@@ -1,6 +1,8 @@
 """What AWS raises is raised as ours, with what to do, and the cause kept."""
 
 import pickle
+import ssl
+from typing import Any
 
 import pytest
 from botocore.exceptions import (
@@ -39,13 +41,11 @@ from tunestack.errors import (
 
 
 def client_error(code, status=400):
-    return ClientError(
-        {
-            "Error": {"Code": code, "Message": "AWS's words"},
-            "ResponseMetadata": {"RequestId": "r-1", "HTTPStatusCode": status},
-        },
-        "Operation",
-    )
+    response: Any = {
+        "Error": {"Code": code, "Message": "AWS's words"},
+        "ResponseMetadata": {"RequestId": "r-1", "HTTPStatusCode": status},
+    }
+    return ClientError(response, "Operation")
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,13 @@ def client_error(code, status=400):
             CredentialsExpiredError,
             "sign in again",
         ),
-        (SSLError(endpoint_url="https://x", error="UNEXPECTED_EOF"), NetworkError, "network"),
         (
-            SSLError(endpoint_url="https://x", error="CERTIFICATE_VERIFY_FAILED"),
+            SSLError(endpoint_url="https://x", error=ssl.SSLError("UNEXPECTED_EOF")),
+            NetworkError,
+            "network",
+        ),
+        (
+            SSLError(endpoint_url="https://x", error=ssl.SSLError("CERTIFICATE_VERIFY_FAILED")),
             ConfigError,
             "AWS_CA_BUNDLE",
         ),
@@ -110,9 +114,9 @@ def test_no_secret_and_no_text_of_a_caller_is_quoted():
     assert error.value.__cause__ is None
     report = "Invalid type for parameter messages[0].text, value: ['SECRET,\nmore'], type: <class 'list'>, valid types: str"
     words = r"messages\[0\].text, type: .*valid types: str"
-    with pytest.raises(ConfigError, match=words) as error, translate_errors("doing it"):
+    with pytest.raises(ConfigError, match=words) as invalid, translate_errors("doing it"):
         raise ParamValidationError(report=report)
-    assert "SECRET" not in str(error.value)
+    assert "SECRET" not in str(invalid.value)
 
 
 def test_errors_cross_processes():

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from typing import Any
 
 import dspy
 import pytest
@@ -48,6 +49,7 @@ def script(sandbox):
     for process in started:
         process.kill()
         process.wait()
+        assert process.stderr is not None
         process.stderr.close()
 
 
@@ -123,7 +125,7 @@ def test_job_goes_on_after_background_end(sandbox, chat, tuner):
 
 
 def test_submission_in_progress_is_completed_before_the_end(chat, tuner):
-    jobs = []
+    jobs: list[Any] = []
 
     def rows():
         yield chat[0]

@@ -71,6 +71,7 @@ ANSWER = {
 )
 def test_every_request_fits_the_model(operation, wire):
     shape = MODEL.operation_model(operation).input_shape
+    assert shape is not None
     assert violations(wire, shape) == []
     assert shape.required_members
     for member in shape.required_members:

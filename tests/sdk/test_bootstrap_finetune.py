@@ -1,5 +1,7 @@
 """The records that BootstrapFinetune trains on, and the settings that it rejects before a program is called."""
 
+from typing import Any
+
 import dspy
 import pytest
 from dspy.adapters.baml_adapter import BAMLAdapter
@@ -154,7 +156,7 @@ def test_more_jobs_than_threads_are_supported(configured):
     """DSPy raises an error, after all calls were paid for."""
     student = CallsTwice()
     student.set_lm(configured)
-    arguments = {"metric": accept_all, "multitask": False, "num_threads": 1}
+    arguments: dict[str, Any] = {"metric": accept_all, "multitask": False, "num_threads": 1}
     with pytest.raises(ValueError, match="bigger than or equal to the number of fine-tuning"):
         dspy.BootstrapFinetune(**arguments).compile(student, trainset=TRAIN[:2])
     jobs = RecordedJobs(configured)

@@ -1,6 +1,7 @@
 """The catalog, guarded by a table that was written by hand."""
 
 from datetime import date
+from typing import Any
 
 import pytest
 
@@ -88,7 +89,7 @@ def test_a_model_lives_by_its_dates(key, day, state):
     ],
 )
 def test_a_model_is_found_by_each_of_its_names(name):
-    assert catalog.find(name).key == "nova-micro"
+    assert catalog.find(name) is catalog.CATALOG["nova-micro"]
 
 
 @pytest.mark.parametrize(
@@ -211,3 +212,15 @@ def test_a_typo_in_a_data_file_is_found(old, new):
     assert load.parse(GOOD, "good.toml")[0].key == "k"
     with pytest.raises(ValueError, match=r"bad\.toml: model 'k'"):
         load.parse(GOOD.replace(old, new), "bad.toml")
+
+
+def test_catalog_is_read_only():
+    model = CATALOG["nova-micro"]
+    inference = catalog.find_inference("nova-micro")
+    assert inference is not None
+    mappings: tuple[Any, ...] = (model.hyperparameters, model.prices, inference.profiles)
+    for mapping in mappings:
+        with pytest.raises(TypeError, match="does not support item assignment"):
+            mapping["x"] = 1
+    with pytest.raises(AttributeError, match="immutable"):
+        setattr(model, "name", "x")  # noqa: B010 - mypy refuses the assignment

@@ -46,6 +46,7 @@ def lines(out):
 def told(variables):
     """The deployment that variables tell, which are no more; on another day the sandbox leaves the models open."""
     found = Deployment.from_environment(variables)
+    assert found is not None
     assert found.base_models
     assert found.environment().items() <= variables.items()
     return dataclasses.replace(found, base_models=())
@@ -288,7 +289,7 @@ class TestSandbox:
             "OPENAI_ORG_ID": "secret",
         }
         process = tunestack("sandbox", "--empty", "--format", form, env=environment)
-        lines = set()
+        lines: set[str] = set()
         while "LITELLM_LOCAL_MODEL_COST_MAP" not in str(lines):
             lines.add(process.stdout.readline().strip())
         process.send_signal(signal.SIGTERM)
@@ -300,7 +301,7 @@ class TestSandbox:
     def test_what_a_file_of_variables_can_not_unset_is_named(self):
         environment = os.environ | {"AWS_CA_BUNDLE": "/nowhere"}
         process = tunestack("sandbox", "--empty", "--format", "dotenv", env=environment)
-        lines = []
+        lines: list[str] = []
         while "LITELLM_LOCAL_MODEL_COST_MAP" not in str(lines):
             lines.append(process.stdout.readline())
         process.send_signal(signal.SIGTERM)

@@ -2,14 +2,14 @@
 
 import pytest
 
-from tunestack.catalog import CATALOG, find
+from tunestack.catalog import CATALOG
 from tunestack.errors import ConfigError, CostError
 from tunestack.spec.cost import of_job
 
 
 def test_training_is_tokens_times_epochs_times_price():
     cost = of_job(
-        find("nova-micro"), tokens=2_000_000, records=10, hyperparameters={"epochCount": "3"}
+        CATALOG["nova-micro"], tokens=2_000_000, records=10, hyperparameters={"epochCount": "3"}
     )
     assert pytest.approx(cost.training_usd) == 6.0
     assert cost.storage_usd_a_month == 1.95
@@ -20,13 +20,15 @@ def test_training_is_tokens_times_epochs_times_price():
 
 
 def test_what_is_served_by_the_hour_says_so():
-    cost = of_job(find("llama-3-1-70b"), tokens=10, records=10, hyperparameters={"epochCount": "1"})
+    cost = of_job(
+        CATALOG["llama-3-1-70b"], tokens=10, records=10, hyperparameters={"epochCount": "1"}
+    )
     assert cost.hosting_usd_an_hour == 24.0
     assert "serving: $24.00 an hour for each model unit" in "\n".join(cost.lines())
 
 
 def test_what_nobody_knows_is_said_to_be_unknown():
-    cost = of_job(find("nova-pro"), tokens=10, records=10, hyperparameters={})
+    cost = of_job(CATALOG["nova-pro"], tokens=10, records=10, hyperparameters={})
     assert cost.training_usd is None
     assert "training: an unknown amount" in "\n".join(cost.lines())
     with pytest.raises(CostError, match="the training price of nova-pro is unknown"):

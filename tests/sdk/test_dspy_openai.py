@@ -125,10 +125,12 @@ class TestOpenAIProvider:
     def test_finished_job_is_not_waited_for(self, chat, sandbox):
         """DSPy's own provider polls every twenty seconds, and first after twenty."""
         pauses = []
-        poll = Poll(
-            sleep=lambda seconds: (pauses.append(seconds), sandbox.clock.advance(seconds)),
-            clock=sandbox.clock.monotonic,
-        )
+
+        def sleep(seconds):
+            pauses.append(seconds)
+            sandbox.clock.advance(seconds)
+
+        poll = Poll(sleep=sleep, clock=sandbox.clock.monotonic)
         tuner = Tuner(poll=poll)
         tuner.submit(GPT, chat).wait()
         pauses.clear()

@@ -13,7 +13,7 @@ from tunestack.errors import (
     NotFoundError,
     QuotaError,
 )
-from tunestack_sandbox.messages import OperationResult, ServiceError
+from tunestack_sandbox.messages import OperationCall, OperationResult, ServiceError
 
 
 def test_what_is_created_and_not_seen_at_once_is_not_created_again(llama, west, broken, requests):
@@ -210,7 +210,8 @@ def test_throughput_that_is_on_its_way_to_a_model_does_not_serve_it_yet(llama, w
 def test_what_no_look_shows_is_in_hand_and_is_not_bought_twice(llama, west, requests, seen_as):
     """The answer of the create tells what it is, and its name keeps a second from being made."""
     hidden = {"Error": {"Code": "ResourceNotFoundException", "Message": "not there"}}
-    made, before = [], requests.seen.copy()
+    made: list[int] = []
+    before = requests.seen.copy()
 
     def nowhere(parsed):
         if made:
@@ -270,7 +271,7 @@ def test_a_delete_that_takes_its_time_is_waited_for(job, tuner, sandbox):
     """AWS may accept a delete, and refuse another one, before the endpoint is gone."""
     job.start_endpoint()
     region = sandbox.bedrock_region("us-east-1")
-    accepted = []
+    accepted: list[OperationCall] = []
 
     def slow(call, handle):
         if call.operation.name != "DeleteCustomModelDeployment":

@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import json
+from typing import Any
 
 import boto3
 import pytest
@@ -48,14 +49,14 @@ def there(tunestack_sandbox, spring, monkeypatch):
 
 def chat(number, model):
     """A record with all that a model learns from, as far as one record can have it."""
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"role": "system", "content": "You count."},
         {"role": "user", "content": f"What is number {number}?"},
         {"role": "assistant", "content": f"It is {number}."},
         {"role": "user", "content": f"And what is beside {number}?"},
         {"role": "assistant", "content": f"Beside it is {number + 1}."},
     ]
-    record = {"messages": messages}
+    record: dict[str, Any] = {"messages": messages}
     if Content.TOOLS in model.takes:
         call = {"name": "weather", "arguments": '{"city": "Bonn"}'}
         messages[2:2] = [

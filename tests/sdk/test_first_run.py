@@ -38,9 +38,9 @@ def machine(tmp_path):
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in PROGRAMS:
-        if path := shutil.which(name, path="/usr/bin:/bin"):
-            (programs / name).symlink_to(path)
-    (programs / "python3").symlink_to(os.path.realpath(sys._base_executable))
+        if program := shutil.which(name, path="/usr/bin:/bin"):
+            (programs / name).symlink_to(program)
+    (programs / "python3").symlink_to(os.path.realpath(vars(sys)["_base_executable"]))
     home = tmp_path / "home"
     home.mkdir()
     environment = {name: value for name, value in os.environ.items() if SETTINGS.fullmatch(name)}
@@ -65,7 +65,11 @@ def run(checkout, machine, script, before=""):
     file = checkout.parent / "script.sh"
     file.write_text(script)
     done = subprocess.run(
-        [shutil.which("bash"), "-c", f"{before}\nexec bash -euo pipefail {shlex.quote(str(file))}"],
+        [
+            shutil.which("bash") or "bash",
+            "-c",
+            f"{before}\nexec bash -euo pipefail {shlex.quote(str(file))}",
+        ],
         cwd=checkout,
         env=machine,
         stdin=subprocess.DEVNULL,
@@ -89,7 +93,7 @@ def test_the_readme_works_block_by_block(machine, tmp_path):
     assert re.findall(r"^\./\w+", setup, re.MULTILINE) == ["./demo", "./check"]
     tools, sandbox = shells.splitlines()
     account = "".join(typed(*block) for block in [("bash", deployment), rest[0], first, *rest[1:]])
-    install = re.search(r"`(pip install '\./sdk\[.*?\]')`", README)[1]
+    (install,) = re.findall(r"`(pip install '\./sdk\[.*?\]')`", README)
     account += f"python3 -m venv app && app/bin/{install}\napp/bin/tunestack models\n"
     checkout = clone(tmp_path / "tunestack")
     inside = tmp_path / "inside.sh"

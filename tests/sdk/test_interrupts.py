@@ -41,7 +41,7 @@ def duration():
 
 def test_at_every_moment_of_the_start(figure):
     length = min(duration() for _ in range(3))  # the first one also reads the files from disk
-    codes = {}
+    codes: dict[int, int] = {}
     for number in range(MOMENTS):
         code, errors = interrupted(["models"], length * number / MOMENTS)
         codes[code] = codes.get(code, 0) + 1

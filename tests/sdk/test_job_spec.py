@@ -3,6 +3,7 @@
 import inspect
 from dataclasses import fields
 
+import click
 import pytest
 
 from tunestack import Tuner
@@ -40,7 +41,10 @@ def test_dspy_takes_all_but_what_it_has_arguments_for():
 
 @pytest.mark.parametrize("command", ["submit", "cost"])
 def test_the_command_line_has_an_option_for_each(command):
-    params = {param.name for param in tunestack.get_command(None, command).params}
+    context = click.Context(tunestack)
+    subcommand = tunestack.get_command(context, command)
+    assert subcommand is not None
+    params = {param.name for param in subcommand.params}
     names = {CLI_NAMES.get(name, name) for name in SubmitArguments.__annotations__}
     assert names <= params
 

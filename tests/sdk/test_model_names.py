@@ -57,7 +57,7 @@ def test_each_name_of_the_price_list_is_found(name):
     "geography", [*common_utils.get_bedrock_cross_region_inference_regions(), "ca"]
 )
 def test_each_geography_of_cross_region_inference_is_found(geography):
-    assert catalog.find(f"bedrock/{geography}.{MICRO}").key == "nova-micro"
+    assert catalog.find(f"bedrock/{geography}.{MICRO}") is catalog.CATALOG["nova-micro"]
 
 
 @pytest.mark.parametrize("region", common_utils.get_all_bedrock_regions())
@@ -85,7 +85,7 @@ def test_each_region_is_read_from_the_name(route, region):
     ],
 )
 def test_an_arn_is_found_behind_any_route(route, arn, region):
-    assert catalog.find(route + arn).key == "nova-micro"
+    assert catalog.find(route + arn) is catalog.CATALOG["nova-micro"]
     assert region == catalog.parse_name(route + arn).region
 
 
@@ -94,14 +94,14 @@ def test_what_litellm_strips_is_stripped(route):
     name = f"bedrock/{route}/{MICRO}"
     stripped = common_utils.strip_bedrock_routing_prefix(name)
     if "/" not in stripped:
-        assert catalog.find(name).key == "nova-micro"
+        assert catalog.find(name) is catalog.CATALOG["nova-micro"]
 
 
 @pytest.mark.parametrize(
     "name", [f"{MICRO}:24k", f"{MICRO}:128k", f"us.{MICRO}[128k]", f" {MICRO} ", MICRO.upper()]
 )
 def test_a_context_window_spaces_and_case_do_not_matter(name):
-    assert catalog.find(name).key == "nova-micro"
+    assert catalog.find(name) is catalog.CATALOG["nova-micro"]
 
 
 @pytest.mark.parametrize(

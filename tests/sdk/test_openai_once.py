@@ -44,7 +44,7 @@ def test_what_is_lost_on_the_way_makes_no_second_job(tuner, chat, sandbox, kind,
 
 
 def test_two_at_the_same_moment_submit_one_job(tuner, chat, poll, intercepted):
-    faster = []
+    faster: list[str | None] = []
 
     def first(request):
         if not faster and (request.method, request.target) == ("POST", "/v1/fine_tuning/jobs"):
@@ -87,7 +87,7 @@ def test_of_several_that_are_there_it_is_given_the_one_that_stays(chat, poll, sa
 def test_what_was_created_is_not_lost_to_a_look_that_fails(
     tuner, chat, sandbox, caplog, intercepted
 ):
-    posted = []
+    posted: list[object] = []
 
     def created(request):
         if (request.method, request.target) == ("POST", "/v1/fine_tuning/jobs") and not posted:

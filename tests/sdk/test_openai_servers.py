@@ -3,6 +3,7 @@
 import json
 import pickle
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import unquote
 
 import openai
@@ -117,7 +118,7 @@ def test_a_job_that_fails_at_once_is_one_job_and_says_why(tuner, chat, intercept
 def test_on_a_server_without_metadata_a_lost_answer_makes_no_second_job(
     tuner, chat, intercepted, sandbox, caplog
 ):
-    made = []
+    made: list[dict[str, Any]] = []
 
     def forgetful(request):
         if (request.method, request.target) == ("POST", "/v1/fine_tuning/jobs"):
@@ -211,7 +212,7 @@ def test_a_tuner_that_is_loaded_asks_the_same_server(poll):
 
 
 def test_a_base_url_that_is_none_is_a_setting_to_mend():
-    from tunestack.backends.openai.project import create_client
+    from tunestack.backends.openai.client import create_client
 
     with pytest.raises(ConfigError, match="base URL '::bad'"):
         create_client({"api_key": "sk-x", "base_url": "::bad"})
@@ -222,6 +223,8 @@ def test_the_client_that_is_given_is_the_one_that_calls(chat, poll, tuner):
     job = mine.submit(BASE, chat)
     with pytest.raises(NotFoundError):
         tuner.job(job.id)
-    assert mine.invoke(job.wait().model, "What is number 7?") == "It is 7."
+    model = job.wait().model
+    assert model is not None
+    assert mine.invoke(model, "What is number 7?") == "It is 7."
     with pytest.raises(AccessError, match="Incorrect API key"):
         Tuner(openai=openai.OpenAI(api_key="wrong"), poll=poll).job(job.id)

@@ -76,10 +76,12 @@ def test_better_together_starts_and_stops_provisioned_throughput(west, figure):
     student = ticket_program(lm)
     started = []
     launch = lm.provider.launch
-    lm.provider.launch = lambda which, how=None: (
-        launch(which, how),
-        started.append(endpoint_names(west)),
-    )
+
+    def launch_and_record(which, how=None):
+        launch(which, how)
+        started.append(endpoint_names(west))
+
+    lm.provider.launch = launch_and_record
     optimizer = BetterTogether(
         metric=is_correct,
         raises=True,

@@ -5,6 +5,7 @@ import os
 import threading
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 import boto3
 import pytest
@@ -46,6 +47,7 @@ def test_nobody_is_there(sandbox, monkeypatch):
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     (check,) = Tuner().preflight()
     assert (check.name, check.verdict) == ("credentials", Verdict.FAIL)
+    assert check.fix is not None
     assert "aws sts get-caller-identity" in check.fix
 
 
@@ -81,7 +83,7 @@ def test_a_bucket_that_is_gone(deployed):
 def test_a_role_that_is_gone_and_one_that_bedrock_may_not_take_on(deployed, sandbox):
     role = "arn:aws:iam::123456789012:role/gone"
     assert Verdict.FAIL is deployed(job_role_arn=role)["job role gone"].verdict
-    document = {
+    document: dict[str, Any] = {
         "Version": "2012-10-17",
         "Statement": [
             {
@@ -150,7 +152,7 @@ def test_a_model_that_is_elsewhere_or_retired(tuner):
 def quotas(monkeypatch):
     """Service Quotas, as far as it is asked: the emulator has none."""
 
-    values = {}
+    values: dict[str, float] = {}
 
     class Answers(BaseHTTPRequestHandler):
         def do_POST(self):

@@ -6,12 +6,13 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import dspy
 import pytest
 
 from tests.sdk.desks import IGNORED_WARNINGS, NOVA
-from tunestack import Tuner
+from tunestack import Job, Tuner
 from tunestack.dspy import BedrockProvider, BootstrapFinetune
 from tunestack.errors import ConfigError, JobStoppedError, QuotaError
 from tunestack_sandbox import Quotas
@@ -75,7 +76,8 @@ def test_a_wait_that_is_over_says_that_nothing_is_lost(two_jobs, tuner, chat, ob
 
 def test_the_same_job_of_another_process_is_found_while_waiting(two_jobs, chat, sandbox, poll):
     """It has another name, and would be a second paid job."""
-    other, seen = Tuner(poll=poll), []
+    other = Tuner(poll=poll)
+    seen: list[Job] = []
 
     def sleep(seconds):
         sandbox.clock.advance(seconds)
@@ -88,7 +90,7 @@ def test_the_same_job_of_another_process_is_found_while_waiting(two_jobs, chat, 
 
 
 def test_a_throttle_while_waiting_does_not_end_the_wait(two_jobs, chat, sandbox, poll, broken):
-    throttled = []
+    throttled: list[float] = []
 
     def sleep(seconds):
         if not throttled:
@@ -159,7 +161,7 @@ def test_an_optimizer_submits_more_jobs_than_the_account_runs_at_a_time(sandbox,
 
 
 def test_a_cancel_while_waiting_submits_nothing(two_jobs, chat, poll):
-    jobs = []
+    jobs: list[Any] = []
 
     def sleep(_):
         assert jobs[0].cancel() is True
@@ -188,6 +190,7 @@ def test_the_command_line_waits_if_told_so(sandbox, tuner, chat, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
     ) as waits:
+        assert waits.stderr is not None
         for line in waits.stderr:
             if "waiting for a free job slot, at most 2 hours" in line:
                 sandbox.clock.advance(10_000)

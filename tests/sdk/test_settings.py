@@ -51,7 +51,9 @@ def verdicts(checks):
 def test_a_bucket_in_another_notation_is_the_bucket(seeds, poll, chat, text):
     deployment = seeds(**{BUCKET: text})
     job = Tuner(poll=poll).submit("nova-micro", chat)
-    assert job.refresh().training_data.startswith(f"s3://{deployment.data_bucket}/")
+    training_data = job.refresh().training_data
+    assert training_data is not None
+    assert training_data.startswith(f"s3://{deployment.data_bucket}/")
     assert Verdict.PASS is verdicts(Tuner(poll=poll).preflight("nova-micro"))["bucket"].verdict
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+BASE_PYTHON = vars(sys)["_base_executable"]
 UV = Path(shutil.which("uv") or ROOT / ".tools/uv-0.13.9/bin/uv")
 VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS")
 OPENSSL = """
@@ -143,7 +144,7 @@ def checkout(tmp_path):
         "\n[package.metadata.requires-dev]\ndev = []\n"
     )
     installed = tmp_path / f".tools/{UV.parents[1].name}"
-    subprocess.run([sys._base_executable, "-m", "venv", installed], check=True)
+    subprocess.run([BASE_PYTHON, "-m", "venv", installed], check=True)
     (installed / "bin/uv").symlink_to(UV)
     return tmp_path
 
@@ -156,7 +157,7 @@ def bash(checkout, registry):
         environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(checkout / "home"),
-            "PYTHON": sys._base_executable,
+            "PYTHON": BASE_PYTHON,
             "npm_config_registry": registry,
             "npm_config_fetch_retries": "0",
             "PIP_RETRIES": "0",
@@ -238,7 +239,7 @@ def test_an_interactive_shell_stays_open_when_python_is_missing(checkout, tmp_pa
     for name in ("bash", "dirname", "mkdir"):
         (programs / name).symlink_to(shutil.which(name))
     done = subprocess.run(
-        [shutil.which("bash"), "--norc", "-i"],
+        [shutil.which("bash") or "bash", "--norc", "-i"],
         input="source scripts/toolchain.sh\necho still open\n",
         env={"PATH": str(programs)},
         cwd=checkout,
@@ -252,8 +253,10 @@ def test_an_interactive_shell_stays_open_when_python_is_missing(checkout, tmp_pa
 
 def test_the_scripts_use_what_bash_3_and_bsd_tools_have():
     """macOS has bash 3.2, and BSD's tools."""
-    newer = ("mapfile", "readarray", "declare -A", "local -n", ",,}", "^^}", "readlink -f")
-    newer += ("sed -i", "grep -P", "date -d", "realpath", "${groups[@]}")
+    newer = (
+        *("mapfile", "readarray", "declare -A", "local -n", ",,}", "^^}", "readlink -f"),
+        *("sed -i", "grep -P", "date -d", "realpath", "${groups[@]}"),
+    )
     scripts = [ROOT / "demo", ROOT / "check", *sorted((ROOT / "scripts").glob("*.sh"))]
     assert {"build.sh", "matrix.sh"} <= {script.name for script in scripts}
     for script in scripts:
@@ -265,7 +268,7 @@ def test_the_scripts_use_what_bash_3_and_bsd_tools_have():
 def test_a_second_run_keeps_the_virtual_environment(bash, checkout, certificates):
     """Also where `python3` is a script that starts Python, as pyenv has it, or `uv sync` took another Python."""
     shim = checkout / "shim"
-    shim.write_text(f'#!/bin/sh\nexec {sys._base_executable} "$@"\n')
+    shim.write_text(f'#!/bin/sh\nexec {BASE_PYTHON} "$@"\n')
     shim.chmod(0o755)
     trusted = {"SSL_CERT_FILE": str(certificates / "ca.pem")}
     mark = checkout / ".venv/mark"

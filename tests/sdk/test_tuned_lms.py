@@ -71,6 +71,7 @@ def test_saved_program_can_be_used_in_another_process(
             done.wait(0.2)
         except subprocess.TimeoutExpired:
             continue
+    assert done.stdout is not None
     with done.stdout as answer:
         desk, finetunable, kept = json.loads(answer.read())
     assert (desk, finetunable) == ("billing", True)
@@ -137,6 +138,7 @@ def test_state_of_a_program_saved_by_an_earlier_version_is_read():
         "adapter": "ChatAdapter",
     }
     state = LMState.of(dspy.LM(route, launch_kwargs={"tunestack": saved}))
+    assert state is not None
     assert dataclasses.asdict(state) == {**saved, "routes": (route,)}
 
 

@@ -17,8 +17,8 @@ slept = [0.0]
 
 
 def post(path, **body):
-    body = json.dumps(body).encode()
-    urllib.request.urlopen(f"{os.environ['ADMIN']}/{path}", body).close()
+    data = json.dumps(body).encode()
+    urllib.request.urlopen(f"{os.environ['ADMIN']}/{path}", data).close()
 
 
 def sleep(seconds):

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import boto3
 
@@ -42,10 +43,14 @@ class Stage:
             env={**sandbox.environment(), "ADMIN": sandbox.admin_url, "TMPDIR": str(folder)},
         )
 
+        assert self.victim.stdin is not None
+        assert self.victim.stdout is not None
+        self.input, self.output = self.victim.stdin, self.victim.stdout
+
     def close(self):
-        self.victim.stdin.close()
+        self.input.close()
         self.victim.wait()
-        self.victim.stdout.close()
+        self.output.close()
 
     def reset(self):
         """Delete everything, and use other training data, so that it must be uploaded."""
@@ -64,16 +69,17 @@ class Stage:
             "seed": self.seed,
             "hours": TTL.total_seconds() / 3600,
         }
-        self.victim.stdin.write(json.dumps(order) + "\n")
-        self.victim.stdin.flush()
-        return json.loads(self.victim.stdout.readline())
+        self.input.write(json.dumps(order) + "\n")
+        self.input.flush()
+        return json.loads(self.output.readline())
 
     def list_points(self, kind, steps, *, mutant=""):
         """Return the system calls of the last step to kill at, in order, as (name, number of the call in its thread)."""
         self.reset()
         trace = self.folder / "trace"
         assert self.run(kind, steps, mutant=mutant, strace=["-o", str(trace)]) == "done"
-        seen, points = Counter(), {}
+        seen: Counter[tuple[str, ...]] = Counter()
+        points: dict[Any, Any] = {}
         for line in trace.read_text().splitlines():
             if not (call := re.match(r"(\d+) +(\w+)\(", line)):
                 continue

@@ -26,7 +26,12 @@ def queue(sandbox):
 def measure_wait(sandbox, job, *, seconds=20000):
     """Wait in a thread, advance the clock to the end of the job, and return the real seconds until the wait ends."""
     ended = []
-    waiter = threading.Thread(target=lambda: (job.wait(), ended.append(time.monotonic())))
+
+    def wait():
+        job.wait()
+        ended.append(time.monotonic())
+
+    waiter = threading.Thread(target=wait)
     waiter.start()
     time.sleep(0.3)  # The first poll is over.
     sandbox.clock.advance(seconds)

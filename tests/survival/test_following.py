@@ -1,5 +1,7 @@
 """Many jobs are followed with one List request per poll, and none is lost."""
 
+from typing import Any
+
 import boto3
 import pytest
 from botocore.config import Config
@@ -143,7 +145,7 @@ def test_five_thousand_jobs_are_followed_with_throttling(monkeypatch, count_traf
         boto3.client("s3").put_object(Bucket=deployment.data_bucket, Key=key, Body=rows * 8)
         # A request first processes what is due in the sandbox, which may be the work of thousands of jobs.
         root = boto3.client("bedrock", config=Config(read_timeout=900))
-        request = {
+        request: dict[str, Any] = {
             "roleArn": deployment.job_role_arn,
             "baseModelIdentifier": "amazon.nova-micro-v1:0:128k",
             "trainingDataConfig": {"s3Uri": f"s3://{deployment.data_bucket}/{key}"},

@@ -7,6 +7,7 @@ import secrets
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import Phase
@@ -70,7 +71,8 @@ def never_armed(patch):
 
 
 def armed_after_it_is_made(patch):
-    arm, create, late = ScheduledGuard.arm, serving._create, []
+    arm, create = ScheduledGuard.arm, serving._create
+    late: list[Any] = []
 
     def created(*what, **more):
         try:
@@ -238,8 +240,8 @@ def test_mutant_is_found(world, mutant, layers, outcomes_only, monkeypatch, figu
         except AssertionError as error:
             figure(f"{mutant.__name__} {layers}: found by {name!r}: {error}")
             return
-    number, error = run_histories(
+    number, failure = run_histories(
         world, layers, number=MAX_HISTORIES, length=30, phases=[Phase.generate]
     )
-    assert error is not None, f"not found in {number} histories"
-    figure(f"{mutant.__name__} {layers}: found in history {number}: {error}")
+    assert failure is not None, f"not found in {number} histories"
+    figure(f"{mutant.__name__} {layers}: found in history {number}: {failure}")

@@ -29,6 +29,8 @@ def racers(sandbox):
     ]
     yield processes
     for racer in processes:
+        assert racer.stdin is not None
+        assert racer.stdout is not None
         racer.stdin.close()
         racer.wait()
         racer.stdout.close()
@@ -137,6 +139,7 @@ def terminate_server(sandbox, mode):
         text=True,
         env=sandbox.environment(),
     ) as process:
+        assert process.stdout is not None
         assert process.stdout.readline().startswith("tunestack-")
         process.send_signal(signal.SIGTERM)
     rows = boto3.client("bedrock").list_custom_model_deployments()["modelDeploymentSummaries"]

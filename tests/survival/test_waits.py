@@ -3,6 +3,7 @@
 import asyncio
 import os
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import boto3
 import pytest
@@ -49,7 +50,7 @@ def during(sandbox):
     """Return a tuner, and a dict of actions by the hour of the wait at which each runs once."""
 
     def make(**session):
-        happens = {}
+        happens: dict[float, Any] = {}
         began = sandbox.clock.monotonic()
 
         def sleep(seconds):
@@ -123,7 +124,7 @@ def test_wrong_local_clock_is_an_error(sandbox, slow, during):
 
 def test_wait_continues_after_hours_without_network(sandbox, slow, during):
     session = boto3.Session()
-    away = []
+    away: list[bool] = []
 
     def fail(**_):
         if away:

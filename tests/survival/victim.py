@@ -14,6 +14,7 @@ import urllib.request
 import uuid
 import warnings
 from datetime import timedelta
+from typing import Any
 
 from tunestack import Poll, Tuner
 from tunestack.backends.bedrock.backend import BedrockBackend
@@ -26,7 +27,9 @@ KINDS = {"on-demand": ("nova-micro", "us-east-1"), "provisioned": ("llama-3-1-8b
 
 def arm_late():
     """Create the schedule only after the endpoint."""
-    pending = []
+    pending: list[tuple[Any, ...]] = []
+    guard: Any = ScheduledGuard
+    backend: Any = BedrockBackend
     arm, create = ScheduledGuard.arm, BedrockBackend.create_endpoint
 
     def create_and_arm(self, request):
@@ -35,8 +38,8 @@ def arm_late():
             arm(*pending.pop())
         return made
 
-    ScheduledGuard.arm = lambda *what: pending.append(what)
-    BedrockBackend.create_endpoint = create_and_arm
+    guard.arm = lambda *what: pending.append(what)
+    backend.create_endpoint = create_and_arm
 
 
 def name_at_random():
@@ -64,7 +67,7 @@ class Script:
             tell(f"sleep {seconds}")
 
         # Always the same few polls, so that a point is the same system call in every run.
-        clock = {"sleep": sleep, "clock": lambda: time.monotonic() + slept[0]}
+        clock: dict[str, Any] = {"sleep": sleep, "clock": lambda: time.monotonic() + slept[0]}
         tuner = Tuner(
             region=region, poll=Poll(first=30, factor=10, longest=3600, jitter=0, **clock)
         )
@@ -106,6 +109,7 @@ def attach_strace(pid, options):
     strace = subprocess.Popen(
         ["strace", "-f", "-p", str(pid), *options], stderr=subprocess.PIPE, text=True
     )
+    assert strace.stderr is not None
     assert "attached" in strace.stderr.readline()
     return strace
 

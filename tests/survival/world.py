@@ -8,7 +8,7 @@ import boto3
 from botocore.config import Config
 
 from tests.infra.guard_account import SETTINGS
-from tests.survival.world_checks import ACTIVE_STATUSES, WorldChecks
+from tests.survival.world_checks import ACTIVE_STATUSES
 from tests.survival.world_faults import FaultHooks
 from tests.survival.world_guard import VirtualGuard
 from tests.survival.world_settings import CONTENTS, PERIOD, REGIONS, ROWS
@@ -28,7 +28,7 @@ class ClientCrashed(BaseException):
     """Raised to end a client in the middle of a call."""
 
 
-class World(FaultHooks, VirtualGuard, WorldChecks):
+class World(FaultHooks, VirtualGuard):
     """One sandbox in which histories run one after another; a history is a list of steps."""
 
     def __init__(self, sandbox, name):

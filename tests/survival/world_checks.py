@@ -11,17 +11,13 @@ from tests.survival.world_settings import (
     REGIONS,
     parse_expiry,
 )
+from tests.survival.world_state import WorldState
 
 ACTIVE_STATUSES = ("InProgress", "Completed")
 
 
-class WorldChecks:
+class WorldChecks(WorldState):
     """Checks the jobs and endpoints of one region."""
-
-    def list_throughputs(self, region):
-        client = self.clients["bedrock", region]
-        response = client.list_provisioned_model_throughputs(maxResults=1000)
-        return response["provisionedModelSummaries"]
 
     def list_deployments(self, region):
         client = self.clients["bedrock", region]
@@ -61,7 +57,8 @@ class WorldChecks:
     def check_jobs(self, region):
         """Each content has one active job, and every job that a client received exists."""
         bedrock = self.clients["bedrock", region]
-        active, existing = Counter(), set()
+        active: Counter[tuple[str, int]] = Counter()
+        existing: set[str] = set()
         pages = bedrock.get_paginator("list_model_customization_jobs").paginate()
         for row in (row for page in pages for row in page["modelCustomizationJobSummaries"]):
             existing.add(row["jobArn"])

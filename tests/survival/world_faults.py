@@ -1,6 +1,5 @@
 """Faults of the world: crashes between two requests, unknown statuses, and new resources that are not visible yet."""
 
-from contextlib import contextmanager
 from dataclasses import replace
 
 from tests.survival.world_settings import (
@@ -11,10 +10,11 @@ from tests.survival.world_settings import (
     VISIBILITY_DELAY,
     parse_expiry,
 )
+from tests.survival.world_state import WorldState
 from tunestack_sandbox.messages import ServiceError
 
 
-class FaultHooks:
+class FaultHooks(WorldState):
     """Hooks around the requests of the clients, and around the requests that the sandbox handles."""
 
     def _before_request(self, params, model, **_):
@@ -28,6 +28,7 @@ class FaultHooks:
         with self.without_faults():
             schedule = self._get_schedule(region, name)
             existing = {row["provisionedModelName"] for row in self.list_throughputs(region)}
+        assert self.requested_at is not None, "a client creates throughput only in a start"
         ttl = self.requested_ttl or DEFAULT_LIFETIME
         earliest, latest = self.requested_at + ttl - MARGIN, self.clock.now() + ttl + PERIOD
         if not self.outcomes_only:
@@ -79,13 +80,3 @@ class FaultHooks:
     def _is_new(self, row):
         created = isinstance(row, dict) and (row.get("creationTime") or row.get("createdAt"))
         return bool(created) and created > self.clock.now() - VISIBILITY_DELAY
-
-    @contextmanager
-    def without_faults(self):
-        """Send requests that neither meet faults nor use them up."""
-        before, self.is_quiet = self.is_quiet, True
-        try:
-            with self.sandbox.faults.paused():
-                yield
-        finally:
-            self.is_quiet = before

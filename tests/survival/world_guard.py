@@ -6,11 +6,12 @@ from datetime import timedelta
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.infra.guard_account import SETTINGS
+from tests.survival.world_checks import WorldChecks
 from tests.survival.world_settings import PERIOD
 from tunestack_cdk.constructs.endpoint_guard_handler import KINDS, compute_expiry
 
 
-class VirtualGuard:
+class VirtualGuard(WorldChecks):
     """Runs the guard every five minutes of the sandbox's clock, by schedule and by sweep as far as they are on."""
 
     def advance(self, seconds):
@@ -78,10 +79,3 @@ class VirtualGuard:
             }
         now = self.clock.now()
         return [name for name, (start, end) in self.schedules[region].items() if start <= now < end]
-
-    def _get_schedule(self, region, name):
-        scheduler = self.clients["scheduler", region]
-        try:
-            return scheduler.get_schedule(Name=name, GroupName=self.schedule_groups[region])
-        except scheduler.exceptions.ResourceNotFoundException:
-            return None

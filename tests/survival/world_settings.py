@@ -1,12 +1,13 @@
 """The models, training data and times of the world."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from tests.infra.guard_account import SETTINGS
 from tunestack.deployment import EXPIRES_AT_TAG
 
 REGIONS = {"nova-micro": "us-east-1", "llama-3-1-8b": "us-west-2"}
-ROWS = {
+ROWS: dict[str, list[list[dict[str, Any]]]] = {
     "nova-micro": [
         [
             {"messages": [{"role": "user", "content": f"{data}?"}, {"role": "assistant", "content": "x"}]}

@@ -8,6 +8,7 @@ from datetime import date
 from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -27,6 +28,10 @@ class Inference(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     source: str
     seen: date
     """The date on which the source was read."""
+
+    def __post_init__(self) -> None:
+        """Make the profiles read-only, like the other fields."""
+        msgspec.structs.force_setattr(self, "profiles", MappingProxyType(self.profiles))
 
     def has_profile(self, geography: str, region: str) -> bool:
         """Return whether the inference profile of a geography can be invoked in a region."""

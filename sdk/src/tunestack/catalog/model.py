@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Literal
 
 import msgspec
@@ -207,6 +208,11 @@ class BaseModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     source: str
     seen: date
     """The date on which the source was read."""
+
+    def __post_init__(self) -> None:
+        """Make the mappings read-only, like the other fields."""
+        for name in ("hyperparameters", "prices"):
+            msgspec.structs.force_setattr(self, name, MappingProxyType(getattr(self, name)))
 
     def names(self) -> tuple[str, ...]:
         """Return all names of the model, the catalog key first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import wraps
+from functools import update_wrapper
 from typing import Any
 
 import dspy
@@ -37,8 +37,6 @@ class BetterTogether(dspy.BetterTogether):
         if not optimizers:
             self.optimizers["w"] = BootstrapFinetune(metric=metric)
 
-    # DSPy's BetterTogether inspects the signature of each of its steps.
-    @wraps(dspy.BetterTogether.compile, assigned=())
     def compile(self, student: Any, **kwargs: Any) -> Any:
         """Optimize a program; see `dspy.BetterTogether.compile`.
 
@@ -68,3 +66,7 @@ class BetterTogether(dspy.BetterTogether):
         if self._raises and best.flag_compilation_error_occurred:
             raise JobError("a step of BetterTogether failed: see the log of DSPy", job_id="")
         return best
+
+
+# DSPy's BetterTogether inspects the signature of each of its steps. A decorator would hide it from type checkers.
+update_wrapper(BetterTogether.compile, dspy.BetterTogether.compile, assigned=())
