@@ -42,7 +42,7 @@ def test_strings_of_a_network_stage_are_within_the_limits(synthesized):
 
 
 def test_an_apostrophe_in_the_description_of_a_rule_is_found(synthesized):
-    """EC2 refused such a stack in a real account."""
+    """EC2 does not allow it (API reference, IpRange). The network stage once had such a description."""
     resources = copy.deepcopy(resolve(synthesized, WITH_NETWORK, "us-east-1"))
     for resource in resources.values():
         for rule in resource["Properties"].get("SecurityGroupIngress", []):

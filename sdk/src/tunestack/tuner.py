@@ -246,7 +246,7 @@ class Tuner:
             timeout: seconds or a `timedelta`; `None` for no limit.
 
         Raises:
-            JobTimeoutError: not all have ended in time; they go on.
+            JobTimeoutError: not all have ended in time; they continue.
         """
         return follow(list(jobs), timeout=timeout, poll=self._poll)
 
@@ -254,7 +254,7 @@ class Tuner:
         """Wait until all jobs have ended, in any state: see `job.state`, or call `job.require_success()`.
 
         Raises:
-            JobTimeoutError: not all have ended in time; they go on.
+            JobTimeoutError: not all have ended in time; they continue.
         """
         return wait_all(list(jobs), timeout=timeout, poll=self._poll)
 

@@ -6,7 +6,9 @@ import re
 EC2_DESCRIPTION = r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{0,255}"
 # IAM API reference, CreateRole (roleDescriptionType).
 IAM_ROLE_DESCRIPTION = r"[\t\n\r\x20-\x7e\xa1-\xff]{0,1000}"
-# The limits are those of the API references on 2026-11-28. A list in a path stands for each of its items.
+# Sources: the service models of botocore 1.43 (Budgets, CloudWatch, Events, IAM, KMS, Lambda, SSM), the user guide of
+# CloudFormation (Lambda's inline code), IAM (Sid), S3 (ids of lifecycle rules) and SNS (display names). A list in a path
+# stands for each of its items.
 LIMITS = {
     ("AWS::Budgets::Budget", "Budget.BudgetName"): r"[^:\\]{1,100}",
     ("AWS::CloudWatch::Alarm", "AlarmDescription"): r".{0,1024}",

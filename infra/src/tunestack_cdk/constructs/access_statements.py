@@ -19,6 +19,7 @@ from tunestack_cdk.constructs.conditions import (
     resource_has_stage_tag,
     resource_owned_by,
 )
+from tunestack_cdk.constructs.job_role import MODEL_KEY_ACTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,9 +100,7 @@ class AccessStatements:
         yield from self._access_data(write=True)
         yield from self._schedule_expiry()
         yield from self._read_job_events()
-        yield from self._use_model_key(
-            ["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"]
-        )
+        yield from self._use_model_key(MODEL_KEY_ACTIONS)
         yield self._read_deployment()
 
     def invoker(self) -> Iterator[iam.PolicyStatement]:
@@ -126,17 +125,20 @@ class AccessStatements:
     def _base_model_arns(self) -> list[str]:
         """Return the base models of the stage, with and without the context length in their ids (`...-v1:0:128k`)."""
         return [
-            _foundation_model_arn(":".join(identifier.split(":")[:2])) for identifier in self._ids()
+            _foundation_model_arn(":".join(identifier.split(":")[:2]))
+            for identifier in self._base_model_ids()
         ]
 
     def _base_family_arns(self) -> list[str]:
         """Return the families of the base models: their ids would exceed the size of a policy a second time."""
         return [
             _foundation_model_arn(family)
-            for family in sorted({identifier.split("-")[0] for identifier in self._ids()})
+            for family in sorted(
+                {identifier.split("-")[0] for identifier in self._base_model_ids()}
+            )
         ]
 
-    def _ids(self) -> list[str]:
+    def _base_model_ids(self) -> list[str]:
         stage = self._resources.stage
         return [
             CATALOG[key].customization_id for key in stage.get_base_models(self._resources.region)

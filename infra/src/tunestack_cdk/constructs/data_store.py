@@ -40,8 +40,8 @@ class DataStore(Construct):
             "AccessLog",
             # S3 delivers access logs only to buckets with S3-managed encryption.
             encryption=s3.BucketEncryption.S3_MANAGED,
-            # S3 delivers access logs for hours after the last request (S3 user guide, ServerLogs, read 2026-11-28): the
-            # bucket could not be deleted with the stack. Its lifecycle rule empties it.
+            # S3 delivers access logs for hours after the last request, so the bucket could not be deleted with the stack
+            # (aws/aws-cdk#21776 and #16332, read 2026-11-28). Its lifecycle rule empties it.
             removal_policy=RemovalPolicy.RETAIN,
             lifecycle_rules=[
                 s3.LifecycleRule(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 
+from tunestack_cdk.constructs.queues import create_dead_letter_alarm
+
 if TYPE_CHECKING:
     from aws_cdk import Duration
     from aws_cdk import aws_sns as sns
@@ -69,18 +71,10 @@ def create_guard_alarms(
             )
             for name, description in _COUNT_ALARMS.items()
         ),
-        cloudwatch.Alarm(
-            scope,
-            "Undelivered",
-            alarm_description=_UNDELIVERED,
-            metric=dead_letters.metric_approximate_number_of_messages_visible(
-                period=sweep_interval, statistic="Maximum"
-            ),
-            threshold=1,
-            evaluation_periods=1,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        ),
     ]
     for alarm in alarms:
         alarm.add_alarm_action(actions.SnsAction(topic))
-    return alarms
+    undelivered = create_dead_letter_alarm(
+        scope, queue=dead_letters, description=_UNDELIVERED, topic=topic
+    )
+    return [*alarms, undelivered]

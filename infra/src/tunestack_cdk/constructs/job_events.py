@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aws_cdk import Duration
-from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from constructs import Construct
 
-from tunestack_cdk.constructs.queues import create_dead_letter_queue, create_shared_queue
+from tunestack_cdk.constructs.queues import (
+    create_dead_letter_alarm,
+    create_dead_letter_queue,
+    create_shared_queue,
+)
 
 if TYPE_CHECKING:
     from aws_cdk import aws_sqs as sqs
@@ -46,7 +47,9 @@ class JobEvents(Construct):
         ends = self._create_topic_rule(operations)
         _allow_rules_to_send(self.queue, [changes])
         _allow_rules_to_send(self._dead_letters, [changes, ends])
-        self._create_alarm(operations)
+        create_dead_letter_alarm(
+            self, queue=self._dead_letters, description=_UNDELIVERED, topic=operations.topic
+        )
 
     # Both rules are L1 constructs: the targets of CDK would grant every rule of the account access to queue, topic and key.
 
@@ -87,21 +90,6 @@ class JobEvents(Construct):
                 )
             ],
         )
-
-    def _create_alarm(self, operations: Operations) -> None:
-        """Create an alarm on the dead-letter queue. Without it, a notice that is never delivered would not be noticed."""
-        alarm = cloudwatch.Alarm(
-            self,
-            "Undelivered",
-            alarm_description=_UNDELIVERED,
-            metric=self._dead_letters.metric_approximate_number_of_messages_visible(
-                period=Duration.minutes(5), statistic="Maximum"
-            ),
-            threshold=1,
-            evaluation_periods=1,
-            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
-        )
-        alarm.add_alarm_action(actions.SnsAction(operations.topic))
 
     def _get_dead_letter_config(self) -> events.CfnRule.DeadLetterConfigProperty:
         return events.CfnRule.DeadLetterConfigProperty(arn=self._dead_letters.queue_arn)

@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from tunestack_cdk.constructs.network import JobNetwork
     from tunestack_cdk.stage import DataLocation, Stage
 
+MODEL_KEY_ACTIONS = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey")
+"""The actions that encrypt a model with a KMS key through Bedrock.
+
+The user guide (encryption-custom-job, read 2026-11-28) requires them in one place of the caller, in another of the service
+role of the job, so both have them.
+"""
+
 
 class JobRole(Construct):
     """Reads the datasets and writes the output of customization jobs of this account and region, and nothing else.
@@ -132,14 +139,9 @@ def _extra_location_statements(
 
 
 def _model_key_statement(key: kms.IKey) -> iam.PolicyStatement:
-    """Allow encrypting models with the key.
-
-    The user guide (encryption-custom-job, read 2026-11-28) describes the role that uses the key both as the caller's and as
-    the service role of the job, so both have these permissions.
-    """
     return iam.PolicyStatement(
         sid="UseModelKeyThroughBedrock",
-        actions=["kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"],
+        actions=list(MODEL_KEY_ACTIONS),
         resources=[key.key_arn],
         conditions=called_via_service("bedrock"),
     )

@@ -33,7 +33,7 @@ def follow(jobs: Sequence[Job], *, timeout: Duration | None = TIMEOUT, poll: Pol
     not show, are read one by one.
 
     Raises:
-        JobTimeoutError: not all have ended in time; they go on.
+        JobTimeoutError: not all have ended in time; they continue.
     """
     limit = to_timeout(timeout)
     followed = _FollowedJobs(jobs, poll)
@@ -60,7 +60,7 @@ def wait_all(jobs: list[Job], *, timeout: Duration | None = TIMEOUT, poll: Poll)
     """Return the jobs after all have ended, in any state.
 
     Raises:
-        JobTimeoutError: not all have ended in time; they go on.
+        JobTimeoutError: not all have ended in time; they continue.
     """
     for _ in follow(jobs, timeout=timeout, poll=poll):
         pass

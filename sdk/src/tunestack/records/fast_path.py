@@ -1,8 +1,8 @@
 """The fast path: convert plain records that keep every rule.
 
-A plain record has only texts, of an optional system message and alternating user and assistant messages. The fast path never reports a problem: it returns
-`None` for every record that may break a rule, and the slow path decides. Both write the same bytes, because the bytes
-around the texts come from the slow path, once for each sequence of roles.
+A plain record has only texts: an optional system message, then alternating user and assistant messages. The fast path
+never reports a problem: it returns `None` for every record that may break a rule, and the slow path decides. Both write the
+same bytes, because the bytes around the texts come from the slow path, once for each sequence of roles.
 """
 
 from __future__ import annotations
@@ -15,7 +15,13 @@ import orjson
 
 from tunestack.catalog import RecordFormat
 from tunestack.records.line_templates import LineTemplates
-from tunestack.records.text_rules import ANSWER, PROMPT, may_break_dspy_rule, search_patterns
+from tunestack.records.text_rules import (
+    ANSWER,
+    PROMPT,
+    contains_match,
+    may_break_dspy_rule,
+    search_patterns,
+)
 from tunestack.records.tokens import largest_size_below_limits
 
 if TYPE_CHECKING:
@@ -123,8 +129,8 @@ class FastPath:
                 continue
             if not text or text.isspace():
                 return None
-            for character, search in patterns:
-                if character in text and search(text):
+            for anchor, search in patterns:  # `contains_match` without a call for each text
+                if anchor in text and search(text):
                     return None
             encoded.append(orjson.dumps(text))
             patterns = (
@@ -141,15 +147,11 @@ class FastPath:
         except KeyError:
             pass
         encoded = None
-        if text and not text.isspace() and not _matches(text, self._prompt_patterns):
+        if text and not text.isspace() and not contains_match(text, self._prompt_patterns):
             encoded = orjson.dumps(text)
         if len(self._system_prompts) < _MAX_SYSTEM_PROMPTS and len(text) < _MAX_CACHED_LENGTH:
             self._system_prompts[text] = encoded
         return encoded
-
-
-def _matches(text: str, patterns: Sequence[tuple[str, Callable[[str], object]]]) -> bool:
-    return any(character in text and search(text) for character, search in patterns)
 
 
 def _has_unique_keys(line: bytes, converted: bytes, template: LineTemplate) -> bool:

@@ -85,7 +85,7 @@ def check(
         with Writer(None) as writer:
             training = _run(against, target, writer, "training data", max_problems, progress)
     with Writer(None) as writer:
-        totals = _run(source, target, writer, _name(validation), max_problems, progress)
+        totals = _run(source, target, writer, _name(validation=validation), max_problems, progress)
         if training is not None:
             _check_together(totals, training)
         return _create_report(totals, writer, validation=validation)
@@ -141,7 +141,7 @@ def prepare(
     path = Path(path)
     require_different_files((("the data", source), ("the file to write", path)))
     with Writer(path) as writer:
-        totals = _run(source, target, writer, _name(validation), max_problems, progress)
+        totals = _run(source, target, writer, _name(validation=validation), max_problems, progress)
         report = _create_report(totals, writer, validation=validation)
         if not report.ok:
             raise _create_error(report, validation=validation)
@@ -191,8 +191,8 @@ def _explain_too_many(model: BaseModel, total: int) -> str | None:
 
 def _explain_overlap(shared: Duplicates) -> str:
     return (
-        f"{_count_records(shared.count)} of the validation data also in the training data "
-        f"(line {shared.line} is line {shared.original} there): the validation loss of these is meaningless"
+        f"the validation data has {_count_records(shared.count)} that the training data has too "
+        f"(line {shared.line} is line {shared.original} there): their validation loss is meaningless"
     )
 
 
@@ -200,7 +200,7 @@ def _count_records(count: int) -> str:
     return f"{count:,} record{'' if count == 1 else 's'}"
 
 
-def _name(validation: bool) -> str:  # noqa: FBT001
+def _name(*, validation: bool) -> str:
     return "validation data" if validation else "training data"
 
 
@@ -226,7 +226,7 @@ def _create_report(totals: Totals, writer: Writer, *, validation: bool) -> Repor
     if validation and not model.limits.validation_set:
         message = f"{model.name} does not support validation data: omit it"
         totals.add_file_problem("validation-not-taken", message)
-    name = _name(validation)
+    name = _name(validation=validation)
     _check_record_count(totals, name, validation=validation)
     max_size = model.limits.max_validation_bytes if validation else model.limits.max_bytes
     if max_size is not None and writer.bytes > max_size:
@@ -286,7 +286,7 @@ def _create_error(report: Report, *, validation: bool) -> DataError:
     count = sum(report.counts[rule] for rule in {problem.rule for problem in errors})
     first = "" if count <= len(listed) else f" (the first {len(listed)} are listed)"
     error = DataError(
-        f"{_name(validation)} has problems, nothing was uploaded: "
+        f"{_name(validation=validation)} has problems, nothing was uploaded: "
         f"{count:,} in {_count_records(report.records)}{first}",
         listed,
     )

@@ -75,8 +75,8 @@ def _read(
     record: dict[str, Any], source: RecordFormat, target: Target, findings: Findings
 ) -> tuple[Conversation, Findings]:
     """Read a record, and return its problems."""
-    detected = detect_format(record)
-    if detected is not source and record.keys().isdisjoint(FORMATS[source].keys):
+    form = FORMATS[source]
+    if record.keys().isdisjoint(form.keys) and (detected := detect_format(record)) is not source:
         # One message instead of one for every field.
         mixed = Findings()
         mixed.add(
@@ -86,7 +86,6 @@ def _read(
             "as specified, or as in the first record: use one format",
         )
         return Conversation(turns=()), mixed
-    form = FORMATS[source]
     if form.is_templated and not target.form.is_templated:
         return form.read(record, findings, template=detect_template(record)), findings
     return form.read(record, findings), findings

@@ -156,7 +156,7 @@ class FileReader:
         return length, b""
 
     def _read(self) -> bytes:
-        with translate_read_errors(self._name):
+        with _translate_read_errors(self._name):
             return self._file.read(CHUNK_SIZE)
 
 
@@ -220,10 +220,10 @@ def open_source(source: Source, name: str) -> Iterator[Reader]:
         return
     path = Path(source)
     name = f"{name} {str(path)!r}"
-    with translate_read_errors(name):
+    with _translate_read_errors(name):
         file = cast("BinaryIO", path.open("rb", buffering=0))
     with file:
-        with translate_read_errors(name):
+        with _translate_read_errors(name):
             is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
             is_compressed = path.suffix == ".gz" or (is_regular and file.read(2) == _GZIP)
             if is_regular:
@@ -278,7 +278,7 @@ def _decompress(stream: BinaryIO) -> BinaryIO:
 
 
 @contextmanager
-def translate_read_errors(name: str) -> Iterator[None]:
+def _translate_read_errors(name: str) -> Iterator[None]:
     """Raise a `DataError` for every error of reading."""
     try:
         yield

@@ -30,7 +30,7 @@ DSPY = "In adhering to this structure, your objective is:"
 """A sentence in the system prompts of DSPy's adapters."""
 INCOMPLETE = "though some input or output fields are not supplied."
 """A sentence that DSPy adds to a demo with missing fields."""
-LONG_ANSWER = 200
+_LONG_ANSWER = 200
 """Characters. Shorter answers repeat in valid data, such as the labels of a classification in DSPy's format."""
 
 
@@ -74,7 +74,7 @@ def _case_insensitive(word: str) -> str:
 
 
 @cache
-def rules_for(target: Target) -> tuple[TextRule, ...]:
+def _rules_for(target: Target) -> tuple[TextRule, ...]:
     """Return the rules on texts for a target, without ignored rules."""
     return tuple(rule for rule in _all_rules(target) if rule.rule not in target.ignored)
 
@@ -153,7 +153,7 @@ def search_patterns(target: Target, text: str) -> tuple[tuple[str, Callable[[str
 
 def _fast_path_rules(target: Target) -> list[TextRule]:
     """Return the rules on texts, and those on special tokens, which the slow path checks by itself."""
-    rules = list(rules_for(target))
+    rules = list(_rules_for(target))
     if target.template is not None:
         tokens = target.template.special_tokens
         rules += _word_rules("special-token", tokens, "", _ALL_TEXTS, ignore_case=False)
@@ -176,14 +176,17 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
+def contains_match(text: str, patterns: Iterable[tuple[str, Callable[[str], object]]]) -> bool:
+    """Return whether a text contains a match of one of the patterns that `search_patterns` returns."""
+    return any(anchor in text and search(text) for anchor, search in patterns)
+
+
 def check_texts(texts: Iterable[tuple[str, str, str]], target: Target, findings: Findings) -> None:
     """Check texts, each given with its path and its kind (`PROMPT` or `ANSWER`)."""
     for path, kind, text in texts:
-        if not any(
-            anchor in text and search(text) for anchor, search in search_patterns(target, kind)
-        ):
+        if not contains_match(text, search_patterns(target, kind)):
             continue
-        for rule in rules_for(target):
+        for rule in _rules_for(target):
             if kind in rule.texts and _compile(rule.pattern).search(text) is not None:
                 findings.add(rule.rule, path, rule.message.format(word=repr(rule.word)))
 
@@ -209,7 +212,7 @@ def check_dspy(conversation: Conversation, findings: Findings) -> None:
     answers = [(turn.path, text) for turn, text in texts if turn.role == "assistant"]
     if answers:
         path, last = answers[-1]
-        if len(last) > LONG_ANSWER and last in [text for _, text in answers[:-1]]:
+        if len(last) > _LONG_ANSWER and last in [text for _, text in answers[:-1]]:
             message = "is equal to an earlier answer: the model would learn to copy from the prompt"
             findings.add("answer-in-prompt", path, message)
     system = "".join(text for turn, text in texts if turn.role == "system")
@@ -232,7 +235,7 @@ def _is_unfinished(answer: str) -> bool:
 def may_break_dspy_rule(texts: list[str], *, has_system: bool) -> bool:
     """Return whether `check_dspy` may report something about alternating texts."""
     answers = texts[has_system + 1 :: 2]
-    if len(answers) > 1 and len(answers[-1]) > LONG_ANSWER and answers[-1] in answers[:-1]:
+    if len(answers) > 1 and len(answers[-1]) > _LONG_ANSWER and answers[-1] in answers[:-1]:
         return True
     if not has_system:
         return False
