@@ -42,8 +42,8 @@ def test_deployment_quota_does_not_fail_the_job(lm, chat, sandbox, tuner, caplog
 @pytest.mark.parametrize(
     "code", ["AccessDeniedException", "ServiceQuotaExceededException", "ValidationException"]
 )
-def test_deployment_error_does_not_fail_the_job(lm, chat, tuner, broken, code, caplog):
-    broken("CreateCustomModelDeployment", code)
+def test_deployment_error_does_not_fail_the_job(lm, chat, tuner, inject_error, code, caplog):
+    inject_error("CreateCustomModelDeployment", code)
     job = lm.finetune(chat, "chat")
     tuned = job.result(timeout=60)
     assert (job.status(), job.exception()) == (TrainingStatus.succeeded, None)
@@ -55,8 +55,8 @@ def test_deployment_error_does_not_fail_the_job(lm, chat, tuner, broken, code, c
     assert endpoint_names(tuner) == []
 
 
-def test_throttled_deployment_does_not_fail_the_job(lm, chat, broken, tuner):
-    broken("CreateCustomModelDeployment", "ThrottlingException", times=20)
+def test_throttled_deployment_does_not_fail_the_job(lm, chat, inject_error, tuner):
+    inject_error("CreateCustomModelDeployment", "ThrottlingException", times=20)
     job = lm.finetune(chat, "chat")
     assert ":custom-model/" in job.result(timeout=60).model
     assert endpoint_names(tuner) == []

@@ -213,25 +213,25 @@ def test_invalid_timeout_is_rejected_before_submission(provider, chat, tuner):
     assert list(tuner.jobs()) == []
 
 
-def test_cancel_during_deployment_leaves_no_endpoint(tuner, chat, meanwhile):
+def test_cancel_during_deployment_leaves_no_endpoint(tuner, chat, create_racing_tuner):
     job = TuningJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
-    cancelling_tuner = meanwhile("CreateCustomModelDeployment", job._cancelled.set)
+    cancelling_tuner = create_racing_tuner("CreateCustomModelDeployment", job._cancelled.set)
     dspy.LM(NOVA, provider=BedrockProvider(cancelling_tuner))._run_finetune_job(job)
     assert isinstance(job.exception(), JobStoppedError)
     assert list(tuner.endpoints()) == []
 
 
-def test_repeated_server_errors_do_not_fail_the_job(provider, chat, broken):
-    broken("GetModelCustomizationJob", "InternalServerException", times=12)
+def test_repeated_server_errors_do_not_fail_the_job(provider, chat, inject_error):
+    inject_error("GetModelCustomizationJob", "InternalServerException", times=12)
     job = dspy.LM(NOVA, provider=provider).finetune(chat, TrainDataFormat.CHAT, {})
     assert job.result(timeout=60)
     job.stop_endpoint()
 
 
-def test_throttled_cancel_is_retried_until_it_succeeds(tuner, chat, broken):
+def test_throttled_cancel_is_retried_until_it_succeeds(tuner, chat, inject_error):
     job = TuningJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
     job.train_data = _cancel_before_last_row(job, chat)
-    broken("StopModelCustomizationJob", "ThrottlingException", times=7)
+    inject_error("StopModelCustomizationJob", "ThrottlingException", times=7)
     dspy.LM(NOVA, provider=BedrockProvider(tuner))._run_finetune_job(job)
     assert isinstance(job.exception(), JobStoppedError)
     (submitted,) = tuner.jobs()

@@ -54,11 +54,11 @@ def test_reason_of_a_failure_is_read(sandbox, several, tuner):
     assert sum(job.info.state is JobState.SUCCEEDED for job in ended) == 4
 
 
-def test_failed_poll_loses_no_job(sandbox, several, tuner, broken):
+def test_failed_poll_loses_no_job(sandbox, several, tuner, inject_error):
     """The next poll yields the changes that a failed poll has read."""
     sandbox.faults.add("internal-failure", phase="training", times=1)
     sandbox.clock.advance(6 * 3600)
-    broken("GetModelCustomizationJob", "ThrottlingException", times=12)
+    inject_error("GetModelCustomizationJob", "ThrottlingException", times=12)
     ended = [job.id for job in tuner.follow(several) if job.info.state.is_terminal]
     assert sorted(job.id for job in several) == sorted(ended)
 
@@ -189,7 +189,7 @@ def follow_jobs(sandbox, names):
     tuner._accounts.bedrock._clients._clients.clear()
     sandbox.faults.add("throttle", operation="ListModelCustomizationJobs", rate=0.1)
     sandbox.faults.add("internal-failure", phase="training", rate=0.05)
-    # Thousands of events would take most of the time, and nobody listens.
+    # Thousands of events would take most of the time, and no process reads them.
     sandbox.faults.add("event-loss")
     tuner.wait_all(jobs)
     sandbox.faults.clear()
