@@ -11,8 +11,7 @@ import pytest
 
 from tests.sdk.desks import IGNORED_WARNINGS, NOVA
 from tunestack import Tuner
-from tunestack._utils import background
-from tunestack.dspy import BedrockProvider
+from tunestack.dspy import BedrockProvider, background
 from tunestack.errors import JobTimeoutError
 from tunestack_sandbox import Quotas
 
@@ -20,7 +19,7 @@ pytestmark = IGNORED_WARNINGS
 
 START = """
 import logging, time, dspy
-from tunestack.dspy import BedrockProvider
+from tunestack.dspy import BedrockProvider, background
 rows = [{"messages": [{"role": "user", "content": f"q{n}"}, {"role": "assistant", "content": f"a{n}"}]} for n in range(20)]
 def slow():
     for row in rows:

@@ -205,7 +205,7 @@ class TestCli:
         (row,) = map(json.loads, cli("endpoint", "list", "--json")[1].splitlines())
         assert (row["expiry"], row["expires_at"]) == ("unknown", None)
         code, _, err = cli("endpoint", "extend", name, "--ttl", "1h")
-        assert (code, "has no end: there is nothing to extend" in err) == (0, True)
+        assert (code, "has no expiry: nothing was changed" in err) == (0, True)
         job.stop_endpoint()
 
     def test_extend_prints_the_old_and_the_new_expiry(self, endpoint_with_ttl, cli):

@@ -24,7 +24,7 @@ _COMMANDS = {
     "cost": ("cost", "Estimate the cost of a job and of serving its model, offline."),
     "custom-models": ("custom_models", "List, show and delete custom models."),
     "data": ("data", "Check, convert and split training data."),
-    "doctor": ("doctor", "Check everything that can be known before money is spent."),
+    "doctor": ("doctor", "Check credentials, deployment, quotas and permissions before a job."),
     "endpoint": ("endpoints", "Start, list, invoke and stop endpoints of fine-tuned models."),
     "env": ("env", "Print the environment variables of a deployment."),
     "job": ("jobs", "Show, watch or cancel a job."),
@@ -37,7 +37,10 @@ _COMMANDS = {
 _PLUGINS = "tunestack.commands"
 """The entry points of other distributions: each names a click command."""
 _KNOWN_PLUGINS = {
-    "sandbox": ("tunestack_sandbox", "Run a command in a local AWS and OpenAI, or start one."),
+    "sandbox": (
+        "tunestack_sandbox",
+        "Run a command with a local emulator of AWS and OpenAI, or start the emulator.",
+    ),
 }
 """The package of each command of another distribution, and its description."""
 
@@ -90,7 +93,7 @@ def _plugin(name: str) -> click.Command | None:
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="tunestack", prog_name="tunestack")
 def tunestack() -> None:
-    """Fine-tune language models on Amazon Bedrock and OpenAI: submit, track, serve and stop."""
+    """Fine-tune language models on Amazon Bedrock and at OpenAI: manage jobs, custom models and endpoints."""
 
 
 def run(arguments: list[str] | None = None) -> int:

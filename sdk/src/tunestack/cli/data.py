@@ -71,14 +71,14 @@ def data() -> None:
 @click.option(
     "--against",
     type=DataFile(),
-    help="FILE is the validation set of this training data: check both together.",
+    help="Training data to check FILE, its validation data, against.",
 )
 @_limit
 @json_option
 def check_command(
     file: str, model: str, against: str | None, limit: int, *, json_wanted: bool, **options: Any
 ) -> int:
-    """Check FILE by all rules of a model; exits with 1 if a job would fail on it.
+    """Check FILE against all rules of a model; exits with 1 if there are errors.
 
     FILE is a path, - for standard input, or an s3:// URI; it may be compressed with gzip.
     """

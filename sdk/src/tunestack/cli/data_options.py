@@ -21,7 +21,7 @@ def data_options(command: Command) -> Command:
             type=click.Choice(["error", "report"]),
             default="error",
             show_default=True,
-            help="For what the format can't represent: fail, or leave it out and count it.",
+            help="What to do with content that the format does not support: fail, or leave it out and report it.",
         ),
         click.option("--record-format", help="The format to write, if the model accepts several."),
         click.option(

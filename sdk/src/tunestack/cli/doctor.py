@@ -1,4 +1,4 @@
-"""`tunestack doctor`: check everything that can be known before money is spent."""
+"""`tunestack doctor`: check credentials, deployment, quotas and permissions before a job."""
 
 from __future__ import annotations
 

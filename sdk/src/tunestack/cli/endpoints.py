@@ -49,7 +49,7 @@ def endpoint() -> None:
 @click.option(
     "--unguarded",
     is_flag=True,
-    help="Start provisioned throughput although no endpoint guard is deployed.",
+    help="Start provisioned throughput even if no endpoint guard is deployed.",
 )
 @place_options
 @json_option
@@ -123,11 +123,11 @@ def _fields(info: EndpointInfo) -> dict[str, Any]:
 def extend(
     endpoint_id: str, ttl: timedelta, stage: str | None, region: str | None, *, json_wanted: bool
 ) -> None:
-    """Move the end of an endpoint to TTL from now; it never ends earlier than before."""
+    """Extend the lifetime of an endpoint to TTL from now; never shortens it."""
     found = new_tuner(stage, region).endpoint(endpoint_id)
     old, new = found.expires_at, found.extend(ttl)
     if new is None:
-        note(f"endpoint {found.name} has no end: there is nothing to extend")
+        note(f"endpoint {found.name} has no expiry: nothing was changed")
     elif new == old:
         note(
             f"endpoint {found.name} keeps its end: it ends at {utc_text(new)}, which is not earlier than "

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 @click.option(
     "--rerun",
     is_flag=True,
-    help="Start another job even if an equal one is running or has succeeded.",
+    help="Start a new job even if one with the same content is running or has succeeded.",
 )
 @click.option(
     "--method",
@@ -197,7 +197,7 @@ def watch(
 @place_options
 @json_option
 def cancel(job_id: str, stage: str | None, region: str | None, *, json_wanted: bool) -> None:
-    """Stop a job: it has no model, and what it has trained is billed."""
+    """Cancel a job. No model is created, and the tokens that were processed are billed."""
     found = new_tuner(stage, region).job(job_id)
     stopped = found.cancel()
     note(f"job {found.name} {'is stopped' if stopped else 'had ended before'}")

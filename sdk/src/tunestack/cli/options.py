@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 json_option = click.option(
-    "json_wanted", "--json", is_flag=True, help="Print JSON, one object a line."
+    "json_wanted", "--json", is_flag=True, help="Print JSON, one object per line."
 )
 
 

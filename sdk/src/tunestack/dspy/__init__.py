@@ -11,6 +11,7 @@ Supports dspy 3.3 and 3.4 (`dspy.clients.provider`, read 2026-11-22).
 
 from __future__ import annotations
 
+from tunestack._utils import background
 from tunestack._utils.extras import missing_extra
 
 try:
@@ -35,5 +36,6 @@ __all__ = [
     "TrainDataFormat",
     "TuningJob",
     "attach",
+    "background",
     "stop",
 ]

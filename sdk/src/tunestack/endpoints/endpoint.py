@@ -209,7 +209,7 @@ class Endpoint(Handle[EndpointInfo]):
             info = self._backend.with_expiry(info)
         self._info = info
         if info.expiry is Expiry.NEVER:
-            logger.info("endpoint %s has no end: there is nothing to extend", self.name)
+            logger.info("endpoint %s has no expiry: nothing was changed", self.name)
             return None
         guard = self._host.guard()
         if guard is None:

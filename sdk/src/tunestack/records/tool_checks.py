@@ -38,7 +38,7 @@ def check_tools(conversation: Conversation, target: Target, findings: Findings) 
         findings.add("tools-not-taken", first_path, message)
         return
     if not conversation.tools:
-        message = "calls tools, but the record does not define any: requests to the model will"
+        message = "calls tools, but the record does not define any, while requests to the model define them"
         findings.add("tools-undefined", first_path, message)
     names = Counter(tool.name for tool in conversation.tools)
     _check_definitions(conversation, names, target, findings)
