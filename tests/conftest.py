@@ -84,7 +84,7 @@ def root(sandbox, service, region="us-east-1"):
 class Requests:
     """Checks all requests of the AWS clients in this process, and counts those of the SDK."""
 
-    seen: Counter[tuple[str, str]] = field(default_factory=Counter)
+    sdk_counts: Counter[tuple[str, str]] = field(default_factory=Counter)
     invalid: list[str] = field(default_factory=list)
     total: int = 0
     sandbox_counts: Counter[str] = field(default_factory=Counter)
@@ -93,7 +93,7 @@ class Requests:
         """Check the parameters of a request before botocore builds it."""
         # The sandbox also sends requests to the emulator.
         if context["client_config"].user_agent_extra == "tunestack":
-            self.seen[model.service_model.service_name, model.name] += 1
+            self.sdk_counts[model.service_model.service_name, model.name] += 1
         if model.input_shape is None:
             return
         self.total += 1
@@ -105,7 +105,7 @@ class Requests:
     def counts(self):
         """Return the numbers of checked requests in this process."""
         return Counter(
-            {"clients": self.total, "sdk": sum(self.seen.values()), **self.sandbox_counts}
+            {"clients": self.total, "sdk": sum(self.sdk_counts.values()), **self.sandbox_counts}
         )
 
 

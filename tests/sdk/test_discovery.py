@@ -76,10 +76,10 @@ class TestDiscovery:
         return monkeypatch
 
     def test_ssm_parameter_is_read_without_variables(self, no_deployment, poll, chat, requests):
-        before = requests.seen.copy()
+        before = requests.sdk_counts.copy()
         assert Tuner(poll=poll).submit("nova-micro", chat).id.split(":")[3] == "us-east-1"
         assert Tuner(poll=poll).submit("llama-3-2-1b", chat * 5).id.split(":")[3] == "us-west-2"
-        assert ("ssm", "GetParameter") in requests.seen - before
+        assert ("ssm", "GetParameter") in requests.sdk_counts - before
 
     def test_bucket_role_and_region_are_sufficient(self, no_deployment, sandbox, poll, chat):
         deployment = sandbox.deployment()

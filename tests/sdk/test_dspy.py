@@ -43,16 +43,16 @@ def test_finetune_then_start_and_stop_the_endpoint(provider, chat, tuner):
     job = lm.finetune(
         train_data=chat, train_data_format=TrainDataFormat.CHAT, train_kwargs=SETTINGS
     )
-    tuned = job.result(timeout=60)
+    fine_tuned = job.result(timeout=60)
     assert job.status() == "succeeded"
     assert ":custom-model/" in job.model
-    assert tuned("What is number 7?") == ["It is 7."]
+    assert fine_tuned("What is number 7?") == ["It is 7."]
     name = job.start_endpoint()
     assert [endpoint.name for endpoint in tuner.endpoints()] == [name]
-    assert tuned.model == f"bedrock/converse/{job.endpoint().id}"
+    assert fine_tuned.model == f"bedrock/converse/{job.endpoint().id}"
     job.stop_endpoint()
     assert list(tuner.endpoints()) == []
-    assert tuned.model == f"bedrock/converse/{job.model}"
+    assert fine_tuned.model == f"bedrock/converse/{job.model}"
     with pytest.raises(NotFoundError, match="has no endpoint"):
         job.endpoint()
 
@@ -60,11 +60,11 @@ def test_finetune_then_start_and_stop_the_endpoint(provider, chat, tuner):
 def test_provisioned_model_can_be_invoked_after_start_endpoint(west, completions):
     lm = dspy.LM(LLAMA, provider=BedrockProvider(west), cache=False)
     job = lm.finetune(completions, TrainDataFormat.COMPLETION, {"batchSize": 1})
-    tuned = job.result(timeout=60)
+    fine_tuned = job.result(timeout=60)
     assert list(west.endpoints()) == []
     with pytest.warns(EndpointCostWarning):
         job.start_endpoint()
-    assert tuned("What is number 7?") == ["It is 7."]
+    assert fine_tuned("What is number 7?") == ["It is 7."]
     job.stop_endpoint()
 
 
@@ -178,10 +178,10 @@ def test_copies_of_an_lm_have_the_same_provider(provider):
 
 def test_lm_invokes_the_endpoint_that_was_started(provider, chat, tuner):
     job = dspy.LM(NOVA, provider=provider).finetune(chat, TrainDataFormat.CHAT, {})
-    tuned = job.result(timeout=60)
+    fine_tuned = job.result(timeout=60)
     with pytest.warns(EndpointCostWarning):
         job.start_endpoint("provisioned")
-    assert ":provisioned-model/" in tuned.model
+    assert ":provisioned-model/" in fine_tuned.model
     job.stop_endpoint()
     assert list(tuner.endpoints()) == []
 

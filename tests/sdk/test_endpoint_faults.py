@@ -17,12 +17,12 @@ from tunestack_sandbox.messages import OperationCall, OperationResult, ServiceEr
 
 
 def test_endpoint_that_is_not_visible_yet_is_not_created_again(llama, west, inject_error, requests):
-    before = requests.seen.copy()
+    before = requests.sdk_counts.copy()
     # No endpoint exists at the first request; it is not visible yet in the requests after its creation.
     inject_error("GetProvisionedModelThroughput", "ResourceNotFoundException", times=4)
     with pytest.warns(EndpointCostWarning):
         llama.start_endpoint()
-    assert (requests.seen - before)["bedrock", "CreateProvisionedModelThroughput"] == 1
+    assert (requests.sdk_counts - before)["bedrock", "CreateProvisionedModelThroughput"] == 1
     assert len(list(west.endpoints())) == 1
     llama.stop_endpoint()
 
@@ -209,9 +209,9 @@ def test_endpoint_that_is_never_visible_is_not_created_twice(
     llama, west, requests, tuner_with_responses
 ):
     """Bedrock rejects a second endpoint with the same name."""
-    hidden = {"Error": {"Code": "ResourceNotFoundException", "Message": "not there"}}
+    hidden = {"Error": {"Code": "ResourceNotFoundException", "Message": "not found"}}
     creations: list[int] = []
-    before = requests.seen.copy()
+    before = requests.sdk_counts.copy()
 
     def hide(parsed):
         if creations:
@@ -236,7 +236,7 @@ def test_endpoint_that_is_never_visible_is_not_created_twice(
     with pytest.warns(EndpointCostWarning), pytest.raises(NotFoundError):
         blind_tuner.start_endpoint(llama.model)
     assert len(list(west.endpoints())) == 1
-    assert (requests.seen - before)["bedrock", "CreateProvisionedModelThroughput"] == 2
+    assert (requests.sdk_counts - before)["bedrock", "CreateProvisionedModelThroughput"] == 2
     llama.stop_endpoint()
     assert list(west.endpoints()) == []
 

@@ -172,11 +172,11 @@ def test_job_goes_on_after_a_wait_timed_out(tuner, chat):
 def test_invalid_model_or_hyperparameter_is_rejected_before_the_upload(
     tuner, chat, list_training_files, requests, model, settings, kind, message
 ):
-    before, sent = list_training_files(), requests.seen.copy()
+    before, sent = list_training_files(), requests.sdk_counts.copy()
     with pytest.raises(kind, match=message):
         tuner.submit(f"bedrock/{model}", chat, hyperparameters=settings)
     assert before == list_training_files()
-    sent = requests.seen - sent
+    sent = requests.sdk_counts - sent
     assert {("s3", "PutObject"), ("bedrock", "CreateModelCustomizationJob")}.isdisjoint(sent)
 
 

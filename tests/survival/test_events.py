@@ -73,7 +73,7 @@ def test_events_end_a_wait_for_several_jobs(sandbox, queue, chat):
 
 def test_messages_for_other_jobs_are_kept_for_a_while(sandbox, queue, chat):
     client, url = queue
-    other_event = '{"detail": {"jobArn": "arn:theirs"}}'
+    other_event = '{"detail": {"jobArn": "arn:other"}}'
     client.send_message(QueueUrl=url, MessageBody=other_event)
     client.send_message(QueueUrl=url, MessageBody="not an event")
     clients = Tuner()._accounts.bedrock._clients

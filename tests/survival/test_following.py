@@ -34,10 +34,10 @@ def test_follow_yields_every_change_until_all_jobs_have_ended(several, calls, po
     tuner = Tuner(session=session, poll=poll)
     jobs = [tuner.job(job.id) for job in several]
     counted.clear()
-    seen = [(job.id, job.info.state, job.info.phase) for job in tuner.follow(jobs)]
-    assert len(seen) == len(set(seen))
+    changes = [(job.id, job.info.state, job.info.phase) for job in tuner.follow(jobs)]
+    assert len(changes) == len(set(changes))
     for job in several:
-        states = [state for name, state, _ in seen if name == job.id]
+        states = [state for name, state, _ in changes if name == job.id]
         assert states[-1] == JobState.SUCCEEDED
         assert len(states) >= 3
     assert set(counted) == {"ListModelCustomizationJobs"}
@@ -182,8 +182,8 @@ def follow_jobs(sandbox, names):
     tuner = Tuner(
         session=session, poll=Poll(sleep=sleep, clock=sandbox.clock.monotonic, longest=600)
     )
-    wanted = set(names)
-    jobs = [job for job in tuner.jobs() if job.name in wanted]
+    name_set = set(names)
+    jobs = [job for job in tuner.jobs() if job.name in name_set]
     assert len(jobs) == len(names)
     session.events.register("before-call.bedrock.*", count)
     tuner._accounts.bedrock._clients._clients.clear()

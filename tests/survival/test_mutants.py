@@ -25,7 +25,7 @@ from tunestack_sandbox.bedrock import jobs
 from tunestack_sandbox.bedrock import serving as bedrock_serving
 
 MAX_HISTORIES = 150
-"""Number of random histories in which a mutant must be found."""
+"""Number of random histories in which a mutant must be detected."""
 SCHEDULE, SWEEP, STOP = ("schedule",), ("sweep",), ()
 
 
@@ -232,7 +232,7 @@ MUTANTS = [
         for mutant, layers, outcomes in MUTANTS
     ],
 )
-def test_mutant_is_found(world, mutant, layers, outcomes_only, monkeypatch, figure):
+def test_mutant_is_detected(world, mutant, layers, outcomes_only, monkeypatch, figure):
     mutant(monkeypatch)
     monkeypatch.setattr(world, "outcomes_only", outcomes_only)
     for name, steps in DIRECTED_HISTORIES.items():
