@@ -51,6 +51,8 @@ def test_missing_credentials_fail_the_check(sandbox, monkeypatch):
     assert "aws sts get-caller-identity" in check.fix
 
 
+# The tuner policy does not allow reading the parameter of another stage.
+@pytest.mark.as_root
 def test_missing_deployment_fails_the_check(sandbox, poll):
     checks = index_by_name(Tuner("prod", poll=poll).preflight())
     assert Verdict.FAIL is checks["deployment"].verdict
