@@ -1,4 +1,4 @@
-"""What all tests share: one sandbox, and a check of every request that any AWS client sends."""
+"""Fixtures of all tests: one sandbox, and a check of every request of an AWS client."""
 
 import asyncio
 import functools
@@ -26,13 +26,13 @@ REGIONS = ("us-east-1", "us-west-2")
 
 @dataclass
 class TunerUser:
-    """Somebody with the tuner policies of both regions, and nothing else, who signs what the SDK sends."""
+    """A user who has only the tuner policies of both regions, and signs the requests of the SDK."""
 
     credentials: Credentials | None = None
-    acting: bool = False
+    is_active: bool = False
 
-    def exist(self, sandbox):
-        """Begin to be."""
+    def create(self, sandbox):
+        """Create the user and its access key."""
         iam = root(sandbox, "iam")
         iam.create_user(UserName="tuner")
         for region in REGIONS:
@@ -45,20 +45,20 @@ class TunerUser:
         self.credentials = Credentials(key["AccessKeyId"], key["SecretAccessKey"])
 
     def sign(self, request, **_):
-        """Called by botocore before it signs a request."""
-        if self.acting and request.context["client_config"].user_agent_extra == "tunestack":
+        """Set the credentials of a request of the SDK before botocore signs it."""
+        if self.is_active and request.context["client_config"].user_agent_extra == "tunestack":
             request.context.setdefault("signing", {})["request_credentials"] = self.credentials
 
 
 def pytest_configure():
-    """Set up the process, before any test is collected."""
-    # litellm fetches its price list when it is imported, unless it is told to use the one in the package.
+    """Configure the process before tests are collected."""
+    # Without this variable, litellm downloads its price list when it is imported.
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    allow_signals()
+    restore_signals()
 
 
-def allow_signals():
-    """Let what tests start be ended: what runs in the background, or by `nohup`, ignores signals, and passes that on."""
+def restore_signals():
+    """Restore the signal handlers, because processes in the background or with `nohup` ignore signals, and so do their children."""
     for number, handler in (
         (signal.SIGINT, signal.default_int_handler),
         (signal.SIGHUP, signal.SIG_DFL),
@@ -68,7 +68,7 @@ def allow_signals():
 
 
 def root(sandbox, service, region="us-east-1"):
-    """A client of the account's root, whatever the environment."""
+    """Create a client with the credentials of the account's root user, independent of the environment."""
     variables = sandbox.variables()
     return boto3.client(
         service,
@@ -82,45 +82,45 @@ def root(sandbox, service, region="us-east-1"):
 
 @dataclass
 class Requests:
-    """Checks the requests of this process's AWS clients, and counts those of the SDK."""
+    """Checks all requests of the AWS clients in this process, and counts those of the SDK."""
 
-    seen: Counter[tuple[str, str]] = field(default_factory=Counter)
-    broken: list[str] = field(default_factory=list)
-    of_all: int = 0
-    at_sandboxes: Counter[str] = field(default_factory=Counter)
+    sdk_counts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    invalid: list[str] = field(default_factory=list)
+    total: int = 0
+    sandbox_counts: Counter[str] = field(default_factory=Counter)
 
     def check(self, params, model, context, **_):
-        """Called by botocore before it builds a request."""
-        # The sandbox's own look at the emulator is not the SDK's.
+        """Check the parameters of a request before botocore builds it."""
+        # The sandbox also sends requests to the emulator.
         if context["client_config"].user_agent_extra == "tunestack":
-            self.seen[model.service_model.service_name, model.name] += 1
+            self.sdk_counts[model.service_model.service_name, model.name] += 1
         if model.input_shape is None:
             return
-        self.of_all += 1
-        # A file has no length to check.
-        plain = {name: value for name, value in params.items() if name != "Body"}
-        if problems := violations(plain, model.input_shape):
-            self.broken.append(f"{model.name}: {'; '.join(problems)}")
+        self.total += 1
+        # A file object has no length to check.
+        parameters = {name: value for name, value in params.items() if name != "Body"}
+        if errors := violations(parameters, model.input_shape):
+            self.invalid.append(f"{model.name}: {'; '.join(errors)}")
 
     def counts(self):
-        """How much was checked in this process."""
+        """Return the numbers of checked requests in this process."""
         return Counter(
-            {"clients": self.of_all, "sdk": sum(self.seen.values()), **self.at_sandboxes}
+            {"clients": self.total, "sdk": sum(self.sdk_counts.values()), **self.sandbox_counts}
         )
 
 
 REQUESTS = Requests()
 FIGURES: list[str] = []
-"""What tests have measured, in words."""
+"""Measurements of tests, as text."""
 CHECKED: Counter[str] = Counter()
-"""What was checked in processes that this one started."""
+"""Numbers of checked requests in child processes."""
 TUNER = TunerUser()
-# The one place that every botocore session of the process takes its handlers from.
+# Every botocore session of the process uses these handlers.
 botocore.handlers.BUILTIN_HANDLERS += [
     ("before-parameter-build", REQUESTS.check),
     ("before-sign", TUNER.sign),
 ]
-# Sessions share a loader: every client would otherwise parse its service's model again, which takes 100 ms.
+# Sessions share a loader, because parsing the model of a service takes 100 ms for each client.
 botocore.session.create_loader = functools.cache(botocore.session.create_loader)
 
 
@@ -128,12 +128,12 @@ def pytest_addoption(parser):
     parser.addoption(
         "--as-tuner",
         action="store_true",
-        help="enforce IAM, and let the SDK's requests be those of a user with the tuner policy alone",
+        help="enforce IAM, and send the requests of the SDK as a user who has only the tuner policy",
     )
 
 
-def stack_of(stage, region="us-east-1"):
-    """Make a stack as the CLI does: without cdk.json's context, another would be tested."""
+def create_stack(stage, region="us-east-1"):
+    """Create a stack with the context of cdk.json, like the CDK CLI."""
     from aws_cdk import App  # starts Node
 
     from tunestack_cdk import TunestackStack
@@ -143,47 +143,47 @@ def stack_of(stage, region="us-east-1"):
     return TunestackStack(App(context=context), name, stage=stage, region=region)
 
 
-def template_of(stage, region="us-east-1"):
+def create_template(stage, region="us-east-1"):
     """Synthesize the template of a stack."""
     from aws_cdk.assertions import Template
 
-    return Template.from_stack(stack_of(stage, region))
+    return Template.from_stack(create_stack(stage, region))
 
 
 @pytest.fixture(scope="session")
 def template():
-    """The template of the `dev` stage in us-east-1."""
-    return template_of(STAGES["dev"])
+    """Return the template of the `dev` stage in us-east-1."""
+    return create_template(STAGES["dev"])
 
 
 @pytest.fixture(scope="session")
 def stack():
-    """Make the stack of any stage."""
-    return stack_of
+    """Return the function that creates the stack of a stage."""
+    return create_stack
 
 
 @pytest.fixture(scope="session")
 def synthesized():
-    """Synthesize the template of any stage."""
-    return template_of
+    """Return the function that synthesizes the template of a stage."""
+    return create_template
 
 
 def pytest_sessionfinish(session):
-    """Tell the process that started this one what was checked here."""
+    """Send the numbers of this worker to the main process."""
     if hasattr(session.config, "workeroutput"):
         session.config.workeroutput["checked"] = dict(REQUESTS.counts())
         session.config.workeroutput["figures"] = FIGURES
 
 
 def pytest_testnodedown(node):
-    """Take what a process checked that was started by this one."""
+    """Add the numbers of a worker."""
     output = getattr(node, "workeroutput", {})
     CHECKED.update(output.get("checked", {}))
     FIGURES.extend(output.get("figures", ()))
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Say how much was checked: a hook that saw nothing would find nothing."""
+    """Print the numbers of checked requests, to show that the hooks are called."""
     for text in FIGURES:
         terminalreporter.write_line(text)
     checked = CHECKED + REQUESTS.counts()
@@ -196,42 +196,42 @@ def pytest_terminal_summary(terminalreporter):
 
 @pytest.fixture(scope="session")
 def figure():
-    """Say at the end of the run what was measured."""
+    """Return a function that prints a measurement at the end of the run."""
     return FIGURES.append
 
 
 @pytest.fixture(scope="session")
 def count_traffic():
-    """Add what a sandbox checked to the sum."""
+    """Return a function that adds the numbers of a sandbox."""
 
     def count(traffic):
         for name in ("requests", "answers", "errors"):
-            REQUESTS.at_sandboxes[name] += getattr(traffic, name)
+            REQUESTS.sandbox_counts[name] += getattr(traffic, name)
 
     return count
 
 
 @pytest.fixture(scope="session")
 def requests():
-    """What was checked in this process so far."""
+    """Return the checked requests of this process."""
     return REQUESTS
 
 
 @pytest.fixture(scope="session")
 def tunestack_sandbox_process(count_traffic, request):
-    """A sandbox in which everything takes as long as on AWS, on a clock that tests turn."""
+    """Run a sandbox with the durations of AWS and a clock that tests advance."""
     with Sandbox(speed=1, as_of=AS_OF, enforce_iam=request.config.option.as_tuner) as sandbox:
         if request.config.option.as_tuner:
-            TUNER.exist(sandbox)
-        # It would take faults that are meant for a test's own calls; what the guard does is tested where it is on.
-        for client, rule in sweeps(sandbox):
+            TUNER.create(sandbox)
+        # The guard would consume faults that tests inject for their own requests.
+        for client, rule in list_sweep_rules(sandbox):
             client.disable_rule(Name=rule)
         yield sandbox
     count_traffic(sandbox.traffic)
 
 
-def sweeps(sandbox):
-    """The rules by which the guards of both regions sweep."""
+def list_sweep_rules(sandbox):
+    """Return the rules that start the guards of both regions."""
     return [
         (client, rule["Name"])
         for client in (root(sandbox, "events", region) for region in REGIONS)
@@ -242,14 +242,14 @@ def sweeps(sandbox):
 
 @pytest.fixture(scope="session")
 def sweep_rules():
-    """Find the rules by which the guards of a sandbox sweep."""
-    return sweeps
+    """Return the function that lists the rules of the guards."""
+    return list_sweep_rules
 
 
 @pytest.fixture
-def sweeping(sandbox):
-    """The guards sweep, as they do where no test keeps them from it."""
-    rules = sweeps(sandbox)
+def enabled_sweep_rules(sandbox):
+    """Enable the rules of the guards, which are disabled in other tests."""
+    rules = list_sweep_rules(sandbox)
     assert len(rules) == 2
     for client, rule in rules:
         client.enable_rule(Name=rule)
@@ -260,7 +260,7 @@ def sweeping(sandbox):
 
 @pytest.fixture(scope="session", autouse=True)
 def _event_loop():
-    """Have one that is closed: litellm takes the thread's, or makes one and leaves it to the collector."""
+    """Set an event loop that is closed at the end, because litellm does not close the loop that it creates."""
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     yield
@@ -270,23 +270,23 @@ def _event_loop():
 
 @pytest.fixture(autouse=True)
 def _only_valid_requests(request):
-    """Fail the test whose requests break botocore's model, patterns included."""
-    before = len(REQUESTS.broken)
+    """Fail a test that sends requests that are invalid in botocore's model, including its patterns."""
+    before = len(REQUESTS.invalid)
     yield
     if "breaks_the_model" not in request.keywords:
-        assert REQUESTS.broken[before:] == []
+        assert REQUESTS.invalid[before:] == []
 
 
 @pytest.fixture
 def sandbox(tunestack_sandbox, request):
-    """The sandbox, without jobs and endpoints, with the environment set.
+    """Return the sandbox without jobs and endpoints, with its environment variables set.
 
-    What other processes send it is checked here, as are its own answers.
+    At the end, check the requests of other processes and the responses of the sandbox.
     """
     tunestack_sandbox.traffic.refused.clear()
-    TUNER.acting = request.config.option.as_tuner and "as_root" not in request.keywords
+    TUNER.is_active = request.config.option.as_tuner and "as_root" not in request.keywords
     yield tunestack_sandbox
-    TUNER.acting = False
+    TUNER.is_active = False
     if "breaks_the_model" not in request.keywords:
         assert tunestack_sandbox.traffic.refused == []
     assert tunestack_sandbox.traffic.violations == []
@@ -294,69 +294,69 @@ def sandbox(tunestack_sandbox, request):
 
 @pytest.fixture
 def poll(sandbox):
-    """Waits that turn the sandbox's clock instead of the wall's; with few looks, each of which takes a hundredth of a second.
+    """Return a Poll that advances the sandbox's clock instead of waiting, with few polls of about 10 ms each.
 
-    Still, one falls between the end of a start of 25 minutes and a stop's deadline five minutes later.
+    At least one poll is in the five minutes between the end of a start (25 minutes) and the timeout of a stop (30 minutes).
     """
     return Poll(longest=240, sleep=sandbox.clock.advance, clock=sandbox.clock.monotonic)
 
 
 @pytest.fixture
 def tuner(poll):
-    """A tuner in us-east-1, where Nova is tuned."""
+    """Return a tuner in us-east-1, where Nova can be fine-tuned."""
     return Tuner(poll=poll)
 
 
 @pytest.fixture
 def west(poll):
-    """A tuner in us-west-2, where Llama is tuned."""
+    """Return a tuner in us-west-2, where Llama can be fine-tuned."""
     return Tuner(region="us-west-2", poll=poll)
 
 
 @pytest.fixture
-def broken(sandbox, monkeypatch):
-    """Let operations of the sandbox's Bedrock answer an error a number of times."""
-    # botocore's own retries pause on the wall's clock.
+def inject_error(sandbox, monkeypatch):
+    """Return a function that injects errors into operations of the sandbox's Bedrock."""
+    # botocore's retries wait in real time.
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
 
-    def make(operation, code, *, times=1):
+    def inject(operation, code, *, times=1):
         sandbox.faults.add("error", operation=operation, code=code, times=times)
 
-    return make
+    return inject
 
 
 @pytest.fixture
-def objects(sandbox):
-    """List the training files in the bucket."""
+def list_training_files(sandbox):
+    """Return a function that lists the training files in the bucket."""
 
-    def keys(region="us-east-1"):
+    def list_keys(region="us-east-1"):
         deployment = sandbox.deployment(region)
         rows = boto3.client("s3", region).list_objects_v2(Bucket=deployment.data_bucket)
         return {row["Key"] for row in rows.get("Contents", ()) if "/outputs/" not in row["Key"]}
 
-    return keys
+    return list_keys
 
 
 @pytest.fixture
-def meanwhile(poll):
-    """A tuner, in whose calls of an operation something else happens first, once."""
+def create_racing_tuner(poll):
+    """Return a function that creates a tuner for which an action runs once before an operation."""
 
-    def make(operation, action, service="bedrock"):
+    def create(operation, action, service="bedrock"):
         session, pending = boto3.Session(), [action]
 
-        def before(**_):
+        def run_action(**_):
             if pending:
                 pending.pop()()
 
-        session.events.register_first(f"before-call.{service}.{operation}", before)
+        session.events.register_first(f"before-call.{service}.{operation}", run_action)
         return Tuner(session=session, poll=poll)
 
-    return make
+    return create
 
 
 @pytest.fixture
 def chat():
-    """Twenty conversations."""
+    """Return twenty conversations."""
     return [
         {
             "messages": [
@@ -370,7 +370,7 @@ def chat():
 
 @pytest.fixture
 def completions():
-    """A hundred completions."""
+    """Return a hundred completions."""
     return [
         {"prompt": f"What is number {number}?", "completion": f"It is {number}."}
         for number in range(100)

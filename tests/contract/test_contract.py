@@ -21,7 +21,7 @@ DEPLOYMENT = Deployment(
 )
 
 
-def changed(**fields):
+def change_document(**fields):
     return json.dumps(json.loads(DEPLOYMENT.to_json()) | fields)
 
 
@@ -118,27 +118,27 @@ def test_unknown_field_of_a_newer_version_is_ignored():
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         ("no json", "run `cdk deploy` again"),
         ("[]", "run `cdk deploy` again"),
         ('{"version": 2}', "upgrade the older one"),
         ('{"version": 1, "region": "us-east-1"}', "required field `account`"),
         ("[" * 100_000, "run `cdk deploy` again"),
-        (changed(data_bucket=5), r"Expected `str`, got `int` - at `\$.data_bucket`"),
-        (changed(data_bucket=None), "Expected `str`, got `null`"),
-        (changed(base_models="nova-micro"), "Expected `array`, got `str`"),
-        (changed(base_models=[1]), "base_models"),
-        (changed(version=True), "version True"),
+        (change_document(data_bucket=5), r"Expected `str`, got `int` - at `\$.data_bucket`"),
+        (change_document(data_bucket=None), "Expected `str`, got `null`"),
+        (change_document(base_models="nova-micro"), "Expected `array`, got `str`"),
+        (change_document(base_models=[1]), "base_models"),
+        (change_document(version=True), "version True"),
     ],
 )
-def test_a_bad_document_is_one_clear_error(text, words):
-    with pytest.raises(DeploymentError, match=words):
+def test_invalid_document_raises_deployment_error(text, message):
+    with pytest.raises(DeploymentError, match=message):
         Deployment.from_json(text, origin="SSM parameter '/x'")
 
 
 @pytest.mark.parametrize(
-    ("changes", "words"),
+    ("changes", "message"),
     [
         ({"DSPY_BEDROCK_ROLE_ARN": ""}, "DSPY_BEDROCK_ROLE_ARN is not"),
         ({"DSPY_BEDROCK_S3_BUCKET": ""}, "DSPY_BEDROCK_S3_BUCKET is not"),
@@ -146,18 +146,18 @@ def test_a_bad_document_is_one_clear_error(text, words):
         ({"AWS_REGION": "", "AWS_DEFAULT_REGION": ""}, "AWS_REGION is not"),
     ],
 )
-def test_half_of_the_variables_is_an_error_that_names_the_other_half(changes, words):
+def test_error_about_missing_variables_names_them(changes, message):
     environment = DEPLOYMENT.environment() | {"TUNESTACK_DEPLOYMENT": ""} | changes
-    with pytest.raises(DeploymentError, match=words):
+    with pytest.raises(DeploymentError, match=message):
         Deployment.from_environment(environment)
 
 
-def test_variables_that_contradict_each_other_are_an_error():
+def test_contradictory_variables_raise_deployment_error():
     environment = DEPLOYMENT.environment() | {"DSPY_BEDROCK_S3_BUCKET": "other"}
     with pytest.raises(DeploymentError, match="contradicts TUNESTACK_DEPLOYMENT"):
         Deployment.from_environment(environment)
 
 
-def test_a_stage_name_that_is_no_path_segment_is_an_error():
+def test_invalid_stage_name_raises_deployment_error():
     with pytest.raises(DeploymentError, match="invalid stage"):
         parameter_name("../prod")

@@ -14,9 +14,9 @@ HOUR, FIVE_MINUTES = 3600, 300
 
 
 @pytest.fixture
-def deployed(sandbox, sweeping):
+def deployed(sandbox, enabled_sweep_rules):
     """The deployment in us-west-2, where throughput can be created, with the client and the name of the sweep rule."""
-    (events, sweep_rule) = sweeping[1]
+    (events, sweep_rule) = enabled_sweep_rules[1]
     return sandbox.deployment("us-west-2"), events, sweep_rule
 
 

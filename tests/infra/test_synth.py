@@ -25,8 +25,8 @@ from tunestack_cdk.stage import Stage, StageError
 OTHER_MACHINE = {
     "PYTHONHASHSEED": "4242",
     "TZ": "Pacific/Kiritimati",
-    "USER": "somebody",
-    "LOGNAME": "somebody",
+    "USER": "other",
+    "LOGNAME": "other",
     "LC_ALL": "C",
 }
 CLOCK_IN_THE_FUTURE = """

@@ -1,4 +1,4 @@
-"""LMs that are tuned from DSPy, at either provider; and what is sent to OpenAI."""
+"""Fixtures for the tests of the SDK: LMs of both providers, and requests to OpenAI."""
 
 import json
 from contextlib import ExitStack
@@ -14,8 +14,8 @@ from tunestack_sandbox.openai.files import parse_form
 
 
 @pytest.fixture(autouse=True)
-def _date_of_estimates(monkeypatch):
-    """Estimates, which ask no service for the time, look up the models of the sandbox's day."""
+def _simulated_date(monkeypatch):
+    """Use the sandbox's date for estimates, which read the date of this machine."""
     monkeypatch.setattr("tunestack._utils.clock.today", AS_OF.date)
 
 
@@ -39,30 +39,30 @@ def configured(lm):
 
 
 @pytest.fixture
-def today(sandbox):
-    """The sandbox's clock shows what this machine's does."""
+def real_date(sandbox):
+    """Set the sandbox's clock to the time of this machine."""
     sandbox.clock.advance((datetime.now(UTC) - sandbox.clock.now()).total_seconds())
 
 
 @pytest.fixture
-def no_pauses(monkeypatch):
-    """Tries that the openai package makes again pause on the wall's clock."""
+def no_retry_delays(monkeypatch):
+    """Remove the delays between retries of the openai package, which use the real clock."""
     monkeypatch.setattr("openai._base_client.time.sleep", lambda _: None)
 
 
 @pytest.fixture
-def intercepted(sandbox):
-    """Let something else answer requests to OpenAI, or happen before them."""
+def intercept(sandbox):
+    """Return a function that registers a handler to run before, or instead of, the sandbox's handler of OpenAI requests."""
     with ExitStack() as stack:
         yield lambda handle: stack.enter_context(sandbox.intercept(handle))
 
 
 @pytest.fixture
-def wire(intercepted):
-    """What is asked of OpenAI: method, path and body."""
-    seen = []
+def sent_requests(intercept):
+    """Return a list that records the method, path and body of each request to OpenAI."""
+    requests = []
 
-    def look(request):
+    def record(request):
         if request.target.startswith("/v1/"):
             kind = request.headers.get("Content-Type", "")
             if kind.startswith("multipart"):
@@ -70,7 +70,7 @@ def wire(intercepted):
                 body = fields | {name: file[0] for name, file in files.items()}
             else:
                 body = json.loads(request.body or b"null")
-            seen.append((request.method, request.target.removeprefix("/v1"), body))
+            requests.append((request.method, request.target.removeprefix("/v1"), body))
 
-    intercepted(look)
-    return seen
+    intercept(record)
+    return requests

@@ -45,13 +45,13 @@ class Desk(dspy.Signature):
 def tickets(start=0, count=90):
     """Return tickets with two words that identify the desk. Another range has other pairs of the same words."""
     pairs = {desk: list(itertools.permutations(words, 2)) for desk, words in WORDS.items()}
-    made = []
+    examples = []
     for number in range(start, start + count):
         desk = list(WORDS)[number % len(WORDS)]
         one, other = pairs[desk][(number * 7) % len(pairs[desk])]
         text = f"Ticket {number}: about the {one}, and the {other}"
-        made.append(dspy.Example(ticket=text, desk=desk).with_inputs("ticket"))
-    return made
+        examples.append(dspy.Example(ticket=text, desk=desk).with_inputs("ticket"))
+    return examples
 
 
 def is_correct(example, prediction, trace=None):
@@ -72,9 +72,9 @@ TRAIN, TEST = tickets(0, 90), tickets(90, 30)
 
 def ticket_program(lm):
     """Return a program with one predictor and this LM."""
-    made = dspy.Predict(Desk)
-    made.set_lm(lm)
-    return made
+    program = dspy.Predict(Desk)
+    program.set_lm(lm)
+    return program
 
 
 def endpoint_names(tuner):

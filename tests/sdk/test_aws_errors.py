@@ -1,4 +1,4 @@
-"""What AWS raises is raised as ours, with what to do, and the cause kept."""
+"""Errors of boto3 are raised as errors of Tunestack, with a remedy and the cause."""
 
 import pickle
 import ssl
@@ -40,7 +40,7 @@ from tunestack.errors import (
 )
 
 
-def client_error(code, status=400):
+def create_client_error(code, status=400):
     response: Any = {
         "Error": {"Code": code, "Message": "AWS's words"},
         "ResponseMetadata": {"RequestId": "r-1", "HTTPStatusCode": status},
@@ -49,19 +49,19 @@ def client_error(code, status=400):
 
 
 @pytest.mark.parametrize(
-    ("raised", "kind", "words"),
+    ("raised", "kind", "message"),
     [
-        (client_error("AccessDeniedException"), AccessError, "tuner policy"),
-        (client_error("ExpiredTokenException"), CredentialsExpiredError, "sign in again"),
-        (client_error("RequestTimeTooSkewed"), ClockError, "set this machine's clock"),
-        (client_error("ResourceNotFoundException"), NotFoundError, "region"),
-        (client_error("ConflictException"), ConflictError, "check the existing resource"),
-        (client_error("ServiceQuotaExceededException"), QuotaError, "Service Quotas"),
-        (client_error("ThrottlingException"), BusyError, "try again later"),
-        (client_error("SomethingNew"), ProviderError, "AWS's words"),
-        (client_error("503", 503), BusyError, "try again later"),
-        (client_error("SomethingNew", 500), BusyError, "try again later"),
-        (client_error("429", 429), BusyError, "try again later"),
+        (create_client_error("AccessDeniedException"), AccessError, "tuner policy"),
+        (create_client_error("ExpiredTokenException"), CredentialsExpiredError, "sign in again"),
+        (create_client_error("RequestTimeTooSkewed"), ClockError, "set this machine's clock"),
+        (create_client_error("ResourceNotFoundException"), NotFoundError, "region"),
+        (create_client_error("ConflictException"), ConflictError, "check the existing resource"),
+        (create_client_error("ServiceQuotaExceededException"), QuotaError, "Service Quotas"),
+        (create_client_error("ThrottlingException"), BusyError, "try again later"),
+        (create_client_error("SomethingNew"), ProviderError, "AWS's words"),
+        (create_client_error("503", 503), BusyError, "try again later"),
+        (create_client_error("SomethingNew", 500), BusyError, "try again later"),
+        (create_client_error("429", 429), BusyError, "try again later"),
         (LoginRefreshRequired(), CredentialsExpiredError, "aws login"),
         (SSOTokenLoadError(error_msg="e"), CredentialsExpiredError, "aws sso login"),
         (
@@ -85,7 +85,7 @@ def client_error(code, status=400):
         (ResponseStreamingError(error="reset"), NetworkError, "network"),
         (NoCredentialsError(), AccessError, "aws sts get-caller-identity"),
         (EndpointConnectionError(endpoint_url="http://x"), NetworkError, "network"),
-        (client_error("ValidationException"), InvalidRequestError, "AWS's words"),
+        (create_client_error("ValidationException"), InvalidRequestError, "AWS's words"),
         (ProfileNotFound(profile="nope"), ConfigError, "nope.*check the AWS profile"),
         (NoRegionError(), ConfigError, "region"),
         (ValueError("Invalid endpoint: x"), ConfigError, "Invalid endpoint"),
@@ -93,8 +93,8 @@ def client_error(code, status=400):
         (UnknownServiceError(service_name="s", known_service_names=[]), ProviderError, "s"),
     ],
 )
-def test_each_error_has_a_class_a_remedy_and_its_cause(raised, kind, words):
-    with pytest.raises(kind, match=words) as error, translate_errors("doing it"):
+def test_error_has_its_class_a_remedy_and_the_cause(raised, kind, message):
+    with pytest.raises(kind, match=message) as error, translate_errors("doing it"):
         raise raised
     assert kind is type(error.value)
     assert raised is error.value.__cause__
@@ -106,34 +106,34 @@ def test_each_error_has_a_class_a_remedy_and_its_cause(raised, kind, words):
         )
 
 
-def test_no_secret_and_no_text_of_a_caller_is_quoted():
+def test_message_has_no_secret_and_no_text_of_the_caller():
     session = "Invalid header value b'SECRET-TOKEN'"
     with pytest.raises(AccessError) as error, translate_errors("doing it"):
         raise HTTPClientError(error=session)
     assert "SECRET" not in str(error.value)
     assert error.value.__cause__ is None
     report = "Invalid type for parameter messages[0].text, value: ['SECRET,\nmore'], type: <class 'list'>, valid types: str"
-    words = r"messages\[0\].text, type: .*valid types: str"
-    with pytest.raises(ConfigError, match=words) as invalid, translate_errors("doing it"):
+    message = r"messages\[0\].text, type: .*valid types: str"
+    with pytest.raises(ConfigError, match=message) as invalid, translate_errors("doing it"):
         raise ParamValidationError(report=report)
     assert "SECRET" not in str(invalid.value)
 
 
-def test_errors_cross_processes():
+def test_errors_can_be_pickled():
     failed = JobFailedError("it failed", job_id="j", reason="r")
-    again = pickle.loads(pickle.dumps(failed))
+    unpickled = pickle.loads(pickle.dumps(failed))
     assert (JobFailedError, "it failed", "j", "r") == (
-        type(again),
-        str(again),
-        again.job_id,
-        again.reason,
+        type(unpickled),
+        str(unpickled),
+        unpickled.job_id,
+        unpickled.reason,
     )
     for error in (DataError("bad", ["line 1"]), AccessError("no", code="c", request_id="r")):
-        again = pickle.loads(pickle.dumps(error))
-        assert (str(error), error.__dict__) == (str(again), again.__dict__)
+        unpickled = pickle.loads(pickle.dumps(error))
+        assert (str(error), error.__dict__) == (str(unpickled), unpickled.__dict__)
 
 
-def test_what_is_not_awss_passes_untouched():
+def test_other_errors_are_not_changed():
     for raised in (ZeroDivisionError(), RuntimeError("something else")):
         with pytest.raises(type(raised)) as error, translate_errors("doing it"):
             raise raised

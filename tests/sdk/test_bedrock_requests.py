@@ -1,4 +1,4 @@
-"""What is sent to Bedrock fits its model; what comes back is understood, the unknown too."""
+"""Requests to Bedrock are valid in botocore's model, and responses are parsed, also with unknown values."""
 
 import dataclasses
 from datetime import UTC, datetime
@@ -50,7 +50,7 @@ ENDPOINT = EndpointRequest(
     name="tunestack-x",
     tags={"tunestack:expires-at": "2026-11-22T00:00:00Z"},
 )
-ANSWER = {
+JOB_RESPONSE = {
     "jobArn": "arn:aws:bedrock:us-east-1:123456789012:model-customization-job/amazon.nova-micro-v1:0:128k/0123456789ab",
     "jobName": "n",
     "status": "InProgress",
@@ -60,7 +60,7 @@ ANSWER = {
 
 
 @pytest.mark.parametrize(
-    ("operation", "wire"),
+    ("operation", "request_dict"),
     [
         ("CreateModelCustomizationJob", wire.create_job(JOB, DEPLOYMENT)),
         ("CreateModelCustomizationJob", wire.create_job(JOB, PRIVATE)),
@@ -69,21 +69,21 @@ ANSWER = {
         ("CreateProvisionedModelThroughput", wire.create_throughput(ENDPOINT)),
     ],
 )
-def test_every_request_fits_the_model(operation, wire):
+def test_request_is_valid_in_the_model_of_botocore(operation, request_dict):
     shape = MODEL.operation_model(operation).input_shape
     assert shape is not None
-    assert violations(wire, shape) == []
+    assert violations(request_dict, shape) == []
     assert shape.required_members
     for member in shape.required_members:
-        broken = {name: value for name, value in wire.items() if name != member}
-        assert violations(broken, shape), f"{member} is not looked at"
+        incomplete = {name: value for name, value in request_dict.items() if name != member}
+        assert violations(incomplete, shape), f"{member} is not checked"
 
 
-def test_no_commitment_is_ever_asked_for():
+def test_request_has_no_commitment():
     assert "commitmentDuration" not in wire.create_throughput(ENDPOINT)
 
 
-def test_a_system_message_goes_to_its_own_field():
+def test_system_message_is_sent_in_the_system_field():
     messages = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
     request = wire.converse("m", messages)
     assert violations(request, RUNTIME.operation_model("Converse").input_shape) == []
@@ -98,7 +98,7 @@ def test_a_system_message_goes_to_its_own_field():
 @pytest.mark.parametrize(
     "change", [{"output": "s3://b/o"}, {"tags": {}}, {"training_data": "s3://b/x"}]
 )
-def test_a_job_has_the_token_of_its_key_and_of_nothing_else(change):
+def test_token_of_a_job_depends_only_on_its_content_and_attempt(change):
     token = wire.create_job(JOB, DEPLOYMENT)["clientRequestToken"]
     assert (
         token
@@ -109,7 +109,7 @@ def test_a_job_has_the_token_of_its_key_and_of_nothing_else(change):
 
 
 @pytest.mark.parametrize("create", [wire.create_deployment, wire.create_throughput])
-def test_each_generation_of_an_endpoint_has_its_own_token(create):
+def test_token_of_an_endpoint_depends_on_its_generation(create):
     tokens = [
         create(dataclasses.replace(ENDPOINT, generation=generation))["clientRequestToken"]
         for generation in ("a", "a", "b")
@@ -143,24 +143,24 @@ def test_each_generation_of_an_endpoint_has_its_own_token(create):
         ("Paused", {}, JobState.UNKNOWN, None),
     ],
 )
-def test_a_job_that_waits_for_its_training_is_told_from_one_that_trains(raw, details, state, phase):
-    info = wire.job_info(ANSWER | {"status": raw, "statusDetails": details})
+def test_state_and_phase_are_read_from_the_status_details(raw, details, state, phase):
+    info = wire.job_info(JOB_RESPONSE | {"status": raw, "statusDetails": details})
     assert (state, phase, raw) == (info.state, info.phase, info.raw_state)
 
 
-def test_a_state_that_nobody_knows_is_no_end():
-    words = iter(["Paused", "Paused", "Completed"])
-    seen = watch(
-        lambda: wire.job_info(ANSWER | {"status": next(words)}),
+def test_unknown_state_does_not_end_a_wait():
+    statuses = iter(["Paused", "Paused", "Completed"])
+    observations = watch(
+        lambda: wire.job_info(JOB_RESPONSE | {"status": next(statuses)}),
         until=lambda info: info.state.is_terminal,
         timeout=100,
         poll=Poll(sleep=lambda _: None, clock=lambda: 0),
     )
-    assert [info.state.value for info in seen] == ["unknown", "unknown", "succeeded"]
+    assert [info.state.value for info in observations] == ["unknown", "unknown", "succeeded"]
 
 
-def test_a_deployment_that_is_pointed_to_another_model_is_not_ready():
-    answer = {
+def test_deployment_with_an_update_in_progress_is_updating():
+    response = {
         "customModelDeploymentArn": "a",
         "modelDeploymentName": "n",
         "status": "Active",
@@ -168,17 +168,17 @@ def test_a_deployment_that_is_pointed_to_another_model_is_not_ready():
         "createdAt": NOW,
         "updateDetails": {"modelArn": CUSTOM, "updateStatus": "Updating"},
     }
-    assert wire.deployment_info(answer).state == EndpointState.UPDATING
+    assert wire.deployment_info(response).state == EndpointState.UPDATING
 
 
-def test_an_endpoint_state_that_nobody_knows_is_kept_as_it_is():
+def test_unknown_endpoint_state_is_kept():
     info = wire.deployment_info(
         {
             "customModelDeploymentArn": "a",
             "customModelDeploymentName": "n",
-            "status": "Dreaming",
+            "status": "Unknown",
             "modelArn": CUSTOM,
             "createdAt": NOW,
         }
     )
-    assert (info.state, info.raw_state, info.name) == (EndpointState.UNKNOWN, "Dreaming", "n")
+    assert (info.state, info.raw_state, info.name) == (EndpointState.UNKNOWN, "Unknown", "n")

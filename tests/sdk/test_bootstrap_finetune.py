@@ -206,9 +206,9 @@ def test_failed_job_does_not_lose_the_others(tuner, chat):
         )
     assert len(caught.value.__notes__) == 2
     assert "succeeded, submitting the same data again finds it" in caught.value.__notes__[1]
-    tuned = BootstrapFinetune.finetune_lms({"good": {"lm": good, **arguments}})["good"]
+    fine_tuned = BootstrapFinetune.finetune_lms({"good": {"lm": good, **arguments}})["good"]
     assert len(list(tuner.jobs())) == 1
-    stop(tuned)
+    stop(fine_tuned)
 
 
 def test_model_without_fine_tuning_is_rejected_before_the_program_is_called(configured):
@@ -285,9 +285,9 @@ def test_settings_of_an_lm_apply_to_copies_and_fine_tuned_lms(configured, caplog
         {"messages": [{"role": "user", "content": f"{n}?"}, {"role": "assistant", "content": "x"}]}
         for n in range(20)
     ]
-    tuned = configured.finetune(rows, "chat", {}).result()
-    assert optimizer.train_kwargs[tuned] == {"max_cost": 5}
-    stop(tuned)
+    fine_tuned = configured.finetune(rows, "chat", {}).result()
+    assert optimizer.train_kwargs[fine_tuned] == {"max_cost": 5}
+    stop(fine_tuned)
     assert optimizer.train_kwargs[dspy.LM("openai/gpt-4o")] is None
     assert "no settings for openai/gpt-4o" in caplog.text
 

@@ -1,4 +1,4 @@
-"""The catalog, guarded by a table that was written by hand."""
+"""The catalog, compared with a table that was written by hand."""
 
 from datetime import date
 from typing import Any
@@ -10,7 +10,7 @@ from tunestack.catalog import CATALOG, LifecycleState, load
 from tunestack.errors import ModelError
 
 TODAY = date(2026, 11, 22)
-# Key: customization id, region, record format, ways to serve (user guide, read 2026-11-22).
+# Key: customization id, region, record format, serving (user guide, read 2026-11-22).
 BEDROCK_TODAY = {
     "nova-micro": ("amazon.nova-micro-v1:0:128k", "us-east-1", "converse", "on-demand provisioned"),
     "nova-lite": ("amazon.nova-lite-v1:0:300k", "us-east-1", "converse", "on-demand provisioned"),
@@ -42,24 +42,24 @@ BEDROCK_TODAY = {
 FORMATS = {"converse": "bedrock-conversation-2024", "prompt": "completion"}
 
 
-def test_what_can_be_tuned_on_bedrock_today():
-    found = {
+def test_catalog_has_exactly_the_models_of_the_user_guide():
+    models = {
         model.key: (
             model.customization_id,
             " ".join(model.regions),
             model.record_format.value,
-            " ".join(way.value for way in model.serving),
+            " ".join(serving.value for serving in model.serving),
         )
         for model in catalog.tunable(on=TODAY, provider="bedrock")
     }
     assert {
-        key: (model, region, FORMATS[form], ways)
-        for key, (model, region, form, ways) in BEDROCK_TODAY.items()
-    } == found
+        key: (model, region, FORMATS[form], serving)
+        for key, (model, region, form, serving) in BEDROCK_TODAY.items()
+    } == models
 
 
 @pytest.mark.parametrize(
-    ("key", "day", "state"),
+    ("key", "on", "state"),
     [
         ("claude-3-haiku", date(2026, 3, 9), LifecycleState.ACTIVE),
         ("claude-3-haiku", date(2026, 3, 10), LifecycleState.LEGACY),
@@ -72,8 +72,8 @@ def test_what_can_be_tuned_on_bedrock_today():
         ("gpt-4o-mini-2024-07-18", date(2027, 1, 14), LifecycleState.RETIRED),
     ],
 )
-def test_a_model_lives_by_its_dates(key, day, state):
-    assert state == CATALOG[key].lifecycle.state(day)
+def test_lifecycle_state_depends_on_the_date(key, on, state):
+    assert state == CATALOG[key].lifecycle.state(on)
 
 
 @pytest.mark.parametrize(
@@ -88,24 +88,24 @@ def test_a_model_lives_by_its_dates(key, day, state):
         "arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-micro-v1:0:128k",
     ],
 )
-def test_a_model_is_found_by_each_of_its_names(name):
+def test_every_name_of_a_model_is_resolved(name):
     assert catalog.find(name) is catalog.CATALOG["nova-micro"]
 
 
 @pytest.mark.parametrize(
-    ("name", "words"),
+    ("name", "message"),
     [
         ("gpt-4o-mini", "can't be fine-tuned on bedrock, only on openai"),
         ("amazon.titan-image-generator-v2:0", "it is not a language model"),
         ("qwen.qwen3-32b", "only reinforcement fine-tuning"),
     ],
 )
-def test_what_others_can_tune_is_said_so(name, words):
-    with pytest.raises(ModelError, match=words):
+def test_error_about_an_unsupported_model_has_the_reason(name, message):
+    with pytest.raises(ModelError, match=message):
         catalog.require(name, on=TODAY, provider="bedrock")
 
 
-def test_a_model_changes_single_hyperparameters_of_its_family():
+def test_model_can_override_hyperparameters_of_its_family():
     command, light = CATALOG["cohere-command"], CATALOG["cohere-command-light"]
     assert command.hyperparameters.keys() == light.hyperparameters.keys()
     assert (
@@ -114,19 +114,19 @@ def test_a_model_changes_single_hyperparameters_of_its_family():
     ) == (8, 32)
 
 
-def test_the_base_of_a_tuned_model_is_in_its_arn():
+def test_base_model_is_read_from_the_arn_of_a_custom_model():
     arn = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-micro-v1:0:128k/0123456789ab"
     assert catalog.of_custom_model(arn).key == "nova-micro"
     with pytest.raises(ModelError, match="not the ARN of a custom model"):
         catalog.of_custom_model(arn.replace("nova-micro", "nova-mikro"))
 
 
-def test_no_two_models_share_a_name():
+def test_names_of_models_are_unique():
     names = [name for model in CATALOG for name in set(model.names())]
     assert sorted(set(names)) == sorted(names)
 
 
-def test_every_model_is_sourced_and_dated():
+def test_every_model_has_a_source_and_a_date():
     for model in CATALOG:
         assert model.source
         assert model.seen
@@ -135,12 +135,12 @@ def test_every_model_is_sourced_and_dated():
         assert all(price.source for price in model.prices.values())
 
 
-def test_a_model_that_could_never_be_tuned_is_refused_with_what_can():
+def test_error_about_an_unsupported_model_names_supported_models():
     with pytest.raises(ModelError, match=r"claude-3-sonnet.*nova-micro.*\(in us-east-1\).*llama"):
         catalog.require("bedrock/anthropic.claude-3-sonnet-20240229", on=TODAY, provider="bedrock")
 
 
-def test_a_wrong_region_is_refused_with_the_right_one():
+def test_error_about_a_wrong_region_has_the_right_region():
     with pytest.raises(
         ModelError,
         match='in us-west-2, only in us-east-1: set region="us-east-1" .*in us-west-2 today: llama',
@@ -148,19 +148,19 @@ def test_a_wrong_region_is_refused_with_the_right_one():
         catalog.require("nova-micro", on=TODAY, provider="bedrock", region="us-west-2")
 
 
-def test_a_retired_model_in_a_wrong_region_is_refused_for_being_retired():
+def test_error_about_a_retired_model_is_not_about_its_region():
     with pytest.raises(ModelError, match="retired on 2026-09-10"):
         catalog.require("claude-3-haiku", on=TODAY, provider="bedrock", region="us-east-1")
 
 
-def test_a_model_that_the_stage_does_not_allow_is_refused():
+def test_model_that_the_stage_does_not_allow_is_rejected():
     with pytest.raises(ModelError, match="use nova-lite, or add it to the stage's base_models"):
         catalog.require_allowed(CATALOG["nova-micro"], ("nova-lite",))
     catalog.require_allowed(CATALOG["nova-micro"], ())
 
 
 @pytest.mark.parametrize(
-    ("key", "said", "words"),
+    ("key", "service_state", "message"),
     [
         ("claude-3-haiku", LifecycleState.ACTIVE, None),
         ("claude-3-haiku", None, "retired on 2026-09-10"),
@@ -170,15 +170,15 @@ def test_a_model_that_the_stage_does_not_allow_is_refused():
         ("nova-micro", LifecycleState.RETIRED, "is not available here, according to the service"),
     ],
 )
-def test_the_services_word_counts_more_than_the_catalogs_dates(key, said, words):
-    if words is None:
-        catalog.require_living(CATALOG[key], on=TODAY, service_state=said)
+def test_state_of_the_service_takes_precedence_over_dates(key, service_state, message):
+    if message is None:
+        catalog.require_living(CATALOG[key], on=TODAY, service_state=service_state)
         return
-    with pytest.raises(ModelError, match=words):
-        catalog.require_living(CATALOG[key], on=TODAY, service_state=said)
+    with pytest.raises(ModelError, match=message):
+        catalog.require_living(CATALOG[key], on=TODAY, service_state=service_state)
 
 
-GOOD = """
+VALID = """
 seen = 2026-11-22
 [family.f]
 publisher = "v"
@@ -208,10 +208,10 @@ customization_id = "v.k"
         ("max = 5", "maximum = 5"),
     ],
 )
-def test_a_typo_in_a_data_file_is_found(old, new):
-    assert load.parse(GOOD, "good.toml")[0].key == "k"
+def test_typo_in_a_data_file_is_an_error(old, new):
+    assert load.parse(VALID, "valid.toml")[0].key == "k"
     with pytest.raises(ValueError, match=r"bad\.toml: model 'k'"):
-        load.parse(GOOD.replace(old, new), "bad.toml")
+        load.parse(VALID.replace(old, new), "bad.toml")
 
 
 def test_catalog_is_read_only():

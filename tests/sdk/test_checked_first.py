@@ -125,10 +125,10 @@ def test_check_and_submit_raise_the_same_error(tuner, chat, model, train_kwargs,
     assert str(checked.value) == str(submitted.value)
 
 
-def test_valid_check_creates_nothing(tuner, objects):
-    before = objects()
+def test_valid_check_creates_nothing(tuner, list_training_files):
+    before = list_training_files()
     assert tuner.check("nova-micro", hyperparameters={"epochCount": 2}, name="mine") is None
-    assert (list(tuner.jobs()), objects()) == ([], before)
+    assert (list(tuner.jobs()), list_training_files()) == ([], before)
     with pytest.raises(TypeError, match="s3path"):
         tuner.check("nova-micro", s3path="x")
 

@@ -1,4 +1,4 @@
-"""The command line: what it prints, and what its exit codes mean."""
+"""Output and exit codes of the command line."""
 
 import dataclasses
 import io
@@ -21,7 +21,7 @@ from tunestack.deployment import format_environment
 
 @pytest.fixture
 def cli(capsys):
-    """Run a command line in this process: exit code, standard output, standard error."""
+    """Return a function that runs a command line in this process and returns the exit code, stdout and stderr."""
 
     def call(*arguments):
         capsys.readouterr()
@@ -39,41 +39,41 @@ def file(tmp_path, chat):
     return str(path)
 
 
-def lines(out):
+def load_rows(out):
     return [json.loads(line) for line in out.splitlines()]
 
 
-def told(variables):
-    """The deployment that variables tell, which are no more; on another day the sandbox leaves the models open."""
-    found = Deployment.from_environment(variables)
-    assert found is not None
-    assert found.base_models
-    assert found.environment().items() <= variables.items()
-    return dataclasses.replace(found, base_models=())
+def parse_deployment(variables):
+    """Return the deployment in the variables, without base models: a sandbox with a simulated date allows all models."""
+    deployment = Deployment.from_environment(variables)
+    assert deployment is not None
+    assert deployment.base_models
+    assert deployment.environment().items() <= variables.items()
+    return dataclasses.replace(deployment, base_models=())
 
 
 class TestEnv:
-    def test_it_prints_what_a_shell_evaluates(self, cli, sandbox):
+    def test_output_can_be_evaluated_by_a_shell(self, cli, sandbox):
         code, out, _ = cli("env")
         assert code == 0
-        done = subprocess.run(
+        process = subprocess.run(
             ["bash", "-c", f"{out}\nexec env"],
             env={"PATH": os.environ["PATH"]},
             capture_output=True,
             text=True,
             check=True,
         )
-        found = dict(line.split("=", 1) for line in done.stdout.splitlines())
-        assert told(found) == sandbox.deployment()
+        variables = dict(line.split("=", 1) for line in process.stdout.splitlines())
+        assert parse_deployment(variables) == sandbox.deployment()
 
     @pytest.mark.parametrize("arguments", [("--json",), ("--format", "json")])
-    def test_it_prints_json(self, cli, sandbox, arguments):
+    def test_json_has_all_variables(self, cli, sandbox, arguments):
         _, out, _ = cli("env", "--region", "us-west-2", *arguments)
         variables = json.loads(out)
-        assert told(variables) == sandbox.deployment("us-west-2")
-        assert told(variables).environment().keys() == variables.keys()
+        assert parse_deployment(variables) == sandbox.deployment("us-west-2")
+        assert parse_deployment(variables).environment().keys() == variables.keys()
 
-    def test_quotes_survive_every_shell(self):
+    def test_quotes_are_escaped_for_each_format(self):
         value = """it's "x" $y"""
         assert format_environment({"A": value}, "sh") == "export A='it'\"'\"'s \"x\" $y'"
         assert format_environment({"A": value}, "powershell") == "$env:A = 'it''s \"x\" $y'"
@@ -82,7 +82,7 @@ class TestEnv:
         )
 
     @pytest.mark.as_root
-    def test_a_stage_that_is_not_deployed_is_a_setting_to_mend(self, cli, sandbox):
+    def test_stage_that_is_not_deployed_is_a_configuration_error(self, cli, sandbox):
         code, out, err = cli("env", "--stage", "prod")
         assert (code, out) == (2, "")
         assert "stage 'prod' is not deployed in us-east-1" in err
@@ -90,29 +90,29 @@ class TestEnv:
 
 
 class TestModels:
-    def test_it_lists_what_can_be_tuned(self, cli):
+    def test_models_that_can_be_fine_tuned_are_listed(self, cli):
         code, out, _ = cli("models")
         assert code == 0
         assert "nova-micro" in out
         assert "claude-3-haiku" not in out
-        everything = [line.split()[:2] for line in cli("models", "--all")[1].splitlines()]
-        assert ["claude-3-haiku", "retired"] in everything
+        all_models = [line.split()[:2] for line in cli("models", "--all")[1].splitlines()]
+        assert ["claude-3-haiku", "retired"] in all_models
 
-    def test_json_is_one_object_a_line(self, cli):
-        rows = lines(cli("models", "--region", "us-west-2", "--json")[1])
+    def test_json_output_has_one_object_per_line(self, cli):
+        rows = load_rows(cli("models", "--region", "us-west-2", "--json")[1])
         assert {"id", "state", "model"} <= rows[0].keys()
         assert all(row["id"].startswith("llama") for row in rows)
 
-    def test_it_shows_all_about_one(self, cli):
+    def test_one_model_is_shown_with_its_details(self, cli):
         _, out, _ = cli("models", "bedrock/us.amazon.nova-micro-v1:0")
         assert "epochCount: 1 to 5, default 2 (high confidence)" in out
         assert "batchSize: 1 to 64, default 1 (medium confidence)" in out
-        (model,) = lines(cli("models", "nova-micro", "--json")[1])
+        (model,) = load_rows(cli("models", "nova-micro", "--json")[1])
         assert model["hyperparameters"]["epochCount"]["max"] == 5
         assert (model["limits"]["max_tokens"], model["prices"]["storage"]["usd"]) == (32000, 1.95)
         assert "unknown" in cli("models", "cohere-command")[1]
 
-    def test_an_unknown_one_is_wrong_usage(self, cli):
+    def test_unknown_model_is_a_usage_error(self, cli):
         code, _, err = cli("models", "gpt-9")
         assert code == 2
         assert "not in the catalog" in err
@@ -126,30 +126,29 @@ def submitted(cli, sandbox, file):
 
 
 class TestJobs:
-    def test_submit_shows_the_job_and_the_same_again_is_the_same(self, cli, submitted, file):
+    def test_identical_submission_shows_the_same_job(self, cli, submitted, file):
         assert {"id", "state", "model"} <= submitted.keys()
-        assert (
-            submitted["state"],
-            submitted["hyperparameters"],
-        ) == ("pending", {"epochCount": "3"})
-        again = cli("submit", file, "-m", "nova-micro", "-p", "epochCount=3", "--json")[1]
-        assert submitted["id"] == json.loads(again)["id"]
+        assert submitted["state"] == "pending"
+        assert submitted["hyperparameters"] == {"epochCount": "3"}
+        second_output = cli("submit", file, "-m", "nova-micro", "-p", "epochCount=3", "--json")[1]
+        assert submitted["id"] == json.loads(second_output)["id"]
 
-    def test_jobs_lists_it_and_show_shows_it(self, cli, submitted):
+    def test_submitted_job_is_listed_and_shown(self, cli, submitted):
         assert submitted["name"] in cli("jobs")[1]
-        assert [submitted["id"]] == [row["id"] for row in lines(cli("jobs", "--json")[1])]
+        assert [submitted["id"]] == [row["id"] for row in load_rows(cli("jobs", "--json")[1])]
         assert submitted["id"] in cli("job", "show", submitted["name"])[1]
         assert "no jobs" in cli("jobs", "--name", "nothing")[2]
 
-    def test_watch_follows_it_to_its_end(self, cli, submitted, sandbox):
+    def test_watch_returns_when_the_job_has_succeeded(self, cli, submitted, sandbox):
         sandbox.clock.advance(10_000)
         code, out, err = cli("job", "watch", submitted["id"])
         assert code == 0
         assert "is succeeded" in err
         assert "custom-model" in out
-        assert lines(cli("job", "watch", submitted["id"], "--json")[1])[-1]["state"] == "succeeded"
+        rows = load_rows(cli("job", "watch", submitted["id"], "--json")[1])
+        assert rows[-1]["state"] == "succeeded"
 
-    def test_a_cancelled_job_is_a_no(self, cli, submitted, sandbox):
+    def test_watch_of_a_cancelled_job_exits_with_1(self, cli, submitted, sandbox):
         assert "stopping" in cli("job", "cancel", submitted["id"])[1]
         sandbox.clock.advance(100)
         code, _, err = cli("job", "watch", submitted["id"])
@@ -157,13 +156,13 @@ class TestJobs:
         assert "was stopped" in err
         assert "had ended before" in cli("job", "cancel", submitted["id"])[2]
 
-    def test_a_watch_that_ends_before_the_job_is_a_no(self, cli, submitted):
+    def test_watch_that_times_out_exits_with_1(self, cli, submitted):
         code, _, err = cli("job", "watch", submitted["id"], "--timeout", "0")
         assert code == 1
         assert "it goes on" in err
 
     @pytest.mark.parametrize(
-        ("arguments", "code", "words"),
+        ("arguments", "code", "message"),
         [
             (("job", "show", "nobody"), 3, "Could not find job nobody"),
             (("submit", "{file}", "-m", "claude-3-haiku"), 2, "retired on 2026-09-10"),
@@ -179,14 +178,14 @@ class TestJobs:
             (("dance",), 2, "No such command"),
         ],
     )
-    def test_exit_codes_tell_what_went_wrong(self, cli, sandbox, file, arguments, code, words):
-        found, out, err = cli(*(argument.format(file=file) for argument in arguments))
-        assert (code, "") == (found, out)
-        assert words in err
+    def test_error_has_an_exit_code(self, cli, sandbox, file, arguments, code, message):
+        actual, out, err = cli(*(argument.format(file=file) for argument in arguments))
+        assert (code, "") == (actual, out)
+        assert message in err
         assert "Traceback" not in err
 
-    def test_an_interrupt_leaves_the_job_running_and_says_so(self, cli, submitted):
-        process = tunestack("job", "watch", submitted["id"])
+    def test_interrupted_watch_leaves_the_job_running(self, cli, submitted):
+        process = start_cli("job", "watch", submitted["id"])
         assert "is pending" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
@@ -197,9 +196,9 @@ class TestJobs:
 
 
 class TestEndpoints:
-    def test_start_list_invoke_stop(self, cli, submitted, sandbox):
+    def test_endpoint_is_started_listed_invoked_and_stopped(self, cli, submitted, sandbox):
         sandbox.clock.advance(10_000)
-        # Started through the service first, so that the command does not wait on real time.
+        # The test creates the deployment with boto3, because the command would wait in real time.
         bedrock = boto3.client("bedrock")
         model = bedrock.get_model_customization_job(jobIdentifier=submitted["id"])["outputModelArn"]
         name = f"tunestack-{model[-12:]}-on-demand"
@@ -224,13 +223,13 @@ class TestEndpoints:
         assert (code, out, err) == (0, "", "no endpoints\n")
         assert cli("endpoint", "stop", name)[0] == 3
 
-    def test_a_bad_duration_says_what_is_good(self, cli, sandbox, submitted):
+    def test_error_about_an_invalid_duration_has_valid_examples(self, cli, sandbox, submitted):
         code, _, err = cli("endpoint", "start", submitted["id"], "--ttl", "soon")
         assert code == 2
         assert "use 90m, 4h or 2d" in err
 
 
-def tunestack(*arguments, **options):
+def start_cli(*arguments, **options):
     return subprocess.Popen(
         [Path(sys.executable).with_name("tunestack"), *arguments],
         stdout=subprocess.PIPE,
@@ -241,21 +240,21 @@ def tunestack(*arguments, **options):
 
 
 class TestSandbox:
-    def test_it_runs_a_command_and_passes_its_exit_code_on(self):
+    def test_exit_code_is_that_of_the_command(self):
         command = "import boto3, sys; print(boto3.client('sts').get_caller_identity()['Account']); sys.exit(7)"
-        process = tunestack("sandbox", "--empty", "--", sys.executable, "-c", command)
+        process = start_cli("sandbox", "--empty", "--", sys.executable, "-c", command)
         out, _ = process.communicate(timeout=60)
         assert (process.returncode, out) == (7, "123456789012\n")
 
-    def test_a_command_that_is_not_there_is_wrong_usage(self):
-        process = tunestack("sandbox", "--empty", "--", "no-such-command")
+    def test_missing_command_is_a_usage_error(self):
+        process = start_cli("sandbox", "--empty", "--", "no-such-command")
         _, err = process.communicate(timeout=60)
         assert process.returncode == 2
         assert "can't run 'no-such-command'" in err
         assert "Traceback" not in err
 
-    def test_without_a_command_it_prints_its_environment_until_it_is_ended(self):
-        process = tunestack("sandbox", "--json")
+    def test_sandbox_without_a_command_prints_its_environment_and_runs_until_ctrl_c(self):
+        process = start_cli("sandbox", "--json")
         text = "".join(iter(process.stdout.readline, "}\n")) + "}"
         variables = json.loads(text)
         assert variables["AWS_REGION"] == "us-east-1"
@@ -264,14 +263,14 @@ class TestSandbox:
         process.communicate(timeout=60)
         assert process.returncode == 0
 
-    def test_a_region_without_a_stage_is_wrong_usage(self, cli):
+    def test_region_without_a_stage_is_a_usage_error(self, cli):
         code, _, err = cli("sandbox", "--region", "eu-west-1")
         assert code == 2
         assert "use us-east-1 or us-west-2, or an empty sandbox (--empty)" in err
 
-    def test_the_callers_profile_is_none_of_its_business(self):
+    def test_aws_profile_of_the_caller_is_ignored(self):
         environment = os.environ | {"AWS_PROFILE": "nope", "AWS_CONFIG_FILE": "/nowhere"}
-        process = tunestack("sandbox", "--", "env", env=environment)
+        process = start_cli("sandbox", "--", "env", env=environment)
         out, err = process.communicate(timeout=60)
         assert process.returncode == 0, err
         assert "AWS_PROFILE" not in out
@@ -283,12 +282,12 @@ class TestSandbox:
             ("powershell", "Remove-Item Env:{} -ErrorAction SilentlyContinue"),
         ],
     )
-    def test_what_could_lead_to_a_real_account_is_unset_in_a_shell(self, form, unset):
+    def test_variables_of_real_accounts_are_unset_by_a_shell(self, form, unset):
         environment = os.environ | {
             "AWS_BEARER_TOKEN_BEDROCK": "secret",
             "OPENAI_ORG_ID": "secret",
         }
-        process = tunestack("sandbox", "--empty", "--format", form, env=environment)
+        process = start_cli("sandbox", "--empty", "--format", form, env=environment)
         lines: set[str] = set()
         while "LITELLM_LOCAL_MODEL_COST_MAP" not in str(lines):
             lines.add(process.stdout.readline().strip())
@@ -298,9 +297,9 @@ class TestSandbox:
             unset.format(name) for name in ("AWS_BEARER_TOKEN_BEDROCK", "OPENAI_ORG_ID")
         } <= lines
 
-    def test_what_a_file_of_variables_can_not_unset_is_named(self):
+    def test_variables_that_a_dotenv_file_can_not_unset_are_named(self):
         environment = os.environ | {"AWS_CA_BUNDLE": "/nowhere"}
-        process = tunestack("sandbox", "--empty", "--format", "dotenv", env=environment)
+        process = start_cli("sandbox", "--empty", "--format", "dotenv", env=environment)
         lines: list[str] = []
         while "LITELLM_LOCAL_MODEL_COST_MAP" not in str(lines):
             lines.append(process.stdout.readline())
@@ -309,8 +308,8 @@ class TestSandbox:
         assert "AWS_CA_BUNDLE" not in str(lines)
         assert re.search("unset these variables, .*: .*AWS_CA_BUNDLE", err)
 
-    def test_two_signals_at_once_end_it_as_one_does(self):
-        process = tunestack("sandbox", "--empty")
+    def test_several_signals_stop_the_sandbox_like_one(self):
+        process = start_cli("sandbox", "--empty")
         while "LITELLM_LOCAL_MODEL_COST_MAP" not in process.stdout.readline():
             pass
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
@@ -318,31 +317,31 @@ class TestSandbox:
         process.communicate(timeout=60)
         assert process.returncode in (0, 130)
 
-    def test_a_mistyped_option_is_told_before_anything_starts(self, cli):
+    def test_error_about_an_unknown_option_suggests_the_right_one(self, cli):
         code, _, err = cli("sandbox", "--sped", "10", "--", "true")
         assert code == 2
         assert "--speed" in err
 
-    def test_an_ended_command_is_ended_as_a_shell_would_say(self):
-        process = tunestack("sandbox", "--empty", "--", "bash", "-c", "kill -9 $$")
+    def test_killed_command_has_the_exit_code_of_a_shell(self):
+        process = start_cli("sandbox", "--empty", "--", "bash", "-c", "kill -9 $$")
         process.communicate(timeout=60)
         assert process.returncode == 137
 
-    def test_the_command_may_clean_up_when_it_is_told_to_end(self):
+    def test_sigterm_is_passed_to_the_command(self):
         code = (
             "import signal, sys\n"
             "signal.signal(signal.SIGTERM, lambda *_: (print('cleaned up'), sys.exit(5)))\n"
             "print('ready', flush=True)\n"
             "signal.pause()\n"
         )
-        process = tunestack("sandbox", "--empty", "--", sys.executable, "-c", code)
+        process = start_cli("sandbox", "--empty", "--", sys.executable, "-c", code)
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=60)
         assert (process.returncode, out) == (5, "cleaned up\n")
 
     @pytest.mark.parametrize(
-        ("arguments", "words"),
+        ("arguments", "message"),
         [
             (["--speed", "0"], "use a number above 0"),
             (["--fault", "throtle"], "unknown fault 'throtle': use throttle, "),
@@ -351,12 +350,12 @@ class TestSandbox:
             (["--fault", "throttle,often=2"], "unknown argument 'often'"),
         ],
     )
-    def test_options_that_can_not_be_are_wrong_usage(self, cli, arguments, words):
+    def test_invalid_options_are_usage_errors(self, cli, arguments, message):
         code, _, err = cli("sandbox", *arguments)
         assert code == 2
-        assert words in err
+        assert message in err
 
-    def test_faults_quotas_and_another_day_are_options(self):
+    def test_options_set_faults_quotas_and_the_simulated_date(self):
         code = (
             "import boto3\n"
             "client = boto3.client('bedrock', 'us-west-2')\n"
@@ -367,19 +366,19 @@ class TestSandbox:
         )
         options = ["--as-of", "2026-03-01", "--no-model-units", "--empty", "--seed", "3"]
         fault = "error,code=ValidationException,operation=List*,times=1"
-        process = tunestack("sandbox", *options, "--fault", fault, "--", sys.executable, "-c", code)
+        process = start_cli("sandbox", *options, "--fault", fault, "--", sys.executable, "-c", code)
         out, err = process.communicate(timeout=60)
         assert (process.returncode, out) == (0, "invalid\nTrue\n"), err
 
 
-def test_a_reader_that_stops_reading_is_no_failure():
+def test_closed_pipe_is_not_an_error():
     code = f"{sys.executable} -c 'from tunestack.cli import main; main()' models | head -1; echo ${{PIPESTATUS[0]}}"
-    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[1] in {"0", "141"}
-    assert done.stderr == ""
+    process = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout.splitlines()[1] in {"0", "141"}
+    assert process.stderr == ""
 
 
-def test_an_output_that_can_not_be_written_is_one_clear_error():
+def test_output_that_can_not_be_written_is_a_clear_error():
     with Path("/dev/full").open("w") as full:
         process = subprocess.run(
             [sys.executable, "-c", "from tunestack.cli import main; main()", "models"],
@@ -392,7 +391,7 @@ def test_an_output_that_can_not_be_written_is_one_clear_error():
     assert process.stderr.startswith("error: standard output can't be written")
 
 
-def test_a_name_that_is_given_twice_is_wrong_usage(cli, sandbox, file):
+def test_duplicate_hyperparameter_is_a_usage_error(cli, sandbox, file):
     code, _, err = cli(
         "submit", file, "-m", "nova-micro", "-p", "epochCount=1", "-p", "epochCount=2"
     )

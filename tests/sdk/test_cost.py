@@ -1,4 +1,4 @@
-"""What a job costs is said before it is paid, and held against what it may."""
+"""Cost estimates before submission, and the limit max_cost."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from tunestack.errors import ConfigError, CostError
 from tunestack.spec.cost import of_job
 
 
-def test_training_is_tokens_times_epochs_times_price():
+def test_training_cost_is_tokens_times_epochs_times_price():
     cost = of_job(
         CATALOG["nova-micro"], tokens=2_000_000, records=10, hyperparameters={"epochCount": "3"}
     )
@@ -19,7 +19,7 @@ def test_training_is_tokens_times_epochs_times_price():
     assert training.endswith("confidence) per million tokens")
 
 
-def test_what_is_served_by_the_hour_says_so():
+def test_hourly_serving_cost_is_shown():
     cost = of_job(
         CATALOG["llama-3-1-70b"], tokens=10, records=10, hyperparameters={"epochCount": "1"}
     )
@@ -27,7 +27,7 @@ def test_what_is_served_by_the_hour_says_so():
     assert "serving: $24.00 an hour for each model unit" in "\n".join(cost.lines())
 
 
-def test_what_nobody_knows_is_said_to_be_unknown():
+def test_missing_price_is_shown_as_unknown():
     cost = of_job(CATALOG["nova-pro"], tokens=10, records=10, hyperparameters={})
     assert cost.training_usd is None
     assert "training: an unknown amount" in "\n".join(cost.lines())
@@ -36,29 +36,29 @@ def test_what_nobody_knows_is_said_to_be_unknown():
 
 
 @pytest.mark.parametrize("model", CATALOG, ids=lambda model: model.key)
-def test_every_model_has_something_to_say(model):
+def test_every_model_has_three_lines_of_cost(model):
     lines = list(of_job(model, tokens=1000, records=10, hyperparameters={}).lines())
     assert len(lines) == 3
 
 
-def test_a_job_that_costs_too_much_is_not_submitted(tuner, chat, objects):
-    before = objects()
+def test_job_above_max_cost_is_not_submitted(tuner, chat, list_training_files):
+    before = list_training_files()
     with pytest.raises(CostError, match=r"about \$0\.00\d+ .* more than max_cost \$0\.00001:"):
         tuner.submit("nova-micro", chat, max_cost=0.00001)
-    assert before == objects()
+    assert before == list_training_files()
     assert list(tuner.jobs()) == []
     assert tuner.submit("nova-micro", chat, max_cost=1)
 
 
-@pytest.mark.parametrize("most", [-1, "5", True, float("nan"), float("inf")])
-def test_a_limit_that_is_no_money_is_refused(tuner, chat, most):
+@pytest.mark.parametrize("max_cost", [-1, "5", True, float("nan"), float("inf")])
+def test_invalid_max_cost_is_rejected(tuner, chat, max_cost):
     with pytest.raises(ConfigError, match="invalid max_cost .*: use an amount of US dollars"):
-        tuner.submit("nova-micro", chat, max_cost=most)
+        tuner.submit("nova-micro", chat, max_cost=max_cost)
 
 
-def test_an_estimate_uploads_nothing(tuner, chat, objects):
-    before = objects()
+def test_estimate_uploads_nothing(tuner, chat, list_training_files):
+    before = list_training_files()
     cost = tuner.cost("nova-micro", chat, hyperparameters={"epochCount": 5})
     assert (cost.epochs, cost.model) == (5, "nova-micro")
     assert cost.tokens > 100
-    assert before == objects()
+    assert before == list_training_files()

@@ -1,4 +1,4 @@
-"""A cost estimate calls no service, needs no account, and takes the arguments of a job."""
+"""A cost estimate calls no service, needs no account, and has the arguments of a job."""
 
 import inspect
 import json
@@ -41,18 +41,18 @@ OPENAI = {"seed": ["7"], "suffix": ["tickets"]}
 
 @pytest.fixture
 def socket_disabled(monkeypatch):
-    """Not even loopback is reached."""
+    """Raise an error for each connection, also to loopback."""
 
-    def refuse(*_, **__):
-        raise AssertionError("a connection")
+    def raise_error(*_, **__):
+        raise AssertionError("a connection was opened")
 
     for name in ("socket.socket.connect", "socket.socket.connect_ex", "socket.getaddrinfo"):
-        monkeypatch.setattr(name, refuse)
+        monkeypatch.setattr(name, raise_error)
 
 
 @pytest.fixture
 def offline(monkeypatch, tmp_path, socket_disabled):
-    """No network, no credentials, no settings."""
+    """Remove the network, the credentials and the settings."""
     for name in os.environ:
         if name.startswith(("AWS_", "OPENAI_", "DSPY_", "TUNESTACK_")):
             monkeypatch.delenv(name)
@@ -81,23 +81,23 @@ def validation(tmp_path):
     return str(path)
 
 
-def flags(values):
+def build_options(values):
     options = {param.name: param.opts[0] for param in submit.params}
-    return [part for name, given in values.items() for part in (options[name], *given)]
+    return [part for name, arguments in values.items() for part in (options[name], *arguments)]
 
 
-def test_the_arguments_are_those_of_submit():
+def test_arguments_are_those_of_submit():
     cost, submitted = (inspect.signature(call).parameters for call in (Tuner.cost, Tuner.submit))
     assert dict(submitted) == dict(cost)
 
 
-def test_every_option_of_submit_is_taken_offline(offline, file, capsys):
-    assert run(["cost", file, *flags(OPTIONS)]) == 0
-    estimated = json.loads(capsys.readouterr().out)
-    assert (estimated["model"], estimated["epochs"]) == ("nova-micro", 2)
-    assert run(["cost", file, "-m", GPT, *flags(OPENAI)]) == 0
-    everything = {"file", "validation", *OPTIONS, *OPENAI}
-    assert everything == {param.name for param in submit.params}
+def test_every_option_of_submit_works_offline(offline, file, capsys):
+    assert run(["cost", file, *build_options(OPTIONS)]) == 0
+    estimate = json.loads(capsys.readouterr().out)
+    assert (estimate["model"], estimate["epochs"]) == ("nova-micro", 2)
+    assert run(["cost", file, "-m", GPT, *build_options(OPENAI)]) == 0
+    all_options = {"file", "validation", *OPTIONS, *OPENAI}
+    assert all_options == {param.name for param in submit.params}
 
 
 def test_validation_data_is_checked_offline(offline, file, validation, tmp_path, capsys):
@@ -108,11 +108,11 @@ def test_validation_data_is_checked_offline(offline, file, validation, tmp_path,
     assert "validation data has problems" in capsys.readouterr().err
 
 
-def test_a_custom_models_cost_is_that_of_its_base_model(offline, chat):
+def test_cost_of_a_custom_model_is_that_of_its_base_model(offline, chat):
     assert Tuner().cost(ARN, chat).model == "nova-micro"
 
 
-def test_a_model_of_an_openai_compatible_server_has_an_unknown_cost(offline, chat, monkeypatch):
+def test_cost_of_a_model_of_a_compatible_server_is_unknown(offline, chat, monkeypatch):
     with pytest.raises(ModelError, match="'qwen-9' can't be fine-tuned"):
         Tuner().cost("openai/qwen-9", chat)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
@@ -139,16 +139,16 @@ def test_a_model_of_an_openai_compatible_server_has_an_unknown_cost(offline, cha
         (GPT, {"data": "s3://bucket/train.jsonl"}, ConfigError, "download it"),
     ],
 )
-def test_the_errors_are_those_of_submit(offline, chat, model, changes, error, text):
+def test_errors_are_those_of_submit(offline, chat, model, changes, error, text):
     changes = {"data": chat, **changes}
     tuner = Tuner(region=changes.pop("region", None))
     with pytest.raises(error, match=text):
         tuner.cost(model, changes.pop("data"), **changes)
 
 
-def test_the_command_opens_no_socket(file, tmp_path):
-    """In a process of its own, with no home folder and no settings: whatever opens a socket ends it."""
-    watch = (
+def test_command_opens_no_socket(file, tmp_path):
+    """An audit hook raises an error for each socket in a process without a home folder and settings."""
+    code = (
         "import sys\n"
         "from datetime import date\n"
         "from tunestack._utils import clock\n"
@@ -160,25 +160,25 @@ def test_the_command_opens_no_socket(file, tmp_path):
         f"sys.exit(run(['cost', {file!r}, '-m', sys.argv[1]]))\n"
     )
     for model in ("nova-micro", GPT):
-        done = subprocess.run(
-            [sys.executable, "-c", watch, model],
+        process = subprocess.run(
+            [sys.executable, "-c", code, model],
             env={"PATH": os.environ["PATH"]},
             cwd=tmp_path,
             capture_output=True,
             text=True,
             check=False,
         )
-        assert (done.returncode, done.stderr) == (0, "")
-        assert done.stdout.startswith("training: $")
+        assert (process.returncode, process.stderr) == (0, "")
+        assert process.stdout.startswith("training: $")
 
 
-def test_data_in_s3_is_read(tuner, sandbox, objects, chat):
-    """The one call that a caller asks for: by the name of the data."""
+def test_data_in_s3_is_read(tuner, sandbox, list_training_files, chat):
+    """Data in S3 is the only case in which an estimate sends requests."""
     bucket = sandbox.deployment().data_bucket
     with pytest.raises(Exception, match="no-such-file"):
         tuner.cost("nova-micro", f"s3://{bucket}/no-such-file.jsonl")
     job = tuner.submit("nova-micro", chat).wait()
     cost = tuner.cost("nova-micro", job.info.training_data, data_format="bedrock-conversation-2024")
-    before = objects()
+    before = list_training_files()
     assert cost.tokens == tuner.cost("nova-micro", chat).tokens
-    assert before == objects()
+    assert before == list_training_files()

@@ -1,4 +1,4 @@
-"""What goes wrong where credentials are found is an error of ours, which says where to look."""
+"""Errors in sources of credentials raise an error of Tunestack that names the source."""
 
 import pytest
 
@@ -11,13 +11,13 @@ ROLE = "role_arn = arn:aws:iam::123456789012:role/x"
 PROCESSES = {
     "fails": "false",
     "is missing": "/no/such/program",
-    "may not be executed": "/etc/passwd",
+    "can not be executed": "/etc/passwd",
     "is empty": "",
     "has no closing quote": '"x',
     "prints nothing": "true",
     "prints no JSON": "echo hello",
     "prints a list": "echo '[]'",
-    "prints other bytes": r"printf \\377",
+    "prints invalid UTF-8": r"printf \\377",
     "prints no version": "echo '{}'",
     "prints no key": """echo '{"Version": 1}'""",
     "prints half of a key": """echo '{"Version": 1, "AccessKeyId": "a"}'""",
@@ -29,7 +29,7 @@ PROCESSES = {
 
 @pytest.fixture
 def config(sandbox, monkeypatch, tmp_path):
-    """The configuration file is the only source of credentials."""
+    """Return the path of the configuration file, which is the only source of credentials."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     path = tmp_path / "config"
@@ -39,30 +39,30 @@ def config(sandbox, monkeypatch, tmp_path):
     return path
 
 
-def refused(kind, words):
-    """The error of a call, and what doctor says of the same."""
-    with pytest.raises(kind, match=words) as caught:
+def check_error(kind, message):
+    """Check the error of a call, and the result of preflight and doctor."""
+    with pytest.raises(kind, match=message) as raised:
         Tuner().job("x")
-    assert str(caught.value).count(": check ") == 1
+    assert str(raised.value).count(": check ") == 1
     first = Tuner().preflight("nova-micro")[0]
     assert (first.name, first.verdict) == ("credentials", Verdict.FAIL)
     assert run(["doctor", "-m", "nova-micro"]) == 1
 
 
-@pytest.mark.parametrize("way", PROCESSES)
-def test_a_credential_process_that(config, way):
-    config.write_text(f"[default]\nregion = us-east-1\ncredential_process = {PROCESSES[way]}\n")
-    refused(AccessError, "(?i)credentials|custom-process")
+@pytest.mark.parametrize("failure", PROCESSES)
+def test_failed_credential_process_raises_access_error(config, failure):
+    config.write_text(f"[default]\nregion = us-east-1\ncredential_process = {PROCESSES[failure]}\n")
+    check_error(AccessError, "(?i)credentials|custom-process")
 
 
-def test_a_token_file_that_is_missing(config, monkeypatch, tmp_path):
+def test_missing_token_file_raises_access_error(config, monkeypatch, tmp_path):
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_ROLE_ARN", "arn:aws:iam::123456789012:role/x")
-    refused(AccessError, "FileNotFoundError.*a token file")
+    check_error(AccessError, "FileNotFoundError.*a token file")
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         (f"[default]\n{ROLE}\nsource_profile = nowhere\n", "nowhere"),
         (f"[default]\n{ROLE}\nsource_profile = default\n[profile b]\n", "default"),
@@ -70,15 +70,15 @@ def test_a_token_file_that_is_missing(config, monkeypatch, tmp_path):
         ("[default]\nsso_session = x\nsso_account_id = 1\nsso_role_name = a\n", '"x"'),
     ],
 )
-def test_a_profile_that_leads_nowhere(config, text, words):
+def test_profile_with_an_invalid_source_is_an_error(config, text, message):
     config.write_text(text)
-    with pytest.raises((ConfigError, AccessError), match=f"{words}.*: check the"):
+    with pytest.raises((ConfigError, AccessError), match=f"{message}.*: check the"):
         Tuner().job("x")
     assert Verdict.FAIL is Tuner().preflight("nova-micro")[0].verdict
 
 
 @pytest.mark.parametrize(
-    ("content", "where"),
+    ("content", "line"),
     [
         (b"aws_secret_access_key = SECRET\n", "line 1"),
         (b"[default]\nregion = us-east-1\n[default\n", "line 3"),
@@ -86,11 +86,11 @@ def test_a_profile_that_leads_nowhere(config, text, words):
         (b"\xff\xfe", ""),
     ],
 )
-def test_a_broken_file_is_named_with_the_line_and_without_what_is_there(config, content, where):
+def test_error_about_an_invalid_file_has_the_line_and_no_content(config, content, line):
     config.write_bytes(content)
     with pytest.raises(
-        ConfigError, match=f"Unable to parse config file: .*{config.name}.*{where}"
-    ) as caught:
+        ConfigError, match=f"Unable to parse config file: .*{config.name}.*{line}"
+    ) as raised:
         Tuner().job("x")
-    assert "SECRET" not in str(caught.value)
+    assert "SECRET" not in str(raised.value)
     assert run(["doctor"]) == 2

@@ -21,9 +21,9 @@ def test_deployment_quota_does_not_fail_the_job(lm, chat, sandbox, tuner, caplog
     first = lm.finetune(chat[:10], "chat").result(timeout=60)
     sandbox.quotas = Quotas(deployments=1)
     job = lm.finetune(chat, "chat")
-    tuned = job.result(timeout=60)
+    fine_tuned = job.result(timeout=60)
     assert job.status() == TrainingStatus.succeeded
-    assert tuned.model == f"bedrock/converse/{job.model}"
+    assert fine_tuned.model == f"bedrock/converse/{job.model}"
     (name,) = endpoint_names(tuner)
     (warning,) = [record for record in caplog.records if "is not deployed" in record.message]
     assert f"the oldest first: {name}" in warning.message
@@ -33,8 +33,8 @@ def test_deployment_quota_does_not_fail_the_job(lm, chat, sandbox, tuner, caplog
     assert "10 by quota 'Total custom model deployments', the documented default" in warning.message
     assert "lm.launch() or job.start_endpoint()" in warning.message
     first.provider.stop(first)
-    tuned.launch()
-    assert tuned("What is number 7?") == ["It is 7."]
+    fine_tuned.launch()
+    assert fine_tuned("What is number 7?") == ["It is 7."]
     job.stop_endpoint()
     assert endpoint_names(tuner) == []
 
@@ -42,21 +42,21 @@ def test_deployment_quota_does_not_fail_the_job(lm, chat, sandbox, tuner, caplog
 @pytest.mark.parametrize(
     "code", ["AccessDeniedException", "ServiceQuotaExceededException", "ValidationException"]
 )
-def test_deployment_error_does_not_fail_the_job(lm, chat, tuner, broken, code, caplog):
-    broken("CreateCustomModelDeployment", code)
+def test_deployment_error_does_not_fail_the_job(lm, chat, tuner, inject_error, code, caplog):
+    inject_error("CreateCustomModelDeployment", code)
     job = lm.finetune(chat, "chat")
-    tuned = job.result(timeout=60)
+    fine_tuned = job.result(timeout=60)
     assert (job.status(), job.exception()) == (TrainingStatus.succeeded, None)
-    assert ":custom-model/" in tuned.model
+    assert ":custom-model/" in fine_tuned.model
     assert "is not deployed" in caplog.text
     assert job.start_endpoint().startswith("tunestack-")
-    assert tuned("What is number 7?") == ["It is 7."]
+    assert fine_tuned("What is number 7?") == ["It is 7."]
     job.stop_endpoint()
     assert endpoint_names(tuner) == []
 
 
-def test_throttled_deployment_does_not_fail_the_job(lm, chat, broken, tuner):
-    broken("CreateCustomModelDeployment", "ThrottlingException", times=20)
+def test_throttled_deployment_does_not_fail_the_job(lm, chat, inject_error, tuner):
+    inject_error("CreateCustomModelDeployment", "ThrottlingException", times=20)
     job = lm.finetune(chat, "chat")
     assert ":custom-model/" in job.result(timeout=60).model
     assert endpoint_names(tuner) == []

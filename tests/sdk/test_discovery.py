@@ -1,4 +1,4 @@
-"""Where data goes, and how the deployment is found, on the sandbox."""
+"""The S3 location of data, and the resolution of the deployment."""
 
 import dataclasses
 import os
@@ -16,90 +16,94 @@ from tunestack.errors import (
 )
 
 
-class TestPlaces:
-    """`s3_path` puts the data where the caller says."""
+class TestS3Path:
+    """The argument `s3_path` sets the location of the uploaded data."""
 
-    def test_a_folder_gets_the_file_named_by_its_content(self, tuner, chat, sandbox):
-        folder = f"{sandbox.deployment().data_locations[0]}mine/"
+    def test_file_in_a_folder_is_named_by_its_content(self, tuner, chat, sandbox):
+        folder = f"{sandbox.deployment().data_locations[0]}team/"
         job = tuner.submit("nova-micro", chat, s3_path=folder)
         assert job.refresh().training_data.startswith(folder)
         assert job.wait().model
 
-    def test_a_file_is_the_place_itself(self, tuner, chat, sandbox):
-        place = f"{sandbox.deployment().data_locations[0]}mine/train-1.jsonl"
-        job = tuner.submit("nova-micro", chat, s3_path=place)
-        assert place == job.refresh().training_data
-        assert job.id == tuner.submit("nova-micro", chat, s3_path=place).id
+    def test_file_location_is_used_unchanged(self, tuner, chat, sandbox):
+        location = f"{sandbox.deployment().data_locations[0]}team/train-1.jsonl"
+        job = tuner.submit("nova-micro", chat, s3_path=location)
+        assert location == job.refresh().training_data
+        assert job.id == tuner.submit("nova-micro", chat, s3_path=location).id
 
-    def test_other_data_at_that_place_is_never_overwritten(self, tuner, chat, sandbox, objects):
-        place = f"{sandbox.deployment().data_locations[0]}mine/train-2.jsonl"
-        tuner.submit("nova-micro", chat, s3_path=place)
+    def test_other_data_is_never_overwritten(self, tuner, chat, sandbox, list_training_files):
+        location = f"{sandbox.deployment().data_locations[0]}team/train-2.jsonl"
+        tuner.submit("nova-micro", chat, s3_path=location)
         with pytest.raises(ConflictError, match="contains other data"):
-            tuner.submit("nova-micro", chat[:-1], s3_path=place)
+            tuner.submit("nova-micro", chat[:-1], s3_path=location)
         assert len(list(tuner.jobs())) == 1
 
-    def test_one_file_is_no_place_for_two(self, tuner, chat, sandbox, objects):
-        place = f"{sandbox.deployment().data_locations[0]}two/train.jsonl"
-        before = objects()
+    def test_one_file_location_for_two_files_is_rejected(
+        self, tuner, chat, sandbox, list_training_files
+    ):
+        location = f"{sandbox.deployment().data_locations[0]}two/train.jsonl"
+        before = list_training_files()
         with pytest.raises(ConfigError, match="use a folder"):
-            tuner.submit("nova-micro", chat, s3_path=place, validation_data=chat[:1])
-        assert before == objects()
+            tuner.submit("nova-micro", chat, s3_path=location, validation_data=chat[:1])
+        assert before == list_training_files()
 
-    @pytest.mark.parametrize("place", ["s3://elsewhere/mine/", "{bucket}/tunestack/outputs/"])
-    def test_where_the_job_role_may_not_read_is_refused(self, tuner, chat, sandbox, place):
+    @pytest.mark.parametrize("location", ["s3://elsewhere/team/", "{bucket}/tunestack/outputs/"])
+    def test_location_that_the_job_role_can_not_read_is_rejected(
+        self, tuner, chat, sandbox, location
+    ):
         bucket = f"s3://{sandbox.deployment().data_bucket}"
         with pytest.raises(
             ConfigError, match="may not read s3_path .*: use a location below s3://"
         ):
-            tuner.submit("nova-micro", chat, s3_path=place.format(bucket=bucket))
+            tuner.submit("nova-micro", chat, s3_path=location.format(bucket=bucket))
 
     @pytest.mark.parametrize(
-        "place", ["mine/", "s3://b/dt=1/", "s3://B/x", "s3://bucket//x", "s3://bucket/a b"]
+        "location", ["team/", "s3://b/dt=1/", "s3://B/x", "s3://bucket//x", "s3://bucket/a b"]
     )
-    def test_what_bedrock_would_refuse_is_refused(self, tuner, chat, place):
+    def test_location_that_bedrock_rejects_is_rejected(self, tuner, chat, location):
         with pytest.raises(ConfigError, match="invalid S3 location"):
-            tuner.submit("nova-micro", chat, s3_path=place)
+            tuner.submit("nova-micro", chat, s3_path=location)
 
 
 class TestDiscovery:
-    """Argument, environment, SSM parameter: in this order."""
+    """The deployment is read from the argument, the environment or the SSM parameter, in this order."""
 
     @pytest.fixture
-    def bare(self, sandbox, monkeypatch):
+    def no_deployment(self, sandbox, monkeypatch):
         for name in sandbox.deployment().environment():
             monkeypatch.delenv(name)
         monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
         return monkeypatch
 
-    def test_the_ssm_parameter_is_found_with_nothing_set(self, bare, poll, chat, requests):
-        before = requests.seen.copy()
+    def test_ssm_parameter_is_read_without_variables(self, no_deployment, poll, chat, requests):
+        before = requests.sdk_counts.copy()
         assert Tuner(poll=poll).submit("nova-micro", chat).id.split(":")[3] == "us-east-1"
         assert Tuner(poll=poll).submit("llama-3-2-1b", chat * 5).id.split(":")[3] == "us-west-2"
-        assert ("ssm", "GetParameter") in requests.seen - before
+        assert ("ssm", "GetParameter") in requests.sdk_counts - before
 
-    def test_the_bucket_the_role_and_a_region_are_enough(self, bare, sandbox, poll, chat):
+    def test_bucket_role_and_region_are_sufficient(self, no_deployment, sandbox, poll, chat):
         deployment = sandbox.deployment()
-        bare.setenv("DSPY_BEDROCK_S3_BUCKET", deployment.data_bucket)
-        bare.setenv("DSPY_BEDROCK_ROLE_ARN", deployment.job_role_arn)
-        bare.setenv("AWS_REGION", "us-east-1")
-        bare.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:9")
+        no_deployment.setenv("DSPY_BEDROCK_S3_BUCKET", deployment.data_bucket)
+        no_deployment.setenv("DSPY_BEDROCK_ROLE_ARN", deployment.job_role_arn)
+        no_deployment.setenv("AWS_REGION", "us-east-1")
+        no_deployment.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:9")
         job = Tuner(poll=poll).submit("nova-micro", chat).wait()
         job.start_endpoint()
         assert job.endpoint().invoke("What is number 7?") == "It is 7."
         job.stop_endpoint()
 
-    def test_the_argument_counts_more_than_the_environment(self, sandbox, chat, poll):
+    def test_argument_takes_precedence_over_the_environment(self, sandbox, chat, poll):
         west = sandbox.deployment("us-west-2")
         job = Tuner(deployment=west, poll=poll).submit("llama-3-2-1b", chat * 5)
         assert ":us-west-2:" in job.id
         job = Tuner(region="us-west-2", poll=poll).submit("llama-3-2-3b", chat * 5)
         assert ":us-west-2:" in job.id
 
-    def test_two_variables_and_a_region_from_anywhere_are_enough(self, bare, sandbox, chat):
+    def test_region_can_be_an_argument_or_from_the_session(self, no_deployment, sandbox, chat):
         deployment = sandbox.deployment()
-        bare.setenv("DSPY_BEDROCK_S3_BUCKET", deployment.data_bucket)
-        bare.setenv("DSPY_BEDROCK_ROLE_ARN", deployment.job_role_arn)
-        bare.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:9")
+        no_deployment.setenv("DSPY_BEDROCK_S3_BUCKET", deployment.data_bucket)
+        no_deployment.setenv("DSPY_BEDROCK_ROLE_ARN", deployment.job_role_arn)
+        no_deployment.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:9")
         assert Tuner(region="us-east-1").submit("nova-micro", chat[:12]).id
         session = boto3.Session(region_name="us-east-1")
         assert Tuner(session=session).submit("nova-micro", chat[:13]).id
@@ -112,19 +116,19 @@ class TestDiscovery:
             ("AWS_REGION", "us east 1!"),
         ],
     )
-    def test_a_setting_that_is_wrong_is_one_clear_error(self, sandbox, monkeypatch, name, value):
+    def test_invalid_setting_raises_config_error(self, sandbox, monkeypatch, name, value):
         monkeypatch.setenv(name, value)
         with pytest.raises(ConfigError):
             list(Tuner().jobs())
 
     @pytest.mark.as_root
-    def test_a_stage_that_is_not_deployed_says_every_way_out(self, bare, chat):
+    def test_error_about_a_missing_deployment_has_all_options(self, no_deployment, chat):
         with pytest.raises(
             DeploymentError, match="(?s)cdk deploy.*TUNESTACK_DEPLOYMENT.*DSPY_BEDROCK_S3_BUCKET"
         ):
             Tuner("prod").submit("nova-micro", chat)
 
-    def test_a_model_that_the_stage_does_not_allow_is_refused(self, sandbox, chat):
+    def test_model_that_the_stage_does_not_allow_is_rejected(self, sandbox, chat):
         deployment = sandbox.deployment()
         allowed = Deployment(
             **{
@@ -136,8 +140,8 @@ class TestDiscovery:
         with pytest.raises(ModelError, match="does not allow Nova Micro"):
             Tuner(deployment=allowed).submit("nova-micro", chat)
 
-    def test_a_bucket_of_another_account_is_never_written_to(self, sandbox, chat, requests):
-        """The emulator ignores the expected owner, so what is sent is what counts."""
+    def test_every_s3_request_has_the_expected_bucket_owner(self, sandbox, chat, requests):
+        """The emulator ignores the expected owner, so this test checks the requests."""
         sent = []
         session = boto3.Session()
         session.events.register(
@@ -148,16 +152,16 @@ class TestDiscovery:
         assert {sandbox.deployment().account} == {row.get("ExpectedBucketOwner") for row in sent}
 
     @pytest.mark.as_root
-    def test_a_further_place_belongs_to_whom_the_stage_says(self, sandbox, chat, requests):
-        """For data that is put there, and for data that is there."""
-        theirs = "210987654321"
-        mine = sandbox.deployment()
+    def test_additional_location_has_the_bucket_owner_of_the_stage(self, sandbox, chat, requests):
+        """The owner is sent for uploaded data and for data that exists in S3."""
+        other_account = "210987654321"
+        deployment_of_sandbox = sandbox.deployment()
         boto3.client("s3").create_bucket(Bucket="curated")
-        place = "s3://curated/tickets/train.jsonl"
+        location = "s3://curated/tickets/train.jsonl"
         deployment = dataclasses.replace(
-            mine,
-            data_locations=(*mine.data_locations, "s3://curated/tickets/"),
-            data_owners=(mine.account, theirs),
+            deployment_of_sandbox,
+            data_locations=(*deployment_of_sandbox.data_locations, "s3://curated/tickets/"),
+            data_owners=(deployment_of_sandbox.account, other_account),
         )
         sent = []
         session = boto3.Session()
@@ -165,13 +169,16 @@ class TestDiscovery:
             "before-parameter-build.s3", lambda params, **_: sent.append(params)
         )
         tuner = Tuner(session=session, deployment=deployment)
-        tuner.submit("nova-micro", chat, s3_path=place)
-        tuner.submit("nova-micro", place, hyperparameters={"epochCount": 3})
-        asked = {(row["Bucket"], row["ExpectedBucketOwner"]) for row in sent}
-        assert {("curated", theirs), (mine.data_bucket, mine.account)} == asked
+        tuner.submit("nova-micro", chat, s3_path=location)
+        tuner.submit("nova-micro", location, hyperparameters={"epochCount": 3})
+        owners = {(row["Bucket"], row["ExpectedBucketOwner"]) for row in sent}
+        assert {
+            ("curated", other_account),
+            (deployment_of_sandbox.data_bucket, deployment_of_sandbox.account),
+        } == owners
 
     @pytest.mark.as_root
-    def test_no_credentials_is_one_clear_error(self, sandbox, monkeypatch, chat):
+    def test_missing_credentials_raise_access_error(self, sandbox, monkeypatch, chat):
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
         monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)

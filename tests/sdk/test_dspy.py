@@ -43,16 +43,16 @@ def test_finetune_then_start_and_stop_the_endpoint(provider, chat, tuner):
     job = lm.finetune(
         train_data=chat, train_data_format=TrainDataFormat.CHAT, train_kwargs=SETTINGS
     )
-    tuned = job.result(timeout=60)
+    fine_tuned = job.result(timeout=60)
     assert job.status() == "succeeded"
     assert ":custom-model/" in job.model
-    assert tuned("What is number 7?") == ["It is 7."]
+    assert fine_tuned("What is number 7?") == ["It is 7."]
     name = job.start_endpoint()
     assert [endpoint.name for endpoint in tuner.endpoints()] == [name]
-    assert tuned.model == f"bedrock/converse/{job.endpoint().id}"
+    assert fine_tuned.model == f"bedrock/converse/{job.endpoint().id}"
     job.stop_endpoint()
     assert list(tuner.endpoints()) == []
-    assert tuned.model == f"bedrock/converse/{job.model}"
+    assert fine_tuned.model == f"bedrock/converse/{job.model}"
     with pytest.raises(NotFoundError, match="has no endpoint"):
         job.endpoint()
 
@@ -60,11 +60,11 @@ def test_finetune_then_start_and_stop_the_endpoint(provider, chat, tuner):
 def test_provisioned_model_can_be_invoked_after_start_endpoint(west, completions):
     lm = dspy.LM(LLAMA, provider=BedrockProvider(west), cache=False)
     job = lm.finetune(completions, TrainDataFormat.COMPLETION, {"batchSize": 1})
-    tuned = job.result(timeout=60)
+    fine_tuned = job.result(timeout=60)
     assert list(west.endpoints()) == []
     with pytest.warns(EndpointCostWarning):
         job.start_endpoint()
-    assert tuned("What is number 7?") == ["It is 7."]
+    assert fine_tuned("What is number 7?") == ["It is 7."]
     job.stop_endpoint()
 
 
@@ -178,10 +178,10 @@ def test_copies_of_an_lm_have_the_same_provider(provider):
 
 def test_lm_invokes_the_endpoint_that_was_started(provider, chat, tuner):
     job = dspy.LM(NOVA, provider=provider).finetune(chat, TrainDataFormat.CHAT, {})
-    tuned = job.result(timeout=60)
+    fine_tuned = job.result(timeout=60)
     with pytest.warns(EndpointCostWarning):
         job.start_endpoint("provisioned")
-    assert ":provisioned-model/" in tuned.model
+    assert ":provisioned-model/" in fine_tuned.model
     job.stop_endpoint()
     assert list(tuner.endpoints()) == []
 
@@ -213,25 +213,25 @@ def test_invalid_timeout_is_rejected_before_submission(provider, chat, tuner):
     assert list(tuner.jobs()) == []
 
 
-def test_cancel_during_deployment_leaves_no_endpoint(tuner, chat, meanwhile):
+def test_cancel_during_deployment_leaves_no_endpoint(tuner, chat, create_racing_tuner):
     job = TuningJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
-    cancelling_tuner = meanwhile("CreateCustomModelDeployment", job._cancelled.set)
+    cancelling_tuner = create_racing_tuner("CreateCustomModelDeployment", job._cancelled.set)
     dspy.LM(NOVA, provider=BedrockProvider(cancelling_tuner))._run_finetune_job(job)
     assert isinstance(job.exception(), JobStoppedError)
     assert list(tuner.endpoints()) == []
 
 
-def test_repeated_server_errors_do_not_fail_the_job(provider, chat, broken):
-    broken("GetModelCustomizationJob", "InternalServerException", times=12)
+def test_repeated_server_errors_do_not_fail_the_job(provider, chat, inject_error):
+    inject_error("GetModelCustomizationJob", "InternalServerException", times=12)
     job = dspy.LM(NOVA, provider=provider).finetune(chat, TrainDataFormat.CHAT, {})
     assert job.result(timeout=60)
     job.stop_endpoint()
 
 
-def test_throttled_cancel_is_retried_until_it_succeeds(tuner, chat, broken):
+def test_throttled_cancel_is_retried_until_it_succeeds(tuner, chat, inject_error):
     job = TuningJob(model=NOVA, train_data=chat, train_data_format="chat", train_kwargs={})
     job.train_data = _cancel_before_last_row(job, chat)
-    broken("StopModelCustomizationJob", "ThrottlingException", times=7)
+    inject_error("StopModelCustomizationJob", "ThrottlingException", times=7)
     dspy.LM(NOVA, provider=BedrockProvider(tuner))._run_finetune_job(job)
     assert isinstance(job.exception(), JobStoppedError)
     (submitted,) = tuner.jobs()

@@ -39,10 +39,10 @@ class TestOpenAIProvider:
                 train_data_format="chat",
                 train_kwargs={"epochCount": 3, "batchSize": 1},
             )
-            tuned = job.result(timeout=60)
+            fine_tuned = job.result(timeout=60)
             assert job.status() == "succeeded"
             assert job.start_endpoint()
-            assert tuned("What is number 7?") == ["It is 7."]
+            assert fine_tuned("What is number 7?") == ["It is 7."]
             job.stop_endpoint()
         assert endpoint_names(tuner) == []
 
@@ -50,8 +50,8 @@ class TestOpenAIProvider:
         provider = OpenAIProvider(api_key="sk-mine", poll=poll)
         lm = provider.lm(GPT, cache=False)
         job = lm.finetune(chat, "chat", {})
-        tuned = job.result(timeout=60)
-        assert tuned("What is number 7?") == ["It is 7."]
+        fine_tuned = job.result(timeout=60)
+        assert fine_tuned("What is number 7?") == ["It is 7."]
         assert list(tuner.jobs(provider="openai")) == []
         assert len(list(openai.OpenAI(api_key="sk-mine").fine_tuning.jobs.list())) == 1
         with pytest.raises(ConfigError, match="not both"):

@@ -1,4 +1,4 @@
-"""Messages have durations in words and enum members by their values."""
+"""Messages contain readable durations and values of enum members, without Python representations."""
 
 import re
 from datetime import timedelta
@@ -31,12 +31,12 @@ REPRESENTATIONS = re.compile(r"<\w+\.\w+|timedelta\(|datetime\.|\d:\d\d:\d\d$|\d
         (59.7, "59 seconds"),
     ],
 )
-def test_a_duration_in_words(duration, text):
+def test_duration_text(duration, text):
     assert text == duration_text(duration)
 
 
 @pytest.mark.parametrize("member", [*Serving, *JobState, *EndpointState, *Verdict])
-def test_a_member_of_an_enum_is_quoted_by_its_value(member):
+def test_enum_member_is_shown_by_its_value(member):
     assert repr(member.value) == shortened(member)
 
 
@@ -59,25 +59,25 @@ MESSAGES = {
 
 
 @pytest.mark.parametrize("kind", MESSAGES)
-def test_no_message_has_a_representation(job, kind):
-    act, words = MESSAGES[kind]
-    with pytest.raises(TunestackError, match=words) as caught:
-        act(job)
-    assert not REPRESENTATIONS.search(str(caught.value))
+def test_message_about_an_invalid_argument_has_no_representation(job, kind):
+    call, message = MESSAGES[kind]
+    with pytest.raises(TunestackError, match=message) as raised:
+        call(job)
+    assert not REPRESENTATIONS.search(str(raised.value))
 
 
-def test_no_message_of_stop_or_extend_has_a_representation(tuner, job):
+def test_message_of_stop_or_extend_has_no_representation(tuner, job):
     with pytest.raises(ConfigError, match="'direct': use 'provisioned' or 'on-demand'"):
         tuner.stop_endpoint(job.model, Serving.DIRECT)
     job.start_endpoint(ttl=timedelta(hours=1))
     with pytest.raises(
         ConfigError, match="invalid ttl of 3 days 1 hour .*: use at most "
-    ) as caught:
+    ) as raised:
         job.endpoint().extend(timedelta(days=3, hours=1))
-    assert not REPRESENTATIONS.search(str(caught.value))
+    assert not REPRESENTATIONS.search(str(raised.value))
 
 
-def test_no_message_of_a_poll_has_a_representation():
-    with pytest.raises(ConfigError, match="first=0") as caught:
+def test_message_about_an_invalid_poll_has_no_representation():
+    with pytest.raises(ConfigError, match="first=0") as raised:
         Poll(first=0)
-    assert "built-in" not in str(caught.value)
+    assert "built-in" not in str(raised.value)

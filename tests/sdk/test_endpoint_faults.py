@@ -1,4 +1,4 @@
-"""Endpoints when something goes wrong, on the sandbox: none is left, none is bought twice."""
+"""Failures of endpoints: no endpoint stays by accident and none is created twice."""
 
 import boto3
 import pytest
@@ -16,27 +16,25 @@ from tunestack.errors import (
 from tunestack_sandbox.messages import OperationCall, OperationResult, ServiceError
 
 
-def test_what_is_created_and_not_seen_at_once_is_not_created_again(llama, west, broken, requests):
-    before = requests.seen.copy()
-    # The first look finds no endpoint yet; those after the create do not find it either.
-    broken("GetProvisionedModelThroughput", "ResourceNotFoundException", times=4)
+def test_endpoint_that_is_not_visible_yet_is_not_created_again(llama, west, inject_error, requests):
+    before = requests.sdk_counts.copy()
+    # No endpoint exists at the first request; it is not visible yet in the requests after its creation.
+    inject_error("GetProvisionedModelThroughput", "ResourceNotFoundException", times=4)
     with pytest.warns(EndpointCostWarning):
         llama.start_endpoint()
-    assert (requests.seen - before)["bedrock", "CreateProvisionedModelThroughput"] == 1
+    assert (requests.sdk_counts - before)["bedrock", "CreateProvisionedModelThroughput"] == 1
     assert len(list(west.endpoints())) == 1
     llama.stop_endpoint()
 
 
-def test_a_quota_that_is_used_up_is_said_so(job, broken, tuner):
-    broken("CreateCustomModelDeployment", "ServiceQuotaExceededException")
+def test_exceeded_quota_raises_quota_error(job, inject_error, tuner):
+    inject_error("CreateCustomModelDeployment", "ServiceQuotaExceededException")
     with pytest.raises(QuotaError, match="Service Quotas"):
         job.start_endpoint()
     assert list(tuner.endpoints()) == []
 
 
-def test_throughput_with_a_commitment_is_said_to_be_so_when_it_can_not_be_stopped(
-    llama, west, sandbox
-):
+def test_error_about_committed_throughput_names_the_commitment(llama, west, sandbox):
     boto3.client("bedrock", "us-west-2").create_provisioned_model_throughput(
         provisionedModelName="committed",
         modelId=llama.model,
@@ -48,20 +46,20 @@ def test_throughput_with_a_commitment_is_said_to_be_so_when_it_can_not_be_stoppe
         west.endpoint("committed").stop()
 
 
-def test_a_stop_goes_through_a_storm_of_errors(job, tuner, broken):
+def test_stop_is_retried_while_it_is_throttled(job, tuner, inject_error):
     job.start_endpoint()
-    broken("DeleteCustomModelDeployment", "ThrottlingException", times=12)
+    inject_error("DeleteCustomModelDeployment", "ThrottlingException", times=12)
     job.stop_endpoint()
     assert list(tuner.endpoints()) == []
 
 
-def test_one_that_can_not_be_stopped_keeps_no_other_running(job, tuner, broken):
+def test_failed_stop_of_one_endpoint_does_not_keep_the_other(job, tuner, inject_error):
     job.start_endpoint()
     with pytest.warns(EndpointCostWarning):
         job.start_endpoint("provisioned")
-    # It is looked for by its name, and in the list.
-    broken("DeleteProvisionedModelThroughput", "AccessDeniedException", times=2)
-    broken("ListCustomModelDeployments", "AccessDeniedException")
+    # The SDK reads the endpoint by its name and in the list.
+    inject_error("DeleteProvisionedModelThroughput", "AccessDeniedException", times=2)
+    inject_error("ListCustomModelDeployments", "AccessDeniedException")
     with pytest.raises(AccessError):
         job.stop_endpoint()
     assert [endpoint.serving.value for endpoint in tuner.endpoints()] == ["provisioned"]
@@ -69,13 +67,13 @@ def test_one_that_can_not_be_stopped_keeps_no_other_running(job, tuner, broken):
     assert list(tuner.endpoints()) == []
 
 
-def test_stop_endpoint_stops_what_start_endpoint_started_and_nothing_else(job, tuner):
+def test_stop_endpoint_stops_only_endpoints_of_start_endpoint(job, tuner):
     boto3.client("bedrock").create_custom_model_deployment(
-        modelDeploymentName="somebody-elses", modelArn=job.model
+        modelDeploymentName="other", modelArn=job.model
     )
     job.start_endpoint()
     job.stop_endpoint()
-    assert [endpoint.name for endpoint in tuner.endpoints(model=job.model)] == ["somebody-elses"]
+    assert [endpoint.name for endpoint in tuner.endpoints(model=job.model)] == ["other"]
     with pytest.raises(NotFoundError, match="has no endpoint"):
         job.endpoint()
 
@@ -98,14 +96,14 @@ def test_stop_endpoint_stops_what_start_endpoint_started_and_nothing_else(job, t
     ],
     ids=str,
 )
-def test_what_is_no_conversation_is_one_clear_error_that_quotes_nothing(job, messages):
+def test_error_about_invalid_messages_does_not_quote_them(job, messages):
     job.start_endpoint()
     with pytest.raises(ConfigError, match=r"messages") as error:
         job.endpoint().invoke(messages)
     assert "SECRET" not in str(error.value)
 
 
-def test_metrics_survive_a_file_that_is_not_as_expected(job):
+def test_invalid_values_in_a_metrics_file_are_skipped(job):
     bucket, _, prefix = job.refresh().output.removeprefix("s3://").partition("/")
     key = f"{prefix}model-customization-job-{job.id[-12:]}/training_artifacts/step_wise_training_metrics.csv"
     content = "\ufeffstep_number,training_loss\n1,0.5\n2,\n3,x,y\n4\n5,\udcff\n".encode(
@@ -121,7 +119,7 @@ def test_metrics_survive_a_file_that_is_not_as_expected(job):
     ]
 
 
-def test_an_endpoint_that_was_pointed_to_another_model_is_neither_used_nor_stopped(
+def test_endpoint_updated_to_another_model_is_neither_used_nor_stopped(
     job, tuner, chat, sandbox, caplog
 ):
     other = tuner.submit("nova-micro", chat[:9]).wait()
@@ -130,12 +128,12 @@ def test_an_endpoint_that_was_pointed_to_another_model_is_neither_used_nor_stopp
         customModelDeploymentIdentifier=job.endpoint().id, modelArn=other.model
     )
     sandbox.clock.advance(500)
-    again = tuner.job(job.id)
+    attached = tuner.job(job.id)
     with pytest.raises(ConflictError, match="serves another model"):
-        again.start_endpoint()
+        attached.start_endpoint()
     with pytest.raises(NotFoundError, match="has no endpoint"):
-        again.endpoint()
-    again.stop_endpoint()
+        attached.endpoint()
+    attached.stop_endpoint()
     assert len(list(tuner.endpoints())) == 1
     assert "was updated to" in caplog.text
     assert other.endpoint().id == next(iter(tuner.endpoints())).id
@@ -143,19 +141,19 @@ def test_an_endpoint_that_was_pointed_to_another_model_is_neither_used_nor_stopp
     assert list(tuner.endpoints()) == []
 
 
-def test_what_is_no_model_is_not_taken_for_stopped(job, tuner):
+def test_stop_endpoint_rejects_identifiers_of_other_resources(job, tuner):
     job.start_endpoint()
     endpoint = job.endpoint()
-    for wrong in (endpoint.id, endpoint.name, f"bedrock/converse/{endpoint.id}", job.id):
+    for identifier in (endpoint.id, endpoint.name, f"bedrock/converse/{endpoint.id}", job.id):
         with pytest.raises(ModelError, match="expected the ARN of a fine-tuned model"):
-            tuner.stop_endpoint(wrong)
-    assert [endpoint.name] == [one.name for one in tuner.endpoints()]
+            tuner.stop_endpoint(identifier)
+    assert [endpoint.name] == [listed.name for listed in tuner.endpoints()]
     job.stop_endpoint()
 
 
 @pytest.fixture
-def seen_as(poll):
-    """Change what Bedrock answers to an operation, some times, as where a read is behind a write."""
+def tuner_with_responses(poll):
+    """Return a function that creates a tuner for which responses to an operation are changed, like stale reads."""
 
     def make(operation, change, *, region="us-east-1"):
         session = boto3.Session(region_name=region)
@@ -167,34 +165,34 @@ def seen_as(poll):
     return make
 
 
-def test_an_update_that_is_not_shown_at_once_has_not_failed(job, tuner, chat, seen_as):
-    """And one that is on its way is neither done nor asked for again."""
+def test_update_that_is_not_visible_yet_has_not_failed(job, tuner, chat, tuner_with_responses):
+    """An update in progress is not reported as complete and not requested again."""
     other = tuner.submit("nova-micro", chat[:9]).wait()
     job.start_endpoint()
-    behind = [job.model] * 3
+    stale_models = [job.model] * 3
 
-    def old(parsed):
-        if updates and behind:
+    def return_stale_model(parsed):
+        if updates and stale_models:
             parsed.pop("updateDetails", None)
-            parsed["modelArn"] = behind.pop()
+            parsed["modelArn"] = stale_models.pop()
 
     updates = []
-    behind_by = seen_as("GetCustomModelDeployment", old)
-    behind_by._accounts.bedrock._session.events.register(
+    stale_tuner = tuner_with_responses("GetCustomModelDeployment", return_stale_model)
+    stale_tuner._accounts.bedrock._session.events.register(
         "before-call.bedrock.UpdateCustomModelDeployment", lambda **_: updates.append(1)
     )
-    endpoint = behind_by.endpoint(job.endpoint().id)
+    endpoint = stale_tuner.endpoint(job.endpoint().id)
     assert other.model == endpoint.update(other.model).model
-    assert not behind
+    assert not stale_models
     with pytest.raises(EndpointTimeoutError, match="update it again to wait"):
         endpoint.update(job.model, timeout=1)
     assert len(updates) == 2
     assert job.model == endpoint.update(job.model).model
-    assert len(updates) == 2, "it was on its way"
+    assert len(updates) == 2, "the update was in progress"
     endpoint.stop()
 
 
-def test_throughput_that_is_on_its_way_to_a_model_does_not_serve_it_yet(llama, west, completions):
+def test_throughput_serves_the_old_model_during_an_update(llama, west, completions):
     other = west.submit("llama-3-1-8b", [*completions, completions[0]]).wait()
     with pytest.warns(EndpointCostWarning):
         llama.start_endpoint()
@@ -207,48 +205,48 @@ def test_throughput_that_is_on_its_way_to_a_model_does_not_serve_it_yet(llama, w
     endpoint.stop()
 
 
-def test_what_no_look_shows_is_in_hand_and_is_not_bought_twice(llama, west, requests, seen_as):
-    """The answer of the create tells what it is, and its name keeps a second from being made."""
-    hidden = {"Error": {"Code": "ResourceNotFoundException", "Message": "not there"}}
-    made: list[int] = []
-    before = requests.seen.copy()
+def test_endpoint_that_is_never_visible_is_not_created_twice(
+    llama, west, requests, tuner_with_responses
+):
+    """Bedrock rejects a second endpoint with the same name."""
+    hidden = {"Error": {"Code": "ResourceNotFoundException", "Message": "not found"}}
+    creations: list[int] = []
+    before = requests.sdk_counts.copy()
 
-    def nowhere(parsed):
-        if made:
+    def hide(parsed):
+        if creations:
             parsed.clear()
             parsed.update(hidden)
 
-    blind = seen_as("GetProvisionedModelThroughput", nowhere, region="us-west-2")
-    events = blind._accounts.bedrock._session.events
+    blind_tuner = tuner_with_responses("GetProvisionedModelThroughput", hide, region="us-west-2")
+    events = blind_tuner._accounts.bedrock._session.events
     events.register(
-        "after-call.bedrock.CreateProvisionedModelThroughput", lambda **_: made.append(1)
+        "after-call.bedrock.CreateProvisionedModelThroughput", lambda **_: creations.append(1)
     )
     events.register(
         "after-call.bedrock.ListProvisionedModelThroughputs",
         lambda parsed, **_: parsed.update(provisionedModelSummaries=[]),
     )
 
-    def refuse(http_response, parsed, **_):
-        if made:
+    def set_status(http_response, parsed, **_):
+        if creations:
             http_response.status_code = 404
 
-    events.register_first("after-call.bedrock.GetProvisionedModelThroughput", refuse)
+    events.register_first("after-call.bedrock.GetProvisionedModelThroughput", set_status)
     with pytest.warns(EndpointCostWarning), pytest.raises(NotFoundError):
-        blind.start_endpoint(llama.model)
+        blind_tuner.start_endpoint(llama.model)
     assert len(list(west.endpoints())) == 1
-    assert (requests.seen - before)["bedrock", "CreateProvisionedModelThroughput"] == 2
+    assert (requests.sdk_counts - before)["bedrock", "CreateProvisionedModelThroughput"] == 2
     llama.stop_endpoint()
     assert list(west.endpoints()) == []
 
 
-def test_a_stop_goes_through_a_storm_at_the_first_look_and_past_what_may_not_be_seen(
-    job, tuner, broken
-):
+def test_stop_is_retried_when_reads_are_throttled_or_denied(job, tuner, inject_error):
     job.start_endpoint()
     with pytest.warns(EndpointCostWarning):
         job.start_endpoint("provisioned")
-    broken("GetProvisionedModelThroughput", "ThrottlingException", times=12)
-    broken("GetCustomModelDeployment", "AccessDeniedException", times=2)
+    inject_error("GetProvisionedModelThroughput", "ThrottlingException", times=12)
+    inject_error("GetCustomModelDeployment", "AccessDeniedException", times=2)
     with pytest.raises(AccessError):
         job.stop_endpoint()
     assert [endpoint.serving.value for endpoint in tuner.endpoints()] == ["on-demand"]
@@ -256,24 +254,24 @@ def test_a_stop_goes_through_a_storm_at_the_first_look_and_past_what_may_not_be_
     assert list(tuner.endpoints()) == []
 
 
-def test_what_was_created_in_a_storm_is_in_hand(job, tuner, broken):
+def test_endpoint_created_after_throttling_can_be_stopped(job, tuner, inject_error):
     with pytest.warns(EndpointCostWarning):
         tuner.job(job.id).start_endpoint("provisioned")
     job.stop_endpoint()
-    broken("CreateProvisionedModelThroughput", "ThrottlingException", times=2)
+    inject_error("CreateProvisionedModelThroughput", "ThrottlingException", times=2)
     with pytest.warns(EndpointCostWarning):
         job.start_endpoint("provisioned")
     job.stop_endpoint()
     assert list(tuner.endpoints()) == []
 
 
-def test_a_delete_that_takes_its_time_is_waited_for(job, tuner, sandbox):
-    """AWS may accept a delete, and refuse another one, before the endpoint is gone."""
+def test_stop_waits_for_a_slow_delete(job, tuner, sandbox):
+    """AWS can accept a delete, and reject another one, before the endpoint is deleted."""
     job.start_endpoint()
     region = sandbox.bedrock_region("us-east-1")
     accepted: list[OperationCall] = []
 
-    def slow(call, handle):
+    def delete_slowly(call, handle):
         if call.operation.name != "DeleteCustomModelDeployment":
             return handle(call)
         if accepted:
@@ -282,12 +280,12 @@ def test_a_delete_that_takes_its_time_is_waited_for(job, tuner, sandbox):
         sandbox.clock.after(sandbox.clock.now(), 60, lambda _: region.deployments.clear())
         return OperationResult(result={})
 
-    with sandbox.intercept_operations(slow):
+    with sandbox.intercept_operations(delete_slowly):
         job.stop_endpoint()
     assert list(tuner.endpoints()) == []
 
 
-def test_the_endpoints_of_a_model_that_is_not_there_yet_are_not_all_endpoints(tuner, chat):
+def test_endpoints_of_an_unfinished_job_are_not_listed_without_a_filter(tuner, chat):
     job = tuner.submit("nova-micro", chat)
     with pytest.raises(ConfigError, match="invalid model None: expected text"):
         tuner.endpoints(model=job.model)

@@ -1,4 +1,4 @@
-"""Endpoints from start to gone, of both kinds, on the sandbox."""
+"""Endpoints of both kinds, from start to deletion."""
 
 from datetime import datetime, timedelta
 
@@ -17,35 +17,35 @@ from tunestack.errors import (
 )
 
 
-def tags_of(arn):
+def get_tags(arn):
     rows = boto3.client("bedrock", arn.split(":")[3]).list_tags_for_resource(resourceARN=arn)[
         "tags"
     ]
     return {row["key"]: row["value"] for row in rows}
 
 
-def test_a_deployment_starts_answers_and_is_gone(job, tuner):
+def test_deployment_can_be_invoked_and_deleted(job, tuner):
     name = job.start_endpoint().name
     endpoint = job.endpoint()
     assert (name, Serving.ON_DEMAND) == (endpoint.name, endpoint.serving)
     assert endpoint.refresh().state == EndpointState.READY
     assert endpoint.invoke("What is number 7?") == "It is 7."
     assert tuner.invoke(name, [{"role": "user", "content": "What is number 8?"}]) == "It is 8."
-    assert [name] == [found.name for found in tuner.endpoints()]
+    assert [name] == [listed.name for listed in tuner.endpoints()]
     job.stop_endpoint()
     assert list(tuner.endpoints()) == []
     with pytest.raises(NotFoundError):
         endpoint.refresh()
 
 
-def test_throughput_warns_of_its_cost_and_is_tagged_with_its_end(llama, west):
+def test_throughput_warns_about_its_cost_and_is_tagged_with_its_expiry(llama, west):
     with pytest.warns(
         EndpointCostWarning, match="billed by the hour.*endpoint guard deletes it at 2.* UTC"
     ):
         llama.start_endpoint(ttl=timedelta(hours=2), model_units=2)
     endpoint = llama.endpoint()
     assert (endpoint.serving, endpoint.info.model_units) == (Serving.PROVISIONED, 2)
-    tags = tags_of(endpoint.id)
+    tags = get_tags(endpoint.id)
     assert tags["tunestack:expires-at"].endswith("Z")
     assert tags["tunestack:stage"] == "dev"
     assert endpoint.invoke("What is number 7?") == "It is 7."
@@ -53,7 +53,7 @@ def test_throughput_warns_of_its_cost_and_is_tagged_with_its_end(llama, west):
     assert list(west.endpoints()) == []
 
 
-def test_the_price_is_said_where_it_is_known(west, tuner, completions):
+def test_warning_has_the_price_if_it_is_known(west, tuner, completions):
     job = west.submit("llama-3-1-70b", completions).wait()
     with pytest.warns(
         EndpointCostWarning,
@@ -63,28 +63,28 @@ def test_the_price_is_said_where_it_is_known(west, tuner, completions):
     job.stop_endpoint()
 
 
-def test_on_demand_is_preferred_and_the_other_way_must_be_named(job):
+def test_provisioned_throughput_must_be_specified_if_on_demand_is_supported(job):
     with pytest.warns(EndpointCostWarning):
         job.start_endpoint("provisioned")
     assert job.endpoint().serving == Serving.PROVISIONED
     job.stop_endpoint()
 
 
-def test_a_way_that_the_model_can_not_be_served_names_the_right_one(llama, job):
+def test_error_about_unsupported_serving_names_the_supported_one(llama, job):
     with pytest.raises(ConfigError, match="can't be served 'on-demand': use 'provisioned'"):
         llama.start_endpoint("on-demand")
     with pytest.raises(ConfigError, match="use 'on-demand' or 'provisioned'"):
         job.start_endpoint("direct")
 
 
-def test_starting_what_is_there_keeps_it(job, tuner):
+def test_start_returns_an_endpoint_that_exists(job, tuner):
     assert job.start_endpoint() == tuner.job(job.id).start_endpoint()
     assert len(list(tuner.endpoints())) == 1
     job.stop_endpoint()
 
 
-def test_what_was_stopped_can_be_started_again_and_again(job, tuner):
-    """The same request carries the same token, which the service answers with the endpoint that is gone."""
+def test_stopped_endpoint_can_be_started_again(job, tuner):
+    """With the same token, the service would return the deleted endpoint."""
     ids = set()
     for _ in range(4):
         job.start_endpoint()
@@ -94,7 +94,7 @@ def test_what_was_stopped_can_be_started_again_and_again(job, tuner):
     assert len(ids) == 4
 
 
-def test_stopping_twice_is_fine(job):
+def test_endpoint_can_be_stopped_twice(job):
     job.start_endpoint()
     endpoint = job.endpoint()
     endpoint.stop()
@@ -104,19 +104,19 @@ def test_stopping_twice_is_fine(job):
         job.endpoint()
 
 
-def test_what_is_still_starting_is_stopped_all_the_same(job, tuner):
+def test_endpoint_that_is_still_starting_can_be_stopped(job, tuner):
     with pytest.raises(
         EndpointTimeoutError, match="still 'Creating' after 1 minute; it goes on"
-    ) as late:
+    ) as raised:
         job.start_endpoint(timeout=60)
-    assert isinstance(late.value, TimeoutError)
+    assert isinstance(raised.value, TimeoutError)
     with pytest.raises(BusyError, match="wait until the endpoint is ready"):
         job.endpoint().invoke("What is number 7?")
     job.stop_endpoint()
     assert list(tuner.endpoints()) == []
 
 
-def test_a_stop_that_takes_too_long_says_that_it_may_be_billed(llama, poll):
+def test_error_of_a_stop_that_times_out_warns_about_billing(llama, poll):
     with (
         pytest.warns(EndpointCostWarning),
         pytest.raises(EndpointTimeoutError, match="may be billed"),
@@ -127,7 +127,7 @@ def test_a_stop_that_takes_too_long_says_that_it_may_be_billed(llama, poll):
     llama.stop_endpoint()
 
 
-def test_an_endpoint_used_as_a_context_is_gone_after_it(job, tuner):
+def test_context_manager_stops_the_endpoint(job, tuner):
     job.start_endpoint()
     with pytest.raises(ZeroDivisionError), job.endpoint() as endpoint:
         assert endpoint.invoke("What is number 7?") == "It is 7."
@@ -135,7 +135,7 @@ def test_an_endpoint_used_as_a_context_is_gone_after_it(job, tuner):
     assert list(tuner.endpoints()) == []
 
 
-def test_a_failed_endpoint_raises_and_is_replaced(job, tuner, sandbox):
+def test_failed_endpoint_raises_and_is_replaced(job, tuner, sandbox):
     sandbox.faults.add("endpoint-failure", times=1)
     with pytest.raises(EndpointFailedError, match="could not be started: The request failed"):
         job.start_endpoint()
@@ -144,33 +144,33 @@ def test_a_failed_endpoint_raises_and_is_replaced(job, tuner, sandbox):
     job.stop_endpoint()
 
 
-def test_an_endpoint_is_attached_to_by_name_and_by_arn(job, tuner, llama, west):
+def test_endpoint_can_be_attached_with_its_name_or_arn(job, tuner, llama, west):
     name = job.start_endpoint().name
     assert tuner.endpoint(name).id == job.endpoint().id == tuner.endpoint(job.endpoint().id).id
     with pytest.warns(EndpointCostWarning):
-        bought = llama.start_endpoint().name
-    assert west.endpoint(bought).id == tuner.endpoint(llama.endpoint().id).id
+        provisioned = llama.start_endpoint().name
+    assert west.endpoint(provisioned).id == tuner.endpoint(llama.endpoint().id).id
     job.stop_endpoint()
     llama.stop_endpoint()
-    for attach in (lambda: tuner.endpoint(name), lambda: west.endpoint(bought)):
+    for attach in (lambda: tuner.endpoint(name), lambda: west.endpoint(provisioned)):
         with pytest.raises(NotFoundError):
             attach()
 
 
-def test_with_one_of_each_kind_the_one_that_was_started_is_used(job, tuner):
+def test_endpoint_that_was_started_last_is_used(job, tuner):
     job.start_endpoint()
     on_demand = job.endpoint()
     with pytest.warns(EndpointCostWarning):
         name = job.start_endpoint("provisioned").name
     assert (name, Serving.PROVISIONED) == (job.endpoint().name, job.endpoint().serving)
-    assert name == tuner.job(job.id).endpoint().name, "the newest, for who comes later"
+    assert name == tuner.job(job.id).endpoint().name, "another process uses the newest endpoint"
     assert on_demand.refresh().state is EndpointState.READY
     job.stop_endpoint()
     assert list(tuner.endpoints()) == []
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "message"),
     [
         ({"ttl": timedelta(0)}, "longer than 0"),
         ({"ttl": timedelta(-1)}, "from 0 to 366 days"),
@@ -183,18 +183,18 @@ def test_with_one_of_each_kind_the_one_that_was_started_is_used(job, tuner):
         ({"timeout": float("nan")}, "from 0 to 366 days"),
     ],
 )
-def test_nothing_is_bought_with_an_argument_that_is_not_possible(llama, west, arguments, words):
-    with pytest.raises(ConfigError, match=words):
+def test_invalid_arguments_create_no_endpoint(llama, west, arguments, message):
+    with pytest.raises(ConfigError, match=message):
         llama.start_endpoint(**arguments)
     assert list(west.endpoints()) == []
 
 
-def test_units_are_of_throughput_only(job):
+def test_model_units_are_rejected_for_on_demand_deployments(job):
     with pytest.raises(ConfigError, match="only provisioned throughput has units"):
         job.start_endpoint(model_units=2)
 
 
-def test_what_is_there_is_not_taken_for_what_was_asked_for(llama):
+def test_endpoint_with_other_units_is_a_conflict(llama):
     with pytest.warns(EndpointCostWarning):
         llama.start_endpoint()
     with pytest.raises(ConflictError, match="exists with 1 model units, not 5: stop it first"):
@@ -204,13 +204,11 @@ def test_what_is_there_is_not_taken_for_what_was_asked_for(llama):
     llama.stop_endpoint()
 
 
-def test_a_deadline_is_never_before_what_was_asked_for_and_the_same_for_callers_at_once(
-    llama, west, sandbox
-):
+def test_expiry_is_rounded_up_to_five_minutes(llama, west, sandbox):
     before = sandbox.clock.now()
     with pytest.warns(EndpointCostWarning):
         llama.start_endpoint(ttl=timedelta(hours=2))
-    end = datetime.fromisoformat(tags_of(llama.endpoint().id)["tunestack:expires-at"])
-    assert timedelta(hours=2) <= end - before <= timedelta(hours=2, minutes=5, seconds=5)
-    assert (end.minute % 5, end.second) == (0, 0)
+    expires_at = datetime.fromisoformat(get_tags(llama.endpoint().id)["tunestack:expires-at"])
+    assert timedelta(hours=2) <= expires_at - before <= timedelta(hours=2, minutes=5, seconds=5)
+    assert (expires_at.minute % 5, expires_at.second) == (0, 0)
     llama.stop_endpoint()

@@ -21,7 +21,7 @@ CLASSES = [
     for _, kind in inspect.getmembers(errors, inspect.isclass)
     if issubclass(kind, errors.TunestackError)
 ]
-AGAIN = {
+COPIES = {
     "pickle": lambda error: pickle.loads(pickle.dumps(error)),
     "pickle, oldest": lambda error: pickle.loads(pickle.dumps(error, 0)),
     "copy": copy.copy,
@@ -29,7 +29,7 @@ AGAIN = {
 }
 
 
-def made(kind):
+def create_error(kind):
     parameters = inspect.signature(kind.__init__).parameters
     return kind(
         "some message", **{name: ATTRIBUTES[name] for name in parameters if name in ATTRIBUTES}
@@ -37,20 +37,20 @@ def made(kind):
 
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)
-@pytest.mark.parametrize("way", AGAIN)
-def test_an_error_stays_the_same(kind, way):
-    error = made(kind)
+@pytest.mark.parametrize("method", COPIES)
+def test_copied_error_is_equal(kind, method):
+    error = create_error(kind)
     error.add_note("some note")
-    again = AGAIN[way](error)
-    assert type(again) is kind
-    assert str(error) == str(again)
-    assert str(again).startswith("some message")
-    assert repr(error) == repr(again)
-    assert error.args == again.args
-    assert vars(error) == vars(again)
-    assert again.__cause__ is None
+    copied = COPIES[method](error)
+    assert type(copied) is kind
+    assert str(error) == str(copied)
+    assert str(copied).startswith("some message")
+    assert repr(error) == repr(copied)
+    assert error.args == copied.args
+    assert vars(error) == vars(copied)
+    assert copied.__cause__ is None
 
 
-def test_every_class_is_found():
+def test_all_error_classes_are_tested():
     assert len(CLASSES) > 20
     assert errors.JobStalledError in CLASSES

@@ -1,4 +1,4 @@
-"""Without an optional package, every way in says what to install; the requirement is read from the distribution."""
+"""Without an optional package, every entry point names the package to install, from the requirements of the distribution."""
 
 import importlib.metadata
 import subprocess
@@ -11,8 +11,8 @@ from tunestack._utils import extras
 from tunestack.errors import MissingExtraError
 
 CLI = "from tunestack.cli import main; main()"
-# Extra, package that is missing, code, arguments.
-WAYS_IN = {
+# Extra, missing package, code, arguments.
+ENTRY_POINTS = {
     "CLI": ("cli", "click", CLI, ["models"]),
     "CLI's OpenAI jobs": ("openai", "openai", CLI, ["jobs", "--provider", "openai"]),
     "CLI's OpenAI doctor": ("openai", "openai", CLI, ["doctor", "--provider", "openai"]),
@@ -23,7 +23,7 @@ WAYS_IN = {
         [],
     ),
     "job": ("openai", "openai", "from tunestack import Tuner; Tuner().job('ftjob-1')", []),
-    "job, without what openai needs": (
+    "job, without a dependency of openai": (
         "openai",
         "httpx",
         "from tunestack import Tuner; Tuner().job('ftjob-1')",
@@ -46,54 +46,54 @@ WAYS_IN = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS_IN)
-def test_every_way_in_says_what_to_install(sandbox, way):
-    extra, package, code, arguments = WAYS_IN[way]
-    done = subprocess.run(
+@pytest.mark.parametrize("entry_point", ENTRY_POINTS)
+def test_error_of_every_entry_point_names_the_package_to_install(sandbox, entry_point):
+    extra, package, code, arguments = ENTRY_POINTS[entry_point]
+    process = subprocess.run(
         [sys.executable, "-c", f"import sys; sys.modules[{package!r}] = None\n{code}", *arguments],
         capture_output=True,
         text=True,
         check=False,
     )
-    words = f"the package {package!r} is not installed: run `pip install "
-    last = done.stderr.splitlines()[-1]
+    message = f"the package {package!r} is not installed: run `pip install "
+    last_line = process.stderr.splitlines()[-1]
     if code is CLI:
-        assert (2, f"error: {words}") == (done.returncode, last[: len(words) + 7])
-        assert "Traceback" not in done.stderr
+        assert (2, f"error: {message}") == (process.returncode, last_line[: len(message) + 7])
+        assert "Traceback" not in process.stderr
     else:
-        assert f"tunestack.errors.MissingExtraError: {words}" in last
+        assert f"tunestack.errors.MissingExtraError: {message}" in last_line
     for requirement in extras.requirements(extra):
-        assert f"'{requirement}'" in last
+        assert f"'{requirement}'" in last_line
 
 
 @pytest.mark.parametrize("extra", ["cli", "dspy", "openai"])
-def test_the_requirements_are_those_of_the_distribution(extra):
-    found = [Requirement(text) for text in extras.requirements(extra)]
-    assert found
+def test_requirements_are_those_of_the_distribution(extra):
+    actual = [Requirement(text) for text in extras.requirements(extra)]
+    assert actual
     declared = [
-        one
-        for one in map(Requirement, importlib.metadata.requires("tunestack") or ())
-        if one.marker and one.marker.evaluate({"extra": extra})
+        requirement
+        for requirement in map(Requirement, importlib.metadata.requires("tunestack") or ())
+        if requirement.marker and requirement.marker.evaluate({"extra": extra})
     ]
-    assert {(one.name, one.specifier) for one in declared} == {
-        (one.name, one.specifier) for one in found
+    assert {(requirement.name, requirement.specifier) for requirement in declared} == {
+        (requirement.name, requirement.specifier) for requirement in actual
     }
-    assert all(one.marker is None for one in found)
+    assert all(requirement.marker is None for requirement in actual)
 
 
-def test_where_the_distribution_has_no_metadata_the_package_is_named(monkeypatch, tmp_path):
+def test_error_without_metadata_names_the_package(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
     error = extras.missing_extra("openai", ModuleNotFoundError(name="openai.types"))
     assert isinstance(error, MissingExtraError)
     assert str(error) == "the package 'openai' is not installed: run `pip install 'openai'`"
 
 
-def test_a_command_of_another_distribution_names_the_package_that_is_missing():
+def test_error_of_a_missing_plugin_names_the_package():
     code = f"import sys; sys.modules['tunestack_sandbox.cli'] = None\n{CLI}"
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code, "sandbox"], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 2
-    assert done.stderr == (
+    assert process.returncode == 2
+    assert process.stderr == (
         "error: the command 'sandbox' needs the package 'tunestack_sandbox.cli', which is not installed\n"
     )

@@ -1,4 +1,4 @@
-"""Every family from a caller's chat records to its answers, through the SDK, on a day when it could be tuned."""
+"""Every model family is fine-tuned from chat records and invoked, on a date on which it can be fine-tuned."""
 
 import dataclasses
 import gzip
@@ -30,25 +30,25 @@ def spring(count_traffic):
 
 
 @pytest.fixture
-def there(tunestack_sandbox, spring, monkeypatch):
-    """A tuner on a day when a model could be tuned, in its region."""
+def create_tuner(tunestack_sandbox, spring, monkeypatch):
+    """Return a function that creates a tuner on a date, and in a region, in which a model can be fine-tuned."""
 
-    def go(model):
-        living = model.lifecycle.state(AS_OF.date()) is LifecycleState.ACTIVE
-        sandbox = tunestack_sandbox if living else spring
+    def create(model):
+        is_active = model.lifecycle.state(AS_OF.date()) is LifecycleState.ACTIVE
+        sandbox = tunestack_sandbox if is_active else spring
         sandbox.reset()
         for name, value in sandbox.variables().items():
             monkeypatch.setenv(name, value)
         poll = Poll(longest=900, sleep=sandbox.clock.advance, clock=sandbox.clock.monotonic)
-        # Whatever models the stage allows.
+        # The stage allows all models.
         deployment = dataclasses.replace(sandbox.deployment(model.regions[0]), base_models=())
         return Tuner(deployment=deployment, poll=poll)
 
-    return go
+    return create
 
 
-def chat(number, model):
-    """A record with all that a model learns from, as far as one record can have it."""
+def build_record(number, model):
+    """Return a record with all kinds of content that the model supports."""
     messages: list[dict[str, Any]] = [
         {"role": "system", "content": "You count."},
         {"role": "user", "content": f"What is number {number}?"},
@@ -74,9 +74,9 @@ def chat(number, model):
 
 @pytest.mark.filterwarnings("ignore::tunestack.EndpointCostWarning")
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.key)
-def test_a_family_is_tuned_from_chat_served_and_asked(there, model):
-    tuner = there(model)
-    rows = [chat(number, model) for number in range(100)]
+def test_model_is_fine_tuned_from_chat_and_invoked(create_tuner, model):
+    tuner = create_tuner(model)
+    rows = [build_record(number, model) for number in range(100)]
     job = tuner.submit(model.key, rows).wait()
     name = job.start_endpoint().name
     endpoint = job.endpoint()
@@ -89,11 +89,11 @@ def test_a_family_is_tuned_from_chat_served_and_asked(there, model):
     )
     assert "Beside it is 42." in answer
     job.stop_endpoint()
-    assert [left for left in tuner.endpoints() if left.name == name] == []
+    assert [other for other in tuner.endpoints() if other.name == name] == []
 
 
-def test_titan_learns_from_prompt_and_completion_as_well(there):
-    tuner = there(CATALOG["titan-text-express"])
+def test_titan_supports_prompt_and_completion_records(create_tuner):
+    tuner = create_tuner(CATALOG["titan-text-express"])
     rows = [{"prompt": f"number {n}?", "completion": f"{n}"} for n in range(10)]
     first = tuner.submit("titan-text-express", rows)
     other = tuner.submit("titan-text-express", rows, record_format="completion")
@@ -102,15 +102,15 @@ def test_titan_learns_from_prompt_and_completion_as_well(there):
     assert other.wait().status() == "succeeded"
 
 
-def test_data_in_s3_is_read_there(there, tunestack_sandbox):
+def test_data_in_s3_is_read(create_tuner, tunestack_sandbox):
     model = CATALOG["nova-micro"]
     assert RecordFormat.CONVERSE is model.record_format
-    tuner = there(model)
+    tuner = create_tuner(model)
     deployment = tunestack_sandbox.deployment(model.regions[0])
     s3 = boto3.Session().client("s3", model.regions[0])
-    body = "".join(json.dumps(chat(number, model)) + "\n" for number in range(10)).encode()
-    places = {"data/in.jsonl": body, "data/in.jsonl.gz": gzip.compress(body)}
-    for key, content in places.items():
+    body = "".join(json.dumps(build_record(number, model)) + "\n" for number in range(10)).encode()
+    files = {"data/in.jsonl": body, "data/in.jsonl.gz": gzip.compress(body)}
+    for key, content in files.items():
         s3.put_object(Bucket=deployment.data_bucket, Key=key, Body=content)
-    jobs = {tuner.submit(model.key, f"s3://{deployment.data_bucket}/{key}").id for key in places}
+    jobs = {tuner.submit(model.key, f"s3://{deployment.data_bucket}/{key}").id for key in files}
     assert len(jobs) == 1

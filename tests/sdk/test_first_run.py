@@ -1,6 +1,6 @@
-"""The README, followed block by block, on a machine with Python and git and nothing else.
+"""The blocks of the README, on a machine that has only Python and git.
 
-Each run installs everything anew from the package registries, whose settings are this machine's.
+Each run installs everything again from the package registries, with the registry settings of this machine.
 """
 
 import os
@@ -25,16 +25,16 @@ PROGRAMS = (
     *("mv", "nproc", "od", "paste", "printf", "pwd", "readlink", "rm", "rmdir", "seq", "sleep"),
     *("sort", "stat", "tail", "tee", "test", "touch", "tr", "true", "uname", "uniq", "wc"),
 )
-SETTINGS = re.compile(
+REGISTRY_VARIABLES = re.compile(
     r"(SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|NODE_EXTRA_CA_CERTS|GIT_SSL_CAINFO|PIP_.*|"
     r"UV_(INDEX|DEFAULT_INDEX).*|(?i:npm_config_registry|https?_proxy|no_proxy))"
 )
-"""Variables that tell package clients where the registries are, and whom to trust."""
+"""Variables that configure the registries and the trusted certificates of package clients."""
 
 
 @pytest.fixture
 def machine(tmp_path):
-    """The environment of a machine with coreutils, bash, git and Python."""
+    """Return the environment of a machine with coreutils, bash, git and Python."""
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in PROGRAMS:
@@ -43,14 +43,16 @@ def machine(tmp_path):
     (programs / "python3").symlink_to(os.path.realpath(vars(sys)["_base_executable"]))
     home = tmp_path / "home"
     home.mkdir()
-    environment = {name: value for name, value in os.environ.items() if SETTINGS.fullmatch(name)}
+    environment = {
+        name: value for name, value in os.environ.items() if REGISTRY_VARIABLES.fullmatch(name)
+    }
     for name, file in (
         ("PIP_CONFIG_FILE", ".config/pip/pip.conf"),
         ("npm_config_userconfig", ".npmrc"),
     ):
         if (path := Path.home() / file).exists():
             environment.setdefault(name, str(path))
-    # An interactive bash writes its history.
+    # An interactive bash writes its history to a file.
     environment["HISTFILE"] = os.devnull
     return environment | {"PATH": str(programs), "HOME": str(home), "CDK_REQUIRE_APPROVAL": "never"}
 
@@ -61,10 +63,10 @@ def clone(folder):
 
 
 def run(checkout, machine, script, before=""):
-    """Run a script as a person types it, and return what is printed."""
+    """Run a script with bash and return its output."""
     file = checkout.parent / "script.sh"
     file.write_text(script)
-    done = subprocess.run(
+    process = subprocess.run(
         [
             shutil.which("bash") or "bash",
             "-c",
@@ -79,20 +81,22 @@ def run(checkout, machine, script, before=""):
         check=False,
         timeout=1800,
     )
-    assert done.returncode == 0, done.stdout
-    return done.stdout
+    assert process.returncode == 0, process.stdout
+    return process.stdout
 
 
-def typed(kind, block):
+def format_block(kind, block):
     return f"python - <<'PYTHON'\n{block}PYTHON\n" if kind == "python" else block
 
 
-def test_the_readme_works_block_by_block(machine, tmp_path):
-    """The first block needs what the later ones deploy, so it comes after them; CI does not run itself: checks are collected."""
+def test_every_block_of_the_readme_works(machine, tmp_path):
+    """The first block runs after the blocks that deploy the stage. `./check` only collects the tests."""
     first, (_, setup), (_, shells), (_, deployment), *rest = BLOCKS
     assert re.findall(r"^\./\w+", setup, re.MULTILINE) == ["./demo", "./check"]
     tools, sandbox = shells.splitlines()
-    account = "".join(typed(*block) for block in [("bash", deployment), rest[0], first, *rest[1:]])
+    account = "".join(
+        format_block(*block) for block in [("bash", deployment), rest[0], first, *rest[1:]]
+    )
     (install,) = re.findall(r"`(pip install '\./sdk\[.*?\]')`", README)
     account += f"python3 -m venv app && app/bin/{install}\napp/bin/tunestack models\n"
     checkout = clone(tmp_path / "tunestack")
@@ -117,8 +121,8 @@ def test_the_readme_works_block_by_block(machine, tmp_path):
     ["umask 077", "unset HOME", "export TMPDIR=/no/such/folder"],
     ids=["umask", "no home", "no TMPDIR"],
 )
-def test_the_demo_works_wherever_the_checkout_is(machine, tmp_path, before):
-    """A path with spaces and letters of other languages, and a home folder that can't be written to."""
+def test_demo_works_in_any_folder(machine, tmp_path, before):
+    """The path has spaces and non-ASCII characters, and the home folder is read-only."""
     parent = tmp_path / "Mïne & Øther's 仕事"
     parent.mkdir()
     checkout = clone(parent / "tune stack")
@@ -132,7 +136,7 @@ def test_the_demo_works_wherever_the_checkout_is(machine, tmp_path, before):
     assert sorted(home.iterdir()) == []
 
 
-def test_a_failed_step_of_the_demo_is_named(machine, tmp_path):
+def test_demo_names_its_failed_step(machine, tmp_path):
     checkout = clone(tmp_path / "tunestack")
     (checkout / "examples/from_dspy.py").write_text("raise SystemExit(7)\n")
     with pytest.raises(AssertionError, match=r"failed with exit code 7 in step 3\. An application"):

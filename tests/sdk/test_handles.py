@@ -1,4 +1,4 @@
-"""`Job` and `Endpoint` can be pickled, copied, and compared; without credentials, and of use in another process."""
+"""`Job` and `Endpoint` can be pickled without credentials, copied, compared, and used in another process."""
 
 import copy
 import os
@@ -15,7 +15,7 @@ from tunestack import Deployment, Poll, Tuner
 from tunestack.endpoints.endpoint import Endpoint
 from tunestack.jobs.job import Job
 
-WAYS = {
+COPY_METHODS = {
     "pickle": lambda value: pickle.loads(pickle.dumps(value)),
     "cloudpickle": lambda value: cloudpickle.loads(cloudpickle.dumps(value)),
     "copy": copy.copy,
@@ -27,38 +27,38 @@ GPT = "gpt-4o-mini-2024-07-18"
 
 @pytest.fixture(params=["bedrock", "openai"])
 def handle(request, tuner, chat):
-    """A finished job of either provider."""
+    """Return a finished job of each provider."""
     return tuner.submit("nova-micro" if request.param == "bedrock" else GPT, chat).wait()
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_job_is_the_same_job_again_and_works(handle, way):
-    again = WAYS[way](handle)
-    assert type(again) is Job
-    assert again is not handle
-    assert (handle, hash(handle)) == (again, hash(again))
-    assert {handle} == {handle, again}
-    assert handle.info == again.info
-    assert handle.refresh().model == again.refresh().model
-    assert handle.metrics() == again.metrics()
-    # What pauses is of this process, and not kept: the sandbox's clock is turned by the first handle.
+@pytest.mark.parametrize("method", COPY_METHODS)
+def test_copied_job_is_equal_and_can_be_used(handle, method):
+    copied = COPY_METHODS[method](handle)
+    assert type(copied) is Job
+    assert copied is not handle
+    assert (handle, hash(handle)) == (copied, hash(copied))
+    assert {handle} == {handle, copied}
+    assert handle.info == copied.info
+    assert handle.refresh().model == copied.refresh().model
+    assert handle.metrics() == copied.metrics()
+    # The sleep function is not copied, so the first handle advances the sandbox's clock.
     handle.start_endpoint()
-    assert again.start_endpoint() == handle.endpoint()
-    assert handle.endpoint() == again.endpoint()
+    assert copied.start_endpoint() == handle.endpoint()
+    assert handle.endpoint() == copied.endpoint()
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_an_endpoint_is_the_same_endpoint_again_and_works(handle, way):
+@pytest.mark.parametrize("method", COPY_METHODS)
+def test_copied_endpoint_is_equal_and_can_be_used(handle, method):
     handle.start_endpoint()
     endpoint = handle.endpoint()
-    again = WAYS[way](endpoint)
-    assert type(again) is Endpoint
-    assert again is not endpoint
-    assert (endpoint, hash(endpoint)) == (again, hash(again))
-    assert again.invoke("What is number 7?") == "It is 7."
+    copied = COPY_METHODS[method](endpoint)
+    assert type(copied) is Endpoint
+    assert copied is not endpoint
+    assert (endpoint, hash(endpoint)) == (copied, hash(copied))
+    assert copied.invoke("What is number 7?") == "It is 7."
 
 
-def test_handles_of_others_are_not_equal(tuner, chat, job):
+def test_handles_of_different_jobs_are_not_equal(tuner, chat, job):
     other = tuner.submit("nova-micro", chat[:9])
     assert job != other
     assert job != job.id
@@ -67,23 +67,23 @@ def test_handles_of_others_are_not_equal(tuner, chat, job):
     assert len({job, other, tuner.job(job.id), *tuner.jobs()}) == 2
 
 
-def test_a_job_that_was_just_submitted_can_be_pickled(tuner, chat):
+def test_new_job_can_be_pickled(tuner, chat):
     job = tuner.submit("nova-micro", chat)
-    again = pickle.loads(pickle.dumps(job))
-    assert job == again
-    assert again.status()
+    copied = pickle.loads(pickle.dumps(job))
+    assert job == copied
+    assert copied.status()
 
 
-def test_what_was_specified_is_kept(sandbox, chat):
+def test_pickled_job_keeps_poll_and_deployment(sandbox, chat):
     deployment = sandbox.deployment()
     tuner = Tuner("dev", deployment=deployment, poll=Poll(first=2, longest=3, events=False))
-    again = pickle.loads(pickle.dumps(tuner.submit("nova-micro", chat)))
-    assert (again._poll.first, again._poll.longest, again._poll.events) == (2, 3, False)
-    assert deployment == again.backend._deployment
-    assert isinstance(again.backend._deployment, Deployment)
+    copied = pickle.loads(pickle.dumps(tuner.submit("nova-micro", chat)))
+    assert (copied._poll.first, copied._poll.longest, copied._poll.events) == (2, 3, False)
+    assert deployment == copied.backend._deployment
+    assert isinstance(copied.backend._deployment, Deployment)
 
 
-def test_no_credentials_are_kept(sandbox, poll, chat):
+def test_pickled_handles_have_no_credentials(sandbox, poll, chat):
     session = boto3.Session(
         aws_access_key_id=os.environ["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key="a-secret-of-this-test",
@@ -100,7 +100,7 @@ def test_no_credentials_are_kept(sandbox, poll, chat):
             assert not [secret for secret in secrets if secret.encode() in data]
 
 
-def test_in_another_process_they_find_credentials_and_work(handle):
+def test_unpickled_handles_can_be_used_in_another_process(handle):
     handle.start_endpoint()
     data = pickle.dumps((handle, handle.endpoint()))
     code = (
@@ -109,5 +109,7 @@ def test_in_another_process_they_find_credentials_and_work(handle):
         "print(job.wait().refresh().model, endpoint.invoke('What is number 7?'))\n"
         "print(job.endpoint() == endpoint)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], input=data, capture_output=True, check=True)
-    assert f"{handle.model} It is 7.\nTrue\n" == done.stdout.decode()
+    process = subprocess.run(
+        [sys.executable, "-c", code], input=data, capture_output=True, check=True
+    )
+    assert f"{handle.model} It is 7.\nTrue\n" == process.stdout.decode()

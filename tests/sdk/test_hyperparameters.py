@@ -1,4 +1,4 @@
-"""Numbers in, strings on the wire; everything else is an error that names the range."""
+"""Hyperparameters are converted to strings; invalid values are errors with the valid range."""
 
 import pytest
 
@@ -10,7 +10,7 @@ NOVA, LLAMA = CATALOG["nova-micro"], CATALOG["llama-3-1-8b"]
 
 
 @pytest.mark.parametrize(
-    ("given", "wire"),
+    ("hyperparameters", "expected"),
     [
         ({}, {"epochCount": "2"}),
         ({"epochCount": 3}, {"epochCount": "3"}),
@@ -24,12 +24,12 @@ NOVA, LLAMA = CATALOG["nova-micro"], CATALOG["llama-3-1-8b"]
         ),
     ],
 )
-def test_numbers_become_plain_decimal_strings(given, wire):
-    assert wire == resolve(NOVA, given)
+def test_numbers_are_converted_to_decimal_strings(hyperparameters, expected):
+    assert expected == resolve(NOVA, hyperparameters)
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("hyperparameters", "message"),
     [
         ({"epochCount": 6}, "epochCount=6 is out of range: use an integer from 1 to 5"),
         ({"epochCount": 0}, "out of range"),
@@ -45,19 +45,19 @@ def test_numbers_become_plain_decimal_strings(given, wire):
         ({"temperature": 1}, "use epochCount, learningRate"),
     ],
 )
-def test_a_mistake_says_what_would_work(given, words):
-    with pytest.raises(HyperparameterError, match=words):
-        resolve(NOVA, given)
+def test_error_about_an_invalid_value_has_the_valid_ones(hyperparameters, message):
+    with pytest.raises(HyperparameterError, match=message):
+        resolve(NOVA, hyperparameters)
 
 
-def test_all_mistakes_are_named_at_once():
+def test_error_names_all_invalid_values():
     with pytest.raises(
         HyperparameterError, match="epochCount=9.*unknown hyperparameter 'foo'.*learningRate='x'"
     ):
         resolve(NOVA, {"epochCount": 9, "foo": 1, "learningRate": "x"})
 
 
-def test_each_family_has_its_own_ranges():
+def test_ranges_depend_on_the_model_family():
     assert resolve(LLAMA, {"epochCount": 10, "batchSize": 1}) == {
         "epochCount": "10",
         "batchSize": "1",
@@ -69,7 +69,7 @@ def test_each_family_has_its_own_ranges():
 
 
 @pytest.mark.parametrize("model", list(CATALOG), ids=lambda model: model.key)
-def test_every_default_is_within_its_own_range(model):
+def test_every_default_is_valid(model):
     defaults = {
         name: row.default for name, row in model.hyperparameters.items() if row.default is not None
     }
@@ -77,13 +77,18 @@ def test_every_default_is_within_its_own_range(model):
 
 
 @pytest.mark.parametrize(
-    "given", [["epochCount"], "epochCount=3", {1: 2}, {None: 2}, {"epochCount": 10**5000}]
+    "hyperparameters", [["epochCount"], "epochCount=3", {1: 2}, {None: 2}, {"epochCount": 10**5000}]
 )
-def test_what_are_no_hyperparameters_is_one_clear_error(given):
+def test_invalid_hyperparameters_raise_hyperparameter_error(hyperparameters):
     with pytest.raises(HyperparameterError):
-        resolve(NOVA, given)
+        resolve(NOVA, hyperparameters)
 
 
-def test_a_default_left_out_and_one_spelled_out_are_the_same():
-    spelled = {"epochCount": 2, "learningRate": 1e-5, "learningRateWarmupSteps": 10, "batchSize": 1}
-    assert complete(NOVA, resolve(NOVA, {})) == complete(NOVA, resolve(NOVA, spelled))
+def test_explicit_defaults_are_the_same_as_missing_values():
+    defaults = {
+        "epochCount": 2,
+        "learningRate": 1e-5,
+        "learningRateWarmupSteps": 10,
+        "batchSize": 1,
+    }
+    assert complete(NOVA, resolve(NOVA, {})) == complete(NOVA, resolve(NOVA, defaults))

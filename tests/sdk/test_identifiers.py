@@ -1,4 +1,4 @@
-"""Every method that takes an id answers an id of another kind, or nonsense, with an error that says what is expected."""
+"""Every method with an identifier rejects identifiers of other kinds and invalid values, and names the expected kind."""
 
 import inspect
 
@@ -15,12 +15,12 @@ def arn(resource, *, partition="aws", region="us-east-1", account=ACCOUNT):
     return f"arn:{partition}:bedrock:{region}:{account}:{resource}"
 
 
-def job_arn(**where):
-    return arn(f"model-customization-job/{BASE}:128k/0123456789ab", **where)
+def job_arn(**parts):
+    return arn(f"model-customization-job/{BASE}:128k/0123456789ab", **parts)
 
 
-def model_arn(**where):
-    return arn(f"custom-model/{BASE}:128k/0123456789ab", **where)
+def model_arn(**parts):
+    return arn(f"custom-model/{BASE}:128k/0123456789ab", **parts)
 
 
 JOBS = {"job": job_arn(), "job in China": job_arn(partition="aws-cn", region="cn-north-1")}
@@ -45,23 +45,23 @@ BASES = {
 NAMES = {"name": "some-name"}
 OPENAI_JOBS = {"OpenAI's job": "ftjob-0123456789"}
 OPENAI_MODELS = {"OpenAI's model": "ft:gpt-4o-mini-2024-07-18:me::0123"}
-NONSENSE = {
+INVALID = {
     "empty": "",
     "space": " ",
     "slash": "/",
     "route alone": "bedrock/",
     "OpenAI's prefix alone": "openai/",
     "arn:": "arn:",
-    "half an ARN": "arn:aws:bedrock",
+    "incomplete ARN": "arn:aws:bedrock",
     "bucket": "arn:aws:s3:::bucket",
     "role": f"arn:aws:iam::{ACCOUNT}:role/x",
     "application profile": arn("application-inference-profile/0123456789ab"),
     "imported model": arn("imported-model/0123456789ab"),
     "no region": model_arn(region=""),
-    "no such region": model_arn(region="nowhere"),
+    "unknown region": model_arn(region="nowhere"),
     "no account": model_arn(account=""),
     "long": "x" * 5000,
-    "other letters": "\u30e2\u30c7\u30eb",
+    "non-ASCII": "\u30e2\u30c7\u30eb",
     "line": "a\nb",
     "URL": "https://example.com/x",
     "None": None,
@@ -69,7 +69,7 @@ NONSENSE = {
     "bytes": b"x",
     "list": ["x"],
 }
-KINDS = JOBS | MODELS | ENDPOINTS | BASES | NAMES | OPENAI_JOBS | OPENAI_MODELS | NONSENSE
+KINDS = JOBS | MODELS | ENDPOINTS | BASES | NAMES | OPENAI_JOBS | OPENAI_MODELS | INVALID
 METHODS = {
     "bind": lambda tuner, value, _: tuner.bind(value).submit(value, ()),
     "check": lambda tuner, value, _: tuner.check(value),
@@ -84,15 +84,15 @@ METHODS = {
     "cost": lambda tuner, value, chat: tuner.cost(value, chat),
     "preflight": lambda tuner, value, _: tuner.preflight(value),
 }
-# What each method takes; of what does not exist, it says so.
-BY_NAME = NAMES | {name: BASES[name] for name in ("base model", "OpenAI's base model")}
-TAKEN = {
+# The kinds that each method accepts.
+ALL_NAMES = NAMES | {name: BASES[name] for name in ("base model", "OpenAI's base model")}
+ACCEPTED = {
     "bind": MODELS | OPENAI_MODELS | BASES | ENDPOINTS,
     "check": MODELS | OPENAI_MODELS | BASES | ENDPOINTS,
-    "custom_model": MODELS | OPENAI_MODELS | BY_NAME,
-    "job": JOBS | OPENAI_JOBS | BY_NAME,
-    "endpoint": ENDPOINTS | OPENAI_MODELS | BY_NAME,
-    "invoke": ENDPOINTS | OPENAI_MODELS | BY_NAME,
+    "custom_model": MODELS | OPENAI_MODELS | ALL_NAMES,
+    "job": JOBS | OPENAI_JOBS | ALL_NAMES,
+    "endpoint": ENDPOINTS | OPENAI_MODELS | ALL_NAMES,
+    "invoke": ENDPOINTS | OPENAI_MODELS | ALL_NAMES,
     "start_endpoint": MODELS | OPENAI_MODELS,
     "stop_endpoint": MODELS | OPENAI_MODELS,
     "endpoints": MODELS | OPENAI_MODELS | {"empty": ""},
@@ -102,38 +102,38 @@ TAKEN = {
 }
 
 
-def test_the_table_has_every_method_that_takes_an_id():
-    taking = {
+def test_all_methods_with_an_identifier_are_tested():
+    methods = {
         name
         for name, method in inspect.getmembers(Tuner, inspect.isfunction)
         if not name.startswith("_")
         and {"model", "model_id", "job_id", "endpoint_id"}
         & inspect.signature(method).parameters.keys()
     }
-    assert METHODS.keys() == taking
+    assert METHODS.keys() == methods
 
 
 @pytest.mark.parametrize(
     ("method", "kind"),
-    [(method, kind) for method in METHODS for kind in KINDS if kind not in TAKEN[method]],
+    [(method, kind) for method in METHODS for kind in KINDS if kind not in ACCEPTED[method]],
 )
-def test_an_id_of_another_kind_is_refused_with_what_is_expected(tuner, chat, method, kind):
+def test_identifier_of_another_kind_is_rejected_with_the_expected_kind(tuner, chat, method, kind):
     value = KINDS[kind]
-    with pytest.raises(ConfigError) as caught:
+    with pytest.raises(ConfigError) as raised:
         METHODS[method](tuner, value, chat)
-    words = str(caught.value)
-    given = {shortened(value), shortened(str(value).removeprefix("openai/"))}
-    given.add(shortened(str(value)[str(value).find("arn:") :]))
-    assert any(text in words for text in given)
+    message = str(raised.value)
+    quoted = {shortened(value), shortened(str(value).removeprefix("openai/"))}
+    quoted.add(shortened(str(value)[str(value).find("arn:") :]))
+    assert any(text in message for text in quoted)
     assert any(
-        word in words for word in ("expected", "specify", "see `tunestack", "models that can be")
+        word in message for word in ("expected", "specify", "see `tunestack", "models that can be")
     )
 
 
 @pytest.mark.parametrize(
-    ("method", "kind"), [(method, kind) for method in METHODS for kind in TAKEN[method]]
+    ("method", "kind"), [(method, kind) for method in METHODS for kind in ACCEPTED[method]]
 )
-def test_of_what_does_not_exist_it_is_said_so(tuner, chat, method, kind):
+def test_missing_resource_raises_an_error_of_tunestack(tuner, chat, method, kind):
     try:
         METHODS[method](tuner, KINDS[kind], chat)
     except NotFoundError as error:
@@ -142,13 +142,13 @@ def test_of_what_does_not_exist_it_is_said_so(tuner, chat, method, kind):
         assert str(error)  # noqa: PT017
 
 
-def test_a_base_model_has_no_endpoint_to_start(tuner):
-    words = r"invalid model 'nova-micro': it is the base model Nova Micro: expected the ARN of a fine-tuned model"
-    with pytest.raises(ConfigError, match=words):
+def test_endpoint_of_a_base_model_is_rejected(tuner):
+    message = r"invalid model 'nova-micro': it is the base model Nova Micro: expected the ARN of a fine-tuned model"
+    with pytest.raises(ConfigError, match=message):
         tuner.start_endpoint("nova-micro")
 
 
-def test_an_endpoint_is_updated_to_a_fine_tuned_model_only(tuner, job):
+def test_endpoint_can_only_be_updated_to_a_custom_model(tuner, job):
     endpoint = job.start_endpoint()
     for kind in set(KINDS) - set(MODELS | OPENAI_MODELS):
         with pytest.raises(ConfigError, match="(?s)invalid model .*(expected|specify)"):

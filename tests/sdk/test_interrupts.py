@@ -1,4 +1,4 @@
-"""Ctrl-C ends the command line at any moment of its start: exit code 130, no traceback."""
+"""Ctrl-C stops the command line at any time during its start, with exit code 130 and without a traceback."""
 
 import re
 import signal
@@ -8,14 +8,14 @@ import time
 
 import pytest
 
-MOMENTS = 40
+INTERRUPTS = 40
 
-#: A line of a traceback that is in the command line's `main`. Python's own `site` has a function of that name too.
+# A line of a traceback in `main` of the command line. Python's module `site` also has a function `main`.
 IN_MAIN = re.compile(r'tunestack/cli/__init__\.py", line \d+, in main')
 
 
-def interrupted(arguments, after):
-    """Start the command line, send SIGINT after so many seconds, and return its exit code and standard error."""
+def interrupt(arguments, after):
+    """Start the command line, send SIGINT after a number of seconds, and return the exit code and stderr."""
     process = subprocess.Popen(
         [sys.executable, "-c", "from tunestack.cli import main; main()", *arguments],
         stdout=subprocess.PIPE,
@@ -28,8 +28,8 @@ def interrupted(arguments, after):
     return process.returncode, errors
 
 
-def duration():
-    """Return the seconds that the command takes when it is not interrupted."""
+def measure_duration():
+    """Return the duration in seconds of the command without an interrupt."""
     started = time.monotonic()
     subprocess.run(
         [sys.executable, "-c", "from tunestack.cli import main; main()", "models"],
@@ -39,18 +39,19 @@ def duration():
     return time.monotonic() - started
 
 
-def test_at_every_moment_of_the_start(figure):
-    length = min(duration() for _ in range(3))  # the first one also reads the files from disk
+def test_ctrl_c_at_any_time_of_the_start_exits_with_130(figure):
+    # The first run also reads the files from disk.
+    length = min(measure_duration() for _ in range(3))
     codes: dict[int, int] = {}
-    for number in range(MOMENTS):
-        code, errors = interrupted(["models"], length * number / MOMENTS)
+    for number in range(INTERRUPTS):
+        code, errors = interrupt(["models"], length * number / INTERRUPTS)
         codes[code] = codes.get(code, 0) + 1
-        # Before `main` runs, Python itself is interrupted, while it starts or loads the package.
+        # Before `main` runs, the interrupt stops Python while it starts or loads the package.
         assert not IN_MAIN.search(errors), errors
         if "Traceback" not in errors and "Fatal Python error" not in errors:
             assert code in (0, 130, -signal.SIGINT), (code, errors)
-    figure(f"Ctrl-C at {MOMENTS} moments of the command line's start: exit codes {codes}")
-    assert codes.get(130, 0) >= MOMENTS / 8
+    figure(f"Ctrl-C at {INTERRUPTS} times during the start of the command line: exit codes {codes}")
+    assert codes.get(130, 0) >= INTERRUPTS / 8
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ def test_at_every_moment_of_the_start(figure):
         ("jobs", "tunestack.tuner"),
     ],
 )
-def test_in_the_middle_of_an_import(command, module):
+def test_ctrl_c_during_an_import_exits_with_130(command, module):
     code = (
         "import builtins, os, signal, sys\n"
         "real = builtins.__import__\n"
@@ -74,20 +75,20 @@ def test_in_the_middle_of_an_import(command, module):
         "builtins.__import__ = load\n"
         "from tunestack.cli import main; main()\n"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code, command], capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (130, "interrupted\n")
+    assert (process.returncode, process.stderr) == (130, "interrupted\n")
 
 
-def test_where_it_is_ignored_it_stays_so():
+def test_ignored_sigint_stays_ignored():
     code = (
         "import os, signal\n"
         "signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
         "os.kill(os.getpid(), signal.SIGINT)\n"
         "from tunestack.cli import main; main()\n"
     )
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code, "models"], capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0
+    assert process.returncode == 0

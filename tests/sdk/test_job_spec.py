@@ -1,4 +1,4 @@
-"""The arguments of a job are specified once."""
+"""The arguments of a job are defined once."""
 
 import inspect
 from dataclasses import fields
@@ -16,7 +16,7 @@ from tunestack.spec.job_spec import JobSpec, SubmitArguments
 CLI_NAMES = {"hyperparameters": "values", "validation_data": "validation"}
 
 
-def test_the_typed_arguments_are_the_fields():
+def test_typed_arguments_are_the_fields_of_job_spec():
     names = {field.name: field.type for field in fields(JobSpec)} | {"model": None, "data": None}
     arguments = {
         name: annotation.__forward_arg__
@@ -27,12 +27,12 @@ def test_the_typed_arguments_are_the_fields():
 
 
 @pytest.mark.parametrize("method", [Tuner.submit, Tuner.cost, Tuner.check])
-def test_every_method_takes_the_same_arguments(method):
+def test_every_method_has_the_same_arguments(method):
     annotation = inspect.signature(method).parameters["arguments"].annotation
     assert annotation == "Unpack[SubmitArguments]"
 
 
-def test_dspy_takes_all_but_what_it_has_arguments_for():
+def test_dspy_supports_all_options_without_arguments_of_their_own():
     assert set(SUBMIT_OPTIONS) == SubmitArguments.__annotations__.keys() - {
         "data_format",
         "hyperparameters",
@@ -40,7 +40,7 @@ def test_dspy_takes_all_but_what_it_has_arguments_for():
 
 
 @pytest.mark.parametrize("command", ["submit", "cost"])
-def test_the_command_line_has_an_option_for_each(command):
+def test_command_line_has_an_option_for_each_argument(command):
     context = click.Context(tunestack)
     subcommand = tunestack.get_command(context, command)
     assert subcommand is not None
@@ -49,7 +49,7 @@ def test_the_command_line_has_an_option_for_each(command):
     assert names <= params
 
 
-def test_a_misspelled_argument_is_an_error(tuner, chat):
+def test_misspelled_argument_raises_type_error(tuner, chat):
     with pytest.raises(TypeError, match="max_costs"):
         tuner.submit("nova-micro", chat, max_costs=5)
 
@@ -71,11 +71,11 @@ def test_method_and_record_format_imply_each_other(arguments, method, record_for
 @pytest.mark.parametrize(
     ("queue", "seconds"), [(False, None), (None, None), (True, 86400), (90, 90), (0, 0)]
 )
-def test_a_queue_is_a_timeout(queue, seconds):
+def test_queue_is_converted_to_a_timeout(queue, seconds):
     assert JobSpec(model="nova-micro", queue=queue).queue_timeout == seconds
 
 
-def test_a_specification_is_checked_against_a_model():
+def test_specification_is_checked_for_a_model():
     spec = JobSpec(model="nova-micro", seed=1)
     spec.check(CATALOG["gpt-4o-mini-2024-07-18"])
     with pytest.raises(ConfigError, match="for OpenAI only"):

@@ -26,15 +26,15 @@ def keys(sandbox):
 @pytest.fixture
 def invoked_regions(sandbox):
     """The regions of the requests to the Bedrock runtime."""
-    seen = []
+    regions = []
 
     def record_region(request):
         if request.target.startswith("/model/"):
             headers = {name.lower(): value for name, value in request.headers.items()}
-            seen.append(headers["authorization"].split("/")[2])
+            regions.append(headers["authorization"].split("/")[2])
 
     with sandbox.intercept(record_region):
-        yield seen
+        yield regions
 
 
 def test_fine_tuned_lm_uses_the_region_of_its_model(tuner, chat, invoked_regions):
@@ -45,15 +45,15 @@ def test_fine_tuned_lm_uses_the_region_of_its_model(tuner, chat, invoked_regions
         provider=BedrockProvider(tuner),
         cache=False,
     )
-    tuned = lm.finetune(chat, "chat").result(timeout=60)
-    assert tuned("What is number 7?") == ["It is 7."]
+    fine_tuned = lm.finetune(chat, "chat").result(timeout=60)
+    assert fine_tuned("What is number 7?") == ["It is 7."]
     assert invoked_regions == ["us-east-1"]
     assert lm.kwargs["aws_region_name"] == "eu-west-1"
-    stop(tuned)
-    tuned.launch()
-    assert tuned("What is number 7?") == ["It is 7."]
+    stop(fine_tuned)
+    fine_tuned.launch()
+    assert fine_tuned("What is number 7?") == ["It is 7."]
     assert set(invoked_regions) == {"us-east-1"}
-    stop(tuned)
+    stop(fine_tuned)
 
 
 def test_endpoint_url_of_another_region_is_removed_with_a_warning(tuner, chat, caplog):
@@ -64,10 +64,10 @@ def test_endpoint_url_of_another_region_is_removed_with_a_warning(tuner, chat, c
         provider=BedrockProvider(tuner),
         cache=False,
     )
-    tuned = lm.finetune(chat, "chat").result(timeout=60)
-    assert tuned("What is number 7?") == ["It is 7."]
+    fine_tuned = lm.finetune(chat, "chat").result(timeout=60)
+    assert fine_tuned("What is number 7?") == ["It is 7."]
     assert "aws_bedrock_runtime_endpoint of the base LM is for eu-west-1" in caplog.text
-    stop(tuned)
+    stop(fine_tuned)
 
 
 @pytest.mark.as_root
@@ -79,10 +79,10 @@ def test_aws_keys_of_the_lm_are_used_for_fine_tuning(sandbox, poll, chat, monkey
     provider = BedrockProvider(poll=poll)
     lm = dspy.LM(NOVA, provider=provider, cache=False, **own)
     job = lm.finetune(chat, "chat")
-    tuned = job.result(timeout=60)
-    assert tuned("What is number 7?") == ["It is 7."]
-    tuned.launch()
-    stop(tuned)
+    fine_tuned = job.result(timeout=60)
+    assert fine_tuned("What is number 7?") == ["It is 7."]
+    fine_tuned.launch()
+    stop(fine_tuned)
     with pytest.raises(AccessError):
         dspy.LM(NOVA, provider=provider).finetune(chat, "chat").result()
 
@@ -96,9 +96,9 @@ def test_profile_of_the_lm_is_used_for_fine_tuning(sandbox, poll, chat, monkeypa
     for name in own:
         monkeypatch.delenv(name.upper())
     lm = dspy.LM(NOVA, provider=BedrockProvider(poll=poll), cache=False, aws_profile_name="team")
-    tuned = lm.finetune(chat, "chat").result(timeout=60)
-    assert tuned("What is number 7?") == ["It is 7."]
-    stop(tuned)
+    fine_tuned = lm.finetune(chat, "chat").result(timeout=60)
+    assert fine_tuned("What is number 7?") == ["It is 7."]
+    stop(fine_tuned)
     # In the other direction: LMs without a profile use that of the provider.
     provider = BedrockProvider(session=boto3.Session(profile_name="team"), poll=poll)
     assert provider.lm(NOVA).kwargs["aws_profile_name"] == "team"
@@ -145,37 +145,39 @@ def test_session_of_the_provider_takes_precedence(poll, chat):
 
 def test_openai_key_of_the_lm_is_used_for_fine_tuning(sandbox, chat, poll):
     lm = dspy.LM(GPT, provider=OpenAIProvider(Tuner(poll=poll)), api_key="sk-mine", cache=False)
-    tuned = lm.finetune(chat, "chat").result(timeout=60)
+    fine_tuned = lm.finetune(chat, "chat").result(timeout=60)
     assert len(list(openai.OpenAI(api_key="sk-mine").fine_tuning.jobs.list())) == 1
     assert list(openai.OpenAI().fine_tuning.jobs.list()) == []
-    assert tuned("What is number 7?") == ["It is 7."]
+    assert fine_tuned("What is number 7?") == ["It is 7."]
 
 
 @pytest.mark.parametrize("keep_capabilities", [False, True])
 def test_on_demand_call_has_the_price_of_the_base_model(tuner, chat, keep_capabilities, tmp_path):
     """Price List: Nova Micro, $0.035 and $0.14 per million tokens (litellm 1.106.2)."""
     provider = BedrockProvider(tuner, keep_capabilities=keep_capabilities)
-    tuned = dspy.LM(NOVA, provider=provider, cache=False).finetune(chat, "chat").result(timeout=60)
+    fine_tuned = (
+        dspy.LM(NOVA, provider=provider, cache=False).finetune(chat, "chat").result(timeout=60)
+    )
     program = dspy.Predict("question -> answer")
-    program.set_lm(tuned)
+    program.set_lm(fine_tuned)
     program.save(tmp_path / "program.json")
     loaded = dspy.Predict("question -> answer")
     loaded.load(tmp_path / "program.json")
-    for lm in (tuned, tuned.copy(), loaded.lm, attach(loaded, provider).lm):
+    for lm in (fine_tuned, fine_tuned.copy(), loaded.lm, attach(loaded, provider).lm):
         lm("What is number 7?")
         usage = lm.history[-1]["usage"]
         expected = usage["prompt_tokens"] * 0.035e-6 + usage["completion_tokens"] * 0.14e-6
         assert lm.history[-1]["cost"] == pytest.approx(expected)
-    again = tuned.finetune(chat[:12], "chat").result(timeout=60)
+    again = fine_tuned.finetune(chat[:12], "chat").result(timeout=60)
     again("What is number 7?")
     assert again.history[-1]["cost"]
-    stop(tuned)
+    stop(fine_tuned)
     stop(again)
 
 
 def test_attach_sets_the_price_of_an_lm_from_an_earlier_version(tuner, chat):
-    tuned = dspy.LM(NOVA, provider=BedrockProvider(tuner), cache=False).finetune(chat, "chat")
-    lm = tuned.result(timeout=60)
+    job = dspy.LM(NOVA, provider=BedrockProvider(tuner), cache=False).finetune(chat, "chat")
+    lm = job.result(timeout=60)
     del lm.kwargs["base_model"]
     lm("What is number 7?")
     assert lm.history[-1]["cost"] is None
@@ -191,8 +193,8 @@ def test_attach_sets_the_price_of_an_lm_from_an_earlier_version(tuner, chat):
 def test_call_of_provisioned_throughput_has_no_price(west, completions):
     """Provisioned throughput is billed by the hour."""
     lm = dspy.LM(LLAMA, provider=BedrockProvider(west), cache=False)
-    tuned = lm.finetune(completions, "completion").result(timeout=60)
-    tuned.launch()
-    tuned("What is number 7?")
-    assert tuned.history[-1]["cost"] is None
-    tuned.kill()
+    fine_tuned = lm.finetune(completions, "completion").result(timeout=60)
+    fine_tuned.launch()
+    fine_tuned("What is number 7?")
+    assert fine_tuned.history[-1]["cost"] is None
+    fine_tuned.kill()

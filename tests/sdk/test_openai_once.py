@@ -1,4 +1,4 @@
-"""A job at OpenAI is created once, also when replies are lost and others submit the same."""
+"""A job at OpenAI is created once, even if responses are lost or other processes submit the same job."""
 
 import threading
 from dataclasses import replace
@@ -12,18 +12,18 @@ from tunestack.backends.base import JobState
 BASE = "openai/gpt-4o-mini-2024-07-18"
 
 pytestmark = [
-    # The package's own: sockets that it leaves to the collector.
+    # The openai package leaves sockets to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.usefixtures("no_pauses"),
+    pytest.mark.usefixtures("no_retry_delays"),
 ]
 
 
-def test_the_same_again_is_the_same_job_from_anywhere(tuner, chat, poll, wire):
+def test_identical_submission_returns_the_same_job(tuner, chat, poll, sent_requests):
     job = tuner.submit(BASE, chat)
     again = Tuner(openai=openai.OpenAI(), poll=poll).submit("gpt-4o-mini", chat)
     assert job.id == again.id
-    assert len([call for call in wire if call[:2] == ("POST", "/files")]) == 1
+    assert len([call for call in sent_requests if call[:2] == ("POST", "/files")]) == 1
     assert job.id == tuner.submit(BASE, chat, suffix="x", tags={"a": "b"}).id
     assert job.id != tuner.submit(BASE, chat, rerun=True).id
     assert job.id != tuner.submit(BASE, chat, seed=1).id
@@ -35,7 +35,7 @@ def test_the_same_again_is_the_same_job_from_anywhere(tuner, chat, poll, wire):
 
 @pytest.mark.parametrize("kind", ["lost-reply", "error"])
 @pytest.mark.parametrize("operation", ["createFineTuningJob", "createFile", "*"])
-def test_what_is_lost_on_the_way_makes_no_second_job(tuner, chat, sandbox, kind, operation):
+def test_lost_response_or_error_creates_no_second_job(tuner, chat, sandbox, kind, operation):
     sandbox.faults.add(kind, operation=operation, times=4)
     job = tuner.submit(BASE, chat)
     assert len(list(tuner.jobs(provider="openai"))) == 1, "one job"
@@ -43,81 +43,83 @@ def test_what_is_lost_on_the_way_makes_no_second_job(tuner, chat, sandbox, kind,
     job.wait()
 
 
-def test_two_at_the_same_moment_submit_one_job(tuner, chat, poll, intercepted):
-    faster: list[str | None] = []
+def test_of_two_simultaneous_jobs_only_one_trains(tuner, chat, poll, intercept):
+    first_id: list[str | None] = []
 
-    def first(request):
-        if not faster and (request.method, request.target) == ("POST", "/v1/fine_tuning/jobs"):
-            faster.append(None)
-            faster[0] = Tuner(poll=poll).submit(BASE, chat).id
+    def submit_first(request):
+        if not first_id and (request.method, request.target) == ("POST", "/v1/fine_tuning/jobs"):
+            first_id.append(None)
+            first_id[0] = Tuner(poll=poll).submit(BASE, chat).id
 
-    intercepted(first)
+    intercept(submit_first)
     job = tuner.submit(BASE, chat)
-    assert faster == [job.id]
+    assert first_id == [job.id]
     states = [other.info.state for other in tuner.jobs(provider="openai")]
-    assert states == [JobState.STOPPED, JobState.PENDING], "the second one never trains"
+    assert states == [JobState.STOPPED, JobState.PENDING], (
+        "the second job is stopped before training"
+    )
 
 
-@pytest.mark.parametrize("shown", ["all at once", "one, and the others a moment later"])
-def test_of_several_that_are_there_it_is_given_the_one_that_stays(chat, poll, sandbox, shown):
-    """Whoever comes while others find out which of their jobs stays must not take one that is about to go."""
+@pytest.mark.parametrize("visible", ["all immediately", "one immediately, the others later"])
+def test_submit_returns_the_duplicate_that_is_not_cancelled(chat, poll, sandbox, visible):
+    """A process that submits while others resolve their duplicates must not return a job that will be cancelled."""
     client = openai.OpenAI()
-    lost = client.fine_tuning.jobs.retrieve(Tuner(poll=poll).submit(BASE, chat).id)
-    client.fine_tuning.jobs.cancel(lost.id)
-    rivals = []
+    cancelled = client.fine_tuning.jobs.retrieve(Tuner(poll=poll).submit(BASE, chat).id)
+    client.fine_tuning.jobs.cancel(cancelled.id)
+    duplicates = []
 
     def create(times):
         for _ in range(times):
-            made = client.fine_tuning.jobs.create(
-                model=lost.model, training_file=lost.training_file, metadata=lost.metadata
+            created = client.fine_tuning.jobs.create(
+                model=cancelled.model,
+                training_file=cancelled.training_file,
+                metadata=cancelled.metadata,
             )
-            rivals.append((made.created_at, made.id))
+            duplicates.append((created.created_at, created.id))
 
     def sleep(seconds):
-        if len(rivals) == 1:
+        if len(duplicates) == 1:
             create(5)
         sandbox.clock.advance(seconds)
 
-    create(6 if shown == "all at once" else 1)
-    found = Tuner(poll=replace(poll, sleep=sleep)).submit(BASE, chat)
-    assert len(rivals) == 6
-    assert min(rivals)[1] == found.id
+    create(6 if visible == "all immediately" else 1)
+    job = Tuner(poll=replace(poll, sleep=sleep)).submit(BASE, chat)
+    assert len(duplicates) == 6
+    assert min(duplicates)[1] == job.id
 
 
-def test_what_was_created_is_not_lost_to_a_look_that_fails(
-    tuner, chat, sandbox, caplog, intercepted
-):
+def test_failed_check_for_duplicates_does_not_lose_the_job(tuner, chat, sandbox, caplog, intercept):
     posted: list[object] = []
 
-    def created(request):
+    def fail_lists(request):
         if (request.method, request.target) == ("POST", "/v1/fine_tuning/jobs") and not posted:
             posted.append(request)
             sandbox.faults.add(
                 "error", operation="listPaginatedFineTuningJobs", code="invalid_api_key"
             )
 
-    intercepted(created)
+    intercept(fail_lists)
     job = tuner.submit(BASE, chat)
     sandbox.faults.clear()
     assert f"could not check whether job {job.id} was created twice" in caplog.text
     assert [job.id] == [one.id for one in tuner.jobs(provider="openai")]
 
 
-def test_threads_that_submit_the_same_get_one_job(chat, poll):
-    found = []
+def test_threads_that_submit_the_same_data_get_one_job(chat, poll):
+    ids = []
     threads = [
-        threading.Thread(target=lambda: found.append(Tuner(poll=poll).submit(BASE, chat).id))
+        threading.Thread(target=lambda: ids.append(Tuner(poll=poll).submit(BASE, chat).id))
         for _ in range(6)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == 6
-    assert len(set(found)) == 1
-    alive = [
+    assert len(ids) == 6
+    assert len(set(ids)) == 1
+    not_stopped = [
         job.id
         for job in Tuner(poll=poll).jobs(provider="openai")
         if job.info.state is not JobState.STOPPED
     ]
-    assert found[:1] == alive
+    assert ids[:1] == not_stopped

@@ -1,4 +1,4 @@
-"""What is refused, by us before anything is sent, or by OpenAI: one of our errors, with what to do."""
+"""Requests that Tunestack or OpenAI rejects raise an error of Tunestack with a remedy."""
 
 from datetime import UTC, datetime
 
@@ -23,15 +23,15 @@ from tunestack.errors import (
 BASE = "openai/gpt-4o-mini-2024-07-18"
 
 pytestmark = [
-    # The package's own: sockets that it leaves to the collector.
+    # The openai package leaves sockets to the garbage collector.
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-    pytest.mark.usefixtures("no_pauses"),
+    pytest.mark.usefixtures("no_retry_delays"),
 ]
 
 
 @pytest.mark.parametrize(
-    ("how", "kind", "says"),
+    ("arguments", "kind", "message"),
     [
         ({"hyperparameters": {"learningRate": 1e-5}}, HyperparameterError, "learning_rate_multi"),
         ({"hyperparameters": {"n_epochs": 1, "epochCount": 1}}, HyperparameterError, "twice"),
@@ -49,27 +49,29 @@ pytestmark = [
         ({"max_cost": 0.0001}, ConfigError, "more than max_cost"),
     ],
 )
-def test_what_is_not_possible_is_refused_before_a_job_is_made(tuner, chat, how, kind, says):
-    with pytest.raises(kind, match=says):
-        tuner.submit(BASE, chat, **how)
+def test_invalid_arguments_are_rejected_before_a_job_is_created(
+    tuner, chat, arguments, kind, message
+):
+    with pytest.raises(kind, match=message):
+        tuner.submit(BASE, chat, **arguments)
     assert list(tuner.jobs(provider="openai")) == []
     assert list(openai.OpenAI().files.list()) == []
 
 
-def test_what_openai_alone_takes_is_refused_elsewhere(tuner, chat):
+def test_arguments_for_openai_are_rejected_for_bedrock(tuner, chat):
     with pytest.raises(ConfigError, match="seed=1 is an argument for OpenAI only"):
         tuner.submit("nova-micro", chat, seed=1)
     with pytest.raises(ConfigError, match="does not support the record format"):
         tuner.submit("nova-micro", chat, method="dpo")
     job = tuner.submit("nova-micro", chat)
-    for refused in (job.pause, job.resume):
+    for method in (job.pause, job.resume):
         with pytest.raises(ConfigError, match="Bedrock does not support that"):
-            refused()
+            method()
     assert [*job.messages(), *job.checkpoints()] == []
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
+    ("name", "message"),
     [
         ("openai/gpt-3.5-turbo", "retired on 2026-10-23"),
         ("o4-mini", "only reinforcement fine-tuning"),
@@ -77,18 +79,18 @@ def test_what_openai_alone_takes_is_refused_elsewhere(tuner, chat):
         ("openai/no-such-model", "models that can be fine-tuned today: gpt-4.1"),
     ],
 )
-def test_what_can_not_be_tuned_names_what_can(tuner, chat, name, says):
-    with pytest.raises(ModelError, match=says):
+def test_error_about_an_unsupported_model_names_supported_models(tuner, chat, name, message):
+    with pytest.raises(ModelError, match=message):
         tuner.submit(name, chat)
 
 
-def test_the_end_of_a_model_is_told_before_it_is_paid_for(tuner, chat, caplog):
+def test_submit_warns_about_the_shutdown_of_a_model(tuner, chat, caplog):
     tuner.submit(BASE, chat)
     assert "is shut down on 2027-01-14, with all models fine-tuned from it" in caplog.text
 
 
-def test_after_the_last_day_nothing_is_sent(tuner, chat, sandbox):
-    """By OpenAI's clock, not this machine's."""
+def test_nothing_is_uploaded_after_the_last_day_for_new_jobs(tuner, chat, sandbox):
+    """The date is that of OpenAI's clock, not of this machine."""
     after = datetime(2027, 1, 7, tzinfo=UTC)
     sandbox.clock.advance((after - sandbox.clock.now()).total_seconds())
     with pytest.raises(
@@ -100,7 +102,7 @@ def test_after_the_last_day_nothing_is_sent(tuner, chat, sandbox):
     assert list(openai.OpenAI().files.list()) == []
 
 
-def test_an_organization_that_may_not_is_told_since_when(tuner, chat, sandbox):
+def test_error_for_a_denied_organization_has_the_date_of_the_rule(tuner, chat, sandbox):
     sandbox.faults.add("error", operation="createFineTuningJob", code="permission_denied", times=1)
     with pytest.raises(AccessError, match="since 2026-05-07 organizations that never fine-tuned"):
         tuner.submit(BASE, chat)
@@ -117,7 +119,7 @@ def test_an_organization_that_may_not_is_told_since_when(tuner, chat, sandbox):
         ("server_error", BusyError),
     ],
 )
-def test_each_error_is_one_of_ours(tuner, chat, sandbox, code, kind):
+def test_error_code_has_its_class(tuner, chat, sandbox, code, kind):
     job = tuner.submit(BASE, chat)
     sandbox.faults.add("error", operation="retrieveFineTuningJob", code=code)
     with pytest.raises(kind) as caught:
@@ -127,15 +129,15 @@ def test_each_error_is_one_of_ours(tuner, chat, sandbox, code, kind):
     assert f"getting job '{job.id}'" in str(caught.value)
 
 
-def test_every_error_of_the_package_is_mapped():
-    """Of each class that a call can raise, or of its base."""
+def test_every_error_of_the_openai_package_is_mapped():
+    """Each class that a call can raise, or its base class, is mapped."""
     other = {
-        openai.OpenAIError,  # the root: no key
-        openai.APIError,  # the roots of those below
+        openai.OpenAIError,  # the root, for example for a missing key
+        openai.APIError,  # base classes of the mapped errors
         openai.APIStatusError,
-        openai.LengthFinishReasonError,  # of parsed answers, which nobody asks for here
+        openai.LengthFinishReasonError,  # for parsed responses, which the SDK does not use
         openai.ContentFilterFinishReasonError,
-        openai.InvalidWebhookSignatureError,  # of webhooks
+        openai.InvalidWebhookSignatureError,  # for webhooks
     }
     kinds = {
         kind
@@ -154,21 +156,21 @@ def test_every_error_of_the_package_is_mapped():
         assert hint
 
 
-def test_without_a_key_or_a_server_it_is_one_clear_error(tuner, chat, monkeypatch, poll):
-    nobody = openai.OpenAI(api_key="sk-x", base_url="http://127.0.0.1:9/v1", max_retries=0)
+def test_missing_key_and_unreachable_server_are_clear_errors(tuner, chat, monkeypatch, poll):
+    unreachable = openai.OpenAI(api_key="sk-x", base_url="http://127.0.0.1:9/v1", max_retries=0)
     with pytest.raises(NetworkError, match="check the network and the base URL"):
-        Tuner(openai=nobody, poll=poll).job("ftjob-1")
+        Tuner(openai=unreachable, poll=poll).job("ftjob-1")
     monkeypatch.delenv("OPENAI_API_KEY")
     with pytest.raises(AccessError, match="set OPENAI_API_KEY"):
         tuner.submit(BASE, chat)
 
 
-def test_a_provider_that_there_is_not(tuner):
+def test_unknown_provider_is_rejected(tuner):
     with pytest.raises(ConfigError, match="use 'bedrock' or 'openai'"):
         tuner.jobs(provider="azure")
 
 
-def test_all_that_is_raised_is_ours(tuner, chat, sandbox):
+def test_every_failed_operation_raises_an_error_of_tunestack(tuner, chat, sandbox):
     for operation in ("retrieveModel", "listFiles", "createFile", "listPaginatedFineTuningJobs"):
         sandbox.faults.clear()
         sandbox.faults.add("error", operation=operation, code="invalid_api_key")

@@ -29,9 +29,9 @@ pytestmark = IGNORED_WARNINGS
 def test_bootstrap_finetune(kind, configured, tuner, provider, figure):
     student = ticket_program(configured)
     before = accuracy(student, TEST)
-    tuned = kind(metric=is_correct).compile(student, trainset=TRAIN)
-    after = accuracy(tuned, TEST)
-    stop(tuned)
+    fine_tuned = kind(metric=is_correct).compile(student, trainset=TRAIN)
+    after = accuracy(fine_tuned, TEST)
+    stop(fine_tuned)
     figure(
         f"{provider}, {kind.__module__.partition('.')[0]}.BootstrapFinetune: {before} % -> {after} %"
     )
@@ -92,14 +92,14 @@ def test_better_together_starts_and_stops_provisioned_throughput(west, figure):
         best = optimizer.compile(student, trainset=more, valset=TEST, strategy="w -> w")
         assert [names and len(names) for names in started] == [[], 1, 1]
         assert endpoint_names(west) == [], "compile stops all endpoints"
-        (tuned,) = {predictor.lm for predictor in best.predictors()}
-        assert ":provisioned-model/" in tuned.model, "the route of the stopped endpoint"
-        tuned.launch()
+        (fine_tuned,) = {predictor.lm for predictor in best.predictors()}
+        assert ":provisioned-model/" in fine_tuned.model, "the route of the stopped endpoint"
+        fine_tuned.launch()
         assert len(endpoint_names(west)) == 1
         assert accuracy(best, TEST) > 80
-        tuned.kill()
-        assert ":custom-model/" in tuned.model
-        tuned.kill()
+        fine_tuned.kill()
+        assert ":custom-model/" in fine_tuned.model
+        fine_tuned.kill()
     assert endpoint_names(west) == []
 
 

@@ -1,4 +1,4 @@
-"""What the README and the examples show is what happens."""
+"""The README and the examples work as documented."""
 
 import os
 import re
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
 PYTHON = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
 SHELL = re.findall(r"^```sh\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-SEEDS = ("DSPY_BEDROCK_S3_BUCKET", "DSPY_BEDROCK_ROLE_ARN", "AWS_REGION")
+SEED_VARIABLES = ("DSPY_BEDROCK_S3_BUCKET", "DSPY_BEDROCK_ROLE_ARN", "AWS_REGION")
 
 
 @contextmanager
@@ -29,32 +29,32 @@ def run_sandbox(count_traffic, **options):
 
 
 @pytest.fixture(scope="module")
-def fast(count_traffic):
+def fast_sandbox(count_traffic):
     with run_sandbox(count_traffic, as_of=AS_OF) as sandbox:
         yield sandbox
     assert sandbox.traffic.requests > 100
 
 
 @pytest.fixture
-def place(fast, tmp_path):
-    """A folder with the examples, as the checkout has them, and nothing else."""
-    fast.reset()
+def folder(fast_sandbox, tmp_path):
+    """Return a folder that contains only the examples."""
+    fast_sandbox.reset()
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     return tmp_path
 
 
 @pytest.fixture
-def tickets(place):
-    subprocess.run([sys.executable, "examples/tickets.py", "tickets.jsonl"], cwd=place, check=True)
+def tickets(folder):
+    subprocess.run([sys.executable, "examples/tickets.py", "tickets.jsonl"], cwd=folder, check=True)
 
 
 @pytest.fixture
-def reader(fast, place):
-    return make_reader(fast, place)
+def run_program(fast_sandbox, folder):
+    return create_runner(fast_sandbox, folder)
 
 
-def make_reader(sandbox, place):
-    """Return a function that runs a program as a reader would, by default with what `eval "$(tunestack env)"` sets."""
+def create_runner(sandbox, folder):
+    """Return a function that runs a program, by default with the variables of `tunestack env`."""
 
     def run(*command, **changes):
         programs = Path(sys.executable).parent
@@ -62,16 +62,16 @@ def make_reader(sandbox, place):
         for name, value in changes.items():
             environment.pop(name, None)
             environment |= {} if value is None else {name: value}
-        done = subprocess.run(
-            command, cwd=place, env=environment, capture_output=True, text=True, check=False
+        process = subprocess.run(
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert process.returncode == 0, process.stderr
+        return process.stdout
 
     return run
 
 
-def endpoints(sandbox, region):
+def list_endpoints(sandbox, region):
     client = boto3.client(
         "bedrock",
         region,
@@ -85,40 +85,43 @@ def endpoints(sandbox, region):
     )
 
 
-def test_there_is_something_to_run():
+def test_readme_has_two_python_and_two_shell_blocks():
     assert (len(PYTHON), len(SHELL)) == (2, 2)
 
 
-def test_the_readmes_first_screen(reader, fast):
-    out = reader(sys.executable, "-c", PYTHON[0])
+def test_first_example_of_the_readme(run_program, fast_sandbox):
+    out = run_program(sys.executable, "-c", PYTHON[0])
     assert "Fine-tuning job status: succeeded" in out
     assert "Endpoint deployed: tunestack-" in out
     assert out.endswith("shipping\n")
-    assert endpoints(fast, "us-east-1") == []
+    assert list_endpoints(fast_sandbox, "us-east-1") == []
 
 
-def test_the_first_screen_with_only_the_seed_variables_and_no_ssm(reader, fast):
-    """`AWS_DEFAULT_REGION`, the stage and the document are not set, and SSM can't be reached."""
-    unset = {name: None for name in fast.deployment().environment() if name not in SEEDS}
-    out = reader(
+def test_first_example_works_with_the_seed_variables_and_without_ssm(run_program, fast_sandbox):
+    """`AWS_DEFAULT_REGION`, the stage and the document are not set, and SSM is unreachable."""
+    unset = {
+        name: None for name in fast_sandbox.deployment().environment() if name not in SEED_VARIABLES
+    }
+    out = run_program(
         sys.executable, "-c", PYTHON[0], **unset, AWS_ENDPOINT_URL_SSM="http://127.0.0.1:9"
     )
     assert out.endswith("shipping\n")
 
 
-def test_the_readme_without_dspy(reader, fast, tickets):
-    out = reader(sys.executable, "-W", "error", "-c", PYTHON[1])
+def test_example_without_dspy(run_program, fast_sandbox, tickets):
+    out = run_program(sys.executable, "-W", "error", "-c", PYTHON[1])
     assert "'training_loss': " in out
     assert out.endswith("shipping\n")
-    assert endpoints(fast, "us-east-1") == []
+    assert list_endpoints(fast_sandbox, "us-east-1") == []
 
 
-def test_the_readmes_shell(count_traffic, place):
-    """On the machine's date: `tunestack doctor` compares the clocks. Only Nova is used, which has no end of life."""
-    with run_sandbox(count_traffic) as today:
-        out = make_reader(today, place)("bash", "-euo", "pipefail", "-c", "\n".join(SHELL))
-        assert endpoints(today, "us-east-1") == []
-    assert "| head" not in README  # a reader that ends early ends its writer, at random, with 141
+def test_shell_examples_of_the_readme(count_traffic, folder):
+    """The sandbox has the date of this machine, because `tunestack doctor` compares the clocks. Nova has no end of life."""
+    with run_sandbox(count_traffic) as sandbox:
+        out = create_runner(sandbox, folder)("bash", "-euo", "pipefail", "-c", "\n".join(SHELL))
+        assert list_endpoints(sandbox, "us-east-1") == []
+    # `head` can close the pipe early, so that the writer fails with 141.
+    assert "| head" not in README
     assert "succeeded" in out
     assert "sales" in out
 
@@ -129,10 +132,10 @@ def test_the_readmes_shell(count_traffic, place):
         pytest.param(
             *(name, answer, region, with_ssm),
             id=f"{name}-{'ssm' if with_ssm else 'seed variables'}",
-            # One for each provider, and one without DSPy, is run in every check.
-            marks=() if with_ssm == usual else pytest.mark.campaign,
+            # Every check runs one example for each provider, and one without DSPy.
+            marks=() if with_ssm == default else pytest.mark.campaign,
         )
-        for name, answer, region, usual in (
+        for name, answer, region, default in (
             ("from_dspy.py", "refunds", "us-east-1", True),
             ("openai_from_dspy.py", "refunds", "us-east-1", False),
             ("from_python.py", "repairs", "us-west-2", True),
@@ -141,41 +144,43 @@ def test_the_readmes_shell(count_traffic, place):
         for with_ssm in (True, False)
     ],
 )
-def test_the_examples(reader, fast, place, name, answer, region, with_ssm):
-    deployment = fast.deployment(region).environment()
+def test_example_prints_its_answer(
+    run_program, fast_sandbox, folder, name, answer, region, with_ssm
+):
+    deployment = fast_sandbox.deployment(region).environment()
     changes = dict.fromkeys(deployment) | (
         {"AWS_REGION": region}
         if with_ssm
-        else {seed: deployment[seed] for seed in SEEDS}
+        else {seed: deployment[seed] for seed in SEED_VARIABLES}
         | {"AWS_ENDPOINT_URL_SSM": "http://127.0.0.1:9"}
     )
     program = ROOT / "examples" / name
     if not with_ssm and region == "us-west-2":
-        # Served by the hour, and nothing is known of a guard: it has to be said that this is meant.
+        # The model is served by the hour and no guard is known, so `unguarded=True` is required.
         text = program.read_text().replace("start_endpoint(", "start_endpoint(unguarded=True, ")
-        program = place / name
+        program = folder / name
         program.write_text(text)
         changes["PYTHONPATH"] = str(ROOT / "examples")
-    out = reader(sys.executable, str(program), **changes)
+    out = run_program(sys.executable, str(program), **changes)
     assert f"Answer: {answer}" in out
-    assert endpoints(fast, region) == []
+    assert list_endpoints(fast_sandbox, region) == []
 
 
-def blocks(name):
+def read_blocks(name):
     text = (ROOT / "docs" / name).read_text()
     return re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
 
 
 @pytest.mark.campaign
-def test_the_page_about_openai(reader, fast, tickets):
-    (code,) = blocks("openai.md")
-    assert reader(sys.executable, "-W", "error", "-c", code) == "shipping\n"
+def test_openai_page_works(run_program, fast_sandbox, tickets):
+    (code,) = read_blocks("openai.md")
+    assert run_program(sys.executable, "-W", "error", "-c", code) == "shipping\n"
 
 
 @pytest.mark.campaign
-def test_the_page_about_dspy(reader, fast, tickets):
-    first, tomorrow = blocks("dspy.md")
-    reader(
+def test_dspy_page_works(run_program, fast_sandbox, tickets):
+    first, later = read_blocks("dspy.md")
+    run_program(
         sys.executable,
         "-c",
         "import json\n"
@@ -186,15 +191,15 @@ def test_the_page_about_dspy(reader, fast, tickets):
         "program.save('program.json')\n"
         "job.stop_endpoint()\n",
     )
-    assert endpoints(fast, "us-east-1") == []
-    said = "print(program.lm('Where is my lamp? The parcel has not come.')[0])\n"
-    again = "from tunestack.dspy import stop\nstop(program)\n"
+    assert list_endpoints(fast_sandbox, "us-east-1") == []
+    invoke = "print(program.lm('Where is my lamp? The parcel has not come.')[0])\n"
+    stop = "from tunestack.dspy import stop\nstop(program)\n"
     assert (
-        reader(
+        run_program(
             sys.executable,
             "-c",
-            tomorrow.replace("from tunestack", "import dspy\nfrom tunestack") + said + again,
+            later.replace("from tunestack", "import dspy\nfrom tunestack") + invoke + stop,
         )
         == "shipping\n"
     )
-    assert endpoints(fast, "us-east-1") == []
+    assert list_endpoints(fast_sandbox, "us-east-1") == []

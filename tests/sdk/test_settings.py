@@ -1,4 +1,4 @@
-"""A setting in another notation is read as it is meant, or refused with the right value."""
+"""Settings in common wrong notations are accepted, or rejected with the right value."""
 
 import logging
 
@@ -13,13 +13,13 @@ BUCKET, ROLE = "DSPY_BEDROCK_S3_BUCKET", "DSPY_BEDROCK_ROLE_ARN"
 
 
 @pytest.fixture
-def seeds(sandbox, monkeypatch):
-    """Nothing is set but the bucket, the role and the region."""
+def set_variables(sandbox, monkeypatch):
+    """Return a function that sets only the variables of the bucket and the role, with changes."""
     deployment = sandbox.deployment()
     monkeypatch.delenv("TUNESTACK_DEPLOYMENT")
     monkeypatch.delenv("TUNESTACK_STAGE")
 
-    def change(**changes):
+    def set_all(**changes):
         values = {BUCKET: deployment.data_bucket, ROLE: deployment.job_role_arn}
         for name, value in (values | changes).items():
             monkeypatch.setenv(
@@ -27,10 +27,10 @@ def seeds(sandbox, monkeypatch):
             )
         return deployment
 
-    return change
+    return set_all
 
 
-def verdicts(checks):
+def index_by_name(checks):
     return {check.name.split()[0]: check for check in checks}
 
 
@@ -48,17 +48,17 @@ def verdicts(checks):
         "\u201c{bucket}\u201d",
     ],
 )
-def test_a_bucket_in_another_notation_is_the_bucket(seeds, poll, chat, text):
-    deployment = seeds(**{BUCKET: text})
+def test_bucket_in_another_notation_is_accepted(set_variables, poll, chat, text):
+    deployment = set_variables(**{BUCKET: text})
     job = Tuner(poll=poll).submit("nova-micro", chat)
     training_data = job.refresh().training_data
     assert training_data is not None
     assert training_data.startswith(f"s3://{deployment.data_bucket}/")
-    assert Verdict.PASS is verdicts(Tuner(poll=poll).preflight("nova-micro"))["bucket"].verdict
+    assert Verdict.PASS is index_by_name(Tuner(poll=poll).preflight("nova-micro"))["bucket"].verdict
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         (
             "s3://{bucket}/train",
@@ -73,26 +73,26 @@ def test_a_bucket_in_another_notation_is_the_bucket(seeds, poll, chat, text):
         ("arn:aws:s3:us-east-1:123456789012:accesspoint/mine", "set it to the name of a bucket"),
     ],
 )
-def test_what_is_not_a_bucket_is_refused_before_anything_is_uploaded(
-    seeds, poll, chat, objects, text, words
+def test_invalid_bucket_is_rejected_before_the_upload(
+    set_variables, poll, chat, list_training_files, text, message
 ):
-    deployment = seeds(**{BUCKET: text})
-    before = objects()
-    with pytest.raises(DeploymentError, match=words.format(bucket=deployment.data_bucket)):
+    deployment = set_variables(**{BUCKET: text})
+    before = list_training_files()
+    with pytest.raises(DeploymentError, match=message.format(bucket=deployment.data_bucket)):
         Tuner(poll=poll).submit("nova-micro", chat)
-    assert before == objects()
-    check = verdicts(Tuner(poll=poll).preflight("nova-micro"))["deployment"]
+    assert before == list_training_files()
+    check = index_by_name(Tuner(poll=poll).preflight("nova-micro"))["deployment"]
     assert (check.verdict, check.fix) == (Verdict.FAIL, "change that setting")
 
 
 @pytest.mark.parametrize("text", ['"{role}"', "'{role}'", "{role}\n", "\t{role} "])
-def test_a_role_with_quotes_or_spaces_around_is_the_role(seeds, poll, chat, text):
-    seeds(**{ROLE: text})
+def test_quotes_and_spaces_around_a_role_are_removed(set_variables, poll, chat, text):
+    set_variables(**{ROLE: text})
     assert Tuner(poll=poll).submit("nova-micro", chat).wait().model
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         (
             "MyRole",
@@ -105,16 +105,16 @@ def test_a_role_with_quotes_or_spaces_around_is_the_role(seeds, poll, chat, text
         ("arn:aws:iam::123456789012:user/me", "set it to arn:aws:iam::<account>:role/<name>"),
     ],
 )
-def test_what_is_not_the_arn_of_a_role_is_refused(seeds, poll, chat, text, words):
-    seeds(**{ROLE: text})
-    with pytest.raises(DeploymentError, match=words):
+def test_invalid_role_is_rejected(set_variables, poll, chat, text, message):
+    set_variables(**{ROLE: text})
+    with pytest.raises(DeploymentError, match=message):
         Tuner(poll=poll).submit("nova-micro", chat)
-    check = verdicts(Tuner(poll=poll).preflight("nova-micro"))["deployment"]
+    check = index_by_name(Tuner(poll=poll).preflight("nova-micro"))["deployment"]
     assert Verdict.FAIL is check.verdict
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "message"),
     [
         (
             "us-east-1a",
@@ -127,20 +127,20 @@ def test_what_is_not_the_arn_of_a_role_is_refused(seeds, poll, chat, text, words
         ("Virginia", "set it to the code of an AWS region, such as us-east-1"),
     ],
 )
-def test_what_is_not_a_region_is_refused(seeds, poll, chat, monkeypatch, capsys, text, words):
-    seeds(AWS_REGION=text)
-    with pytest.raises(ConfigError, match=words):
+def test_invalid_region_is_rejected(set_variables, poll, chat, monkeypatch, capsys, text, message):
+    set_variables(AWS_REGION=text)
+    with pytest.raises(ConfigError, match=message):
         Tuner(poll=poll).submit("nova-micro", chat)
     (check,) = Tuner(poll=poll).preflight("nova-micro")
     assert (check.name, check.verdict) == ("region", Verdict.FAIL)
     assert run(["doctor"]) == 1
     assert "FAILS    region: invalid AWS_REGION" in capsys.readouterr().out
-    with pytest.raises(ConfigError, match=words.replace("AWS_REGION", "region")):
+    with pytest.raises(ConfigError, match=message.replace("AWS_REGION", "region")):
         Tuner(region=text)
 
 
-def test_the_region_of_a_profile_is_checked_too(seeds, poll, monkeypatch, tmp_path):
-    seeds()
+def test_region_of_a_profile_is_checked(set_variables, poll, monkeypatch, tmp_path):
+    set_variables()
     (tmp_path / "config").write_text("[default]\nregion = us-east-1a\n")
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.delenv("AWS_REGION")
@@ -150,22 +150,24 @@ def test_the_region_of_a_profile_is_checked_too(seeds, poll, monkeypatch, tmp_pa
 
 
 @pytest.mark.parametrize("text", ['"dev"', " dev\n"])
-def test_a_stage_with_quotes_or_spaces_around_is_the_stage(sandbox, monkeypatch, poll, chat, text):
+def test_quotes_and_spaces_around_a_stage_are_removed(sandbox, monkeypatch, poll, chat, text):
     for name in sandbox.deployment().environment():
         monkeypatch.delenv(name)
     monkeypatch.setenv("TUNESTACK_STAGE", text)
     assert Tuner(poll=poll, region="us-east-1").submit("nova-micro", chat)
 
 
-def test_a_quoted_document_as_docker_passes_it_is_read(sandbox, monkeypatch, poll, chat):
+def test_quoted_document_from_docker_is_accepted(sandbox, monkeypatch, poll, chat):
     monkeypatch.setenv("TUNESTACK_DEPLOYMENT", f"'{sandbox.deployment().to_json()}'")
     assert Tuner(poll=poll).submit("nova-micro", chat)
 
 
 class TestRegionInName:
-    """`bedrock/us-west-2/...` says where a model is fine-tuned, unless `region=` does."""
+    """The region in `bedrock/us-west-2/...` is used, unless `region=` is given."""
 
-    def test_it_is_before_that_of_the_environment(self, sandbox, poll, completions, caplog):
+    def test_region_in_a_name_takes_precedence_over_the_environment(
+        self, sandbox, poll, completions, caplog
+    ):
         with caplog.at_level(logging.INFO, "tunestack"):
             job = Tuner(poll=poll).submit(
                 "bedrock/us-west-2/meta.llama3-1-8b-instruct-v1:0", completions
@@ -173,25 +175,23 @@ class TestRegionInName:
         assert job.id.split(":")[3] == "us-west-2"
         assert "using us-west-2, the region in 'bedrock/us-west-2/" in caplog.text
 
-    def test_it_is_that_of_an_arn(self, sandbox, poll, completions):
+    def test_region_of_an_arn_is_used(self, sandbox, poll, completions):
         name = "bedrock/arn:aws:bedrock:us-west-2::foundation-model/meta.llama3-1-8b-instruct-v1:0"
         assert Tuner(poll=poll).submit(name, completions).id.split(":")[3] == "us-west-2"
 
-    def test_an_argument_is_before_it(self, tuner, sandbox, poll, chat):
+    def test_argument_takes_precedence_over_the_region_in_a_name(self, tuner, sandbox, poll, chat):
         tuner = Tuner(region="us-east-1", poll=poll)
         job = tuner.submit("bedrock/us-west-2/us.amazon.nova-micro-v1:0", chat)
         assert job.id.split(":")[3] == "us-east-1"
 
     @pytest.mark.parametrize("region", ["us-west-2", "us-gov-west-1"])
-    def test_where_the_model_is_not_fine_tuned_the_error_says_how_to_override_it(
-        self, tuner, chat, region
-    ):
+    def test_error_about_a_wrong_region_in_a_name_suggests_the_argument(self, tuner, chat, region):
         name = f"bedrock/{region}/amazon.nova-micro-v1:0"
-        words = (
+        message = (
             rf"in {region} \(the region in '{name}'\), only in us-east-1: set region=\"us-east-1\";"
         )
-        with pytest.raises(ModelError, match=words):
+        with pytest.raises(ModelError, match=message):
             tuner.submit(name, chat)
-        found = verdicts(tuner.preflight(name))
-        failed = found.get("model", found["deployment"])
+        checks = index_by_name(tuner.preflight(name))
+        failed = checks.get("model", checks["deployment"])
         assert Verdict.FAIL is failed.verdict

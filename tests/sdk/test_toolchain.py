@@ -1,4 +1,4 @@
-"""What scripts/toolchain.sh installs, where from, and what it says when it can't."""
+"""Installation by scripts/toolchain.sh, and its error messages."""
 
 import base64
 import hashlib
@@ -33,31 +33,31 @@ WHEEL = "tiny-1.0-py3-none-any.whl"
 
 
 @cache
-def npm_package():
-    """A package of one file, as npm packs it; gzip writes the time into it, so it is packed once."""
+def build_npm_package():
+    """Return an npm package of one file. The result is cached, because gzip adds the time."""
     content = json.dumps({"name": "tiny", "version": "1.0.0"}).encode()
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         entry = tarfile.TarInfo("package/package.json")
         entry.size = len(content)
         archive.addfile(entry, io.BytesIO(content))
-    return packed.getvalue()
+    return buffer.getvalue()
 
 
-def wheel():
-    """A package without a module, as pip and uv install it."""
-    packed = io.BytesIO()
-    with zipfile.ZipFile(packed, "w") as archive:
+def build_wheel():
+    """Return a wheel without a module."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
         info = "tiny-1.0.dist-info"
         archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
         archive.writestr(f"{info}/RECORD", "")
-    return packed.getvalue()
+    return buffer.getvalue()
 
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory):
-    """A CA that nothing trusts, and a certificate of this machine that it signed."""
+    """Create a CA that is not trusted, and a certificate for this machine that it signed."""
     folder = tmp_path_factory.mktemp("certificates")
     subprocess.run(["sh", "-ec", OPENSSL], cwd=folder, check=True, capture_output=True)
     return folder
@@ -65,8 +65,8 @@ def certificates(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def registry(certificates):
-    """A registry of npm and an index of Python packages, over HTTPS, with one package each."""
-    files = {f"/files/{WHEEL}": wheel(), "/tiny/-/tiny-1.0.0.tgz": npm_package()}
+    """Run an npm registry and a Python package index over HTTPS, with one package each."""
+    files = {f"/files/{WHEEL}": build_wheel(), "/tiny/-/tiny-1.0.0.tgz": build_npm_package()}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self):
@@ -99,7 +99,7 @@ def registry(certificates):
 
     class Server(ThreadingHTTPServer):
         def handle_error(self, *_):
-            """Clients that do not trust the certificate hang up."""
+            """Ignore connections that are closed by clients that do not trust the certificate."""
 
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates / "server.pem", certificates / "server.key")
@@ -117,10 +117,10 @@ def registry(certificates):
 
 @pytest.fixture
 def checkout(tmp_path):
-    """A project with the toolchain, which needs one package of npm and none of Python; uv and its pip are there."""
+    """Create a project with the toolchain and one npm dependency, in which uv and pip are installed."""
     (tmp_path / "scripts").mkdir()
     shutil.copy(ROOT / "scripts/toolchain.sh", tmp_path / "scripts")
-    digest = base64.b64encode(hashlib.sha512(npm_package()).digest()).decode()
+    digest = base64.b64encode(hashlib.sha512(build_npm_package()).digest()).decode()
     package = {"name": "workspace", "dependencies": {"tiny": "1.0.0"}}
     locked = {"version": "1.0.0", "integrity": f"sha512-{digest}"}
     (tmp_path / "package.json").write_text(json.dumps(package))
@@ -151,7 +151,7 @@ def checkout(tmp_path):
 
 @pytest.fixture
 def bash(checkout, registry):
-    """Run commands in an environment without any settings."""
+    """Return a function that runs bash commands in a clean environment."""
 
     def run(commands, **variables):
         environment = {
@@ -175,7 +175,7 @@ def bash(checkout, registry):
     return run
 
 
-def installs(registry):
+def build_install_script(registry):
     return (
         "source scripts/toolchain.sh\n"
         f'"$uv" pip install --quiet --target by-uv --default-index {registry}/simple tiny\n'
@@ -184,61 +184,61 @@ def installs(registry):
 
 
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_a_companys_ca_is_trusted_by_npm_uv_and_pip(
-    bash, checkout, registry, certificates, variable
-):
-    done = bash(installs(registry), **{variable: str(certificates / "ca.pem")})
-    assert done.returncode == 0, done.stderr
+def test_custom_ca_is_trusted_by_npm_uv_and_pip(bash, checkout, registry, certificates, variable):
+    process = bash(build_install_script(registry), **{variable: str(certificates / "ca.pem")})
+    assert process.returncode == 0, process.stderr
     assert (checkout / "node_modules/tiny/package.json").exists()
     assert (checkout / "by-uv/tiny-1.0.dist-info").exists()
     assert (checkout / "by-pip/tiny-1.0.dist-info").exists()
 
 
-def test_node_trusts_what_any_of_the_variables_names(bash, checkout, certificates, tmp_path):
-    """A bundle of the system's CAs for one tool, the company's for another."""
+def test_node_trusts_the_ca_of_each_variable(bash, checkout, certificates, tmp_path):
+    """One variable has the CAs of the system, another one has the custom CA."""
     other = tmp_path / "other.pem"
     other.write_bytes((certificates / "server.pem").read_bytes())
     ca = str(certificates / "ca.pem")
-    done = bash(
+    process = bash(
         "source scripts/toolchain.sh; echo $SSL_CERT_FILE",
         SSL_CERT_FILE=ca,
         NODE_EXTRA_CA_CERTS=str(other),
     )
-    assert (0, f"{ca}\n") == (done.returncode, done.stdout), done.stderr
+    assert (0, f"{ca}\n") == (process.returncode, process.stdout), process.stderr
 
 
-def test_without_the_ca_npm_tells_why_it_can_install_nothing(bash, checkout):
-    done = bash("source scripts/toolchain.sh")
-    assert done.returncode == 1
-    assert "npm error" in done.stderr
-    assert "certificate" in done.stderr
-    assert "the CDK CLI can't be installed, for the reason above" in done.stderr
+def test_error_of_npm_without_the_ca_is_shown(bash, checkout):
+    process = bash("source scripts/toolchain.sh")
+    assert process.returncode == 1
+    assert "npm error" in process.stderr
+    assert "certificate" in process.stderr
+    assert "the CDK CLI can't be installed, for the reason above" in process.stderr
 
 
-def test_a_ca_file_that_is_not_there_is_named(bash):
-    done = bash("source scripts/toolchain.sh", SSL_CERT_FILE="/no/such/file.pem")
-    assert done.returncode == 1
-    assert "error: SSL_CERT_FILE is set to '/no/such/file.pem', which can't be read" in done.stderr
+def test_error_about_a_missing_ca_file_names_it(bash):
+    process = bash("source scripts/toolchain.sh", SSL_CERT_FILE="/no/such/file.pem")
+    assert process.returncode == 1
+    assert (
+        "error: SSL_CERT_FILE is set to '/no/such/file.pem', which can't be read" in process.stderr
+    )
 
 
-def test_another_shell_is_told_to_use_bash(checkout):
+def test_error_in_another_shell_suggests_bash(checkout):
     (checkout / "run.sh").write_text(". scripts/toolchain.sh\n")
     zsh_like = "unset BASH_VERSION; . scripts/toolchain.sh"
     for command in (["dash", "run.sh"], ["bash", "-c", zsh_like]):
         if shutil.which(command[0]):
-            done = subprocess.run(
+            process = subprocess.run(
                 command, cwd=checkout, capture_output=True, text=True, check=False
             )
-            assert done.returncode == 1
-            assert "needs bash: run 'bash --rcfile scripts/toolchain.sh'" in done.stderr
+            assert process.returncode == 1
+            assert "needs bash: run 'bash --rcfile scripts/toolchain.sh'" in process.stderr
 
 
-def test_an_interactive_shell_stays_open_when_python_is_missing(checkout, tmp_path):
+def test_interactive_shell_stays_open_if_python_is_missing(checkout, tmp_path):
     programs = tmp_path / "programs"
     programs.mkdir()
     for name in ("bash", "dirname", "mkdir"):
         (programs / name).symlink_to(shutil.which(name))
-    done = subprocess.run(
+    process = subprocess.run(
         [shutil.which("bash") or "bash", "--norc", "-i"],
         input="source scripts/toolchain.sh\necho still open\n",
         env={"PATH": str(programs)},
@@ -247,13 +247,13 @@ def test_an_interactive_shell_stays_open_when_python_is_missing(checkout, tmp_pa
         text=True,
         check=False,
     )
-    assert "Python 3.11 or newer is needed" in done.stderr
-    assert done.stdout == "still open\n"
+    assert "Python 3.11 or newer is needed" in process.stderr
+    assert process.stdout == "still open\n"
 
 
-def test_the_scripts_use_what_bash_3_and_bsd_tools_have():
-    """macOS has bash 3.2, and BSD's tools."""
-    newer = (
+def test_scripts_are_compatible_with_bash_3_and_bsd_tools():
+    """macOS has bash 3.2 and BSD tools."""
+    unsupported = (
         *("mapfile", "readarray", "declare -A", "local -n", ",,}", "^^}", "readlink -f"),
         *("sed -i", "grep -P", "date -d", "realpath", "${groups[@]}"),
     )
@@ -261,19 +261,20 @@ def test_the_scripts_use_what_bash_3_and_bsd_tools_have():
     assert {"build.sh", "matrix.sh"} <= {script.name for script in scripts}
     for script in scripts:
         text = script.read_text()
-        assert [word for word in newer if word in text] == []
-        assert "| head" not in text  # ends what writes, at random, with 141
+        assert [word for word in unsupported if word in text] == []
+        # `head` can close the pipe early, so that the writer fails with 141.
+        assert "| head" not in text
 
 
-def test_a_second_run_keeps_the_virtual_environment(bash, checkout, certificates):
-    """Also where `python3` is a script that starts Python, as pyenv has it, or `uv sync` took another Python."""
+def test_second_run_keeps_the_virtual_environment(bash, checkout, certificates):
+    """This also works if `python3` is a script that starts Python, like that of pyenv."""
     shim = checkout / "shim"
     shim.write_text(f'#!/bin/sh\nexec {BASE_PYTHON} "$@"\n')
     shim.chmod(0o755)
     trusted = {"SSL_CERT_FILE": str(certificates / "ca.pem")}
-    mark = checkout / ".venv/mark"
+    marker = checkout / ".venv/marker"
     source = "source scripts/toolchain.sh"
-    first = bash(f"{source}; touch .venv/mark", PYTHON=str(shim), **trusted)
+    first = bash(f"{source}; touch .venv/marker", PYTHON=str(shim), **trusted)
     second = bash(source, PYTHON=str(shim), **trusted)
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
-    assert mark.exists()
+    assert marker.exists()

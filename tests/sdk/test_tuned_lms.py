@@ -55,9 +55,11 @@ print(json.dumps([program(ticket="the invoice, and my card").desk, program.lm.pr
 def test_saved_program_can_be_used_in_another_process(
     configured, tuner, provider, tmp_path, sandbox
 ):
-    tuned = BootstrapFinetune(metric=is_correct).compile(ticket_program(configured), trainset=TRAIN)
-    tuned.save(tmp_path / "program.json")
-    stop(tuned)
+    fine_tuned = BootstrapFinetune(metric=is_correct).compile(
+        ticket_program(configured), trainset=TRAIN
+    )
+    fine_tuned.save(tmp_path / "program.json")
+    stop(fine_tuned)
     environment = {**sandbox.environment(), "PYTHONPATH": "."}
     done = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", USE_SAVED_PROGRAM, str(tmp_path / "program.json")],
@@ -79,7 +81,7 @@ def test_saved_program_can_be_used_in_another_process(
     assert kept["base"] == ("nova-micro" if provider == "bedrock" else "gpt-4o-mini-2024-07-18")
     assert kept["job"] == next(iter(tuner.jobs(provider=provider))).id
     assert kept["data"]
-    stop(tuned)
+    stop(fine_tuned)
     assert endpoint_names(tuner) == []
 
 
@@ -93,11 +95,11 @@ def test_attach_warns_about_a_different_adapter(configured, tuner, chat, caplog)
         }
         for row in chat
     ]
-    tuned = configured.finetune(rows, "chat", {}).result()
+    fine_tuned = configured.finetune(rows, "chat", {}).result()
     with dspy.context(adapter=dspy.JSONAdapter()):
-        attach(tuned)
+        attach(fine_tuned)
     assert "was written by ChatAdapter, but DSPy is configured with JSONAdapter" in caplog.text
-    stop(tuned)
+    stop(fine_tuned)
 
 
 def test_attach_does_not_change_lms_of_other_providers(tuner):
@@ -149,23 +151,23 @@ def test_keep_capabilities(tuner, chat, sandbox):
     assert plain.supports_function_calling
     assert not plain.finetune(chat, "chat", {}).result().supports_function_calling
     job = lm.finetune(chat, "chat", {})
-    tuned = job.result()
-    assert tuned.supports_function_calling
-    assert tuned.model == NOVA
-    assert tuned("What is number 7?") == ["It is 7."]
+    fine_tuned = job.result()
+    assert fine_tuned.supports_function_calling
+    assert fine_tuned.model == NOVA
+    assert fine_tuned("What is number 7?") == ["It is 7."]
     assert "model_id" not in lm.kwargs
-    further = tuned.finetune(chat[:12], "chat", {})
-    assert further.result().supports_function_calling
-    assert further.result().kwargs["model_id"] != tuned.kwargs["model_id"]
-    created = sandbox.bedrock_region("us-east-1").jobs[further.job.id].params
+    next_job = fine_tuned.finetune(chat[:12], "chat", {})
+    assert next_job.result().supports_function_calling
+    assert next_job.result().kwargs["model_id"] != fine_tuned.kwargs["model_id"]
+    created = sandbox.bedrock_region("us-east-1").jobs[next_job.job.id].params
     assert job.job.model == created["baseModelIdentifier"]
-    for done in (job, further):
+    for done in (job, next_job):
         done.stop_endpoint()
     assert endpoint_names(tuner) == []
-    tuned.launch()
-    assert tuned.supports_function_calling
-    assert tuned("What is number 8?") == ["It is 8."]
-    stop(tuned)
+    fine_tuned.launch()
+    assert fine_tuned.supports_function_calling
+    assert fine_tuned("What is number 8?") == ["It is 8."]
+    stop(fine_tuned)
     assert endpoint_names(tuner) == []
 
 
@@ -182,12 +184,12 @@ def test_launch_of_a_deleted_endpoint_raises_an_error(tuner, chat):
 
 def test_invalid_launch_options_are_rejected(tuner, chat):
     job = dspy.LM(NOVA, provider=BedrockProvider(tuner), cache=False).finetune(chat, "chat", {})
-    tuned = job.result()
+    fine_tuned = job.result()
     with pytest.raises(ConfigError, match="unknown option 'units' in launch_kwargs"):
-        tuned.launch({"units": 2})
+        fine_tuned.launch({"units": 2})
     with pytest.raises(ConfigError, match="invalid ttl 'long': use seconds or a timedelta"):
-        tuned.launch({"ttl": "long"})
-    stop(tuned)
+        fine_tuned.launch({"ttl": "long"})
+    stop(fine_tuned)
 
 
 def test_ttl_is_saved_with_the_program(west, sandbox, tmp_path):

@@ -27,24 +27,24 @@ from tunestack.errors import (
 SETTINGS = {"epochCount": 3, "batchSize": 4, "learningRate": 1e-5}
 
 
-def test_a_job_from_submit_to_its_model(tuner, chat, sandbox):
+def test_job_from_submit_to_custom_model(tuner, chat, sandbox):
     job = tuner.submit("nova-micro", chat, hyperparameters=SETTINGS)
-    seen = [(info.state, info.phase) for info in job.watch()]
-    assert seen[0] == (JobState.PENDING, "validation")
-    assert (JobState.PENDING, "data processing") in seen
-    assert (JobState.RUNNING, "training") in seen
-    assert seen[-1] == (JobState.SUCCEEDED, None)
+    observations = [(info.state, info.phase) for info in job.watch()]
+    assert observations[0] == (JobState.PENDING, "validation")
+    assert (JobState.PENDING, "data processing") in observations
+    assert (JobState.RUNNING, "training") in observations
+    assert observations[-1] == (JobState.SUCCEEDED, None)
     info = job.wait().refresh()
-    # Bedrock adds the defaults of what was not sent.
-    asked = {"epochCount": "3", "batchSize": "4", "learningRate": "0.00001"}
-    assert asked.items() <= info.hyperparameters.items()
+    # Bedrock adds the defaults of hyperparameters that were not sent.
+    sent = {"epochCount": "3", "batchSize": "4", "learningRate": "0.00001"}
+    assert sent.items() <= info.hyperparameters.items()
     assert ":custom-model/amazon.nova-micro-v1:0:128k/" in job.model
     assert info.training_data.startswith(sandbox.deployment().data_locations[0])
     assert job.metrics()[0].keys() >= {"step_number", "epoch_number", "training_loss"}
     assert info.training_loss == job.metrics()[-1]["training_loss"]
 
 
-def test_what_was_uploaded_is_what_was_given(tuner, chat, sandbox):
+def test_uploaded_data_has_all_records(tuner, chat, sandbox):
     job = tuner.submit("nova-micro", chat)
     bucket, _, key = job.refresh().training_data.removeprefix("s3://").partition("/")
     content = boto3.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
@@ -54,7 +54,7 @@ def test_what_was_uploaded_is_what_was_given(tuner, chat, sandbox):
     assert [row["messages"][0]["content"] for row in chat] == questions
 
 
-def test_validation_data_gives_a_second_row_of_losses(tuner, chat):
+def test_validation_data_adds_validation_losses(tuner, chat):
     job = tuner.submit("nova-micro", chat, validation_data=chat[:2]).wait()
     assert "validation_loss" in job.metrics()[-1]
     assert job.refresh().validation_loss == pytest.approx(
@@ -62,18 +62,16 @@ def test_validation_data_gives_a_second_row_of_losses(tuner, chat):
     )
 
 
-def test_the_same_again_is_the_same_job(tuner, chat):
+def test_identical_submission_returns_the_same_job(tuner, chat):
     first = tuner.submit("nova-micro", chat, hyperparameters=SETTINGS)
-    from_elsewhere = Tuner(poll=Poll()).submit(
-        "amazon.nova-micro-v1:0", chat, hyperparameters=SETTINGS
-    )
-    assert first.id == from_elsewhere.id
+    second = Tuner(poll=Poll()).submit("amazon.nova-micro-v1:0", chat, hyperparameters=SETTINGS)
+    assert first.id == second.id
     first.wait()
     assert first.id == tuner.submit("nova-micro", chat, hyperparameters=SETTINGS).id
     assert len(list(tuner.jobs())) == 1
 
 
-def test_anything_else_is_another_job(tuner, chat):
+def test_different_submission_creates_another_job(tuner, chat):
     jobs = [
         tuner.submit("nova-micro", chat),
         tuner.submit("nova-lite", chat),
@@ -84,7 +82,7 @@ def test_anything_else_is_another_job(tuner, chat):
     assert len(jobs) == len({job.id for job in jobs}) == len({job.name for job in jobs})
 
 
-def test_a_job_that_was_stopped_is_tried_anew_and_a_rerun_is_another(tuner, chat):
+def test_stopped_job_is_submitted_again_and_rerun_creates_another(tuner, chat):
     first = tuner.submit("nova-micro", chat)
     assert first.cancel()
     with pytest.raises(JobStoppedError, match="billed"):
@@ -96,7 +94,7 @@ def test_a_job_that_was_stopped_is_tried_anew_and_a_rerun_is_another(tuner, chat
     assert third.id == tuner.submit("nova-micro", chat).id
 
 
-def test_a_job_is_attached_to_from_anywhere(tuner, chat, monkeypatch):
+def test_job_can_be_attached_with_its_id_or_name(tuner, chat, monkeypatch):
     job = tuner.submit("nova-micro", chat)
     for name in (
         "AWS_REGION",
@@ -115,7 +113,7 @@ def test_a_job_is_attached_to_from_anywhere(tuner, chat, monkeypatch):
         Tuner().job(job.name)
 
 
-def test_jobs_are_listed_the_newest_first(tuner, chat, sandbox):
+def test_jobs_are_listed_newest_first(tuner, chat, sandbox):
     for number in range(3):
         tuner.submit("nova-micro", chat[number:], name=f"n{number}")
         sandbox.clock.advance(1)
@@ -123,7 +121,7 @@ def test_jobs_are_listed_the_newest_first(tuner, chat, sandbox):
     assert [job.name[:2] for job in tuner.jobs(name_contains="n1-")] == ["n1"]
 
 
-def test_a_cancelled_job_ends_stopped_and_cancelling_again_says_so(tuner, chat):
+def test_cancelled_job_is_stopped_and_cancel_returns_false(tuner, chat):
     job = tuner.submit("nova-micro", chat)
     assert job.cancel()
     assert job.status() == JobState.STOPPING
@@ -137,25 +135,25 @@ def test_a_cancelled_job_ends_stopped_and_cancelling_again_says_so(tuner, chat):
         job.start_endpoint()
 
 
-def test_a_failed_job_raises_the_vendors_words(tuner, chat):
+def test_error_of_a_failed_job_has_the_message_of_bedrock(tuner, chat):
     job = tuner.submit("nova-micro", chat[:15])
     bucket, _, key = job.refresh().training_data.removeprefix("s3://").partition("/")
-    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=b"spoilt")
+    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=b"invalid")
     with pytest.raises(JobFailedError, match="conform to JSONL format") as failed:
         job.wait()
     assert failed.value.reason.startswith("Unable to parse Amazon S3 file")
 
 
-def test_a_wait_that_is_too_short_leaves_the_job_running(tuner, chat):
+def test_job_goes_on_after_a_wait_timed_out(tuner, chat):
     job = tuner.submit("nova-micro", chat)
-    with pytest.raises(JobTimeoutError, match="it goes on: wait again") as late:
+    with pytest.raises(JobTimeoutError, match="it goes on: wait again") as raised:
         job.wait(timeout=60)
-    assert isinstance(late.value, TimeoutError)
+    assert isinstance(raised.value, TimeoutError)
     assert job.wait().info.state == JobState.SUCCEEDED
 
 
 @pytest.mark.parametrize(
-    ("model", "settings", "kind", "words"),
+    ("model", "settings", "kind", "message"),
     [
         ("anthropic.claude-3-sonnet-20240229", {}, ModelError, "nova-micro, nova-lite"),
         (
@@ -171,52 +169,52 @@ def test_a_wait_that_is_too_short_leaves_the_job_running(tuner, chat):
         ("nova-micro", {"epochCount": 6}, HyperparameterError, "from 1 to 5"),
     ],
 )
-def test_what_can_not_be_tuned_is_refused_before_anything_is_uploaded(
-    tuner, chat, objects, requests, model, settings, kind, words
+def test_invalid_model_or_hyperparameter_is_rejected_before_the_upload(
+    tuner, chat, list_training_files, requests, model, settings, kind, message
 ):
-    before, sent = objects(), requests.seen.copy()
-    with pytest.raises(kind, match=words):
+    before, sent = list_training_files(), requests.sdk_counts.copy()
+    with pytest.raises(kind, match=message):
         tuner.submit(f"bedrock/{model}", chat, hyperparameters=settings)
-    assert before == objects()
-    sent = requests.seen - sent
+    assert before == list_training_files()
+    sent = requests.sdk_counts - sent
     assert {("s3", "PutObject"), ("bedrock", "CreateModelCustomizationJob")}.isdisjoint(sent)
 
 
-def test_bad_data_is_refused_before_anything_is_uploaded(tuner, chat, objects):
-    before = objects()
+def test_invalid_data_is_rejected_before_the_upload(tuner, chat, list_training_files):
+    before = list_training_files()
     with pytest.raises(DataError, match="line 21"):
         tuner.submit("nova-micro", [*chat, {"messages": []}])
-    assert before == objects()
+    assert before == list_training_files()
 
 
 @pytest.mark.parametrize("name", ["", "x" * 21, "a_b", "a--b", "-a", "-".join("a" * 11)])
-def test_a_name_that_bedrock_would_refuse_is_refused(tuner, chat, name):
+def test_name_that_bedrock_rejects_is_rejected(tuner, chat, name):
     with pytest.raises(ConfigError, match="1 to 20 letters and digits"):
         tuner.submit("nova-micro", chat, name=name)
 
 
-def test_the_longest_names_fit():
-    """Name, key, digest, and an attempt of four digits, in what Bedrock allows."""
+def test_longest_job_names_are_accepted_by_bedrock():
+    """A job name has a prefix, a model key, a digest and the number of the attempt, here with four digits."""
     for model in CATALOG:
         if model.provider == "bedrock" and model.unsupported is None:
             assert len(f"{'n' * 20}-{model.key}-{'d' * 16}-9999") <= 63, model.key
 
 
-def test_the_same_is_the_same_whatever_is_not_trained_with(tuner, chat, sandbox):
-    """Another name, place, tag, or a default spelled out: none of it is worth a second bill."""
+def test_arguments_that_do_not_affect_training_create_no_second_job(tuner, chat, sandbox):
+    """A name, S3 location, tag or explicit default does not affect training."""
     folder = f"{sandbox.deployment().data_locations[0]}elsewhere/"
     first = tuner.submit("nova-micro", chat)
-    for again in (
+    for arguments in (
         {"name": "other"},
         {"s3_path": folder},
         {"tags": {"team": "a"}},
         {"hyperparameters": {"epochCount": "2", "learningRate": 1e-5, "batchSize": 1}},
     ):
-        assert first.id == tuner.submit("nova-micro", chat, **again).id
+        assert first.id == tuner.submit("nova-micro", chat, **arguments).id
     assert len(list(tuner.jobs())) == 1
 
 
-def test_what_has_succeeded_is_not_paid_for_again_because_a_rerun_was_stopped(tuner, chat, sandbox):
+def test_succeeded_job_is_returned_after_its_rerun_was_stopped(tuner, chat, sandbox):
     first = tuner.submit("nova-micro", chat).wait()
     rerun = tuner.submit("nova-micro", chat, rerun=True)
     rerun.cancel()
@@ -226,26 +224,26 @@ def test_what_has_succeeded_is_not_paid_for_again_because_a_rerun_was_stopped(tu
     assert tuner.submit("nova-micro", chat, rerun=True).name[-2:] == "-3"
 
 
-def test_a_job_that_is_being_stopped_is_tried_anew(tuner, chat):
-    dying = tuner.submit("nova-micro", chat)
-    dying.cancel()
-    anew = tuner.submit("nova-micro", chat)
-    assert anew.id != dying.id
-    assert anew.wait().model
+def test_job_that_is_stopping_is_submitted_again(tuner, chat):
+    stopping = tuner.submit("nova-micro", chat)
+    stopping.cancel()
+    second = tuner.submit("nova-micro", chat)
+    assert second.id != stopping.id
+    assert second.wait().model
 
 
-def test_a_job_is_not_lost_because_it_can_not_be_seen_at_once(tuner, chat, broken):
-    """Everything after the create may fail: what is paid for is in hand."""
-    broken("GetModelCustomizationJob", "AccessDeniedException", times=2)
+def test_job_is_returned_if_it_can_not_be_read_after_its_creation(tuner, chat, inject_error):
+    """All requests after the creation can fail, but the caller gets the job that is billed."""
+    inject_error("GetModelCustomizationJob", "AccessDeniedException", times=2)
     job = tuner.submit("nova-micro", chat)
     assert (job.info.state, job.base.key) == (JobState.PENDING, "nova-micro")
     with pytest.raises(AccessError, match="tuner policy"):
         job.status()
 
 
-def test_a_storm_of_errors_does_not_end_a_wait(tuner, chat, broken):
+def test_repeated_throttling_does_not_end_a_wait(tuner, chat, inject_error):
     job = tuner.submit("nova-micro", chat)
-    broken("GetModelCustomizationJob", "ThrottlingException", times=12)
+    inject_error("GetModelCustomizationJob", "ThrottlingException", times=12)
     assert job.wait().model
 
 
@@ -270,71 +268,73 @@ def test_a_storm_of_errors_does_not_end_a_wait(tuner, chat, broken):
     ],
     ids=str,
 )
-def test_an_argument_of_the_wrong_kind_is_one_clear_error(tuner, chat, arguments, objects):
-    before = objects()
+def test_argument_of_the_wrong_type_raises_config_error(
+    tuner, chat, arguments, list_training_files
+):
+    before = list_training_files()
     with pytest.raises(ConfigError):
         tuner.submit(**{"model": "nova-micro", "data": chat} | arguments)
-    assert before == objects()
+    assert before == list_training_files()
 
 
 @pytest.mark.parametrize("identifier", ["", None, 5, "a b", "\ud800"])
-def test_what_is_no_id_is_one_clear_error(tuner, identifier):
+def test_invalid_identifier_raises_config_error(tuner, identifier):
     for attach in (tuner.job, tuner.endpoint):
         with pytest.raises(ConfigError, match=r"specify a name|expected text"):
             attach(identifier)
 
 
-@pytest.mark.parametrize("nothing", [[], iter(())])
-def test_validation_data_of_nothing_is_not_ignored(tuner, chat, nothing):
+@pytest.mark.parametrize("empty", [[], iter(())])
+def test_empty_validation_data_is_rejected(tuner, chat, empty):
     with pytest.raises(DataError, match="validation data has 0 records"):
-        tuner.submit("nova-micro", chat, validation_data=nothing)
+        tuner.submit("nova-micro", chat, validation_data=empty)
 
 
-def test_what_runs_is_seen_and_stopped_without_a_deployment(
+def test_jobs_and_endpoints_can_be_stopped_without_a_deployment(
     tuner, chat, sandbox, poll, monkeypatch
 ):
-    """The stack may be gone, what it was made for is still billed."""
+    """Jobs and endpoints are still billed after the stack was deleted."""
     job = tuner.submit("nova-micro", chat).wait()
     job.start_endpoint()
     other = tuner.submit("nova-micro", chat[:9])
     for name in sandbox.deployment().environment():
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", "http://127.0.0.1:9")
-    gone = Tuner("nowhere", region="us-east-1", poll=poll)
-    assert len(list(gone.jobs())) == 2
-    assert gone.job(other.id).cancel()
-    assert gone.job(job.id).metrics()
-    (endpoint,) = gone.endpoints()
+    other_tuner = Tuner("nowhere", region="us-east-1", poll=poll)
+    assert len(list(other_tuner.jobs())) == 2
+    assert other_tuner.job(other.id).cancel()
+    assert other_tuner.job(job.id).metrics()
+    (endpoint,) = other_tuner.endpoints()
     endpoint.stop()
-    assert list(gone.endpoints()) == []
+    assert list(other_tuner.endpoints()) == []
 
 
-def test_a_tuned_model_is_tuned_further(tuner, chat):
+def test_custom_model_can_be_fine_tuned_again(tuner, chat):
     first = tuner.submit("nova-micro", chat).wait()
-    further = tuner.submit(first.model, chat[:10])
-    assert further.id != first.id
-    assert ":custom-model/amazon.nova-micro-v1:0:128k/" in further.wait().model
+    second = tuner.submit(first.model, chat[:10])
+    assert second.id != first.id
+    assert ":custom-model/amazon.nova-micro-v1:0:128k/" in second.wait().model
     first.start_endpoint()
-    as_dspy_calls_it = f"bedrock/converse/{first.endpoint().id}"
-    assert further.id == tuner.submit(as_dspy_calls_it, chat[:10]).id
-    assert first.endpoint().name == tuner.endpoint(as_dspy_calls_it).name
+    dspy_name = f"bedrock/converse/{first.endpoint().id}"
+    assert second.id == tuner.submit(dspy_name, chat[:10]).id
+    assert first.endpoint().name == tuner.endpoint(dspy_name).name
     first.stop_endpoint()
     with pytest.raises(ModelError, match=r"was deleted.*job\.model"):
-        tuner.submit(as_dspy_calls_it, chat[:10])
+        tuner.submit(dspy_name, chat[:10])
 
 
-def test_a_job_that_is_not_shown_at_once_is_waited_for(tuner, chat, broken):
+def test_wait_continues_while_a_new_job_is_not_visible(tuner, chat, inject_error):
     job = tuner.submit("nova-micro", chat)
-    broken("GetModelCustomizationJob", "ResourceNotFoundException", times=3)
+    inject_error("GetModelCustomizationJob", "ResourceNotFoundException", times=3)
     assert job.wait().model
-    broken("GetModelCustomizationJob", "ResourceNotFoundException")
+    inject_error("GetModelCustomizationJob", "ResourceNotFoundException")
     with pytest.raises(NotFoundError):
         job.refresh()
 
 
-def test_a_cancel_goes_through_a_storm_for_as_long_as_it_is_told(tuner, chat, broken):
+def test_cancel_is_retried_until_its_timeout(tuner, chat, inject_error):
     job = tuner.submit("nova-micro", chat)
-    broken("StopModelCustomizationJob", "ThrottlingException", times=12)
+    inject_error("StopModelCustomizationJob", "ThrottlingException", times=12)
     with pytest.raises(BusyError):
         job.cancel()
     assert job.cancel(timeout=600) is True
@@ -342,7 +342,7 @@ def test_a_cancel_goes_through_a_storm_for_as_long_as_it_is_told(tuner, chat, br
 
 
 @pytest.mark.parametrize(
-    ("model", "words"),
+    ("model", "message"),
     [
         (
             "arn:aws:bedrock:us-east-1:123456789012:model-customization-job/x.y/0123456789ab",
@@ -351,24 +351,24 @@ def test_a_cancel_goes_through_a_storm_for_as_long_as_it_is_told(tuner, chat, br
         ("arn:aws:bedrock:us-east-1:123456789012:custom-model/x.y/0123456789ab", "of the catalog"),
     ],
 )
-def test_an_arn_that_is_no_model_is_one_clear_error(tuner, chat, model, words):
-    with pytest.raises(ModelError, match=words):
+def test_arn_that_is_not_of_a_custom_model_raises_model_error(tuner, chat, model, message):
+    with pytest.raises(ModelError, match=message):
         tuner.submit(model, chat)
 
 
-def test_an_inference_profile_is_a_name_of_its_base_model(tuner, chat):
+def test_inference_profile_is_resolved_to_its_base_model(tuner, chat):
     profile = "arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.amazon.nova-micro-v1:0"
     assert tuner.submit(profile, chat).base.key == "nova-micro"
 
 
-def test_a_tuner_crosses_processes_without_its_credentials(sandbox, chat):
+def test_unpickled_tuner_submits_jobs(sandbox, chat):
     deployment = sandbox.deployment()
-    again = pickle.loads(pickle.dumps(Tuner("dev", deployment=deployment)))
-    assert deployment.data_bucket in again.submit("nova-micro", chat).info.training_data
+    unpickled = pickle.loads(pickle.dumps(Tuner("dev", deployment=deployment)))
+    assert deployment.data_bucket in unpickled.submit("nova-micro", chat).info.training_data
 
 
 @pytest.mark.as_root
-def test_the_stage_of_a_deployment_that_was_given_is_on_everything(sandbox, chat, poll):
+def test_resources_are_tagged_with_the_stage_of_the_given_deployment(sandbox, chat, poll):
     prod = dataclasses.replace(sandbox.deployment(), stage="prod")
     job = Tuner(deployment=prod, poll=poll).submit("nova-micro", chat).wait()
     job.start_endpoint()

@@ -1,4 +1,4 @@
-"""Large files go up in parts: whole and checked, or not at all."""
+"""Large files are uploaded in parts, completely and verified, or not at all."""
 
 import hashlib
 
@@ -14,58 +14,61 @@ MIB = 2**20
 
 
 @pytest.fixture
-def place(sandbox):
+def location(sandbox):
     deployment = sandbox.deployment()
     return Location(deployment.data_bucket, f"{deployment.datasets_prefix}large.jsonl")
 
 
 @pytest.fixture
-def bucket(place):
+def bucket(location):
     s3 = boto3.client("s3")
     yield s3
-    s3.delete_object(Bucket=place.bucket, Key=place.key)
+    s3.delete_object(Bucket=location.bucket, Key=location.key)
 
 
 @pytest.fixture
 def store(sandbox):
-    """A store, and what it calls, with its arguments."""
-    session, called = boto3.Session(), []
+    """Return a store, a list that records its requests, and its session."""
+    session, calls = boto3.Session(), []
 
-    def note(params, model, **_):
-        called.append((model.name, params))
+    def record(params, model, **_):
+        calls.append((model.name, params))
 
-    session.events.register("before-parameter-build.s3", note)
-    return Store(session.client("s3"), sandbox.deployment().account), called, session
+    session.events.register("before-parameter-build.s3", record)
+    return Store(session.client("s3"), sandbox.deployment().account), calls, session
 
 
 @pytest.fixture
 def file(tmp_path, monkeypatch):
-    """A file of three parts, the last of them short."""
+    """Create a file of three parts, the last of which is smaller."""
     monkeypatch.setattr(multipart, "PART_BYTES", 5 * MIB)
     path = tmp_path / "large.jsonl"
     path.write_bytes(b"".join(b"%020d\n" % number for number in range(600_000)))
     return path
 
 
-def digest(path):
+def hash_file(path):
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_it_is_there_as_it_was_and_only_once(store, file, place, bucket):
-    store, called, _ = store
-    store.put(file, place, sha256=digest(file))
-    names = [name for name, _ in called]
+def test_file_is_uploaded_unchanged_and_only_once(store, file, location, bucket):
+    store, calls, _ = store
+    store.put(file, location, sha256=hash_file(file))
+    names = [name for name, _ in calls]
     assert names.count("UploadPart") == 3
-    assert file.read_bytes() == bucket.get_object(Bucket=place.bucket, Key=place.key)["Body"].read()
-    called.clear()
-    store.put(file, place, sha256=digest(file))
-    assert [name for name, _ in called] == ["HeadObject"]
+    assert (
+        file.read_bytes()
+        == bucket.get_object(Bucket=location.bucket, Key=location.key)["Body"].read()
+    )
+    calls.clear()
+    store.put(file, location, sha256=hash_file(file))
+    assert [name for name, _ in calls] == ["HeadObject"]
 
 
-def test_every_call_names_the_owner_of_the_bucket(store, file, place, bucket, sandbox):
-    store, called, _ = store
-    store.put(file, place, sha256=digest(file))
-    assert {sandbox.deployment().account} == {params["ExpectedBucketOwner"] for _, params in called}
+def test_every_request_has_the_expected_bucket_owner(store, file, location, bucket, sandbox):
+    store, calls, _ = store
+    store.put(file, location, sha256=hash_file(file))
+    assert {sandbox.deployment().account} == {params["ExpectedBucketOwner"] for _, params in calls}
 
 
 @pytest.mark.parametrize(
@@ -76,50 +79,54 @@ def test_every_call_names_the_owner_of_the_bucket(store, file, place, bucket, sa
     ],
     ids=["network", "Ctrl-C"],
 )
-def test_what_is_interrupted_leaves_nothing_and_can_be_done_again(
-    store, file, place, bucket, error, raised, monkeypatch
+def test_interrupted_upload_is_removed_and_can_be_repeated(
+    store, file, location, bucket, error, raised, monkeypatch
 ):
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-    store, called, _ = store
+    store, calls, _ = store
 
-    def broken(request, **_):
+    def fail_second_part(request, **_):
         if b"partNumber=2" in request.url.encode():
             raise error
 
-    store._client.meta.events.register_first("before-send.s3.UploadPart", broken)
+    store._client.meta.events.register_first("before-send.s3.UploadPart", fail_second_part)
     with pytest.raises(raised):
-        store.put(file, place, sha256=digest(file))
-    assert "AbortMultipartUpload" in [name for name, _ in called]
-    assert not bucket.list_multipart_uploads(Bucket=place.bucket).get("Uploads")
-    assert "Contents" not in bucket.list_objects_v2(Bucket=place.bucket, Prefix=place.key)
-    store._client.meta.events.unregister("before-send.s3.UploadPart", broken)
-    store.put(file, place, sha256=digest(file))
+        store.put(file, location, sha256=hash_file(file))
+    assert "AbortMultipartUpload" in [name for name, _ in calls]
+    assert not bucket.list_multipart_uploads(Bucket=location.bucket).get("Uploads")
+    assert "Contents" not in bucket.list_objects_v2(Bucket=location.bucket, Prefix=location.key)
+    store._client.meta.events.unregister("before-send.s3.UploadPart", fail_second_part)
+    store.put(file, location, sha256=hash_file(file))
     assert (
         file.stat().st_size
-        == bucket.head_object(Bucket=place.bucket, Key=place.key)["ContentLength"]
+        == bucket.head_object(Bucket=location.bucket, Key=location.key)["ContentLength"]
     )
 
 
-def test_other_data_is_not_overwritten_even_if_it_comes_meanwhile(store, file, place, bucket):
+def test_concurrently_uploaded_other_data_is_not_overwritten(store, file, location, bucket):
     store, _, _ = store
 
-    def somebody(**_):
-        bucket.put_object(Bucket=place.bucket, Key=place.key, Body=b"theirs")
+    def put_other_data(**_):
+        bucket.put_object(Bucket=location.bucket, Key=location.key, Body=b"other")
 
-    store._client.meta.events.register_first("before-call.s3.CompleteMultipartUpload", somebody)
+    store._client.meta.events.register_first(
+        "before-call.s3.CompleteMultipartUpload", put_other_data
+    )
     with pytest.raises(ConflictError, match="contains other data"):
-        store.put(file, place, sha256=digest(file))
-    assert bucket.get_object(Bucket=place.bucket, Key=place.key)["Body"].read() == b"theirs"
+        store.put(file, location, sha256=hash_file(file))
+    assert bucket.get_object(Bucket=location.bucket, Key=location.key)["Body"].read() == b"other"
     with pytest.raises(ConflictError, match="contains other data"):
-        store.put(file, place, sha256=digest(file))
+        store.put(file, location, sha256=hash_file(file))
 
 
-def test_what_went_up_in_one_piece_is_the_same_in_parts(store, file, place, bucket, monkeypatch):
-    """The size of a part is this version's own business."""
-    store, called, _ = store
+def test_file_is_not_uploaded_again_with_another_part_size(
+    store, file, location, bucket, monkeypatch
+):
+    """Another version of the SDK can use another part size."""
+    store, calls, _ = store
     monkeypatch.setattr(multipart, "PART_BYTES", 64 * MIB)
-    store.put(file, place, sha256=digest(file))
+    store.put(file, location, sha256=hash_file(file))
     monkeypatch.setattr(multipart, "PART_BYTES", 5 * MIB)
-    called.clear()
-    store.put(file, place, sha256=digest(file))
-    assert [name for name, _ in called] == ["HeadObject"]
+    calls.clear()
+    store.put(file, location, sha256=hash_file(file))
+    assert [name for name, _ in calls] == ["HeadObject"]

@@ -1,4 +1,4 @@
-"""The one polling loop, on a clock of its own."""
+"""The polling loop, with a clock of the test."""
 
 import pytest
 
@@ -6,99 +6,103 @@ from tunestack.errors import BusyError, ConfigError, NotFoundError
 from tunestack.polling import Poll, to_seconds, wait_until_visible, watch
 
 
-class Wall:
-    """A clock that only sleeping moves."""
+class Clock:
+    """A clock that only `sleep` advances."""
 
     def __init__(self):
         self.now = 0.0
-        self.slept = []
+        self.delays = []
 
     def sleep(self, seconds):
-        self.slept.append(seconds)
+        self.delays.append(seconds)
         self.now += seconds
 
 
 @pytest.fixture
-def wall():
-    return Wall()
+def clock():
+    return Clock()
 
 
-def poll(wall, **changes):
-    return Poll(**{"jitter": 0.0, "sleep": wall.sleep, "clock": lambda: wall.now} | changes)
+def create_poll(clock, **changes):
+    return Poll(**{"jitter": 0.0, "sleep": clock.sleep, "clock": lambda: clock.now} | changes)
 
 
-def test_it_looks_quickly_at_first_and_then_ever_more_slowly(wall):
-    seen = list(
+def test_delays_between_polls_increase_up_to_the_longest(clock):
+    results = list(
         watch(
-            lambda: wall.now,
+            lambda: clock.now,
             until=lambda now: now > 30,
             timeout=1000,
-            poll=poll(wall, factor=2, longest=8),
+            poll=create_poll(clock, factor=2, longest=8),
         )
     )
-    assert wall.slept == [1, 2, 4, 8, 8, 8]
-    assert seen == [0, 1, 3, 7, 15, 23, 31]
+    assert clock.delays == [1, 2, 4, 8, 8, 8]
+    assert results == [0, 1, 3, 7, 15, 23, 31]
 
 
-def test_it_ends_at_the_first_look_when_there_is_nothing_to_wait_for(wall):
-    assert list(watch(lambda: wall.now, until=lambda _: True, timeout=10, poll=poll(wall))) == [0.0]
-    assert wall.slept == []
+def test_watch_ends_at_the_first_poll_if_the_condition_is_true(clock):
+    assert list(
+        watch(lambda: clock.now, until=lambda _: True, timeout=10, poll=create_poll(clock))
+    ) == [0.0]
+    assert clock.delays == []
 
 
-def test_it_looks_once_more_at_the_very_end(wall):
-    seen = list(
-        watch(lambda: wall.now, until=lambda _: False, timeout=4, poll=poll(wall, factor=2))
+def test_last_poll_is_at_the_timeout(clock):
+    results = list(
+        watch(
+            lambda: clock.now, until=lambda _: False, timeout=4, poll=create_poll(clock, factor=2)
+        )
     )
-    assert seen == [0, 1, 3, 4]
+    assert results == [0, 1, 3, 4]
 
 
-def test_many_waiters_do_not_look_at_the_same_moment(wall):
-    pauses = set()
+def test_jitter_spreads_the_polls_of_several_waiters(clock):
+    delays = set()
     for _ in range(50):
-        poll_of_one = poll(Wall(), jitter=0.2)
-        pauses.add(round(next(poll_of_one.pauses(100)).seconds, 6))
-    assert len(pauses) > 40
-    assert all(0.8 <= pause <= 1.2 for pause in pauses)
+        one_poll = create_poll(Clock(), jitter=0.2)
+        delays.add(round(next(one_poll.pauses(100)).seconds, 6))
+    assert len(delays) > 40
+    assert all(0.8 <= delay <= 1.2 for delay in delays)
 
 
-def test_a_look_that_the_vendor_is_too_busy_for_is_no_look(wall):
-    answers = iter([BusyError("throttled"), BusyError("throttled"), "seen"])
+def test_busy_error_of_a_poll_is_retried(clock):
+    responses = iter([BusyError("throttled"), BusyError("throttled"), "ready"])
 
-    def look():
-        answer = next(answers)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
+    def read():
+        response = next(responses)
+        if isinstance(response, Exception):
+            raise response
+        return response
 
-    assert list(watch(look, until=bool, timeout=100, poll=poll(wall))) == ["seen"]
-    assert len(wall.slept) == 2
+    assert list(watch(read, until=bool, timeout=100, poll=create_poll(clock))) == ["ready"]
+    assert len(clock.delays) == 2
 
 
-def test_a_vendor_that_is_too_busy_to_the_end_is_an_error(wall):
-    def look():
+def test_busy_error_until_the_timeout_is_raised(clock):
+    def read():
         raise BusyError("throttled")
 
     with pytest.raises(BusyError, match="throttled"):
-        list(watch(look, until=bool, timeout=10, poll=poll(wall)))
-    assert wall.now == 10
+        list(watch(read, until=bool, timeout=10, poll=create_poll(clock)))
+    assert clock.now == 10
 
 
-def test_what_was_just_created_may_appear_late_or_never(wall):
-    def look():
-        if wall.now < 3:
-            raise NotFoundError("not yet")
-        return "there"
+def test_wait_until_visible_returns_the_result_or_none(clock):
+    def read():
+        if clock.now < 3:
+            raise NotFoundError("not visible yet")
+        return "visible"
 
-    assert wait_until_visible(look, poll=poll(wall)) == "there"
+    assert wait_until_visible(read, poll=create_poll(clock)) == "visible"
 
-    def never():
-        raise NotFoundError("never")
+    def read_never():
+        raise NotFoundError("never visible")
 
-    assert wait_until_visible(never, poll=poll(wall)) is None
+    assert wait_until_visible(read_never, poll=create_poll(clock)) is None
 
 
 @pytest.mark.parametrize("timeout", [None, "60", True, -1, float("nan"), float("inf"), 10**400])
-def test_a_timeout_that_is_none_is_refused(timeout):
+def test_invalid_timeout_is_rejected(timeout):
     with pytest.raises(ConfigError, match="use seconds or a timedelta|from 0 to 366 days"):
         to_seconds(timeout)
 
@@ -107,14 +111,14 @@ def test_a_timeout_that_is_none_is_refused(timeout):
     "changes",
     [{"first": 0}, {"first": -1}, {"first": "1"}, {"factor": 0.5}, {"jitter": 1}, {"longest": 0.5}],
 )
-def test_a_poll_that_would_never_pause_or_never_look_is_refused(changes):
+def test_invalid_poll_is_rejected(changes):
     with pytest.raises(ConfigError, match="invalid Poll"):
         Poll(**changes)
 
 
-def test_an_error_of_the_look_is_not_swallowed(wall):
-    def look():
+def test_other_error_of_a_poll_is_raised(clock):
+    def read():
         raise RuntimeError("lost")
 
     with pytest.raises(RuntimeError, match="lost"):
-        list(watch(look, until=lambda _: False, timeout=10, poll=poll(wall)))
+        list(watch(read, until=lambda _: False, timeout=10, poll=create_poll(clock)))

@@ -13,7 +13,7 @@ HIGH_QUOTAS = Quotas(
 
 @pytest.fixture
 def stage(sandbox, tmp_path, sweep_rules):
-    """A process that runs a script, to be killed."""
+    """Create a process that runs a script, which tests kill."""
     stage = Stage(sandbox, tmp_path, sweep_rules(sandbox))
     yield stage
     stage.reset()
@@ -22,7 +22,7 @@ def stage(sandbox, tmp_path, sweep_rules):
 
 @pytest.fixture(scope="module", params=[False, True], ids=["answered", "ignored"])
 def world(request, count_traffic):
-    """A world in which Bedrock answers a repeated token with the first resource, and one in which it ignores the token."""
+    """Create a world in which Bedrock returns the first resource for a repeated token, and one in which it ignores the token."""
     with (
         pytest.MonkeyPatch.context() as patch,
         # Roles and files of jobs are tested elsewhere, and take most of the time.

@@ -13,7 +13,7 @@ from tunestack import Poll, Tuner
 from tunestack.errors import TunestackError
 
 CYCLES = int(sys.argv[1])
-slept = [0.0]
+simulated_seconds = [0.0]
 
 
 def post(path, **body):
@@ -22,7 +22,7 @@ def post(path, **body):
 
 
 def sleep(seconds):
-    slept[0] += seconds
+    simulated_seconds[0] += seconds
     post("clock", advance=seconds)
 
 
@@ -44,7 +44,9 @@ def measure(jobs, descriptors):
 def main():
     # botocore's retries wait in real time.
     sys.modules["botocore.endpoint"].time.sleep = lambda _: None
-    poll = Poll(first=600, longest=3600, sleep=sleep, clock=lambda: time.monotonic() + slept[0])
+    poll = Poll(
+        first=600, longest=3600, sleep=sleep, clock=lambda: time.monotonic() + simulated_seconds[0]
+    )
     tuner = Tuner(poll=poll)
     for kind, operation in (
         ("throttle", "*"),
@@ -52,7 +54,7 @@ def main():
         ("lost-reply", "Create*"),
     ):
         post("faults", kind=kind, operation=operation, rate=0.05)
-    fifth, seen = CYCLES // 5, []
+    fifth, samples = CYCLES // 5, []
     for number in range(1, CYCLES + 1):
         rows = [{"prompt": f"{number}/{row}?", "completion": f"{row}."} for row in range(8)]
         while True:
@@ -62,9 +64,9 @@ def main():
             except TunestackError as error:
                 sys.stderr.write(f"{error!r}\n")
         # A fault may close a connection that the next request opens again, so the maximum of many samples counts.
-        seen.append(count_descriptors())
+        samples.append(count_descriptors())
         if number in (fifth, CYCLES):
-            sys.stdout.write(json.dumps(measure(number, max(seen[-fifth:]))) + "\n")
+            sys.stdout.write(json.dumps(measure(number, max(samples[-fifth:]))) + "\n")
 
 
 main()

@@ -78,14 +78,14 @@ class Stage:
         self.reset()
         trace = self.folder / "trace"
         assert self.run(kind, steps, mutant=mutant, strace=["-o", str(trace)]) == "done"
-        seen: Counter[tuple[str, ...]] = Counter()
+        counts: Counter[tuple[str, ...]] = Counter()
         points: dict[Any, Any] = {}
         for line in trace.read_text().splitlines():
             if not (call := re.match(r"(\d+) +(\w+)\(", line)):
                 continue
-            seen[call.groups()] += 1
+            counts[call.groups()] += 1
             if call[2] in EFFECTS or "O_CREAT" in line:
-                points[call[2], seen[call.groups()]] = None
+                points[call[2], counts[call.groups()]] = None
         return list(points)
 
     def kill(self, kind, steps, point, *, mutant=""):

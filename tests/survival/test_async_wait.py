@@ -103,9 +103,9 @@ def test_event_after_a_cancelled_wait_ends_the_next_wait(sandbox, queue, chat):
     assert asyncio.run(wait()).info.model
 
 
-def test_error_of_a_poll_is_raised(sandbox, queue, chat, broken):
+def test_error_of_a_poll_is_raised(sandbox, queue, chat, inject_error):
     job = Tuner(poll=RARELY).submit("nova-micro", chat)
-    broken("GetModelCustomizationJob", "AccessDeniedException", times=100)
+    inject_error("GetModelCustomizationJob", "AccessDeniedException", times=100)
 
     with pytest.raises(AccessError):
         asyncio.run(job.wait_async())

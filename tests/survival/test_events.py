@@ -73,7 +73,7 @@ def test_events_end_a_wait_for_several_jobs(sandbox, queue, chat):
 
 def test_messages_for_other_jobs_are_kept_for_a_while(sandbox, queue, chat):
     client, url = queue
-    other_event = '{"detail": {"jobArn": "arn:theirs"}}'
+    other_event = '{"detail": {"jobArn": "arn:other"}}'
     client.send_message(QueueUrl=url, MessageBody=other_event)
     client.send_message(QueueUrl=url, MessageBody="not an event")
     clients = Tuner()._accounts.bedrock._clients
@@ -95,7 +95,7 @@ def read_bodies(client, url):
 
 
 @pytest.mark.parametrize("url", [None, "https://127.0.0.1:9/nowhere"])
-def test_where_no_queue_can_be_asked_the_pause_is_as_long(sandbox, url, monkeypatch):
+def test_pause_without_a_usable_queue_has_the_same_length(sandbox, url, monkeypatch):
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
     events = JobEvents(Tuner()._accounts.bedrock._clients, "us-east-1", url)
     assert (url is not None) == events.listen({"a"}, 1.2)  # SQS waits whole seconds

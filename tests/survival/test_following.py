@@ -34,10 +34,10 @@ def test_follow_yields_every_change_until_all_jobs_have_ended(several, calls, po
     tuner = Tuner(session=session, poll=poll)
     jobs = [tuner.job(job.id) for job in several]
     counted.clear()
-    seen = [(job.id, job.info.state, job.info.phase) for job in tuner.follow(jobs)]
-    assert len(seen) == len(set(seen))
+    changes = [(job.id, job.info.state, job.info.phase) for job in tuner.follow(jobs)]
+    assert len(changes) == len(set(changes))
     for job in several:
-        states = [state for name, state, _ in seen if name == job.id]
+        states = [state for name, state, _ in changes if name == job.id]
         assert states[-1] == JobState.SUCCEEDED
         assert len(states) >= 3
     assert set(counted) == {"ListModelCustomizationJobs"}
@@ -54,11 +54,11 @@ def test_reason_of_a_failure_is_read(sandbox, several, tuner):
     assert sum(job.info.state is JobState.SUCCEEDED for job in ended) == 4
 
 
-def test_failed_poll_loses_no_job(sandbox, several, tuner, broken):
+def test_failed_poll_loses_no_job(sandbox, several, tuner, inject_error):
     """The next poll yields the changes that a failed poll has read."""
     sandbox.faults.add("internal-failure", phase="training", times=1)
     sandbox.clock.advance(6 * 3600)
-    broken("GetModelCustomizationJob", "ThrottlingException", times=12)
+    inject_error("GetModelCustomizationJob", "ThrottlingException", times=12)
     ended = [job.id for job in tuner.follow(several) if job.info.state.is_terminal]
     assert sorted(job.id for job in several) == sorted(ended)
 
@@ -182,14 +182,14 @@ def follow_jobs(sandbox, names):
     tuner = Tuner(
         session=session, poll=Poll(sleep=sleep, clock=sandbox.clock.monotonic, longest=600)
     )
-    wanted = set(names)
-    jobs = [job for job in tuner.jobs() if job.name in wanted]
+    name_set = set(names)
+    jobs = [job for job in tuner.jobs() if job.name in name_set]
     assert len(jobs) == len(names)
     session.events.register("before-call.bedrock.*", count)
     tuner._accounts.bedrock._clients._clients.clear()
     sandbox.faults.add("throttle", operation="ListModelCustomizationJobs", rate=0.1)
     sandbox.faults.add("internal-failure", phase="training", rate=0.05)
-    # Thousands of events would take most of the time, and nobody listens.
+    # Thousands of events would take most of the time, and no process reads them.
     sandbox.faults.add("event-loss")
     tuner.wait_all(jobs)
     sandbox.faults.clear()

@@ -1,6 +1,6 @@
-"""Mutants of the SDK: each removes one protection against paying twice, and the histories must find it.
+"""Mutants of the SDK: each one removes a protection against a second payment, and the histories must find it.
 
-A protection that another one duplicates is removed together with it: unique names at Bedrock, the sweep, the schedule.
+If two protections have the same effect, both are removed: for example unique names at Bedrock, the sweep, the schedule.
 """
 
 import secrets
@@ -25,197 +25,199 @@ from tunestack_sandbox.bedrock import jobs
 from tunestack_sandbox.bedrock import serving as bedrock_serving
 
 MAX_HISTORIES = 150
-"""Number of random histories in which a mutant must be found."""
+"""Number of random histories in which a mutant must be detected."""
 SCHEDULE, SWEEP, STOP = ("schedule",), ("sweep",), ()
 
 
-def names_are_not_unique(patch):
-    """Let Bedrock accept two resources with the same name."""
+def accept_duplicate_names(patch):
+    """Accept two resources with the same name at Bedrock."""
     new, create = bedrock_serving._add_endpoint, jobs._create_job
 
-    def new_of_any_name(region, table, **what):
-        endpoint = new(region, {}, **what)
+    def add_endpoint(region, table, **arguments):
+        endpoint = new(region, {}, **arguments)
         table[endpoint.arn] = endpoint
         return endpoint
 
-    def create_of_any_name(region, params):
+    def create_job(region, params):
         stem, attempt = params["jobName"].rsplit("-", 1)
         name = f"{stem}-x{len(region.jobs)}-{attempt}"
         return create(region, {**params, "jobName": name, "customModelName": name})
 
-    patch.setattr(bedrock_serving, "_add_endpoint", new_of_any_name)
-    patch.setattr(jobs, "_create_job", create_of_any_name)
+    patch.setattr(bedrock_serving, "_add_endpoint", add_endpoint)
+    patch.setattr(jobs, "_create_job", create_job)
 
 
-def random_token(patch):
-    names_are_not_unique(patch)
+def use_random_tokens(patch):
+    accept_duplicate_names(patch)
     patch.setattr("tunestack.backends.bedrock.wire._token", lambda *_: secrets.token_hex(32))
 
 
-def random_job_name(patch):
+def use_random_job_names(patch):
     patch.setattr(submitting, "_digest", lambda *_: secrets.token_hex(8))
 
 
-def random_endpoint_name(patch):
+def use_random_endpoint_names(patch):
     name_of = serving.name_of
 
-    def name_anew(*what):
+    def create_name(*arguments):
         stem = serving._PREFIX
-        return f"{stem}{secrets.token_hex(2)}{name_of(*what).removeprefix(stem)}"
+        return f"{stem}{secrets.token_hex(2)}{name_of(*arguments).removeprefix(stem)}"
 
-    patch.setattr(serving, "name_of", name_anew)
+    patch.setattr(serving, "name_of", create_name)
 
 
-def never_armed(patch):
+def skip_schedule(patch):
     patch.setattr(ScheduledGuard, "arm", lambda *_, **__: None)
 
 
-def armed_after_it_is_made(patch):
+def arm_after_creation(patch):
     arm, create = ScheduledGuard.arm, serving._create
-    late: list[Any] = []
+    delayed: list[Any] = []
 
-    def created(*what, **more):
+    def create_and_arm(*arguments, **options):
         try:
-            return create(*what, **more)
+            return create(*arguments, **options)
         finally:
-            while late:
-                guard, asked, said = late.pop()
-                arm(guard, *asked, **said)
+            while delayed:
+                guard, arm_arguments, arm_options = delayed.pop()
+                arm(guard, *arm_arguments, **arm_options)
 
     patch.setattr(
-        ScheduledGuard, "arm", lambda guard, *asked, **said: late.append((guard, asked, said))
+        ScheduledGuard,
+        "arm",
+        lambda guard, *arguments, **options: delayed.append((guard, arguments, options)),
     )
-    patch.setattr(serving, "_create", created)
+    patch.setattr(serving, "_create", create_and_arm)
 
 
-def no_end_in_the_tags(patch):
-    patch.setattr(serving, "EXPIRES_AT_TAG", "tunestack:remark")
+def omit_expiry_tag(patch):
+    patch.setattr(serving, "EXPIRES_AT_TAG", "tunestack:other")
 
 
-def an_end_by_this_machines_clock(patch):
+def use_local_clock(patch):
     patch.setattr(BedrockBackend, "now", lambda _: datetime.now(UTC) + timedelta(hours=1))
 
 
-def extended_in_the_schedule_only(patch):
+def skip_tag_when_extending(patch):
     patch.setattr(BedrockBackend, "tag_endpoint", lambda *_: None)
 
 
-def extended_beyond_the_limit(patch):
+def ignore_limit_when_extending(patch):
     patch.setattr(ScheduledGuard, "longest", timedelta(days=10))
 
 
-def created_again_without_a_look(patch):
-    names_are_not_unique(patch)
+def retry_creation_without_check(patch):
+    accept_duplicate_names(patch)
 
-    def made(provider, request):
-        asked = replace(request, generation=secrets.token_hex(4))
-        return serving._just_created(provider.create_endpoint(asked), request)
+    def create_once(provider, request):
+        new_request = replace(request, generation=secrets.token_hex(4))
+        return serving._just_created(provider.create_endpoint(new_request), request)
 
     def create(provider, _, request, *__, poll):
         with suppress(ProviderError):
-            return made(provider, request)
-        return made(provider, request)
+            return create_once(provider, request)
+        return create_once(provider, request)
 
     patch.setattr(serving, "_create", create)
 
 
-def created_again_if_not_seen_at_once(patch):
-    names_are_not_unique(patch)
+def retry_creation_after_one_check(patch):
+    accept_duplicate_names(patch)
 
-    def look_once(look, **_):
+    def check_once(check, **_):
         with suppress(NotFoundError):
-            return look()
+            return check()
 
-    patch.setattr(serving, "wait_until_visible", look_once)
+    patch.setattr(serving, "wait_until_visible", check_once)
 
 
-def no_look_before_an_endpoint(patch):
+def create_endpoint_without_check(patch):
     """Create an endpoint again even if it exists."""
-    names_are_not_unique(patch)
+    accept_duplicate_names(patch)
     start = serving.start_endpoint
 
-    def started(provider, *what, **more):
+    def start_without_check(provider, *arguments, **options):
         endpoint = provider.endpoint
 
-        def unseen(name, way=None):
+        def raise_not_found(name, serving_kind=None):
             if ":" not in name:
-                raise NotFoundError("not looked for")
-            return endpoint(name, way)
+                raise NotFoundError("hidden")
+            return endpoint(name, serving_kind)
 
-        provider.endpoint = unseen
+        provider.endpoint = raise_not_found
         try:
-            return start(provider, *what, **more)
+            return start(provider, *arguments, **options)
         finally:
             provider.endpoint = endpoint
 
-    patch.setattr("tunestack.jobs.job.start_endpoint", started)
+    patch.setattr("tunestack.jobs.job.start_endpoint", start_without_check)
 
 
-def one_generation(patch):
+def use_one_generation(patch):
     patch.setattr(serving, "_MAX_GENERATIONS", 1)
 
 
-def gone_whatever_delete_says(patch):
+def ignore_errors_of_delete(patch):
     delete = BedrockBackend.delete_endpoint
 
-    def deleted(provider, endpoint):
+    def delete_without_errors(provider, endpoint):
         with suppress(ProviderError):
             delete(provider, endpoint)
-        raise NotFoundError("gone")
+        raise NotFoundError("deleted")
 
-    patch.setattr(BedrockBackend, "delete_endpoint", deleted)
+    patch.setattr(BedrockBackend, "delete_endpoint", delete_without_errors)
 
 
-def what_is_starting_is_left(patch):
-    """A stop that does not wait for what can't be deleted yet."""
+def stop_without_waiting(patch):
+    """Do not wait for endpoints that can't be deleted yet."""
     patch.setattr(endpoints, "_MAX_REFUSALS", 1)
     patch.setattr(endpoints, "STOP_TIMEOUT", 0.0)
     patch.setattr(Endpoint.stop, "__defaults__", (0.0,))
-    patch.setattr(endpoints, "EndpointTimeoutError", lambda *_, **__: NotFoundError("gone"))
+    patch.setattr(endpoints, "EndpointTimeoutError", lambda *_, **__: NotFoundError("deleted"))
     stop = Endpoint.stop
 
-    def stopped(endpoint, *timeout):
+    def stop_without_errors(endpoint, *timeout):
         with suppress(NotFoundError):
             stop(endpoint, *timeout)
 
-    patch.setattr(Endpoint, "stop", stopped)
+    patch.setattr(Endpoint, "stop", stop_without_errors)
 
 
-def no_look_before_a_job(patch):
+def create_job_without_check(patch):
     patch.setattr(submitting, "_newest_alive", lambda _: None)
 
 
-def attempts_not_counted(patch):
+def ignore_earlier_attempts(patch):
     patch.setattr(submitting, "_attempt_of", lambda _: 0)
 
 
-def what_was_stopped_counts_as_there(patch):
+def return_stopped_jobs(patch):
     patch.setattr(submitting, "_ALIVE", {*submitting._ALIVE, JobState.STOPPED, JobState.STOPPING})
 
 
 # Mutant, active layer, and whether the invariants check the outcome only instead of every request.
 MUTANTS = [
-    (random_token, STOP, False),
-    (random_job_name, STOP, False),
-    (random_endpoint_name, SCHEDULE, False),
-    (never_armed, SCHEDULE, False),
-    (never_armed, SCHEDULE, True),
-    (armed_after_it_is_made, SCHEDULE, False),
-    (armed_after_it_is_made, SCHEDULE, True),
-    (no_end_in_the_tags, SWEEP, False),
-    (no_end_in_the_tags, SWEEP, True),
-    (an_end_by_this_machines_clock, SWEEP, False),
-    (extended_in_the_schedule_only, SWEEP, True),
-    (extended_beyond_the_limit, SWEEP, False),
-    (created_again_without_a_look, STOP, False),
-    (created_again_if_not_seen_at_once, STOP, False),
-    (no_look_before_an_endpoint, STOP, False),
-    (one_generation, STOP, False),
-    (gone_whatever_delete_says, STOP, False),
-    (what_is_starting_is_left, STOP, False),
-    (no_look_before_a_job, STOP, False),
-    (attempts_not_counted, STOP, False),
-    (what_was_stopped_counts_as_there, STOP, False),
+    (use_random_tokens, STOP, False),
+    (use_random_job_names, STOP, False),
+    (use_random_endpoint_names, SCHEDULE, False),
+    (skip_schedule, SCHEDULE, False),
+    (skip_schedule, SCHEDULE, True),
+    (arm_after_creation, SCHEDULE, False),
+    (arm_after_creation, SCHEDULE, True),
+    (omit_expiry_tag, SWEEP, False),
+    (omit_expiry_tag, SWEEP, True),
+    (use_local_clock, SWEEP, False),
+    (skip_tag_when_extending, SWEEP, True),
+    (ignore_limit_when_extending, SWEEP, False),
+    (retry_creation_without_check, STOP, False),
+    (retry_creation_after_one_check, STOP, False),
+    (create_endpoint_without_check, STOP, False),
+    (use_one_generation, STOP, False),
+    (ignore_errors_of_delete, STOP, False),
+    (stop_without_waiting, STOP, False),
+    (create_job_without_check, STOP, False),
+    (ignore_earlier_attempts, STOP, False),
+    (return_stopped_jobs, STOP, False),
 ]
 
 
@@ -226,11 +228,11 @@ MUTANTS = [
     ("mutant", "layers", "outcomes_only"),
     MUTANTS,
     ids=[
-        f"{mutant.__name__}-{'-'.join(layers) or 'stop'}{'-outcomes' if blind else ''}"
-        for mutant, layers, blind in MUTANTS
+        f"{mutant.__name__}-{'-'.join(layers) or 'stop'}{'-outcomes' if outcomes else ''}"
+        for mutant, layers, outcomes in MUTANTS
     ],
 )
-def test_mutant_is_found(world, mutant, layers, outcomes_only, monkeypatch, figure):
+def test_mutant_is_detected(world, mutant, layers, outcomes_only, monkeypatch, figure):
     mutant(monkeypatch)
     monkeypatch.setattr(world, "outcomes_only", outcomes_only)
     for name, steps in DIRECTED_HISTORIES.items():

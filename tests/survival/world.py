@@ -148,7 +148,7 @@ class World(FaultHooks, VirtualGuard):
             )
         return self.tuners[who, model]
 
-    def tried(self, call, *allowed):
+    def call_sdk(self, call, *allowed):
         """Call the SDK; it may raise its own errors only, and only if a fault or another client is the reason."""
         is_undisturbed, deleted_count = self._is_undisturbed(), self.deleted_count
         try:
@@ -189,7 +189,7 @@ class World(FaultHooks, VirtualGuard):
         content, rows = (model, data), ROWS[model][data]
         self.reruns[content] += rerun
         is_undisturbed = self._is_undisturbed()
-        job = self.tried(lambda: self.get_tuner(who, model).submit(model, rows, rerun=rerun))
+        job = self.call_sdk(lambda: self.get_tuner(who, model).submit(model, rows, rerun=rerun))
         self._check(model, self.check_jobs)
         if job is not None:
             is_new = job.id not in self.job_ids[content]
@@ -213,22 +213,22 @@ class World(FaultHooks, VirtualGuard):
         if not self.job_ids[model, data]:
             return None
         arn = self.job_ids[model, data][-1]
-        return self.tried(lambda: self.get_tuner(who, model).job(arn))
+        return self.call_sdk(lambda: self.get_tuner(who, model).job(arn))
 
     def do_cancel(self, who, model, data):
         if job := self._get_or_submit_job(who, model, data):
-            self.tried(job.cancel)
+            self.call_sdk(job.cancel)
 
     def do_wait(self, who, model, data):
         if job := self._get_or_submit_job(who, model, data):
             ends = (JobFailedError, JobStoppedError, JobTimeoutError)
-            self.tried(lambda: job.wait(3600), *ends)
+            self.call_sdk(lambda: job.wait(3600), *ends)
 
     def do_start(self, who, model, data, hours):
         job = self._get_or_submit_job(who, model, data)
         if job is None:
             return
-        self.tried(job.wait, JobFailedError, JobStoppedError)
+        self.call_sdk(job.wait, JobFailedError, JobStoppedError)
         if not self._is_trained(model, job.id):
             return
         # Another start may run within this one.
@@ -236,7 +236,7 @@ class World(FaultHooks, VirtualGuard):
         deleted_count, ttl = self.deleted_count, hours and timedelta(hours=hours)
         self.requested_ttl, self.requested_at = ttl, self.clock.now()
         try:
-            name = self.tried(lambda: job.start_endpoint(ttl=ttl).name)
+            name = self.call_sdk(lambda: job.start_endpoint(ttl=ttl).name)
         finally:
             self.requested_ttl, self.requested_at = outer
         self._check(model, self.check_endpoints)
@@ -269,7 +269,7 @@ class World(FaultHooks, VirtualGuard):
             earliest = min(self.earliest_ends.get(endpoint.name, end), end)
             self.earliest_ends[endpoint.name] = earliest if self.is_disturbed else end
 
-        self.tried(extend, ConfigError, NotFoundError)
+        self.call_sdk(extend, ConfigError, NotFoundError)
         self._check(model, self.check_endpoints)
 
     def do_stop(self, who, model, data):
@@ -278,7 +278,7 @@ class World(FaultHooks, VirtualGuard):
             return
         # An endpoint that another client created seconds ago may not be visible yet.
         is_visible = not self.hidden_responses
-        stopped = self.tried(lambda: job.stop_endpoint() or True)
+        stopped = self.call_sdk(lambda: job.stop_endpoint() or True)
         self._check(model, self.check_endpoints)
         if stopped and is_visible and not self.is_disturbed:
             existing = self._read_endpoints(REGIONS[model])[0].values()
