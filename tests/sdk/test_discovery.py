@@ -49,7 +49,7 @@ class TestPlaces:
     def test_where_the_job_role_may_not_read_is_refused(self, tuner, chat, sandbox, place):
         bucket = f"s3://{sandbox.deployment().data_bucket}"
         with pytest.raises(
-            ConfigError, match="may not read s3_path .*: use a location below s3://"
+            ConfigError, match="is not allowed to read s3_path .*: use a location below s3://"
         ):
             tuner.submit("nova-micro", chat, s3_path=place.format(bucket=bucket))
 

@@ -148,7 +148,7 @@ def test_a_failed_job_raises_the_vendors_words(tuner, chat):
 
 def test_a_wait_that_is_too_short_leaves_the_job_running(tuner, chat):
     job = tuner.submit("nova-micro", chat)
-    with pytest.raises(JobTimeoutError, match="it goes on: wait again") as late:
+    with pytest.raises(JobTimeoutError, match="it continues: wait again") as late:
         job.wait(timeout=60)
     assert isinstance(late.value, TimeoutError)
     assert job.wait().info.state == JobState.SUCCEEDED
