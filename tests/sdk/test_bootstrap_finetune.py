@@ -289,7 +289,7 @@ def test_settings_of_an_lm_apply_to_copies_and_fine_tuned_lms(configured, caplog
     assert optimizer.train_kwargs[fine_tuned] == {"max_cost": 5}
     stop(fine_tuned)
     assert optimizer.train_kwargs[dspy.LM("openai/gpt-4o")] is None
-    assert "no settings for openai/gpt-4o" in caplog.text
+    assert "train_kwargs has no entry for openai/gpt-4o" in caplog.text
 
 
 def test_unsupported_lm_class_is_rejected_before_submission(configured, chat):

@@ -53,7 +53,7 @@ class TestS3Path:
     ):
         bucket = f"s3://{sandbox.deployment().data_bucket}"
         with pytest.raises(
-            ConfigError, match="may not read s3_path .*: use a location below s3://"
+            ConfigError, match="is not allowed to read s3_path .*: use a location below s3://"
         ):
             tuner.submit("nova-micro", chat, s3_path=location.format(bucket=bucket))
 

@@ -276,7 +276,7 @@ def test_system_exit_in_the_data_fails_the_job(provider):
         raise SystemExit
 
     job = dspy.LM(NOVA, provider=provider).finetune(rows(), TrainDataFormat.CHAT, {})
-    with pytest.raises(TunestackError, match="training ended by SystemExit"):
+    with pytest.raises(TunestackError, match="fine-tuning was interrupted by SystemExit"):
         job.result(timeout=60)
 
 

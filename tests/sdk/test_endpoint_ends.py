@@ -166,7 +166,7 @@ class TestDisplay:
         inject_error("ListTagsForResource", "AccessDeniedException", times=3)
         endpoint = west.endpoint(endpoint_with_ttl.name)
         assert (endpoint.info.expiry, endpoint.info.expires_at) == (Expiry.UNKNOWN, None)
-        with pytest.warns(EndpointCostWarning, match="When it is deleted automatically is unknown"):
+        with pytest.warns(EndpointCostWarning, match="Its expiry is unknown"):
             west.job(llama.id).start_endpoint()
         assert Expiry.UNKNOWN is next(west.endpoints()).info.expiry
         assert Expiry.SCHEDULED is endpoint.expiry, "the expiry is read again on access"
@@ -215,9 +215,9 @@ class TestCli:
         assert (0, old.isoformat()) == (code, shown["previous_expires_at"])
         new = datetime.fromisoformat(shown["expires_at"])
         assert old < new
-        assert f"ends at {utc_text(new)} (before: {utc_text(old)})" in err
+        assert f"expires at {utc_text(new)} (before: {utc_text(old)})" in err
         code, out, err = cli("endpoint", "extend", endpoint_with_ttl.id, "--ttl", "1h")
-        assert (code, f"keeps its end: it ends at {utc_text(new)}" in err) == (0, True)
+        assert (code, f"already expires later, at {utc_text(new)}" in err) == (0, True)
         assert "1 hour from now" in err
         code, _, err = cli("endpoint", "extend", endpoint_with_ttl.id, "--ttl", "2d")
         assert (code, "invalid ttl of 2 days" in err) == (2, True)

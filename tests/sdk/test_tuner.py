@@ -146,7 +146,7 @@ def test_error_of_a_failed_job_has_the_message_of_bedrock(tuner, chat):
 
 def test_job_goes_on_after_a_wait_timed_out(tuner, chat):
     job = tuner.submit("nova-micro", chat)
-    with pytest.raises(JobTimeoutError, match="it goes on: wait again") as raised:
+    with pytest.raises(JobTimeoutError, match="it continues: wait again") as raised:
         job.wait(timeout=60)
     assert isinstance(raised.value, TimeoutError)
     assert job.wait().info.state == JobState.SUCCEEDED

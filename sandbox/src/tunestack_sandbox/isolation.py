@@ -1,6 +1,6 @@
 """Isolation of one process in the sandbox: its environment, its connections, and the processes that it starts.
 
-The layers, each of which covers what the layers before it do not:
+Each layer covers cases that the layers before it miss:
 
 1. The environment: new clients find the sandbox, and no credentials of a real account.
 2. Shared objects from before: boto3's default session, DSPy's cache, multiprocessing's fork server.

@@ -217,7 +217,7 @@ class JobTimeoutError(JobError, TimeoutError):
 
 
 class JobStalledError(JobTimeoutError):
-    """The job has not changed for longer than expected; it goes on."""
+    """The job has not changed for longer than expected; it continues."""
 
 
 class EndpointError(TunestackError):

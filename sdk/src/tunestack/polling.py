@@ -155,7 +155,7 @@ def steps(
 
     Raises:
         TransientError: the last poll failed.
-        CredentialsExpiredError: the credentials had expired at the first poll, or still have at the last.
+        CredentialsExpiredError: the credentials were expired at the first or at the last poll.
     """
     failure: ProviderError | None = None
     has_answered = False

@@ -43,10 +43,10 @@ def resource_has_no_other_stage_tag(stage: str) -> Conditions:
 
 
 def resource_has_stage_tag(stage: str) -> Conditions:
-    """The resource has the tag of this stage. Denies a resource without the tag, and any if Bedrock passes no tags to IAM.
+    """The resource has the tag of this stage. If Bedrock passes no tags to IAM, the condition is false for every resource.
 
-    For resources that can't be restored, such as custom models. A model that the policy fails to delete costs its storage
-    only, and an administrator can delete it.
+    For resources that can't be restored, such as custom models. If the policy denies the deletion of a model, only
+    its storage is billed, and an administrator can delete it.
     """
     return {"StringEquals": {f"aws:ResourceTag/{STAGE_TAG}": stage}}
 

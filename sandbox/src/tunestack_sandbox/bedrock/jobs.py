@@ -118,7 +118,7 @@ def _require_fine_tuning(base: BaseModel, params: Params) -> None:
 
 
 def _complete_hyperparameters(base: BaseModel, params: Mapping[str, str]) -> dict[str, str]:
-    """Check hyperparameters, and add the defaults of the others, as jobs show them."""
+    """Validate hyperparameters and add defaults for missing ones, in the format of GetModelCustomizationJob."""
     for name, text in params.items():
         limits = base.hyperparameters.get(name)
         if limits is None:

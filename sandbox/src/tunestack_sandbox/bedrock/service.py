@@ -157,7 +157,7 @@ class Bedrock:
         return self._protocol.build_error(None, ServiceError("UnknownOperationException", message))
 
     def add_interceptor(self, interceptor: OperationInterceptor) -> None:
-        """Call a function for each operation, with the call and the handler that it replaces."""
+        """Register a function that is called instead of the handlers, with each call and its handler."""
         self._interceptors.append(interceptor)
 
     def remove_interceptor(self, interceptor: OperationInterceptor) -> None:

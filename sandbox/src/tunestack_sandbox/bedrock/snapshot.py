@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def dump_region(region: Region) -> dict[str, Any]:
-    """Return all resources of a region as their Get operations do; jobs with the reason why they failed."""
+    """Return all resources of a region in the format of their Get operations. Jobs also have their failure reason."""
     return {
         "account": region.account,
         "region": region.name,

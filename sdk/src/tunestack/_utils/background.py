@@ -107,7 +107,7 @@ def _at_exit() -> None:
                 for job in unsubmitted:
                     job.end()
             logger.warning(
-                "%d jobs are not submitted yet, the process ends as soon as they are (Ctrl-C: at once, without them)",
+                "%d jobs are not submitted yet: waiting for their submission (Ctrl-C exits without submitting them)",
                 len(unsubmitted),
             )
             while any(job.is_unsubmitted for job in unsubmitted):

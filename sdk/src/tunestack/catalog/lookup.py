@@ -156,7 +156,7 @@ def require_living(model: BaseModel, *, on: date, service_state: LifecycleState 
         reason = _describe_service_state(state)
     elif state is LifecycleState.LEGACY:
         end = model.lifecycle.end_of_life
-        reason = f"accepts no new jobs since {model.lifecycle.legacy}" + (
+        reason = f"has not accepted new jobs since {model.lifecycle.legacy}" + (
             f", and its end of life is {end}" if end else ""
         )
     elif model.lifecycle.end_of_life is not None:

@@ -107,7 +107,7 @@ def run(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         note(
-            "interrupted; submitted jobs and started endpoints go on, and may be billed: "
+            "interrupted; submitted jobs and started endpoints continue, and may be billed: "
             "`tunestack jobs`, `tunestack endpoint list`"
         )
         return INTERRUPTED

@@ -170,7 +170,9 @@ def _base(name: str) -> BaseModel:
         known = [known.key for known in catalog.CATALOG]
         near = get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ModelError(f"{name!r} is not in the catalog: {hint}`tunestack models --all` lists it")
+        raise ModelError(
+            f"{name!r} is not in the catalog: {hint}`tunestack models --all` lists all models"
+        )
     return model
 
 

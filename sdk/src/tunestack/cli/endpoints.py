@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunestack._utils.formatting import duration_text, utc_text
+from tunestack._utils.formatting import utc_text
 from tunestack.cli.options import (
     Duration,
     id_only_option,
@@ -130,12 +130,11 @@ def extend(
         note(f"endpoint {found.name} has no expiry: nothing was changed")
     elif new == old:
         note(
-            f"endpoint {found.name} keeps its end: it ends at {utc_text(new)}, which is not earlier than "
-            f"{duration_text(ttl)} from now"
+            f"endpoint {found.name} already expires later, at {utc_text(new)}: nothing was changed"
         )
     else:
         before = "unknown" if old is None else utc_text(old)
-        note(f"endpoint {found.name} ends at {utc_text(new)} (before: {before})")
+        note(f"endpoint {found.name} expires at {utc_text(new)} (before: {before})")
     show(
         {"id": found.id, "name": found.name, "previous_expires_at": old, "expires_at": new},
         json_wanted=json_wanted,

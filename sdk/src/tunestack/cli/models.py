@@ -30,7 +30,9 @@ def models(name: str | None, region: str | None, *, everything: bool, json_wante
     if name is not None:
         model = catalog.find(name)
         if model is None:
-            raise ModelError(f"{name!r} is not in the catalog: `tunestack models --all` lists it")
+            raise ModelError(
+                f"{name!r} is not in the catalog: `tunestack models --all` lists all models"
+            )
         _show(model, json_wanted=json_wanted)
         return
     chosen = list(CATALOG) if everything else catalog.tunable(on=today)

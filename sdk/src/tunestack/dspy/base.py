@@ -108,7 +108,9 @@ class TunestackProvider(Provider):
             raise
         except BaseException as error:
             # DSPy catches only Exception: without this, the future would never be done.
-            raise TunestackError(f"training ended by {type(error).__name__}") from error
+            raise TunestackError(
+                f"fine-tuning was interrupted by {type(error).__name__}"
+            ) from error
 
     def __copy__(self) -> Provider:
         """Return the provider itself."""

@@ -30,7 +30,7 @@ class BetterTogether(dspy.BetterTogether):
         Args:
             metric: scores programs.
             raises: raise a `JobError` if a step fails, instead of returning the best program before it.
-            optimizers: the optimizers, by their letters in the strategy.
+            optimizers: the optimizers, by their keys in the strategy, such as `p` and `w`.
         """
         super().__init__(metric, **optimizers)
         self._raises = raises

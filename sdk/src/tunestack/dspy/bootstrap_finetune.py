@@ -279,7 +279,9 @@ class _SettingsByLM(dict[Any, Any]):
             matches = [key for key, base in bases.items() if base and base.key == state.base]
         if len(matches) == 1:
             return self[matches[0]]
-        logger.warning("no settings for %s: its own settings are used", lm.model)
+        logger.warning(
+            "train_kwargs has no entry for %s: the train_kwargs of the LM are used", lm.model
+        )
         return None
 
 

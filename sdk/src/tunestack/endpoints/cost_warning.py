@@ -36,9 +36,9 @@ def existing_end(info: EndpointInfo) -> str:
     """Return when an existing endpoint is deleted; a ttl that is passed now does not change it."""
     if info.expires_at is not None:
         return (
-            f"The endpoint guard deletes it at {utc_text(info.expires_at)}, as it was started: "
-            "extend() moves that"
+            f"The endpoint guard deletes it at {utc_text(info.expires_at)}, as set when it was started: "
+            "to change that, call extend()"
         )
     if info.expiry is Expiry.NEVER:
         return "Nothing deletes it automatically"
-    return "When it is deleted automatically is unknown: its tags or its stage can't be read"
+    return "Its expiry is unknown: its tags or its stage can't be read"

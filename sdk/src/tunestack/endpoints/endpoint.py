@@ -106,7 +106,7 @@ class Endpoint(Handle[EndpointInfo]):
 
         Raises:
             EndpointFailedError: the endpoint could not be started.
-            EndpointTimeoutError: the endpoint is not ready in time; it goes on starting.
+            EndpointTimeoutError: the timeout was reached; the endpoint is still being created.
         """
         limit = to_timeout(timeout)
         info = self._wait_until_settled(limit)
@@ -124,7 +124,7 @@ class Endpoint(Handle[EndpointInfo]):
         billed = ", and may be billed" if info.serving is Serving.PROVISIONED else ""
         raise EndpointTimeoutError(
             f"endpoint {info.name!r} is still {info.raw_state!r} after {duration_text(limit)}; "
-            f"it goes on{billed}: wait again or stop it",
+            f"it continues{billed}: wait again or stop it",
             endpoint_id=info.id,
         )
 
@@ -188,7 +188,7 @@ class Endpoint(Handle[EndpointInfo]):
         logger.info("endpoint %s is deleted", self.name)
 
     def extend(self, ttl: Duration) -> datetime | None:
-        """Move the end of the endpoint to `ttl` from now, unless it ends later anyway; provisioned throughput is billed until then.
+        """Extend the lifetime of the endpoint to `ttl` from now; never shortens it; provisioned throughput is billed until then.
 
         An endpoint never ends earlier than before, and one that has no end gets none, so calling this again and again is safe.
 
@@ -220,7 +220,7 @@ class Endpoint(Handle[EndpointInfo]):
         current, now = info.expires_at, self._backend.now()
         if current is None:
             raise ConfigError(
-                f"the end of endpoint {self.name!r} is unknown, it belongs to another stage: extend it with that stage"
+                f"endpoint {self.name!r} belongs to another stage, so its expiry is unknown: extend it with that stage"
             )
         if ttl <= current - now:
             logger.info(
@@ -296,7 +296,7 @@ class Endpoint(Handle[EndpointInfo]):
             logger.debug("endpoint %s is %s", info.name, info.raw_state)
         if not is_over(info):
             raise EndpointTimeoutError(
-                f"endpoint {self.name!r} does not serve {model!r} after {duration_text(limit)}; it goes on: update it again to wait",
+                f"endpoint {self.name!r} did not finish its update to {model!r} within {duration_text(limit)}; the update continues: call update() again to wait for it",
                 endpoint_id=self.id,
             )
         if info.model != model:
@@ -310,7 +310,7 @@ class Endpoint(Handle[EndpointInfo]):
         return self
 
     def __enter__(self) -> Self:
-        """Wait until the endpoint is ready; stop it if it fails. After Ctrl-C it goes on starting."""
+        """Wait until the endpoint is ready; stop it if it fails. After Ctrl-C, the endpoint is still being created."""
         try:
             self.wait()
         except TunestackError:

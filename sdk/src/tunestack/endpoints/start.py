@@ -171,8 +171,8 @@ def _arm_guard(
     if guard is None:
         if not unguarded:
             raise ConfigError(
-                f"no endpoint guard is deployed here, so nothing would delete endpoint {name!r} if this process does not: "
-                "run `cdk deploy`, or accept that with unguarded=True (--unguarded)"
+                f"no endpoint guard is deployed, so endpoint {name!r} would be billed until you stop it: "
+                "run `cdk deploy`, or pass unguarded=True (--unguarded)"
             )
         time = round_up(now + (ttl or DEFAULT_TTL))
         return _End(
@@ -259,7 +259,7 @@ def _find_by_name(backend: Backend, model: str, way: Serving) -> list[EndpointIn
     except NotFoundError:
         return []
     if found.model != model:
-        logger.warning("endpoint %s was updated to %s, and is left to it", name, found.model)
+        logger.warning("endpoint %s was updated to %s, and was not stopped", name, found.model)
         return []
     return [found]
 

@@ -178,7 +178,7 @@ class Job(Handle[JobInfo]):
         Raises:
             JobFailedError: the job failed; `reason` has the provider's message.
             JobStoppedError: the job was stopped.
-            JobTimeoutError: the job has not ended in time, or `JobStalledError`; it goes on.
+            JobTimeoutError: the job has not ended in time, or `JobStalledError`; the job continues.
         """
         limit = to_timeout(timeout)
         for _ in self.watch(timeout, stall_after=stall_after):
@@ -237,13 +237,13 @@ class Job(Handle[JobInfo]):
                 job_id=info.id,
             )
         raise JobTimeoutError(
-            f"job {info.name!r} is still {info.described} after {duration_text(waited)}; it goes on: "
+            f"job {info.name!r} is still {info.described} after {duration_text(waited)}; it continues: "
             f"wait again, or attach to {info.id!r} later",
             job_id=info.id,
         )
 
     def cancel(self, timeout: Duration | None = 0.0) -> bool:
-        """Stop the job; it can't be resumed, has no model, and what it has trained is billed.
+        """Cancel the job. It can't be resumed and creates no model; the tokens that were processed are billed.
 
         Args:
             timeout: how long to retry while the provider is busy: seconds, a `timedelta`, or `None` for no limit.
@@ -334,7 +334,7 @@ class Job(Handle[JobInfo]):
             ConflictError: the endpoint exists already with another number of model units.
             QuotaError: a quota of the account is used up.
             EndpointFailedError: the endpoint could not be started.
-            EndpointTimeoutError: the endpoint is not ready in time; it goes on starting.
+            EndpointTimeoutError: the endpoint is not ready in time; it is still being created.
             NotFoundError: another process stopped it meanwhile, or the custom model was deleted: submitting the same data
                 again trains another one.
         """

@@ -81,6 +81,6 @@ class StallDetector:
         )
         raise JobStalledError(
             f"job {info.name!r} has been {info.described} for {duration_text(unchanged)}, {remedy}; "
-            f"it goes on: {info.id!r}",
+            f"it continues: {info.id!r}",
             job_id=info.id,
         )

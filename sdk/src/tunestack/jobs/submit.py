@@ -257,7 +257,7 @@ def _log_warnings(dataset: Dataset, name: str) -> None:
     if count > _MAX_LOGGED_WARNINGS:
         logger.warning("%s: %d more warnings", name, count - _MAX_LOGGED_WARNINGS)
     for field, times in report.losses.items():
-        logger.warning("%s: left out %d times, as requested: %s", name, times, field)
+        logger.warning("%s: left out %d times (on_loss='report'): %s", name, times, field)
 
 
 def _submitted(job_id: str, request: JobRequest, backend: Backend) -> JobInfo:
@@ -284,8 +284,8 @@ def _find_existing(backend: Backend, attempts: list[JobInfo], *, poll: Poll) -> 
             continue
         if job.state is JobState.SUCCEEDED and has_lost_model(backend, job, poll=poll):
             logger.warning(
-                "job %s has succeeded, but its custom model %s was deleted: without another attempt, a new job is "
-                "started, and billed",
+                "job %s succeeded, but its custom model %s was deleted: unless another attempt still has its model, a "
+                "new job is created, and billed",
                 *(job.name, job.model),
             )
             continue

@@ -164,7 +164,7 @@ def _fast_path_rules(target: Target) -> list[TextRule]:
 
 
 def _join_patterns(anchor: str, rules: list[TextRule]) -> str:
-    """Join patterns with their anchor in front, so that the search jumps to it."""
+    """Combine patterns that start with the same character, so that the search looks for the character first."""
     rests = "|".join(rule.pattern.removeprefix(re.escape(anchor)) for rule in rules)
     # The character before it excludes most colons.
     preceding = "".join(sorted({char for rule in rules for char in rule.preceding}))

@@ -171,7 +171,7 @@ class BedrockBackend(BedrockModels):
         readable = self._deployment.data_locations
         if readable and not str(location).startswith(readable):
             raise ConfigError(
-                f"the job role may not read s3_path {s3_path!r}: "
+                f"the job role is not allowed to read s3_path {s3_path!r}: "
                 f"use a location below {', '.join(readable)}"
             )
         return location

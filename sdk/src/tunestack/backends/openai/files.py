@@ -84,7 +84,9 @@ def _upload_in_parts(client: openai.OpenAI, path: Path, name: str, size: int) ->
         upload.id, part_ids=part_ids, md5=digest.hexdigest()
     )
     if completed.file is None:
-        raise ProviderError(f"uploading {name!r}: the upload was completed, but has no file")
+        raise ProviderError(
+            f"uploading {name!r}: the upload is complete, but the response has no file"
+        )
     return completed.file.id
 
 

@@ -37,7 +37,7 @@ class OpenAIModels:
             if error.code == _MODEL_NOT_FOUND:
                 raise
             raise ProviderError(
-                f"{error} (the server does not say that the model does not exist)"
+                f"{error} (the response does not confirm that the model was deleted)"
             ) from error
 
     def custom_models(self, *, name_contains: str | None = None) -> Iterator[CustomModelInfo]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class OpenAIStore:
-    """The `DataStore` of OpenAI; no check needs a call."""
+    """The `DataStore` of OpenAI. It validates arguments without calls."""
 
     def check_location(self, location: str) -> None:
         """Raise `ConfigError`: OpenAI stores the data itself."""
