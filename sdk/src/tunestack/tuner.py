@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tunestack.endpoints.start import ServingChoice
     from tunestack.polling import Duration
     from tunestack.records.source import Source
+    from tunestack.records.target import Rendering
     from tunestack.spec.cost import Cost
     from tunestack.spec.job_spec import SubmitArguments
 
@@ -113,6 +114,9 @@ class Tuner:
             record_format: the format to write, for models that accept several.
             on_loss: `error`, or `report` to leave out, and log, what the model's format can't represent.
             ignore: validation rules to skip, see docs/training-data-rules.md.
+            rendering: how prompts are written for models that are trained on prompts and completions (Llama 3.1): `raw`, or
+                `chat-template`. By default, the prompts of prompt/completion data are kept, and messages are written with the
+                chat template. `Endpoint.invoke` and DSPy use the same rendering for inference.
             s3_path: where to store the data: a folder, or a file if it ends in `.jsonl`; the job role must be allowed to read it.
             name: the prefix of the names of the job and its model; at most 20 characters.
             tags: additional tags of the job and its model.
@@ -319,10 +323,16 @@ class Tuner:
         backend.base(model)
         stop_own_endpoints(backend, model, serving=serving, poll=self._poll)
 
-    def invoke(self, endpoint_id: str, messages: str | Sequence[Mapping[str, str]]) -> str:
+    def invoke(
+        self,
+        endpoint_id: str,
+        messages: str | Sequence[Mapping[str, str]],
+        *,
+        rendering: Rendering | None = None,
+    ) -> str:
         """Invoke an endpoint, by its ARN or name; see `Endpoint.invoke`."""
         backend, info = self._get_endpoint(endpoint_id)
-        return Endpoint(backend, info, poll=self._poll).invoke(messages)
+        return Endpoint(backend, info, poll=self._poll).invoke(messages, rendering=rendering)
 
     def custom_model(self, model_id: str) -> CustomModel:
         """Return a custom model by its ARN, or its name in the region; at OpenAI by its id, `ft:...`.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from tunestack.backends.identifiers import IdKind
     from tunestack.catalog import BaseModel, LifecycleState, Serving
+    from tunestack.records.target import Rendering
 
 
 @runtime_checkable
@@ -179,8 +180,24 @@ class Backend(DataStore, Protocol):
         """Return the time by the provider's clock, as of its last answer; by this machine's before the first."""
         ...
 
-    def invoke(self, endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> str:
-        """Send a conversation (`role`, `content`) to an endpoint or model and return the text of the answer."""
+    def rendering(self, model: str) -> Rendering | None:
+        """Return how the prompts of a fine-tuned model's training data were written; `None` if unknown, or for messages."""
+        ...
+
+    def invoke(
+        self,
+        endpoint: EndpointInfo,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        rendering: Rendering | None = None,
+    ) -> str:
+        """Send a conversation (`role`, `content`) to an endpoint or model and return the text of the answer.
+
+        Args:
+            endpoint: the endpoint.
+            messages: the conversation.
+            rendering: how the prompt is written, for models that are trained on prompts; by default as in the training data.
+        """
         ...
 
 

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     )
     from tunestack.catalog import BaseModel
     from tunestack.polling import Poll
+    from tunestack.records.target import Rendering
 
 logger = logging.getLogger(__name__)
 
@@ -347,15 +348,25 @@ class OpenAIBackend(OpenAIStore, OpenAIModels):
                 detail="only creating a job tells whether OpenAI still allows this organization to fine-tune",
             )
 
-    def invoke(self, endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> str:
+    def rendering(self, model: str) -> Rendering | None:  # noqa: ARG002 - part of the protocol
+        """Return `None`: OpenAI's models are trained on messages."""
+        return None
+
+    def invoke(
+        self,
+        endpoint: EndpointInfo,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        rendering: Rendering | None = None,  # noqa: ARG002 - part of the protocol
+    ) -> str:
         """Send a conversation to a model and return the text of the response; billed by the token."""
         conversation: Any = list(messages)
-        with translate_errors(f"invoking {endpoint_id!r}"):
+        with translate_errors(f"invoking {endpoint.id!r}"):
             completion = self._client.chat.completions.create(
-                model=endpoint_id, messages=conversation
+                model=endpoint.id, messages=conversation
             )
         if not completion.choices:
-            raise BusyError(f"invoking {endpoint_id!r}: the response is empty: try again")
+            raise BusyError(f"invoking {endpoint.id!r}: the response is empty: try again")
         return completion.choices[0].message.content or ""
 
 
