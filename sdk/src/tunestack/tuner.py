@@ -147,11 +147,7 @@ class Tuner:
         """Check everything that `submit` would reject without reading data; nothing is uploaded, created or billed.
 
         `submit` runs the same checks; the records and `max_cost` depend on the data. If the caller may read quotas, a job slot
-        has to be free, or with `queue` to exist at all.
-
-        Args:
-            model: see `submit`.
-            arguments: the keyword arguments of `submit`.
+        has to be free, or with `queue` to exist at all. The arguments are those of `submit`.
 
         Raises:
             ModelError: the model can't be fine-tuned, or not in this region.
@@ -171,10 +167,7 @@ class Tuner:
         only the account knows is not checked: the stage's models and locations, and models of other OpenAI-compatible servers.
 
         Raises:
-            ModelError: the model is unknown or can't be fine-tuned, or not in this region.
-            HyperparameterError: the model does not accept a name or a value.
-            DataError: the data is invalid.
-            ConfigError: another argument is invalid; `CostError` if the estimate is above `max_cost`.
+            ConfigError: as in `submit`, and `ModelError`, `HyperparameterError`, `DataError` and `CostError`.
         """
         spec = JobSpec(model=model, data=data, **arguments)
         target = self._accounts.of_model(spec.model).resolve_offline(spec.model)

@@ -75,6 +75,11 @@ class Backend(DataStore, Protocol):
         """Whether a repeated request to create is answered with what was created before, even if that was deleted since."""
         ...
 
+    @property
+    def has_catalog_dates(self) -> bool:
+        """Whether the models accept jobs until the dates in the catalog; not on OpenAI-compatible servers."""
+        ...
+
     def base(self, identifier: str) -> BaseModel:
         """Return the base model of a job or of a fine-tuned model, by the provider's id.
 
@@ -181,7 +186,7 @@ class Backend(DataStore, Protocol):
         ...
 
     def rendering(self, model: str) -> Rendering | None:
-        """Return how the prompts of a fine-tuned model's training data were written; `None` if unknown, or for messages."""
+        """Return the rendering of a fine-tuned model's training data; `None` if unknown, or for messages."""
         ...
 
     def invoke(
@@ -215,13 +220,7 @@ class Guard(Protocol):
         ...
 
     def arm(self, name: str, serving: Serving, end: datetime) -> None:
-        """Schedule the deletion of an endpoint, whether it exists yet or not; earlier schedules of the name stay.
-
-        Args:
-            name: the name of the endpoint.
-            serving: its kind.
-            end: when to delete it, by the provider's clock.
-        """
+        """Schedule the deletion of an endpoint at `end`, whether it exists yet or not; earlier schedules of the name stay."""
         ...
 
 

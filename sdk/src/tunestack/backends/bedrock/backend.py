@@ -58,6 +58,7 @@ class BedrockBackend(BedrockModels, BedrockInference):
 
     serving = (Serving.PROVISIONED, Serving.ON_DEMAND)
     has_idempotency_tokens = True
+    has_catalog_dates = True
 
     def __init__(
         self,
