@@ -103,6 +103,8 @@ class Report:
     content: Mapping[str, int]
     """Records with each kind of content other than text: `image`, `video`, `audio`, `tools`, `reasoning`."""
     tokens: Tokens
+    notices: tuple[str, ...] = ()
+    """How the data was read, if it is not in one of Tunestack's formats: the container, the mapping, unused fields."""
 
     @property
     def ok(self) -> bool:
@@ -148,6 +150,7 @@ class Report:
             "counts": dict(self.counts),
             "losses": dict(self.losses),
             "duplicates": self.duplicates,
+            "notices": list(self.notices),
             "content": dict(self.content),
             "tokens": {
                 "method": self.tokens.method,
@@ -184,6 +187,7 @@ class Report:
     def _lines(self, limit: int, *, tokens: bool) -> Iterator[str]:
         verdict = "valid" if self.ok else "invalid"
         yield f"{self.records:,} record{'' if self.records == 1 else 's'} ({self.source_format}) for {self.model} ({self.format}): {verdict}"
+        yield from (f"  {notice}" for notice in self.notices)
         if self.invalid_records:
             yield f"  with errors: {self.invalid_records:,}"
         if self.unchecked_records:

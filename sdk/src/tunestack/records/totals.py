@@ -44,6 +44,8 @@ class Totals:
     """Records whose prompt is written with a chat template already."""
     tokens: Counter[int] = field(default_factory=Counter)
     """Records by their number of tokens."""
+    notices: list[str] = field(default_factory=list)
+    """How the data was read, if it is not in one of Tunestack's formats."""
     problems: list[Problem] = field(default_factory=list)
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
 
@@ -124,6 +126,7 @@ class Totals:
             duplicates=duplicates,
             content=dict(sorted(self.content.items())),
             tokens=Tokens.from_histogram(self.tokens),
+            notices=tuple(self.notices),
         )
 
 
