@@ -97,9 +97,18 @@ def test_error_has_the_line_and_nothing_is_written(converted, tmp_path):
 
 
 def test_error_counts_all_problems_and_lists_the_first(converted):
-    with pytest.raises(DataError, match=r"30 in 30 records \(the first 20 are listed\)") as error:
-        converted([{}] * 30)
+    rows = [row(turn(f"role{number}", "a")) for number in range(30)]
+    with pytest.raises(DataError, match=r" in 30 records \(the first 20 are listed\)") as error:
+        converted(rows)
     assert len(error.value.problems) == 20
+
+
+def test_problem_of_many_records_is_listed_once(converted):
+    with pytest.raises(DataError, match=r"30 in 30 records\n") as error:
+        converted([{}] * 30)
+    assert list(error.value.problems) == [
+        "lines 1, 2, 3 and 27 more, $.messages: expected an array of messages, found no value [field]"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def detect_container(file: BinaryIO, name: str, *, suffix: str = "") -> Containe
             return replace(detect_container(decompress(stream), name), is_plain=False)
     if suffix == ".gz":
         raise DataError(f"{name} is not a complete gzip file: compress or download it again")
-    table = _detect_table(head, stream, name)
+    table = _detect_table(head, stream, file, name)
     if table is not None:
         return table
     if encoding := _detect_utf16(head):
@@ -126,14 +126,14 @@ def detect_container(file: BinaryIO, name: str, *, suffix: str = "") -> Containe
     return _detect_text(head, stream, suffix)
 
 
-def _detect_table(head: bytes, stream: BinaryIO, name: str) -> Container | None:
+def _detect_table(head: bytes, stream: BinaryIO, file: BinaryIO, name: str) -> Container | None:
     if head.startswith(b"PK\x03\x04"):
-        return _open_zip(_seekable(stream), name)
+        return _open_zip(_seekable(stream, file), name)
     if head.startswith(b"PAR1"):
-        return Container(kind="parquet", rows=tables.read_parquet(_seekable(stream)))
+        return Container(kind="parquet", rows=tables.read_parquet(_seekable(stream, file)))
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
         is_stream = not head.startswith(b"ARROW1")
-        rows = tables.read_arrow(_seekable(stream), is_stream=is_stream)
+        rows = tables.read_arrow(_seekable(stream, file), is_stream=is_stream)
         return Container(kind="Arrow", rows=rows)
     return None
 
@@ -205,9 +205,12 @@ def _detect_utf16(head: bytes) -> str | None:
     return None
 
 
-def _seekable(stream: BinaryIO) -> BinaryIO:
-    """Copy a stream to a temporary file, for libraries that read at any position."""
-    copy = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the last reference to it
+def _seekable(stream: BinaryIO, file: BinaryIO) -> BinaryIO:
+    """Return a file at its start, for libraries that read at any position; a pipe is read into memory or a temporary file."""
+    if getattr(file, "seekable", lambda: False)():
+        file.seek(0)
+        return file
+    copy = tempfile.SpooledTemporaryFile(max_size=2**26)  # noqa: SIM115 - closed with the last reference to it
     shutil.copyfileobj(stream, copy, 2**20)
     copy.seek(0)
     return cast("BinaryIO", copy)

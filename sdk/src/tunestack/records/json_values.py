@@ -100,6 +100,10 @@ class JsonValues:
             try:
                 return _scan(self._text, position)[1]
             except (ValueError, RecursionError) as error:
+                if self._is_at_end and _is_cut(error, len(self._text)):
+                    raise DataError(
+                        f"the file ends inside of record {number}: it is not complete"
+                    ) from error
                 is_incomplete = (
                     not self._is_at_end and len(self._text) - position <= 2 * _MAX_VALUE_LENGTH
                 )
@@ -122,6 +126,13 @@ class JsonValues:
             raise DataError(
                 "there is text after the end of the array: use one array, or JSON Lines"
             )
+
+
+def _is_cut(error: Exception, end: int) -> bool:
+    """Return whether a value is invalid because the text ends inside of it."""
+    return isinstance(error, json.JSONDecodeError) and (
+        error.pos >= end - 1 or error.msg.startswith("Unterminated string")
+    )
 
 
 def _explain(error: Exception, start: int) -> str:

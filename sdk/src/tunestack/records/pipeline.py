@@ -61,6 +61,7 @@ def run(
     *,
     max_problems: int,
     mapping: Shape | None = None,
+    name: str = "the data",
     progress: Callable[[Progress], None] | None = None,
 ) -> Totals:
     """Convert all records of a reader.
@@ -69,6 +70,7 @@ def run(
         reader: the data.
         target: the target. If it has no source format, the shape of the records is detected from the first ones.
         mapping: how the fields of the records are mapped, instead of detecting it.
+        name: the name of the data in error messages.
         writer: the file to write. Nothing is written after the first error.
         max_problems: the number of errors after which only the fast path is used, and of listed problems of each rule.
         progress: called after each chunk.
@@ -79,7 +81,7 @@ def run(
     start = time.monotonic()
     chunks = reader.chunks()
     if target.source is None and mapping is None:
-        mapping, source, chunks = _detect(chunks)
+        mapping, source, chunks = _detect(chunks, name)
         target = replace(target, source=source)
     mapper = None
     if mapping is not None:
@@ -108,7 +110,9 @@ def run(
     return totals
 
 
-def _detect(chunks: Iterator[Chunk]) -> tuple[Shape | None, RecordFormat, Iterator[Chunk]]:
+def _detect(
+    chunks: Iterator[Chunk], name: str
+) -> tuple[Shape | None, RecordFormat, Iterator[Chunk]]:
     """Detect the shape of the first records, or their format if they need no mapping.
 
     Returns:
@@ -122,7 +126,7 @@ def _detect(chunks: Iterator[Chunk]) -> tuple[Shape | None, RecordFormat, Iterat
     while not records and len(first) < _DETECTION_CHUNKS and (chunk := next(chunks, None)):
         first.append(chunk)
         records = sample(chunk, _DETECTION_RECORDS)
-    shape = detect_shape(records) if records else None
+    shape = detect_shape(records, name) if records else None
     source = RecordFormat.CHAT
     if shape is None and records:
         source = detect_format(next(filter(is_native, records), records[0]))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from tunestack.errors import ConfigError, DataError, shortened
 from tunestack.records.pipeline import Progress, run
+from tunestack.records.report import group_problems
 from tunestack.records.shapes import create_mapping
 from tunestack.records.source import open_source, require_different_files
 from tunestack.records.target import Target
@@ -266,6 +267,7 @@ def _run(
             writer,
             max_problems=max_problems,
             mapping=mapping,
+            name=name,
             progress=progress,
         )
     writer.close()
@@ -345,9 +347,10 @@ def _check_duplicates(totals: Totals) -> int:
 
 def _create_error(report: Report, *, validation: bool) -> DataError:
     errors = report.errors
-    listed = [str(problem) for problem in errors[:_LISTED_PROBLEMS]]
+    groups = list(group_problems(errors))
+    listed = groups[:_LISTED_PROBLEMS]
     count = sum(report.counts[rule] for rule in {problem.rule for problem in errors})
-    first = "" if count <= len(listed) else f" (the first {len(listed)} are listed)"
+    first = "" if len(groups) == len(listed) else f" (the first {len(listed)} are listed)"
     error = DataError(
         f"{_name(validation=validation)} has problems, nothing was uploaded: "
         f"{count:,} in {_count_records(report.records)}{first}",

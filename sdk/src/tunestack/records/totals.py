@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tunestack.catalog import RecordFormat
-from tunestack.records.findings import Severity
+from tunestack.records.findings import Severity, without_indices
 from tunestack.records.fingerprints import Fingerprints
 from tunestack.records.report import Problem, Report, Tokens
 from tunestack.records.rules import RULES
@@ -89,7 +89,7 @@ class Totals:
         self.content.update(result.content)
         self.rendered += result.is_rendered
         for loss in result.losses:
-            text = f"{_without_indices(loss.path)}: {loss.message}"
+            text = f"{without_indices(loss.path)}: {loss.message}"
             is_listed = text in self.losses or len(self.losses) < _MAX_LOSS_PATHS
             self.losses[text if is_listed else "other paths"] += 1
         if result.line is not None:
@@ -128,9 +128,3 @@ class Totals:
             tokens=Tokens.from_histogram(self.tokens),
             notices=tuple(self.notices),
         )
-
-
-def _without_indices(path: str) -> str:
-    """Replace the indices of a path, so that equal losses are counted together."""
-    first, *parts = path.split("[")
-    return "[*]".join([first, *(part.partition("]")[2] for part in parts)])

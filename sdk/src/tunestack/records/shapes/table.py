@@ -44,11 +44,12 @@ def is_native(record: Record) -> bool:
     return has_items(record.get("messages"), "role")
 
 
-def detect_shape(records: Sequence[Record]) -> Shape | None:
+def detect_shape(records: Sequence[Record], name: str) -> Shape | None:
     """Return the shape of records that need a mapping; `None` if they have one of Tunestack's formats.
 
     Args:
         records: the first records. The first one with a known shape decides.
+        name: the name of the data in error messages.
 
     Raises:
         DataError: none has a known shape; the message has the fields, the known shapes, and how to map the fields.
@@ -61,7 +62,7 @@ def detect_shape(records: Sequence[Record]) -> Shape | None:
             return None
     if any(map(_is_almost_native, records)):
         return None  # the rules tell what is missing
-    raise explain_unknown(records)
+    raise explain_unknown(records, name)
 
 
 def _is_almost_native(record: Record) -> bool:
@@ -70,16 +71,16 @@ def _is_almost_native(record: Record) -> bool:
     ) or (not record.keys() - {"input", "preferred_output", "non_preferred_output"})
 
 
-def explain_unknown(records: Sequence[Record]) -> DataError:
+def explain_unknown(records: Sequence[Record], name: str) -> DataError:
     """Return the error for records of an unknown shape."""
-    counts = Counter(name for record in records for name in record)
-    names = ", ".join(quote(name) for name, _ in counts.most_common(_MAX_NAMES))
+    counts = Counter(field for record in records for field in record)
+    names = ", ".join(quote(field) for field, _ in counts.most_common(_MAX_NAMES))
     more = f" and {len(counts) - _MAX_NAMES} more" if len(counts) > _MAX_NAMES else ""
-    known = ", ".join(shape.name for shape in SHAPES)
     return DataError(
-        f"unknown record format: the fields are {names}{more}. Map the fields that are the prompt and the completion, for example "
-        f"--map prompt=question,completion=answer (also system= and messages=). Detected without a mapping: messages, "
-        f"prompt/completion, inputText/outputText, {known}"
+        f"{name} has an unknown record format: the fields are {names}{more}. Map the fields that are the prompt and the completion, for example "
+        f"--map prompt=question,completion=answer (also system= and messages=). These are detected: messages of OpenAI, "
+        "Anthropic, Converse, LangChain, ShareGPT and Gemini; prompt/completion, question/answer, input/output, "
+        "instruction/output, chosen/rejected and similar; logs of Bedrock, OpenAI and DSPy (docs/my-data.md)"
     )
 
 
