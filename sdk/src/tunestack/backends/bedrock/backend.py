@@ -23,6 +23,7 @@ from tunestack.errors import (
     ConfigError,
     DeploymentError,
     NotFoundError,
+    RoleError,
     TransientError,
     TunestackError,
 )
@@ -178,12 +179,21 @@ class BedrockBackend(BedrockModels):
 
     def create_job(self, request: JobRequest) -> str:
         """Create a customization job and return its ARN; billed by the number of trained tokens."""
-        arguments = wire.create_job(request, self._deployment)
-        with (
-            explain_quota_errors(self._clients, self._region, "job"),
-            translate_errors(f"creating job {request.name!r}"),
-        ):
-            response: Mapping[str, Any] = self._control.create_model_customization_job(**arguments)
+        deployment = self._deployment
+        arguments = wire.create_job(request, deployment)
+        try:
+            with (
+                explain_quota_errors(self._clients, self._region, "job"),
+                translate_errors(f"creating job {request.name!r}"),
+            ):
+                response: Mapping[str, Any] = self._control.create_model_customization_job(
+                    **arguments
+                )
+        except RoleError as error:
+            message = f"{error} (job role {deployment.job_role_arn})"
+            raise RoleError(
+                message, code=error.code, request_id=error.request_id
+            ) from error.__cause__
         # The response to a repeated token may have no ARN: the job exists, by its name.
         return response.get("jobArn") or request.name
 
