@@ -43,6 +43,7 @@ from botocore.exceptions import (
     UnknownCredentialError,
 )
 
+from tunestack.backends.bedrock.known_messages import find_refusal
 from tunestack.errors import (
     AccessError,
     BusyError,
@@ -55,7 +56,6 @@ from tunestack.errors import (
     NotFoundError,
     ProviderError,
     QuotaError,
-    RoleError,
     TunestackError,
 )
 
@@ -71,10 +71,6 @@ _PERMISSION = (
     "attach the stage's tuner policy (stack output `TunerPolicyArn`) to the caller's user or role"
 )
 _DEPLOY = "run `cdk deploy` in this account and region"
-_ROLE = (
-    "if the stage was deployed a few minutes ago, wait and submit again; else check the role's trust policy "
-    "(`tunestack doctor`)"
-)
 _KEY = "check the key in KMS: it must be enabled, and its key usage must be encryption"
 _LATER = "try again later"
 _CONFLICT = "check the existing resource before you try again"
@@ -166,12 +162,10 @@ _EXPIRED = (
 )
 # Statuses of a busy server or proxy whose response has no error code.
 _BUSY_STATUSES = (408, 429)
-_MESSAGES: tuple[tuple[re.Pattern[str], type[ProviderError], str], ...] = (
-    # Most services use the code of any invalid signature if the clocks differ.
-    (re.compile(r"Signature (expired|not yet current)"), ClockError, _CLOCK),
-    (re.compile(r"Could not assume provided IAM role"), RoleError, _ROLE),
-)
-"""Errors that have the code of many others, and differ in their message."""
+# Codes of many causes, which their messages tell apart.
+_CODES_OF_MANY = ("AccessDeniedException", "ValidationException")
+# Most services use the code of any invalid signature if the clocks differ; only the message tells.
+_CLOCK_SKEW = re.compile(r"Signature (expired|not yet current)")
 _SETTINGS = (
     ConfigNotFound,
     ConfigParseError,
@@ -280,10 +274,10 @@ def _translate_client_error(error: ClientError, operation: str) -> ProviderError
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     is_busy = status in _BUSY_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     kind, remedy = CODES.get(code, (BusyError, _LATER) if is_busy else (ProviderError, ""))
-    for pattern, known_kind, known_remedy in _MESSAGES:
-        if pattern.search(text):
-            kind, remedy = known_kind, known_remedy
-            break
+    if code in _CODES_OF_MANY and (known := find_refusal(text)):
+        kind, remedy = known.kind, known.remedy
+    if _CLOCK_SKEW.search(text):
+        kind, remedy = ClockError, _CLOCK
     message = f"{operation}: {text} ({code})"
     if kind is ClockError:
         message += _clock_difference(error)
