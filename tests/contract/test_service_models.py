@@ -22,7 +22,7 @@ MODELS = {
 OTHER_OPERATIONS = {
     "iam": ("GetRole",),
     "s3": ("PutObject", "GetObject", "HeadObject", "ListObjectsV2"),
-    "service-quotas": ("GetServiceQuota",),
+    "service-quotas": ("GetAWSDefaultServiceQuota", "GetServiceQuota"),
     "sts": ("GetCallerIdentity",),
 }
 """Operations that the SDK uses, besides those with the name of an action of the tuner."""

@@ -1,4 +1,4 @@
-"""Service Quotas: `GetServiceQuota` for Bedrock's quotas for fine-tuning.
+"""Service Quotas: `GetServiceQuota` and `GetAWSDefaultServiceQuota` for Bedrock's quotas for fine-tuning.
 
 The emulator has no Service Quotas. Codes and names are those that Service Quotas shows in two accounts (files in public
 repositories, read 2026-11-28). The code of the quota for all deployments is unknown.
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import botocore.session
 
+from tunestack_sandbox.bedrock.state import Quotas
 from tunestack_sandbox.iam import AccessRequest, decide
 from tunestack_sandbox.messages import OperationCall, Request, Response, ServiceError
 from tunestack_sandbox.routing import Route
@@ -19,10 +20,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from tunestack_sandbox.authentication import Authenticator, Caller
-    from tunestack_sandbox.bedrock.state import Quotas
 
 _TARGET_PREFIX = "ServiceQuotasV20190624."
 _COMMON_FIELDS: Mapping[str, Any] = {"Unit": "None", "GlobalQuota": False}
+
+
+_AWS_DEFAULTS = Quotas(model_units=0, model_units_per_model=0)
+"""The defaults of a new account."""
 
 
 class ServiceQuotas:
@@ -58,7 +62,7 @@ class ServiceQuotas:
         self, request: Request, headers: Mapping[str, str], target: str
     ) -> dict[str, Any]:
         name = target.removeprefix(_TARGET_PREFIX)
-        if name != "GetServiceQuota":
+        if name not in ("GetServiceQuota", "GetAWSDefaultServiceQuota"):
             raise ServiceError(
                 "UnknownOperationException", f"The sandbox does not implement {name}."
             )
@@ -78,8 +82,11 @@ class ServiceQuotas:
         )
         _authorize(caller, f"servicequotas:{name}")
         code = params.get("QuotaCode")
-        known = _list_quotas(self._quotas())
-        if params.get("ServiceCode") != "bedrock" or code not in known:
+        quotas = self._quotas()
+        is_default = name == "GetAWSDefaultServiceQuota"
+        known = _list_quotas(_AWS_DEFAULTS if is_default else quotas)
+        is_applied = is_default or code not in quotas.unapplied
+        if params.get("ServiceCode") != "bedrock" or code not in known or not is_applied:
             raise ServiceError(
                 "NoSuchResourceException",
                 "The request failed because the specified quota does not exist.",
@@ -88,7 +95,8 @@ class ServiceQuotas:
         return {
             "ServiceCode": "bedrock",
             "ServiceName": "Amazon Bedrock",
-            "QuotaArn": f"arn:aws:servicequotas:{region}:{caller.account}:bedrock/{code}",
+            # The ARN of a default has no account.
+            "QuotaArn": f"arn:aws:servicequotas:{region}:{'' if is_default else caller.account}:bedrock/{code}",
             "QuotaCode": code,
             "QuotaName": quota,
             "Value": float(value),
@@ -114,6 +122,11 @@ def _list_quotas(quotas: Quotas) -> dict[str, tuple[str, int, bool]]:
         "L-BE77399C": (
             "Model units no-commitment Provisioned Throughputs across custom models",
             quotas.model_units,
+            True,
+        ),
+        "L-3632DE15": (
+            "Model units per provisioned model for Meta Llama 3.1 8B Instruct",
+            quotas.model_units_per_model,
             True,
         ),
     }

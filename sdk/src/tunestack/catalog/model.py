@@ -203,6 +203,8 @@ class BaseModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     hyperparameters: Mapping[str, Hyperparameter]
     limits: Limits
     prices: Mapping[PriceKind, Price] = {}
+    units_quota: str | None = None
+    """The code of the quota of model units per provisioned model, on Bedrock; `None` if it is unknown."""
     unsupported: str | None = None
     """Why Tunestack can't fine-tune the model although the provider can; `None` if it can."""
     source: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
     from tunestack.backends.protocols import Guard
     from tunestack.catalog import BaseModel
     from tunestack.deployment import Deployment
+
+logger = logging.getLogger(__name__)
 
 _PAGE = 1000
 
@@ -111,7 +114,10 @@ class BedrockBackend(BedrockModels):
         return catalog.find(identifier) or catalog.of_custom_model(identifier)
 
     def lifecycle(self, model: BaseModel) -> LifecycleState | None:
-        """Get the lifecycle state of a base model; `None` if the caller has no permission, or Bedrock returns no state."""
+        """Get the lifecycle state of a base model; `None` if the caller has no permission, or Bedrock does not list the model.
+
+        Whether the list of a new account has all models is unknown, so a missing one is logged, and the catalog decides.
+        """
         try:
             with translate_errors("listing models that can be fine-tuned"):
                 response = self._control.list_foundation_models(byCustomizationType="FINE_TUNING")
@@ -121,8 +127,6 @@ class BedrockBackend(BedrockModels):
             row["modelId"]: row.get("modelLifecycle", {}).get("status")
             for row in response.get("modelSummaries", ())
         }
-        if not states:
-            return None
         known: Mapping[str | None, LifecycleState] = {
             "ACTIVE": LifecycleState.ACTIVE,
             "LEGACY": LifecycleState.LEGACY,
@@ -130,7 +134,12 @@ class BedrockBackend(BedrockModels):
         for identifier in (model.customization_id, *model.inference_ids):
             if identifier in states:
                 return known.get(states[identifier])
-        return LifecycleState.RETIRED
+        if states and model.lifecycle.state(self.now().date()) is LifecycleState.ACTIVE:
+            logger.warning(
+                "Bedrock does not list %s among the models that can be fine-tuned in %s: it may refuse the job",
+                *(model.name, self._region),
+            )
+        return None
 
     def check_location(self, location: str) -> None:
         """Raise `ConfigError` if this is not an S3 location, or the job role has no permission to read it."""
