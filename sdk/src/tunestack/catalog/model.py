@@ -128,6 +128,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The limits of a training file; `None` is a limit that was not published."""
 
     min_records: int | None = None
+    validator_min_records: int | None = None
+    """The minimum of the provider's own validators, if the service accepts fewer."""
+    validator_note: str = ""
+    """What was reported about jobs with fewer records than the validators require."""
     max_records: int | None = None
     min_validation_records: int | None = None
     max_validation_records: int | None = None
