@@ -100,3 +100,13 @@ def test_failure_of_unknown_cause_has_no_remedy(sandbox, tuner, chat):
     with pytest.raises(JobFailedError, match="fix this and submit again"):
         job.wait()
     assert job.info.remedy is None
+
+
+@pytest.mark.parametrize("model", ["amazon.nova-2-lite-v1:0", "meta.llama3-3-70b-instruct-v1:0"])
+def test_model_id_that_needs_an_inference_profile_has_its_remedy(sandbox, model):
+    """The sandbox has the apostrophe of AWS's message, which is not that of ASCII."""
+    client = boto3.client("bedrock-runtime", "us-west-2")
+    messages: Any = [{"role": "user", "content": [{"text": "hello"}]}]
+    remedy = r"before the model id: `us\.`"
+    with pytest.raises(InvalidRequestError, match=remedy), translate_errors("invoking"):
+        client.converse(modelId=model, messages=messages)
