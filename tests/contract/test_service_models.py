@@ -17,7 +17,7 @@ BEDROCK = SESSION.get_service_model("bedrock")
 RUNTIME = SESSION.get_service_model("bedrock-runtime")
 MODELS = {
     service: SESSION.get_service_model(service)
-    for service in ("bedrock", "scheduler", "sqs", "ssm")
+    for service in ("bedrock", "pricing", "scheduler", "sqs", "ssm")
 }
 OTHER_OPERATIONS = {
     "iam": ("GetRole",),

@@ -161,10 +161,11 @@ class Tuner:
         target.backend.check_quotas(queue=spec.queue_timeout is not None)
 
     def cost(self, model: str, data: Source, **arguments: Unpack[SubmitArguments]) -> Cost:
-        """Estimate the cost of a job without a deployment, credentials or a network; the arguments are those of `submit`.
+        """Estimate the cost of a job; the arguments are those of `submit`. No deployment, credentials or network are needed.
 
-        No service is called, except to read `data` that is an `s3://` URI. Models are looked up in the catalog, so what
-        only the account knows is not checked: the stage's models and locations, and models of other OpenAI-compatible servers.
+        On Bedrock, the prices are those of AWS's price list if the caller may read it (`pricing:GetProducts`), and else
+        those of the catalog; each has its source and date. Models are looked up in the catalog, so what only the account knows
+        is not checked: the stage's models and locations, and models of other OpenAI-compatible servers.
 
         Raises:
             ModelError: the model is unknown or can't be fine-tuned, or not in this region.

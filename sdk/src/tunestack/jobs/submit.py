@@ -234,6 +234,7 @@ def _cost(target: Target[DataStore], spec: JobSpec, training: Dataset) -> cost.C
         tokens=training.report.tokens.total,
         records=training.records,
         hyperparameters=spec.complete_hyperparameters(target.base),
+        prices=target.backend.prices(target.base),
     )
 
 

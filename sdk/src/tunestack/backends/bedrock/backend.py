@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
@@ -17,15 +16,13 @@ from tunestack.backends.bedrock.models import BedrockModels
 from tunestack.backends.bedrock.quotas import explain_quota_errors, require_job_slot
 from tunestack.backends.bedrock.s3 import Location, Store, open_object
 from tunestack.backends.identifiers import IdKind
-from tunestack.catalog import LifecycleState, Serving
+from tunestack.catalog import Serving
 from tunestack.deployment import STAGE_TAG
 from tunestack.errors import (
-    AccessError,
     ConfigError,
     DeploymentError,
     NotFoundError,
     RoleError,
-    TransientError,
     TunestackError,
 )
 
@@ -47,11 +44,10 @@ if TYPE_CHECKING:
         JobState,
     )
     from tunestack.backends.bedrock.clients import Clients
+    from tunestack.backends.bedrock.prices import PriceReader
     from tunestack.backends.protocols import Guard
     from tunestack.catalog import BaseModel
     from tunestack.deployment import Deployment
-
-logger = logging.getLogger(__name__)
 
 _PAGE = 1000
 
@@ -69,6 +65,7 @@ class BedrockBackend(BedrockModels):
         *,
         find_deployment: Callable[[], Deployment],
         find_with_guard: Callable[[], Deployment],
+        price_reader: PriceReader,
     ) -> None:
         """Store the arguments; no call is made here.
 
@@ -78,11 +75,13 @@ class BedrockBackend(BedrockModels):
             find_deployment: returns the deployment of the stage in this region; needed to create jobs.
             find_with_guard: returns the same deployment with its endpoint guard, if it has one; needed for endpoints that
                 are deleted automatically.
+            price_reader: reads AWS's price list.
         """
         self._clients = clients
         self._region = region
         self._find_deployment = find_deployment
         self._find_with_guard = find_with_guard
+        self._price_reader = price_reader
         self._events: JobEvents | None = None
 
     def __getstate__(self) -> dict[str, object]:
@@ -112,34 +111,6 @@ class BedrockBackend(BedrockModels):
     def base(self, identifier: str) -> BaseModel:
         """Return the base model, by its id or by the ARN of a custom model."""
         return catalog.find(identifier) or catalog.of_custom_model(identifier)
-
-    def lifecycle(self, model: BaseModel) -> LifecycleState | None:
-        """Get the lifecycle state of a base model; `None` if the caller has no permission, or Bedrock does not list the model.
-
-        Whether the list of a new account has all models is unknown, so a missing one is logged, and the catalog decides.
-        """
-        try:
-            with translate_errors("listing models that can be fine-tuned"):
-                response = self._control.list_foundation_models(byCustomizationType="FINE_TUNING")
-        except (AccessError, TransientError):
-            return None
-        states = {
-            row["modelId"]: row.get("modelLifecycle", {}).get("status")
-            for row in response.get("modelSummaries", ())
-        }
-        known: Mapping[str | None, LifecycleState] = {
-            "ACTIVE": LifecycleState.ACTIVE,
-            "LEGACY": LifecycleState.LEGACY,
-        }
-        for identifier in (model.customization_id, *model.inference_ids):
-            if identifier in states:
-                return known.get(states[identifier])
-        if states and model.lifecycle.state(self.now().date()) is LifecycleState.ACTIVE:
-            logger.warning(
-                "Bedrock does not list %s among the models that can be fine-tuned in %s: it may refuse the job",
-                *(model.name, self._region),
-            )
-        return None
 
     def check_location(self, location: str) -> None:
         """Raise `ConfigError` if this is not an S3 location, or the job role has no permission to read it."""
