@@ -68,7 +68,7 @@ def test_chat_is_converted_to_converse(converted):
 def test_completion_is_converted_to_converse_and_back(converted):
     completion = {"prompt": "question", "completion": "answer"}
     assert converted([PLAIN] * 8) == converted([completion] * 8)
-    assert [completion] * 100 == converted([PLAIN] * 100, LLAMA)
+    assert converted([PLAIN] * 100, LLAMA, rendering="raw") == [completion] * 100
     assert [completion] * 100 == converted([completion] * 100, LLAMA, data_format="completion")
 
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tunestack.endpoints.start import ServingChoice
     from tunestack.polling import Duration
     from tunestack.records.source import Source
+    from tunestack.records.target import Rendering
     from tunestack.spec.cost import Cost
     from tunestack.spec.job_spec import SubmitArguments
 
@@ -113,6 +114,9 @@ class Tuner:
             record_format: the format to write, for models that accept several.
             on_loss: `error`, or `report` to leave out, and log, what the model's format can't represent.
             ignore: validation rules to skip, see docs/training-data-rules.md.
+            rendering: how prompts are written for models that are trained on prompts and completions (Llama 3.1): `raw`, or
+                `chat-template`. By default, the prompts of prompt/completion data are kept, and messages are written with the
+                chat template. `Endpoint.invoke` and DSPy use the same rendering for inference.
             s3_path: where to store the data: a folder, or a file if it ends in `.jsonl`; the job role must be allowed to read it.
             name: the prefix of the names of the job and its model; at most 20 characters.
             tags: additional tags of the job and its model.
@@ -143,11 +147,7 @@ class Tuner:
         """Check everything that `submit` would reject without reading data; nothing is uploaded, created or billed.
 
         `submit` runs the same checks; the records and `max_cost` depend on the data. If the caller may read quotas, a job slot
-        has to be free, or with `queue` to exist at all.
-
-        Args:
-            model: see `submit`.
-            arguments: the keyword arguments of `submit`.
+        has to be free, or with `queue` to exist at all. The arguments are those of `submit`.
 
         Raises:
             ModelError: the model can't be fine-tuned, or not in this region.
@@ -163,15 +163,11 @@ class Tuner:
     def cost(self, model: str, data: Source, **arguments: Unpack[SubmitArguments]) -> Cost:
         """Estimate the cost of a job; the arguments are those of `submit`. No deployment, credentials or network are needed.
 
-        On Bedrock, the prices are those of AWS's price list if the caller may read it (`pricing:GetProducts`), and else
-        those of the catalog; each has its source and date. Models are looked up in the catalog, so what only the account knows
-        is not checked: the stage's models and locations, and models of other OpenAI-compatible servers.
+        Prices are those of AWS's price list if the caller may read it, else the catalog's; each has its source. What only the
+        account knows is not checked: the stage's models and locations, and models of other OpenAI-compatible servers.
 
         Raises:
-            ModelError: the model is unknown or can't be fine-tuned, or not in this region.
-            HyperparameterError: the model does not accept a name or a value.
-            DataError: the data is invalid.
-            ConfigError: another argument is invalid; `CostError` if the estimate is above `max_cost`.
+            ConfigError: as in `submit`, and `ModelError`, `HyperparameterError`, `DataError` and `CostError`.
         """
         spec = JobSpec(model=model, data=data, **arguments)
         target = self._accounts.of_model(spec.model).resolve_offline(spec.model)
@@ -320,10 +316,16 @@ class Tuner:
         backend.base(model)
         stop_own_endpoints(backend, model, serving=serving, poll=self._poll)
 
-    def invoke(self, endpoint_id: str, messages: str | Sequence[Mapping[str, str]]) -> str:
+    def invoke(
+        self,
+        endpoint_id: str,
+        messages: str | Sequence[Mapping[str, str]],
+        *,
+        rendering: Rendering | None = None,
+    ) -> str:
         """Invoke an endpoint, by its ARN or name; see `Endpoint.invoke`."""
         backend, info = self._get_endpoint(endpoint_id)
-        return Endpoint(backend, info, poll=self._poll).invoke(messages)
+        return Endpoint(backend, info, poll=self._poll).invoke(messages, rendering=rendering)
 
     def custom_model(self, model_id: str) -> CustomModel:
         """Return a custom model by its ARN, or its name in the region; at OpenAI by its id, `ft:...`.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 import click
 
 from tunestack.records.formats import FORMATS
+from tunestack.records.target import Rendering
 
 if TYPE_CHECKING:
     from tunestack.cli.options import Command
@@ -22,6 +23,11 @@ def data_options(command: Command) -> Command:
             default="error",
             show_default=True,
             help="What to do with content that the format does not support: fail, or leave it out and report it.",
+        ),
+        click.option(
+            "--rendering",
+            type=click.Choice(get_args(Rendering)),
+            help="How prompts are written, for models that are trained on prompts: unchanged, or with the chat template.",
         ),
         click.option("--record-format", help="The format to write, if the model accepts several."),
         click.option(

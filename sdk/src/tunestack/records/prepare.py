@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tunestack.records.fingerprints import Duplicates, Fingerprints
     from tunestack.records.report import Report
     from tunestack.records.source import Source
+    from tunestack.records.target import Rendering
     from tunestack.records.totals import Totals
 
 _MAX_PROBLEMS = 1000
@@ -52,6 +53,7 @@ def check(
     against: Source | None = None,
     on_loss: str = "error",
     ignore: Collection[str] = (),
+    rendering: str | None = None,
     max_problems: int = _MAX_PROBLEMS,
     progress: Callable[[Progress], None] | None = None,
 ) -> Report:
@@ -66,6 +68,7 @@ def check(
         against: the training data of this validation data, to check both together.
         on_loss: see `prepare`.
         ignore: see `prepare`.
+        rendering: see `prepare`.
         max_problems: see `prepare`.
         progress: see `prepare`.
 
@@ -79,6 +82,7 @@ def check(
         record_format=record_format,
         on_loss=on_loss,
         ignore=ignore,
+        rendering=rendering,
     )
     training = None
     if against is not None:
@@ -102,6 +106,7 @@ def prepare(
     on_loss: str = "error",
     ignore: Collection[str] = (),
     owner: str | None = None,
+    rendering: str | None = None,
     max_problems: int = _MAX_PROBLEMS,
     progress: Callable[[Progress], None] | None = None,
 ) -> Dataset:
@@ -122,6 +127,9 @@ def prepare(
         on_loss: `error`, or `report` to leave out and count content that the format can't represent.
         ignore: validation rules to skip, see docs/training-data-rules.md.
         owner: the AWS account that owns the buckets of images.
+        rendering: how prompts are written for models that are trained on prompts and completions: `raw` or `chat-template`,
+            see `Rendering`. By default the prompts of prompt/completion data are kept, and messages are written with the
+            chat template.
         max_problems: the number of errors after which only the fast path is used, and the number of listed problems of
             each rule.
         progress: called after each chunk of about 1 MiB.
@@ -137,6 +145,7 @@ def prepare(
         on_loss=on_loss,
         ignore=ignore,
         owner=owner,
+        rendering=rendering,
     )
     path = Path(path)
     require_different_files((("the data", source), ("the file to write", path)))
@@ -161,9 +170,12 @@ def check_together(training: Dataset, validation: Dataset) -> list[str]:
     """Check training and validation data together; return warnings.
 
     Raises:
-        DataError: together they have too many records.
+        DataError: together they have too many records, or their prompts are written differently.
     """
     problem = _explain_too_many(training.model, training.records + validation.records)
+    if problem is not None:
+        raise DataError(f"{problem}: nothing was uploaded")
+    problem = _explain_renderings(training.report.rendering, validation.report.rendering)
     if problem is not None:
         raise DataError(f"{problem}: nothing was uploaded")
     shared = validation.fingerprints.shared(training.fingerprints)
@@ -174,6 +186,9 @@ def _check_together(validation: Totals, training: Totals) -> None:
     problem = _explain_too_many(training.target.model, training.records + validation.records)
     if problem is not None:
         validation.add_file_problem("record-count", problem)
+    problem = _explain_renderings(training.rendering, validation.rendering)
+    if problem is not None:
+        validation.add_file_problem("mixed-rendering", problem)
     shared = validation.fingerprints.shared(training.fingerprints)
     if shared is not None:
         validation.add_file_problem("overlap", _explain_overlap(shared), line=shared.line)
@@ -186,6 +201,15 @@ def _explain_too_many(model: BaseModel, total: int) -> str | None:
     return (
         f"training and validation data have {total:,} records together, "
         f"the maximum of {model.name} is {limit:,}"
+    )
+
+
+def _explain_renderings(training: Rendering | None, validation: Rendering | None) -> str | None:
+    if training == validation:
+        return None
+    return (
+        f"the rendering of the prompts is {training!r} in the training data and {validation!r} in the validation data: "
+        f"set rendering={training!r}, or use the same format for both"
     )
 
 
@@ -235,6 +259,7 @@ def _create_report(totals: Totals, writer: Writer, *, validation: bool) -> Repor
         )
         totals.add_file_problem("file-size", message)
     _check_mixed_content(totals)
+    _check_rendering(totals)
     return totals.report(_check_duplicates(totals))
 
 
@@ -270,6 +295,16 @@ def _check_mixed_content(totals: Totals) -> None:
                 "mixed-content",
                 f"{count:,} of {totals.records:,} records have {_MEDIA[kind]}: use it in all records or in none",
             )
+
+
+def _check_rendering(totals: Totals) -> None:
+    valid = totals.records - totals.invalid
+    if 0 < totals.rendered < valid:
+        totals.add_file_problem(
+            "mixed-rendering",
+            f"{totals.rendered:,} of {valid:,} prompts are written with the chat template of the model, the others are not: "
+            "write all prompts the same way, or set the rendering to chat-template, which adds it to the others",
+        )
 
 
 def _check_duplicates(totals: Totals) -> int:

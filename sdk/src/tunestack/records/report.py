@@ -12,6 +12,8 @@ from tunestack.records.tokens import METHOD
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tunestack.records.target import Rendering
+
 _LISTED_PROBLEMS = 20
 """Problems of each severity in the text."""
 _BAR_WIDTH = 40
@@ -83,6 +85,8 @@ class Report:
     """Format of the converted records."""
     source_format: str
     """Format of the data."""
+    rendering: Rendering | None
+    """How prompts are written: `raw` or `chat-template`; `None` for formats with messages."""
     records: int
     invalid_records: int
     """Records with errors."""
@@ -134,6 +138,7 @@ class Report:
             "model": self.model,
             "source_format": self.source_format,
             "format": self.format,
+            "rendering": self.rendering,
             "records": self.records,
             "invalid_records": self.invalid_records,
             "unchecked_records": self.unchecked_records,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from tunestack.catalog import BaseModel
     from tunestack.records.source import Source
+    from tunestack.records.target import Rendering
 
 Method = Literal["supervised", "dpo"]
 OnLoss = Literal["error", "report"]
@@ -47,6 +48,7 @@ class SubmitArguments(TypedDict, total=False):
     tags: Mapping[str, str] | None
     rerun: bool
     max_cost: float | None
+    rendering: Rendering | None
     method: Method | None
     seed: int | None
     suffix: str | None
@@ -76,6 +78,7 @@ class JobSpec:
     tags: Mapping[str, str] | None = None
     rerun: bool = False
     max_cost: float | None = None
+    rendering: Rendering | None = None
     method: Method | None = None
     seed: int | None = None
     suffix: str | None = None
@@ -143,6 +146,7 @@ class JobSpec:
             record_format=self.written_format,
             on_loss=self.on_loss,
             ignore=self.ignore,
+            rendering=self.rendering,
         )
 
     def resolved_hyperparameters(self, base: BaseModel) -> dict[str, str]:
@@ -208,5 +212,7 @@ class JobSpec:
             raise ConfigError(f"invalid max_cost {shortened(most)}: use an amount of US dollars")
 
 
+RENDERING_TAG = f"{OWN_TAGS}rendering"
+"""The tag of a job and of its custom model with the `Rendering` of its training data."""
 BASE_MODEL_TAG = f"{OWN_TAGS}base-model"
 """The tag that names the base model of a job and of its custom model."""
