@@ -187,7 +187,9 @@ class Specification:
             else ""
         )
         list_actions = (
-            "bedrock:ListCustomModels bedrock:ListFoundationModels bedrock:ListModelCustomizationJobs"
+            "bedrock:ListCustomModels bedrock:ListFoundationModels bedrock:ListModelCustomizationJobs "
+            # Public prices; the service authorization reference lists no resource types.
+            "pricing:GetProducts"
             if jobs
             else ""
         )

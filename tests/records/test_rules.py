@@ -283,6 +283,7 @@ def different(count):
         ("record-count", "nova-micro", different(7), different(8), {}),
         ("record-count", "nova-micro", [], different(8), {}),
         ("record-count", "nova-micro", different(20_001), different(20_000), {}),
+        ("record-count", "nova-2-lite", different(199), different(200), {}),
         ("record-count", "llama-3-1-8b", different(99), different(100), {}),
         ("record-count", "claude-3-haiku", different(1001), different(1000), {"validation": True}),
         ("record-count", "claude-3-haiku", different(31), different(32), {"validation": True}),
@@ -359,3 +360,11 @@ def test_values_without_json_type_are_errors(record, words):
     findings = Findings()
     assert encode(record, findings) is None
     assert words in findings.problems[0].message
+
+
+def test_too_few_records_for_nova_2_lite_name_the_reported_stall():
+    (problem,) = check(different(189), CATALOG["nova-2-lite"]).errors
+    assert "189 records, the minimum of Nova 2 Lite in AWS's validators is 200" in str(problem)
+    assert "stalled three times" in str(problem)
+    assert check(different(189), CATALOG["nova-2-lite"], ignore=["record-count"]).errors == ()
+    assert "record-count" not in rules_of(check(different(189), CATALOG["nova-lite"]))

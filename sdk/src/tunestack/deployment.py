@@ -52,6 +52,7 @@ _SEE_JOBS = (
     "bedrock:ListModelCustomizationJobs",
 )
 _FIND = ("ssm:GetParameter",)
+_SEE_PRICES = ("pricing:GetProducts",)
 
 ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -61,6 +62,7 @@ ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
                     *_SEE_ENDPOINTS,
                     *_INVOKE,
                     *_SEE_JOBS,
+                    *_SEE_PRICES,
                     *_FIND,
                     "bedrock:CreateCustomModelDeployment",
                     "bedrock:CreateModelCustomizationJob",
@@ -96,6 +98,7 @@ ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
                 (
                     *_SEE_ENDPOINTS,
                     *_SEE_JOBS,
+                    *_SEE_PRICES,
                     *_FIND,
                     "bedrock:ListFoundationModels",
                     "bedrock:ListTagsForResource",

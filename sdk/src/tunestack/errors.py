@@ -12,6 +12,7 @@ TunestackError
 ├── MissingExtraError (ImportError)     an optional dependency is not installed; the message says which
 ├── ProviderError                       the provider refused or failed; `__cause__` is its own error
 │   ├── AccessError                     credentials are missing, or lack a permission
+│   │   ├── RoleError                   Bedrock can't assume the job role
 │   │   ├── CredentialsExpiredError     the credentials have expired: sign in again
 │   │   └── ClockError                  this machine's clock is wrong
 │   ├── NotFoundError                   the job, model, endpoint, bucket or parameter does not exist
@@ -138,6 +139,10 @@ class AccessError(ProviderError):
 
 class CredentialsExpiredError(AccessError):
     """The credentials have expired: sign in again."""
+
+
+class RoleError(AccessError):
+    """Bedrock can't assume the job role: the role is a few minutes old, or its trust policy does not allow it."""
 
 
 class ClockError(AccessError):

@@ -162,10 +162,10 @@ class Tuner:
         target.backend.check_quotas(queue=spec.queue_timeout is not None)
 
     def cost(self, model: str, data: Source, **arguments: Unpack[SubmitArguments]) -> Cost:
-        """Estimate the cost of a job without a deployment, credentials or a network; the arguments are those of `submit`.
+        """Estimate the cost of a job; the arguments are those of `submit`. No deployment, credentials or network are needed.
 
-        No service is called, except to read `data` that is an `s3://` URI. Models are looked up in the catalog, so what
-        only the account knows is not checked: the stage's models and locations, and models of other OpenAI-compatible servers.
+        Prices are those of AWS's price list if the caller may read it, else the catalog's; each has its source. What only the
+        account knows is not checked: the stage's models and locations, and models of other OpenAI-compatible servers.
 
         Raises:
             ConfigError: as in `submit`, and `ModelError`, `HyperparameterError`, `DataError` and `CostError`.

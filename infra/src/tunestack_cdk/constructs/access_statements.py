@@ -172,7 +172,7 @@ class AccessStatements:
         )
 
     def _read_bedrock(self, *, jobs: bool) -> Iterator[iam.PolicyStatement]:
-        """Read endpoints, and jobs and models if requested."""
+        """Read endpoints; if requested, jobs and models, and the price list for cost estimates."""
         get = ["bedrock:GetCustomModelDeployment", "bedrock:GetProvisionedModelThroughput"]
         list_ = ["bedrock:ListCustomModelDeployments", "bedrock:ListProvisionedModelThroughputs"]
         resources = list(self._endpoints)
@@ -187,10 +187,11 @@ class AccessStatements:
                 "bedrock:ListCustomModels",
                 "bedrock:ListFoundationModels",
                 "bedrock:ListModelCustomizationJobs",
+                "pricing:GetProducts",
             ]
             resources += [self._jobs, self._models]
         yield iam.PolicyStatement(actions=get, resources=resources)
-        # The List actions do not support resource-level permissions.
+        # The List actions and the Price List API do not support resource-level permissions.
         yield iam.PolicyStatement(actions=list_, resources=["*"])
 
     def _invoke_endpoints(self) -> iam.PolicyStatement:

@@ -32,7 +32,8 @@ def check_model(backend: Backend, model: BaseModel, region: str | None) -> Check
         return Check(
             name=name,
             verdict=Verdict.UNKNOWN,
-            detail="it can be fine-tuned according to the catalog; the provider does not tell",
+            detail="it can be fine-tuned according to the catalog, but the provider does not list it, or the caller may "
+            "not list models: the job may be refused",
         )
     ways = " or ".join(way.value for way in model.serving)
     return Check(

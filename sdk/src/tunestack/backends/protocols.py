@@ -24,7 +24,8 @@ if TYPE_CHECKING:
         JobState,
     )
     from tunestack.backends.identifiers import IdKind
-    from tunestack.catalog import BaseModel, LifecycleState, Serving
+    from tunestack.catalog import BaseModel, LifecycleState, Price, Serving
+    from tunestack.catalog.model import PriceKind
     from tunestack.records.target import Rendering
 
 
@@ -50,6 +51,10 @@ class DataStore(Protocol):
 
     def open(self, uri: str) -> BinaryIO:
         """Open data that is stored with the provider (on Bedrock, `s3://bucket/key`) for reading."""
+        ...
+
+    def prices(self, model: BaseModel) -> Mapping[PriceKind, Price]:
+        """Return the prices of a base model: the provider's own if the caller may read them, and those of the catalog."""
         ...
 
 

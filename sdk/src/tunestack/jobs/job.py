@@ -225,8 +225,9 @@ class Job(Handle[JobInfo]):
             return self
         if info.state is JobState.FAILED:
             reason = info.failure or "no reason given"
+            remedy = f"{info.remedy}; then" if info.remedy else "fix this and"
             raise JobFailedError(
-                f"job {info.name!r} failed: {reason}: fix this and submit again",
+                f"job {info.name!r} failed: {reason}: {remedy} submit again",
                 job_id=info.id,
                 reason=reason,
             )

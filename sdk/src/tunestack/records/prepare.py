@@ -308,6 +308,12 @@ def _check_record_count(totals: Totals, name: str, *, validation: bool) -> None:
         totals.add_file_problem(
             "record-count", f"{count}, the maximum of {model.name} is {maximum:,}"
         )
+    elif not validation and totals.records < (limits.validator_min_records or 0):
+        totals.add_file_problem(
+            "record-count",
+            f"{count}, the minimum of {model.name} in AWS's validators is {limits.validator_min_records:,}: "
+            f"{limits.validator_note} (to submit it anyway, ignore the rule 'record-count')",
+        )
     elif not validation and totals.records < recommended:
         totals.add_file_problem("few-records", f"{count}: {recommended} or more are recommended")
 
