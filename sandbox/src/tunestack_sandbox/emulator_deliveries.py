@@ -1,0 +1,229 @@
+"""Permissions of EventBridge rules and CloudWatch alarms to send to topics and queues, which MiniStack does not check.
+
+Sources: EventBridge user guide, eb-use-resource-based (policies of topics and queues) and rule-dlq (dead-letter queues); SNS
+and SQS developer guides, sns-key-management and sqs-key-management (which services support `aws:SourceArn` in the policy of a
+KMS key); AWS knowledge center, cloudwatch-receive-sns-for-alarm-trigger (all read 2026-11-29).
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tunestack_sandbox.iam import (
+    AccessRequest,
+    MalformedPolicyError,
+    Policies,
+    Principal,
+    PrincipalKind,
+    decide,
+    parse_statements,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+EVENTBRIDGE = "events.amazonaws.com"
+CLOUDWATCH = "cloudwatch.amazonaws.com"
+_ACTIONS = {"sns": "sns:Publish", "sqs": "sqs:SendMessage"}
+"""The actions by the service of the target."""
+_ENCRYPTION_CONTEXTS = {"sns": "aws:sns:topicArn", "sqs": "aws:sqs:arn"}
+"""The keys of the encryption contexts that contain the ARN of the target."""
+_NO_PERMISSIONS = "NO_PERMISSIONS"
+_KEY_ACTIONS = ("kms:GenerateDataKey", "kms:Decrypt")
+_ALARM_ACTIONS = {
+    "ALARM": "AlarmActions",
+    "OK": "OKActions",
+    "INSUFFICIENT_DATA": "InsufficientDataActions",
+}
+"""The actions of an alarm by its new state."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Refusal:
+    """Why a target can't be called."""
+
+    code: str
+    """The error code in a dead-letter queue."""
+    message: str
+    is_about_key: bool = False
+
+
+def install() -> None:
+    """Check the permissions in MiniStack's EventBridge and CloudWatch."""
+    from ministack.services import cloudwatch, eventbridge  # noqa: PLC0415 - reads the environment on import
+
+    invoke_target = eventbridge._invoke_target  # noqa: SLF001
+    dispatch_alarm_actions = cloudwatch._dispatch_alarm_actions  # noqa: SLF001
+
+    def invoke_checked(
+        target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], view: Any = None
+    ) -> None:
+        # AWS documents no check for a target with a role, only that its events may not arrive.
+        refusal = None if target.get("RoleArn") else _check_rule(target["Arn"], rule)
+        if refusal is None:
+            invoke_target(target, event, rule, view)
+        else:
+            view = view or eventbridge._pattern_event_view(event)  # noqa: SLF001
+            _fail_invocation(target, json.dumps(view.event_with_detail()), rule, refusal)
+
+    def dispatch_checked(
+        alarm: dict[str, Any], old_state: str, new_state: str, reason: str
+    ) -> None:
+        member = _ALARM_ACTIONS.get(new_state, "")
+        allowed = []
+        for arn in alarm.get(member) or ():
+            refusal = _check_alarm(arn, alarm)
+            if refusal is None:
+                allowed.append(arn)
+            elif alarm.get("ActionsEnabled", True):
+                _record_failed_action(alarm, arn, refusal)
+        dispatch_alarm_actions({**alarm, member: allowed}, old_state, new_state, reason)
+
+    eventbridge._invoke_target = invoke_checked  # noqa: SLF001
+    cloudwatch._dispatch_alarm_actions = dispatch_checked  # noqa: SLF001
+
+
+def _check_rule(arn: str, rule: Mapping[str, Any]) -> _Refusal | None:
+    """Check that EventBridge may send to a topic or queue.
+
+    Requests to a queue and its KMS key have the condition keys of their source, those to a topic and its key do not.
+    """
+    account = rule["Arn"].split(":")[4]
+    source = {"aws:SourceArn": rule["Arn"], "aws:SourceAccount": account}
+    return _check(arn, service=EVENTBRIDGE, context=source if ":sqs:" in arn else {})
+
+
+def _check_alarm(arn: str, alarm: Mapping[str, Any]) -> _Refusal | None:
+    """Check that an alarm may publish to a topic. The default policy of a topic allows it by `aws:SourceOwner`."""
+    account = alarm["AlarmArn"].split(":")[4]
+    source = {"aws:SourceArn": alarm["AlarmArn"], "aws:SourceAccount": account}
+    context = {**source, "aws:SourceOwner": account}
+    return _check(arn, service=CLOUDWATCH, context=context)
+
+
+def _check(arn: str, *, service: str, context: Mapping[str, str]) -> _Refusal | None:
+    """Return why a service can't send to a topic or queue; `None` if it can, or if this is another target."""
+    from ministack.core.responses import get_account_id, get_region  # noqa: PLC0415
+    from ministack.services import kms, sns, sqs  # noqa: PLC0415
+
+    _, _, kind, *scope = (*arn.split(":", 5), "", "", "")[:5]
+    if kind not in _ACTIONS or scope != [get_region(), get_account_id()]:
+        return None  # MiniStack delivers to no other account or region
+    target = sns._topics.get(arn) if kind == "sns" else sqs._queue_by_arn(arn)  # noqa: SLF001
+    if target is None:
+        return _Refusal(code="NO_RESOURCE", message=f"The resource {arn} does not exist.")
+    attributes = target["attributes"]
+    allows = _build_evaluator(service, get_account_id())
+    message = allows(_ACTIONS[kind], arn, attributes.get("Policy"), context)
+    if message is not None:
+        return _Refusal(code=_NO_PERMISSIONS, message=message)
+    key = attributes.get("KmsMasterKeyId")
+    if not key:
+        return None
+    # MiniStack has no AWS managed keys. No service can use those of SNS and SQS, as their policies can't be changed.
+    record = kms._resolve_key(key) or {"Arn": key}  # noqa: SLF001
+    key_context = {**context, f"kms:EncryptionContext:{_ENCRYPTION_CONTEXTS[kind]}": arn}
+    for action in _KEY_ACTIONS:
+        message = allows(action, record["Arn"], record.get("Policy"), key_context)
+        if message is not None:
+            return _Refusal(code=_NO_PERMISSIONS, message=message, is_about_key=True)
+    return None
+
+
+def _build_evaluator(
+    service: str, account: str
+) -> Callable[[str, str, str | None, Mapping[str, str]], str | None]:
+    """Return a function that returns why a resource policy does not allow a service an action; `None` if it allows it."""
+    principal = Principal(kind=PrincipalKind.SERVICE, arn=service)
+    now = time.time()
+    common = {
+        "aws:CurrentTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
+        "aws:EpochTime": str(int(now)),
+        "aws:PrincipalIsAWSService": "true",
+        "aws:PrincipalServiceName": service,
+        "aws:SecureTransport": "true",
+    }
+
+    def explain_denial(
+        action: str, resource: str, policy: str | None, context: Mapping[str, str]
+    ) -> str | None:
+        request = AccessRequest(
+            principal=principal,
+            action=action,
+            resource=resource,
+            account=account,
+            context={**common, **context},
+        )
+        try:
+            statements = parse_statements(policy) if policy else []
+        except MalformedPolicyError as error:
+            return str(error)
+        decision = decide(request, Policies(resource=statements, requires_resource_policy=True))
+        return None if decision.allowed else decision.message()
+
+    return explain_denial
+
+
+def _fail_invocation(
+    target: Mapping[str, Any], event: str, rule: Mapping[str, Any], refusal: _Refusal
+) -> None:
+    """Count a failed invocation, and send the event to the target's dead-letter queue, if it has one.
+
+    AWS does not retry without permission. Metrics: EventBridge user guide, eb-monitoring.
+    """
+    from ministack.core.arn import parse_arn  # noqa: PLC0415
+    from ministack.services import cloudwatch, eventbridge, sqs  # noqa: PLC0415
+
+    def count(metric: str) -> None:
+        dimensions = {"RuleName": rule["Name"]}
+        cloudwatch.record_metric("AWS/Events", metric, 1, "Count", dimensions)
+
+    count("FailedInvocations")
+    queue_arn = (target.get("DeadLetterConfig") or {}).get("Arn")
+    if not queue_arn:
+        return
+    if ":sqs:" not in queue_arn or _check_rule(queue_arn, rule) is not None:
+        count("InvocationsFailedToBeSentToDlq")
+        return
+    attributes = {
+        "RULE_ARN": rule["Arn"],
+        "TARGET_ARN": target["Arn"],
+        "ERROR_CODE": refusal.code,
+        "ERROR_MESSAGE": refusal.message,
+        "RETRY_ATTEMPTS": "0",
+    }
+    eventbridge._dispatch_to_sqs(parse_arn(queue_arn), event)  # noqa: SLF001
+    messages = sqs._queue_by_arn(queue_arn)["messages"]  # noqa: SLF001
+    message = next(row for row in reversed(messages) if row["body"] == event)
+    message["message_attributes"] = {
+        name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+    }
+    count("InvocationsSentToDlq")
+
+
+def _record_failed_action(alarm: Mapping[str, Any], arn: str, refusal: _Refusal) -> None:
+    """Add a failed action to the history of an alarm, with AWS's messages."""
+    from ministack.services import cloudwatch  # noqa: PLC0415
+
+    error = refusal.message
+    if refusal.is_about_key:
+        error = (
+            "CloudWatch Alarms does not have authorization to access the SNS topic encryption key."
+        )
+    elif refusal.code == _NO_PERMISSIONS:
+        error = f"Resource: {alarm['AlarmArn']} is not authorized to perform: SNS:Publish on resource: {arn}"
+    cloudwatch._history_entries().append(  # noqa: SLF001
+        {
+            "AlarmName": alarm["AlarmName"],
+            "AlarmType": "MetricAlarm" if "MetricName" in alarm else "CompositeAlarm",
+            "Timestamp": cloudwatch._ts_iso(time.time()),  # noqa: SLF001
+            "HistoryItemType": "Action",
+            "HistorySummary": f'Failed to execute action {arn}. Received error: "{error}"',
+            "HistoryData": json.dumps(
+                {"actionState": "Failed", "notificationResource": arn, "error": error}
+            ),
+        }
+    )
