@@ -3,6 +3,8 @@
 import json
 from importlib.resources import files
 
+_MAX_BODY = 51_200
+"""The size of the largest template in a request; a larger one must be in a bucket."""
 STACK = "Tunestack-dev-us-east-1"
 
 
@@ -36,11 +38,14 @@ def deploy(session, template, name=STACK):
         Name="/cdk-bootstrap/hnb659fds/version", Value="30", Type="String", Overwrite=True
     )
     client = session.client("cloudformation")
-    client.create_stack(
-        StackName=name,
-        TemplateBody=json.dumps(template, separators=(",", ":")),
-        Capabilities=["CAPABILITY_NAMED_IAM"],
-    )
+    text = json.dumps(template, separators=(",", ":"))
+    location = {"TemplateBody": text}
+    if len(text) > _MAX_BODY:
+        s3 = session.client("s3")
+        s3.create_bucket(Bucket="templates")
+        s3.put_object(Bucket="templates", Key=name, Body=text)
+        location = {"TemplateURL": f"https://s3.us-east-1.amazonaws.com/templates/{name}"}
+    client.create_stack(StackName=name, Capabilities=["CAPABILITY_NAMED_IAM"], **location)
     return wait(client, name)
 
 
@@ -54,5 +59,7 @@ def wait(client, name):
     return status, [
         row["ResourceStatusReason"]
         for row in events
-        if row["ResourceStatus"].endswith("_FAILED") and row.get("ResourceStatusReason")
+        if row["ResourceType"] != "AWS::CloudFormation::Stack"
+        and row["ResourceStatus"].endswith("_FAILED")
+        and row.get("ResourceStatusReason")
     ]

@@ -12,18 +12,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tunestack_sandbox.iam import (
-    AccessRequest,
-    MalformedPolicyError,
-    Policies,
-    Principal,
-    PrincipalKind,
-    decide,
-    parse_statements,
-)
+from tunestack_sandbox.emulator_permissions import explain_denial, explain_key_denial
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 EVENTBRIDGE = "events.amazonaws.com"
 CLOUDWATCH = "cloudwatch.amazonaws.com"
@@ -107,7 +99,7 @@ def _check_alarm(arn: str, alarm: Mapping[str, Any]) -> _Refusal | None:
 def _check(arn: str, *, service: str, context: Mapping[str, str]) -> _Refusal | None:
     """Return why a service can't send to a topic or queue; `None` if it can, or if this is another target."""
     from ministack.core.responses import get_account_id, get_region  # noqa: PLC0415
-    from ministack.services import kms, sns, sqs  # noqa: PLC0415
+    from ministack.services import sns, sqs  # noqa: PLC0415
 
     _, _, kind, *scope = (*arn.split(":", 5), "", "", "")[:5]
     if kind not in _ACTIONS or scope != [get_region(), get_account_id()]:
@@ -116,55 +108,16 @@ def _check(arn: str, *, service: str, context: Mapping[str, str]) -> _Refusal | 
     if target is None:
         return _Refusal(code="NO_RESOURCE", message=f"The resource {arn} does not exist.")
     attributes = target["attributes"]
-    allows = _build_evaluator(service, get_account_id())
-    message = allows(_ACTIONS[kind], arn, attributes.get("Policy"), context)
+    policy, key = attributes.get("Policy"), attributes.get("KmsMasterKeyId")
+    message = explain_denial(service, _ACTIONS[kind], arn, policy=policy, context=context)
     if message is not None:
         return _Refusal(code=_NO_PERMISSIONS, message=message)
-    key = attributes.get("KmsMasterKeyId")
-    if not key:
-        return None
-    # MiniStack has no AWS managed keys. No service can use those of SNS and SQS, as their policies can't be changed.
-    record = kms._resolve_key(key) or {"Arn": key}  # noqa: SLF001
-    key_context = {**context, f"kms:EncryptionContext:{_ENCRYPTION_CONTEXTS[kind]}": arn}
-    for action in _KEY_ACTIONS:
-        message = allows(action, record["Arn"], record.get("Policy"), key_context)
-        if message is not None:
-            return _Refusal(code=_NO_PERMISSIONS, message=message, is_about_key=True)
+    if key:
+        context = {**context, f"kms:EncryptionContext:{_ENCRYPTION_CONTEXTS[kind]}": arn}
+        message = explain_key_denial(service, _KEY_ACTIONS, key, context=context)
+    if message is not None:
+        return _Refusal(code=_NO_PERMISSIONS, message=message, is_about_key=True)
     return None
-
-
-def _build_evaluator(
-    service: str, account: str
-) -> Callable[[str, str, str | None, Mapping[str, str]], str | None]:
-    """Return a function that returns why a resource policy does not allow a service an action; `None` if it allows it."""
-    principal = Principal(kind=PrincipalKind.SERVICE, arn=service)
-    now = time.time()
-    common = {
-        "aws:CurrentTime": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now)),
-        "aws:EpochTime": str(int(now)),
-        "aws:PrincipalIsAWSService": "true",
-        "aws:PrincipalServiceName": service,
-        "aws:SecureTransport": "true",
-    }
-
-    def explain_denial(
-        action: str, resource: str, policy: str | None, context: Mapping[str, str]
-    ) -> str | None:
-        request = AccessRequest(
-            principal=principal,
-            action=action,
-            resource=resource,
-            account=account,
-            context={**common, **context},
-        )
-        try:
-            statements = parse_statements(policy) if policy else []
-        except MalformedPolicyError as error:
-            return str(error)
-        decision = decide(request, Policies(resource=statements, requires_resource_policy=True))
-        return None if decision.allowed else decision.message()
-
-    return explain_denial
 
 
 def _fail_invocation(

@@ -16,7 +16,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, TextIO
 
-from tunestack_sandbox import emulator_api_keys, emulator_deliveries, emulator_stacks
+from tunestack_sandbox import emulator_api_keys, emulator_deliveries, emulator_resources
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -243,7 +243,7 @@ def main() -> None:
     _run_functions_as_their_roles()
     emulator_api_keys.install()
     emulator_deliveries.install()
-    emulator_stacks.install()
+    emulator_resources.install()
     config = Config()
     config.bind = [f"fd://{sys.argv[1]}"]
     config.keep_alive_timeout = 75
