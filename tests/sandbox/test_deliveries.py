@@ -1,10 +1,13 @@
-"""Rules and alarms send to a topic or queue only if its policy and that of its KMS key allow it, as on AWS."""
+"""Services send to a topic, queue or function only if its policy and that of its KMS key allow it, as on AWS."""
 
+import io
 import itertools
 import json
+import zipfile
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 
 ACCOUNT = "123456789012"
 RULE_ARN = f"arn:aws:events:us-east-1:{ACCOUNT}:rule/deliveries"
@@ -29,6 +32,11 @@ def allow(service, *actions, condition=None, resource="*"):
     return statement if condition is None else {**statement, "Condition": condition}
 
 
+ALLOW_TOPIC = allow(
+    "sns.amazonaws.com",
+    "sqs:SendMessage",
+    condition={"ArnEquals": {"aws:SourceArn": f"arn:aws:sns:us-east-1:{ACCOUNT}:deliveries"}},
+)
 ALARM_NUMBERS = itertools.count()
 """The history of an alarm outlives it, so each alarm has another name."""
 ADMINISTRATORS = {
@@ -270,3 +278,81 @@ def test_alarm_without_permission_for_the_key_has_a_failed_action(account):
     _, (failure,) = set_alarm(account, topic)
     assert "does not have authorization to access the SNS topic encryption key" in failure
     assert account.receive(queue) == []
+
+
+@pytest.fixture
+def function(account):
+    """Create a function, and return its ARN."""
+    client, code = boto3.client("lambda"), io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("main.py", "def handler(event, context): pass")
+    created = client.create_function(
+        FunctionName="deliveries",
+        Runtime="python3.13",
+        Handler="main.handler",
+        Role=f"arn:aws:iam::{ACCOUNT}:role/deliveries",
+        Code={"ZipFile": code.getvalue()},
+    )
+    yield created["FunctionArn"]
+    client.delete_function(FunctionName="deliveries")
+
+
+@pytest.mark.parametrize(
+    ("source", "is_invoked"), [(RULE_ARN, True), (RULE_ARN + "-other", False), (None, False)]
+)
+def test_rule_invokes_a_function_whose_policy_allows_it(account, function, source, is_invoked):
+    dead_letters = account.create_queue("dead-letters", allow(RULES, "sqs:SendMessage"))
+    if source is not None:
+        boto3.client("lambda").add_permission(
+            FunctionName=function,
+            StatementId="rule",
+            Action="lambda:InvokeFunction",
+            Principal=RULES,
+            SourceArn=source,
+        )
+    account.send_event(function, dead_letters)
+    errors = [
+        row["MessageAttributes"]["ERROR_CODE"]["StringValue"]
+        for row in account.receive(dead_letters)
+    ]
+    assert errors == ([] if is_invoked else ["NO_PERMISSIONS"])
+
+
+@pytest.mark.parametrize(
+    ("key_statements", "policy", "is_delivered"),
+    [
+        (None, [allow("sns.amazonaws.com", "sqs:SendMessage")], True),
+        (None, [], False),
+        (None, [allow(RULES, "sqs:SendMessage")], False),
+        ([allow("sns.amazonaws.com", *KEY_ACTIONS)], [ALLOW_TOPIC], True),
+        ([], [ALLOW_TOPIC], False),
+    ],
+)
+def test_topic_sends_to_a_subscribed_queue_whose_policies_allow_it(
+    account, key_statements, policy, is_delivered
+):
+    attributes = {}
+    if key_statements is not None:
+        attributes["KmsMasterKeyId"] = account.create_key(*key_statements)
+    queue = account.create_queue("subscriber", *policy, **attributes)
+    topic = account.sns.create_topic(Name="deliveries")["TopicArn"]
+    account.sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue)
+    account.sns.publish(TopicArn=topic, Message="hello")
+    assert len(account.receive(queue)) == is_delivered
+
+
+def test_bucket_notifies_a_queue_whose_policy_allows_it(account):
+    s3, bucket = boto3.client("s3"), "deliveries"
+    s3.create_bucket(Bucket=bucket)
+    queue = account.create_queue("target")
+    configuration = {"QueueConfigurations": [{"QueueArn": queue, "Events": ["s3:ObjectCreated:*"]}]}
+    arguments = {"Bucket": bucket, "NotificationConfiguration": configuration}
+    with pytest.raises(ClientError, match="Unable to validate the following destination"):
+        s3.put_bucket_notification_configuration(**arguments)
+    policy = build_policy(allow("s3.amazonaws.com", "sqs:SendMessage", condition=SAME_ACCOUNT))
+    account.sqs.set_queue_attributes(QueueUrl=account.queues[queue], Attributes={"Policy": policy})
+    s3.put_bucket_notification_configuration(**arguments)
+    s3.put_object(Bucket=bucket, Key="file", Body=b"content")
+    assert any("ObjectCreated" in row["Body"] for row in account.receive(queue))
+    s3.delete_object(Bucket=bucket, Key="file")
+    s3.delete_bucket(Bucket=bucket)

@@ -1,6 +1,7 @@
-"""Permissions of EventBridge rules and CloudWatch alarms to send to topics and queues, which MiniStack does not check.
+"""Permissions of EventBridge rules, CloudWatch alarms, SNS topics and S3 buckets to send to topics, queues and functions.
 
-Sources: EventBridge user guide, eb-use-resource-based (policies of topics and queues) and rule-dlq (dead-letter queues); SNS
+MiniStack does not check them, or checks them only with its authorization and without KMS keys.
+Sources: EventBridge user guide, eb-use-resource-based (policies of targets) and rule-dlq (dead-letter queues); SNS
 and SQS developer guides, sns-key-management and sqs-key-management (which services support `aws:SourceArn` in the policy of a
 KMS key); AWS knowledge center, cloudwatch-receive-sns-for-alarm-trigger (all read 2026-11-29).
 """
@@ -15,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 from tunestack_sandbox.emulator_permissions import explain_denial, explain_key_denial
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 EVENTBRIDGE = "events.amazonaws.com"
 CLOUDWATCH = "cloudwatch.amazonaws.com"
-_ACTIONS = {"sns": "sns:Publish", "sqs": "sqs:SendMessage"}
+_ACTIONS = {"lambda": "lambda:InvokeFunction", "sns": "sns:Publish", "sqs": "sqs:SendMessage"}
 """The actions by the service of the target."""
 _ENCRYPTION_CONTEXTS = {"sns": "aws:sns:topicArn", "sqs": "aws:sqs:arn"}
 """The keys of the encryption contexts that contain the ARN of the target."""
@@ -44,8 +45,13 @@ class _Refusal:
 
 
 def install() -> None:
-    """Check the permissions in MiniStack's EventBridge and CloudWatch."""
-    from ministack.services import cloudwatch, eventbridge  # noqa: PLC0415 - reads the environment on import
+    """Check the permissions in MiniStack's services."""
+    from ministack.services import (  # noqa: PLC0415 - reads the environment on import
+        cloudwatch,
+        eventbridge,
+        sns,
+        sqs,
+    )
 
     invoke_target = eventbridge._invoke_target  # noqa: SLF001
     dispatch_alarm_actions = cloudwatch._dispatch_alarm_actions  # noqa: SLF001
@@ -76,16 +82,34 @@ def install() -> None:
 
     eventbridge._invoke_target = invoke_checked  # noqa: SLF001
     cloudwatch._dispatch_alarm_actions = dispatch_checked  # noqa: SLF001
+    # The notifications of buckets and the subscriptions of topics call these functions.
+    sns.topic_policy_allows = _build_source_check(sns.topic_policy_allows)
+    sqs.queue_policy_allows = _build_source_check(sqs.queue_policy_allows)
+
+
+def _build_source_check(is_allowed: Callable[..., bool]) -> Callable[..., bool]:
+    """Return a function that checks whether a service may send to a target, for a resource of an account."""
+
+    def is_allowed_by_policies(
+        arn: str, service: str, source_arn: str, source_account: str
+    ) -> bool:
+        source = {"aws:SourceArn": source_arn, "aws:SourceAccount": source_account}
+        context = {**source, "aws:SourceOwner": source_account}
+        if not _is_local(arn):  # KMS keys of other accounts can't be read
+            return is_allowed(arn, service, source_arn, source_account)
+        return _check(arn, service=service, context=context) is None
+
+    return is_allowed_by_policies
 
 
 def _check_rule(arn: str, rule: Mapping[str, Any]) -> _Refusal | None:
-    """Check that EventBridge may send to a topic or queue.
+    """Check that EventBridge may send to a topic, queue or function.
 
-    Requests to a queue and its KMS key have the condition keys of their source, those to a topic and its key do not.
+    Requests have the condition keys of their source, except for those to a topic and its KMS key.
     """
     account = rule["Arn"].split(":")[4]
     source = {"aws:SourceArn": rule["Arn"], "aws:SourceAccount": account}
-    return _check(arn, service=EVENTBRIDGE, context=source if ":sqs:" in arn else {})
+    return _check(arn, service=EVENTBRIDGE, context={} if ":sns:" in arn else source)
 
 
 def _check_alarm(arn: str, alarm: Mapping[str, Any]) -> _Refusal | None:
@@ -97,18 +121,14 @@ def _check_alarm(arn: str, alarm: Mapping[str, Any]) -> _Refusal | None:
 
 
 def _check(arn: str, *, service: str, context: Mapping[str, str]) -> _Refusal | None:
-    """Return why a service can't send to a topic or queue; `None` if it can, or if this is another target."""
-    from ministack.core.responses import get_account_id, get_region  # noqa: PLC0415
-    from ministack.services import sns, sqs  # noqa: PLC0415
-
-    _, _, kind, *scope = (*arn.split(":", 5), "", "", "")[:5]
-    if kind not in _ACTIONS or scope != [get_region(), get_account_id()]:
+    """Return why a service can't send to a topic, queue or function; `None` if it can, or if this is another target."""
+    kind = arn.split(":")[2]
+    if not _is_local(arn):
         return None  # MiniStack delivers to no other account or region
-    target = sns._topics.get(arn) if kind == "sns" else sqs._queue_by_arn(arn)  # noqa: SLF001
+    target = _find_target(arn)
     if target is None:
         return _Refusal(code="NO_RESOURCE", message=f"The resource {arn} does not exist.")
-    attributes = target["attributes"]
-    policy, key = attributes.get("Policy"), attributes.get("KmsMasterKeyId")
+    policy, key = target
     message = explain_denial(service, _ACTIONS[kind], arn, policy=policy, context=context)
     if message is not None:
         return _Refusal(code=_NO_PERMISSIONS, message=message)
@@ -118,6 +138,29 @@ def _check(arn: str, *, service: str, context: Mapping[str, str]) -> _Refusal | 
     if message is not None:
         return _Refusal(code=_NO_PERMISSIONS, message=message, is_about_key=True)
     return None
+
+
+def _is_local(arn: str) -> bool:
+    """Return whether this is a topic, queue or function in the account and region of the request."""
+    from ministack.core.responses import get_account_id, get_region  # noqa: PLC0415
+
+    _, _, kind, region, account, _ = (*arn.split(":", 5), "", "", "", "", "")[:6]
+    return kind in _ACTIONS and (region, account) == (get_region(), get_account_id())
+
+
+def _find_target(arn: str) -> tuple[str | None, str | None] | None:
+    """Return the policy and the KMS key of a topic, queue or function; `None` if it does not exist."""
+    from ministack.services import lambda_svc, sns, sqs  # noqa: PLC0415
+
+    if ":lambda:" in arn:
+        function, _, _ = lambda_svc._get_base_func_record_for_ref(arn)  # noqa: SLF001
+        # A function needs no permission for its KMS key to be invoked.
+        return None if function is None else (json.dumps(function["policy"]), None)
+    target = sns._topics.get(arn) if ":sns:" in arn else sqs._queue_by_arn(arn)  # noqa: SLF001
+    if target is None:
+        return None
+    attributes = target["attributes"]
+    return attributes.get("Policy"), attributes.get("KmsMasterKeyId")
 
 
 def _fail_invocation(
@@ -138,7 +181,8 @@ def _fail_invocation(
     queue_arn = (target.get("DeadLetterConfig") or {}).get("Arn")
     if not queue_arn:
         return
-    if ":sqs:" not in queue_arn or _check_rule(queue_arn, rule) is not None:
+    queue = sqs._queue_by_arn(queue_arn)  # noqa: SLF001
+    if queue is None or _check_rule(queue_arn, rule) is not None:
         count("InvocationsFailedToBeSentToDlq")
         return
     attributes = {
@@ -149,8 +193,7 @@ def _fail_invocation(
         "RETRY_ATTEMPTS": "0",
     }
     eventbridge._dispatch_to_sqs(parse_arn(queue_arn), event)  # noqa: SLF001
-    messages = sqs._queue_by_arn(queue_arn)["messages"]  # noqa: SLF001
-    message = next(row for row in reversed(messages) if row["body"] == event)
+    message = next(row for row in reversed(queue["messages"]) if row["body"] == event)
     message["message_attributes"] = {
         name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
     }
