@@ -282,6 +282,7 @@ class Specification:
     def invoker(self):
         return [
             *self.read_bedrock(jobs=False),
+            allow("bedrock:ListTagsForResource", self.arn("bedrock", "custom-model/*")),
             self.invoke_endpoints(),
             *self.use_model_key("kms:Decrypt"),
             self.read_deployment(),

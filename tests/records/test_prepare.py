@@ -68,7 +68,7 @@ def test_chat_is_converted_to_converse(converted):
 def test_completion_is_converted_to_converse_and_back(converted):
     completion = {"prompt": "question", "completion": "answer"}
     assert converted([PLAIN] * 8) == converted([completion] * 8)
-    assert [completion] * 100 == converted([PLAIN] * 100, LLAMA)
+    assert converted([PLAIN] * 100, LLAMA, rendering="raw") == [completion] * 100
     assert [completion] * 100 == converted([completion] * 100, LLAMA, data_format="completion")
 
 
@@ -132,7 +132,7 @@ def test_unknown_format_lists_the_known_ones(converted):
 def test_unreadable_file_is_a_clear_error(converted, tmp_path, name):
     (tmp_path / "folder").mkdir()
     (tmp_path / "broken.jsonl.gz").write_bytes(b"no gzip")
-    with pytest.raises(DataError, match="can't be read|not a complete gzip"):
+    with pytest.raises(DataError, match="can't be read|is a folder|not a complete gzip"):
         converted(tmp_path / name)
 
 
@@ -161,7 +161,7 @@ def test_line_of_more_than_a_gibibyte_is_an_error(converted, tmp_path):
     file = tmp_path / "bomb.jsonl.gz"
     with gzip.open(file, "wb", compresslevel=1) as zipped:
         for _ in range(65):
-            zipped.write(bytes(2**20))
+            zipped.write(b"x" * 2**20)
     with pytest.raises(DataError, match="line 1, .*longer than 8 MiB"):
         converted(file)
 

@@ -160,7 +160,7 @@ CASES = [
     ("reserved-word", "claude-3-haiku", answered("a\nHuman: b"), "$.messages[1]", answered("Human: b\nhuman: c")),
     ("reserved-word-unsure", "nova-micro", answered("System: down"), "$.messages[1]", answered("the system is down")),
     ("reserved-word-unsure", "nova-micro", asked("Thought: none"), "$.messages[0]", asked("a thought")),
-    ("special-token", "llama-3-1-8b", row(SYSTEM, turn("user", "<|eot_id|>"), SAY), "$.messages[1]", asked("<|eot_id|>")),
+    ("special-token", "llama-3-1-8b", row(SYSTEM, turn("user", "<|eot_id|>"), SAY), "$.messages[1]", {"prompt": "<|eot_id|>", "completion": "a"}),
     ("special-token", "titan-text-lite", row(SYSTEM, turn("user", "a\nBot:"), SAY), "$.messages[1]", row(SYSTEM, turn("user", "a Bot:"), SAY)),
     ("tokens", "nova-micro", asked("a" * 4 * 32_000), "$", asked("a" * 4 * 25_000)),
     ("tokens", "cohere-command", {"prompt": "a" * 4 * 4097, "completion": "b"}, "$.prompt", {"prompt": "a" * 4 * 3200, "completion": "b" * 4 * 1600}),
@@ -190,6 +190,7 @@ CASES = [
     ("transcript", "claude-3-haiku", asked("User: hi\nBot: hello"), "$.messages[0]", asked("Bot: hello")),
     ("transcript", GPT, asked("Q: hi\nBot: hello"), "$.messages[0]", asked("a bot: hello")),
 ]  # fmt: skip
+RENDERED = {"prompt": "<|begin_of_text|>a", "completion": "b"}
 OF_THE_FILE = {
     "record-count",
     "few-records",
@@ -197,6 +198,7 @@ OF_THE_FILE = {
     "duplicates",
     "overlap",
     "mixed-content",
+    "mixed-rendering",
     "validation-not-taken",
     "line-length",
 }
@@ -285,6 +287,7 @@ def different(count):
         ("validation-not-taken", "nova-2-lite", different(8), different(8), {"validation": True}),
         ("duplicates", "nova-micro", [*different(8), *different(1)], different(9), {}),
         ("mixed-content", "nova-lite", [*different(8), WITH_IMAGE], [WITH_IMAGE] * 8, {}),
+        ("mixed-rendering", "llama-3-1-8b", [RENDERED, {"prompt": "a", "completion": "b"}], [RENDERED] * 2, {}),
         ("line-length", "nova-micro", [*different(8), asked("a" * 9 * 2**20)], different(8), {}),
         ("file-size", "titan-text-lite", [asked("a" * 10_000)] * 10_001, [asked("a" * 10_000)] * 9000, {"validation": True}),
     ],

@@ -106,7 +106,7 @@ def test_endpoint_can_be_stopped_twice(job):
 
 def test_endpoint_that_is_still_starting_can_be_stopped(job, tuner):
     with pytest.raises(
-        EndpointTimeoutError, match="still 'Creating' after 1 minute; it goes on"
+        EndpointTimeoutError, match="still 'Creating' after 1 minute; it continues"
     ) as raised:
         job.start_endpoint(timeout=60)
     assert isinstance(raised.value, TimeoutError)

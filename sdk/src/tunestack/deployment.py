@@ -88,7 +88,9 @@ ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
                 )
             )
         ),
-        "invoker": tuple(sorted((*_SEE_ENDPOINTS, *_INVOKE, *_FIND))),
+        "invoker": tuple(
+            sorted((*_SEE_ENDPOINTS, *_INVOKE, *_FIND, "bedrock:ListTagsForResource"))
+        ),
         "viewer": tuple(
             sorted(
                 (

@@ -25,7 +25,7 @@ TunestackError
 │   ├── StateError                      not possible in the present state of the job
 │   ├── JobFailedError                  the job failed; `reason` has the provider's message
 │   ├── JobStoppedError                 the job was stopped: no model, and what was trained is billed
-│   └── JobTimeoutError (TimeoutError)  the wait ended, the job goes on
+│   └── JobTimeoutError (TimeoutError)  the wait ended, the job continues
 │       └── JobStalledError             the job has not changed for too long
 └── EndpointError                       an endpoint
     ├── EndpointFailedError             the endpoint could not be started; `reason` has the provider's message
@@ -213,7 +213,7 @@ class JobStoppedError(JobError):
 
 
 class JobTimeoutError(JobError, TimeoutError):
-    """The wait ended before the job did; the job goes on."""
+    """The wait ended before the job did; the job continues."""
 
 
 class JobStalledError(JobTimeoutError):
@@ -247,4 +247,4 @@ class EndpointFailedError(EndpointError):
 
 
 class EndpointTimeoutError(EndpointError, TimeoutError):
-    """The wait ended before the endpoint was ready or deleted; it may go on, and be billed."""
+    """The wait ended before the endpoint was ready or deleted; it may continue, and be billed."""

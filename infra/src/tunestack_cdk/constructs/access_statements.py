@@ -106,6 +106,8 @@ class AccessStatements:
     def invoker(self) -> Iterator[iam.PolicyStatement]:
         """Read and invoke endpoints."""
         yield from self._read_bedrock(jobs=False)
+        # How the prompts of a model are written is a tag.
+        yield iam.PolicyStatement(actions=["bedrock:ListTagsForResource"], resources=[self._models])
         yield self._invoke_endpoints()
         yield from self._use_model_key(["kms:Decrypt"])
         yield self._read_deployment()

@@ -20,7 +20,8 @@ def check_model(backend: Backend, model: BaseModel, region: str | None) -> Check
     try:
         catalog.require(model.key, on=today, provider=model.provider, region=region)
         state = backend.lifecycle(model)
-        catalog.require_living(model, on=backend.now().date(), service_state=state)
+        if state is not None or backend.has_catalog_dates:
+            catalog.require_living(model, on=backend.now().date(), service_state=state)
     except ModelError as error:
         return Check(
             name=name, verdict=Verdict.FAIL, detail=str(error), fix="see `tunestack models`"

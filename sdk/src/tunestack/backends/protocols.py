@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     )
     from tunestack.backends.identifiers import IdKind
     from tunestack.catalog import BaseModel, LifecycleState, Serving
+    from tunestack.records.target import Rendering
 
 
 @runtime_checkable
@@ -72,6 +73,11 @@ class Backend(DataStore, Protocol):
     @property
     def has_idempotency_tokens(self) -> bool:
         """Whether a repeated request to create is answered with what was created before, even if that was deleted since."""
+        ...
+
+    @property
+    def has_catalog_dates(self) -> bool:
+        """Whether the models accept jobs until the dates in the catalog; not on OpenAI-compatible servers."""
         ...
 
     def base(self, identifier: str) -> BaseModel:
@@ -179,8 +185,24 @@ class Backend(DataStore, Protocol):
         """Return the time by the provider's clock, as of its last answer; by this machine's before the first."""
         ...
 
-    def invoke(self, endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> str:
-        """Send a conversation (`role`, `content`) to an endpoint or model and return the text of the answer."""
+    def rendering(self, model: str) -> Rendering | None:
+        """Return the rendering of a fine-tuned model's training data; `None` if unknown, or for messages."""
+        ...
+
+    def invoke(
+        self,
+        endpoint: EndpointInfo,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        rendering: Rendering | None = None,
+    ) -> str:
+        """Send a conversation (`role`, `content`) to an endpoint or model and return the text of the answer.
+
+        Args:
+            endpoint: the endpoint.
+            messages: the conversation.
+            rendering: how the prompt is written, for models that are trained on prompts; by default as in the training data.
+        """
         ...
 
 
@@ -198,13 +220,7 @@ class Guard(Protocol):
         ...
 
     def arm(self, name: str, serving: Serving, end: datetime) -> None:
-        """Schedule the deletion of an endpoint, whether it exists yet or not; earlier schedules of the name stay.
-
-        Args:
-            name: the name of the endpoint.
-            serving: its kind.
-            end: when to delete it, by the provider's clock.
-        """
+        """Schedule the deletion of an endpoint at `end`, whether it exists yet or not; earlier schedules of the name stay."""
         ...
 
 

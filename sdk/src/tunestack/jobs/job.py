@@ -151,7 +151,7 @@ class Job(Handle[JobInfo]):
             stall_after: the time without a change of state or phase that is an error; by default what each phase may take.
 
         Raises:
-            JobStalledError: nothing has changed for too long, or the state is unknown for too long; the job goes on.
+            JobStalledError: nothing has changed for too long, or the state is unknown for too long; the job continues.
         """
         observations = watch(
             self.refresh,

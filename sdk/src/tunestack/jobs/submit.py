@@ -19,7 +19,7 @@ from tunestack.jobs.job import SUBMITTED
 from tunestack.polling import wait_until_visible, when_free
 from tunestack.records import Dataset, Severity, check_together, prepare
 from tunestack.spec import cost
-from tunestack.spec.job_spec import BASE_MODEL_TAG
+from tunestack.spec.job_spec import BASE_MODEL_TAG, RENDERING_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -80,7 +80,7 @@ def submit(target: Target[Backend], spec: JobSpec, *, poll: Poll) -> JobInfo:
             base=target.base,
             base_model=target.identifier,
             hyperparameters=spec.resolved_hyperparameters(target.base),
-            tags=_tags(target, spec),
+            tags={**_tags(target, spec), **_rendering_tag(training)},
             training_data=upload(training),
             validation_data=None if validation is None else upload(validation),
             output=target.output,
@@ -94,6 +94,11 @@ def submit(target: Target[Backend], spec: JobSpec, *, poll: Poll) -> JobInfo:
 
 def _tags(target: Target[DataStore], spec: JobSpec) -> Mapping[str, str]:
     return {**(spec.tags or {}), **target.tags, BASE_MODEL_TAG: target.base.key}
+
+
+def _rendering_tag(training: Dataset) -> Mapping[str, str]:
+    rendering = training.report.rendering
+    return {} if rendering is None else {RENDERING_TAG: rendering}
 
 
 def _create_when_free(
@@ -233,6 +238,8 @@ def _prepare(target: Target[DataStore], spec: JobSpec) -> Iterator[tuple[Dataset
         on_loss=spec.on_loss,
         ignore=spec.ignore,
         owner=target.owner,
+        rendering=spec.rendering,
+        mapping=spec.mapping,
     )
     with temporary_directory() as folder:
         training = write(open_source(spec.data), path=folder / "training.jsonl")
@@ -251,6 +258,8 @@ def _prepare(target: Target[DataStore], spec: JobSpec) -> Iterator[tuple[Dataset
 
 def _log_warnings(dataset: Dataset, name: str) -> None:
     report = dataset.report
+    for notice in report.notices:
+        logger.info("%s: %s", name, notice)
     for problem in report.warnings[:_MAX_LOGGED_WARNINGS]:
         logger.warning("%s: %s", name, problem)
     count = report.count(Severity.WARNING)

@@ -12,6 +12,8 @@ from tunestack.records.tokens import METHOD
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from tunestack.records.target import Rendering
+
 _LISTED_PROBLEMS = 20
 """Problems of each severity in the text."""
 _BAR_WIDTH = 40
@@ -83,6 +85,8 @@ class Report:
     """Format of the converted records."""
     source_format: str
     """Format of the data."""
+    rendering: Rendering | None
+    """How prompts are written: `raw` or `chat-template`; `None` for formats with messages."""
     records: int
     invalid_records: int
     """Records with errors."""
@@ -99,6 +103,8 @@ class Report:
     content: Mapping[str, int]
     """Records with each kind of content other than text: `image`, `video`, `audio`, `tools`, `reasoning`."""
     tokens: Tokens
+    notices: tuple[str, ...] = ()
+    """How the data was read, if it is not in one of Tunestack's formats: the container, the mapping, unused fields."""
 
     @property
     def ok(self) -> bool:
@@ -134,6 +140,7 @@ class Report:
             "model": self.model,
             "source_format": self.source_format,
             "format": self.format,
+            "rendering": self.rendering,
             "records": self.records,
             "invalid_records": self.invalid_records,
             "unchecked_records": self.unchecked_records,
@@ -143,6 +150,7 @@ class Report:
             "counts": dict(self.counts),
             "losses": dict(self.losses),
             "duplicates": self.duplicates,
+            "notices": list(self.notices),
             "content": dict(self.content),
             "tokens": {
                 "method": self.tokens.method,
@@ -179,6 +187,7 @@ class Report:
     def _lines(self, limit: int, *, tokens: bool) -> Iterator[str]:
         verdict = "valid" if self.ok else "invalid"
         yield f"{self.records:,} record{'' if self.records == 1 else 's'} ({self.source_format}) for {self.model} ({self.format}): {verdict}"
+        yield from (f"  {notice}" for notice in self.notices)
         if self.invalid_records:
             yield f"  with errors: {self.invalid_records:,}"
         if self.unchecked_records:

@@ -322,6 +322,13 @@ _ALL = (
         can_be_ignored=True,
     ),
     Rule(
+        "mixed-rendering",
+        ERROR,
+        "all prompts of prompt/completion data are written with the chat template, or none",
+        "AWS's notebooks train and invoke with the same prompt; InvokeModel sends the prompt unchanged",
+        can_be_ignored=True,
+    ),
+    Rule(
         "mixed-content",
         WARNING,
         "images, videos or reasoning are in all records or in none",

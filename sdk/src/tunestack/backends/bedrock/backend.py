@@ -12,6 +12,7 @@ from tunestack.backends.bedrock.checks import run_checks
 from tunestack.backends.bedrock.errors import translate_errors
 from tunestack.backends.bedrock.events import JobEvents
 from tunestack.backends.bedrock.guard import ScheduledGuard, with_expiry
+from tunestack.backends.bedrock.inference import BedrockInference
 from tunestack.backends.bedrock.models import BedrockModels
 from tunestack.backends.bedrock.quotas import explain_quota_errors, require_job_slot
 from tunestack.backends.bedrock.s3 import Location, Store, open_object
@@ -52,11 +53,12 @@ if TYPE_CHECKING:
 _PAGE = 1000
 
 
-class BedrockBackend(BedrockModels):
+class BedrockBackend(BedrockModels, BedrockInference):
     """`Backend`, `EndpointHost` and `EventSource` on Amazon Bedrock, in one region of one account."""
 
     serving = (Serving.PROVISIONED, Serving.ON_DEMAND)
     has_idempotency_tokens = True
+    has_catalog_dates = True
 
     def __init__(
         self,
@@ -75,6 +77,7 @@ class BedrockBackend(BedrockModels):
             find_with_guard: returns the same deployment with its endpoint guard, if it has one; needed for endpoints that
                 are deleted automatically.
         """
+        super().__init__()
         self._clients = clients
         self._region = region
         self._find_deployment = find_deployment
@@ -380,10 +383,3 @@ class BedrockBackend(BedrockModels):
     def now(self) -> datetime:
         """Return the time by Bedrock's clock, as of its last response."""
         return self._clients.now(self._region)
-
-    def invoke(self, endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> str:
-        """Send a conversation with Converse and return the text of the response; billed by the token on demand."""
-        with translate_errors(f"invoking {endpoint_id!r}"):
-            response = self._runtime.converse(**wire.converse(endpoint_id, messages))
-        blocks = response["output"].get("message", {}).get("content", [])
-        return "".join(block.get("text", "") for block in blocks)
