@@ -227,8 +227,8 @@ def test_dead_letter_queue_without_permission_gets_no_event(account):
     }
 
 
-def set_alarm(account, topic):
-    """Set an alarm of a topic, and return its name and its failed actions."""
+def set_alarm(account, *actions):
+    """Set an alarm with actions, and return its name and its failed actions."""
     name = f"deliveries-{next(ALARM_NUMBERS)}"
     account.cloudwatch.put_metric_alarm(
         AlarmName=name,
@@ -239,7 +239,7 @@ def set_alarm(account, topic):
         EvaluationPeriods=1,
         Threshold=1,
         ComparisonOperator="GreaterThanThreshold",
-        AlarmActions=[topic],
+        AlarmActions=actions,
     )
     account.cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="test")
     history = account.cloudwatch.describe_alarm_history(AlarmName=name, HistoryItemType="Action")
@@ -257,7 +257,8 @@ def test_alarm_publishes_with_conditions_of_its_account(account):
 
 def test_alarm_publishes_to_a_topic_with_the_default_policy(account):
     topic, queue = account.create_topic()
-    _, failures = set_alarm(account, topic)
+    function = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:other-action"
+    _, failures = set_alarm(account, topic, function)
     assert failures == []
     assert len(account.receive(queue)) == 1
 

@@ -18,8 +18,8 @@ from tunestack_sandbox.emulator_permissions import explain_denial, explain_key_d
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-EVENTBRIDGE = "events.amazonaws.com"
-CLOUDWATCH = "cloudwatch.amazonaws.com"
+_EVENTBRIDGE = "events.amazonaws.com"
+_CLOUDWATCH = "cloudwatch.amazonaws.com"
 _ACTIONS = {"lambda": "lambda:InvokeFunction", "sns": "sns:Publish", "sqs": "sqs:SendMessage"}
 """The actions by the service of the target."""
 _ENCRYPTION_CONTEXTS = {"sns": "aws:sns:topicArn", "sqs": "aws:sqs:arn"}
@@ -59,7 +59,7 @@ def install() -> None:
     def invoke_checked(
         target: dict[str, Any], event: dict[str, Any], rule: dict[str, Any], view: Any = None
     ) -> None:
-        # AWS documents no check for a target with a role, only that its events may not arrive.
+        # For a target with a role, AWS documents only that its events may not arrive.
         refusal = None if target.get("RoleArn") else _check_rule(target["Arn"], rule)
         if refusal is None:
             invoke_target(target, event, rule, view)
@@ -109,22 +109,24 @@ def _check_rule(arn: str, rule: Mapping[str, Any]) -> _Refusal | None:
     """
     account = rule["Arn"].split(":")[4]
     source = {"aws:SourceArn": rule["Arn"], "aws:SourceAccount": account}
-    return _check(arn, service=EVENTBRIDGE, context={} if ":sns:" in arn else source)
+    return _check(arn, service=_EVENTBRIDGE, context={} if ":sns:" in arn else source)
 
 
 def _check_alarm(arn: str, alarm: Mapping[str, Any]) -> _Refusal | None:
     """Check that an alarm may publish to a topic. The default policy of a topic allows it by `aws:SourceOwner`."""
+    if ":sns:" not in arn:
+        return None  # MiniStack stores other actions, but does not execute them
     account = alarm["AlarmArn"].split(":")[4]
     source = {"aws:SourceArn": alarm["AlarmArn"], "aws:SourceAccount": account}
     context = {**source, "aws:SourceOwner": account}
-    return _check(arn, service=CLOUDWATCH, context=context)
+    return _check(arn, service=_CLOUDWATCH, context=context)
 
 
 def _check(arn: str, *, service: str, context: Mapping[str, str]) -> _Refusal | None:
     """Return why a service can't send to a topic, queue or function; `None` if it can, or if this is another target."""
-    kind = arn.split(":")[2]
     if not _is_local(arn):
         return None  # MiniStack delivers to no other account or region
+    kind = arn.split(":")[2]
     target = _find_target(arn)
     if target is None:
         return _Refusal(code="NO_RESOURCE", message=f"The resource {arn} does not exist.")
