@@ -187,8 +187,7 @@ class Tuner:
             provider: `bedrock` or `openai`; by default that of the model, or `bedrock`.
 
         Raises:
-            ModelError: the model is unknown.
-            ConfigError: the provider is unknown.
+            ConfigError: the model (`ModelError`) or the provider is unknown.
         """
         return self._accounts.preflight(model, provider)
 
@@ -249,11 +248,7 @@ class Tuner:
         return follow(list(jobs), timeout=timeout, poll=self._poll)
 
     def wait_all(self, jobs: Iterable[Job], timeout: Duration | None = TIMEOUT) -> list[Job]:
-        """Wait until all jobs have ended, in any state: see `job.state`, or call `job.require_success()`.
-
-        Raises:
-            JobTimeoutError: not all have ended in time; they continue.
-        """
+        """Wait until all jobs have ended, in any state (see `job.state`); raises `JobTimeoutError` as `follow` does."""
         return wait_all(list(jobs), timeout=timeout, poll=self._poll)
 
     def endpoint(self, endpoint_id: str) -> Endpoint:
