@@ -135,7 +135,7 @@ def convert(
 
 
 @data.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(exists=True))
 @click.option(
     "--training", "-t", required=True, metavar="FILE", help="The file of training data to write."
 )
@@ -150,15 +150,34 @@ def convert(
     "--fraction", default=0.1, show_default=True, help="The share of records for validation."
 )
 @click.option("--seed", default=0, show_default=True, help="The random seed.")
+@click.option("--group-by", metavar="FIELD", help="Keep the records with the same value together.")
+@click.option("--stratify", metavar="FIELD", help="Keep the share of each value in both files.")
 @json_option
 def split(
-    file: str, training: str, validation: str, fraction: float, seed: int, *, json_wanted: bool
+    file: str,
+    training: str,
+    validation: str,
+    fraction: float,
+    seed: int,
+    group_by: str | None,
+    stratify: str | None,
+    *,
+    json_wanted: bool,
 ) -> None:
     """Split FILE into training and validation data; the same seed gives the same split.
 
-    Records with the same question are all in one of the files.
+    The records of a conversation are all in one of the files: those with the same first question, apart from case, spaces and
+    the system prompt.
     """
-    made = split_data(file, Path(training), Path(validation), fraction=fraction, seed=seed)
+    made = split_data(
+        file,
+        Path(training),
+        Path(validation),
+        fraction=fraction,
+        seed=seed,
+        group_by=group_by,
+        stratify=stratify,
+    )
     show(made, json_wanted=json_wanted)
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
+import orjson
+
 from tunestack.catalog import RecordFormat
 from tunestack.records.fast_path import FastPath
 from tunestack.records.formats import detect_format
@@ -20,6 +22,7 @@ from tunestack.records.totals import Totals
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tunestack.records.conversations import Conversations
     from tunestack.records.source import Chunk, Reader
     from tunestack.records.target import Target
     from tunestack.records.writer import Writer
@@ -62,6 +65,7 @@ def run(
     max_problems: int,
     mapping: Shape | None = None,
     name: str = "the data",
+    conversations: Conversations | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Totals:
     """Convert all records of a reader.
@@ -71,6 +75,7 @@ def run(
         target: the target. If it has no source format, the shape of the records is detected from the first ones.
         mapping: how the fields of the records are mapped, instead of detecting it.
         name: the name of the data in error messages.
+        conversations: is filled with the conversations of the records, if they are compared with another file.
         writer: the file to write. Nothing is written after the first error.
         max_problems: the number of errors after which only the fast path is used, and of listed problems of each rule.
         progress: called after each chunk.
@@ -88,7 +93,7 @@ def run(
         mapper = ShapeMapper(mapping)
         target = replace(target, source=mapping.format)
         chunks = map(mapper.map, chunks)
-    totals = Totals(target, max_problems)
+    totals = Totals(target, max_problems, conversations=conversations)
     converter = ChunkConverter(totals)
     for chunk in chunks:
         output = converter.convert(chunk)
@@ -164,6 +169,9 @@ class ChunkConverter:
             if result.line is not None:
                 converted[index] = result.line
         totals.fingerprints.add(converted)
+        if totals.conversations is not None:
+            for line in filter(None, converted):
+                totals.conversations.add(orjson.loads(line))
         totals.lines += len(chunk.lines)
         return b"".join(converted)
 

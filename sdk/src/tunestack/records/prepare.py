@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
+
 from tunestack.errors import ConfigError, DataError, shortened
+from tunestack.records.conversations import Conversations
 from tunestack.records.pipeline import Progress, run
 from tunestack.records.report import group_problems
 from tunestack.records.shapes import create_mapping
@@ -93,10 +96,20 @@ def check(
     shape = _create_shape(mapping, data_format)
     if against is not None:
         with Writer(None) as writer:
-            training = _run(against, target, shape, writer, "training data", max_problems, progress)
+            training = _run(
+                against,
+                target,
+                shape,
+                writer,
+                "training data",
+                max_problems,
+                progress,
+                Conversations(),
+            )
     with Writer(None) as writer:
         name = _name(validation=validation)
-        totals = _run(source, target, shape, writer, name, max_problems, progress)
+        conversations = None if training is None else Conversations()
+        totals = _run(source, target, shape, writer, name, max_problems, progress, conversations)
         if training is not None:
             _check_together(totals, training)
         return _create_report(totals, writer, validation=validation)
@@ -192,7 +205,30 @@ def check_together(training: Dataset, validation: Dataset) -> list[str]:
     if problem is not None:
         raise DataError(f"{problem}: nothing was uploaded")
     shared = validation.fingerprints.shared(training.fingerprints)
-    return [] if shared is None else [_explain_overlap(shared)]
+    overlap = None if shared is None else _explain_overlap(shared)
+    if overlap is None:
+        overlap = _explain_shared(*map(_read_conversations, (training, validation)))
+    return [] if overlap is None else [overlap]
+
+
+def _read_conversations(dataset: Dataset) -> Conversations:
+    """Read the conversations of a converted file."""
+    conversations = Conversations()
+    with dataset.path.open("rb") as file:
+        for line in file:
+            conversations.add(orjson.loads(line))
+    return conversations
+
+
+def _explain_shared(training: Conversations, validation: Conversations) -> str | None:
+    """Describe the conversations that are in both files, with other turns, system prompts or spaces."""
+    shared = {*training.keys()} & {*validation.keys()}
+    if not shared:
+        return None
+    return (
+        f"{len(shared):,} conversation{'s' if len(shared) > 1 else ''} of the validation data began in the training data too: "
+        "the validation loss is too low; split the data with `tunestack data split`"
+    )
 
 
 def _check_together(validation: Totals, training: Totals) -> None:
@@ -205,6 +241,10 @@ def _check_together(validation: Totals, training: Totals) -> None:
     shared = validation.fingerprints.shared(training.fingerprints)
     if shared is not None:
         validation.add_file_problem("overlap", _explain_overlap(shared), line=shared.line)
+    elif training.conversations is not None and validation.conversations is not None:
+        overlap = _explain_shared(training.conversations, validation.conversations)
+        if overlap is not None:
+            validation.add_file_problem("overlap", overlap)
 
 
 def _explain_too_many(model: BaseModel, total: int) -> str | None:
@@ -257,6 +297,7 @@ def _run(
     name: str,
     max_problems: int,
     progress: Callable[[Progress], None] | None,
+    conversations: Conversations | None = None,
 ) -> Totals:
     if not isinstance(max_problems, int) or max_problems < 1:
         raise ConfigError(f"invalid max_problems {shortened(max_problems)}: use 1 or more")
@@ -268,6 +309,7 @@ def _run(
             max_problems=max_problems,
             mapping=mapping,
             name=name,
+            conversations=conversations,
             progress=progress,
         )
     writer.close()

@@ -1,9 +1,9 @@
-"""Split data into training and validation data: reproducibly, with equal questions in the same part."""
+"""Split data into training and validation data: reproducibly, with the records of a conversation in the same part."""
 
 from __future__ import annotations
 
 from array import array
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -13,16 +13,19 @@ import orjson
 import xxhash
 
 from tunestack.errors import ConfigError, DataError
+from tunestack.records.conversations import Conversations
 from tunestack.records.findings import Findings
 from tunestack.records.jsonline import BOM, decode
+from tunestack.records.shapes import ShapeError, detect_shape
 from tunestack.records.source import Chunk, open_source, require_different_files
 from tunestack.records.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from os import PathLike
 
 _NAME = "data"
+_DETECTION_RECORDS = 100
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +36,8 @@ class Split:
     validation: Path
     training_records: int
     validation_records: int
+    conversations: int
+    """The conversations, or the values of the field that records are grouped by."""
 
 
 def split(
@@ -42,26 +47,30 @@ def split(
     *,
     fraction: float = 0.1,
     seed: int = 0,
+    group_by: str | None = None,
+    stratify: str | None = None,
 ) -> Split:
-    """Write each line of a file unchanged to one of two files; empty lines are skipped.
+    """Write each record of a file unchanged to one of two files; empty lines are skipped.
 
-    The part of a record depends only on its question and the seed, not on its position or the machine. So records with
-    the same question are always in the same part, even if their answers differ.
+    The part of a record depends only on its conversation (see `Conversations`) and the seed, not on its position or the machine.
+    So the records of a conversation are always in the same part.
 
     Args:
-        source: a path to a `.jsonl` or `.jsonl.gz` file; it is read twice.
+        source: a path to the data, in any format that `prepare` reads; it is read twice.
         training: the file for most records.
         validation: the file for the other records.
-        fraction: the maximum share of records for validation. At least one question is used for validation.
+        fraction: the maximum share of records for validation. At least one conversation is used for validation.
         seed: the random seed.
+        group_by: a field of the records; records with the same value are in the same part, instead of those of a conversation.
+        stratify: a field of the records; the parts have the same share of each of its values, as far as possible.
 
     Raises:
         DataError: the file can't be read or written, or a line is not a record. Nothing is written then.
-        ConfigError: the fraction is not between 0 and 1, or two paths are of the same file.
+        ConfigError: an argument is invalid, or two paths are of the same file.
     """
     if not 0 < fraction < 1:
         raise ConfigError(f"invalid fraction {fraction!r}: use a number between 0 and 1")
-    if not Path(source).is_file():
+    if not Path(source).exists() or Path(source).is_fifo():
         raise ConfigError(
             f"{str(source)!r} is not a regular file, which is required because a split reads its data twice"
         )
@@ -69,12 +78,12 @@ def split(
     require_different_files(
         (("the data", source), ("training", training), ("validation", validation))
     )
-    keys = array("Q", (_key(line, place, seed) for place, line in _lines(source)))
+    keys, strata = _read_keys(source, seed, group_by, stratify)
     if len(set(keys)) < len(("training", "validation")):
         raise DataError(
-            f"{_NAME} has {len(set(keys))} different questions: a split needs at least two"
+            f"{_NAME} has {len(set(keys))} different {group_by or 'conversations'}: a split needs at least two"
         )
-    validation_keys = _choose_validation(keys, max(1, round(fraction * len(keys))))
+    validation_keys = _choose_validation(keys, strata, fraction)
     with Writer(training) as training_writer, Writer(validation) as validation_writer:
         validation_count = 0
         for key, (_, line) in zip(keys, _lines(source), strict=True):
@@ -89,18 +98,93 @@ def split(
         validation=validation,
         training_records=len(keys) - validation_count,
         validation_records=validation_count,
+        conversations=len(set(keys)),
     )
 
 
-def _choose_validation(keys: array[int], max_records: int) -> set[int]:
-    """Choose questions for validation, in the order of their keys, up to a number of records."""
-    counts = Counter(keys)
+def _read_keys(
+    source: str | PathLike[str], seed: int, group_by: str | None, stratify: str | None
+) -> tuple[array[int], list[str]]:
+    """Return the key of the group of each record, and the value of the field to stratify by."""
+    conversations = Conversations()
+    keys = array("Q")
+    strata: list[str] = []
+    for number, record, converted in _records(source):
+        for name in filter(None, (group_by, stratify)):
+            if name not in record:
+                raise DataError(f"{_NAME}: line {number} has no field {name!r}")
+        if stratify is not None:
+            strata.append(orjson.dumps(record[stratify]).decode())
+        if group_by is None:
+            conversations.add(converted)
+        else:
+            value = orjson.dumps(record[group_by], option=orjson.OPT_SORT_KEYS)
+            keys.append(xxhash.xxh3_64_intdigest(value))
+    if group_by is None:
+        keys = conversations.keys()
+    # With another seed, the groups have another order.
+    return array("Q", (_seeded(key, seed) for key in keys)), strata
+
+
+def _seeded(key: int, seed: int) -> int:
+    return xxhash.xxh3_64_intdigest(key.to_bytes(8, "big"), seed=seed)
+
+
+def _records(source: str | PathLike[str]) -> Iterator[tuple[int, dict[str, Any], dict[str, Any]]]:
+    """Yield the number of each record, the record, and the record in one of Tunestack's formats."""
+    first: list[tuple[int, dict[str, Any]]] = []
+    shape = None
+    for number, line in _lines(source):
+        findings = Findings()
+        record = decode(line.rstrip(b"\r\n"), findings)
+        if record is None:
+            raise DataError(f"{_NAME}: line {number}: {findings.problems[0].message}")
+        if len(first) < _DETECTION_RECORDS:
+            first.append((number, record))
+            if len(first) < _DETECTION_RECORDS:
+                continue
+            shape = _detect(first)
+            yield from ((number, record, _convert(record, shape)) for number, record in first)
+        else:
+            yield number, record, _convert(record, shape)
+    if len(first) < _DETECTION_RECORDS:
+        shape = _detect(first)
+        yield from ((number, record, _convert(record, shape)) for number, record in first)
+
+
+def _detect(first: Sequence[tuple[int, dict[str, Any]]]) -> Any:
+    try:
+        return detect_shape([record for _, record in first], _NAME) if first else None
+    except DataError:
+        return None  # each record is a conversation of its own
+
+
+def _convert(record: dict[str, Any], shape: Any) -> dict[str, Any]:
+    if shape is None:
+        return record
+    try:
+        return dict(shape.convert(record))
+    except ShapeError:
+        return record
+
+
+def _choose_validation(keys: array[int], strata: Sequence[str], fraction: float) -> set[int]:
+    """Choose groups for validation, in the order of their keys, up to a share of the records of each stratum."""
+    by_stratum: dict[str, Counter[int]] = defaultdict(Counter)
+    stratum_of: dict[int, str] = {}
+    for index, key in enumerate(keys):
+        # A group is in the stratum of its first record.
+        stratum = stratum_of.setdefault(key, strata[index] if strata else "")
+        by_stratum[stratum][key] += 1
     chosen: set[int] = set()
-    for key in sorted(counts):
-        if counts[key] <= max_records:
-            chosen.add(key)
-            max_records -= counts[key]
-    # If every question has more records than that, choose the one with the fewest.
+    for counts in by_stratum.values():
+        remaining = max(0 if strata else 1, round(fraction * counts.total()))
+        for key in sorted(counts):
+            if counts[key] <= remaining:
+                chosen.add(key)
+                remaining -= counts[key]
+    # If every group has more records than that, choose the one with the fewest.
+    counts = Counter(keys)
     return chosen or {min(counts, key=lambda key: (counts[key], key))}
 
 
@@ -119,47 +203,3 @@ def _require_no_rejected(chunk: Chunk, numbers: Iterator[int]) -> None:
     if chunk.rejected:
         index, problem = next(iter(chunk.rejected.items()))
         raise DataError(f"{_NAME}: line {next(numbers) + index}: {problem.message}")
-
-
-def _key(line: bytes, number: int, seed: int) -> int:
-    """Return a hash of the question of a record."""
-    findings = Findings()
-    record = decode(line.rstrip(b"\r\n"), findings)
-    if record is None:
-        raise DataError(f"{_NAME}: line {number}: {findings.problems[0].message}")
-    question = orjson.dumps(_question(record), option=orjson.OPT_SORT_KEYS)
-    return xxhash.xxh3_64_intdigest(question, seed=seed)
-
-
-def _question(record: dict[str, Any]) -> Any:
-    """Return the question of a record: everything except the last answer."""
-    prompt = record.get("input")
-    if isinstance(prompt, dict) and "preferred_output" in record:
-        return _texts(prompt.get("messages"))
-    messages = record.get("messages")
-    if isinstance(messages, list) and messages:
-        last = messages[-1]
-        is_answer = isinstance(last, dict) and last.get("role") == "assistant"
-        return [record.get("system"), _texts(messages[:-1] if is_answer else messages)]
-    for name in ("prompt", "inputText"):
-        if name in record:
-            return record[name]
-    return record
-
-
-def _texts(messages: Any) -> Any:
-    """Replace a list with a single text by the text."""
-    if not isinstance(messages, list):
-        return messages
-    return [
-        message | {"content": _text(message.get("content"))}
-        if isinstance(message, dict)
-        else message
-        for message in messages
-    ]
-
-
-def _text(content: Any) -> Any:
-    if isinstance(content, list) and len(content) == 1 and isinstance(content[0], dict):
-        return content[0].get("text", content)
-    return content

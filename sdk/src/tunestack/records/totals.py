@@ -14,6 +14,7 @@ from tunestack.records.rules import RULES
 from tunestack.records.tokens import BYTES_PER_TOKEN, count_tokens
 
 if TYPE_CHECKING:
+    from tunestack.records.conversations import Conversations
     from tunestack.records.slow_path import RecordResult
     from tunestack.records.target import Rendering, Target
 
@@ -47,6 +48,8 @@ class Totals:
     notices: list[str] = field(default_factory=list)
     """How the data was read, if it is not in one of Tunestack's formats."""
     problems: list[Problem] = field(default_factory=list)
+    conversations: Conversations | None = None
+    """The conversations of the written records, if they are compared with another file."""
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
 
     @property
