@@ -106,7 +106,7 @@ class Tuner:
         Args:
             model: a base model by any of its names (`nova-micro`, `bedrock/us.amazon.nova-micro-v1:0`,
                 `openai/gpt-4o-mini-2024-07-18`, ...), or a fine-tuned model or its endpoint (ARN) to fine-tune it further.
-            data: a path or an `s3://` URI of a `.jsonl` or `.jsonl.gz` file, or an iterable of dicts.
+            data: a path or an `s3://` URI, a DataFrame, or an iterable of records. What it is is detected, see docs/my-data.md.
             data_format: `chat` (`{"messages": [...]}`), `completion` (`{"prompt", "completion"}`), or another of
                 `tunestack.records.SourceFormat`; by default detected from the first record.
             hyperparameters: by the provider's names, see `tunestack models`.
@@ -117,6 +117,7 @@ class Tuner:
             rendering: how prompts are written for models that are trained on prompts and completions (Llama 3.1): `raw`, or
                 `chat-template`. By default, the prompts of prompt/completion data are kept, and messages are written with the
                 chat template. `Endpoint.invoke` and DSPy use the same rendering for inference.
+            mapping: the fields of records in another format: `{"prompt": "question", "completion": "answer"}`.
             s3_path: where to store the data: a folder, or a file if it ends in `.jsonl`; the job role must be allowed to read it.
             name: the prefix of the names of the job and its model; at most 20 characters.
             tags: additional tags of the job and its model.
@@ -186,8 +187,7 @@ class Tuner:
             provider: `bedrock` or `openai`; by default that of the model, or `bedrock`.
 
         Raises:
-            ModelError: the model is unknown.
-            ConfigError: the provider is unknown.
+            ConfigError: the model (`ModelError`) or the provider is unknown.
         """
         return self._accounts.preflight(model, provider)
 
@@ -248,11 +248,7 @@ class Tuner:
         return follow(list(jobs), timeout=timeout, poll=self._poll)
 
     def wait_all(self, jobs: Iterable[Job], timeout: Duration | None = TIMEOUT) -> list[Job]:
-        """Wait until all jobs have ended, in any state: see `job.state`, or call `job.require_success()`.
-
-        Raises:
-            JobTimeoutError: not all have ended in time; they continue.
-        """
+        """Wait until all jobs have ended, in any state (see `job.state`); raises `JobTimeoutError` as `follow` does."""
         return wait_all(list(jobs), timeout=timeout, poll=self._poll)
 
     def endpoint(self, endpoint_id: str) -> Endpoint:

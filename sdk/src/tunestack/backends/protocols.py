@@ -102,11 +102,7 @@ class Backend(DataStore, Protocol):
         ...
 
     def checks(self, model: BaseModel | None) -> Iterator[Check]:
-        """Check everything that can be known without spending money; a check never raises.
-
-        Args:
-            model: the model to fine-tune; `None` checks what every model needs.
-        """
+        """Check what can be known without spending money, for a model or for every model; a check never raises."""
         ...
 
     def upload(self, path: Path, *, sha256: str, location: str | None) -> str:

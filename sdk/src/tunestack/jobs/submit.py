@@ -261,6 +261,7 @@ def _prepare(target: Target[DataStore], spec: JobSpec) -> Iterator[tuple[Dataset
         ignore=spec.ignore,
         owner=target.owner,
         rendering=spec.rendering,
+        mapping=spec.mapping,
     )
     with temporary_directory() as folder:
         training = write(open_source(spec.data), path=folder / "training.jsonl")
@@ -279,6 +280,8 @@ def _prepare(target: Target[DataStore], spec: JobSpec) -> Iterator[tuple[Dataset
 
 def _log_warnings(dataset: Dataset, name: str) -> None:
     report = dataset.report
+    for notice in report.notices:
+        logger.info("%s: %s", name, notice)
     for problem in report.warnings[:_MAX_LOGGED_WARNINGS]:
         logger.warning("%s: %s", name, problem)
     count = report.count(Severity.WARNING)

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 
 from tunestack.errors import ConfigError, DataError, shortened
 from tunestack.records.pipeline import Progress, run
+from tunestack.records.report import group_problems
+from tunestack.records.shapes import create_mapping
 from tunestack.records.source import open_source, require_different_files
 from tunestack.records.target import Target
 from tunestack.records.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from tunestack.catalog import BaseModel
     from tunestack.records.fingerprints import Duplicates, Fingerprints
     from tunestack.records.report import Report
+    from tunestack.records.shapes import Shape
     from tunestack.records.source import Source
     from tunestack.records.target import Rendering
     from tunestack.records.totals import Totals
@@ -54,6 +57,7 @@ def check(
     on_loss: str = "error",
     ignore: Collection[str] = (),
     rendering: str | None = None,
+    mapping: Mapping[str, str] | None = None,
     max_problems: int = _MAX_PROBLEMS,
     progress: Callable[[Progress], None] | None = None,
 ) -> Report:
@@ -69,6 +73,7 @@ def check(
         on_loss: see `prepare`.
         ignore: see `prepare`.
         rendering: see `prepare`.
+        mapping: see `prepare`.
         max_problems: see `prepare`.
         progress: see `prepare`.
 
@@ -85,11 +90,13 @@ def check(
         rendering=rendering,
     )
     training = None
+    shape = _create_shape(mapping, data_format)
     if against is not None:
         with Writer(None) as writer:
-            training = _run(against, target, writer, "training data", max_problems, progress)
+            training = _run(against, target, shape, writer, "training data", max_problems, progress)
     with Writer(None) as writer:
-        totals = _run(source, target, writer, _name(validation=validation), max_problems, progress)
+        name = _name(validation=validation)
+        totals = _run(source, target, shape, writer, name, max_problems, progress)
         if training is not None:
             _check_together(totals, training)
         return _create_report(totals, writer, validation=validation)
@@ -107,6 +114,7 @@ def prepare(
     ignore: Collection[str] = (),
     owner: str | None = None,
     rendering: str | None = None,
+    mapping: Mapping[str, str] | None = None,
     max_problems: int = _MAX_PROBLEMS,
     progress: Callable[[Progress], None] | None = None,
 ) -> Dataset:
@@ -118,7 +126,8 @@ def prepare(
     ```
 
     Args:
-        source: a path to a `.jsonl` or `.jsonl.gz` file, a file opened with `"rb"`, or an iterable of dicts.
+        source: a path, a file opened with `"rb"`, a DataFrame, or an iterable of records. JSON Lines, JSON, CSV, parquet, Arrow,
+            Excel, Hugging Face datasets and compressed files are detected, see docs/my-data.md.
         model: the base model. Its rules and formats are used.
         path: the file to write. An existing file is replaced if there are no errors, and kept otherwise.
         data_format: the format that is read (`chat`, `completion`, ...); by default detected from the first record.
@@ -130,6 +139,8 @@ def prepare(
         rendering: how prompts are written for models that are trained on prompts and completions: `raw` or `chat-template`,
             see `Rendering`. By default the prompts of prompt/completion data are kept, and messages are written with the
             chat template.
+        mapping: the fields of records in another format: `{"prompt": "question", "completion": "answer"}`, with `system` if
+            there is one, or `{"messages": "turns"}`. By default the format is detected.
         max_problems: the number of errors after which only the fast path is used, and the number of listed problems of
             each rule.
         progress: called after each chunk of about 1 MiB.
@@ -150,7 +161,9 @@ def prepare(
     path = Path(path)
     require_different_files((("the data", source), ("the file to write", path)))
     with Writer(path) as writer:
-        totals = _run(source, target, writer, _name(validation=validation), max_problems, progress)
+        shape = _create_shape(mapping, data_format)
+        name = _name(validation=validation)
+        totals = _run(source, target, shape, writer, name, max_problems, progress)
         report = _create_report(totals, writer, validation=validation)
         if not report.ok:
             raise _create_error(report, validation=validation)
@@ -228,9 +241,18 @@ def _name(*, validation: bool) -> str:
     return "validation data" if validation else "training data"
 
 
+def _create_shape(mapping: Mapping[str, str] | None, data_format: str | None) -> Shape | None:
+    if mapping is None:
+        return None
+    if data_format is not None:
+        raise ConfigError("use either data_format or mapping: a mapping creates the format")
+    return create_mapping(mapping)
+
+
 def _run(
     source: Source,
     target: Target,
+    mapping: Shape | None,
     writer: Writer,
     name: str,
     max_problems: int,
@@ -239,7 +261,15 @@ def _run(
     if not isinstance(max_problems, int) or max_problems < 1:
         raise ConfigError(f"invalid max_problems {shortened(max_problems)}: use 1 or more")
     with open_source(source, name) as reader:
-        totals = run(reader, target, writer, max_problems=max_problems, progress=progress)
+        totals = run(
+            reader,
+            target,
+            writer,
+            max_problems=max_problems,
+            mapping=mapping,
+            name=name,
+            progress=progress,
+        )
     writer.close()
     return totals
 
@@ -323,9 +353,10 @@ def _check_duplicates(totals: Totals) -> int:
 
 def _create_error(report: Report, *, validation: bool) -> DataError:
     errors = report.errors
-    listed = [str(problem) for problem in errors[:_LISTED_PROBLEMS]]
+    groups = list(group_problems(errors))
+    listed = groups[:_LISTED_PROBLEMS]
     count = sum(report.counts[rule] for rule in {problem.rule for problem in errors})
-    first = "" if count <= len(listed) else f" (the first {len(listed)} are listed)"
+    first = "" if len(groups) == len(listed) else f" (the first {len(listed)} are listed)"
     error = DataError(
         f"{_name(validation=validation)} has problems, nothing was uploaded: "
         f"{count:,} in {_count_records(report.records)}{first}",

@@ -18,7 +18,12 @@ from tunestack.records.conversation import Conversation, Media, Reasoning, ToolR
 from tunestack.records.findings import Finding, Findings, Severity
 from tunestack.records.formats import FORMATS, detect_format
 from tunestack.records.jsonline import BOM, decode
-from tunestack.records.normalize import join_texts, remove_blank_parts, remove_unsupported
+from tunestack.records.normalize import (
+    join_texts,
+    merge_calls,
+    remove_blank_parts,
+    remove_unsupported,
+)
 from tunestack.records.rules import RULES
 from tunestack.records.tokens import check_size, content_size, text_size
 
@@ -69,6 +74,7 @@ def convert_record(line: bytes, target: Target) -> RecordResult:
     size = _measure(written, checked, target)
     check_size(written, size, target, findings)
     is_kept = source is target.format and source in _KEPT
+    is_kept &= not any(problem.rule == "normalized" for problem in findings.problems)
     if is_kept and checked is conversation and not findings.losses:
         converted: bytes | None = line.removeprefix(BOM).strip(b" \t\r") + b"\n"
     else:
@@ -100,7 +106,7 @@ def _read(
 
 
 def _normalize(conversation: Conversation, target: Target, findings: Findings) -> Conversation:
-    conversation = remove_blank_parts(conversation, findings)
+    conversation = merge_calls(remove_blank_parts(conversation, findings), findings)
     if target.is_lossy:
         conversation = remove_unsupported(conversation, target, findings)
     return join_texts(conversation, findings) if target.form.is_text_only else conversation

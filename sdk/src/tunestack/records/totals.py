@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tunestack.catalog import RecordFormat
-from tunestack.records.findings import Severity
+from tunestack.records.findings import Severity, without_indices
 from tunestack.records.fingerprints import Fingerprints
 from tunestack.records.report import Problem, Report, Tokens
 from tunestack.records.rules import RULES
@@ -44,6 +44,8 @@ class Totals:
     """Records whose prompt is written with a chat template already."""
     tokens: Counter[int] = field(default_factory=Counter)
     """Records by their number of tokens."""
+    notices: list[str] = field(default_factory=list)
+    """How the data was read, if it is not in one of Tunestack's formats."""
     problems: list[Problem] = field(default_factory=list)
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
 
@@ -87,7 +89,7 @@ class Totals:
         self.content.update(result.content)
         self.rendered += result.is_rendered
         for loss in result.losses:
-            text = f"{_without_indices(loss.path)}: {loss.message}"
+            text = f"{without_indices(loss.path)}: {loss.message}"
             is_listed = text in self.losses or len(self.losses) < _MAX_LOSS_PATHS
             self.losses[text if is_listed else "other paths"] += 1
         if result.line is not None:
@@ -124,10 +126,5 @@ class Totals:
             duplicates=duplicates,
             content=dict(sorted(self.content.items())),
             tokens=Tokens.from_histogram(self.tokens),
+            notices=tuple(self.notices),
         )
-
-
-def _without_indices(path: str) -> str:
-    """Replace the indices of a path, so that equal losses are counted together."""
-    first, *parts = path.split("[")
-    return "[*]".join([first, *(part.partition("]")[2] for part in parts)])

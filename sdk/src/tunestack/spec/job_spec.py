@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from tunestack.catalog import RecordFormat
 from tunestack.errors import ConfigError, HyperparameterError, shortened
 from tunestack.polling import to_seconds
+from tunestack.records.shapes import create_mapping
 from tunestack.records.target import Target as RecordTarget
 from tunestack.spec.arguments import OWN_TAGS, check_tags, check_type
 from tunestack.spec.hyperparameters import complete, resolve
@@ -49,6 +50,7 @@ class SubmitArguments(TypedDict, total=False):
     rerun: bool
     max_cost: float | None
     rendering: Rendering | None
+    mapping: Mapping[str, str] | None
     method: Method | None
     seed: int | None
     suffix: str | None
@@ -79,6 +81,7 @@ class JobSpec:
     rerun: bool = False
     max_cost: float | None = None
     rendering: Rendering | None = None
+    mapping: Mapping[str, str] | None = None
     method: Method | None = None
     seed: int | None = None
     suffix: str | None = None
@@ -140,6 +143,8 @@ class JobSpec:
                     )
         if self.validation_data is not None and not base.limits.validation_set:
             raise ConfigError(f"{base.name} takes no validation data: remove validation_data")
+        if self.mapping is not None:
+            create_mapping(self.mapping)
         RecordTarget.create(
             base,
             source=self.data_format,

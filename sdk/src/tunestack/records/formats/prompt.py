@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunestack.records.conversation import Conversation, Text, Turn
 from tunestack.records.formats.converse import report_extras
-from tunestack.records.formats.fields import report_unknown, require_text
+from tunestack.records.formats.fields import remove_metadata, require_text, without_nulls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -44,7 +44,8 @@ def _read(
     *,
     template: Template | None = None,
 ) -> Conversation:
-    report_unknown(record, (prompt, completion), "$", findings)
+    record = without_nulls(record, "$", findings)
+    remove_metadata(record, (prompt, completion), findings)
     question = require_text(record, prompt, "$", findings)
     answer = require_text(record, completion, "$", findings)
     if question is None or answer is None:
