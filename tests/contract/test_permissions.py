@@ -14,6 +14,7 @@ from tunestack.deployment import ACTIONS, MODEL_KEY_ACTIONS
 from tunestack_cdk.stage import Stage
 
 ACTIONS_BY_OPERATION = {
+    ("s3", "HeadBucket"): {"s3:ListBucket"},
     ("s3", "HeadObject"): {"s3:GetObject"},
     ("s3", "ListObjectsV2"): {"s3:ListBucket"},
     ("bedrock-runtime", "Converse"): {"bedrock:InvokeModel"},

@@ -21,7 +21,7 @@ MODELS = {
 }
 OTHER_OPERATIONS = {
     "iam": ("GetRole",),
-    "s3": ("PutObject", "GetObject", "HeadObject", "ListObjectsV2"),
+    "s3": ("PutObject", "GetObject", "HeadBucket", "HeadObject", "ListObjectsV2"),
     "service-quotas": ("GetAWSDefaultServiceQuota", "GetServiceQuota"),
     "sts": ("GetCallerIdentity",),
 }

@@ -76,7 +76,8 @@ def build_record(number, model):
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model.key)
 def test_model_is_fine_tuned_from_chat_and_invoked(create_tuner, model):
     tuner = create_tuner(model)
-    rows = [build_record(number, model) for number in range(100)]
+    count = model.limits.validator_min_records or 100
+    rows = [build_record(number, model) for number in range(count)]
     job = tuner.submit(model.key, rows).wait()
     name = job.start_endpoint().name
     endpoint = job.endpoint()

@@ -53,6 +53,21 @@ def test_missing_permission_still_has_the_tuner_policy_as_its_remedy():
         raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": text}}, "x")
 
 
+@pytest.mark.parametrize(
+    ("fault", "remedy"),
+    [
+        ("account-not-authorized", "create a support case"),
+        ("no-model-access", "request access to the model"),
+    ],
+)
+def test_job_of_a_new_account_has_the_remedy(sandbox, tuner, chat, fault, remedy):
+    arguments = {"operation": "Create*"} if fault == "account-not-authorized" else {}
+    sandbox.faults.add(fault, **arguments)
+    with pytest.raises(AccessError, match=remedy):
+        tuner.submit("nova-micro", chat)
+    assert list(tuner.jobs()) == []
+
+
 @pytest.fixture
 def remove_permission(sandbox):
     """Return a function that removes an action from the job role's policy, and restore it at the end."""

@@ -73,6 +73,14 @@ def test_submit_retries_until_the_role_can_be_assumed(create_tuner, chat, sent):
     assert list_job_names() == [job.name]
 
 
+def test_role_of_a_new_account_is_awaited(sandbox, tuner, chat):
+    fault = sandbox.faults.add("role-not-ready", seconds=100)
+    job = tuner.submit("nova-micro", chat)
+    assert fault.struck > 1
+    assert list_job_names() == [job.name]
+    assert job.wait().model
+
+
 def test_role_that_can_not_be_assumed_is_an_error_after_two_minutes(
     sandbox, create_tuner, chat, sent
 ):

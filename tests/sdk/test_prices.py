@@ -111,6 +111,25 @@ def change_products(sandbox, intercept):
     return change
 
 
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(200, b"<html>Sign in</html>"), (200, b"{}"), (200, b"[]"), (503, b"busy"), (302, b"")],
+)
+def test_answer_of_an_unknown_form_has_the_prices_of_the_catalog(
+    tuner, chat, intercept, monkeypatch, status, body
+):
+    """A proxy may answer, instead of AWS."""
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+
+    def handle(request):
+        names = {name.lower(): value for name, value in request.headers.items()}
+        is_prices = names.get("x-amz-target", "").endswith(".GetProducts")
+        return Response(status=status, body=body) if is_prices else None
+
+    intercept(handle)
+    assert_catalog_prices(tuner.cost("nova-micro", chat))
+
+
 def remove(*path):
     def alter(text):
         product = json.loads(text)

@@ -15,7 +15,7 @@ from dspy.utils.exceptions import AdapterParseError
 
 from tunestack import catalog
 from tunestack.dspy.base import TunestackProvider
-from tunestack.dspy.lm_state import LMState
+from tunestack.dspy.lm_state import LMState, is_on_demand
 from tunestack.dspy.student import data_format_of, require_finetunable_lms, require_lms
 from tunestack.errors import ConfigError, DataError
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 logger = logging.getLogger(__name__)
+
+# A field report of 2026-08 has a quota of 4 requests a minute, for Llama 3.3 70B.
+_ON_DEMAND_THREADS = 2
 
 
 class BootstrapFinetune(dspy.BootstrapFinetune):
@@ -60,7 +63,8 @@ class BootstrapFinetune(dspy.BootstrapFinetune):
             train_kwargs: for all LMs, or a dict by LM.
             adapter: for all LMs, or a dict by LM.
             exclude_demos: leave demos out of the data and the program.
-            num_threads: the number of concurrent calls of the program.
+            num_threads: the number of concurrent calls of the program; by default DSPy's, but at most 2 if it calls an
+                on-demand custom model, because its quota of requests may be small.
             max_failed: the share of runs that may raise an error, not counting answers that can't be parsed. If more fail,
                 `compile` raises an error and nothing is submitted.
         """
@@ -142,7 +146,7 @@ class BootstrapFinetune(dspy.BootstrapFinetune):
                     program=program,
                     dataset=trainset,
                     metric=self.metric,
-                    num_threads=self.num_threads or dspy.settings.num_threads,
+                    num_threads=self.num_threads or _default_threads(program),
                     raise_on_error=False,
                 )
         count = len(teachers) * len(trainset)
@@ -264,6 +268,20 @@ class BootstrapFinetune(dspy.BootstrapFinetune):
                 failures[0].add_note(note)
             raise failures[0]
         return fine_tuned
+
+
+def _default_threads(program: Any) -> int:
+    """Return DSPy's number of threads, or fewer if the program calls an on-demand custom model."""
+    threads: int = dspy.settings.num_threads
+    lms = [predictor.lm or dspy.settings.lm for predictor in program.predictors()]
+    has_on_demand = any(isinstance(lm, dspy.LM) and is_on_demand(lm) for lm in lms)
+    if not has_on_demand or threads <= _ON_DEMAND_THREADS:
+        return threads
+    logger.info(
+        "%d threads, because the quota of requests to an on-demand custom model may be small: set num_threads for others",
+        _ON_DEMAND_THREADS,
+    )
+    return _ON_DEMAND_THREADS
 
 
 class _SettingsByLM(dict[Any, Any]):

@@ -143,6 +143,11 @@ def route_of(lm: dspy.LM) -> str:
     return lm.model if model is None else BEDROCK_PREFIX + str(model)
 
 
+def is_on_demand(lm: dspy.LM) -> bool:
+    """Return whether an LM invokes an on-demand custom model."""
+    return _DEPLOYMENT in route_of(lm)
+
+
 def to_route(identifier: str) -> str:
     """Return the value of `lm.model` for a model or an endpoint."""
     return BEDROCK_PREFIX + identifier if identifier.startswith("arn:") else f"openai/{identifier}"

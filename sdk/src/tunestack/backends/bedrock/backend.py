@@ -15,7 +15,7 @@ from tunestack.backends.bedrock.guard import ScheduledGuard, with_expiry
 from tunestack.backends.bedrock.inference import BedrockInference
 from tunestack.backends.bedrock.models import BedrockModels
 from tunestack.backends.bedrock.quotas import explain_quota_errors, require_job_slot
-from tunestack.backends.bedrock.s3 import Location, Store, open_object
+from tunestack.backends.bedrock.s3 import Location, Store, open_object, require_region
 from tunestack.backends.identifiers import IdKind
 from tunestack.catalog import Serving
 from tunestack.deployment import STAGE_TAG
@@ -135,11 +135,16 @@ class BedrockBackend(BedrockModels, BedrockInference):
         A location that ends in `.jsonl` is the URI of the file; any other location is the folder of the file.
 
         Raises:
-            ConfigError: the job role may not read the location.
+            ConfigError: the job role may not read the location, or the bucket is in another region.
             ConflictError: the location contains other data.
         """
         target = self._location(sha256, location)
         owner = self._deployment.owner(target.bucket)
+        is_of_stage = bool(
+            self._deployment.data_locations
+        )  # not from variables for a bucket and a role
+        if target.bucket != self._deployment.data_bucket or not is_of_stage:
+            require_region(self._clients.get("s3", self._region), target, owner, self._region)
         self._store(owner).put(path, target, sha256=sha256)
         return str(target)
 

@@ -19,6 +19,7 @@ from tunestack.backends.bedrock.quotas import (
     read_quota,
     units_quota,
 )
+from tunestack.backends.bedrock.s3 import find_bucket_region
 from tunestack.catalog import Serving
 from tunestack.errors import AccessError, NotFoundError, TunestackError
 
@@ -138,16 +139,18 @@ class _AccountChecks:
         )
 
     def check_bucket(self, deployment: Deployment) -> Check:
-        """Check that the bucket exists, belongs to the account, and can be read."""
+        """Check that the bucket exists, belongs to the account, is in the region, and can be read."""
         name = f"bucket {deployment.data_bucket}"
+        client = self._client("s3")
         try:
             with translate_errors("listing the outputs"):
-                self._client("s3").list_objects_v2(
+                client.list_objects_v2(
                     Bucket=deployment.data_bucket,
                     Prefix=deployment.outputs_prefix,
                     MaxKeys=1,
                     ExpectedBucketOwner=deployment.account,
                 )
+                region = find_bucket_region(client, deployment.data_bucket, deployment.account)
         except AccessError as error:
             fix = f"{_POLICY}; check which account owns the bucket"
             return _failed(name, str(error), fix)
@@ -155,6 +158,9 @@ class _AccountChecks:
             return _failed(name, str(error), "run `cdk deploy`: the bucket was deleted")
         except TunestackError as error:
             return _unknown(name, error)
+        if region not in (None, self._region):
+            fix = f"use a bucket in {self._region}, where the jobs run"
+            return _failed(name, f"it is in {region}, where jobs can't read it", fix)
         return _passed(name, "it exists and belongs to this account")
 
     def check_role(self, deployment: Deployment) -> Check:

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import json
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from tunestack import catalog
 from tunestack.backends.bedrock import wire
 from tunestack.backends.bedrock.errors import translate_errors
-from tunestack.errors import AccessError, ModelError, NotFoundError
+from tunestack.catalog import Serving
+from tunestack.errors import AccessError, BusyError, ModelError, NotFoundError
 from tunestack.records.chat_templates import TEMPLATES
 from tunestack.records.formats import FORMATS
 from tunestack.records.target import Rendering
 from tunestack.spec.job_spec import RENDERING_TAG
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from types_boto3_bedrock import BedrockClient
     from types_boto3_bedrock_runtime import BedrockRuntimeClient
@@ -30,6 +32,12 @@ if TYPE_CHECKING:
     from tunestack.catalog import BaseModel
 
 logger = logging.getLogger(__name__)
+
+# Source: a field report of 2026-08, which read these quotas in us-west-2: 4 requests a minute, not adjustable, for Llama 3.3 70B.
+_FEW_REQUESTS = (
+    "on-demand custom models have small quotas, such as 4 requests a minute for Llama 3.3 70B: send one request at a time, more "
+    "slowly, and see the quota 'On-demand custom model deployment requests per minute' in Service Quotas"
+)
 
 
 class BedrockInference:
@@ -85,7 +93,7 @@ class BedrockInference:
                 "if the model was trained on other prompts",
                 endpoint.model,
             )
-        with translate_errors(f"invoking {endpoint.id!r}"):
+        with _explain_throttling(endpoint), translate_errors(f"invoking {endpoint.id!r}"):
             if base is None or (trained is None and rendering is None):
                 return self._converse(endpoint.id, messages)
             return self._invoke_prompt(endpoint, base, messages, rendering, trained)
@@ -120,6 +128,18 @@ class BedrockInference:
             body=json.dumps(_request_body(base, prompt)),
         )
         return _read_text(base, json.loads(response["body"].read()))
+
+
+@contextmanager
+def _explain_throttling(endpoint: EndpointInfo) -> Iterator[None]:
+    """Add what to do to the error of a throttled request to an on-demand endpoint."""
+    try:
+        yield
+    except BusyError as error:
+        if error.code != "ThrottlingException" or endpoint.serving is not Serving.ON_DEMAND:
+            raise
+        message = f"{error}: {_FEW_REQUESTS}"
+        raise BusyError(message, code=error.code, request_id=error.request_id) from error.__cause__
 
 
 def _find_prompt_model(model: str) -> BaseModel | None:

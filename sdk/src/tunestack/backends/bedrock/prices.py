@@ -67,7 +67,8 @@ class PriceReader:
         if key not in self._found:
             try:
                 self._found[key] = self._read_list(model, region)
-            except TunestackError as error:
+            # botocore raises the built-in errors for an answer of an unknown form.
+            except (TunestackError, AttributeError, LookupError, TypeError) as error:
                 logger.info("AWS's price list can't be read, using the catalog's prices: %s", error)
                 return model.prices
         return {**model.prices, **self._found[key]}
@@ -93,7 +94,7 @@ class PriceReader:
                 ServiceCode="AmazonBedrock",
                 Filters=[{"Type": "TERM_MATCH", "Field": "usagetype", "Value": usage_type}],
             )
-        prices = {_parse_price(kind, product) for product in answer["PriceList"]}
+        prices = {_parse_price(kind, product) for product in answer.get("PriceList", ())}
         price = prices.pop() if len(prices) == 1 else None
         if price is None:
             logger.debug("AWS's price list has no single price of %s in a known form", usage_type)

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
+from botocore.exceptions import ClientError
+
 from tunestack.backends.bedrock import multipart
 from tunestack.backends.bedrock.errors import translate_errors
 from tunestack.errors import (
@@ -57,6 +59,31 @@ class Location:
     def __str__(self) -> str:
         """Return the S3 URI."""
         return f"s3://{self.bucket}/{self.key}"
+
+
+def find_bucket_region(client: S3Client, bucket: str, owner: str) -> str | None:
+    """Return the region of a bucket; `None` if S3 does not return it. A response that denies access has it, too."""
+    try:
+        response: Any = client.head_bucket(Bucket=bucket, ExpectedBucketOwner=owner)
+    except ClientError as error:
+        response = error.response
+    headers: dict[str, str] = response["ResponseMetadata"].get("HTTPHeaders", {})
+    return headers.get("x-amz-bucket-region")
+
+
+def require_region(client: S3Client, location: Location, owner: str, region: str) -> None:
+    """Check that a bucket is in the region of the job, as far as S3 returns it.
+
+    Raises:
+        ConfigError: it is in another region: S3 would redirect the upload, and the job could not read the data.
+    """
+    with translate_errors(f"getting the region of bucket {location.bucket!r}"):
+        found = find_bucket_region(client, location.bucket, owner)
+    if found not in (None, region):
+        raise ConfigError(
+            f"bucket {location.bucket!r} is in {found}, and the job in {region}, where Bedrock can't read it: "
+            f"use a bucket in {region}"
+        )
 
 
 class Store:
