@@ -253,6 +253,31 @@ def notices_are_not_sent(program):
     events.enable_rule(Name=rule)
 
 
+@intercept("refuse-jobs", "ended-model", "CreateModelCustomizationJob")
+def ended_model_has_another_code(_, call, handler):
+    try:
+        return handler(call)
+    except ServiceError as error:
+        raise ServiceError("ValidationException", error.message) from error
+
+
+@deviation("refuse-jobs", "model-key")
+def key_needs_another_permission(_):
+    def refuse(*_):
+        raise ServiceError("AccessDeniedException", "You are not authorized to use the key.")
+
+    with patch(
+        f"{_AUTHORIZATION}._list_key_permissions",
+        lambda _, params: refuse() if "customModelKmsKeyId" in params else (),
+    ):
+        yield
+
+
+@intercept("expire", "model-delete-served", "DeleteCustomModel")
+def served_model_is_deleted(_, call, handler):
+    return OperationResult(result={})
+
+
 @intercept("delete-models", "model-delete", "DeleteCustomModel")
 def models_can_not_be_deleted(_, call, handler):
     raise ServiceError("AccessDeniedException", "You are not authorized to delete models.")

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -167,6 +167,7 @@ class LiveRun:
         self.redactor.names |= {
             deployment.data_bucket: "<bucket>",
             deployment.job_role_arn: "<job-role>",
+            deployment.model_key_arn: "<model-key>",
             self.account: "<account>",
             self.run_id: "<stage>",
         }
@@ -200,9 +201,10 @@ class LiveRun:
 
     @cached_property
     def tuner(self):
-        """The SDK with the permissions of the tuner policy."""
+        """The SDK with the permissions of the tuner policy. It does not encrypt models: that is an assumption of its own."""
         poll = Poll(sleep=self.clock.sleep, clock=self.clock.monotonic, events=False)
-        return Tuner(deployment=self.deployment, session=self.tuner_session, poll=poll)
+        deployment = replace(self.deployment, model_key_arn=None)
+        return Tuner(deployment=deployment, session=self.tuner_session, poll=poll)
 
     @cached_property
     def bedrock(self):

@@ -62,10 +62,16 @@ class _Player:
                 self._deployment.data_bucket: "<bucket>",
                 self._deployment.job_role_arn: "<job-role>",
                 self._deployment.account: "<account>",
+                self._create_model_key(): "<model-key>",
                 "dev": "<stage>",
             }
         )
         self._keys = {"admin": self._get_root_key(), "tuner": self._create_tuner_key()}
+
+    def _create_model_key(self):
+        """Create a key, because the stage of the sandbox has none."""
+        self._model_key = self._client("kms").create_key()["KeyMetadata"]["Arn"]
+        return self._model_key
 
     def _get_root_key(self):
         variables = self._sandbox.variables()
@@ -81,6 +87,9 @@ class _Player:
         iam = self._client("iam")
         iam.create_user(UserName="tuner")
         iam.attach_user_policy(UserName="tuner", PolicyArn=policy)
+        statement = {"Effect": "Allow", "Action": "kms:*", "Resource": self._model_key}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.put_user_policy(UserName="tuner", PolicyName="ModelKey", PolicyDocument=document)
         key = iam.create_access_key(UserName="tuner")["AccessKey"]
         return key["AccessKeyId"], key["SecretAccessKey"]
 

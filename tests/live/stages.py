@@ -17,6 +17,7 @@ _MINIMAL = Stage(
     regions=(_REGION,),
     base_models=(_MODEL,),
     retain_data=False,
+    model_key=True,
     roles=Roles(tuners=(_ACCOUNT,)),
 )
 STAGES = {_MINIMAL.name: _MINIMAL}

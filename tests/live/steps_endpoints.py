@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from tests.live.live_run import LiveError, find, step
 from tests.live.steps_jobs import tag
 from tunestack.catalog import Serving
 from tunestack.endpoints.start import name_of
-from tunestack.errors import NotFoundError, TunestackError
+from tunestack.errors import EndpointTimeoutError, NotFoundError, TunestackError
 
 _TTL = timedelta(minutes=20)
 _QUESTION = "Parcel 7 of {}?"
@@ -105,9 +106,8 @@ def invoke(run):
 
 
 def _call_litellm(run, arn):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import litellm
+    warnings.filterwarnings("ignore", module="pydantic")  # about types of litellm
+    import litellm
 
     keys = run.tuner_session.get_credentials().get_frozen_credentials()
     try:
@@ -151,7 +151,7 @@ def delete(run):
     run.check("deployment-token-after-delete", same, "the same ARN" if same else "another ARN")
 
 
-@step(settles=("guard-sweep", "guard-schedule"), duration="an hour")
+@step(settles=("guard-sweep", "guard-schedule", "model-delete-served"), duration="an hour")
 def expire(run):
     """Let two deployments expire, each deleted by one layer of the guard."""
     events, rule = run.admin.client("events"), run.find_resource("AWS::Events::Rule", "GuardSweep")
@@ -167,6 +167,11 @@ def expire(run):
         second = _start(run, run.jobs[1])
         schedule = scheduler.get_schedule(Name=name, GroupName=group)
         assert schedule["Target"]["Arn"] == run.deployment.guard_arn
+        run.check_error(
+            "model-delete-served",
+            ("ConflictException",),
+            lambda: run.bedrock.delete_custom_model(modelIdentifier=run.jobs[1].model),
+        )
         _wait_until_deleted(run, "guard-schedule", second)
     finally:
         events.enable_rule(Name=rule)
@@ -201,7 +206,7 @@ def _wait_until_deleted(run, assumption, endpoint):
 
 
 @step(
-    settles=("provisioned",),
+    settles=("provisioned", "throughput-delete-while-creating"),
     usd=lambda run: run.provisioned_price or 0.0,
     duration="40 minutes; only with --provisioned",
 )
@@ -213,9 +218,18 @@ def provision(run):
         job = run.jobs[0]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the caller has accepted the price
-            job.start_endpoint("provisioned", ttl=timedelta(hours=1))
+            with suppress(EndpointTimeoutError):  # it takes 20 to 30 minutes
+                job.start_endpoint("provisioned", ttl=timedelta(hours=1), timeout=60)
         endpoint = job.endpoint()
         try:
+            run.check_error(
+                "throughput-delete-while-creating",
+                ("ConflictException",),
+                lambda: run.bedrock.delete_provisioned_model_throughput(
+                    provisionedModelId=endpoint.id
+                ),
+            )
+            endpoint.wait()
             answer = endpoint.invoke(_QUESTION.format(run.run_id))
         finally:
             endpoint.stop()

@@ -4,7 +4,7 @@ import json
 
 from botocore.exceptions import ClientError
 
-from tests.live.live_run import step
+from tests.live.live_run import find, step
 from tests.live.steps_jobs import build_job, create_job, new_name, wait_until_ended
 from tunestack.deployment import STAGE_TAG
 
@@ -85,14 +85,15 @@ def _receive(sqs, url, *texts):
     return next((body for body in bodies if all(text in body for text in texts)), None)
 
 
-@step(settles=("model-delete",))
+@step(settles=("model-delete", "model-of-job"))
 def delete_models(run):
     """Delete the models with the tuner policy."""
     for job in run.jobs:
 
         def delete(model=job.model):
             try:
-                return run.bedrock.delete_custom_model(modelIdentifier=model)
+                # If a model could be deleted while it was served, it does not exist any more.
+                return find(lambda: run.bedrock.delete_custom_model(modelIdentifier=model)) or True
             except run.bedrock.exceptions.ConflictException:  # a deployment is being deleted
                 return None
 
@@ -100,6 +101,8 @@ def delete_models(run):
             "model-delete", lambda: run.wait_for("the deletion", delete, minutes=15)
         )
         run.check("model-delete", deleted, "deleted" if deleted else "not deleted")
+        row = run.bedrock.get_model_customization_job(jobIdentifier=job.id)
+        run.check("model-of-job", "outputModelArn" in row, sorted(row))
 
 
 @step(settles=("stage-can-be-removed",), duration="15 minutes")

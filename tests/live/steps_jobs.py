@@ -156,6 +156,30 @@ def _stop_as_other_stage(run, arn):
         admin.tag_resource(resourceARN=arn, tags=tag(run.run_id))
 
 
+@step(
+    settles=("ended-model", "model-key"),
+    usd=lambda run: run.training_usd(2),
+    duration="5 minutes",
+)
+def refuse_jobs(run):
+    """Request a job for an ended base model, and a job with the model key, which is stopped."""
+    name = new_name(run, "key")
+    ended = {"baseModelIdentifier": "amazon.titan-text-express-v1:0:8k"}
+    if run.region != "us-east-1":
+        ended = {"baseModelIdentifier": "anthropic.claude-3-haiku-20240307-v1:0:200k"}
+    admin = run.admin.client("bedrock")
+    request = build_job(run, f"{name}-ended", **ended)
+    result = run.check_error(
+        "ended-model",
+        ("ResourceNotFoundException",),
+        lambda: admin.create_model_customization_job(**request),
+    )
+    request = build_job(run, name, customModelKmsKeyId=run.deployment.model_key_arn)
+    arn = run.check_call("model-key", lambda: create_job(run, request))
+    for job in {(result or {}).get("jobArn"), arn} - {None}:
+        admin.stop_model_customization_job(jobIdentifier=job)
+
+
 @step(settles=("expiry-required", "expiry-accepted", "deployment-request-tags"))
 def deny(run):
     """Request endpoints of a model that does not exist: permissions are evaluated first, so nothing can be created."""

@@ -5,6 +5,8 @@ import time
 
 import pytest
 
+from tests.live.program import STEPS
+
 pytestmark = pytest.mark.campaign
 SEED, KILLS = 20261129, 10
 
@@ -37,12 +39,9 @@ def test_clean_up_after_kills_at_random_moments_leaves_nothing(program, duration
         output = kill_at(program, f"live-00cd{number:02}", moments.uniform(2, duration))
         remaining = program.list_resources() - before
         found.append(len(remaining))
-        steps.append(
-            next(
-                (line.split(":")[0] for line in reversed(output.splitlines()) if line[:1].strip()),
-                "",
-            )
-        )
+        steps += [
+            line.split(":")[0] for line in output.splitlines() if line.split(":")[0] in STEPS
+        ][-1:]
         code, output = program.run("--clean-up")
         assert code == 0, (steps, output)
         assert program.list_resources() == before, (steps, output)

@@ -28,7 +28,7 @@ def full_run(program, figure):
 
 def test_every_assumption_holds_in_the_sandbox_and_nothing_is_left(full_run, program):
     output, _ = full_run
-    assert "41 of 41 assumptions hold" in output
+    assert "46 of 46 assumptions hold" in output
     code, output = program.run("--clean-up")
     assert code == 0
     assert "nothing is left in us-east-1, us-west-2" in output
