@@ -11,7 +11,8 @@ from botocore.exceptions import ClientError
 
 from tunestack.deployment import STAGE_TAG
 
-_RUN = r"(live-[0-9a-f]{6})"
+RUN_ID = re.compile(r"live-[0-9a-f]{6}")
+_RUN = rf"({RUN_ID.pattern})"
 _STACK = re.compile(rf"Tunestack-{_RUN}(-net)?-[a-z]+-[a-z]+-[0-9]")
 _BUCKET = re.compile(rf"tunestack-{_RUN}(-net)?-.*")
 _QUEUE = re.compile(rf"Tunestack-{_RUN}-notices")

@@ -4,8 +4,10 @@ python -m tests.live [--budget USD] [--yes] ...
 """
 
 import argparse
+import math
 import secrets
 import sys
+import traceback
 import warnings
 from datetime import UTC, datetime
 from importlib import import_module
@@ -15,7 +17,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.live.assumptions import ASSUMPTIONS
-from tests.live.cleanup import Cleanup
+from tests.live.cleanup import RUN_ID, Cleanup
 from tests.live.live_run import STEPS, Budget, LiveError, LiveRun, RealClock
 from tests.live.recorder import Recorder
 from tunestack import EndpointCostWarning, __version__
@@ -55,6 +57,7 @@ def main(arguments=None, clock=None):
     options, clock = parse(arguments), clock or RealClock()
     warnings.simplefilter("ignore", EndpointCostWarning)
     try:
+        _validate(options)
         if options.clean_up:
             return _clean_up(options, clock)
         run, steps = _prepare(options, clock)
@@ -65,9 +68,21 @@ def main(arguments=None, clock=None):
     except KeyboardInterrupt:
         print("interrupted: see the line 'After a crash' above", file=sys.stderr)
         return 130
-    except (LiveError, TunestackError, ClientError, BotoCoreError) as error:
+    except (LiveError, TunestackError, ClientError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except BotoCoreError as error:
+        print(f"error: {error}: `aws sts get-caller-identity` has to succeed", file=sys.stderr)
+        return 2
+
+
+def _validate(options):
+    if options.run and not RUN_ID.fullmatch(options.run):
+        raise LiveError(f"invalid --run {options.run}: use an ID such as live-1a2b3c")
+    for name in ("budget", "provisioned"):
+        value = getattr(options, name)
+        if value is not None and not 0 < value < math.inf:
+            raise LiveError(f"invalid --{name} {value:g}: use US dollars above 0")
 
 
 def _prepare(options, clock):
@@ -144,9 +159,13 @@ def _run_steps(run, steps):
         try:
             run.budget.reserve(f"step {step.name}", step.usd(run))
             step.run(run)
-        except (LiveError, TunestackError, ClientError, BotoCoreError) as error:
+        except Exception as error:  # noqa: BLE001 - responses of AWS may differ in any way
             failed[step.name] = error
-            print(f"    error: {error}", flush=True)
+            frame = traceback.extract_tb(error.__traceback__)[-1]
+            place = f" ({Path(frame.filename).name}, line {frame.lineno})"
+            is_known = isinstance(error, LiveError | TunestackError | ClientError)
+            text = str(error) if is_known else f"{type(error).__name__}: {error}{place}"
+            print(f"    error: {text}", flush=True)
         for name, (holds, observed) in run.verdicts.items():
             if before.get(name) != (holds, observed):
                 print(f"    {'holds' if holds else 'WRONG'} {name}: {observed}", flush=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tests.live.live_run import LiveError, step
 from tunestack.backends.base import Verdict
+from tunestack.catalog.lookup import tunable
 from tunestack.deployment import STAGE_TAG
 
 ROOT = Path(__file__).parents[2]
@@ -118,11 +119,12 @@ def read(run):
         run.check_call("tuner-lists", getattr(run.bedrock, operation))
     rows = run.bedrock.list_foundation_models(byCustomizationType="FINE_TUNING")["modelSummaries"]
     active = {row["modelId"] for row in rows if row["modelLifecycle"]["status"] == "ACTIVE"}
-    is_listed = any(
-        identifier.startswith(":".join(run.model.customization_id.split(":")[:2]))
-        for identifier in active
-    )
-    run.check("models-listed", is_listed, f"active: {sorted(active)}")
+    models = tunable(on=run.clock.now().date(), provider="bedrock", region=run.region)
+    # With or without the context length.
+    missing = [
+        model.key for model in models if not {model.customization_id, *model.inference_ids} & active
+    ]
+    run.check("models-listed", not missing, f"missing: {missing}, active: {sorted(active)}")
     checks = run.tuner.preflight(run.model.key)
     failed = [str(check) for check in checks if check.verdict is Verdict.FAIL]
     run.check("doctor-passes", not failed, f"{len(checks)} checks, failed: {failed}")

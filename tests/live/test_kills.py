@@ -5,7 +5,8 @@ import time
 
 import pytest
 
-from tests.live.program import STEPS
+import tests.live.program  # noqa: F401 - registers the steps
+from tests.live.live_run import STEPS
 
 pytestmark = pytest.mark.campaign
 SEED, KILLS = 20261129, 10
