@@ -22,6 +22,8 @@ from tunestack.deployment import Deployment
 
 RECORDS = 100
 """Training records; Llama needs at least 100."""
+_NOT_YET = ("AccessDenied", "AccessDeniedException", "InvalidClientTokenId")
+"""Error codes while IAM distributes a new role."""
 _JOB_TIMEOUT = timedelta(hours=48)
 
 
@@ -193,11 +195,12 @@ class LiveRun:
         session._credentials = DeferredRefreshableCredentials(
             refresh_using=assume, method="assume-role", time_fetcher=self.clock.now
         )
-        # A new role can be assumed after some seconds.
+        # A new role can be assumed after some seconds, and its permissions may follow later.
         self.wait_for("the tuner role", lambda: _accepts(assume), minutes=5)
-        return self._watch(
-            boto3.Session(botocore_session=session, region_name=self.region), "tuner"
-        )
+        tuner = boto3.Session(botocore_session=session, region_name=self.region)
+        bedrock = tuner.client("bedrock")
+        self.wait_for("its permissions", lambda: _accepts(bedrock.list_custom_models), minutes=2)
+        return self._watch(tuner, "tuner")
 
     @cached_property
     def tuner(self):
@@ -339,7 +342,7 @@ def _accepts(call):
     try:
         return call()
     except ClientError as error:
-        if error.response["Error"]["Code"] not in ("AccessDenied", "InvalidClientTokenId"):
+        if error.response["Error"]["Code"] not in _NOT_YET:
             raise
         return None
 

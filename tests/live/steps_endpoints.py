@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from tests.live.live_run import LiveError, find, step
-from tests.live.steps_jobs import tag
+from tests.live.steps_jobs import owned_by_other_stage, tag
 from tunestack.errors import EndpointTimeoutError, NotFoundError, TunestackError
 
 _TTL = timedelta(minutes=20)
@@ -91,16 +91,12 @@ def invoke(run):
         body = {"prompt": _QUESTION.format(run.run_id), "max_gen_len": 30}
     run.check_call("invoke-model", lambda: runtime.invoke_model(modelId=arn, body=json.dumps(body)))
     _call_litellm(run, arn)
-    admin = run.admin.client("bedrock")
-    admin.tag_resource(resourceARN=arn, tags=tag(run.other_stage))
-    try:
+    with owned_by_other_stage(run, arn):
         run.check_error(
             "endpoint-resource-tags",
             ("AccessDeniedException",),
             lambda: runtime.converse(**converse),
         )
-    finally:
-        admin.tag_resource(resourceARN=arn, tags=tag(run.run_id))
 
 
 def _call_litellm(run, arn):

@@ -1,6 +1,6 @@
 """Steps about jobs: idempotency, names, tags, and two small jobs."""
 
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 
 from botocore.exceptions import ClientError
 
@@ -11,6 +11,7 @@ from tunestack.errors import TunestackError
 _ACCESS = ("AccessDeniedException",)
 _CONFLICT = ("ConflictException",)
 _INVALID = ("ValidationException",)
+_TAG_SECONDS = 15
 
 
 def tag(run_id, **others):
@@ -122,7 +123,12 @@ def repeat_jobs(run):
             interval=5,
         )
         run.check("job-visible", rows, f"{len(rows or ())} rows")
-        _stop_as_other_stage(run, arn)
+        with owned_by_other_stage(run, arn):
+            run.check_error(
+                "resource-tags",
+                _ACCESS,
+                lambda: bedrock.stop_model_customization_job(jobIdentifier=arn),
+            )
         run.check_call("job-stop", lambda: bedrock.stop_model_customization_job(jobIdentifier=arn))
         job = wait_until_ended(run, arn) or {"status": "not ended after an hour"}
         is_stopped = job["status"] == "Stopped" and "outputModelArn" not in job
@@ -142,18 +148,17 @@ def repeat_jobs(run):
                 run.admin.client("bedrock").stop_model_customization_job(jobIdentifier=job)
 
 
-def _stop_as_other_stage(run, arn):
-    """Try to stop a job that belongs to another stage for a moment."""
-    admin = run.admin.client("bedrock")
-    admin.tag_resource(resourceARN=arn, tags=tag(run.other_stage))
+@contextmanager
+def owned_by_other_stage(run, arn):
+    """Tag a resource as that of another stage. Authorization may see new tags some seconds later."""
+    bedrock = run.admin.client("bedrock")
+    bedrock.tag_resource(resourceARN=arn, tags=tag(run.other_stage))
     try:
-        run.check_error(
-            "resource-tags",
-            _ACCESS,
-            lambda: run.bedrock.stop_model_customization_job(jobIdentifier=arn),
-        )
+        run.clock.sleep(_TAG_SECONDS)
+        yield
     finally:
-        admin.tag_resource(resourceARN=arn, tags=tag(run.run_id))
+        bedrock.tag_resource(resourceARN=arn, tags=tag(run.run_id))
+        run.clock.sleep(_TAG_SECONDS)
 
 
 @step(
