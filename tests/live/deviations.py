@@ -278,6 +278,50 @@ def served_model_is_deleted(_, call, handler):
     return OperationResult(result={})
 
 
+@intercept("repeat-jobs", "model-name-taken", "CreateModelCustomizationJob")
+def taken_model_name_has_another_code(_, call, handler):
+    try:
+        return handler(call)
+    except ServiceError as error:
+        if "model name" not in error.message:
+            raise
+        raise ServiceError("ValidationException", error.message) from error
+
+
+@intercept("deny", "expiry-accepted", "CreateProvisionedModelThroughput")
+def throughput_needs_another_permission(_, call, handler):
+    raise ServiceError("AccessDeniedException", "You are not authorized to buy throughput.")
+
+
+@intercept("train", "job-phases", "GetModelCustomizationJob")
+def jobs_have_no_details(_, call, handler):
+    result = handler(call)
+    shown = {key: value for key, value in result.result.items() if key != "statusDetails"}
+    return replace(result, result=shown)
+
+
+@intercept("serve", "deployment-token-repeat", "CreateCustomModelDeployment")
+def token_of_deployment_is_ignored(_, call, handler):
+    call.params.pop("clientRequestToken")
+    return handler(call)
+
+
+@deviation("invoke", "endpoint-resource-tags")
+def tags_of_endpoints_are_not_passed_to_iam(_):
+    with patch(f"{_AUTHORIZATION}._resource_tags", lambda *_: {}):
+        yield
+
+
+@intercept("delete-models", "model-of-job", "GetModelCustomizationJob")
+def job_of_a_deleted_model_has_no_model(program, call, handler):
+    result = handler(call)
+    models = program.sandbox.bedrock_region().models
+    if result.result.get("outputModelArn") in models:
+        return result
+    shown = {key: value for key, value in result.result.items() if key != "outputModelArn"}
+    return replace(result, result=shown)
+
+
 @intercept("delete-models", "model-delete", "DeleteCustomModel")
 def models_can_not_be_deleted(_, call, handler):
     raise ServiceError("AccessDeniedException", "You are not authorized to delete models.")
