@@ -17,7 +17,7 @@ _STACK = re.compile(rf"Tunestack-{_RUN}(-net)?-[a-z]+-[a-z]+-[0-9]")
 _BUCKET = re.compile(rf"tunestack-{_RUN}(-net)?-.*")
 _QUEUE = re.compile(rf"Tunestack-{_RUN}-notices")
 _TAG = re.compile(rf"{_RUN}(-net)?")
-_GONE = frozenset({"NoSuchBucket", "ResourceNotFoundException", "InvalidVpcID.NotFound"})
+_NOT_FOUND = frozenset({"NoSuchBucket", "ResourceNotFoundException", "InvalidVpcID.NotFound"})
 _PASSES, _PAUSE = 240, 15.0
 _BEDROCK: tuple[tuple[str, dict[str, Any], str, str, str, str], ...] = (
     ("list_provisioned_model_throughputs", {}, "provisionedModelSummaries", "provisionedModelArn", "delete_provisioned_model_throughput", "provisionedModelId"),
@@ -55,7 +55,7 @@ class Cleanup:
                 try:
                     remove()
                 except ClientError as error:
-                    if error.response["Error"]["Code"] not in _GONE:
+                    if error.response["Error"]["Code"] not in _NOT_FOUND:
                         print(f"    {text}: later: {error}", flush=True)
                 else:
                     print(f"    removed or being removed: {text}", flush=True)
@@ -121,7 +121,7 @@ class Cleanup:
                 if objects:
                     s3.delete_objects(Bucket=bucket, Delete={"Objects": objects, "Quiet": True})
         except ClientError as error:
-            if error.response["Error"]["Code"] not in _GONE:
+            if error.response["Error"]["Code"] not in _NOT_FOUND:
                 raise
 
     def _delete_vpc(self, vpc):
