@@ -71,7 +71,7 @@ def test_model_key_needs_additional_actions(synthesized):
         assert granted == {*ACTIONS[name], *more}
 
 
-def test_only_list_actions_are_granted_on_all_resources(statements):
+def test_only_list_actions_and_prices_are_granted_on_all_resources(statements):
     on_all_resources = set().union(
         *(get_actions(row) for row in filter_allowed(statements) if row["Resource"] == "*")
     )
@@ -81,6 +81,7 @@ def test_only_list_actions_are_granted_on_all_resources(statements):
         "bedrock:ListFoundationModels",
         "bedrock:ListModelCustomizationJobs",
         "bedrock:ListProvisionedModelThroughputs",
+        "pricing:GetProducts",
     }
 
 
@@ -124,6 +125,7 @@ def test_every_call_of_the_sdk_is_granted(tuner, west, chat, completions, reques
     before = requests.sdk_counts.copy()
     job = tuner.submit("nova-micro", chat, validation_data=chat[:3]).wait()
     job.metrics()
+    tuner.cost("nova-micro", chat)
     job.start_endpoint()
     job.endpoint().invoke("What is number 7?")
     list(tuner.endpoints())

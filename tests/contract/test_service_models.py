@@ -17,12 +17,12 @@ BEDROCK = SESSION.get_service_model("bedrock")
 RUNTIME = SESSION.get_service_model("bedrock-runtime")
 MODELS = {
     service: SESSION.get_service_model(service)
-    for service in ("bedrock", "scheduler", "sqs", "ssm")
+    for service in ("bedrock", "pricing", "scheduler", "sqs", "ssm")
 }
 OTHER_OPERATIONS = {
     "iam": ("GetRole",),
     "s3": ("PutObject", "GetObject", "HeadObject", "ListObjectsV2"),
-    "service-quotas": ("GetServiceQuota",),
+    "service-quotas": ("GetAWSDefaultServiceQuota", "GetServiceQuota"),
     "sts": ("GetCallerIdentity",),
 }
 """Operations that the SDK uses, besides those with the name of an action of the tuner."""

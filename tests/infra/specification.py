@@ -187,7 +187,9 @@ class Specification:
             else ""
         )
         list_actions = (
-            "bedrock:ListCustomModels bedrock:ListFoundationModels bedrock:ListModelCustomizationJobs"
+            "bedrock:ListCustomModels bedrock:ListFoundationModels bedrock:ListModelCustomizationJobs "
+            # Public prices; the service authorization reference lists no resource types.
+            "pricing:GetProducts"
             if jobs
             else ""
         )
@@ -282,6 +284,7 @@ class Specification:
     def invoker(self):
         return [
             *self.read_bedrock(jobs=False),
+            allow("bedrock:ListTagsForResource", self.arn("bedrock", "custom-model/*")),
             self.invoke_endpoints(),
             *self.use_model_key("kms:Decrypt"),
             self.read_deployment(),

@@ -141,7 +141,7 @@ def test_ttl_above_the_limit_of_the_stage_creates_nothing(llama, west):
 
 def test_provisioned_throughput_needs_a_guard_or_the_unguarded_option(llama, west, monkeypatch):
     monkeypatch.setattr("tunestack.backends.bedrock.backend.BedrockBackend.guard", lambda _: None)
-    with pytest.raises(ConfigError, match="no endpoint guard is deployed here.*unguarded=True"):
+    with pytest.raises(ConfigError, match="no endpoint guard is deployed, .*unguarded=True"):
         llama.start_endpoint()
     assert list_endpoint_names(west) == []
     with pytest.warns(EndpointCostWarning, match="Nothing in the account deletes it"):

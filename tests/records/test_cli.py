@@ -29,7 +29,8 @@ MISTAKES = [
     (line(row(ASK)), "turns", "$.messages[0]", "the last message must be the assistant message"),
     (line(row(ASK, ASK, SAY)), "turns", "$.messages[1]", "in a row"),
     (line(row(ASK, turn("assistant", "  "))), "empty-text", "$.messages[1]", "is empty"),
-    (line(PLAIN | {"id": 7}), "loss", "$.id", "no such field"),
+    (line(PLAIN | {"images": []}), "loss", "$.images", "no such field"),
+    (line(PLAIN | {"id": 7}), "normalized", "$.id", "metadata"),
     (line(row(ASK, SAY | {"weight": 0}, *LONG["messages"][3:])), "loss", "$.messages[1].weight", "does not support weights"),
     (line(row(turn("user", [text("see"), image("https://example.com/a.png")]), SAY)), "media-source", "$.messages[0]", "s3://"),
     (line(row(turn("user", [image("s3://bucket/a.bmp")]), SAY)), "media-format", "$.messages[0]", "png"),
@@ -84,7 +85,7 @@ def test_check_reports_every_mistake_with_line_and_path(invalid_file, capsys):
 def test_check_prints_a_readable_report(invalid_file, capsys):
     assert run(["data", "check", str(invalid_file), "-m", "nova-lite", "--limit", "100"]) == 1
     said = capsys.readouterr().out
-    assert "21 records (chat) for nova-lite (bedrock-conversation-2024): invalid" in said
+    assert "22 records (chat) for nova-lite (bedrock-conversation-2024): invalid" in said
     assert "line 2, $.messages[0].role: invalid role 'human'" in said
     assert all(rule in said for _, rule, _, _ in MISTAKES)
 
@@ -120,10 +121,10 @@ def test_convert_keeps_an_existing_file_if_there_are_errors(good, invalid_file, 
 
 def test_on_loss_report_counts_losses(tmp_path, capsys):
     file = tmp_path / "in.jsonl"
-    file.write_text("".join(line(PLAIN | {"id": number}) + "\n" for number in range(9)))
+    file.write_text("".join(line(PLAIN | {"images": number}) + "\n" for number in range(9)))
     assert run(["data", "check", str(file), "-m", "nova-micro"]) == 1
     assert run(["data", "check", str(file), "-m", "nova-micro", "--on-loss", "report"]) == 0
-    assert "9 x $.id: this format has no such field" in capsys.readouterr().out
+    assert "9 x $.images: this format has no such field" in capsys.readouterr().out
 
 
 def test_ignore_skips_a_rule(tmp_path, capsys):

@@ -57,12 +57,12 @@ def write(path, content):
         (b"\n" * 200_000, 0, {"blank-line": 200_000}),
         (b"{}\n" * 200_000, 200_000, {"field": 1000}),
         (b'{"messages": [' + b"1," * 1_000_000 + b"1]}", 1, {"field": 100}),
-        (b'{"a": "' + b"[{" * 100_000 + b'"}\n', 1, {"loss": 1, "field": 1}),
+        (b'{"a": "' + b"[{" * 100_000 + b'"}\n', 1, {"normalized": 1, "field": 1}),
         (b"{" + b'"a":1,' * 3 + b'"a":1}\n', 1, {"double-key": 1}),
         (b"x" * (9 * 2**20) + b"\n" + LINE, 2, {"line-length": 1}),
         (b'"' * (3 * 2**20), 1, {"json": 1}),
         (b'{"a":"' + b"\\" * (3 * 2**20 + 1) + b'"}', 1, {"json": 1}),
-        (b'{"a":"' + b'\\"' * (3 * 2**20) + b'"}', 1, {"loss": 1, "field": 1}),
+        (b'{"a":"' + b'\\"' * (3 * 2**20) + b'"}', 1, {"normalized": 1, "field": 1}),
     ],
 )
 def test_report_of_a_file(tmp_path, content, records, rules):
@@ -244,7 +244,7 @@ def test_memory_is_bounded(tmp_path, kind):
     """Measure the peak of a process: 64 MiB and 16 bytes per record, beside Python and the libraries."""
     file = tmp_path / "in.jsonl.gz"
     with gzip.open(file, "wb", compresslevel=1) as zipped:
-        block = bytes(2**20) if kind == "bomb" else b"x" * 2**20
+        block = b"[" * 2**20 if kind == "bomb" else b"x" * 2**20
         if kind == "many lines":
             block = (numbered_record(1) + b"\n") * (2**20 // (len(numbered_record(1)) + 1))
         for _ in range(128 if kind == "many lines" else 1024):

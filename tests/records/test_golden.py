@@ -105,8 +105,15 @@ GOLDEN = [
         LONG,
         {"system": "be brief", "messages": LONG["messages"][1:]},
     ),
-    # Llama 3.1, plain and with its template.
-    ("llama-3-1-8b", PLAIN, COMPLETION),
+    # Llama 3.1: messages with its template, prompts unchanged.
+    (
+        "llama-3-1-8b",
+        PLAIN,
+        {
+            "prompt": f"<|begin_of_text|>{HEAD.format('user')}question<|eot_id|>{HEAD.format('assistant')}",
+            "completion": "answer",
+        },
+    ),
     ("llama-3-1-8b", COMPLETION, COMPLETION),
     (
         "llama-3-1-70b",
@@ -123,7 +130,11 @@ GOLDEN = [
         },
     ),
     # Llama 2.
-    ("llama-2-13b", PLAIN, COMPLETION),
+    (
+        "llama-2-13b",
+        PLAIN,
+        {"prompt": "<s>[INST] question [/INST]", "completion": "answer"},
+    ),
     (
         "llama-2-70b",
         SYSTEMATIC,
@@ -142,7 +153,8 @@ GOLDEN = [
         },
     ),
     # Cohere.
-    ("cohere-command", PLAIN, COMPLETION),
+    ("cohere-command", PLAIN, {"prompt": "User: question\nChatbot:", "completion": "answer"}),
+    ("cohere-command", COMPLETION, COMPLETION),
     (
         "cohere-command-light",
         SYSTEMATIC,
@@ -157,7 +169,7 @@ GOLDEN = [
         },
     ),
     # Titan.
-    ("titan-text-express", PLAIN, {"inputText": "question", "outputText": "answer"}),
+    ("titan-text-express", PLAIN, {"inputText": "User: question\nBot:", "outputText": "answer"}),
     ("titan-text-lite", COMPLETION, {"inputText": "question", "outputText": "answer"}),
     (
         "titan-text-premier",
@@ -198,7 +210,7 @@ def test_record_is_converted_to(key, record, expected):
 
 
 def test_titan_supports_prompt_and_completion():
-    assert written("titan-text-express", PLAIN, record_format="completion") == COMPLETION
+    assert written("titan-text-express", COMPLETION, record_format="completion") == COMPLETION
 
 
 def test_preference_data_is_written_for_dpo():

@@ -68,7 +68,7 @@ def test_chat_is_converted_to_converse(converted):
 def test_completion_is_converted_to_converse_and_back(converted):
     completion = {"prompt": "question", "completion": "answer"}
     assert converted([PLAIN] * 8) == converted([completion] * 8)
-    assert [completion] * 100 == converted([PLAIN] * 100, LLAMA)
+    assert converted([PLAIN] * 100, LLAMA, rendering="raw") == [completion] * 100
     assert [completion] * 100 == converted([completion] * 100, LLAMA, data_format="completion")
 
 
@@ -97,9 +97,18 @@ def test_error_has_the_line_and_nothing_is_written(converted, tmp_path):
 
 
 def test_error_counts_all_problems_and_lists_the_first(converted):
-    with pytest.raises(DataError, match=r"30 in 30 records \(the first 20 are listed\)") as error:
-        converted([{}] * 30)
+    rows = [row(turn(f"role{number}", "a")) for number in range(30)]
+    with pytest.raises(DataError, match=r" in 30 records \(the first 20 are listed\)") as error:
+        converted(rows)
     assert len(error.value.problems) == 20
+
+
+def test_problem_of_many_records_is_listed_once(converted):
+    with pytest.raises(DataError, match=r"30 in 30 records\n") as error:
+        converted([{}] * 30)
+    assert list(error.value.problems) == [
+        "lines 1, 2, 3 and 27 more, $.messages: expected an array of messages, found no value [field]"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +141,7 @@ def test_unknown_format_lists_the_known_ones(converted):
 def test_unreadable_file_is_a_clear_error(converted, tmp_path, name):
     (tmp_path / "folder").mkdir()
     (tmp_path / "broken.jsonl.gz").write_bytes(b"no gzip")
-    with pytest.raises(DataError, match="can't be read|not a complete gzip"):
+    with pytest.raises(DataError, match="can't be read|is a folder|not a complete gzip"):
         converted(tmp_path / name)
 
 
@@ -161,7 +170,7 @@ def test_line_of_more_than_a_gibibyte_is_an_error(converted, tmp_path):
     file = tmp_path / "bomb.jsonl.gz"
     with gzip.open(file, "wb", compresslevel=1) as zipped:
         for _ in range(65):
-            zipped.write(bytes(2**20))
+            zipped.write(b"x" * 2**20)
     with pytest.raises(DataError, match="line 1, .*longer than 8 MiB"):
         converted(file)
 

@@ -98,8 +98,11 @@ CASES = [
     ("field", "nova-micro", {"prompt": 1, "completion": "b"}, "$.prompt", {"prompt": "1", "completion": "b"}),
     ("field", "nova-micro", row(turn("user", [{"type": "text"}]), SAY), "$.messages[0].content[0].text", row(turn("user", [text("a")]), SAY)),
     ("field", "nova-micro", row(turn("user", [{"type": "refusal"}]), SAY), "$.messages[0].content[0].type", row(turn("user", [{"text": "a"}]), SAY)),
-    ("field", "nova-micro", converse([{"text": "a"}]) | {"schemaVersion": "1"}, "$.schemaVersion", converse([{"text": "a"}])),
-    ("loss", "nova-micro", {**PLAIN, "id": 7}, "$.id", PLAIN),
+    ("field", "nova-micro", converse([{"text": "a"}]) | {"schemaVersion": 1}, "$.schemaVersion", converse([{"text": "a"}])),
+    ("normalized", "nova-micro", converse([{"text": "a"}]) | {"schemaVersion": "1"}, "$.schemaVersion", converse([{"text": "a"}])),
+    ("loss", "nova-micro", {**PLAIN, "image": 7}, "$.image", PLAIN),
+    ("loss", "nova-micro", {**PLAIN, "tool": TOOLS}, "$.tool", PLAIN),
+    ("normalized", "nova-micro", {**PLAIN, "id": 7}, "$.id", PLAIN),
     ("loss", "nova-micro", row(ASK, SAY | {"weight": 0}, *MORE), "$.messages[1].weight", LONG),
     ("loss", "nova-micro", row(ASK | {"name": "x"}, SAY), "$.messages[0].name", PLAIN),
     ("loss", "claude-3-haiku", row(turn("user", [text("a"), text("b")]), SAY), "$.messages[0]", row(turn("user", [text("a")]), SAY)),
@@ -160,7 +163,7 @@ CASES = [
     ("reserved-word", "claude-3-haiku", answered("a\nHuman: b"), "$.messages[1]", answered("Human: b\nhuman: c")),
     ("reserved-word-unsure", "nova-micro", answered("System: down"), "$.messages[1]", answered("the system is down")),
     ("reserved-word-unsure", "nova-micro", asked("Thought: none"), "$.messages[0]", asked("a thought")),
-    ("special-token", "llama-3-1-8b", row(SYSTEM, turn("user", "<|eot_id|>"), SAY), "$.messages[1]", asked("<|eot_id|>")),
+    ("special-token", "llama-3-1-8b", row(SYSTEM, turn("user", "<|eot_id|>"), SAY), "$.messages[1]", {"prompt": "<|eot_id|>", "completion": "a"}),
     ("special-token", "titan-text-lite", row(SYSTEM, turn("user", "a\nBot:"), SAY), "$.messages[1]", row(SYSTEM, turn("user", "a Bot:"), SAY)),
     ("tokens", "nova-micro", asked("a" * 4 * 32_000), "$", asked("a" * 4 * 25_000)),
     ("tokens", "cohere-command", {"prompt": "a" * 4 * 4097, "completion": "b"}, "$.prompt", {"prompt": "a" * 4 * 3200, "completion": "b" * 4 * 1600}),
@@ -181,7 +184,8 @@ CASES = [
     ("none-as-answer", "nova-micro", answered("<answer>\nNone\n</answer>"), "$.messages[1]", answered("<answer>\nNone of them\n</answer>")),
     ("preference", GPT, {**PREFERENCE, "non_preferred_output": [SAY]}, "$.non_preferred_output", PREFERENCE),
     ("preference", GPT, {**PREFERENCE, "input": {"messages": []}}, "$.input.messages", PREFERENCE),
-    ("field", "nova-micro", converse([{"text": "a"}], toolConfig={"tools": []}), "$.toolConfig", converse([{"text": "a"}])),
+    ("field", "nova-micro", converse([{"text": "a"}], toolConfig=[]), "$.toolConfig", converse([{"text": "a"}])),
+    ("normalized", "nova-micro", converse([{"text": "a"}], toolConfig={"tools": []}), "$.toolConfig", converse([{"text": "a"}])),
     ("field", GPT, row(ASK, json.loads(json.dumps(CALL).replace('"function", "function"', '"custom", "function"')), RESULT, SAY, tools=TOOLS), "$.messages[1].tool_calls[0].type", WITH_TOOLS),
     ("role", "nova-micro", row({"role": [], "content": "a"}, SAY), "$.messages[0].role", PLAIN),
     ("empty-text", "nova-micro", row(turn("system", ""), ASK, SAY), "$.messages[0]", row(SYSTEM, ASK, SAY)),
@@ -190,6 +194,7 @@ CASES = [
     ("transcript", "claude-3-haiku", asked("User: hi\nBot: hello"), "$.messages[0]", asked("Bot: hello")),
     ("transcript", GPT, asked("Q: hi\nBot: hello"), "$.messages[0]", asked("a bot: hello")),
 ]  # fmt: skip
+RENDERED = {"prompt": "<|begin_of_text|>a", "completion": "b"}
 OF_THE_FILE = {
     "record-count",
     "few-records",
@@ -197,6 +202,7 @@ OF_THE_FILE = {
     "duplicates",
     "overlap",
     "mixed-content",
+    "mixed-rendering",
     "validation-not-taken",
     "line-length",
 }
@@ -277,6 +283,7 @@ def different(count):
         ("record-count", "nova-micro", different(7), different(8), {}),
         ("record-count", "nova-micro", [], different(8), {}),
         ("record-count", "nova-micro", different(20_001), different(20_000), {}),
+        ("record-count", "nova-2-lite", different(199), different(200), {}),
         ("record-count", "llama-3-1-8b", different(99), different(100), {}),
         ("record-count", "claude-3-haiku", different(1001), different(1000), {"validation": True}),
         ("record-count", "claude-3-haiku", different(31), different(32), {"validation": True}),
@@ -285,6 +292,7 @@ def different(count):
         ("validation-not-taken", "nova-2-lite", different(8), different(8), {"validation": True}),
         ("duplicates", "nova-micro", [*different(8), *different(1)], different(9), {}),
         ("mixed-content", "nova-lite", [*different(8), WITH_IMAGE], [WITH_IMAGE] * 8, {}),
+        ("mixed-rendering", "llama-3-1-8b", [RENDERED, {"prompt": "a", "completion": "b"}], [RENDERED] * 2, {}),
         ("line-length", "nova-micro", [*different(8), asked("a" * 9 * 2**20)], different(8), {}),
         ("file-size", "titan-text-lite", [asked("a" * 10_000)] * 10_001, [asked("a" * 10_000)] * 9000, {"validation": True}),
     ],
@@ -352,3 +360,11 @@ def test_values_without_json_type_are_errors(record, words):
     findings = Findings()
     assert encode(record, findings) is None
     assert words in findings.problems[0].message
+
+
+def test_too_few_records_for_nova_2_lite_name_the_reported_stall():
+    (problem,) = check(different(189), CATALOG["nova-2-lite"]).errors
+    assert "189 records, the minimum of Nova 2 Lite in AWS's validators is 200" in str(problem)
+    assert "stalled three times" in str(problem)
+    assert check(different(189), CATALOG["nova-2-lite"], ignore=["record-count"]).errors == ()
+    assert "record-count" not in rules_of(check(different(189), CATALOG["nova-lite"]))

@@ -16,6 +16,15 @@ PATTERN = {
     "source": ["aws.bedrock"],
     "detail-type": ["Model Customization Job State Change"],
 }
+LET_RULES_SEND = {
+    "Version": "2012-10-17",
+    "Statement": {
+        "Effect": "Allow",
+        "Principal": {"Service": "events.amazonaws.com"},
+        "Action": "sqs:SendMessage",
+        "Resource": "*",
+    },
+}
 LAMBDA = """
 import boto3
 
@@ -29,7 +38,8 @@ def handler(event, context):
 class Queue:
     def __init__(self, session=boto3):
         self.sqs = session.client("sqs")
-        self.url = self.sqs.create_queue(QueueName="events")["QueueUrl"]
+        attributes = {"Policy": json.dumps(LET_RULES_SEND)}
+        self.url = self.sqs.create_queue(QueueName="events", Attributes=attributes)["QueueUrl"]
         attributes = self.sqs.get_queue_attributes(QueueUrl=self.url, AttributeNames=["QueueArn"])
         self.arn = attributes["Attributes"]["QueueArn"]
 

@@ -25,6 +25,19 @@ def test_get_service_quota_returns_the_quotas_of_bedrock(tunestack_sandbox):
     assert read(client, "L-0406044C")["Value"] == 10.0
 
 
+def test_defaults_are_those_of_a_new_account(tunestack_sandbox):
+    client = boto3.client("service-quotas")
+    tunestack_sandbox.quotas = Quotas(jobs=2, unapplied=frozenset({"L-BE77399C"}))
+    default = client.get_aws_default_service_quota(ServiceCode="bedrock", QuotaCode="L-0406044C")
+    assert default["Quota"]["Value"] == 10.0
+    assert default["Quota"]["QuotaArn"] == "arn:aws:servicequotas:us-east-1::bedrock/L-0406044C"
+    with pytest.raises(client.exceptions.NoSuchResourceException):
+        read(client, "L-BE77399C")
+    default = client.get_aws_default_service_quota(ServiceCode="bedrock", QuotaCode="L-BE77399C")
+    assert default["Quota"]["Value"] == 0.0
+    tunestack_sandbox.reset()
+
+
 @pytest.mark.parametrize(("code", "service"), [("L-00000000", "bedrock"), ("L-0406044C", "ec2")])
 def test_other_quotas_are_not_found(tunestack_sandbox, code, service):
     with pytest.raises(ClientError) as caught:

@@ -9,6 +9,7 @@ import pytest
 
 from tests.day import AS_OF
 from tests.sdk.desks import GPT, NOVA
+from tunestack.cli.commands import run
 from tunestack.dspy import BedrockProvider, OpenAIProvider
 from tunestack_sandbox.openai.files import parse_form
 
@@ -17,6 +18,19 @@ from tunestack_sandbox.openai.files import parse_form
 def _simulated_date(monkeypatch):
     """Use the sandbox's date for estimates, which read the date of this machine."""
     monkeypatch.setattr("tunestack._utils.clock.today", AS_OF.date)
+
+
+@pytest.fixture
+def cli(capsys):
+    """Return a function that runs a command line in this process and returns the exit code, stdout and stderr."""
+
+    def call(*arguments):
+        capsys.readouterr()
+        code = run(list(arguments))
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
 
 
 @pytest.fixture(params=["bedrock", "openai"])

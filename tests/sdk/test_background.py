@@ -70,7 +70,7 @@ def test_ctrl_c_ends_the_process_and_logs_how_to_attach(script, tuner):
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=20)
     (job,) = tuner.jobs()
-    assert not job.info.state.is_terminal, "it goes on"
+    assert not job.info.state.is_terminal, "it continues"
     assert "KeyboardInterrupt" in stderr
     assert stderr.count(f"attach to it with tunestack.Tuner().job({job.id!r})") == 1
 
@@ -114,7 +114,7 @@ def test_job_goes_on_after_background_end(sandbox, chat, tuner):
     assert not job.is_unsubmitted
     background.end()
     begun = time.monotonic()
-    with pytest.raises(JobTimeoutError, match="goes on without this process") as caught:
+    with pytest.raises(JobTimeoutError, match="continues without this process") as caught:
         job.result(timeout=30)
     assert caught.value.job_id == job.job.id
     assert time.monotonic() - begun < 15

@@ -15,21 +15,7 @@ import pytest
 from dotenv import dotenv_values
 
 from tunestack import Deployment
-from tunestack.cli.commands import run
 from tunestack.deployment import format_environment
-
-
-@pytest.fixture
-def cli(capsys):
-    """Return a function that runs a command line in this process and returns the exit code, stdout and stderr."""
-
-    def call(*arguments):
-        capsys.readouterr()
-        code = run(list(arguments))
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture
@@ -159,7 +145,7 @@ class TestJobs:
     def test_watch_that_times_out_exits_with_1(self, cli, submitted):
         code, _, err = cli("job", "watch", submitted["id"], "--timeout", "0")
         assert code == 1
-        assert "it goes on" in err
+        assert "it continues" in err
 
     @pytest.mark.parametrize(
         ("arguments", "code", "message"),
@@ -190,7 +176,7 @@ class TestJobs:
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 130
-        assert "interrupted; submitted jobs and started endpoints go on" in err
+        assert "interrupted; submitted jobs and started endpoints continue" in err
         assert "Traceback" not in err
         assert "pending" in cli("job", "show", submitted["id"])[1]
 

@@ -96,7 +96,7 @@ def test_every_option_of_submit_works_offline(offline, file, capsys):
     estimate = json.loads(capsys.readouterr().out)
     assert (estimate["model"], estimate["epochs"]) == ("nova-micro", 2)
     assert run(["cost", file, "-m", GPT, *build_options(OPENAI)]) == 0
-    all_options = {"file", "validation", *OPTIONS, *OPENAI}
+    all_options = {"file", "validation", "rendering", "mapping", *OPTIONS, *OPENAI}
     assert all_options == {param.name for param in submit.params}
 
 

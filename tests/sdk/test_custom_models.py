@@ -12,7 +12,6 @@ import openai
 import pytest
 
 import tunestack
-from tunestack.cli.commands import run
 from tunestack.errors import AccessError, ConfigError, ConflictError, ModelError, NotFoundError
 
 GPT = "openai/gpt-4o-mini-2024-07-18"
@@ -22,17 +21,6 @@ GPT = "openai/gpt-4o-mini-2024-07-18"
 def fine_tuned(tuner, chat):
     """Return the name of a fine-tuned model at OpenAI."""
     return tuner.submit(GPT, chat).wait().model
-
-
-@pytest.fixture
-def cli(capsys):
-    def call(*arguments):
-        capsys.readouterr()
-        code = run(list(arguments))
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 def model_exists(arn):

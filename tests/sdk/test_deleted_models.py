@@ -35,7 +35,7 @@ def test_deleted_model_is_trained_again_once_with_a_warning(job_without_model, t
         new_job = tuner.submit("nova-micro", chat)
     assert new_job.id != job_without_model.id
     assert f"its custom model {job_without_model.model} was deleted" in caplog.text
-    assert "a new job is started, and billed" in caplog.text
+    assert "a new job is created, and billed" in caplog.text
     new_job.wait().start_endpoint()
     assert new_job.endpoint().invoke("What is number 7?") == "It is 7."
     new_job.stop_endpoint()

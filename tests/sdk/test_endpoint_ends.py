@@ -8,7 +8,6 @@ import pytest
 
 from tunestack import EndpointCostWarning, Expiry
 from tunestack._utils.formatting import utc_text
-from tunestack.cli.commands import run
 from tunestack.endpoints.expiry import expiry_text
 from tunestack.errors import AccessError, ConfigError
 
@@ -23,17 +22,6 @@ def endpoint_with_ttl(llama, west):
     llama.start_endpoint(ttl=6 * HOUR)
     yield llama.endpoint()
     llama.stop_endpoint()
-
-
-@pytest.fixture
-def cli(capsys):
-    def call(*arguments):
-        capsys.readouterr()
-        code = run(list(arguments))
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 def get_tag(arn):
@@ -218,6 +206,5 @@ class TestCli:
         assert f"expires at {utc_text(new)} (before: {utc_text(old)})" in err
         code, out, err = cli("endpoint", "extend", endpoint_with_ttl.id, "--ttl", "1h")
         assert (code, f"already expires later, at {utc_text(new)}" in err) == (0, True)
-        assert "1 hour from now" in err
         code, _, err = cli("endpoint", "extend", endpoint_with_ttl.id, "--ttl", "2d")
         assert (code, "invalid ttl of 2 days" in err) == (2, True)

@@ -184,7 +184,7 @@ def test_update_that_is_not_visible_yet_has_not_failed(job, tuner, chat, tuner_w
     endpoint = stale_tuner.endpoint(job.endpoint().id)
     assert other.model == endpoint.update(other.model).model
     assert not stale_models
-    with pytest.raises(EndpointTimeoutError, match="update it again to wait"):
+    with pytest.raises(EndpointTimeoutError, match=r"call update\(\) again to wait"):
         endpoint.update(job.model, timeout=1)
     assert len(updates) == 2
     assert job.model == endpoint.update(job.model).model

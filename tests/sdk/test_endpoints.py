@@ -57,7 +57,7 @@ def test_warning_has_the_price_if_it_is_known(west, tuner, completions):
     job = west.submit("llama-3-1-70b", completions).wait()
     with pytest.warns(
         EndpointCostWarning,
-        match=r"\$24\.00 \(undated, medium confidence\) for each of 2 model units",
+        match=r"\$24\.00 \(catalog, undated, medium confidence\) for each of 2 model units",
     ):
         job.start_endpoint(model_units=2)
     job.stop_endpoint()
@@ -106,7 +106,7 @@ def test_endpoint_can_be_stopped_twice(job):
 
 def test_endpoint_that_is_still_starting_can_be_stopped(job, tuner):
     with pytest.raises(
-        EndpointTimeoutError, match="still 'Creating' after 1 minute; it goes on"
+        EndpointTimeoutError, match="still 'Creating' after 1 minute; it continues"
     ) as raised:
         job.start_endpoint(timeout=60)
     assert isinstance(raised.value, TimeoutError)

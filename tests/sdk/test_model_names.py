@@ -125,3 +125,15 @@ def test_other_names_are_not_resolved(name):
 def test_identifiers_of_models_are_unique():
     names = [{catalog.parse_name(name).identifier for name in model.names()} for model in CATALOG]
     assert sum(map(len, names)) == len(set().union(*names))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "global.amazon.nova-2-lite-v1:0",
+        "bedrock/converse/global.amazon.nova-2-lite-v1:0",
+        f"arn:aws:bedrock:us-west-2:{ACCOUNT}:inference-profile/global.amazon.nova-2-lite-v1:0",
+    ],
+)
+def test_global_inference_profile_is_resolved(name):
+    assert catalog.find(name) is CATALOG["nova-2-lite"]

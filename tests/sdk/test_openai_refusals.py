@@ -94,11 +94,12 @@ def test_nothing_is_uploaded_after_the_last_day_for_new_jobs(tuner, chat, sandbo
     after = datetime(2027, 1, 7, tzinfo=UTC)
     sandbox.clock.advance((after - sandbox.clock.now()).total_seconds())
     with pytest.raises(
-        ModelError, match="no new jobs since 2027-01-06, and its end of life is 2027-01-14"
+        ModelError,
+        match="has not accepted new jobs since 2027-01-06, and its end of life is 2027-01-14",
     ):
         tuner.submit(BASE, chat)
     (check,) = (row for row in tuner.preflight(BASE) if row.name.startswith("model "))
-    assert "no new jobs since 2027-01-06" in check.detail
+    assert "has not accepted new jobs since 2027-01-06" in check.detail
     assert list(openai.OpenAI().files.list()) == []
 
 

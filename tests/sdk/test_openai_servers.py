@@ -10,6 +10,7 @@ import openai
 import pytest
 
 from tunestack import Tuner
+from tunestack.backends.openai.wire import endpoint_info
 from tunestack.errors import (
     AccessError,
     ConfigError,
@@ -200,7 +201,7 @@ def test_error_does_not_contain_the_request(tuner, intercept):
     intercept(echo)
     with pytest.raises(InvalidRequestError) as caught:
         tuner._accounts.openai.backend().invoke(
-            "ft:x", [{"role": "user", "content": "my secret question"}]
+            endpoint_info("ft:x", None), [{"role": "user", "content": "my secret question"}]
         )
     assert "secret" not in str(caught.value)
 

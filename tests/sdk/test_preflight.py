@@ -180,7 +180,7 @@ def quotas(monkeypatch):
 
 
 def test_readable_quotas_are_compared_with_their_use(sandbox, quotas, west, tuner, chat):
-    quotas |= {"L-0406044C": 1.0, "L-BE77399C": 0.0}
+    quotas |= {"L-0406044C": 1.0, "L-BE77399C": 0.0, "L-3632DE15": 0.0}
     checks = index_by_name(west.preflight("llama-3-1-8b"))
     assert Verdict.PASS is checks["quota of jobs"].verdict
     units = checks["quota of model units"]

@@ -141,7 +141,7 @@ def test_state_of_a_program_saved_by_an_earlier_version_is_read():
     }
     state = LMState.of(dspy.LM(route, launch_kwargs={"tunestack": saved}))
     assert state is not None
-    assert dataclasses.asdict(state) == {**saved, "routes": (route,)}
+    assert dataclasses.asdict(state) == {**saved, "routes": (route,), "rendering": ""}
 
 
 def test_keep_capabilities(tuner, chat, sandbox):
@@ -239,7 +239,7 @@ def test_interrupted_launch_can_be_stopped(west, poll):
     one.launch()
     other.kill()
     assert endpoint_names(west) == []
-    assert other.model == route
+    assert other.model == f"bedrock/llama/{job.model}"
 
 
 def test_invalid_endpoint_arguments_start_and_stop_nothing(west, chat):

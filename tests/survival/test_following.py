@@ -91,7 +91,7 @@ def test_job_that_is_not_listed_is_read_by_itself(sandbox, several, poll):
 
 def test_timeout_of_a_wait_for_many_names_the_number_of_running_jobs(several, tuner):
     with pytest.raises(
-        JobTimeoutError, match="6 of 6 jobs have not ended after 1 minute; they go on"
+        JobTimeoutError, match="6 of 6 jobs have not ended after 1 minute; they continue"
     ):
         tuner.wait_all(several, 60)
 

@@ -102,7 +102,7 @@ def sandbox_command(
         speed=speed,
         as_of=as_of and as_of.replace(tzinfo=UTC, hour=12),
         enforce_iam=enforce_iam,
-        quotas=Quotas(model_units=0) if no_model_units else None,
+        quotas=Quotas(model_units=0, model_units_per_model=0) if no_model_units else None,
         seed=seed,
         allowed_hosts=allowed_hosts,
     )

@@ -16,7 +16,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, TextIO
 
-from tunestack_sandbox import emulator_api_keys
+from tunestack_sandbox import emulator_api_keys, emulator_deliveries, emulator_resources
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -242,6 +242,8 @@ def main() -> None:
     _name_schedules_with_their_group()
     _run_functions_as_their_roles()
     emulator_api_keys.install()
+    emulator_deliveries.install()
+    emulator_resources.install()
     config = Config()
     config.bind = [f"fd://{sys.argv[1]}"]
     config.keep_alive_timeout = 75

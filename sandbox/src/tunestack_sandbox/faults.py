@@ -37,6 +37,12 @@ class FaultKind(StrEnum):
     """ExpiredTokenException."""
     CLOCK_SKEW = "clock-skew"
     """InvalidSignatureException: the time of the signature is wrong."""
+    ACCOUNT_NOT_AUTHORIZED = "account-not-authorized"
+    """AccessDeniedException: AWS has not enabled the operation for the account, as in some new accounts."""
+    NO_MODEL_ACCESS = "no-model-access"
+    """AccessDeniedException of a new job or an invocation: the account has no access to the model."""
+    ROLE_NOT_READY = "role-not-ready"
+    """The role of a new job can't be assumed, until `seconds` after the first refused job, in the sandbox's time."""
     STALL = "stall"
     """A job never starts a phase, `phase` or the next one, without an error."""
     SLOW_PHASE = "slow-phase"
@@ -63,7 +69,12 @@ _MESSAGES = {
     "ServiceUnavailableException": "Bedrock is unable to process your request.",
     "ExpiredTokenException": "The security token included in the request is expired",
     "ModelNotReadyException": "Model is not ready for inference. Wait and try your request again.",
+    # aws-samples/amazon-bedrock-workshop#100 and #20.
+    FaultKind.ACCOUNT_NOT_AUTHORIZED: "Your account is not authorized to invoke this API operation.",
+    # aws-samples/generative-ai-cdk-constructs-samples#25.
+    FaultKind.NO_MODEL_ACCESS: "You don't have access to the model with the specified model ID.",
 }
+"""AWS's messages by fault or error code."""
 _ARGUMENTS: dict[FaultKind, tuple[str, ...]] = {
     FaultKind.THROTTLE: ("operation",),
     FaultKind.ERROR: ("operation", "code"),
@@ -71,6 +82,9 @@ _ARGUMENTS: dict[FaultKind, tuple[str, ...]] = {
     FaultKind.SLOW: ("operation", "seconds"),
     FaultKind.EXPIRED_CREDENTIALS: ("operation",),
     FaultKind.CLOCK_SKEW: ("operation",),
+    FaultKind.ACCOUNT_NOT_AUTHORIZED: ("operation",),
+    FaultKind.NO_MODEL_ACCESS: ("operation",),
+    FaultKind.ROLE_NOT_READY: ("seconds",),
     FaultKind.STALL: ("phase",),
     FaultKind.SLOW_PHASE: ("phase", "seconds"),
     FaultKind.INTERNAL_FAILURE: ("phase",),
@@ -83,10 +97,22 @@ _ERROR_CODES = {
     FaultKind.THROTTLE: "ThrottlingException",
     FaultKind.EXPIRED_CREDENTIALS: "ExpiredTokenException",
     FaultKind.CLOCK_SKEW: "InvalidSignatureException",
+    FaultKind.ACCOUNT_NOT_AUTHORIZED: "AccessDeniedException",
+    FaultKind.NO_MODEL_ACCESS: "AccessDeniedException",
 }
+_MODEL_OPERATIONS = frozenset(
+    {
+        "Converse",
+        "ConverseStream",
+        "CreateModelCustomizationJob",
+        "InvokeModel",
+        "InvokeModelWithResponseStream",
+    }
+)
+"""The operations that need access to a model."""
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 """The maximum difference between the time of a signature and the service's time."""
-_KINDS_WITH_SECONDS = (FaultKind.SLOW, FaultKind.SLOW_PHASE)
+_KINDS_WITH_SECONDS = (FaultKind.SLOW, FaultKind.SLOW_PHASE, FaultKind.ROLE_NOT_READY)
 _MAX_SECONDS = 366 * 86_400
 _TIME_FORMAT = "%Y%m%dT%H%M%SZ"
 _DEFAULT_MESSAGE = (
@@ -139,6 +165,17 @@ class FaultRule:
                     f"invalid {name}={getattr(self, name)!r} of fault {self.kind.value!r}: "
                     f"use {expected}"
                 )
+
+    @property
+    def error_code(self) -> str:
+        """The code of the error, if the fault is an error."""
+        return _ERROR_CODES.get(self.kind, self.code)
+
+    def affects(self, operation: str) -> bool:
+        """Return whether the fault can occur in an operation."""
+        return fnmatchcase(operation, self.operation) and (
+            self.kind is not FaultKind.NO_MODEL_ACCESS or operation in _MODEL_OPERATIONS
+        )
 
 
 def _is_number(value: object, kind: type[float] = float, minimum: float = 0) -> bool:
@@ -212,12 +249,24 @@ class FaultInjector:
                 f"unknown operation {rule.operation!r} of fault {rule.kind.value!r}: use the "
                 f"provider's name of an operation of the sandbox, for example {closest[0]!r}"
             )
+        if rule.kind in _ERROR_CODES and not any(
+            rule.affects(name) and rule.error_code in self._errors[name] for name in names
+        ):
+            raise ConfigError(
+                f"invalid operation={rule.operation!r} of fault {rule.kind.value!r}: "
+                "the fault never occurs in it"
+            )
         codes: set[str] = set().union(*(self._errors[name] for name in names))
         if rule.kind is FaultKind.ERROR and rule.code not in codes:
             raise ConfigError(
                 f"invalid code={rule.code!r} of fault 'error': {rule.operation} never returns it; "
                 f"use {', '.join(sorted(codes))}"
             )
+
+    def remove(self, rule: FaultRule) -> None:
+        """Remove a fault, if it was not removed before."""
+        with self._lock:
+            self._rules = [other for other in self._rules if other is not rule]
 
     def clear(self) -> None:
         """Remove all faults."""
@@ -259,7 +308,7 @@ class FaultInjector:
                 if (
                     matches(rule)
                     and (rule.times is None or rule.struck < rule.times)
-                    and (not operation or fnmatchcase(operation, rule.operation))
+                    and (not operation or rule.affects(operation))
                     and self._random.random() < rule.rate
                 ):
                     rule.struck += 1
@@ -273,12 +322,13 @@ class FaultInjector:
             ServiceError: The error.
         """
         listed = {shape.name for shape in operation.error_shapes} | COMMON_ERRORS.keys()
-        code = self.trigger_error(operation.name, listed)
-        if code is None:
+        rule = self._trigger_error(operation.name, listed)
+        if rule is None:
             return
-        if code == _ERROR_CODES[FaultKind.CLOCK_SKEW]:
-            raise ServiceError(code, build_clock_skew_message())
-        raise ServiceError(code, _MESSAGES.get(code, _DEFAULT_MESSAGE))
+        if rule.error_code == _ERROR_CODES[FaultKind.CLOCK_SKEW]:
+            raise ServiceError(rule.error_code, build_clock_skew_message())
+        message = _MESSAGES.get(rule.kind) or _MESSAGES.get(rule.error_code, _DEFAULT_MESSAGE)
+        raise ServiceError(rule.error_code, message)
 
     def trigger_error(self, operation: str, codes: Collection[str]) -> str | None:
         """Return the code of the error to inject before an operation takes effect, if there is one.
@@ -287,14 +337,17 @@ class FaultInjector:
             operation: The name of the operation.
             codes: The error codes that the operation can return.
         """
-        rule = self._trigger(
+        rule = self._trigger_error(operation, codes)
+        return None if rule is None else rule.error_code
+
+    def _trigger_error(self, operation: str, codes: Collection[str]) -> FaultRule | None:
+        return self._trigger(
             lambda rule: (
-                _ERROR_CODES.get(rule.kind, rule.code) in codes
+                rule.error_code in codes
                 and (rule.kind in _ERROR_CODES or rule.kind is FaultKind.ERROR)
             ),
             operation,
         )
-        return None if rule is None else _ERROR_CODES.get(rule.kind, rule.code)
 
     def delay_or_lose_reply(self, operation: str) -> None:
         """Inject the faults of the response, after an operation took effect.

@@ -1,4 +1,4 @@
-"""Service Quotas: `GetServiceQuota` for Bedrock's quotas for fine-tuning.
+"""Service Quotas: `GetServiceQuota` and `GetAWSDefaultServiceQuota` for Bedrock's quotas for fine-tuning.
 
 The emulator has no Service Quotas. Codes and names are those that Service Quotas shows in two accounts (files in public
 repositories, read 2026-11-28). The code of the quota for all deployments is unknown.
@@ -6,95 +6,77 @@ repositories, read 2026-11-28). The code of the quota for all deployments is unk
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
-import botocore.session
-
-from tunestack_sandbox.iam import AccessRequest, decide
-from tunestack_sandbox.messages import OperationCall, Request, Response, ServiceError
-from tunestack_sandbox.routing import Route
+from tunestack_sandbox.bedrock.state import Quotas
+from tunestack_sandbox.messages import OperationCall, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tunestack_sandbox.authentication import Authenticator, Caller
-    from tunestack_sandbox.bedrock.state import Quotas
+    from tunestack_sandbox.authentication import Caller
 
-_TARGET_PREFIX = "ServiceQuotasV20190624."
 _COMMON_FIELDS: Mapping[str, Any] = {"Unit": "None", "GlobalQuota": False}
+_AWS_DEFAULTS = Quotas(model_units=0, model_units_per_model=0)
+"""The defaults of a new account."""
 
 
 class ServiceQuotas:
-    """The service, with the AWS JSON protocol: the header `X-Amz-Target` names the operation."""
+    """The service, a `JsonService`."""
 
-    def __init__(self, quotas: Callable[[], Quotas], authenticator: Authenticator) -> None:
+    name = "service-quotas"
+    invalid_code = "IllegalArgumentException"
+
+    def __init__(self, quotas: Callable[[], Quotas]) -> None:
         """Initialize the service.
 
         Args:
             quotas: Returns the sandbox's current quotas.
-            authenticator: Identifies the callers.
         """
         self._quotas = quotas
-        self._authenticator = authenticator
 
-    def routes(self) -> list[Route]:
-        """Return the one route of the service."""
-        return [Route(method="POST", path="/", handle=self.handle, handle_crash=_build_crash)]
-
-    def handle(self, request: Request, _: Mapping[str, str]) -> Response:
-        """Handle a request."""
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        target = headers.get("x-amz-target", "")
-        if not target.startswith(_TARGET_PREFIX):
-            message = f"no operation POST / {target}"
-            return _build_error(404, ServiceError("UnknownOperationException", message))
-        try:
-            return _build_response(200, {"Quota": self._get_quota(request, headers, target)})
-        except ServiceError as error:
-            return _build_error(400, error)
-
-    def _get_quota(
-        self, request: Request, headers: Mapping[str, str], target: str
-    ) -> dict[str, Any]:
-        name = target.removeprefix(_TARGET_PREFIX)
-        if name != "GetServiceQuota":
-            raise ServiceError(
-                "UnknownOperationException", f"The sandbox does not implement {name}."
-            )
-        model = botocore.session.get_session().get_service_model("service-quotas")
-        # The credential names the access key, the date, the region and the service.
-        scope = headers.get("authorization", "").partition("Credential=")[2].split("/")
-        key, region = (scope[0], scope[2]) if len(scope) > 2 else ("", "")
-        params = json.loads(request.body or b"{}")
-        caller = self._authenticator.authenticate(
-            OperationCall(
-                operation=model.operation_model(name),
-                params=params,
-                access_key=key,
-                region=region,
-                request=request,
-            )
-        )
-        _authorize(caller, f"servicequotas:{name}")
-        code = params.get("QuotaCode")
-        known = _list_quotas(self._quotas())
-        if params.get("ServiceCode") != "bedrock" or code not in known:
-            raise ServiceError(
-                "NoSuchResourceException",
-                "The request failed because the specified quota does not exist.",
-            )
-        quota, value, is_adjustable = known[code]
+    @property
+    def operations(self) -> Mapping[str, Callable[[OperationCall, Caller], Mapping[str, Any]]]:
+        """The operations that the sandbox implements."""
         return {
+            "GetServiceQuota": self._get_quota,
+            "GetAWSDefaultServiceQuota": self._get_default,
+        }
+
+    def _get_quota(self, call: OperationCall, caller: Caller) -> Mapping[str, Any]:
+        quotas = self._quotas()
+        if call.params["QuotaCode"] in quotas.unapplied:
+            raise _not_found()
+        return _build_quota(call, quotas, account=caller.account)
+
+    def _get_default(self, call: OperationCall, _: Caller) -> Mapping[str, Any]:
+        # The ARN of a default has no account.
+        return _build_quota(call, _AWS_DEFAULTS, account="")
+
+
+def _build_quota(call: OperationCall, quotas: Quotas, *, account: str) -> Mapping[str, Any]:
+    code, known = call.params["QuotaCode"], _list_quotas(quotas)
+    if call.params["ServiceCode"] != "bedrock" or code not in known:
+        raise _not_found()
+    name, value, is_adjustable = known[code]
+    return {
+        "Quota": {
             "ServiceCode": "bedrock",
             "ServiceName": "Amazon Bedrock",
-            "QuotaArn": f"arn:aws:servicequotas:{region}:{caller.account}:bedrock/{code}",
+            "QuotaArn": f"arn:aws:servicequotas:{call.region}:{account}:bedrock/{code}",
             "QuotaCode": code,
-            "QuotaName": quota,
+            "QuotaName": name,
             "Value": float(value),
             "Adjustable": is_adjustable,
             **_COMMON_FIELDS,
         }
+    }
+
+
+def _not_found() -> ServiceError:
+    return ServiceError(
+        "NoSuchResourceException", "The request failed because the specified quota does not exist."
+    )
 
 
 def _list_quotas(quotas: Quotas) -> dict[str, tuple[str, int, bool]]:
@@ -116,32 +98,9 @@ def _list_quotas(quotas: Quotas) -> dict[str, tuple[str, int, bool]]:
             quotas.model_units,
             True,
         ),
-    }
-
-
-def _authorize(caller: Caller, action: str) -> None:
-    decision = decide(
-        AccessRequest(
-            principal=caller.principal,
-            action=action,
-            resource="*",
-            account=caller.account,
-            context={"aws:SourceIp": "127.0.0.1", "aws:ViaAWSService": "false"},
+        "L-3632DE15": (
+            "Model units per provisioned model for Meta Llama 3.1 8B Instruct",
+            quotas.model_units_per_model,
+            True,
         ),
-        caller.policies,
-    )
-    if not decision.allowed:
-        raise ServiceError("AccessDeniedException", decision.message(names_resource=False))
-
-
-def _build_crash(error: Exception) -> Response:
-    return _build_error(500, ServiceError("InternalFailure", f"The sandbox failed: {error!r}"))
-
-
-def _build_error(status: int, error: ServiceError) -> Response:
-    return _build_response(status, {"__type": error.code, "Message": error.message})
-
-
-def _build_response(status: int, content: object) -> Response:
-    headers = {"Content-Type": "application/x-amz-json-1.1"}
-    return Response(status=status, body=json.dumps(content).encode(), headers=headers)
+    }

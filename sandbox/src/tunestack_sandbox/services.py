@@ -8,7 +8,9 @@ from tunestack_sandbox.admin import AdminApi
 from tunestack_sandbox.authentication import Authenticator
 from tunestack_sandbox.bedrock import OPERATIONS, Bedrock, Settings
 from tunestack_sandbox.faults import FaultInjector
+from tunestack_sandbox.json_protocol import JsonProtocol
 from tunestack_sandbox.openai import service as openai
+from tunestack_sandbox.price_list import PriceList
 from tunestack_sandbox.rest_json import RestJsonProtocol
 from tunestack_sandbox.routing import Router
 from tunestack_sandbox.server import Server
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class LocalServices:
-    """Bedrock, OpenAI, Service Quotas and the admin API, with one route table."""
+    """Bedrock, OpenAI, Service Quotas, the Price List API and the admin API, with one route table."""
 
     def __init__(
         self,
@@ -75,11 +77,13 @@ class LocalServices:
             send_event=emulator.send_event,
         )
         self.openai = openai.OpenAI(clock=clock, faults=self.faults, traffic=self.traffic)
-        quotas = ServiceQuotas(lambda: self.bedrock.quotas, authenticator)
+        others = JsonProtocol(
+            [ServiceQuotas(lambda: self.bedrock.quotas), PriceList()], authenticator
+        )
         admin = AdminApi(clock=clock, faults=self.faults, state=state, reset=reset)
         router = Router(
             route
-            for service in (admin, self.openai, quotas, self.bedrock)
+            for service in (admin, self.openai, others, self.bedrock)
             for route in service.routes()
         )
         self.server = Server(router, now=clock.now, tls=tls)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tunestack.catalog import BaseModel
+    from tunestack.records.target import Rendering
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +33,14 @@ class CustomModel(Handle[CustomModelInfo]):
             ModelError: it is not in the catalog; `info.base_model` has the provider's id of it.
         """
         return self._backend.base(self.id)
+
+    @property
+    def rendering(self) -> Rendering | None:
+        """How the prompts of its training data were written, for a model that is trained on prompts (Llama 3.1).
+
+        `None` for other models, and if Tunestack did not create the model or the caller can't read its tags.
+        """
+        return self._backend.rendering(self.id)
 
     @property
     def created(self) -> datetime | None:

@@ -52,6 +52,7 @@ _SEE_JOBS = (
     "bedrock:ListModelCustomizationJobs",
 )
 _FIND = ("ssm:GetParameter",)
+_SEE_PRICES = ("pricing:GetProducts",)
 
 ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -61,6 +62,7 @@ ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
                     *_SEE_ENDPOINTS,
                     *_INVOKE,
                     *_SEE_JOBS,
+                    *_SEE_PRICES,
                     *_FIND,
                     "bedrock:CreateCustomModelDeployment",
                     "bedrock:CreateModelCustomizationJob",
@@ -88,12 +90,15 @@ ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
                 )
             )
         ),
-        "invoker": tuple(sorted((*_SEE_ENDPOINTS, *_INVOKE, *_FIND))),
+        "invoker": tuple(
+            sorted((*_SEE_ENDPOINTS, *_INVOKE, *_FIND, "bedrock:ListTagsForResource"))
+        ),
         "viewer": tuple(
             sorted(
                 (
                     *_SEE_ENDPOINTS,
                     *_SEE_JOBS,
+                    *_SEE_PRICES,
                     *_FIND,
                     "bedrock:ListFoundationModels",
                     "bedrock:ListTagsForResource",

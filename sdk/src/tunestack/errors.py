@@ -12,6 +12,7 @@ TunestackError
 ├── MissingExtraError (ImportError)     an optional dependency is not installed; the message says which
 ├── ProviderError                       the provider refused or failed; `__cause__` is its own error
 │   ├── AccessError                     credentials are missing, or lack a permission
+│   │   ├── RoleError                   Bedrock can't assume the job role
 │   │   ├── CredentialsExpiredError     the credentials have expired: sign in again
 │   │   └── ClockError                  this machine's clock is wrong
 │   ├── NotFoundError                   the job, model, endpoint, bucket or parameter does not exist
@@ -25,7 +26,7 @@ TunestackError
 │   ├── StateError                      not possible in the present state of the job
 │   ├── JobFailedError                  the job failed; `reason` has the provider's message
 │   ├── JobStoppedError                 the job was stopped: no model, and what was trained is billed
-│   └── JobTimeoutError (TimeoutError)  the wait ended, the job goes on
+│   └── JobTimeoutError (TimeoutError)  the wait ended, the job continues
 │       └── JobStalledError             the job has not changed for too long
 └── EndpointError                       an endpoint
     ├── EndpointFailedError             the endpoint could not be started; `reason` has the provider's message
@@ -140,6 +141,10 @@ class CredentialsExpiredError(AccessError):
     """The credentials have expired: sign in again."""
 
 
+class RoleError(AccessError):
+    """Bedrock can't assume the job role: the role is a few minutes old, or its trust policy does not allow it."""
+
+
 class ClockError(AccessError):
     """This machine's clock differs too much from the provider's, which rejects its requests."""
 
@@ -213,7 +218,7 @@ class JobStoppedError(JobError):
 
 
 class JobTimeoutError(JobError, TimeoutError):
-    """The wait ended before the job did; the job goes on."""
+    """The wait ended before the job did; the job continues."""
 
 
 class JobStalledError(JobTimeoutError):
@@ -247,4 +252,4 @@ class EndpointFailedError(EndpointError):
 
 
 class EndpointTimeoutError(EndpointError, TimeoutError):
-    """The wait ended before the endpoint was ready or deleted; it may go on, and be billed."""
+    """The wait ended before the endpoint was ready or deleted; it may continue, and be billed."""

@@ -290,28 +290,40 @@ def retry(call: Callable[[], T], *, timeout: float, poll: Poll) -> T:
     return next(watch(call, until=_is_any, timeout=timeout, poll=poll))
 
 
+def _frees_itself(error: ProviderError) -> bool:
+    return isinstance(error, QuotaError) and error.frees_itself
+
+
 def when_free(
-    create: Callable[[], T], *, timeout: float, poll: Poll, waits_for: str = "a free slot"
+    create: Callable[[], T],
+    *,
+    timeout: float,
+    poll: Poll,
+    waits_for: str = "a free slot",
+    can_wait: Callable[[ProviderError], bool] = _frees_itself,
 ) -> T:
-    """Call `create` until it raises no `QuotaError` that frees itself, such as that of concurrent jobs.
+    """Call `create` until it raises no error that passes with time, such as that of the quota of concurrent jobs.
 
     Args:
         create: creates something; repeated calls must create it once.
         timeout: seconds to wait; 0 calls it once.
         poll: how to wait.
         waits_for: the text for the log.
+        can_wait: returns whether an error passes with time; by default those of quotas that free themselves.
 
     Raises:
-        QuotaError: the quota is still used up after `timeout` seconds, or does not free itself.
+        ProviderError: the error is still raised after `timeout` seconds, or is another one.
     """
-    refused: QuotaError | None = None
+    refused: ProviderError | None = None
 
     def attempt() -> T | ProviderError:
         nonlocal refused
         try:
             return create()
-        except QuotaError as error:
-            if not error.frees_itself:
+        except ProviderError as error:
+            if isinstance(error, TransientError) and refused is None:
+                return error
+            if not can_wait(error):  # the wait retries a transient error
                 raise
             if refused is None and timeout > 0:
                 logger.warning(
@@ -319,22 +331,18 @@ def when_free(
                 )
             refused = error
             return error
-        except TransientError as error:
-            if refused is not None:  # retried by the wait
-                raise
-            return error
 
     attempts = watch(attempt, until=_is_decided, timeout=timeout, poll=poll, can_interrupt=True)
     for result in attempts:
         if isinstance(result, TransientError):
             raise result
-        if not isinstance(result, QuotaError):
-            return cast("T", result)
+        if not isinstance(result, ProviderError):
+            return result
     raise refused or QuotaError(f"there is not {waits_for}")
 
 
 def _is_decided(result: object) -> bool:
-    return not isinstance(result, QuotaError)
+    return isinstance(result, TransientError) or not isinstance(result, ProviderError)
 
 
 def wait_until_visible(get: Callable[[], T], *, poll: Poll) -> T | None:

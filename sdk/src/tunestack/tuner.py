@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tunestack.endpoints.start import ServingChoice
     from tunestack.polling import Duration
     from tunestack.records.source import Source
+    from tunestack.records.target import Rendering
     from tunestack.spec.cost import Cost
     from tunestack.spec.job_spec import SubmitArguments
 
@@ -105,7 +106,7 @@ class Tuner:
         Args:
             model: a base model by any of its names (`nova-micro`, `bedrock/us.amazon.nova-micro-v1:0`,
                 `openai/gpt-4o-mini-2024-07-18`, ...), or a fine-tuned model or its endpoint (ARN) to fine-tune it further.
-            data: a path or an `s3://` URI of a `.jsonl` or `.jsonl.gz` file, or an iterable of dicts.
+            data: a path or an `s3://` URI, a DataFrame, or an iterable of records. What it is is detected, see docs/my-data.md.
             data_format: `chat` (`{"messages": [...]}`), `completion` (`{"prompt", "completion"}`), or another of
                 `tunestack.records.SourceFormat`; by default detected from the first record.
             hyperparameters: by the provider's names, see `tunestack models`.
@@ -113,6 +114,10 @@ class Tuner:
             record_format: the format to write, for models that accept several.
             on_loss: `error`, or `report` to leave out, and log, what the model's format can't represent.
             ignore: validation rules to skip, see docs/training-data-rules.md.
+            rendering: how prompts are written for models that are trained on prompts and completions (Llama 3.1): `raw`, or
+                `chat-template`. By default, the prompts of prompt/completion data are kept, and messages are written with the
+                chat template. `Endpoint.invoke` and DSPy use the same rendering for inference.
+            mapping: the fields of records in another format: `{"prompt": "question", "completion": "answer"}`.
             s3_path: where to store the data: a folder, or a file if it ends in `.jsonl`; the job role must be allowed to read it.
             name: the prefix of the names of the job and its model; at most 20 characters.
             tags: additional tags of the job and its model.
@@ -143,11 +148,7 @@ class Tuner:
         """Check everything that `submit` would reject without reading data; nothing is uploaded, created or billed.
 
         `submit` runs the same checks; the records and `max_cost` depend on the data. If the caller may read quotas, a job slot
-        has to be free, or with `queue` to exist at all.
-
-        Args:
-            model: see `submit`.
-            arguments: the keyword arguments of `submit`.
+        has to be free, or with `queue` to exist at all. The arguments are those of `submit`.
 
         Raises:
             ModelError: the model can't be fine-tuned, or not in this region.
@@ -161,16 +162,13 @@ class Tuner:
         target.backend.check_quotas(queue=spec.queue_timeout is not None)
 
     def cost(self, model: str, data: Source, **arguments: Unpack[SubmitArguments]) -> Cost:
-        """Estimate the cost of a job without a deployment, credentials or a network; the arguments are those of `submit`.
+        """Estimate the cost of a job; the arguments are those of `submit`. No deployment, credentials or network are needed.
 
-        No service is called, except to read `data` that is an `s3://` URI. Models are looked up in the catalog, so what
-        only the account knows is not checked: the stage's models and locations, and models of other OpenAI-compatible servers.
+        Prices are those of AWS's price list if the caller may read it, else the catalog's; each has its source. What only the
+        account knows is not checked: the stage's models and locations, and models of other OpenAI-compatible servers.
 
         Raises:
-            ModelError: the model is unknown or can't be fine-tuned, or not in this region.
-            HyperparameterError: the model does not accept a name or a value.
-            DataError: the data is invalid.
-            ConfigError: another argument is invalid; `CostError` if the estimate is above `max_cost`.
+            ConfigError: as in `submit`, and `ModelError`, `HyperparameterError`, `DataError` and `CostError`.
         """
         spec = JobSpec(model=model, data=data, **arguments)
         target = self._accounts.of_model(spec.model).resolve_offline(spec.model)
@@ -189,8 +187,7 @@ class Tuner:
             provider: `bedrock` or `openai`; by default that of the model, or `bedrock`.
 
         Raises:
-            ModelError: the model is unknown.
-            ConfigError: the provider is unknown.
+            ConfigError: the model (`ModelError`) or the provider is unknown.
         """
         return self._accounts.preflight(model, provider)
 
@@ -251,11 +248,7 @@ class Tuner:
         return follow(list(jobs), timeout=timeout, poll=self._poll)
 
     def wait_all(self, jobs: Iterable[Job], timeout: Duration | None = TIMEOUT) -> list[Job]:
-        """Wait until all jobs have ended, in any state: see `job.state`, or call `job.require_success()`.
-
-        Raises:
-            JobTimeoutError: not all have ended in time; they continue.
-        """
+        """Wait until all jobs have ended, in any state (see `job.state`); raises `JobTimeoutError` as `follow` does."""
         return wait_all(list(jobs), timeout=timeout, poll=self._poll)
 
     def endpoint(self, endpoint_id: str) -> Endpoint:
@@ -319,10 +312,16 @@ class Tuner:
         backend.base(model)
         stop_own_endpoints(backend, model, serving=serving, poll=self._poll)
 
-    def invoke(self, endpoint_id: str, messages: str | Sequence[Mapping[str, str]]) -> str:
+    def invoke(
+        self,
+        endpoint_id: str,
+        messages: str | Sequence[Mapping[str, str]],
+        *,
+        rendering: Rendering | None = None,
+    ) -> str:
         """Invoke an endpoint, by its ARN or name; see `Endpoint.invoke`."""
         backend, info = self._get_endpoint(endpoint_id)
-        return Endpoint(backend, info, poll=self._poll).invoke(messages)
+        return Endpoint(backend, info, poll=self._poll).invoke(messages, rendering=rendering)
 
     def custom_model(self, model_id: str) -> CustomModel:
         """Return a custom model by its ARN, or its name in the region; at OpenAI by its id, `ft:...`.

@@ -106,6 +106,8 @@ class AccessStatements:
     def invoker(self) -> Iterator[iam.PolicyStatement]:
         """Read and invoke endpoints."""
         yield from self._read_bedrock(jobs=False)
+        # How the prompts of a model are written is a tag.
+        yield iam.PolicyStatement(actions=["bedrock:ListTagsForResource"], resources=[self._models])
         yield self._invoke_endpoints()
         yield from self._use_model_key(["kms:Decrypt"])
         yield self._read_deployment()
@@ -170,7 +172,7 @@ class AccessStatements:
         )
 
     def _read_bedrock(self, *, jobs: bool) -> Iterator[iam.PolicyStatement]:
-        """Read endpoints, and jobs and models if requested."""
+        """Read endpoints; if requested, jobs and models, and the price list for cost estimates."""
         get = ["bedrock:GetCustomModelDeployment", "bedrock:GetProvisionedModelThroughput"]
         list_ = ["bedrock:ListCustomModelDeployments", "bedrock:ListProvisionedModelThroughputs"]
         resources = list(self._endpoints)
@@ -185,10 +187,11 @@ class AccessStatements:
                 "bedrock:ListCustomModels",
                 "bedrock:ListFoundationModels",
                 "bedrock:ListModelCustomizationJobs",
+                "pricing:GetProducts",
             ]
             resources += [self._jobs, self._models]
         yield iam.PolicyStatement(actions=get, resources=resources)
-        # The List actions do not support resource-level permissions.
+        # The List actions and the Price List API do not support resource-level permissions.
         yield iam.PolicyStatement(actions=list_, resources=["*"])
 
     def _invoke_endpoints(self) -> iam.PolicyStatement:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tunestack_sandbox.bedrock.state import Region
 
 BEDROCK_PRINCIPAL = "bedrock.amazonaws.com"
-_NOT_ASSUMED = "Could not assume provided IAM role."
+NOT_ASSUMED = "Could not assume provided IAM role."
 _SESSION_NAME = "bedrock"
 _CHECK_FILE = ".write_access_check_file.temp"
 _OBJECT_METADATA = {"tunestack-sandbox": "simulated"}
@@ -49,7 +49,7 @@ class JobRole:
         self._region = region
         role = region.client.read_role(arn)
         if role is None:
-            raise RoleError(_NOT_ASSUMED, f"role {arn} does not exist")
+            raise RoleError(NOT_ASSUMED, f"role {arn} does not exist")
         request = AccessRequest(
             principal=Principal(kind=PrincipalKind.SERVICE, arn=BEDROCK_PRINCIPAL),
             action="sts:AssumeRole",
@@ -61,7 +61,7 @@ class JobRole:
         decision = decide(request, Policies(resource=trust, requires_resource_policy=True))
         if not decision.allowed:
             raise RoleError(
-                _NOT_ASSUMED,
+                NOT_ASSUMED,
                 f"the trust policy of {arn} does not allow {BEDROCK_PRINCIPAL} for {job_arn}",
             )
         name = role["RoleName"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tunestack.catalog import NumberType, RecordFormat
 from tunestack_sandbox.bedrock import training
 from tunestack_sandbox.bedrock.foundation_models import find_base_model
-from tunestack_sandbox.bedrock.job_role import JobRole, RoleError
+from tunestack_sandbox.bedrock.job_role import NOT_ASSUMED, JobRole, RoleError
 from tunestack_sandbox.bedrock.pagination import build_page
 from tunestack_sandbox.bedrock.state import (
     PHASES,
@@ -19,6 +19,7 @@ from tunestack_sandbox.bedrock.state import (
     drop_none,
     require,
 )
+from tunestack_sandbox.faults import FaultKind
 from tunestack_sandbox.messages import ServiceError
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ def _create_job(region: Region, params: Params) -> Params:
     check_tags(params.get("customModelTags", ()))
     _require_unused_names(region, params)
     _require_quotas(region)
+    _require_ready_role(region)
     arn = region.new_arn(f"model-customization-job/{base.customization_id}")
     if region.settings.validate_data:
         try:
@@ -75,7 +77,6 @@ def _create_job(region: Region, params: Params) -> Params:
 
 
 def _require_unused_names(region: Region, params: Params) -> None:
-
     if any(job.name == params["jobName"] for job in region.jobs.values()):
         raise ServiceError("ConflictException", "The provided job name is currently in use.")
     names = {model.name for model in region.models.values()} | {
@@ -98,6 +99,19 @@ def _require_quotas(region: Region) -> None:
         quotas.custom_models,
         f"You have reached the limit of {quotas.custom_models} custom models.",
     )
+
+
+def _require_ready_role(region: Region) -> None:
+    """Raise ServiceError while a fault delays the role, as IAM does for minutes after a role was created.
+
+    Sources: aws-samples/amazon-bedrock-workshop#367; the AWS provider of Terraform retries (internal/service/bedrock/custom_model.go).
+    """
+    rule = region.faults.trigger(FaultKind.ROLE_NOT_READY)
+    if rule is None:
+        return
+    if rule.struck == 1:
+        region.clock.after(region.clock.now(), rule.seconds, lambda _: region.faults.remove(rule))
+    raise ServiceError("ValidationException", NOT_ASSUMED)
 
 
 def _require_fine_tuning(base: BaseModel, params: Params) -> None:

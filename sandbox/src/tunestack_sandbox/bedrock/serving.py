@@ -77,12 +77,14 @@ def create_throughput(region: Region, params: Params) -> Params:
                 for endpoint in region.throughputs.values()
                 if "commitmentDuration" not in endpoint.params
             )
-            region.require_quota(
-                used + params["modelUnits"] - 1,
-                region.settings.quotas.model_units,
-                "Your account does not currently have any no commitment model units reserved for "
-                f"{model.job.base.customization_id}.",
-            )
+            quotas = region.settings.quotas
+            for before, quota in ((used, quotas.model_units), (0, quotas.model_units_per_model)):
+                region.require_quota(
+                    before + params["modelUnits"] - 1,
+                    quota,
+                    "Your account does not currently have any no commitment model units reserved "
+                    f"for {model.job.base.customization_id}.",
+                )
         endpoint = _add_endpoint(
             region,
             region.throughputs,

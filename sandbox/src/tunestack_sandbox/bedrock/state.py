@@ -42,6 +42,10 @@ class Quotas:
     """Custom models."""
     model_units: int = 10
     """Model units without a commitment, of all provisioned throughput together."""
+    model_units_per_model: int = 10
+    """Model units of one provisioned throughput; a quota of each base model at AWS, 0 in a new account."""
+    unapplied: frozenset[str] = frozenset()
+    """Codes of quotas for which Service Quotas has no applied value: `GetServiceQuota` does not find them."""
     deployments: int = 10
     """Custom model deployments."""
     deployments_in_progress: int = 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,12 @@ ERRORS: Mapping[str, tuple[int, str]] = {
     "conflict": (409, "The resource was changed by another request."),
 }
 """The status and message of the errors that can be injected, by `code`; AWS's codes for the same errors are accepted, too."""
+_HEADERS = {
+    "openai-organization": "tunestack-sandbox",
+    "openai-processing-ms": "1",
+    "openai-version": "2020-10-01",
+}
+"""Headers of all responses (API reference, "Debugging requests")."""
 _CODES_FOR_AWS_CODES = {
     "InternalServerException": "server_error",
     "ThrottlingException": "rate_limit_exceeded",
@@ -96,7 +103,7 @@ class OpenAI:
         except ApiError as error:
             response = self._build_error(error)
         self._faults.delay_or_lose_reply(operation.name)
-        return response
+        return replace(response, headers={**_HEADERS, **response.headers})
 
     def _run_operation(self, operation: Operation, request: Request, identifier: str) -> Response:
         project = self._find_project(request)

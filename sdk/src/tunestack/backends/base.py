@@ -73,6 +73,8 @@ class JobInfo:
     model: str | None = None
     """The fine-tuned model, once it exists; on Bedrock its ARN."""
     failure: str | None = None
+    remedy: str | None = None
+    """What to do about the failure, if its cause is known."""
     created: datetime | None = None
     ended: datetime | None = None
     hyperparameters: Mapping[str, str] = field(default_factory=dict)

@@ -20,7 +20,8 @@ def check_model(backend: Backend, model: BaseModel, region: str | None) -> Check
     try:
         catalog.require(model.key, on=today, provider=model.provider, region=region)
         state = backend.lifecycle(model)
-        catalog.require_living(model, on=backend.now().date(), service_state=state)
+        if state is not None or backend.has_catalog_dates:
+            catalog.require_living(model, on=backend.now().date(), service_state=state)
     except ModelError as error:
         return Check(
             name=name, verdict=Verdict.FAIL, detail=str(error), fix="see `tunestack models`"
@@ -31,7 +32,8 @@ def check_model(backend: Backend, model: BaseModel, region: str | None) -> Check
         return Check(
             name=name,
             verdict=Verdict.UNKNOWN,
-            detail="it can be fine-tuned according to the catalog; the provider does not tell",
+            detail="it can be fine-tuned according to the catalog, but the provider does not list it, or the caller may "
+            "not list models: the job may be refused",
         )
     ways = " or ".join(way.value for way in model.serving)
     return Check(

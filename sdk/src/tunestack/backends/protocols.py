@@ -24,7 +24,9 @@ if TYPE_CHECKING:
         JobState,
     )
     from tunestack.backends.identifiers import IdKind
-    from tunestack.catalog import BaseModel, LifecycleState, Serving
+    from tunestack.catalog import BaseModel, LifecycleState, Price, Serving
+    from tunestack.catalog.model import PriceKind
+    from tunestack.records.target import Rendering
 
 
 @runtime_checkable
@@ -51,6 +53,10 @@ class DataStore(Protocol):
         """Open data that is stored with the provider (on Bedrock, `s3://bucket/key`) for reading."""
         ...
 
+    def prices(self, model: BaseModel) -> Mapping[PriceKind, Price]:
+        """Return the prices of a base model: the provider's own if the caller may read them, and those of the catalog."""
+        ...
+
 
 class Backend(DataStore, Protocol):
     """A provider, in one region of one account or in one project: what jobs and endpoints need of it.
@@ -74,6 +80,11 @@ class Backend(DataStore, Protocol):
         """Whether a repeated request to create is answered with what was created before, even if that was deleted since."""
         ...
 
+    @property
+    def has_catalog_dates(self) -> bool:
+        """Whether the models accept jobs until the dates in the catalog; not on OpenAI-compatible servers."""
+        ...
+
     def base(self, identifier: str) -> BaseModel:
         """Return the base model of a job or of a fine-tuned model, by the provider's id.
 
@@ -91,11 +102,7 @@ class Backend(DataStore, Protocol):
         ...
 
     def checks(self, model: BaseModel | None) -> Iterator[Check]:
-        """Check everything that can be known without spending money; a check never raises.
-
-        Args:
-            model: the model to fine-tune; `None` checks what every model needs.
-        """
+        """Check what can be known without spending money, for a model or for every model; a check never raises."""
         ...
 
     def upload(self, path: Path, *, sha256: str, location: str | None) -> str:
@@ -179,8 +186,24 @@ class Backend(DataStore, Protocol):
         """Return the time by the provider's clock, as of its last answer; by this machine's before the first."""
         ...
 
-    def invoke(self, endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> str:
-        """Send a conversation (`role`, `content`) to an endpoint or model and return the text of the answer."""
+    def rendering(self, model: str) -> Rendering | None:
+        """Return the rendering of a fine-tuned model's training data; `None` if unknown, or for messages."""
+        ...
+
+    def invoke(
+        self,
+        endpoint: EndpointInfo,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        rendering: Rendering | None = None,
+    ) -> str:
+        """Send a conversation (`role`, `content`) to an endpoint or model and return the text of the answer.
+
+        Args:
+            endpoint: the endpoint.
+            messages: the conversation.
+            rendering: how the prompt is written, for models that are trained on prompts; by default as in the training data.
+        """
         ...
 
 
@@ -198,13 +221,7 @@ class Guard(Protocol):
         ...
 
     def arm(self, name: str, serving: Serving, end: datetime) -> None:
-        """Schedule the deletion of an endpoint, whether it exists yet or not; earlier schedules of the name stay.
-
-        Args:
-            name: the name of the endpoint.
-            serving: its kind.
-            end: when to delete it, by the provider's clock.
-        """
+        """Schedule the deletion of an endpoint at `end`, whether it exists yet or not; earlier schedules of the name stay."""
         ...
 
 

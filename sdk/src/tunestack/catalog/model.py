@@ -128,6 +128,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """The limits of a training file; `None` is a limit that was not published."""
 
     min_records: int | None = None
+    validator_min_records: int | None = None
+    """The minimum of the provider's own validators, if the service accepts fewer."""
+    validator_note: str = ""
+    """What was reported about jobs with fewer records than the validators require."""
     max_records: int | None = None
     min_validation_records: int | None = None
     max_validation_records: int | None = None
@@ -164,11 +168,15 @@ class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     source: str
     seen: date | None = None
     """The date of the price; `None` if the source has no date."""
+    is_live: bool = False
+    """Whether the price was read from the provider's price list, and not from the catalog."""
 
     def __str__(self) -> str:
-        """Return the price with its date and confidence: `$1.95 (undated, medium confidence)`."""
-        dated = f"seen {self.seen}" if self.seen else "undated"
-        return f"${self.usd:,.2f} ({dated}, {self.confidence.value} confidence)"
+        """Return the price with its source: `$1.95 (catalog, undated, medium confidence)`, `$1.95 (price list of 2026-10-30)`."""
+        if self.is_live:
+            return f"${self.usd:,.2f} (price list of {self.seen})"
+        dated = self.seen or "undated"
+        return f"${self.usd:,.2f} (catalog, {dated}, {self.confidence.value} confidence)"
 
 
 class BaseModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -203,6 +211,10 @@ class BaseModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     hyperparameters: Mapping[str, Hyperparameter]
     limits: Limits
     prices: Mapping[PriceKind, Price] = {}
+    usage_type: str | None = None
+    """The model in the usage types of AWS's price list: `NovaPro` in `USE1-NovaPro-Customization-Training`."""
+    units_quota: str | None = None
+    """The code of the quota of model units per provisioned model, on Bedrock; `None` if it is unknown."""
     unsupported: str | None = None
     """Why Tunestack can't fine-tune the model although the provider can; `None` if it can."""
     source: str

@@ -44,6 +44,6 @@ cost = click.Command(
     "cost",
     params=submit.params,
     callback=_cost,
-    help="Estimate the cost of a job and of serving its model, offline. "
+    help="Estimate the cost of a job and of serving its model, by AWS's price list or, offline, by the catalog. "
     "Needs no account and no network; takes the options of `tunestack submit`.",
 )

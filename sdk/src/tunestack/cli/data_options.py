@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from tunestack.records.formats import FORMATS
+from tunestack.records.target import Rendering
 
 if TYPE_CHECKING:
     from tunestack.cli.options import Command
+
+
+class FieldMap(click.ParamType[dict[str, str]]):
+    """`prompt=question,completion=answer`."""
+
+    name = "map"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> dict[str, str]:
+        """Split at commas and equals signs."""
+        pairs = [pair.partition("=") for pair in str(value).split(",")]
+        if not all(name and field for name, _, field in pairs):
+            self.fail(f"{value!r} is not NAME=FIELD,NAME=FIELD", param, ctx)
+        return {name.strip(): field.strip() for name, _, field in pairs}
 
 
 def data_options(command: Command) -> Command:
@@ -22,6 +36,18 @@ def data_options(command: Command) -> Command:
             default="error",
             show_default=True,
             help="What to do with content that the format does not support: fail, or leave it out and report it.",
+        ),
+        click.option(
+            "--rendering",
+            type=click.Choice(get_args(Rendering)),
+            help="How prompts are written, for models that are trained on prompts: unchanged, or with the chat template.",
+        ),
+        click.option(
+            "--map",
+            "mapping",
+            type=FieldMap(),
+            metavar="NAME=FIELD,...",
+            help="The fields of records in another format: prompt=question,completion=answer.",
         ),
         click.option("--record-format", help="The format to write, if the model accepts several."),
         click.option(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
@@ -19,6 +19,7 @@ from tunestack.cli.options import (
 )
 from tunestack.cli.output import note, out, show, table
 from tunestack.endpoints.expiry import expiry_text
+from tunestack.records.target import Rendering
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -171,12 +172,18 @@ def stop(endpoint_id: str, stage: str | None, region: str | None, *, json_wanted
 @click.argument("endpoint_id")
 @click.argument("prompt")
 @click.option("--system", help="A system prompt.")
+@click.option(
+    "--rendering",
+    type=click.Choice(get_args(Rendering)),
+    help="How the prompt is written, for a model trained on prompts; by default as in its training data.",
+)
 @place_options
 @json_option
 def invoke(
     endpoint_id: str,
     prompt: str,
     system: str | None,
+    rendering: Rendering | None,
     stage: str | None,
     region: str | None,
     *,
@@ -186,7 +193,7 @@ def invoke(
     question = sys.stdin.read() if prompt == "-" else prompt
     messages = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": question})
-    answer = new_tuner(stage, region).invoke(endpoint_id, messages)
+    answer = new_tuner(stage, region).invoke(endpoint_id, messages, rendering=rendering)
     if json_wanted:
         show({"id": endpoint_id, "answer": answer}, json_wanted=True)
     else:

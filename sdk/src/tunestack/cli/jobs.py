@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from tunestack.backends.accounts import Provider
     from tunestack.jobs.job import Job
+    from tunestack.records.target import Rendering
     from tunestack.spec.job_spec import Method, OnLoss
 
 
@@ -81,6 +82,8 @@ def submit(
     record_format: str | None,
     on_loss: OnLoss,
     ignore: tuple[str, ...],
+    rendering: Rendering | None,
+    mapping: dict[str, str] | None,
     validation: str | None,
     s3_path: str | None,
     name: str,
@@ -107,6 +110,8 @@ def submit(
         record_format=record_format,
         on_loss=on_loss,
         ignore=ignore,
+        rendering=rendering,
+        mapping=mapping,
         s3_path=s3_path,
         name=name,
         tags=once(tags),

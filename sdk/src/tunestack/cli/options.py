@@ -84,7 +84,7 @@ class Pair(click.ParamType[tuple[str, str]]):
 
 
 class DataFile(click.ParamType[str]):
-    """A file of training data: a path, `-` for standard input, or an `s3://` URI."""
+    """Training data: a path of a file or a folder, `-` for standard input, or an `s3://` URI."""
 
     name = "file"
 
@@ -92,7 +92,7 @@ class DataFile(click.ParamType[str]):
         """Refuse a path that does not exist, as invalid usage."""
         if value == "-" or str(value).startswith("s3://"):
             return str(value)
-        return str(click.Path(exists=True, dir_okay=False).convert(value, param, ctx))
+        return str(click.Path(exists=True).convert(value, param, ctx))
 
 
 class Duration(click.ParamType[timedelta]):

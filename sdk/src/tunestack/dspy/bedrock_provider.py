@@ -188,7 +188,15 @@ class BedrockProvider(TunestackProvider):
 
     def _set_route(self, lm: dspy.LM, model: str, route: str) -> None:
         """Set the route of an LM, and store its state."""
-        state = LMState.of(lm) or LMState(model=model, routes=(to_route(model), route_of(lm)))
+        state = LMState.of(lm)
+        if state is None:
+            custom_model = self._endpoint_tuner_for(lm).custom_model(model)
+            state = LMState(
+                model=model,
+                routes=(to_route(model), route_of(lm)),
+                base=custom_model.base.key,
+                rendering=custom_model.rendering or "",
+            )
         state.apply(lm, route, as_base=self._keep_capabilities)
 
     def _endpoint_of(self, lm: dspy.LM) -> Endpoint | None:

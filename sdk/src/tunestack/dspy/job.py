@@ -57,7 +57,7 @@ class TuningJob(TrainingJob):
     Attributes:
         model: DSPy's name of the base model, and the fine-tuned model as soon as it exists (on Bedrock its ARN).
         job: the `tunestack.Job`, once it is submitted. Any process can attach to it with `job.id`.
-        thread: submits and follows the job. It is a daemon: once the job is submitted, the process can exit and the job goes on.
+        thread: submits and follows the job. It is a daemon: once the job is submitted, the process can exit and the job continues.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class TuningJob(TrainingJob):
         return has_thread and not self.done() and not self._is_settled.is_set()
 
     def result(self, timeout: float | None = None) -> Any:
-        """Wait for the fine-tuned LM and return it. After Ctrl-C, the job goes on, and the log shows how to attach to it.
+        """Wait for the fine-tuned LM and return it. After Ctrl-C, the job continues, and the log shows how to attach to it.
 
         Args:
             timeout: the seconds to wait; without a limit if not given.
@@ -112,7 +112,7 @@ class TuningJob(TrainingJob):
             return super().result(timeout)
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Wait for the end of the job and return its error, or `None`. After Ctrl-C, the job goes on, as with `result`."""
+        """Wait for the end of the job and return its error, or `None`. After Ctrl-C, the job continues, as with `result`."""
         with self._log_interrupt():
             error: BaseException | None = super().exception(timeout)
             return error
@@ -126,19 +126,19 @@ class TuningJob(TrainingJob):
             raise
 
     def exit_message(self) -> str:
-        """Return the message to log if the process exits now: whether the job goes on, and how to attach to it."""
+        """Return the message to log if the process exits now: whether the job continues, and how to attach to it."""
         if self.job is None:
             return (
                 f"the fine-tuning of {self.model} is not submitted yet, nothing is billed: "
                 "run the same code again to submit it"
             )
         return (
-            f"job {self.job.name!r} goes on without this process: attach to it with tunestack.Tuner().job({self.job.id!r}), "
+            f"job {self.job.name!r} continues without this process: attach to it with tunestack.Tuner().job({self.job.id!r}), "
             f"or run the same code again; `tunestack job watch {self.job.id}` follows it, and `tunestack job cancel` stops it"
         )
 
     def end(self) -> None:
-        """Stop following the job: `result()` raises `JobTimeoutError` soon. The job itself goes on, and is billed."""
+        """Stop following the job: `result()` raises `JobTimeoutError` soon. The job itself continues, and is billed."""
         self._ended.set()
         self._halted.set()
 
@@ -189,7 +189,7 @@ class TuningJob(TrainingJob):
             with suppress(TransientError):
                 return self.job.cancel()
             return True
-        # The future may have failed, for example by a timeout, while the job goes on.
+        # The future may have failed, for example by a timeout, while the job continues.
         return self.job is not None and self.job.cancel()
 
     def start_endpoint(
@@ -375,7 +375,7 @@ class TuningJob(TrainingJob):
 
 
 def _status_of(job: Job) -> TrainingStatus:
-    """Return the last known status of a job that goes on."""
+    """Return the last known status of a job that continues."""
     is_pending = job.info.state is JobState.PENDING
     return TrainingStatus.pending if is_pending else TrainingStatus.running
 

@@ -12,7 +12,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from tunestack import catalog
-from tunestack.backends.bedrock.arn import region_of
+from tunestack.backends.bedrock.arn import region_of, strip_route
+from tunestack.dspy.prompts import ARGUMENTS, prompt_arguments, route_prefix
+from tunestack.errors import TunestackError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,6 +53,8 @@ class LMState:
     """The training file. Its name on Bedrock is its SHA-256."""
     adapter: str = ""
     """The DSPy adapter that wrote the training data, if it can be detected. Use the same adapter for inference."""
+    rendering: str = ""
+    """How the prompts of the training data are written (`raw`, `chat-template`), if the model is trained on prompts."""
 
     @classmethod
     def of(cls, lm: dspy.LM) -> LMState | None:
@@ -72,6 +76,7 @@ class LMState:
             base=job.base.key,
             data=info.training_data or "",
             adapter=_detect_adapter(data),
+            rendering=_rendering_of(job, model),
         )
 
     def apply(self, lm: dspy.LM, route: str, *, as_base: bool = False) -> None:
@@ -84,8 +89,13 @@ class LMState:
         """
         lm.kwargs.pop("model_id", None)
         lm.finetuning_model = None
-        lm.model = route
         base = catalog.find(self.base)
+        for name in ARGUMENTS:
+            lm.kwargs.pop(name, None)
+        if route.startswith("bedrock/"):
+            lm.kwargs.update(prompt_arguments(base, self.rendering))
+            route = route_prefix(base, self.rendering) + strip_route(route)
+        lm.model = route
         if as_base and base is not None and _DEPLOYMENT in route:
             # litellm invokes `model_id` instead of the model.
             lm.kwargs["model_id"] = route.removeprefix(BEDROCK_PREFIX)
@@ -136,6 +146,17 @@ def route_of(lm: dspy.LM) -> str:
 def to_route(identifier: str) -> str:
     """Return the value of `lm.model` for a model or an endpoint."""
     return BEDROCK_PREFIX + identifier if identifier.startswith("arn:") else f"openai/{identifier}"
+
+
+def _rendering_of(job: Job, model: str) -> str:
+    try:
+        return job.backend.rendering(model) or ""
+    except TunestackError as error:
+        logger.warning(
+            "the rendering of the training data of %s is unknown, so Bedrock writes its prompts: %s",
+            *(model, error),
+        )
+        return ""
 
 
 def _to_json(value: object) -> object:

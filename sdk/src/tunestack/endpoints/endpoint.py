@@ -29,6 +29,8 @@ from tunestack.spec.arguments import check_id
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from tunestack.records.target import Rendering
+
 logger = logging.getLogger(__name__)
 
 START_TIMEOUT = 3600.0
@@ -128,11 +130,17 @@ class Endpoint(Handle[EndpointInfo]):
             endpoint_id=info.id,
         )
 
-    def invoke(self, messages: str | Sequence[Mapping[str, str]]) -> str:
+    def invoke(
+        self, messages: str | Sequence[Mapping[str, str]], *, rendering: Rendering | None = None
+    ) -> str:
         """Invoke the fine-tuned model; on demand, billed by the token.
+
+        A model that is trained on prompts and completions (Llama 3.1) gets the prompt in the rendering of its training data,
+        byte for byte. If the conversation can't be written so, a warning is logged, and the chat template is used.
 
         Args:
             messages: a question, or a conversation: a list of `{"role", "content"}`.
+            rendering: `raw` or `chat-template`, for a model of which Tunestack does not know the rendering.
 
         Returns:
             The text of the answer.
@@ -141,7 +149,7 @@ class Endpoint(Handle[EndpointInfo]):
             BusyError: the endpoint is not ready, or the request was throttled.
             NotFoundError: the endpoint was deleted.
         """
-        return self._backend.invoke(self.id, conversation(messages))
+        return self._backend.invoke(self._info, conversation(messages), rendering=rendering)
 
     def stop(self, timeout: Duration | None = STOP_TIMEOUT) -> None:
         """Delete the endpoint and wait until it is deleted; does nothing if it was deleted before, and at OpenAI.
@@ -271,7 +279,7 @@ class Endpoint(Handle[EndpointInfo]):
 
         Raises:
             EndpointFailedError: the update failed, the endpoint still serves the old model.
-            EndpointTimeoutError: the endpoint does not serve the new model in time; the update goes on.
+            EndpointTimeoutError: the endpoint does not serve the new model in time; the update continues.
             InvalidRequestError: the model has another base model, or the endpoint is being updated.
             ConfigError: it is a model of OpenAI, which has no endpoint.
         """

@@ -50,7 +50,7 @@ def follow(jobs: Sequence[Job], *, timeout: Duration | None = TIMEOUT, poll: Pol
     if followed.running:
         left = [job for handles in followed.running.values() for job in handles]
         raise JobTimeoutError(
-            f"{len(left)} of {len(jobs)} jobs have not ended after {duration_text(limit)}; they go on: "
+            f"{len(left)} of {len(jobs)} jobs have not ended after {duration_text(limit)}; they continue: "
             f"follow them again, or attach to {left[0].id!r} and the others later",
             job_id=left[0].id,
         )

@@ -151,7 +151,7 @@ class Job(Handle[JobInfo]):
             stall_after: the time without a change of state or phase that is an error; by default what each phase may take.
 
         Raises:
-            JobStalledError: nothing has changed for too long, or the state is unknown for too long; the job goes on.
+            JobStalledError: nothing has changed for too long, or the state is unknown for too long; the job continues.
         """
         observations = watch(
             self.refresh,
@@ -225,8 +225,9 @@ class Job(Handle[JobInfo]):
             return self
         if info.state is JobState.FAILED:
             reason = info.failure or "no reason given"
+            remedy = f"{info.remedy}; then" if info.remedy else "fix this and"
             raise JobFailedError(
-                f"job {info.name!r} failed: {reason}: fix this and submit again",
+                f"job {info.name!r} failed: {reason}: {remedy} submit again",
                 job_id=info.id,
                 reason=reason,
             )

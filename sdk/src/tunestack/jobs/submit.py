@@ -14,12 +14,18 @@ from tunestack._utils.formatting import duration_text
 from tunestack._utils.temporary import temporary_directory
 from tunestack.backends.base import JobInfo, JobRequest, JobState
 from tunestack.backends.deleted_models import has_lost_model
-from tunestack.errors import ConflictError, InvalidRequestError, ProviderError, QuotaError
+from tunestack.errors import (
+    ConflictError,
+    InvalidRequestError,
+    ProviderError,
+    QuotaError,
+    RoleError,
+)
 from tunestack.jobs.job import SUBMITTED
 from tunestack.polling import wait_until_visible, when_free
 from tunestack.records import Dataset, Severity, check_together, prepare
 from tunestack.spec import cost
-from tunestack.spec.job_spec import BASE_MODEL_TAG
+from tunestack.spec.job_spec import BASE_MODEL_TAG, RENDERING_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,6 +40,11 @@ logger = logging.getLogger(__name__)
 _MAX_LOGGED_WARNINGS = 5
 """Warnings about training data that are logged one by one."""
 _MAX_ATTEMPTS = 20
+_ROLE_WITHIN = 120.0
+"""Seconds to wait until a job role that was just deployed can be assumed; Terraform's AWS provider waits, too.
+
+Source: internal/service/bedrock/custom_model.go of hashicorp/terraform-provider-aws.
+"""
 # An equal request is answered with a job in one of these states; otherwise there is a new attempt.
 _ALIVE = frozenset(JobState) - {JobState.STOPPING, JobState.STOPPED, JobState.FAILED}
 
@@ -80,7 +91,7 @@ def submit(target: Target[Backend], spec: JobSpec, *, poll: Poll) -> JobInfo:
             base=target.base,
             base_model=target.identifier,
             hyperparameters=spec.resolved_hyperparameters(target.base),
-            tags=_tags(target, spec),
+            tags={**_tags(target, spec), **_rendering_tag(training)},
             training_data=upload(training),
             validation_data=None if validation is None else upload(validation),
             output=target.output,
@@ -94,6 +105,11 @@ def submit(target: Target[Backend], spec: JobSpec, *, poll: Poll) -> JobInfo:
 
 def _tags(target: Target[DataStore], spec: JobSpec) -> Mapping[str, str]:
     return {**(spec.tags or {}), **target.tags, BASE_MODEL_TAG: target.base.key}
+
+
+def _rendering_tag(training: Dataset) -> Mapping[str, str]:
+    rendering = training.report.rendering
+    return {} if rendering is None else {RENDERING_TAG: rendering}
 
 
 def _create_when_free(
@@ -178,7 +194,13 @@ def _create_or_find_by_name(
         The id; and the job, if it may have been created before and is visible.
     """
     try:
-        job_id = backend.create_job(request)
+        job_id = when_free(
+            partial(backend.create_job, request),
+            timeout=_ROLE_WITHIN,
+            poll=poll,
+            waits_for="the job role",
+            can_wait=_is_about_role,
+        )
     except ConflictError:
         # The name is derived from the content, so it is the same job, which may not be visible yet.
         info = None
@@ -191,6 +213,10 @@ def _create_or_find_by_name(
         with suppress(ProviderError):  # it exists, whether it can be read or not
             return job_id, wait_until_visible(partial(backend.job, job_id), poll=poll)
     return job_id, None
+
+
+def _is_about_role(error: ProviderError) -> bool:
+    return isinstance(error, RoleError)
 
 
 def estimate(target: Target[DataStore], spec: JobSpec) -> cost.Cost:
@@ -213,6 +239,7 @@ def _cost(target: Target[DataStore], spec: JobSpec, training: Dataset) -> cost.C
         tokens=training.report.tokens.total,
         records=training.records,
         hyperparameters=spec.complete_hyperparameters(target.base),
+        prices=target.backend.prices(target.base),
     )
 
 
@@ -233,6 +260,8 @@ def _prepare(target: Target[DataStore], spec: JobSpec) -> Iterator[tuple[Dataset
         on_loss=spec.on_loss,
         ignore=spec.ignore,
         owner=target.owner,
+        rendering=spec.rendering,
+        mapping=spec.mapping,
     )
     with temporary_directory() as folder:
         training = write(open_source(spec.data), path=folder / "training.jsonl")
@@ -251,6 +280,8 @@ def _prepare(target: Target[DataStore], spec: JobSpec) -> Iterator[tuple[Dataset
 
 def _log_warnings(dataset: Dataset, name: str) -> None:
     report = dataset.report
+    for notice in report.notices:
+        logger.info("%s: %s", name, notice)
     for problem in report.warnings[:_MAX_LOGGED_WARNINGS]:
         logger.warning("%s: %s", name, problem)
     count = report.count(Severity.WARNING)

@@ -43,7 +43,7 @@ def check(conversation: Conversation, target: Target, findings: Findings) -> Non
     _check_reasoning(conversation, target, findings)
     texts = list(_texts(conversation))
     check_texts(texts, target, findings)
-    if target.template is not None and target.is_templated(conversation):
+    if target.template is not None:
         check_special_tokens(texts, target.template.special_tokens, findings)
     check_dspy(conversation, findings)
 

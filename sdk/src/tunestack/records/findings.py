@@ -66,6 +66,11 @@ def quote(value: object) -> str:
     return "null" if value is None else f"a value of type {type(value).__name__}"
 
 
+def without_indices(path: str) -> str:
+    """Replace the indices of a path, so that equal findings can be counted together."""
+    return re.sub(r"\[\d+\]", "[*]", path)
+
+
 def field_path(path: str, key: object) -> str:
     """Return the path of a field of an object. A name that may be data is replaced."""
     return f"{path}.{key}" if isinstance(key, str) and _NAME.fullmatch(key) else f"{path}.(a field)"

@@ -98,7 +98,11 @@ def encode(record: object, findings: Findings) -> bytes | None:
 
 
 def _to_builtin(value: object) -> object:
-    """Convert an instance of a subclass of a JSON type to the type itself."""
+    """Convert an instance of a subclass of a JSON type, a model of pydantic or an example of DSPy to JSON types."""
+    if callable(dump := getattr(value, "model_dump", None)):
+        return dump(mode="json", exclude_none=True)
+    if callable(to_dict := getattr(value, "toDict", None)):
+        return to_dict()
     match value:
         case dict():
             return dict(value)

@@ -40,6 +40,30 @@ def remove_blank_parts(conversation: Conversation, findings: Findings) -> Conver
     return conversation.map_turns(change)
 
 
+def merge_calls(conversation: Conversation, findings: Findings) -> Conversation:
+    """Merge consecutive assistant messages that call tools: agents write one message for each of several parallel calls."""
+    turns: list[Turn] = []
+    for turn in conversation.turns:
+        last = turns[-1] if turns else None
+        if last is not None and _are_calls(last) and _are_calls(turn):
+            findings.add(
+                "normalized",
+                turn.path,
+                "was merged with the message before, which calls a tool too",
+            )
+            turns[-1] = _replace_blocks(last, (*last.blocks, *turn.blocks))
+        else:
+            turns.append(turn)
+    if len(turns) == len(conversation.turns):
+        return conversation
+    return msgspec.structs.replace(conversation, turns=tuple(turns))
+
+
+def _are_calls(turn: Turn) -> bool:
+    """Return whether a message of the assistant calls tools, and has no text after its calls."""
+    return turn.role == "assistant" and bool(turn.blocks) and isinstance(turn.blocks[-1], ToolUse)
+
+
 def join_texts(conversation: Conversation, findings: Findings) -> Conversation:
     """Join the texts of each message, for formats that have one text per message. litellm does the same in requests."""
 

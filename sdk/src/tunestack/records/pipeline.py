@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING
 
 from tunestack.catalog import RecordFormat
 from tunestack.records.fast_path import FastPath
-from tunestack.records.findings import Findings
 from tunestack.records.formats import detect_format
-from tunestack.records.jsonline import BOM, decode
+from tunestack.records.jsonline import BOM
+from tunestack.records.mapping import ShapeMapper, sample
+from tunestack.records.shapes import Shape, detect_shape
+from tunestack.records.shapes.table import is_native
 from tunestack.records.slow_path import RecordResult, convert_record
 from tunestack.records.totals import Totals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from tunestack.records.source import Chunk, Reader
     from tunestack.records.target import Target
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 _DETECTION_CHUNKS = 16
 """Chunks in which a first record is searched."""
+_DETECTION_RECORDS = 100
+"""Records by which a shape is detected."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,13 +60,17 @@ def run(
     writer: Writer,
     *,
     max_problems: int,
+    mapping: Shape | None = None,
+    name: str = "the data",
     progress: Callable[[Progress], None] | None = None,
 ) -> Totals:
     """Convert all records of a reader.
 
     Args:
         reader: the data.
-        target: the target. If it has no source format, the format is detected from the first record.
+        target: the target. If it has no source format, the shape of the records is detected from the first ones.
+        mapping: how the fields of the records are mapped, instead of detecting it.
+        name: the name of the data in error messages.
         writer: the file to write. Nothing is written after the first error.
         max_problems: the number of errors after which only the fast path is used, and of listed problems of each rule.
         progress: called after each chunk.
@@ -72,16 +80,17 @@ def run(
     """
     start = time.monotonic()
     chunks = reader.chunks()
-    first: list[Chunk] = []
-    if target.source is None:
-        source = None
-        while source is None and len(first) < _DETECTION_CHUNKS and (chunk := next(chunks, None)):
-            first.append(chunk)
-            source = _detect_format(chunk)
-        target = replace(target, source=source or RecordFormat.CHAT)
+    if target.source is None and mapping is None:
+        mapping, source, chunks = _detect(chunks, name)
+        target = replace(target, source=source)
+    mapper = None
+    if mapping is not None:
+        mapper = ShapeMapper(mapping)
+        target = replace(target, source=mapping.format)
+        chunks = map(mapper.map, chunks)
     totals = Totals(target, max_problems)
     converter = ChunkConverter(totals)
-    for chunk in chain(first, chunks):
+    for chunk in chunks:
         output = converter.convert(chunk)
         if not totals.errors:
             writer.write(output)
@@ -94,7 +103,34 @@ def run(
                     seconds=time.monotonic() - start,
                 )
             )
+    if reader.kind:
+        totals.notices.append(f"read as {reader.kind}")
+    if mapper is not None:
+        totals.notices += mapper.notices()
     return totals
+
+
+def _detect(
+    chunks: Iterator[Chunk], name: str
+) -> tuple[Shape | None, RecordFormat, Iterator[Chunk]]:
+    """Detect the shape of the first records, or their format if they need no mapping.
+
+    Returns:
+        The shape, the format, and all chunks.
+
+    Raises:
+        DataError: the shape is unknown.
+    """
+    first: list[Chunk] = []
+    records: list[dict[str, object]] = []
+    while not records and len(first) < _DETECTION_CHUNKS and (chunk := next(chunks, None)):
+        first.append(chunk)
+        records = sample(chunk, _DETECTION_RECORDS)
+    shape = detect_shape(records, name) if records else None
+    source = RecordFormat.CHAT
+    if shape is None and records:
+        source = detect_format(next(filter(is_native, records), records[0]))
+    return shape, source, chain(first, chunks)
 
 
 class ChunkConverter:
@@ -148,12 +184,3 @@ class _Offsets:
             self._offset += self._chunk.lengths.get(line, len(self._chunk.lines[line]))
         self._index = index
         return self._offset
-
-
-def _detect_format(chunk: Chunk) -> RecordFormat | None:
-    """Detect the format of the first record in a chunk."""
-    for line in chunk.lines:
-        record = decode(line.rstrip(b"\r\n"), Findings())
-        if record is not None:
-            return detect_format(record)
-    return None

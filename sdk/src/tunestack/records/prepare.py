@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING
 
 from tunestack.errors import ConfigError, DataError, shortened
 from tunestack.records.pipeline import Progress, run
+from tunestack.records.report import group_problems
+from tunestack.records.shapes import create_mapping
 from tunestack.records.source import open_source, require_different_files
 from tunestack.records.target import Target
 from tunestack.records.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from tunestack.catalog import BaseModel
     from tunestack.records.fingerprints import Duplicates, Fingerprints
     from tunestack.records.report import Report
+    from tunestack.records.shapes import Shape
     from tunestack.records.source import Source
+    from tunestack.records.target import Rendering
     from tunestack.records.totals import Totals
 
 _MAX_PROBLEMS = 1000
@@ -52,6 +56,8 @@ def check(
     against: Source | None = None,
     on_loss: str = "error",
     ignore: Collection[str] = (),
+    rendering: str | None = None,
+    mapping: Mapping[str, str] | None = None,
     max_problems: int = _MAX_PROBLEMS,
     progress: Callable[[Progress], None] | None = None,
 ) -> Report:
@@ -66,6 +72,8 @@ def check(
         against: the training data of this validation data, to check both together.
         on_loss: see `prepare`.
         ignore: see `prepare`.
+        rendering: see `prepare`.
+        mapping: see `prepare`.
         max_problems: see `prepare`.
         progress: see `prepare`.
 
@@ -79,13 +87,16 @@ def check(
         record_format=record_format,
         on_loss=on_loss,
         ignore=ignore,
+        rendering=rendering,
     )
     training = None
+    shape = _create_shape(mapping, data_format)
     if against is not None:
         with Writer(None) as writer:
-            training = _run(against, target, writer, "training data", max_problems, progress)
+            training = _run(against, target, shape, writer, "training data", max_problems, progress)
     with Writer(None) as writer:
-        totals = _run(source, target, writer, _name(validation=validation), max_problems, progress)
+        name = _name(validation=validation)
+        totals = _run(source, target, shape, writer, name, max_problems, progress)
         if training is not None:
             _check_together(totals, training)
         return _create_report(totals, writer, validation=validation)
@@ -102,6 +113,8 @@ def prepare(
     on_loss: str = "error",
     ignore: Collection[str] = (),
     owner: str | None = None,
+    rendering: str | None = None,
+    mapping: Mapping[str, str] | None = None,
     max_problems: int = _MAX_PROBLEMS,
     progress: Callable[[Progress], None] | None = None,
 ) -> Dataset:
@@ -113,7 +126,8 @@ def prepare(
     ```
 
     Args:
-        source: a path to a `.jsonl` or `.jsonl.gz` file, a file opened with `"rb"`, or an iterable of dicts.
+        source: a path, a file opened with `"rb"`, a DataFrame, or an iterable of records. JSON Lines, JSON, CSV, parquet, Arrow,
+            Excel, Hugging Face datasets and compressed files are detected, see docs/my-data.md.
         model: the base model. Its rules and formats are used.
         path: the file to write. An existing file is replaced if there are no errors, and kept otherwise.
         data_format: the format that is read (`chat`, `completion`, ...); by default detected from the first record.
@@ -122,6 +136,11 @@ def prepare(
         on_loss: `error`, or `report` to leave out and count content that the format can't represent.
         ignore: validation rules to skip, see docs/training-data-rules.md.
         owner: the AWS account that owns the buckets of images.
+        rendering: how prompts are written for models that are trained on prompts and completions: `raw` or `chat-template`,
+            see `Rendering`. By default the prompts of prompt/completion data are kept, and messages are written with the
+            chat template.
+        mapping: the fields of records in another format: `{"prompt": "question", "completion": "answer"}`, with `system` if
+            there is one, or `{"messages": "turns"}`. By default the format is detected.
         max_problems: the number of errors after which only the fast path is used, and the number of listed problems of
             each rule.
         progress: called after each chunk of about 1 MiB.
@@ -137,11 +156,14 @@ def prepare(
         on_loss=on_loss,
         ignore=ignore,
         owner=owner,
+        rendering=rendering,
     )
     path = Path(path)
     require_different_files((("the data", source), ("the file to write", path)))
     with Writer(path) as writer:
-        totals = _run(source, target, writer, _name(validation=validation), max_problems, progress)
+        shape = _create_shape(mapping, data_format)
+        name = _name(validation=validation)
+        totals = _run(source, target, shape, writer, name, max_problems, progress)
         report = _create_report(totals, writer, validation=validation)
         if not report.ok:
             raise _create_error(report, validation=validation)
@@ -161,9 +183,12 @@ def check_together(training: Dataset, validation: Dataset) -> list[str]:
     """Check training and validation data together; return warnings.
 
     Raises:
-        DataError: together they have too many records.
+        DataError: together they have too many records, or their prompts are written differently.
     """
     problem = _explain_too_many(training.model, training.records + validation.records)
+    if problem is not None:
+        raise DataError(f"{problem}: nothing was uploaded")
+    problem = _explain_renderings(training.report.rendering, validation.report.rendering)
     if problem is not None:
         raise DataError(f"{problem}: nothing was uploaded")
     shared = validation.fingerprints.shared(training.fingerprints)
@@ -174,6 +199,9 @@ def _check_together(validation: Totals, training: Totals) -> None:
     problem = _explain_too_many(training.target.model, training.records + validation.records)
     if problem is not None:
         validation.add_file_problem("record-count", problem)
+    problem = _explain_renderings(training.rendering, validation.rendering)
+    if problem is not None:
+        validation.add_file_problem("mixed-rendering", problem)
     shared = validation.fingerprints.shared(training.fingerprints)
     if shared is not None:
         validation.add_file_problem("overlap", _explain_overlap(shared), line=shared.line)
@@ -186,6 +214,15 @@ def _explain_too_many(model: BaseModel, total: int) -> str | None:
     return (
         f"training and validation data have {total:,} records together, "
         f"the maximum of {model.name} is {limit:,}"
+    )
+
+
+def _explain_renderings(training: Rendering | None, validation: Rendering | None) -> str | None:
+    if training == validation:
+        return None
+    return (
+        f"the rendering of the prompts is {training!r} in the training data and {validation!r} in the validation data: "
+        f"set rendering={training!r}, or use the same format for both"
     )
 
 
@@ -204,9 +241,18 @@ def _name(*, validation: bool) -> str:
     return "validation data" if validation else "training data"
 
 
+def _create_shape(mapping: Mapping[str, str] | None, data_format: str | None) -> Shape | None:
+    if mapping is None:
+        return None
+    if data_format is not None:
+        raise ConfigError("use either data_format or mapping: a mapping creates the format")
+    return create_mapping(mapping)
+
+
 def _run(
     source: Source,
     target: Target,
+    mapping: Shape | None,
     writer: Writer,
     name: str,
     max_problems: int,
@@ -215,7 +261,15 @@ def _run(
     if not isinstance(max_problems, int) or max_problems < 1:
         raise ConfigError(f"invalid max_problems {shortened(max_problems)}: use 1 or more")
     with open_source(source, name) as reader:
-        totals = run(reader, target, writer, max_problems=max_problems, progress=progress)
+        totals = run(
+            reader,
+            target,
+            writer,
+            max_problems=max_problems,
+            mapping=mapping,
+            name=name,
+            progress=progress,
+        )
     writer.close()
     return totals
 
@@ -235,6 +289,7 @@ def _create_report(totals: Totals, writer: Writer, *, validation: bool) -> Repor
         )
         totals.add_file_problem("file-size", message)
     _check_mixed_content(totals)
+    _check_rendering(totals)
     return totals.report(_check_duplicates(totals))
 
 
@@ -253,6 +308,12 @@ def _check_record_count(totals: Totals, name: str, *, validation: bool) -> None:
         totals.add_file_problem(
             "record-count", f"{count}, the maximum of {model.name} is {maximum:,}"
         )
+    elif not validation and totals.records < (limits.validator_min_records or 0):
+        totals.add_file_problem(
+            "record-count",
+            f"{count}, the minimum of {model.name} in AWS's validators is {limits.validator_min_records:,}: "
+            f"{limits.validator_note} (to submit it anyway, ignore the rule 'record-count')",
+        )
     elif not validation and totals.records < recommended:
         totals.add_file_problem("few-records", f"{count}: {recommended} or more are recommended")
 
@@ -264,6 +325,16 @@ def _check_mixed_content(totals: Totals) -> None:
                 "mixed-content",
                 f"{count:,} of {totals.records:,} records have {_MEDIA[kind]}: use it in all records or in none",
             )
+
+
+def _check_rendering(totals: Totals) -> None:
+    valid = totals.records - totals.invalid
+    if 0 < totals.rendered < valid:
+        totals.add_file_problem(
+            "mixed-rendering",
+            f"{totals.rendered:,} of {valid:,} prompts are written with the chat template of the model, the others are not: "
+            "write all prompts the same way, or set the rendering to chat-template, which adds it to the others",
+        )
 
 
 def _check_duplicates(totals: Totals) -> int:
@@ -282,9 +353,10 @@ def _check_duplicates(totals: Totals) -> int:
 
 def _create_error(report: Report, *, validation: bool) -> DataError:
     errors = report.errors
-    listed = [str(problem) for problem in errors[:_LISTED_PROBLEMS]]
+    groups = list(group_problems(errors))
+    listed = groups[:_LISTED_PROBLEMS]
     count = sum(report.counts[rule] for rule in {problem.rule for problem in errors})
-    first = "" if count <= len(listed) else f" (the first {len(listed)} are listed)"
+    first = "" if len(groups) == len(listed) else f" (the first {len(listed)} are listed)"
     error = DataError(
         f"{_name(validation=validation)} has problems, nothing was uploaded: "
         f"{count:,} in {_count_records(report.records)}{first}",

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tunestack.records.findings import Severity
+from tunestack.records.findings import Severity, without_indices
 from tunestack.records.rules import RULES
 from tunestack.records.tokens import METHOD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from tunestack.records.target import Rendering
 
 _LISTED_PROBLEMS = 20
 """Problems of each severity in the text."""
@@ -38,6 +40,27 @@ class Problem:
         if self.line is None:
             return f"{self.message} [{self.rule}]"
         return f"line {self.line}, {self.path}: {self.message} [{self.rule}]"
+
+
+_LISTED_LINES = 3
+"""Lines that are listed for a problem that many records have."""
+
+
+def group_problems(problems: Iterable[Problem]) -> Iterator[str]:
+    """Return a text for each problem, and one for problems that differ only in their line and the indices of their path."""
+    groups: dict[tuple[str, str, str], list[Problem]] = {}
+    for problem in problems:
+        path = "" if problem.line is None else without_indices(problem.path)
+        groups.setdefault((problem.rule, path, problem.message), []).append(problem)
+    for (rule, path, message), group in groups.items():
+        lines = list(dict.fromkeys(problem.line for problem in group))
+        if len(lines) < 2:
+            yield from map(str, group)
+            continue
+        listed = ", ".join(map(str, lines[:_LISTED_LINES]))
+        more = len(lines) - _LISTED_LINES
+        others = f" and {more:,} more" if more > 0 else ""
+        yield f"lines {listed}{others}, {path}: {message} [{rule}]"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,6 +106,8 @@ class Report:
     """Format of the converted records."""
     source_format: str
     """Format of the data."""
+    rendering: Rendering | None
+    """How prompts are written: `raw` or `chat-template`; `None` for formats with messages."""
     records: int
     invalid_records: int
     """Records with errors."""
@@ -99,6 +124,8 @@ class Report:
     content: Mapping[str, int]
     """Records with each kind of content other than text: `image`, `video`, `audio`, `tools`, `reasoning`."""
     tokens: Tokens
+    notices: tuple[str, ...] = ()
+    """How the data was read, if it is not in one of Tunestack's formats: the container, the mapping, unused fields."""
 
     @property
     def ok(self) -> bool:
@@ -134,6 +161,7 @@ class Report:
             "model": self.model,
             "source_format": self.source_format,
             "format": self.format,
+            "rendering": self.rendering,
             "records": self.records,
             "invalid_records": self.invalid_records,
             "unchecked_records": self.unchecked_records,
@@ -143,6 +171,7 @@ class Report:
             "counts": dict(self.counts),
             "losses": dict(self.losses),
             "duplicates": self.duplicates,
+            "notices": list(self.notices),
             "content": dict(self.content),
             "tokens": {
                 "method": self.tokens.method,
@@ -179,6 +208,7 @@ class Report:
     def _lines(self, limit: int, *, tokens: bool) -> Iterator[str]:
         verdict = "valid" if self.ok else "invalid"
         yield f"{self.records:,} record{'' if self.records == 1 else 's'} ({self.source_format}) for {self.model} ({self.format}): {verdict}"
+        yield from (f"  {notice}" for notice in self.notices)
         if self.invalid_records:
             yield f"  with errors: {self.invalid_records:,}"
         if self.unchecked_records:
@@ -209,10 +239,13 @@ class Report:
             if RULES[name].severity is severity
         )
         yield f"{count:,} {severity.value}{'s' if count > 1 else ''} ({rules}):"
-        listed = list(self._of(severity))[:limit]
-        yield from (f"  {problem}" for problem in listed)
-        if count > len(listed):
-            yield f"  ... and {count - len(listed):,} more"
+        problems = list(self._of(severity))
+        groups = list(group_problems(problems))
+        yield from (f"  {group}" for group in groups[:limit])
+        if len(groups) > limit:
+            yield f"  ... and {len(groups) - limit:,} other problems"
+        elif count > len(problems):
+            yield f"  ... and {count - len(problems):,} more"
 
     def _token_lines(self) -> Iterator[str]:
         tokens = self.tokens

@@ -322,6 +322,20 @@ _ALL = (
         can_be_ignored=True,
     ),
     Rule(
+        "normalized",
+        HINT,
+        "records have no metadata, empty fields or variants of the format: they are removed or rewritten, with the same meaning",
+        "[N1], [N2]: AWS's data sets for Nova have other schema versions or none; [ns], [hk] reject fields that are not documented",
+        can_be_ignored=True,
+    ),
+    Rule(
+        "mixed-rendering",
+        ERROR,
+        "all prompts of prompt/completion data are written with the chat template, or none",
+        "AWS's notebooks train and invoke with the same prompt; InvokeModel sends the prompt unchanged",
+        can_be_ignored=True,
+    ),
+    Rule(
         "mixed-content",
         WARNING,
         "images, videos or reasoning are in all records or in none",

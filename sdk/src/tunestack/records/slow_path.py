@@ -5,6 +5,7 @@ Records that the fast path can't decide come here. This is the only place that k
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,7 +18,12 @@ from tunestack.records.conversation import Conversation, Media, Reasoning, ToolR
 from tunestack.records.findings import Finding, Findings, Severity
 from tunestack.records.formats import FORMATS, detect_format
 from tunestack.records.jsonline import BOM, decode
-from tunestack.records.normalize import join_texts, remove_blank_parts, remove_unsupported
+from tunestack.records.normalize import (
+    join_texts,
+    merge_calls,
+    remove_blank_parts,
+    remove_unsupported,
+)
 from tunestack.records.rules import RULES
 from tunestack.records.tokens import check_size, content_size, text_size
 
@@ -39,6 +45,8 @@ class RecordResult(msgspec.Struct, frozen=True):
     problems: tuple[Finding, ...] = ()
     losses: tuple[Finding, ...] = ()
     """Parts that were left out, with `on_loss="report"`."""
+    is_rendered: bool = False
+    """Whether the prompt of the data is written with a chat template already, and was kept unchanged."""
     content: tuple[str, ...] = ()
     """Content other than text: `image`, `video`, `audio`, `tools`, `reasoning`."""
 
@@ -50,6 +58,8 @@ def convert_record(line: bytes, target: Target) -> RecordResult:
     if record is None:
         return _result(None, 0, None, target, findings)
     source = target.source or detect_format(record)
+    if target.source is None:
+        target = replace(target, source=source)
     conversation, findings = _read(record, source, target, findings)
     # With fields missing or invalid, other rules would only repeat the same problem.
     checked = conversation
@@ -64,11 +74,15 @@ def convert_record(line: bytes, target: Target) -> RecordResult:
     size = _measure(written, checked, target)
     check_size(written, size, target, findings)
     is_kept = source is target.format and source in _KEPT
+    is_kept &= not any(problem.rule == "normalized" for problem in findings.problems)
     if is_kept and checked is conversation and not findings.losses:
         converted: bytes | None = line.removeprefix(BOM).strip(b" \t\r") + b"\n"
     else:
         converted = _encode(written, findings)
-    return _result(converted, size, checked, target, findings)
+    result = _result(converted, size, checked, target, findings)
+    if target.rendering == "raw" and detect_template(record) is not None:
+        result = msgspec.structs.replace(result, is_rendered=True)
+    return result
 
 
 def _read(
@@ -86,13 +100,13 @@ def _read(
             "as specified, or as in the first record: use one format",
         )
         return Conversation(turns=()), mixed
-    if form.is_templated and not target.form.is_templated:
+    if form.is_templated and target.rendering != "raw":
         return form.read(record, findings, template=detect_template(record)), findings
     return form.read(record, findings), findings
 
 
 def _normalize(conversation: Conversation, target: Target, findings: Findings) -> Conversation:
-    conversation = remove_blank_parts(conversation, findings)
+    conversation = merge_calls(remove_blank_parts(conversation, findings), findings)
     if target.is_lossy:
         conversation = remove_unsupported(conversation, target, findings)
     return join_texts(conversation, findings) if target.form.is_text_only else conversation

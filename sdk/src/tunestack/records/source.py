@@ -17,13 +17,15 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from tunestack.errors import ConfigError, DataError
+from tunestack.errors import ConfigError, DataError, TunestackError
+from tunestack.records.containers import Container, detect_container
 from tunestack.records.findings import Finding, Findings
 from tunestack.records.jsonline import encode
+from tunestack.records.tables import iterate_data_frame, list_arrow_files, read_arrow
 
 if TYPE_CHECKING:
     Source = str | PathLike[str] | BinaryIO | Iterable[object]
-    """A path to a `.jsonl` or `.jsonl.gz` file, a file opened with `"rb"`, or an iterable of records."""
+    """A path, a file opened with `"rb"`, a DataFrame, or an iterable of records."""
 
 MAX_LINE_LENGTH = 8 * 2**20
 """Bytes. Far above what a model accepts as text, and small enough for any machine's memory."""
@@ -32,7 +34,6 @@ CHUNK_SIZE = 2**20
 _CHUNK_RECORDS = 512
 """Records of an iterable that are read at once."""
 _MAX_SKIPPED_LENGTH = 2**30
-_GZIP = b"\x1f\x8b"
 _PLACEHOLDER = b"\xff"
 """Replaces a line that was rejected: it is never valid JSON."""
 _TOO_LONG = (
@@ -81,6 +82,7 @@ class RecordReader:
     """Reads records from an iterable."""
 
     size = None
+    kind = ""
 
     def __init__(self, records: Iterable[object]) -> None:
         """Take the records."""
@@ -104,6 +106,8 @@ class RecordReader:
 
 class FileReader:
     """Reads lines from a file, a compressed file, a pipe or an object in S3."""
+
+    kind = ""
 
     def __init__(self, file: BinaryIO, name: str, *, size: int | None = None) -> None:
         """Take the open file.
@@ -188,15 +192,51 @@ def _split_lines(data: bytes) -> list[bytes]:
     return io.BytesIO(data).readlines()
 
 
-Reader = FileReader | RecordReader
+class ContainerReader:
+    """Reads records from a container that is not JSON Lines: a JSON array, a table, a folder of Arrow files."""
+
+    size = None
+
+    def __init__(self, container: Container, name: str) -> None:
+        """Take what was detected, and the name of the data in error messages."""
+        self.kind = container.kind
+        self._container = container
+        self._name = name
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Read the records.
+
+        Raises:
+            DataError: they can't be read.
+        """
+        container = self._container
+        if container.rows is not None:
+            chunks = RecordReader(container.rows).chunks()
+        elif container.chunks is not None:
+            chunks = container.chunks()
+        else:
+            chunks = FileReader(container.file, self._name).chunks()
+        try:
+            yield from chunks
+        except DataError as error:
+            is_named = str(error).startswith(self._name)
+            raise DataError(str(error) if is_named else f"{self._name}: {error}") from error
+        except TunestackError:
+            raise
+        # The errors of pyarrow, openpyxl and zipfile have no common class.
+        except Exception as error:
+            raise DataError(f"{self._name} can't be read as {self.kind}: {error}") from error
+
+
+Reader = FileReader | RecordReader | ContainerReader
 
 
 @contextmanager
 def open_source(source: Source, name: str) -> Iterator[Reader]:
-    """Open a source of training data.
+    """Open a source of training data; what it is is detected from its content.
 
     Args:
-        source: a path to a `.jsonl` or `.jsonl.gz` file, an open file, or an iterable of records.
+        source: a path, an open file, a DataFrame, or an iterable of records.
         name: the name of the data in error messages.
 
     Raises:
@@ -209,31 +249,63 @@ def open_source(source: Source, name: str) -> Iterator[Reader]:
         stream = getattr(source, "buffer", source)
         if isinstance(stream, io.TextIOBase):
             raise DataError(f"{name} is a text stream: pass a path, or a file opened with 'rb'")
-        yield FileReader(_decompress(cast("BinaryIO", stream)), name)
+        with _translate_read_errors(name):
+            container = detect_container(cast("BinaryIO", stream), name)
+        yield _create_reader(container, name)
         return
     if not isinstance(source, str | PathLike):
-        if not isinstance(source, Iterable) or isinstance(source, bytes | Mapping):
-            raise DataError(
-                f"{name} is of type {type(source).__name__}: pass a path, or an iterable of records"
-            )
-        yield RecordReader(source)
+        rows = iterate_data_frame(source)
+        if rows is None and (
+            not isinstance(source, Iterable) or isinstance(source, bytes | Mapping)
+        ):
+            raise DataError(_explain_object(source, name))
+        yield RecordReader(source if rows is None else rows)
         return
     path = Path(source)
     name = f"{name} {str(path)!r}"
+    if path.is_dir():
+        yield ContainerReader(_open_folder(path, name), name)
+        return
     with _translate_read_errors(name):
         file = cast("BinaryIO", path.open("rb", buffering=0))
     with file:
         with _translate_read_errors(name):
+            container = detect_container(file, name, suffix=path.suffix.lower())
             is_regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-            is_compressed = path.suffix == ".gz" or (is_regular and file.read(2) == _GZIP)
-            if is_regular:
+            if container.is_plain and is_regular:
                 file.seek(0)
-        if is_compressed:
-            yield FileReader(cast("BinaryIO", gzip.GzipFile(fileobj=file)), name)
-        elif is_regular:
+        if container.is_plain and is_regular:
             yield RegularFileReader(file, name)
         else:
-            yield FileReader(file, name)
+            yield _create_reader(container, name)
+
+
+def _create_reader(container: Container, name: str) -> Reader:
+    return (
+        FileReader(container.file, name) if not container.kind else ContainerReader(container, name)
+    )
+
+
+def _open_folder(path: Path, name: str) -> Container:
+    files = list_arrow_files(path)
+    if files is None:
+        raise DataError(
+            f"{name} is a folder: pass a file, or the folder of one split of a Hugging Face dataset"
+        )
+    return Container(kind="Hugging Face dataset", rows=_iterate_arrow_files(files))
+
+
+def _iterate_arrow_files(files: Iterable[Path]) -> Iterator[dict[str, object]]:
+    for path in files:
+        with path.open("rb") as file:
+            yield from read_arrow(file, is_stream=True)
+
+
+def _explain_object(source: object, name: str) -> str:
+    if isinstance(source, Mapping) and type(source).__name__.endswith("DatasetDict"):
+        splits = ", ".join(map(repr, source))
+        return f"{name} has several splits: pass one of {splits}"
+    return f"{name} is of type {type(source).__name__}: pass a path, or an iterable of records"
 
 
 def require_different_files(files: Iterable[tuple[str, object]]) -> None:
@@ -267,14 +339,6 @@ def _is_json(text: str) -> bool:
     if "\n" in text:
         return True
     return text.lstrip().startswith("{") and not Path(text).exists()
-
-
-def _decompress(stream: BinaryIO) -> BinaryIO:
-    """Decompress a stream that starts as a gzip file, if it can be peeked."""
-    peek = getattr(stream, "peek", None)
-    if peek is None or peek(len(_GZIP))[: len(_GZIP)] != _GZIP:
-        return stream
-    return cast("BinaryIO", gzip.GzipFile(fileobj=stream))
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, cast, get_args
 
 from tunestack.catalog import CATALOG, RecordFormat, unknown
 from tunestack.errors import ConfigError, shortened
@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 
     from tunestack.catalog import BaseModel
     from tunestack.records.chat_templates import Template
-    from tunestack.records.conversation import Conversation
+
+
+Rendering = Literal["raw", "chat-template"]
+"""How the prompts of a format with one prompt and one completion are written, the same way in all records of a file.
+
+- `raw`: the prompt of the data, unchanged. A record is one question and one answer.
+- `chat-template`: the messages in the chat template of the model family.
+
+A model answers best to prompts that are written as in its training data, so the rendering of the training data is also used
+for inference.
+"""
+_PROMPT_FORMATS = (RecordFormat.COMPLETION, RecordFormat.INPUT_OUTPUT_TEXT)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +46,7 @@ class Target:
     """Validation rules to skip."""
     owner: str | None = None
     """AWS account that owns the buckets of images."""
+    requested_rendering: Rendering | None = None
 
     @classmethod
     def create(
@@ -46,21 +58,24 @@ class Target:
         on_loss: str = "error",
         ignore: Collection[str] = (),
         owner: str | None = None,
+        rendering: str | None = None,
     ) -> Target:
         """Check the options of a caller.
 
         Raises:
-            ConfigError: a format, a rule or `on_loss` is invalid.
+            ConfigError: a format, a rule, `on_loss` or `rendering` is invalid.
         """
         if on_loss not in ("error", "report"):
             raise ConfigError(f"invalid on_loss {shortened(on_loss)}: use 'error' or 'report'")
+        target_format = _parse_target_format(model, record_format)
         return cls(
             model_key=model.key,
-            format=_parse_target_format(model, record_format),
+            format=target_format,
             source=None if source is None else _parse_source_format(source),
             is_lossy=on_loss == "report",
             ignored=_parse_ignored(ignore),
             owner=owner,
+            requested_rendering=_parse_rendering(model, target_format, rendering),
         )
 
     @cached_property
@@ -68,11 +83,19 @@ class Target:
         """The base model."""
         return CATALOG[self.model_key] if self.model_key in CATALOG else unknown(self.model_key)
 
+    @property
+    def rendering(self) -> Rendering | None:
+        """How prompts are written: by default, those of prompt/completion data are unchanged; `None` for formats with messages."""
+        if not self.form.is_templated:
+            return None
+        default: Rendering = "raw" if self.source in _PROMPT_FORMATS else "chat-template"
+        return self.requested_rendering or default
+
     @cached_property
     def template(self) -> Template | None:
-        """The chat template for conversations of several turns, if the format needs one."""
+        """The chat template that prompts are written with; `None` if they are not."""
         name = self.model.chat_template
-        return TEMPLATES[name] if name is not None and self.form.is_templated else None
+        return None if name is None or self.rendering != "chat-template" else TEMPLATES[name]
 
     @property
     def form(self) -> Format:
@@ -83,13 +106,6 @@ class Target:
     def is_openai(self) -> bool:
         """Whether the model is fine-tuned at OpenAI."""
         return self.model.provider == "openai"
-
-    def is_templated(self, conversation: Conversation) -> bool:
-        """Return whether a conversation needs the chat template: it is not just one question and one answer."""
-        return self.template is not None and [turn.role for turn in conversation.turns] != [
-            "user",
-            "assistant",
-        ]
 
 
 def _parse_source_format(name: str) -> RecordFormat:
@@ -112,6 +128,22 @@ def _parse_target_format(model: BaseModel, name: str | None) -> RecordFormat:
             f"{model.name} is trained on images with captions, which Tunestack does not support"
         )
     return chosen
+
+
+def _parse_rendering(
+    model: BaseModel, target_format: RecordFormat, rendering: str | None
+) -> Rendering | None:
+    if rendering is None:
+        return None
+    if rendering not in get_args(Rendering):
+        raise ConfigError(
+            f"invalid rendering {shortened(rendering)}: use {' or '.join(map(repr, get_args(Rendering)))}"
+        )
+    if not FORMATS[target_format].is_templated:
+        raise ConfigError(
+            f"{model.name} is trained on messages, which have no rendering: remove rendering={rendering!r}"
+        )
+    return cast("Rendering", rendering)
 
 
 def _parse_ignored(names: Collection[str]) -> frozenset[str]:

@@ -157,8 +157,8 @@ def _fast_path_rules(target: Target) -> list[TextRule]:
     if target.template is not None:
         tokens = target.template.special_tokens
         rules += _word_rules("special-token", tokens, "", _ALL_TEXTS, ignore_case=False)
-    if target.source is RecordFormat.COMPLETION and not target.form.is_templated:
-        # A prompt that was written with a chat template is parsed into turns.
+    if target.source is RecordFormat.COMPLETION:
+        # A prompt that was written with a chat template is parsed into turns, or counted.
         rules += _word_rules("special-token", DISTINCTIVE_TOKENS, "", _ALL_TEXTS, ignore_case=False)
     return rules
 

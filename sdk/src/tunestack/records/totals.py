@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tunestack.catalog import RecordFormat
-from tunestack.records.findings import Severity
+from tunestack.records.findings import Severity, without_indices
 from tunestack.records.fingerprints import Fingerprints
 from tunestack.records.report import Problem, Report, Tokens
 from tunestack.records.rules import RULES
@@ -15,7 +15,7 @@ from tunestack.records.tokens import BYTES_PER_TOKEN, count_tokens
 
 if TYPE_CHECKING:
     from tunestack.records.slow_path import RecordResult
-    from tunestack.records.target import Target
+    from tunestack.records.target import Rendering, Target
 
 _MAX_LOSS_PATHS = 100
 """Losses at more paths than these are counted together."""
@@ -40,8 +40,12 @@ class Totals:
     losses: Counter[str] = field(default_factory=Counter)
     content: Counter[str] = field(default_factory=Counter)
     """Records with each kind of content other than text."""
+    rendered: int = 0
+    """Records whose prompt is written with a chat template already."""
     tokens: Counter[int] = field(default_factory=Counter)
     """Records by their number of tokens."""
+    notices: list[str] = field(default_factory=list)
+    """How the data was read, if it is not in one of Tunestack's formats."""
     problems: list[Problem] = field(default_factory=list)
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
 
@@ -83,8 +87,9 @@ class Totals:
         self.errors += errors
         self.invalid += bool(errors)
         self.content.update(result.content)
+        self.rendered += result.is_rendered
         for loss in result.losses:
-            text = f"{_without_indices(loss.path)}: {loss.message}"
+            text = f"{without_indices(loss.path)}: {loss.message}"
             is_listed = text in self.losses or len(self.losses) < _MAX_LOSS_PATHS
             self.losses[text if is_listed else "other paths"] += 1
         if result.line is not None:
@@ -99,12 +104,19 @@ class Totals:
         self.problems.append(Problem(rule=rule, severity=severity, message=message, line=line))
         self.errors += severity is Severity.ERROR
 
+    @property
+    def rendering(self) -> Rendering | None:
+        """How the prompts are written, as in the data if it has the chat template already."""
+        is_rendered = 0 < self.rendered == self.records - self.invalid
+        return "chat-template" if is_rendered else self.target.rendering
+
     def report(self, duplicates: int) -> Report:
         """Create the report."""
         return Report(
             model=self.target.model_key,
             format=self.target.format,
             source_format=self.target.source or RecordFormat.CHAT,
+            rendering=self.rendering,
             records=self.records,
             invalid_records=self.invalid,
             unchecked_records=self.unchecked,
@@ -114,10 +126,5 @@ class Totals:
             duplicates=duplicates,
             content=dict(sorted(self.content.items())),
             tokens=Tokens.from_histogram(self.tokens),
+            notices=tuple(self.notices),
         )
-
-
-def _without_indices(path: str) -> str:
-    """Replace the indices of a path, so that equal losses are counted together."""
-    first, *parts = path.split("[")
-    return "[*]".join([first, *(part.partition("]")[2] for part in parts)])

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tunestack.catalog import BaseModel
-    from tunestack.catalog.model import Price
+    from tunestack.catalog.model import Price, PriceKind
 
 _MILLION = 1_000_000
 _CENT = 0.01
@@ -35,7 +35,7 @@ class Cost:
     hosting_usd_an_hour: float | None
     """Billed for each model unit of provisioned throughput; 0 if the model is served on demand, `None` if unknown."""
     prices: Mapping[str, str]
-    """Each price with its source and confidence, by what is billed."""
+    """Each price with its source (the price list or the catalog) and date, by what is billed."""
 
     def lines(self) -> Iterator[str]:
         """Yield the estimate as lines of text."""
@@ -75,7 +75,12 @@ class Cost:
 
 
 def of_job(
-    model: BaseModel, *, tokens: int, records: int, hyperparameters: Mapping[str, str]
+    model: BaseModel,
+    *,
+    tokens: int,
+    records: int,
+    hyperparameters: Mapping[str, str],
+    prices: Mapping[PriceKind, Price] | None = None,
 ) -> Cost:
     """Estimate the cost of a job.
 
@@ -84,19 +89,21 @@ def of_job(
         tokens: the tokens of the training file.
         records: the records of the training file.
         hyperparameters: all hyperparameters, with defaults.
+        prices: the prices; those of the catalog by default.
     """
+    prices = model.prices if prices is None else prices
     given = hyperparameters.get("epochCount") or hyperparameters.get("n_epochs")
     epochs = int(given) if given else _default_epochs(model, records)
-    training = model.prices.get("training")
+    training = prices.get("training")
     idle_is_free = not {Serving.ON_DEMAND, Serving.DIRECT}.isdisjoint(model.serving)
     return Cost(
         model=model.key,
         tokens=tokens,
         epochs=epochs,
         training_usd=None if training is None else tokens * epochs * training.usd / _MILLION,
-        storage_usd_a_month=_usd_of(model.prices.get("storage")),
-        hosting_usd_an_hour=0.0 if idle_is_free else _usd_of(model.prices.get("provisioned")),
-        prices={name: str(price) for name, price in model.prices.items()},
+        storage_usd_a_month=_usd_of(prices.get("storage")),
+        hosting_usd_an_hour=0.0 if idle_is_free else _usd_of(prices.get("provisioned")),
+        prices={name: str(price) for name, price in prices.items()},
     )
 
 

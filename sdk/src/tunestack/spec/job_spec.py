@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 from tunestack.catalog import RecordFormat
 from tunestack.errors import ConfigError, HyperparameterError, shortened
 from tunestack.polling import to_seconds
+from tunestack.records.shapes import create_mapping
 from tunestack.records.target import Target as RecordTarget
 from tunestack.spec.arguments import OWN_TAGS, check_tags, check_type
 from tunestack.spec.hyperparameters import complete, resolve
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from tunestack.catalog import BaseModel
     from tunestack.records.source import Source
+    from tunestack.records.target import Rendering
 
 Method = Literal["supervised", "dpo"]
 OnLoss = Literal["error", "report"]
@@ -47,6 +49,8 @@ class SubmitArguments(TypedDict, total=False):
     tags: Mapping[str, str] | None
     rerun: bool
     max_cost: float | None
+    rendering: Rendering | None
+    mapping: Mapping[str, str] | None
     method: Method | None
     seed: int | None
     suffix: str | None
@@ -76,6 +80,8 @@ class JobSpec:
     tags: Mapping[str, str] | None = None
     rerun: bool = False
     max_cost: float | None = None
+    rendering: Rendering | None = None
+    mapping: Mapping[str, str] | None = None
     method: Method | None = None
     seed: int | None = None
     suffix: str | None = None
@@ -137,12 +143,15 @@ class JobSpec:
                     )
         if self.validation_data is not None and not base.limits.validation_set:
             raise ConfigError(f"{base.name} takes no validation data: remove validation_data")
+        if self.mapping is not None:
+            create_mapping(self.mapping)
         RecordTarget.create(
             base,
             source=self.data_format,
             record_format=self.written_format,
             on_loss=self.on_loss,
             ignore=self.ignore,
+            rendering=self.rendering,
         )
 
     def resolved_hyperparameters(self, base: BaseModel) -> dict[str, str]:
@@ -208,5 +217,7 @@ class JobSpec:
             raise ConfigError(f"invalid max_cost {shortened(most)}: use an amount of US dollars")
 
 
+RENDERING_TAG = f"{OWN_TAGS}rendering"
+"""The tag of a job and of its custom model with the `Rendering` of its training data."""
 BASE_MODEL_TAG = f"{OWN_TAGS}base-model"
 """The tag that names the base model of a job and of its custom model."""

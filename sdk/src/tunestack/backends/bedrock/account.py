@@ -15,6 +15,7 @@ from tunestack.backends.bedrock.backend import BedrockBackend
 from tunestack.backends.bedrock.clients import Clients, new_session
 from tunestack.backends.bedrock.discovery import Deployments, find_region, require_region
 from tunestack.backends.bedrock.offline import resolve_offline
+from tunestack.backends.bedrock.prices import PriceReader
 from tunestack.backends.identifiers import IdKind
 from tunestack.backends.model_check import check_model
 from tunestack.backends.protocols import Backend, DataStore, Target
@@ -85,6 +86,7 @@ class BedrockAccount:
             stage=None if stage is None else check_type("stage", stage, str),
             given=deployment,
         )
+        self._price_reader = PriceReader(self._clients)
         self._backends: dict[str, BedrockBackend] = {}
 
     @property
@@ -139,6 +141,7 @@ class BedrockAccount:
             is_custom=is_custom,
             region=self._region_for(model),
             clients=self._clients,
+            price_reader=self._price_reader,
         )
 
     def connect(self, model: str) -> None:
@@ -224,6 +227,7 @@ class BedrockAccount:
                 region,
                 find_deployment=partial(self._deployments.find, region),
                 find_with_guard=partial(self._deployments.find_with_guard, region),
+                price_reader=self._price_reader,
             )
         return self._backends[region]
 

@@ -12,18 +12,18 @@ from tunestack.backends.bedrock.checks import run_checks
 from tunestack.backends.bedrock.errors import translate_errors
 from tunestack.backends.bedrock.events import JobEvents
 from tunestack.backends.bedrock.guard import ScheduledGuard, with_expiry
+from tunestack.backends.bedrock.inference import BedrockInference
 from tunestack.backends.bedrock.models import BedrockModels
 from tunestack.backends.bedrock.quotas import explain_quota_errors, require_job_slot
 from tunestack.backends.bedrock.s3 import Location, Store, open_object
 from tunestack.backends.identifiers import IdKind
-from tunestack.catalog import LifecycleState, Serving
+from tunestack.catalog import Serving
 from tunestack.deployment import STAGE_TAG
 from tunestack.errors import (
-    AccessError,
     ConfigError,
     DeploymentError,
     NotFoundError,
-    TransientError,
+    RoleError,
     TunestackError,
 )
 
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         JobState,
     )
     from tunestack.backends.bedrock.clients import Clients
+    from tunestack.backends.bedrock.prices import PriceReader
     from tunestack.backends.protocols import Guard
     from tunestack.catalog import BaseModel
     from tunestack.deployment import Deployment
@@ -52,11 +53,12 @@ if TYPE_CHECKING:
 _PAGE = 1000
 
 
-class BedrockBackend(BedrockModels):
+class BedrockBackend(BedrockModels, BedrockInference):
     """`Backend`, `EndpointHost` and `EventSource` on Amazon Bedrock, in one region of one account."""
 
     serving = (Serving.PROVISIONED, Serving.ON_DEMAND)
     has_idempotency_tokens = True
+    has_catalog_dates = True
 
     def __init__(
         self,
@@ -65,6 +67,7 @@ class BedrockBackend(BedrockModels):
         *,
         find_deployment: Callable[[], Deployment],
         find_with_guard: Callable[[], Deployment],
+        price_reader: PriceReader,
     ) -> None:
         """Store the arguments; no call is made here.
 
@@ -74,11 +77,14 @@ class BedrockBackend(BedrockModels):
             find_deployment: returns the deployment of the stage in this region; needed to create jobs.
             find_with_guard: returns the same deployment with its endpoint guard, if it has one; needed for endpoints that
                 are deleted automatically.
+            price_reader: reads AWS's price list.
         """
+        super().__init__()
         self._clients = clients
         self._region = region
         self._find_deployment = find_deployment
         self._find_with_guard = find_with_guard
+        self._price_reader = price_reader
         self._events: JobEvents | None = None
 
     def __getstate__(self) -> dict[str, object]:
@@ -108,28 +114,6 @@ class BedrockBackend(BedrockModels):
     def base(self, identifier: str) -> BaseModel:
         """Return the base model, by its id or by the ARN of a custom model."""
         return catalog.find(identifier) or catalog.of_custom_model(identifier)
-
-    def lifecycle(self, model: BaseModel) -> LifecycleState | None:
-        """Get the lifecycle state of a base model; `None` if the caller has no permission, or Bedrock returns no state."""
-        try:
-            with translate_errors("listing models that can be fine-tuned"):
-                response = self._control.list_foundation_models(byCustomizationType="FINE_TUNING")
-        except (AccessError, TransientError):
-            return None
-        states = {
-            row["modelId"]: row.get("modelLifecycle", {}).get("status")
-            for row in response.get("modelSummaries", ())
-        }
-        if not states:
-            return None
-        known: Mapping[str | None, LifecycleState] = {
-            "ACTIVE": LifecycleState.ACTIVE,
-            "LEGACY": LifecycleState.LEGACY,
-        }
-        for identifier in (model.customization_id, *model.inference_ids):
-            if identifier in states:
-                return known.get(states[identifier])
-        return LifecycleState.RETIRED
 
     def check_location(self, location: str) -> None:
         """Raise `ConfigError` if this is not an S3 location, or the job role has no permission to read it."""
@@ -178,12 +162,21 @@ class BedrockBackend(BedrockModels):
 
     def create_job(self, request: JobRequest) -> str:
         """Create a customization job and return its ARN; billed by the number of trained tokens."""
-        arguments = wire.create_job(request, self._deployment)
-        with (
-            explain_quota_errors(self._clients, self._region, "job"),
-            translate_errors(f"creating job {request.name!r}"),
-        ):
-            response: Mapping[str, Any] = self._control.create_model_customization_job(**arguments)
+        deployment = self._deployment
+        arguments = wire.create_job(request, deployment)
+        try:
+            with (
+                explain_quota_errors(self._clients, self._region, "job"),
+                translate_errors(f"creating job {request.name!r}"),
+            ):
+                response: Mapping[str, Any] = self._control.create_model_customization_job(
+                    **arguments
+                )
+        except RoleError as error:
+            message = f"{error} (job role {deployment.job_role_arn})"
+            raise RoleError(
+                message, code=error.code, request_id=error.request_id
+            ) from error.__cause__
         # The response to a repeated token may have no ARN: the job exists, by its name.
         return response.get("jobArn") or request.name
 
@@ -380,10 +373,3 @@ class BedrockBackend(BedrockModels):
     def now(self) -> datetime:
         """Return the time by Bedrock's clock, as of its last response."""
         return self._clients.now(self._region)
-
-    def invoke(self, endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> str:
-        """Send a conversation with Converse and return the text of the response; billed by the token on demand."""
-        with translate_errors(f"invoking {endpoint_id!r}"):
-            response = self._runtime.converse(**wire.converse(endpoint_id, messages))
-        blocks = response["output"].get("message", {}).get("content", [])
-        return "".join(block.get("text", "") for block in blocks)

@@ -13,9 +13,11 @@ from tunestack.backends.bedrock.quotas import (
     DEPLOYMENTS,
     JOBS,
     MODEL_UNITS,
+    Quota,
     count_jobs,
     read_applied_quota,
     read_quota,
+    units_quota,
 )
 from tunestack.catalog import Serving
 from tunestack.errors import AccessError, NotFoundError, TunestackError
@@ -67,7 +69,8 @@ def run_checks(
     if model is not None and Serving.ON_DEMAND in model.serving:
         yield checks.check_deployment_quota()
     elif model is not None:
-        yield checks.check_model_units()
+        yield checks.check_model_units("quota of model units", MODEL_UNITS)
+        yield checks.check_model_units(f"quota of model units of {model.key}", units_quota(model))
 
 
 def _passed(name: str, detail: str) -> Check:
@@ -225,18 +228,17 @@ class _AccountChecks:
             return _unknown(name, f"{detail}: if it applies, {limit.remedy}")
         return _passed(name, detail)
 
-    def check_model_units(self) -> Check:
-        """Check that provisioned throughput can be created: the default quota is 0 model units."""
-        name = "quota of model units"
+    def check_model_units(self, name: str, quota: Quota) -> Check:
+        """Check that provisioned throughput can be created: both quotas are 0 model units by default."""
         try:
-            limit = read_applied_quota(self._clients, self._region, MODEL_UNITS)
+            limit = read_applied_quota(self._clients, self._region, quota)
         except TunestackError as error:
             return _unknown(name, error)
         if limit.value < 1:
             fix = (
                 "this quota can't be raised in Service Quotas: fine-tune a model that is served on demand"
                 if limit.is_adjustable is False
-                else f"request an increase of {MODEL_UNITS.code} in Service Quotas before you train"
+                else f"request an increase of {quota.code} in Service Quotas before you train"
             )
             return _failed(name, f"{limit.text}: the fine-tuned model could not be served", fix)
         return _passed(name, limit.text)

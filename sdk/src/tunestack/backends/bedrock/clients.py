@@ -24,6 +24,11 @@ _CONTROL = Config(
 )
 # A response may take minutes, and a repeated request is billed again.
 _RUNTIME = _CONTROL.merge(Config(read_timeout=600))
+# A cost estimate has the prices of the catalog if the price list can't be read, so it does not wait long.
+_PRICING = _CONTROL.merge(
+    Config(connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2})
+)
+_CONFIGS = {"bedrock-runtime": _RUNTIME, "pricing": _PRICING}
 _SERVICES = ("bedrock", "bedrock-runtime", "s3", "scheduler", "sqs", "ssm")
 """The services that a job and its endpoint need."""
 _EXPIRED = ("ExpiredToken", "ExpiredTokenException")
@@ -92,7 +97,7 @@ class Clients:
                 self._clients[service, region] = self._session.client(
                     service,
                     region,
-                    config=_RUNTIME if service == "bedrock-runtime" else _CONTROL,
+                    config=_CONFIGS.get(service, _CONTROL),
                 )
                 handler = partial(self._read_headers, service, region)
                 self._clients[service, region].meta.events.register("after-call", handler)

@@ -43,6 +43,7 @@ from botocore.exceptions import (
     UnknownCredentialError,
 )
 
+from tunestack.backends.bedrock.known_messages import find_refusal
 from tunestack.errors import (
     AccessError,
     BusyError,
@@ -112,6 +113,10 @@ CODES: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
         "InvalidIdFormat": (InvalidRequestError, ""),
         "InvalidKeyId": (InvalidRequestError, "check the key's policy"),
         "InvalidObjectState": (InvalidRequestError, "restore the object from its archive"),
+        "InvalidParameterException": (InvalidRequestError, ""),
+        "ExpiredNextTokenException": (InvalidRequestError, ""),
+        "InvalidNextTokenException": (InvalidRequestError, ""),
+        "NotFoundException": (NotFoundError, ""),
         "InvalidRequest": (InvalidRequestError, ""),
         "InvalidSecurity": (InvalidRequestError, ""),
         "InvalidWriteOffset": (InvalidRequestError, ""),
@@ -135,6 +140,7 @@ CODES: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
         "RequestThrottled": (BusyError, _LATER),
         "ServiceException": (BusyError, _LATER),
         "ServiceFailure": (BusyError, _LATER),
+        "InternalErrorException": (BusyError, _LATER),
         "InternalError": (BusyError, _LATER),
         "InternalServerError": (BusyError, _LATER),
         "InternalServerException": (BusyError, _LATER),
@@ -161,6 +167,8 @@ _EXPIRED = (
 )
 # Statuses of a busy server or proxy whose response has no error code.
 _BUSY_STATUSES = (408, 429)
+# Codes of many causes, which their messages tell apart.
+_CODES_OF_MANY = ("AccessDeniedException", "ValidationException")
 # Most services use the code of any invalid signature if the clocks differ; only the message tells.
 _CLOCK_SKEW = re.compile(r"Signature (expired|not yet current)")
 _SETTINGS = (
@@ -271,6 +279,8 @@ def _translate_client_error(error: ClientError, operation: str) -> ProviderError
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     is_busy = status in _BUSY_STATUSES or status >= HTTPStatus.INTERNAL_SERVER_ERROR
     kind, remedy = CODES.get(code, (BusyError, _LATER) if is_busy else (ProviderError, ""))
+    if code in _CODES_OF_MANY and (known := find_refusal(text)):
+        kind, remedy = known.kind, known.remedy
     if _CLOCK_SKEW.search(text):
         kind, remedy = ClockError, _CLOCK
     message = f"{operation}: {text} ({code})"

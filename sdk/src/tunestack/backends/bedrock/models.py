@@ -1,28 +1,76 @@
-"""Custom models on Amazon Bedrock."""
+"""Base models and custom models on Amazon Bedrock."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from tunestack.backends.bedrock import wire
 from tunestack.backends.bedrock.errors import translate_errors
+from tunestack.catalog import LifecycleState
+from tunestack.errors import AccessError, TransientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
 
     from types_boto3_bedrock import BedrockClient
 
     from tunestack.backends.base import CustomModelInfo
+    from tunestack.backends.bedrock.prices import PriceReader
+    from tunestack.catalog import BaseModel, Price
+    from tunestack.catalog.model import PriceKind
+
+logger = logging.getLogger(__name__)
 
 _PAGE = 1000
 
 
 class BedrockModels:
-    """The part of `tunestack.backends.protocols.Backend` for custom models on Amazon Bedrock, in one region of one account."""
+    """The part of `tunestack.backends.protocols.Backend` for models on Amazon Bedrock, in one region of one account."""
+
+    _region: str
+    _price_reader: PriceReader
 
     @property
     def _control(self) -> BedrockClient:
         raise NotImplementedError
+
+    def now(self) -> datetime:
+        """Return the time by Bedrock's clock."""
+        raise NotImplementedError
+
+    def lifecycle(self, model: BaseModel) -> LifecycleState | None:
+        """Get the lifecycle state of a base model; `None` if the caller has no permission, or Bedrock does not list the model.
+
+        Whether the list of a new account has all models is unknown, so a missing one is logged, and the catalog decides.
+        """
+        try:
+            with translate_errors("listing models that can be fine-tuned"):
+                response = self._control.list_foundation_models(byCustomizationType="FINE_TUNING")
+        except (AccessError, TransientError):
+            return None
+        states = {
+            row["modelId"]: row.get("modelLifecycle", {}).get("status")
+            for row in response.get("modelSummaries", ())
+        }
+        known: Mapping[str | None, LifecycleState] = {
+            "ACTIVE": LifecycleState.ACTIVE,
+            "LEGACY": LifecycleState.LEGACY,
+        }
+        for identifier in (model.customization_id, *model.inference_ids):
+            if identifier in states:
+                return known.get(states[identifier])
+        if states and model.lifecycle.state(self.now().date()) is LifecycleState.ACTIVE:
+            logger.warning(
+                "Bedrock does not list %s among the models that can be fine-tuned in %s: it may refuse the job",
+                *(model.name, self._region),
+            )
+        return None
+
+    def prices(self, model: BaseModel) -> Mapping[PriceKind, Price]:
+        """Return the prices of AWS's price list, if the caller may read it, and those of the catalog."""
+        return self._price_reader.read(model, self._region)
 
     def custom_model(self, model_id: str) -> CustomModelInfo:
         """Get a custom model, by its ARN or name."""

@@ -1,4 +1,4 @@
-"""Find a model of Bedrock in the catalog only, for cost estimates: no service is called."""
+"""Find a model of Bedrock in the catalog only, for cost estimates."""
 
 from __future__ import annotations
 
@@ -16,13 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tunestack.backends.bedrock.clients import Clients
+    from tunestack.backends.bedrock.prices import PriceReader
+    from tunestack.catalog import BaseModel, Price
+    from tunestack.catalog.model import PriceKind
 
 
 @dataclass(frozen=True, slots=True)
 class OfflineStore:
-    """A `DataStore` on Bedrock. Only `open` calls a service: it reads the object that the caller named."""
+    """A `DataStore` on Bedrock. `open` reads the object that the caller named, and `prices` AWS's price list."""
 
     clients: Clients
+    price_reader: PriceReader
     region: str
 
     def check_location(self, location: str) -> None:
@@ -36,9 +40,18 @@ class OfflineStore:
         """Open an object in S3."""
         return open_object(self.clients.get("s3", self.region), uri)
 
+    def prices(self, model: BaseModel) -> Mapping[PriceKind, Price]:
+        """Return the prices of AWS's price list, if the caller may read it, and those of the catalog."""
+        return self.price_reader.read(model, self.region)
+
 
 def resolve_offline(
-    model: str, *, is_custom: bool, region: str | None, clients: Clients
+    model: str,
+    *,
+    is_custom: bool,
+    region: str | None,
+    clients: Clients,
+    price_reader: PriceReader,
 ) -> Target[DataStore]:
     """Find a base model, or the base model of a custom model, in the catalog.
 
@@ -47,6 +60,7 @@ def resolve_offline(
         is_custom: `model` is the ARN of a custom model or of its endpoint.
         region: where the model is to be fine-tuned; not checked if not given.
         clients: read data that is given as an `s3://` URI.
+        price_reader: reads AWS's price list.
 
     Raises:
         ModelError: the model is unknown, can't be fine-tuned, or the ARN does not name its base model.
@@ -66,5 +80,5 @@ def resolve_offline(
     return Target(
         base=base,
         identifier=model if is_custom else base.customization_id,
-        backend=OfflineStore(clients, region or base.regions[0]),
+        backend=OfflineStore(clients, price_reader, region or base.regions[0]),
     )

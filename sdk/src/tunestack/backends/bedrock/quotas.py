@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tunestack.backends.bedrock.errors import OTHER_QUOTA, translate_errors
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tunestack.backends.bedrock.clients import Clients
+    from tunestack.catalog import BaseModel
 
 
 logger = logging.getLogger(__name__)
@@ -78,6 +79,8 @@ MODEL_UNITS = Quota(
     remedy="stop another provisioned throughput, or use serving='on-demand' if the model supports it",
 )
 
+_UNITS_OF_MODEL = "Model units per provisioned model for"
+
 _IN_PROGRESS = re.compile(r"in.?progress|creating", re.IGNORECASE)
 _MODELS = re.compile(r"custom models?\b", re.IGNORECASE)
 _JOBS = re.compile(r"\bjobs?\b", re.IGNORECASE)
@@ -92,12 +95,16 @@ class Limit:
     is_applied: bool
     """Whether Service Quotas returned the value; if not, it is the documented default."""
     is_adjustable: bool | None
+    is_default: bool = False
+    """Whether Service Quotas has no value for the account and returned AWS's default."""
 
     @property
     def text(self) -> str:
         """The value, the quota's name and code, and the source of the value."""
         code = f" ({self.quota.code})" if self.quota.code else ""
-        source = "" if self.is_applied else ", the documented default: the applied value is unknown"
+        source = ", AWS's default" if self.is_default else ""
+        if not self.is_applied:
+            source = ", the documented default: the applied value is unknown"
         return f"{self.value:g} by quota {self.quota.name!r}{code}{source}"
 
     @property
@@ -115,6 +122,15 @@ class Limit:
         )
 
 
+def units_quota(model: BaseModel) -> Quota:
+    """Return the quota of model units of each provisioned throughput of a base model, which provisioned throughput needs, too."""
+    return replace(
+        MODEL_UNITS,
+        name=f"{_UNITS_OF_MODEL} {model.publisher.title()} {model.name}",
+        code=model.units_quota,
+    )
+
+
 def read_quota(clients: Clients, region: str, quota: Quota) -> Limit:
     """Read the applied value of a quota; return the documented default if it can't be read."""
     try:
@@ -129,23 +145,32 @@ def read_quota(clients: Clients, region: str, quota: Quota) -> Limit:
 
 
 def read_applied_quota(clients: Clients, region: str, quota: Quota) -> Limit:
-    """Read the applied value of a quota.
+    """Read the applied value of a quota, or AWS's default if Service Quotas has no applied value.
 
     Raises:
         TunestackError: the caller has no permission, or the quota's code is unknown.
     """
     if quota.code is None:
-        raise QuotaError(f"the code of quota {quota.name!r} is unknown")
+        raise QuotaError(
+            f"the code of quota {quota.name!r} is unknown: search for the name in Service Quotas"
+        )
+    client = clients.get("service-quotas", region)
+    arguments = {"ServiceCode": "bedrock", "QuotaCode": quota.code}
+    is_default = False
     with translate_errors(f"reading quota {quota.code}"):
-        answer: dict[str, Any] = clients.get("service-quotas", region).get_service_quota(
-            ServiceCode="bedrock", QuotaCode=quota.code
-        )["Quota"]
+        try:
+            answer: dict[str, Any] = client.get_service_quota(**arguments)["Quota"]
+        # "If the applied quota value is not available for a quota, the quota is not retrieved" (API reference, GetServiceQuota).
+        except client.exceptions.NoSuchResourceException:
+            answer = client.get_aws_default_service_quota(**arguments)["Quota"]
+            is_default = True
     adjustable = answer.get("Adjustable")
     return Limit(
         quota=quota,
         value=float(answer["Value"]),
         is_applied=True,
         is_adjustable=quota.is_adjustable if adjustable is None else bool(adjustable),
+        is_default=is_default,
     )
 
 
@@ -203,8 +228,9 @@ def explain_quota_errors(clients: Clients, region: str, resource: str) -> Iterat
         if error.code != "ServiceQuotaExceededException":
             raise
         limit = read_quota(clients, region, _find_quota(resource, str(error)))
+        other = f" (and of {_UNITS_OF_MODEL} the model)" if limit.quota is MODEL_UNITS else ""
         explained = QuotaError(
-            f"{str(error).removesuffix(': ' + OTHER_QUOTA)}: {limit.text}: {limit.remedy}",
+            f"{str(error).removesuffix(': ' + OTHER_QUOTA)}: {limit.text}: {limit.remedy}{other}",
             code=error.code,
             request_id=error.request_id,
         )

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tunestack.backends.base import CustomModelInfo, EndpointInfo, EndpointState, JobInfo, JobState
+from tunestack.backends.bedrock.known_messages import find_remedy
 from tunestack.catalog import Serving
 
 if TYPE_CHECKING:
@@ -149,6 +150,7 @@ def job_info(response: Mapping[str, Any]) -> JobInfo:
     if state is JobState.RUNNING and phase not in (None, "training"):
         state = JobState.PENDING
     validation = response.get("validationMetrics") or [{}]
+    failure = response.get("failureMessage")
     return JobInfo(
         id=response["jobArn"],
         name=response["jobName"],
@@ -157,7 +159,8 @@ def job_info(response: Mapping[str, Any]) -> JobInfo:
         phase=None if state.is_terminal else phase,
         base_model=response["baseModelArn"],
         model=response.get("outputModelArn") or response.get("customModelArn"),
-        failure=response.get("failureMessage"),
+        failure=failure,
+        remedy=find_remedy(failure) if failure else None,
         created=response["creationTime"],
         ended=response.get("endTime"),
         hyperparameters=response.get("hyperParameters", {}),

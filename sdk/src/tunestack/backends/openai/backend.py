@@ -9,12 +9,14 @@ from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import openai
+
 from tunestack import catalog
 from tunestack.backends.base import Check, Verdict
-from tunestack.backends.openai import wire
+from tunestack.backends.openai import servers, wire
 from tunestack.backends.openai.client import client_settings, create_client
 from tunestack.backends.openai.errors import translate_errors
-from tunestack.backends.openai.files import upload_file
+from tunestack.backends.openai.files import require_processed, upload_file
 from tunestack.backends.openai.models import OPENAI_OWNERS, OpenAIModels
 from tunestack.backends.openai.offline import OpenAIStore
 from tunestack.backends.openai.wire import iterate_rows
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    import openai
     from openai.types.fine_tuning import FineTuningJob
 
     from tunestack.backends.base import (
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     )
     from tunestack.catalog import BaseModel
     from tunestack.polling import Poll
+    from tunestack.records.target import Rendering
 
 logger = logging.getLogger(__name__)
 
@@ -76,6 +78,8 @@ class OpenAIBackend(OpenAIStore, OpenAIModels):
         self._client_without_retries = client.with_options(max_retries=0)
         self._poll = poll
         self._clock_offset = timedelta(0)
+        # Behind a gateway, this is known after the first response.
+        self.has_catalog_dates = servers.is_openai(client.base_url)
 
     def __getstate__(self) -> dict[str, object]:
         """Keep the settings of the client, and leave out the key and the client."""
@@ -93,7 +97,7 @@ class OpenAIBackend(OpenAIStore, OpenAIModels):
         """Return `RETIRED` if the model does not exist or its shutdown date has passed; else `None`.
 
         OpenAI has no API for whether a model can be fine-tuned: only creating a job tells. Logs a warning if the model has a
-        shutdown date.
+        shutdown date. The dates of the catalog apply to OpenAI's own API only.
         """
         try:
             with translate_errors(f"getting model {model.customization_id!r}"):
@@ -106,7 +110,10 @@ class OpenAIBackend(OpenAIStore, OpenAIModels):
         with suppress(ValueError, TypeError, KeyError):
             server_time = parsedate_to_datetime(response.headers["date"])
             self._clock_offset = server_time - datetime.now(UTC)
-        end = _parse_date(getattr(details, "shutdown_date", None)) or model.lifecycle.end_of_life
+        self.has_catalog_dates |= servers.ORGANIZATION_HEADER in response.headers
+        end = _parse_date(getattr(details, "shutdown_date", None))
+        if end is None and self.has_catalog_dates:
+            end = model.lifecycle.end_of_life
         if end is not None and end <= self.now().date():
             return LifecycleState.RETIRED
         if end is not None:
@@ -156,7 +163,7 @@ class OpenAIBackend(OpenAIStore, OpenAIModels):
             if existing is not None:
                 return existing.id
             with translate_errors(f"creating job {request.name!r}"):
-                job = self._client_without_retries.fine_tuning.jobs.create(**arguments)
+                job = self._create(arguments)
                 if not (job.metadata or {}).get(wire.KEY):
                     logger.warning(
                         "this server stores no metadata: submitting the same job again creates another job"
@@ -166,6 +173,13 @@ class OpenAIBackend(OpenAIStore, OpenAIModels):
         job_id = retry(create_or_find_job, timeout=_BUSY_TIMEOUT, poll=self._poll)
         self._poll.sleep(_VISIBILITY_DELAY)
         return self._cancel_duplicates(request, job_id)
+
+    def _create(self, arguments: Mapping[str, Any]) -> FineTuningJob:
+        try:
+            return self._client_without_retries.fine_tuning.jobs.create(**arguments)
+        except openai.BadRequestError as error:
+            require_processed(self._client, arguments, error)
+            raise
 
     def _cancel_duplicates(self, request: JobRequest, job_id: str) -> str:
         """Cancel the jobs of a request that other processes created at the same time; return the first job, which stays."""
@@ -347,15 +361,25 @@ class OpenAIBackend(OpenAIStore, OpenAIModels):
                 detail="only creating a job tells whether OpenAI still allows this organization to fine-tune",
             )
 
-    def invoke(self, endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> str:
+    def rendering(self, model: str) -> Rendering | None:  # noqa: ARG002 - part of the protocol
+        """Return `None`: OpenAI's models are trained on messages."""
+        return None
+
+    def invoke(
+        self,
+        endpoint: EndpointInfo,
+        messages: Sequence[Mapping[str, str]],
+        *,
+        rendering: Rendering | None = None,  # noqa: ARG002 - part of the protocol
+    ) -> str:
         """Send a conversation to a model and return the text of the response; billed by the token."""
         conversation: Any = list(messages)
-        with translate_errors(f"invoking {endpoint_id!r}"):
+        with translate_errors(f"invoking {endpoint.id!r}"):
             completion = self._client.chat.completions.create(
-                model=endpoint_id, messages=conversation
+                model=endpoint.id, messages=conversation
             )
         if not completion.choices:
-            raise BusyError(f"invoking {endpoint_id!r}: the response is empty: try again")
+            raise BusyError(f"invoking {endpoint.id!r}: the response is empty: try again")
         return completion.choices[0].message.content or ""
 
 

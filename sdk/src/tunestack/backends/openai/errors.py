@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _KEY = "check the key (OPENAI_API_KEY, or the client that was passed) and its project"
 _ELIGIBLE = (
-    "the project or the key has no permission. OpenAI ends fine-tuning: since 2026-05-07 organizations that never fine-tuned "
+    "the project or the key has no permission. OpenAI (not other servers with its API) ends fine-tuning: since 2026-05-07 organizations that never fine-tuned "
     "can't create jobs, since 2026-07-02 those that did not use a fine-tuned model recently can't either, and from 2027-01-06 "
     "no organization can: see `tunestack models` for models that can be fine-tuned on Bedrock"
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -11,10 +12,10 @@ import openai
 
 from tunestack.backends.openai.errors import translate_errors
 from tunestack.backends.openai.wire import iterate_rows
-from tunestack.errors import ProviderError
+from tunestack.errors import BusyError, ProviderError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -54,6 +55,31 @@ def upload_file(client: openai.OpenAI, path: Path, *, sha256: str, now: datetime
         if size <= _MAX_FILE_BYTES:
             return _create_with_expiry(partial(_create_file, without_retries, path, name))
         return _upload_in_parts(client, path, name, size)
+
+
+def require_processed(
+    client: openai.OpenAI, arguments: Mapping[str, Any], error: Exception
+) -> None:
+    """Raise an error that is retried if a job was refused because the server is still processing one of its files.
+
+    Args:
+        client: a client of the openai package.
+        arguments: the arguments of the job.
+        error: the error of the server.
+
+    Raises:
+        BusyError: a file is still processed.
+    """
+    for name in ("training_file", "validation_file"):
+        if arguments.get(name) is None:
+            continue
+        status: str | None = None
+        with suppress(openai.OpenAIError, AttributeError):
+            status = client.files.retrieve(arguments[name]).status
+        if status is not None and status not in ("processed", "error"):
+            raise BusyError(
+                f"the server is still processing {name} {arguments[name]} ({status}): {error}"
+            ) from error
 
 
 def _create_file(client: openai.OpenAI, path: Path, name: str, **expiry: Any) -> str:

@@ -12,6 +12,9 @@ from tunestack.backends.protocols import DataStore, Target
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tunestack.catalog import BaseModel, Price
+    from tunestack.catalog.model import PriceKind
+
 
 class OpenAIStore:
     """The `DataStore` of OpenAI. It validates arguments without calls."""
@@ -27,6 +30,10 @@ class OpenAIStore:
     def open(self, uri: str) -> BinaryIO:
         """Raise `ConfigError`: data for OpenAI is read from a local file."""
         raise wire.unsupported_uri(uri)
+
+    def prices(self, model: BaseModel) -> Mapping[PriceKind, Price]:
+        """Return the prices of the catalog: OpenAI has no API for prices."""
+        return model.prices
 
 
 def resolve_offline(identifier: str, *, is_other_server: bool) -> Target[DataStore]:
@@ -44,5 +51,6 @@ def resolve_offline(identifier: str, *, is_other_server: bool) -> Target[DataSto
         base = catalog.unknown(identifier)
     else:
         base = catalog.require(identifier, on=clock.today(), provider="openai")
-        catalog.require_living(base, on=clock.today(), service_state=None)
+        if not is_other_server:  # the dates are OpenAI's
+            catalog.require_living(base, on=clock.today(), service_state=None)
     return Target(base=base, identifier=identifier, backend=OpenAIStore())

@@ -17,6 +17,7 @@ from tunestack.backends.openai.identifiers import (
     check_openai_id,
 )
 from tunestack.backends.openai.offline import resolve_offline
+from tunestack.backends.openai.servers import is_openai, require_supported
 from tunestack.backends.protocols import Backend, DataStore, Target
 from tunestack.environment import require_same_endpoints, snapshot
 from tunestack.errors import TunestackError
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from tunestack.catalog import BaseModel
     from tunestack.polling import Poll
 
-_HOST = "api.openai.com"
 _TAGS = {f"{OWN_TAGS}managed-by": "tunestack"}
 
 
@@ -82,8 +82,9 @@ class OpenAIProject:
             today = self._backend.now().date()
             base = catalog.require(identifier, on=today, provider="openai")
             state = self._backend.lifecycle(base)
-            # By the server's clock, which is known from its answer.
-            catalog.require_living(base, on=self._backend.now().date(), service_state=state)
+            if state is not None or self._backend.has_catalog_dates:
+                # By the server's clock, which is known from its answer.
+                catalog.require_living(base, on=self._backend.now().date(), service_state=state)
         is_fine_tuned = identifier.startswith(MODEL_PREFIX) or base.publisher == "unknown"
         return Target(
             base=base,
@@ -99,9 +100,10 @@ class OpenAIProject:
             if self.client is None
             else self.client.base_url
         )
+        require_supported(base_url)
         return resolve_offline(
             check_openai_id(IdKind.SOURCE, model),
-            is_other_server=bool(base_url) and _HOST not in str(base_url),
+            is_other_server=bool(base_url) and not is_openai(base_url),
         )
 
     def connect(self, model: str) -> None:  # noqa: ARG002 - one client serves all models
@@ -135,10 +137,11 @@ class OpenAIProject:
 
     @cached_property
     def _connected_client(self) -> OpenAI:
-        if self.client is not None:
-            return self.client
-        require_same_endpoints(self._environment)
-        return create_client({})
+        if self.client is None:
+            require_same_endpoints(self._environment)
+        client = create_client({}) if self.client is None else self.client
+        require_supported(client.base_url)
+        return client
 
     @cached_property
     def _backend(self) -> OpenAIBackend:

@@ -55,8 +55,12 @@ STATES: Mapping[str, tuple[JobState, str | None]] = {
     "succeeded": (JobState.SUCCEEDED, None),
     "failed": (JobState.FAILED, None),
     "cancelled": (JobState.STOPPED, None),
+    # Other servers. Source: Azure's API for fine-tuning, 2024-10-21 (`pending`, `canceled`); 2023-05-15 (`notRunning`).
+    "pending": (JobState.PENDING, "queued"),
+    "notRunning": (JobState.PENDING, "queued"),
+    "canceled": (JobState.STOPPED, None),
 }
-"""The state and phase of each status of OpenAI."""
+"""The state and phase of each status."""
 
 
 class _Row(Protocol):
@@ -141,6 +145,9 @@ def job_info(job: FineTuningJob) -> JobInfo:
     """Read a job."""
     # The package does not validate responses, and other servers leave fields out or use other types.
     state, phase = STATES.get(job.status, (JobState.UNKNOWN, None))
+    if state is JobState.UNKNOWN and job.finished_at is not None:
+        # The job has ended, whatever the server calls it: it has a model, or it failed.
+        state = JobState.SUCCEEDED if job.fine_tuned_model else JobState.FAILED
     metadata = job.metadata or {}
     return JobInfo(
         id=job.id,

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from tunestack.records.conversation import (
     Block,
     Conversation,
@@ -24,6 +26,8 @@ from tunestack.records.findings import Findings, quote
 from tunestack.records.formats.fields import (
     get_optional,
     iterate_objects,
+    remove_message_metadata,
+    remove_metadata,
     report_unknown,
     require_text,
 )
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
 _FIELDS = {
     "system": {"role", "content", "name"},
     "developer": {"role", "content", "name"},
-    "user": {"role", "content", "name"},
+    "user": {"role", "content", "name", "weight"},
     "assistant": {
         "role",
         "content",
@@ -44,6 +48,9 @@ _FIELDS = {
         "tool_calls",
         "function_call",
         "reasoning_content",
+        "reasoning",
+        "refusal",
+        "audio",
     },
     "tool": {"role", "content", "tool_call_id", "name"},
     "function": {"role", "content", "name"},
@@ -56,13 +63,13 @@ _DATA = re.compile(r"(?i)data:(?:(?P<kind>\w+)/(?P<format>[\w.+-]+))?[;,]")
 
 def read(record: Mapping[str, Any], findings: Findings) -> Conversation:
     """Read `{"messages": [...], "tools": [...], "parallel_tool_calls": ...}`."""
-    report_unknown(record, _RECORD, "$", findings)
+    remove_metadata(record, _RECORD, findings)
     return _conversation(record, "$", findings)
 
 
 def read_preference(record: Mapping[str, Any], findings: Findings) -> Conversation:
     """Read `{"input": {"messages"}, "preferred_output": [...], "non_preferred_output": [...]}`."""
-    report_unknown(record, ("input", "preferred_output", "non_preferred_output"), "$", findings)
+    remove_metadata(record, ("input", "preferred_output", "non_preferred_output"), findings)
     prompt = record.get("input")
     if not isinstance(prompt, dict):
         findings.add(
@@ -108,7 +115,7 @@ def _turns(messages: Any, path: str, findings: Findings) -> Iterator[Turn]:
             known = ", ".join(_FIELDS)
             findings.add("role", f"{message_path}.role", f"invalid role {quote(role)}: use {known}")
             continue
-        report_unknown(message, _FIELDS[role], message_path, findings)
+        remove_message_metadata(message, _FIELDS[role], message_path, findings)
         if role in ("tool", "function"):
             results_path = results_path if results else message_path
             results.append(_result(message, message_path, findings, call_path))
@@ -135,15 +142,23 @@ def _turns(messages: Any, path: str, findings: Findings) -> Iterator[Turn]:
 
 
 def _weight(message: Mapping[str, Any], path: str, findings: Findings) -> int | None:
-    weight: int | None = get_optional(message, "weight", int, path, findings)
+    weight = message.get("weight")
+    if weight is not None and message["role"] != "assistant":
+        findings.add("normalized", f"{path}.weight", "only answers have a weight: it was left out")
+        return None
+    if isinstance(weight, float) and weight in (0.0, 1.0):
+        findings.add("normalized", f"{path}.weight", "was written as an integer")
+        return int(weight)
+    weight = get_optional(message, "weight", int, path, findings)
     if weight in (None, 0, 1):
-        return weight
+        return weight  # type: ignore[no-any-return]
     findings.add("weight", f"{path}.weight", "expected 0 or 1")
     return None
 
 
 def _content(message: Mapping[str, Any], path: str, findings: Findings) -> Iterator[Block]:
-    reasoning = get_optional(message, "reasoning_content", str, path, findings)
+    name = "reasoning_content" if message.get("reasoning_content") is not None else "reasoning"
+    reasoning = get_optional(message, name, str, path, findings)
     if reasoning is not None:
         yield Reasoning(reasoning)
     calls = message.get("tool_calls")
@@ -161,6 +176,22 @@ def _read_content(
     message: Mapping[str, Any], path: str, findings: Findings, *, has_calls: bool
 ) -> Iterator[Block]:
     content = message.get("content")
+    refusal = get_optional(message, "refusal", str, path, findings)
+    if message.get("audio") is not None:
+        findings.add(
+            "media-not-taken",
+            f"{path}.audio",
+            "no model supports audio in training data: remove it",
+        )
+    if refusal and content is None:
+        # A refusal is an answer, in a field of its own.
+        findings.add("normalized", f"{path}.refusal", "was written as the content of the answer")
+        content = refusal
+    if has_calls and content in ("null", "None"):
+        findings.add(
+            "normalized", f"{path}.content", "is the word null beside tool calls, and was removed"
+        )
+        content = None
     if isinstance(content, list):
         if not content:
             findings.add("empty-text", f"{path}.content", "the content is empty")
@@ -223,7 +254,7 @@ def _media(url: str, kind: str, detail: str | None) -> Media:
 
 
 def _call(call: Mapping[str, Any], path: str, findings: Findings) -> Iterator[Block]:
-    report_unknown(call, ("id", "type", "function"), path, findings)
+    remove_message_metadata(call, ("id", "type", "function"), path, findings)
     _check_type(call, path, findings)
     function = call.get("function")
     if not isinstance(function, dict):
@@ -234,7 +265,7 @@ def _call(call: Mapping[str, Any], path: str, findings: Findings) -> Iterator[Bl
     report_unknown(function, ("name", "arguments"), f"{path}.function", findings)
     identifier = require_text(call, "id", path, findings)
     name = require_text(function, "name", f"{path}.function", findings)
-    arguments = require_text(function, "arguments", f"{path}.function", findings)
+    arguments = _arguments(function, f"{path}.function", findings)
     if identifier is None or name is None or arguments is None:
         return
     argument_findings = Findings()
@@ -246,6 +277,20 @@ def _call(call: Mapping[str, Any], path: str, findings: Findings) -> Iterator[Bl
         )
     else:
         yield ToolUse(id=identifier, name=name, input=value, arguments=arguments)
+
+
+def _arguments(function: Mapping[str, Any], path: str, findings: Findings) -> str | None:
+    """Return the arguments as text: some programs write an object, or an empty string for a call without arguments."""
+    arguments = function.get("arguments")
+    if isinstance(arguments, dict):
+        findings.add(
+            "normalized", f"{path}.arguments", "is an object, and was written as JSON text"
+        )
+        return orjson.dumps(arguments).decode()
+    if isinstance(arguments, str) and not arguments.strip():
+        findings.add("normalized", f"{path}.arguments", "is empty, and was written as {}")
+        return "{}"
+    return require_text(function, "arguments", path, findings)
 
 
 def _check_type(value: Mapping[str, Any], path: str, findings: Findings) -> None:

@@ -10,7 +10,13 @@ from typing import TYPE_CHECKING, Any
 from tunestack.records.conversation import Conversation, Text, Turn
 from tunestack.records.findings import quote
 from tunestack.records.formats.converse import report_extras
-from tunestack.records.formats.fields import iterate_objects, report_unknown, require_text
+from tunestack.records.formats.fields import (
+    iterate_objects,
+    remove_message_metadata,
+    remove_metadata,
+    require_text,
+    without_nulls,
+)
 from tunestack.records.formats.prompt import one_text
 
 if TYPE_CHECKING:
@@ -21,7 +27,8 @@ if TYPE_CHECKING:
 
 def read(record: Mapping[str, Any], findings: Findings) -> Conversation:
     """Read `{"system": "...", "messages": [{"role", "content": "..."}]}`."""
-    report_unknown(record, ("system", "messages"), "$", findings)
+    record = without_nulls(record, "$", findings)
+    remove_metadata(record, ("system", "messages"), findings)
     turns = []
     if "system" in record:
         system = require_text(record, "system", "$", findings)
@@ -29,7 +36,8 @@ def read(record: Mapping[str, Any], findings: Findings) -> Conversation:
     for path, message in iterate_objects(
         record.get("messages"), "$.messages", "messages", findings
     ):
-        report_unknown(message, ("role", "content"), path, findings)
+        message = without_nulls(message, path, findings)  # noqa: PLW2901
+        remove_message_metadata(message, ("role", "content"), path, findings)
         role = message.get("role")
         content = require_text(message, "content", path, findings)
         if role not in ("user", "assistant"):

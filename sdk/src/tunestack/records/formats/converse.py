@@ -23,8 +23,11 @@ from tunestack.records.findings import field_path, quote
 from tunestack.records.formats.fields import (
     get_optional,
     iterate_objects,
+    remove_message_metadata,
+    remove_metadata,
     report_unknown,
     require_text,
+    without_nulls,
 )
 from tunestack.records.jsonline import json_type
 
@@ -39,29 +42,56 @@ _KINDS = ("text", "image", "video", "toolUse", "toolResult", "reasoningContent")
 
 def read(record: Mapping[str, Any], findings: Findings) -> Conversation:
     """Read `{"schemaVersion", "system": [...], "messages": [...], "toolConfig": {...}}`."""
-    report_unknown(record, ("schemaVersion", "system", "messages", "toolConfig"), "$", findings)
-    if record.get("schemaVersion") != SCHEMA_VERSION:
-        findings.add("field", "$.schemaVersion", f"expected {SCHEMA_VERSION!r}")
+    record = without_nulls(record, "$", findings)
+    remove_metadata(record, ("schemaVersion", "system", "messages", "toolConfig"), findings)
+    _check_version(record.get("schemaVersion"), findings)
     turns: list[Turn] = []
     if "system" in record:
-        blocks = tuple(_blocks(record["system"], "$.system", ("text",), findings))
-        turns += [Turn(role="system", blocks=blocks, path="$.system")] if blocks else []
+        content = _as_blocks(record["system"], "$.system", findings)
+        blocks = tuple(_blocks(content, "$.system", ("text",), findings))
+        if blocks:
+            turns.append(Turn(role="system", blocks=blocks, path="$.system"))
+        elif content == []:
+            findings.add("normalized", "$.system", "is empty, and was removed")
     for path, message in iterate_objects(
         record.get("messages"), "$.messages", "messages", findings
     ):
-        report_unknown(message, ("role", "content"), path, findings)
+        message = without_nulls(message, path, findings)  # noqa: PLW2901
+        remove_message_metadata(message, ("role", "content"), path, findings)
         role = message.get("role")
         if role not in ("user", "assistant"):
             findings.add(
                 "role", f"{path}.role", f"invalid role {quote(role)}: use user or assistant"
             )
             continue
-        content = message.get("content")
+        content = _as_blocks(message.get("content"), f"{path}.content", findings)
         if content == []:
             findings.add("empty-text", f"{path}.content", "the content is empty")
         blocks = tuple(_blocks(content, f"{path}.content", _KINDS, findings))
         turns.append(Turn(role=role, blocks=blocks, path=path))
     return Conversation(turns=tuple(turns), tools=tuple(_tools(record, findings)))
+
+
+def _check_version(version: Any, findings: Findings) -> None:
+    """Check the version: the Nova guide allows any string, and AWS's data sets have others or none."""
+    if version == SCHEMA_VERSION:
+        return
+    if version is None:
+        findings.add(
+            "normalized", "$.schemaVersion", f"is missing, and {SCHEMA_VERSION!r} was added"
+        )
+    elif isinstance(version, str):
+        findings.add("normalized", "$.schemaVersion", f"was replaced by {SCHEMA_VERSION!r}")
+    else:
+        findings.add("field", "$.schemaVersion", f"expected {SCHEMA_VERSION!r}")
+
+
+def _as_blocks(content: Any, path: str, findings: Findings) -> Any:
+    """Return a text as an array of one block."""
+    if not isinstance(content, str):
+        return content
+    findings.add("normalized", path, "is a string, and was written as an array of blocks")
+    return [{"text": content}]
 
 
 def write(
@@ -89,7 +119,8 @@ def write(
     if conversation.tools:
         record["toolConfig"] = {"tools": [{"toolSpec": _spec(tool)} for tool in conversation.tools]}
         if any(tool.strict is not None for tool in conversation.tools):
-            findings.add_loss("$.tools", "the format does not support strict")
+            # It limits what the model can answer, and is no part of what it learns.
+            findings.add("normalized", "$.tools", "the setting strict of requests was left out")
     report_extras(conversation, findings)
     return record
 
@@ -117,8 +148,8 @@ def report_extras(
     if is_text_only and conversation.tools:
         findings.add_loss("$.tools", "the format does not support tools")
     if conversation.parallel_tool_calls is not None:
-        findings.add_loss(
-            "$.parallel_tool_calls", "the format does not support parallel_tool_calls"
+        findings.add(
+            "normalized", "$.parallel_tool_calls", "is a setting of requests, and was left out"
         )
 
 
@@ -154,11 +185,17 @@ def _written(block: Block, turn: Turn, findings: Findings, owner: str | None) ->
 
 def _blocks(content: Any, path: str, kinds: tuple[str, ...], findings: Findings) -> Iterator[Block]:
     for block_path, block in iterate_objects(content, path, "blocks", findings):
+        block = without_nulls(block, block_path, findings)  # noqa: PLW2901
         found = [kind for kind in kinds if kind in block]
         if len(found) != 1:
             findings.add("field", block_path, f"expected one of {', '.join(kinds)}")
             continue
         (kind,) = found
+        if block.get("type", "") in (kind, _TYPES.get(kind, kind)):
+            findings.add(
+                "normalized", f"{block_path}.type", "is not part of the format, and was left out"
+            )
+            block = {kind: block[kind]}  # noqa: PLW2901
         report_unknown(block, found, block_path, findings)
         if kind == "text":
             text = require_text(block, "text", block_path, findings)
@@ -174,6 +211,10 @@ def _blocks(content: Any, path: str, kinds: tuple[str, ...], findings: Findings)
         parsed = _READERS[kind](inner, f"{block_path}.{kind}", findings)
         if parsed is not None:
             yield parsed
+
+
+_TYPES = {"toolUse": "tool_use", "toolResult": "tool_result", "reasoningContent": "reasoning"}
+"""The types of blocks in other APIs."""
 
 
 def _media(kind: str) -> Any:
@@ -259,11 +300,17 @@ def _tools(record: Mapping[str, Any], findings: Findings) -> Iterator[Tool]:
     if "toolConfig" not in record:
         return
     config = record["toolConfig"]
-    if not isinstance(config, dict) or config.get("tools") == []:
-        why = "expected an object with at least one tool: remove it if there are no tools"
-        findings.add("field", "$.toolConfig", why)
+    if not isinstance(config, dict):
+        findings.add("field", "$.toolConfig", f"expected an object, found {json_type(config)}")
         return
-    report_unknown(config, ("tools",), "$.toolConfig", findings)
+    if not config.get("tools"):
+        findings.add("normalized", "$.toolConfig", "has no tools, and was removed")
+        return
+    if "toolChoice" in config:
+        findings.add(
+            "normalized", "$.toolConfig.toolChoice", "is a setting of requests, and was left out"
+        )
+    report_unknown(config, ("tools", "toolChoice"), "$.toolConfig", findings)
     for tool_path, tool in iterate_objects(
         config.get("tools"), "$.toolConfig.tools", "tools", findings
     ):
@@ -272,7 +319,11 @@ def _tools(record: Mapping[str, Any], findings: Findings) -> Iterator[Tool]:
             findings.add("field", tool_path, "expected an object with toolSpec")
             continue
         spec_path = f"{tool_path}.toolSpec"
-        report_unknown(spec, ("name", "description", "inputSchema"), spec_path, findings)
+        if "strict" in spec:
+            findings.add(
+                "normalized", f"{spec_path}.strict", "is a setting of requests, and was left out"
+            )
+        report_unknown(spec, ("name", "description", "inputSchema", "strict"), spec_path, findings)
         name = require_text(spec, "name", spec_path, findings)
         schema = spec.get("inputSchema")
         if not isinstance(schema, dict) or not isinstance(schema.get("json"), dict):

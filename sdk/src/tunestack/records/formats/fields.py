@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from tunestack.records.findings import field_path
@@ -21,6 +22,85 @@ def report_unknown(
         if value[name] is None:
             continue  # same as a missing field
         findings.add_loss(field_path(path, name), "this format has no such field")
+
+
+_CONTENT = frozenset(
+    [
+        "audio",
+        "completion",
+        "documents",
+        "functions",
+        "image",
+        "images",
+        "input",
+        "messages",
+        "output",
+        "prompt",
+        "response",
+        "schemaVersion",
+        "system",
+        "toolConfig",
+        "tools",
+        "video",
+        "videos",
+    ]
+)
+"""Fields of records that are more than metadata: leaving them out would be a loss."""
+_MESSAGE_METADATA = frozenset(
+    [
+        "annotations",
+        "created",
+        "created_at",
+        "finish_reason",
+        "id",
+        "index",
+        "logprobs",
+        "metadata",
+        "model",
+        "status",
+        "timestamp",
+        "token_count",
+        "type",
+        "usage",
+        "uuid",
+    ]
+)
+"""Fields that programs add to messages, and that are not content."""
+
+
+def remove_metadata(value: Mapping[str, Any], known: Collection[str], findings: Findings) -> None:
+    """Report the fields of a record that its format does not have: as metadata, or as a loss if they may be content."""
+    for name in sorted(value.keys() - known):
+        path = field_path("$", name)
+        if value[name] is None:
+            continue  # same as a missing field
+        if name in _CONTENT or get_close_matches(name, known, n=1, cutoff=0.85):
+            findings.add_loss(path, "this format has no such field")
+        else:
+            findings.add(
+                "normalized", path, "is not part of the format, and was left out as metadata"
+            )
+
+
+def remove_message_metadata(
+    value: Mapping[str, Any], known: Collection[str], path: str, findings: Findings
+) -> None:
+    """Report the fields of a message that its format does not have: as metadata, or as a loss if they may be content."""
+    for name in sorted(value.keys() - known):
+        if value[name] is None:
+            continue
+        if name in _MESSAGE_METADATA:
+            findings.add("normalized", field_path(path, name), "is metadata, and was left out")
+        else:
+            findings.add_loss(field_path(path, name), "this format has no such field")
+
+
+def without_nulls(value: Mapping[str, Any], path: str, findings: Findings) -> Mapping[str, Any]:
+    """Return an object without the fields that are null, which table formats and serializers add."""
+    if None not in value.values():
+        return value
+    findings.add("normalized", path, "has fields that are null, which were removed")
+    return {name: item for name, item in value.items() if item is not None}
 
 
 def iterate_objects(

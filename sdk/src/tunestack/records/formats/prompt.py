@@ -1,6 +1,7 @@
 """One prompt and one completion: Llama 3.1 and 2, Cohere, Titan.
 
-A conversation with more messages is written with the chat template of the model family.
+Messages are written with the chat template of the model family, one question and one answer too: all records of a file are
+written the same way, see `records.target.Rendering`.
 Source: user guide, model-customization-prepare; the project's specification for `inputText`/`outputText`.
 """
 
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunestack.records.conversation import Conversation, Text, Turn
 from tunestack.records.formats.converse import report_extras
-from tunestack.records.formats.fields import report_unknown, require_text
+from tunestack.records.formats.fields import remove_metadata, require_text, without_nulls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,7 +44,8 @@ def _read(
     *,
     template: Template | None = None,
 ) -> Conversation:
-    report_unknown(record, (prompt, completion), "$", findings)
+    record = without_nulls(record, "$", findings)
+    remove_metadata(record, (prompt, completion), findings)
     question = require_text(record, prompt, "$", findings)
     answer = require_text(record, completion, "$", findings)
     if question is None or answer is None:
@@ -76,14 +78,14 @@ def _write(
 ) -> dict[str, Any] | None:
     report_extras(conversation, findings, is_text_only=True)
     turns = [(turn.role, one_text(turn)) for turn in conversation.turns]
-    if [role for role, _ in turns] == ["user", "assistant"]:
-        return {prompt: turns[0][1], completion: turns[1][1]}
-    if template is None:
+    if template is not None:
+        question, answer = template.render(turns)
+        return {prompt: question, completion: answer}
+    if [role for role, _ in turns] != ["user", "assistant"]:
         findings.add(
             "turns",
             "$",
-            "several messages or a system prompt: this model supports one prompt and one completion",
+            "several messages or a system prompt: a raw rendering has one prompt and one completion",
         )
         return None
-    question, answer = template.render(turns)
-    return {prompt: question, completion: answer}
+    return {prompt: turns[0][1], completion: turns[1][1]}

@@ -1,0 +1,167 @@
+"""Rows of tables as records: CSV files, and with the extra `tables` parquet, Arrow and Excel files; DataFrames.
+
+`pip install 'tunestack[tables]'` installs pyarrow and openpyxl.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import sys
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import orjson
+
+from tunestack._utils.extras import missing_extra
+from tunestack.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+Row = dict[str, Any]
+
+_BATCH_ROWS = 512
+_JSON_COLUMNS = ("messages", "conversations", "conversation", "tools", "chosen", "rejected")
+"""Columns whose cells may be JSON text."""
+
+
+def read_csv(file: BinaryIO, delimiter: str) -> Iterator[Row]:
+    """Read the rows of a CSV file with a header.
+
+    Raises:
+        ValueError: the file is not CSV in UTF-8.
+    """
+    # The default limit is 128 KiB, less than a long document.
+    csv.field_size_limit(max(csv.field_size_limit(), 2**24))
+    text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    rows = csv.reader(text, delimiter=delimiter, strict=True)
+    try:
+        header = next(rows, [])
+        for cells in rows:
+            if len(cells) > len(header):
+                raise DataError(
+                    f"row {rows.line_num} has {len(cells)} cells, and the header has {len(header)}: quote cells that contain "
+                    f"{delimiter!r} or line breaks"
+                )
+            yield clean_row(dict(zip(header, cells, strict=False)))
+    except csv.Error as error:
+        raise DataError(f"line {rows.line_num} is not CSV: {error}") from error
+
+
+def find_delimiter(head: bytes) -> str | None:
+    """Return the delimiter of a CSV header, or `None` if the first line is not a header of several columns."""
+    line = head.decode("utf-8-sig", "replace").partition("\n")[0]
+    counts = {delimiter: line.count(delimiter) for delimiter in "\t,;|"}
+    delimiter = max(counts, key=lambda known: counts[known])
+    return delimiter if counts[delimiter] else None
+
+
+def read_parquet(file: BinaryIO) -> Iterator[Row]:
+    """Read the rows of a parquet file."""
+    try:
+        from pyarrow import parquet  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise missing_extra("tables", error) from error
+    yield from _read_batches(parquet.ParquetFile(file).iter_batches(batch_size=_BATCH_ROWS))
+
+
+def read_arrow(file: BinaryIO, *, is_stream: bool) -> Iterator[Row]:
+    """Read the rows of an Arrow file: the stream format of Hugging Face datasets, or the file format (Feather)."""
+    try:
+        from pyarrow import ipc  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise missing_extra("tables", error) from error
+    if is_stream:
+        yield from _read_batches(ipc.open_stream(file))
+    else:
+        reader = ipc.open_file(file)
+        yield from _read_batches(map(reader.get_batch, range(reader.num_record_batches)))
+
+
+def _read_batches(batches: Iterable[Any]) -> Iterator[Row]:
+    for batch in batches:
+        yield from map(clean_row, batch.to_pylist())
+
+
+def read_excel(file: BinaryIO) -> Iterator[Row]:
+    """Read the rows of the first sheet of an Excel file; the first row is the header."""
+    try:
+        import openpyxl  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        raise missing_extra("tables", error) from error
+    book = openpyxl.load_workbook(file, read_only=True, data_only=True)
+    rows = book.worksheets[0].iter_rows(values_only=True)
+    header = [str(cell) for cell in next(rows, ())]
+    for cells in rows:
+        row = clean_row(dict(zip(header, cells, strict=False)))
+        if row:  # sheets often end with empty rows
+            yield row
+
+
+def list_arrow_files(folder: Path) -> list[Path] | None:
+    """Return the Arrow files of a Hugging Face dataset that was saved with `save_to_disk`; `None` for another folder.
+
+    Raises:
+        DataError: the folder has several splits.
+    """
+    state = folder / "state.json"
+    if (folder / "dataset_dict.json").is_file():
+        splits = orjson.loads((folder / "dataset_dict.json").read_bytes()).get("splits", [])
+        raise DataError(
+            f"{str(folder)!r} has the splits {', '.join(splits)}: pass the folder of one, such as {folder}/{splits[0]}"
+        )
+    if not state.is_file():
+        return None
+    files = orjson.loads(state.read_bytes()).get("_data_files", [])
+    return [folder / file["filename"] for file in files]
+
+
+def iterate_data_frame(source: Any) -> Iterator[Row] | None:
+    """Return the rows of a pandas or polars DataFrame; `None` for another object. Neither library is imported."""
+    kind = type(source)
+    library = kind.__module__.partition(".")[0]
+    if kind.__name__ != "DataFrame" or library not in sys.modules:
+        return None
+    if library == "polars":
+        return map(clean_row, source.iter_rows(named=True))
+    if library == "pandas":
+        return _iterate_pandas(source)
+    return None
+
+
+def _iterate_pandas(frame: Any) -> Iterator[Row]:
+    for start in range(0, len(frame), _BATCH_ROWS):
+        rows = cast("Sequence[Row]", frame.iloc[start : start + _BATCH_ROWS].to_dict("records"))
+        yield from map(clean_row, rows)
+
+
+def clean_row(row: Row) -> Row:
+    """Return a row without missing cells; JSON text in columns of messages is decoded."""
+    cleaned = _without_missing(row)
+    for name in _JSON_COLUMNS:
+        text = cleaned.get(name)
+        if isinstance(text, str) and text.lstrip().startswith(("[", "{")):
+            try:
+                cleaned[name] = orjson.loads(text)
+            except orjson.JSONDecodeError:
+                continue
+    return cast("Row", cleaned)
+
+
+def _without_missing(value: Any) -> Any:
+    """Remove the fields without value, which tables add to objects with different fields; convert arrays of NumPy."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {
+            name: _without_missing(item) for name, item in value.items() if not _is_missing(item)
+        }
+    if isinstance(value, list | tuple):
+        return [_without_missing(item) for item in value]
+    return value
+
+
+def _is_missing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
