@@ -17,7 +17,7 @@ else:
     from tunestack.records.pipeline import ChunkConverter
 
 from tunestack.catalog import CATALOG
-from tunestack.records.source import Chunk
+from tunestack.records.chunks import Chunk
 from tunestack.records.target import Target
 from tunestack.records.totals import Totals
 

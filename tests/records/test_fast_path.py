@@ -6,10 +6,10 @@ import orjson
 import pytest
 
 from tunestack.catalog import CATALOG
+from tunestack.records.chunks import Chunk
 from tunestack.records.fast_path import FastPath
 from tunestack.records.pipeline import ChunkConverter
 from tunestack.records.slow_path import convert_record
-from tunestack.records.source import Chunk
 from tunestack.records.target import Target
 from tunestack.records.text_rules import COMPLETED, DSPY, INCOMPLETE
 from tunestack.records.totals import Totals

@@ -15,7 +15,7 @@ import pytest
 from tests.records.samples import PLAIN, Generator, row, turn
 from tunestack.catalog import CATALOG
 from tunestack.errors import DataError, TunestackError
-from tunestack.records import check, fingerprints, prepare, source
+from tunestack.records import check, chunks, fingerprints, prepare, source
 from tunestack.records.fingerprints import Fingerprints
 from tunestack.records.source import FileReader, open_source
 
@@ -167,7 +167,8 @@ def test_lines_are_split_at_line_feeds_in_chunks_of_every_size(monkeypatch, size
 @pytest.mark.parametrize("last", [b"", b"end", b"z" * 31, b"z" * 31 + b"\n"])
 def test_long_lines_are_skipped_in_chunks_of_every_size(monkeypatch, size, last):
     monkeypatch.setattr(source, "CHUNK_SIZE", size)
-    monkeypatch.setattr(source, "MAX_LINE_LENGTH", 20)
+    for module in (source, chunks):
+        monkeypatch.setattr(module, "MAX_LINE_LENGTH", 20)
     content = b"a\n" + b"y" * 25 + b"\nb\n" + b"z" * 100 + b"\n" + b"c" * 19 + b"\n" + last
     lines, offset = [], 0
     for chunk in FileReader(io.BytesIO(content), "data").chunks():
@@ -323,3 +324,17 @@ def test_duplicates_are_found_in_several_parts(monkeypatch):
     assert some.duplicates() == fingerprints.Duplicates(4, line=4, original=1)
     assert other.shared(some) == fingerprints.Duplicates(1, line=3, original=3)
     assert other.duplicates() is None
+
+
+def test_line_break_in_a_string_of_a_json_array_is_an_error(tmp_path):
+    """JSON does not allow it, and a space instead would change the text."""
+    array = json.dumps([json.loads(LINE)] * 8, indent=1)
+    source_file = write(tmp_path / "in.json", array.replace("question", "two\nlines").encode())
+    with pytest.raises(DataError, match="record 1 is not JSON.*Invalid control character"):
+        check(source_file, CATALOG["nova-micro"])
+
+
+def test_byte_order_mark_does_not_hide_the_only_record(tmp_path):
+    record = b'\xef\xbb\xbf{"prompt": "question", "completion": "answer"}\n'
+    report = check(write(tmp_path / "in.jsonl", record), CATALOG["nova-micro"])
+    assert report.source_format == "completion"

@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.sandbox.samples import A_JOB, NOVA, converse_row
+from tunestack_sandbox import Sandbox
 
 
 @pytest.fixture
@@ -80,3 +81,20 @@ def refused():
         return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
 
     return code
+
+
+@pytest.fixture(scope="module")
+def empty_sandbox(count_traffic):
+    """Run a sandbox of an account without stages."""
+    with Sandbox(empty=True, speed=1) as sandbox:
+        yield sandbox
+    count_traffic(sandbox.traffic)
+
+
+@pytest.fixture
+def session(empty_sandbox, monkeypatch):
+    """Return a session in the sandbox without stages, which is reset afterwards."""
+    for name, value in empty_sandbox.variables().items():
+        monkeypatch.setenv(name, value)
+    yield boto3.Session()
+    empty_sandbox.reset(everything=True)

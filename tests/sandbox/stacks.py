@@ -1,7 +1,9 @@
-"""Templates of stages, changed and deployed in a sandbox."""
+"""Stages in a sandbox: their templates, changed and deployed, and their jobs."""
 
 import json
 from importlib.resources import files
+
+from tests.sandbox.samples import NOVA, converse_row
 
 _MAX_BODY = 51_200
 """The size of the largest template in a request; a larger one must be in a bucket."""
@@ -63,3 +65,19 @@ def wait(client, name):
         and row["ResourceStatus"].endswith("_FAILED")
         and row.get("ResourceStatusReason")
     ]
+
+
+def create_job(sandbox, session):
+    """Upload records and create a job in the stage of a sandbox, as a caller with another session."""
+    deployment = sandbox.deployment()
+    rows = "".join(json.dumps(converse_row(number)) + "\n" for number in range(8))
+    key = f"{deployment.datasets_prefix}rows.jsonl"
+    session.client("s3").put_object(Bucket=deployment.data_bucket, Key=key, Body=rows)
+    session.client("bedrock").create_model_customization_job(
+        jobName="job",
+        customModelName="job",
+        roleArn=deployment.job_role_arn,
+        baseModelIdentifier=NOVA,
+        trainingDataConfig={"s3Uri": f"s3://{deployment.data_bucket}/{key}"},
+        outputDataConfig={"s3Uri": f"s3://{deployment.data_bucket}/tunestack/outputs/"},
+    )

@@ -8,7 +8,8 @@ import zipfile
 import boto3
 import pytest
 
-from tests.sandbox.samples import A_JOB, NOVA, converse_row
+from tests.sandbox.samples import A_JOB
+from tests.sandbox.stacks import create_job
 from tunestack_sandbox import Sandbox
 
 ROLE = "arn:aws:iam::123456789012:role/scheduler"
@@ -172,22 +173,11 @@ def test_events_are_sent_without_requests_to_bedrock(monkeypatch, count_traffic)
         for name, value in sandbox.variables().items():
             monkeypatch.setenv(name, value)
         session = boto3.Session()
-        deployment = sandbox.deployment()
-        rows = "".join(json.dumps(converse_row(number)) + "\n" for number in range(8))
-        key = f"{deployment.datasets_prefix}rows.jsonl"
-        session.client("s3").put_object(Bucket=deployment.data_bucket, Key=key, Body=rows)
         fast = Queue(session)
         events = session.client("events")
         events.put_rule(Name="jobs", EventPattern=json.dumps(PATTERN))
         events.put_targets(Rule="jobs", Targets=[{"Id": "queue", "Arn": fast.arn}])
-        session.client("bedrock").create_model_customization_job(
-            jobName="job",
-            customModelName="job",
-            roleArn=deployment.job_role_arn,
-            baseModelIdentifier=NOVA,
-            trainingDataConfig={"s3Uri": f"s3://{deployment.data_bucket}/{key}"},
-            outputDataConfig={"s3Uri": f"s3://{deployment.data_bucket}/tunestack/outputs/"},
-        )
+        create_job(sandbox, session)
         found = fast.taken(2)
         assert json.loads(found[-1])["detail"]["jobStatus"] == "Completed"
     count_traffic(sandbox.traffic)

@@ -2,13 +2,11 @@
 
 import json
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.sandbox.stacks import deploy, find_statement, read_template, wait
 from tunestack_cdk import Network, Stage
-from tunestack_sandbox import Sandbox
 
 INVALID = (
     "description. Valid descriptions are strings less than 256 characters from the following set:  "
@@ -25,21 +23,6 @@ NETWORK = Stage(
     ),
     retain_data=False,
 )
-
-
-@pytest.fixture(scope="module")
-def empty_sandbox(count_traffic):
-    with Sandbox(empty=True, speed=1) as sandbox:
-        yield sandbox
-    count_traffic(sandbox.traffic)
-
-
-@pytest.fixture
-def session(empty_sandbox, monkeypatch):
-    for name, value in empty_sandbox.variables().items():
-        monkeypatch.setenv(name, value)
-    yield boto3.Session()
-    empty_sandbox.reset(everything=True)
 
 
 def read_error(call, **parameters):

@@ -2,12 +2,10 @@
 
 import json
 
-import boto3
 import pytest
 
-from tests.sandbox.samples import A_JOB, NOVA, converse_row
-from tests.sandbox.stacks import STACK, deploy, find_statement, read_template
-from tunestack_sandbox import Sandbox
+from tests.sandbox.samples import A_JOB
+from tests.sandbox.stacks import STACK, create_job, deploy, find_statement, read_template
 
 SAME_ACCOUNT = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 LET_TOPIC_SEND = {
@@ -19,21 +17,6 @@ LET_TOPIC_SEND = {
         "Resource": "*",
     },
 }
-
-
-@pytest.fixture(scope="module")
-def empty_sandbox(count_traffic):
-    with Sandbox(empty=True, speed=1) as sandbox:
-        yield sandbox
-    count_traffic(sandbox.traffic)
-
-
-@pytest.fixture
-def session(empty_sandbox, monkeypatch):
-    for name, value in empty_sandbox.variables().items():
-        monkeypatch.setenv(name, value)
-    yield boto3.Session()
-    empty_sandbox.reset(everything=True)
 
 
 def receive(session, url):
@@ -61,22 +44,6 @@ def subscribe(session):
     return url["QueueUrl"], sqs.get_queue_url(QueueName=dead_letters)["QueueUrl"]
 
 
-def run_job(sandbox, session):
-    deployment = sandbox.deployment()
-    rows = "".join(json.dumps(converse_row(number)) + "\n" for number in range(8))
-    key = f"{deployment.datasets_prefix}rows.jsonl"
-    session.client("s3").put_object(Bucket=deployment.data_bucket, Key=key, Body=rows)
-    session.client("bedrock").create_model_customization_job(
-        jobName="job",
-        customModelName="job",
-        roleArn=deployment.job_role_arn,
-        baseModelIdentifier=NOVA,
-        trainingDataConfig={"s3Uri": f"s3://{deployment.data_bucket}/{key}"},
-        outputDataConfig={"s3Uri": f"s3://{deployment.data_bucket}/tunestack/outputs/"},
-    )
-    sandbox.clock.advance(A_JOB)
-
-
 def add_condition(sid):
     def change(template):
         find_statement(template, sid)["Condition"] = SAME_ACCOUNT
@@ -93,7 +60,8 @@ def remove_topic_policy(template):
 def test_notice_arrives_with_the_policies_of_the_stage(empty_sandbox, session):
     assert deploy(session, read_template()) == ("CREATE_COMPLETE", [])
     notices, dead_letters = subscribe(session)
-    run_job(empty_sandbox, session)
+    create_job(empty_sandbox, session)
+    empty_sandbox.clock.advance(A_JOB)
     (notice,) = receive(session, notices)
     assert "Fine-tuning job job: Completed" in json.loads(notice["Body"])["Message"]
     assert receive(session, dead_letters) == []
@@ -114,7 +82,8 @@ def test_notice_that_a_policy_does_not_allow_is_a_dead_letter(
     change(template)
     assert deploy(session, template) == ("CREATE_COMPLETE", [])
     notices, dead_letters = subscribe(session)
-    run_job(empty_sandbox, session)
+    create_job(empty_sandbox, session)
+    empty_sandbox.clock.advance(A_JOB)
     assert receive(session, notices) == []
     (event,) = receive(session, dead_letters)
     assert json.loads(event["Body"])["detail"]["jobStatus"] == "Completed"

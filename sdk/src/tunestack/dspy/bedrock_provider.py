@@ -40,8 +40,8 @@ class BedrockProvider(TunestackProvider):
     ```
 
     `train_kwargs` takes hyperparameters (`epochCount`, `batchSize`, `learningRate`, and those of each model); the arguments of
-    `Tuner.submit` `s3_path`, `validation_data`, `record_format`, `on_loss`, `ignore`, `name`, `tags`, `max_cost`, `rerun` and
-    `queue` (on by default: wait at most 24 hours for a free job slot); and `timeout`, the seconds to wait for the job.
+    `Tuner.submit` `s3_path`, `validation_data`, `record_format`, `rendering`, `mapping`, `on_loss`, `ignore`, `name`, `tags`,
+    `max_cost`, `rerun` and `queue` (on by default: wait at most 24 hours for a free job slot); and `timeout`, the seconds to wait for the job.
     Credentials of the LM itself (`aws_profile_name`, `aws_access_key_id` ...) are also used for fine-tuning, unless a `session`
     was passed here.
     A fine-tuned model that supports on-demand inference is deployed at the end of the job, which costs nothing while idle. A

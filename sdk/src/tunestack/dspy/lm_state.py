@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunestack import catalog
 from tunestack.backends.bedrock.arn import region_of, strip_route
-from tunestack.dspy.prompts import ARGUMENTS, prompt_arguments, route_prefix
+from tunestack.dspy.prompts import ARGUMENTS, PREFIXES, prompt_arguments
 from tunestack.errors import TunestackError
 
 if TYPE_CHECKING:
@@ -93,8 +93,10 @@ class LMState:
         for name in ARGUMENTS:
             lm.kwargs.pop(name, None)
         if route.startswith("bedrock/"):
-            lm.kwargs.update(prompt_arguments(base, self.rendering))
-            route = route_prefix(base, self.rendering) + strip_route(route)
+            arguments = prompt_arguments(base, self.rendering)
+            lm.kwargs.update(arguments)
+            prefix = PREFIXES[base.publisher] if base is not None and arguments else BEDROCK_PREFIX
+            route = prefix + strip_route(route)
         lm.model = route
         if as_base and base is not None and _DEPLOYMENT in route:
             # litellm invokes `model_id` instead of the model.

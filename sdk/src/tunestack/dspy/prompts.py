@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, cast
 
 from tunestack.records.chat_templates import TEMPLATES
-from tunestack.records.formats import FORMATS
 
 if TYPE_CHECKING:
     from tunestack.catalog import BaseModel, ChatTemplate
 
-_PREFIXES = {"meta": "bedrock/llama/", "cohere": "bedrock/cohere/", "amazon": "bedrock/amazon/"}
+PREFIXES = {"meta": "bedrock/llama/", "cohere": "bedrock/cohere/", "amazon": "bedrock/amazon/"}
 """The prefixes of an ARN in `lm.model` with which litellm uses InvokeModel, by publisher (litellm 1.110)."""
 ARGUMENTS = ("roles", "initial_prompt_value", "final_prompt_value")
 """The arguments of litellm that `prompt_arguments` returns."""
@@ -22,7 +21,7 @@ ARGUMENTS = ("roles", "initial_prompt_value", "final_prompt_value")
 
 def prompt_arguments(base: BaseModel | None, rendering: str) -> dict[str, Any]:
     """Return the arguments with which litellm writes prompts in a rendering; empty if Converse has to be used."""
-    if base is None or not rendering or not FORMATS[base.record_format].is_templated:
+    if base is None or not rendering:  # models that are trained on messages have no rendering
         return {}
     if rendering == "raw":
         roles = ("system", "user", "assistant")
@@ -40,10 +39,3 @@ def prompt_arguments(base: BaseModel | None, rendering: str) -> dict[str, Any]:
         "initial_prompt_value": template.begin,
         "final_prompt_value": template.end,
     }
-
-
-def route_prefix(base: BaseModel | None, rendering: str) -> str:
-    """Return the prefix of an ARN in `lm.model`; `bedrock/converse/` unless litellm writes the prompts."""
-    if base is None or not prompt_arguments(base, rendering):
-        return "bedrock/converse/"
-    return _PREFIXES[base.publisher]

@@ -9,24 +9,19 @@ import io
 import json
 import lzma
 import re
-import shutil
-import tempfile
-import zipfile
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from tunestack._utils.extras import missing_extra
 from tunestack.errors import DataError
 from tunestack.records import tables
 from tunestack.records.json_values import JsonValues
+from tunestack.records.shapes import SHAPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tunestack.records.source import Chunk
-
-HEAD_SIZE = 2**16
+_HEAD_SIZE = 2**16
 """Bytes by which a container is detected."""
 _WRAPPER = re.compile(
     rb'\s*\{\s*"(?:data|train|rows|examples|records|items|instances|dataset)"\s*:\s*(?=\[)'
@@ -56,18 +51,18 @@ class Container:
     """What was detected."""
 
     file: BinaryIO = field(default_factory=io.BytesIO)
-    """The content: JSON Lines in UTF-8, unless there are `rows` or `chunks`."""
+    """The content: JSON Lines in UTF-8, unless there are `rows` or `lines`."""
     is_plain: bool = False
     """Whether the file itself is JSON Lines, without compression."""
     kind: str = ""
     """What the file is, for the notice; empty for JSON Lines."""
     rows: Iterator[dict[str, Any]] | None = None
     """The records of a table."""
-    chunks: Callable[[], Iterator[Chunk]] | None = None
-    """Reads the records of a JSON array, or of JSON on several lines."""
+    lines: Iterator[bytes] | None = None
+    """The records of a JSON array, or of JSON on several lines."""
 
 
-class Peeked(io.RawIOBase):
+class _Peeked(io.RawIOBase):
     """A stream whose first bytes were read; it can be read once, and not be closed."""
 
     def __init__(self, head: bytes, file: BinaryIO) -> None:
@@ -103,7 +98,7 @@ def detect_container(file: BinaryIO, name: str, *, suffix: str = "") -> Containe
         MissingExtraError: a package for this kind of file is not installed.
     """
     head = _read_head(file)
-    stream = cast("BinaryIO", Peeked(head, file))
+    stream = cast("BinaryIO", _Peeked(head, file))
     for start, reason in _UNSUPPORTED.items():
         if head.startswith(start):
             raise DataError(f"{name} is {reason}")
@@ -143,44 +138,38 @@ def _detect_text(head: bytes, stream: BinaryIO, suffix: str) -> Container:
     if suffix in _CSV_SUFFIXES or (text[:1] not in (b"{", b"[") and _has_csv_header(text)):
         delimiter = tables.find_delimiter(text) or _CSV_SUFFIXES.get(suffix, ",")
         kind = "TSV" if delimiter == "\t" else "CSV"
-        return Container(file=stream, kind=kind, rows=tables.read_csv(stream, delimiter))
+        return Container(kind=kind, rows=tables.read_csv(stream, delimiter))
     if wrapper := _WRAPPER.match(text):
         skipped = len(head) - len(text) + wrapper.end()
         stream.read(skipped)
-        chunks = JsonValues(stream, is_wrapped=True).chunks
-        return Container(file=stream, kind="JSON array in an object", chunks=chunks)
+        lines = JsonValues(stream, is_wrapped=True).lines()
+        return Container(kind="JSON array in an object", lines=lines)
     if _ARRAY.match(text):
-        return Container(file=stream, kind="JSON array", chunks=JsonValues(stream).chunks)
+        return Container(kind="JSON array", lines=JsonValues(stream).lines())
     if b"\r" in head and b"\n" not in head:
         return Container(
             file=cast("BinaryIO", _CarriageReturns(stream)), kind="JSON Lines with CR line ends"
         )
     if text.startswith(b"{") and _has_values_on_several_lines(text):
         kind = "JSON with records on several lines"
-        return Container(file=stream, kind=kind, chunks=JsonValues(stream).chunks)
+        return Container(kind=kind, lines=JsonValues(stream).lines())
     return Container(file=stream, is_plain=True)
 
 
 def _read_head(file: BinaryIO) -> bytes:
     """Read the first bytes; a pipe may return fewer at once."""
     head = b""
-    while len(head) < HEAD_SIZE and (data := file.read(HEAD_SIZE - len(head))):
+    while len(head) < _HEAD_SIZE and (data := file.read(_HEAD_SIZE - len(head))):
         head += data
     return head
 
 
 def _has_csv_header(text: bytes) -> bool:
     """Return whether the first line is a header with a name that fields of training data have."""
-    from tunestack.records.shapes import SHAPES  # noqa: PLC0415 - a cycle, and rarely needed
-
     delimiter = tables.find_delimiter(text)
     if delimiter is None:
         return False
-    known = {name for shape in SHAPES for name in shape.fields} | {
-        "messages",
-        "prompt",
-        "completion",
-    }
+    known = {"messages", "prompt", "completion"}.union(*(shape.fields for shape in SHAPES))
     line = text.decode("utf-8", "replace").partition("\n")[0]
     return bool(known & {name.strip().strip('"') for name in line.split(delimiter)})
 
@@ -210,6 +199,10 @@ def _seekable(stream: BinaryIO, file: BinaryIO) -> BinaryIO:
     if getattr(file, "seekable", lambda: False)():
         file.seek(0)
         return file
+    # These modules and zipfile take time to load at each start, and few files need them.
+    import shutil  # noqa: PLC0415
+    import tempfile  # noqa: PLC0415
+
     copy = tempfile.SpooledTemporaryFile(max_size=2**26)  # noqa: SIM115 - closed with the last reference to it
     shutil.copyfileobj(stream, copy, 2**20)
     copy.seek(0)
@@ -217,11 +210,13 @@ def _seekable(stream: BinaryIO, file: BinaryIO) -> BinaryIO:
 
 
 def _open_zip(file: BinaryIO, name: str) -> Container:
+    import zipfile  # noqa: PLC0415
+
     try:
         archive = zipfile.ZipFile(file)
         members = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
         if "xl/workbook.xml" in members:
-            return Container(file=file, kind="Excel", rows=tables.read_excel(file))
+            return Container(kind="Excel", rows=tables.read_excel(file))
         data = [member for member in members if member.lower().endswith(_DATA_SUFFIXES)]
         if len(data) != 1:
             listed = ", ".join(sorted(data or members)[:5])
@@ -246,8 +241,8 @@ def _open_zstandard(file: BinaryIO) -> BinaryIO:
 
 _COMPRESSED: dict[bytes, Callable[[Any], Any]] = {
     b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
-    b"BZh": partial(bz2.BZ2File),
-    b"\xfd7zXZ\x00": partial(lzma.LZMAFile),
+    b"BZh": bz2.BZ2File,
+    b"\xfd7zXZ\x00": lzma.LZMAFile,
     b"\x28\xb5\x2f\xfd": _open_zstandard,
 }
 """Compressed files, by their first bytes."""

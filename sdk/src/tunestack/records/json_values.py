@@ -1,4 +1,4 @@
-"""Reads the values of a JSON array, or JSON values on several lines, as chunks of lines.
+"""Reads the values of a JSON array, or JSON values on several lines, as lines.
 
 The text of a value is not changed, except that its line breaks become spaces: between tokens they mean the same, and inside of
 strings JSON does not allow them. So the rules on lines find the same problems.
@@ -11,19 +11,15 @@ import json
 import re
 from typing import TYPE_CHECKING, BinaryIO
 
-from tunestack.errors import DataError
+from tunestack.records.chunks import MAX_LINE_LENGTH
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tunestack.records.source import Chunk
-
 _READ_SIZE = 2**20
-_CHUNK_RECORDS = 512
-_MAX_VALUE_LENGTH = 8 * 2**20
 _NEXT = re.compile(r"[^\s,]")
 _LINE_BREAKS = re.compile(r"[\r\n]+")
-_scan = json.JSONDecoder(strict=False).raw_decode
+_scan = json.JSONDecoder().raw_decode
 
 
 class JsonValues:
@@ -42,26 +38,12 @@ class JsonValues:
         self._text = ""
         self._is_at_end = False
 
-    def chunks(self) -> Iterator[Chunk]:
-        """Read the values.
+    def lines(self) -> Iterator[bytes]:
+        """Yield each value as a line.
 
         Raises:
-            DataError: the file ends inside of a value, or is no JSON; the message has the number of the record.
+            ValueError: the file ends inside of a value, or is no JSON; the message has the number of the record.
         """
-        from tunestack.records.source import Chunk  # noqa: PLC0415 - the source opens this reader
-
-        chunk = Chunk([])
-        for line in self._values():
-            if len(line) > _MAX_VALUE_LENGTH:
-                chunk.reject_long_line(len(line))
-            else:
-                chunk.lines.append(line + b"\n")
-            if len(chunk.lines) == _CHUNK_RECORDS:
-                yield chunk
-                chunk = Chunk([])
-        yield chunk
-
-    def _values(self) -> Iterator[bytes]:
         self._fill()
         position = self._skip(0)
         is_array = self._text.startswith("[", position)
@@ -71,7 +53,7 @@ class JsonValues:
             position = self._skip(position)
             if position == len(self._text):
                 if is_array:
-                    raise DataError(
+                    raise ValueError(
                         f"the file ends after record {number - 1}, before the end of the array: it is not complete"
                     )
                 return
@@ -79,7 +61,7 @@ class JsonValues:
                 self._require_end(position + 1)
                 return
             end = self._find_end(position, number)
-            yield _LINE_BREAKS.sub(" ", self._text[position:end]).encode("utf-8", "surrogatepass")
+            yield _LINE_BREAKS.sub(" ", self._text[position:end]).encode() + b"\n"
             number += 1
             position = end
             if position > _READ_SIZE:
@@ -101,14 +83,14 @@ class JsonValues:
                 return _scan(self._text, position)[1]
             except (ValueError, RecursionError) as error:
                 if self._is_at_end and _is_cut(error, len(self._text)):
-                    raise DataError(
+                    raise ValueError(
                         f"the file ends inside of record {number}: it is not complete"
                     ) from error
                 is_incomplete = (
-                    not self._is_at_end and len(self._text) - position <= 2 * _MAX_VALUE_LENGTH
+                    not self._is_at_end and len(self._text) - position <= 2 * MAX_LINE_LENGTH
                 )
                 if not is_incomplete:
-                    raise DataError(
+                    raise ValueError(
                         f"record {number} is not JSON, or longer than 8 MiB: {_explain(error, position)}"
                     ) from error
             self._fill(2 * (len(self._text) - position))
@@ -118,12 +100,12 @@ class JsonValues:
         try:
             self._text += self._decode(data, not data)
         except UnicodeDecodeError as error:
-            raise DataError(f"the file is not UTF-8: {error.reason}: save it as UTF-8") from error
+            raise ValueError(f"the file is not UTF-8: {error.reason}: save it as UTF-8") from error
         self._is_at_end = not data
 
     def _require_end(self, position: int) -> None:
         if not self._is_wrapped and self._skip(position) < len(self._text):
-            raise DataError(
+            raise ValueError(
                 "there is text after the end of the array: use one array, or JSON Lines"
             )
 

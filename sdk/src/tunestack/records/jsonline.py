@@ -6,14 +6,11 @@ import json
 import math
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 
-from tunestack.records.findings import quote
-
-if TYPE_CHECKING:
-    from tunestack.records.findings import Findings
+from tunestack.records.findings import Finding, Findings, quote
 
 _MAX_DEPTH = 100
 """Levels. Far more than a record has, and far fewer than a parser's stack."""
@@ -95,6 +92,12 @@ def encode(record: object, findings: Findings) -> bytes | None:
         findings.add("number", "$", "contains NaN or infinity, which JSON does not allow")
         return None
     return line
+
+
+def encode_or_explain(record: object) -> bytes | Finding:
+    """Encode a record that was passed as an object, or return its problem."""
+    findings = Findings()
+    return encode(record, findings) or findings.problems[0]
 
 
 def _to_builtin(value: object) -> object:

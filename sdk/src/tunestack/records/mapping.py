@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any
 
-import orjson
-
+from tunestack.records.chunks import Chunk
 from tunestack.records.findings import Finding, Findings
-from tunestack.records.jsonline import decode, encode
+from tunestack.records.jsonline import decode, encode_or_explain
 from tunestack.records.shapes import ShapeError
-from tunestack.records.source import Chunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +17,10 @@ if TYPE_CHECKING:
     from tunestack.records.shapes import Shape
 
 _MAX_NAMES = 8
+_MAX_CHUNKS = 16
+"""Chunks in which a first record is searched."""
+_MAX_RECORDS = 100
+"""Records by which a shape is detected."""
 
 
 class ShapeMapper:
@@ -54,8 +57,7 @@ class ShapeMapper:
         if self._shape.fields:
             unused = record.keys() - set(self._shape.fields)
             self._unused.update(name for name in unused if record[name] is not None)
-        findings = Findings()
-        return encode(converted, findings) or findings.problems[0]
+        return encode_or_explain(converted)
 
     def notices(self) -> Iterator[str]:
         """Return what was read, and the fields that were not used."""
@@ -68,17 +70,13 @@ class ShapeMapper:
             yield f"fields that are not used: {names}" + (f" and {more} more" if more > 0 else "")
 
 
-def sample(chunk: Chunk, limit: int) -> list[dict[str, object]]:
-    """Return the first records of a chunk."""
-    records: list[dict[str, object]] = []
-    for index, line in enumerate(chunk.lines):
-        if len(records) == limit:
-            break
-        if index not in chunk.rejected:
-            try:
-                record = orjson.loads(line)
-            except orjson.JSONDecodeError:
-                continue
-            if isinstance(record, dict):
-                records.append(record)
-    return records
+def read_first(chunks: Iterator[Chunk]) -> tuple[list[dict[str, Any]], Iterator[Chunk]]:
+    """Read the first records, by which a shape is detected; return them, and all chunks."""
+    first: list[Chunk] = []
+    records: list[dict[str, Any]] = []
+    while not records and len(first) < _MAX_CHUNKS and (chunk := next(chunks, None)):
+        first.append(chunk)
+        lines = (line.rstrip(b"\r\n") for line in chunk.lines)
+        decoded = (decode(line, Findings()) for line in lines)
+        records = list(islice((record for record in decoded if record is not None), _MAX_RECORDS))
+    return records, chain(first, chunks)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
-from itertools import chain
 from typing import TYPE_CHECKING
 
 import orjson
@@ -13,7 +12,7 @@ from tunestack.catalog import RecordFormat
 from tunestack.records.fast_path import FastPath
 from tunestack.records.formats import detect_format
 from tunestack.records.jsonline import BOM
-from tunestack.records.mapping import ShapeMapper, sample
+from tunestack.records.mapping import ShapeMapper, read_first
 from tunestack.records.shapes import Shape, detect_shape
 from tunestack.records.shapes.table import is_native
 from tunestack.records.slow_path import RecordResult, convert_record
@@ -22,15 +21,11 @@ from tunestack.records.totals import Totals
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from tunestack.records.chunks import Chunk
     from tunestack.records.conversations import Conversations
-    from tunestack.records.source import Chunk, Reader
+    from tunestack.records.source import Reader
     from tunestack.records.target import Target
     from tunestack.records.writer import Writer
-
-_DETECTION_CHUNKS = 16
-"""Chunks in which a first record is searched."""
-_DETECTION_RECORDS = 100
-"""Records by which a shape is detected."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -126,16 +121,12 @@ def _detect(
     Raises:
         DataError: the shape is unknown.
     """
-    first: list[Chunk] = []
-    records: list[dict[str, object]] = []
-    while not records and len(first) < _DETECTION_CHUNKS and (chunk := next(chunks, None)):
-        first.append(chunk)
-        records = sample(chunk, _DETECTION_RECORDS)
+    records, chunks = read_first(chunks)
     shape = detect_shape(records, name) if records else None
     source = RecordFormat.CHAT
     if shape is None and records:
         source = detect_format(next(filter(is_native, records), records[0]))
-    return shape, source, chain(first, chunks)
+    return shape, source, chunks
 
 
 class ChunkConverter:

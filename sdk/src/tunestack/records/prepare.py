@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,19 @@ import orjson
 
 from tunestack.errors import ConfigError, DataError, shortened
 from tunestack.records.conversations import Conversations
+from tunestack.records.file_checks import (
+    FileSummary,
+    check_duplicates,
+    check_mixed_content,
+    check_record_count,
+    check_rendering,
+    compare,
+    count_records,
+)
+from tunestack.records.findings import Severity
 from tunestack.records.pipeline import Progress, run
 from tunestack.records.report import group_problems
+from tunestack.records.rules import RULES
 from tunestack.records.shapes import create_mapping
 from tunestack.records.source import open_source, require_different_files
 from tunestack.records.target import Target
@@ -21,18 +33,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
     from tunestack.catalog import BaseModel
-    from tunestack.records.fingerprints import Duplicates, Fingerprints
+    from tunestack.records.fingerprints import Fingerprints
     from tunestack.records.report import Report
     from tunestack.records.shapes import Shape
     from tunestack.records.source import Source
-    from tunestack.records.target import Rendering
     from tunestack.records.totals import Totals
 
 _MAX_PROBLEMS = 1000
 _LISTED_PROBLEMS = 20
 """Problems in the message of an error."""
-_MEDIA = {"image": "images", "video": "videos", "audio": "audio", "reasoning": "reasoning"}
-_RECOMMENDED_RECORDS = {"bedrock": 200, "openai": 50}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,19 +108,27 @@ def check(
             training = _run(
                 against,
                 target,
-                shape,
                 writer,
-                "training data",
-                max_problems,
-                progress,
-                Conversations(),
+                name="training data",
+                mapping=shape,
+                conversations=Conversations(),
+                max_problems=max_problems,
+                progress=progress,
             )
     with Writer(None) as writer:
-        name = _name(validation=validation)
-        conversations = None if training is None else Conversations()
-        totals = _run(source, target, shape, writer, name, max_problems, progress, conversations)
+        totals = _run(
+            source,
+            target,
+            writer,
+            name=_name(validation=validation),
+            mapping=shape,
+            conversations=None if training is None else Conversations(),
+            max_problems=max_problems,
+            progress=progress,
+        )
         if training is not None:
-            _check_together(totals, training)
+            for problem in compare(training.summarize(), totals.summarize()):
+                totals.add_file_problem(*problem)
         return _create_report(totals, writer, validation=validation)
 
 
@@ -174,9 +191,15 @@ def prepare(
     path = Path(path)
     require_different_files((("the data", source), ("the file to write", path)))
     with Writer(path) as writer:
-        shape = _create_shape(mapping, data_format)
-        name = _name(validation=validation)
-        totals = _run(source, target, shape, writer, name, max_problems, progress)
+        totals = _run(
+            source,
+            target,
+            writer,
+            name=_name(validation=validation),
+            mapping=_create_shape(mapping, data_format),
+            max_problems=max_problems,
+            progress=progress,
+        )
         report = _create_report(totals, writer, validation=validation)
         if not report.ok:
             raise _create_error(report, validation=validation)
@@ -198,17 +221,22 @@ def check_together(training: Dataset, validation: Dataset) -> list[str]:
     Raises:
         DataError: together they have too many records, or their prompts are written differently.
     """
-    problem = _explain_too_many(training.model, training.records + validation.records)
-    if problem is not None:
-        raise DataError(f"{problem}: nothing was uploaded")
-    problem = _explain_renderings(training.report.rendering, validation.report.rendering)
-    if problem is not None:
-        raise DataError(f"{problem}: nothing was uploaded")
-    shared = validation.fingerprints.shared(training.fingerprints)
-    overlap = None if shared is None else _explain_overlap(shared)
-    if overlap is None:
-        overlap = _explain_shared(*map(_read_conversations, (training, validation)))
-    return [] if overlap is None else [overlap]
+    warnings = []
+    for rule, message, _ in compare(*map(_summarize, (training, validation))):
+        if RULES[rule].severity is Severity.ERROR:
+            raise DataError(f"{message}: nothing was uploaded")
+        warnings.append(message)
+    return warnings
+
+
+def _summarize(dataset: Dataset) -> FileSummary:
+    return FileSummary(
+        model=dataset.model,
+        records=dataset.records,
+        rendering=dataset.report.rendering,
+        fingerprints=dataset.fingerprints,
+        read_conversations=partial(_read_conversations, dataset),
+    )
 
 
 def _read_conversations(dataset: Dataset) -> Conversations:
@@ -218,63 +246,6 @@ def _read_conversations(dataset: Dataset) -> Conversations:
         for line in file:
             conversations.add(orjson.loads(line))
     return conversations
-
-
-def _explain_shared(training: Conversations, validation: Conversations) -> str | None:
-    """Describe the conversations that are in both files, with other turns, system prompts or spaces."""
-    shared = {*training.keys()} & {*validation.keys()}
-    if not shared:
-        return None
-    return (
-        f"{len(shared):,} conversation{'s' if len(shared) > 1 else ''} of the validation data began in the training data too: "
-        "the validation loss is too low; split the data with `tunestack data split`"
-    )
-
-
-def _check_together(validation: Totals, training: Totals) -> None:
-    problem = _explain_too_many(training.target.model, training.records + validation.records)
-    if problem is not None:
-        validation.add_file_problem("record-count", problem)
-    problem = _explain_renderings(training.rendering, validation.rendering)
-    if problem is not None:
-        validation.add_file_problem("mixed-rendering", problem)
-    shared = validation.fingerprints.shared(training.fingerprints)
-    if shared is not None:
-        validation.add_file_problem("overlap", _explain_overlap(shared), line=shared.line)
-    elif training.conversations is not None and validation.conversations is not None:
-        overlap = _explain_shared(training.conversations, validation.conversations)
-        if overlap is not None:
-            validation.add_file_problem("overlap", overlap)
-
-
-def _explain_too_many(model: BaseModel, total: int) -> str | None:
-    limit = model.limits.max_total_records
-    if limit is None or total <= limit:
-        return None
-    return (
-        f"training and validation data have {total:,} records together, "
-        f"the maximum of {model.name} is {limit:,}"
-    )
-
-
-def _explain_renderings(training: Rendering | None, validation: Rendering | None) -> str | None:
-    if training == validation:
-        return None
-    return (
-        f"the rendering of the prompts is {training!r} in the training data and {validation!r} in the validation data: "
-        f"set rendering={training!r}, or use the same format for both"
-    )
-
-
-def _explain_overlap(shared: Duplicates) -> str:
-    return (
-        f"the validation data has {_count_records(shared.count)} that the training data has too "
-        f"(line {shared.line} is line {shared.original} there): their validation loss is meaningless"
-    )
-
-
-def _count_records(count: int) -> str:
-    return f"{count:,} record{'' if count == 1 else 's'}"
 
 
 def _name(*, validation: bool) -> str:
@@ -292,9 +263,10 @@ def _create_shape(mapping: Mapping[str, str] | None, data_format: str | None) ->
 def _run(
     source: Source,
     target: Target,
-    mapping: Shape | None,
     writer: Writer,
+    *,
     name: str,
+    mapping: Shape | None,
     max_problems: int,
     progress: Callable[[Progress], None] | None,
     conversations: Conversations | None = None,
@@ -323,74 +295,16 @@ def _create_report(totals: Totals, writer: Writer, *, validation: bool) -> Repor
         message = f"{model.name} does not support validation data: omit it"
         totals.add_file_problem("validation-not-taken", message)
     name = _name(validation=validation)
-    _check_record_count(totals, name, validation=validation)
+    check_record_count(totals, name, validation=validation)
     max_size = model.limits.max_validation_bytes if validation else model.limits.max_bytes
     if max_size is not None and writer.bytes > max_size:
         message = (
             f"{name} would have {writer.bytes:,} bytes, the maximum of {model.name} is {max_size:,}"
         )
         totals.add_file_problem("file-size", message)
-    _check_mixed_content(totals)
-    _check_rendering(totals)
-    return totals.report(_check_duplicates(totals))
-
-
-def _check_record_count(totals: Totals, name: str, *, validation: bool) -> None:
-    model = totals.target.model
-    limits = model.limits
-    minimum = (limits.min_validation_records if validation else limits.min_records) or 1
-    maximum = limits.max_validation_records if validation else limits.max_records
-    recommended = _RECOMMENDED_RECORDS[model.provider]
-    count = f"{name} has {_count_records(totals.records)}"
-    if totals.records < minimum:
-        totals.add_file_problem(
-            "record-count", f"{count}, the minimum of {model.name} is {minimum:,}"
-        )
-    elif maximum is not None and totals.records > maximum:
-        totals.add_file_problem(
-            "record-count", f"{count}, the maximum of {model.name} is {maximum:,}"
-        )
-    elif not validation and totals.records < (limits.validator_min_records or 0):
-        totals.add_file_problem(
-            "record-count",
-            f"{count}, the minimum of {model.name} in AWS's validators is {limits.validator_min_records:,}: "
-            f"{limits.validator_note} (to submit it anyway, ignore the rule 'record-count')",
-        )
-    elif not validation and totals.records < recommended:
-        totals.add_file_problem("few-records", f"{count}: {recommended} or more are recommended")
-
-
-def _check_mixed_content(totals: Totals) -> None:
-    for kind, count in sorted(totals.content.items()):
-        if kind != "tools" and count < totals.records - totals.invalid:
-            totals.add_file_problem(
-                "mixed-content",
-                f"{count:,} of {totals.records:,} records have {_MEDIA[kind]}: use it in all records or in none",
-            )
-
-
-def _check_rendering(totals: Totals) -> None:
-    valid = totals.records - totals.invalid
-    if 0 < totals.rendered < valid:
-        totals.add_file_problem(
-            "mixed-rendering",
-            f"{totals.rendered:,} of {valid:,} prompts are written with the chat template of the model, the others are not: "
-            "write all prompts the same way, or set the rendering to chat-template, which adds it to the others",
-        )
-
-
-def _check_duplicates(totals: Totals) -> int:
-    """Add a problem if records appear twice; return how many do."""
-    duplicates = None if totals.has_max_errors else totals.fingerprints.duplicates()
-    if duplicates is None:
-        return 0
-    totals.add_file_problem(
-        "duplicates",
-        f"{_count_records(duplicates.count)} appeared before "
-        f"(line {duplicates.line} is equal to line {duplicates.original}): trained on, and billed, again",
-        line=duplicates.line,
-    )
-    return duplicates.count
+    check_mixed_content(totals)
+    check_rendering(totals)
+    return totals.report(check_duplicates(totals))
 
 
 def _create_error(report: Report, *, validation: bool) -> DataError:
@@ -401,7 +315,7 @@ def _create_error(report: Report, *, validation: bool) -> DataError:
     first = "" if len(groups) == len(listed) else f" (the first {len(listed)} are listed)"
     error = DataError(
         f"{_name(validation=validation)} has problems, nothing was uploaded: "
-        f"{count:,} in {_count_records(report.records)}{first}",
+        f"{count:,} in {count_records(report.records)}{first}",
         listed,
     )
     error.report = report

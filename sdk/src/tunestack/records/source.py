@@ -12,70 +12,23 @@ import stat
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from tunestack.errors import ConfigError, DataError, TunestackError
+from tunestack.records.chunks import MAX_LINE_LENGTH, Chunk, batch
 from tunestack.records.containers import Container, detect_container
-from tunestack.records.findings import Finding, Findings
-from tunestack.records.jsonline import encode
+from tunestack.records.jsonline import encode_or_explain
 from tunestack.records.tables import iterate_data_frame, list_arrow_files, read_arrow
 
 if TYPE_CHECKING:
     Source = str | PathLike[str] | BinaryIO | Iterable[object]
     """A path, a file opened with `"rb"`, a DataFrame, or an iterable of records."""
 
-MAX_LINE_LENGTH = 8 * 2**20
-"""Bytes. Far above what a model accepts as text, and small enough for any machine's memory."""
 CHUNK_SIZE = 2**20
 """Bytes that are read at once."""
-_CHUNK_RECORDS = 512
-"""Records of an iterable that are read at once."""
 _MAX_SKIPPED_LENGTH = 2**30
-_PLACEHOLDER = b"\xff"
-"""Replaces a line that was rejected: it is never valid JSON."""
-_TOO_LONG = (
-    f"the line is longer than {MAX_LINE_LENGTH // 2**20} MiB, the maximum of all models: "
-    "reference images and videos by URI"
-)
-
-
-@dataclass(slots=True)
-class Chunk:
-    """Consecutive lines, with their line feeds."""
-
-    lines: list[bytes]
-    offset: int | None = None
-    """Bytes before the first line in the (decompressed) file; `None` for an iterable."""
-    end: int = 0
-    """Bytes of the (decompressed) file that were read so far."""
-    rejected: dict[int, Finding] = field(default_factory=dict)
-    """Problems of lines that were not kept, by index."""
-    lengths: dict[int, int] = field(default_factory=dict)
-    """Lengths of lines that were too long to keep, by index."""
-
-    def reject(self, problem: Finding) -> None:
-        """Append a line that is not kept."""
-        self.rejected[len(self.lines)] = problem
-        self.lines.append(_PLACEHOLDER)
-
-    def reject_long_line(self, length: int) -> None:
-        """Append a line that is too long."""
-        self.lengths[len(self.lines)] = length
-        self.reject(Finding("line-length", "$", _TOO_LONG))
-
-    def reject_long_lines(self) -> Chunk:
-        """Replace the lines that are too long, and return the chunk."""
-        if any(len(line) > MAX_LINE_LENGTH for line in self.lines):
-            lines, self.lines = self.lines, []
-            for line in lines:
-                if len(line) > MAX_LINE_LENGTH:
-                    self.reject_long_line(len(line))
-                else:
-                    self.lines.append(line)
-        return self
 
 
 class RecordReader:
@@ -90,18 +43,7 @@ class RecordReader:
 
     def chunks(self) -> Iterator[Chunk]:
         """Encode the records as lines."""
-        chunk = Chunk([])
-        for record in self._records:
-            findings = Findings()
-            line = encode(record, findings)
-            if line is None:
-                chunk.reject(findings.problems[0])
-            else:
-                chunk.lines.append(line)
-            if len(chunk.lines) == _CHUNK_RECORDS:
-                yield chunk.reject_long_lines()
-                chunk = Chunk([])
-        yield chunk.reject_long_lines()
+        return batch(map(encode_or_explain, self._records))
 
 
 class FileReader:
@@ -212,15 +154,12 @@ class ContainerReader:
         container = self._container
         if container.rows is not None:
             chunks = RecordReader(container.rows).chunks()
-        elif container.chunks is not None:
-            chunks = container.chunks()
+        elif container.lines is not None:
+            chunks = batch(container.lines)
         else:
             chunks = FileReader(container.file, self._name).chunks()
         try:
             yield from chunks
-        except DataError as error:
-            is_named = str(error).startswith(self._name)
-            raise DataError(str(error) if is_named else f"{self._name}: {error}") from error
         except TunestackError:
             raise
         # The errors of pyarrow, openpyxl and zipfile have no common class.

@@ -16,16 +16,19 @@ from tunestack.errors import ConfigError, DataError
 from tunestack.records.conversations import Conversations
 from tunestack.records.findings import Findings
 from tunestack.records.jsonline import BOM, decode
+from tunestack.records.mapping import read_first
 from tunestack.records.shapes import ShapeError, detect_shape
-from tunestack.records.source import Chunk, open_source, require_different_files
+from tunestack.records.source import open_source, require_different_files
 from tunestack.records.writer import Writer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from os import PathLike
 
+    from tunestack.records.chunks import Chunk
+    from tunestack.records.shapes import Shape
+
 _NAME = "data"
-_DETECTION_RECORDS = 100
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +59,7 @@ def split(
     So the records of a conversation are always in the same part.
 
     Args:
-        source: a path to the data, in any format that `prepare` reads; it is read twice.
+        source: a path to the data, in any format that `prepare` reads; it is read more than once.
         training: the file for most records.
         validation: the file for the other records.
         fraction: the maximum share of records for validation. At least one conversation is used for validation.
@@ -72,7 +75,7 @@ def split(
         raise ConfigError(f"invalid fraction {fraction!r}: use a number between 0 and 1")
     if not Path(source).exists() or Path(source).is_fifo():
         raise ConfigError(
-            f"{str(source)!r} is not a regular file, which is required because a split reads its data twice"
+            f"{str(source)!r} is not a regular file, which is required because a split reads its data more than once"
         )
     training, validation = Path(training), Path(validation)
     require_different_files(
@@ -109,14 +112,16 @@ def _read_keys(
     conversations = Conversations()
     keys = array("Q")
     strata: list[str] = []
-    for number, record, converted in _records(source):
+    shape = _detect_shape(source) if group_by is None else None
+    for number, line in _lines(source):
+        record = _decode(line, number)
         for name in filter(None, (group_by, stratify)):
             if name not in record:
                 raise DataError(f"{_NAME}: line {number} has no field {name!r}")
         if stratify is not None:
             strata.append(orjson.dumps(record[stratify]).decode())
         if group_by is None:
-            conversations.add(converted)
+            conversations.add(_convert(record, shape))
         else:
             value = orjson.dumps(record[group_by], option=orjson.OPT_SORT_KEYS)
             keys.append(xxhash.xxh3_64_intdigest(value))
@@ -130,40 +135,29 @@ def _seeded(key: int, seed: int) -> int:
     return xxhash.xxh3_64_intdigest(key.to_bytes(8, "big"), seed=seed)
 
 
-def _records(source: str | PathLike[str]) -> Iterator[tuple[int, dict[str, Any], dict[str, Any]]]:
-    """Yield the number of each record, the record, and the record in one of Tunestack's formats."""
-    first: list[tuple[int, dict[str, Any]]] = []
-    shape = None
-    for number, line in _lines(source):
-        findings = Findings()
-        record = decode(line.rstrip(b"\r\n"), findings)
-        if record is None:
-            raise DataError(f"{_NAME}: line {number}: {findings.problems[0].message}")
-        if len(first) < _DETECTION_RECORDS:
-            first.append((number, record))
-            if len(first) < _DETECTION_RECORDS:
-                continue
-            shape = _detect(first)
-            yield from ((number, record, _convert(record, shape)) for number, record in first)
-        else:
-            yield number, record, _convert(record, shape)
-    if len(first) < _DETECTION_RECORDS:
-        shape = _detect(first)
-        yield from ((number, record, _convert(record, shape)) for number, record in first)
-
-
-def _detect(first: Sequence[tuple[int, dict[str, Any]]]) -> Any:
+def _detect_shape(source: str | PathLike[str]) -> Shape | None:
+    """Return the shape of the records; `None` if they need no mapping, or if it is unknown: then each is a conversation."""
+    with open_source(source, _NAME) as reader:
+        records, _ = read_first(reader.chunks())
     try:
-        return detect_shape([record for _, record in first], _NAME) if first else None
+        return detect_shape(records, _NAME) if records else None
     except DataError:
-        return None  # each record is a conversation of its own
+        return None
 
 
-def _convert(record: dict[str, Any], shape: Any) -> dict[str, Any]:
+def _decode(line: bytes, number: int) -> dict[str, Any]:
+    findings = Findings()
+    record = decode(line.rstrip(b"\r\n"), findings)
+    if record is None:
+        raise DataError(f"{_NAME}: line {number}: {findings.problems[0].message}")
+    return record
+
+
+def _convert(record: dict[str, Any], shape: Shape | None) -> dict[str, Any]:
     if shape is None:
         return record
     try:
-        return dict(shape.convert(record))
+        return shape.convert(record)
     except ShapeError:
         return record
 

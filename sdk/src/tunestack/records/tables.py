@@ -8,7 +8,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import sys
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import orjson
@@ -31,7 +30,7 @@ def read_csv(file: BinaryIO, delimiter: str) -> Iterator[Row]:
     """Read the rows of a CSV file with a header.
 
     Raises:
-        ValueError: the file is not CSV in UTF-8.
+        ValueError: the file is not CSV in UTF-8; the message has the row.
     """
     # The default limit is 128 KiB, less than a long document.
     csv.field_size_limit(max(csv.field_size_limit(), 2**24))
@@ -41,13 +40,13 @@ def read_csv(file: BinaryIO, delimiter: str) -> Iterator[Row]:
         header = next(rows, [])
         for cells in rows:
             if len(cells) > len(header):
-                raise DataError(
+                raise ValueError(
                     f"row {rows.line_num} has {len(cells)} cells, and the header has {len(header)}: quote cells that contain "
                     f"{delimiter!r} or line breaks"
                 )
             yield clean_row(dict(zip(header, cells, strict=False)))
     except csv.Error as error:
-        raise DataError(f"line {rows.line_num} is not CSV: {error}") from error
+        raise ValueError(f"line {rows.line_num} is not CSV: {error}") from error
 
 
 def find_delimiter(head: bytes) -> str | None:
@@ -121,9 +120,9 @@ def list_arrow_files(folder: Path) -> list[Path] | None:
 def iterate_data_frame(source: Any) -> Iterator[Row] | None:
     """Return the rows of a pandas or polars DataFrame; `None` for another object. Neither library is imported."""
     kind = type(source)
-    library = kind.__module__.partition(".")[0]
-    if kind.__name__ != "DataFrame" or library not in sys.modules:
+    if kind.__name__ != "DataFrame":
         return None
+    library = kind.__module__.partition(".")[0]
     if library == "polars":
         return map(clean_row, source.iter_rows(named=True))
     if library == "pandas":

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from tunestack.catalog import RecordFormat
+from tunestack.records.conversations import Conversations
+from tunestack.records.file_checks import FileSummary
 from tunestack.records.findings import Severity, without_indices
 from tunestack.records.fingerprints import Fingerprints
 from tunestack.records.report import Problem, Report, Tokens
@@ -14,7 +16,6 @@ from tunestack.records.rules import RULES
 from tunestack.records.tokens import BYTES_PER_TOKEN, count_tokens
 
 if TYPE_CHECKING:
-    from tunestack.records.conversations import Conversations
     from tunestack.records.slow_path import RecordResult
     from tunestack.records.target import Rendering, Target
 
@@ -98,7 +99,7 @@ class Totals:
         if result.line is not None:
             self.tokens[count_tokens(result.size)] += 1
 
-    def add_file_problem(self, rule: str, message: str, *, line: int | None = None) -> None:
+    def add_file_problem(self, rule: str, message: str, line: int | None = None) -> None:
         """Add a problem of the whole file."""
         if rule in self.target.ignored:
             return
@@ -106,6 +107,16 @@ class Totals:
         self.counts[rule] += 1
         self.problems.append(Problem(rule=rule, severity=severity, message=message, line=line))
         self.errors += severity is Severity.ERROR
+
+    def summarize(self) -> FileSummary:
+        """Return what is compared with another file."""
+        return FileSummary(
+            model=self.target.model,
+            records=self.records,
+            rendering=self.rendering,
+            fingerprints=self.fingerprints,
+            read_conversations=lambda: self.conversations or Conversations(),
+        )
 
     @property
     def rendering(self) -> Rendering | None:

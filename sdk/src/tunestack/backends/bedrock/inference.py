@@ -87,16 +87,17 @@ class BedrockInference:
         """Send a conversation and return the text of the response; on demand, billed by the token."""
         base = _find_prompt_model(endpoint.model)
         trained = self.rendering(endpoint.model)
-        if base is not None and trained is None and rendering is None:
+        used = rendering or trained
+        if base is not None and used is None:
             logger.warning(
                 "the rendering of the training data of %s is unknown, so Bedrock writes the prompt: specify the rendering "
                 "if the model was trained on other prompts",
                 endpoint.model,
             )
         with _explain_throttling(endpoint), translate_errors(f"invoking {endpoint.id!r}"):
-            if base is None or (trained is None and rendering is None):
+            if base is None or used is None:
                 return self._converse(endpoint.id, messages)
-            return self._invoke_prompt(endpoint, base, messages, rendering, trained)
+            return self._invoke_prompt(endpoint, base, messages, used, trained)
 
     def _converse(self, endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> str:
         response = self._runtime.converse(**wire.converse(endpoint_id, messages))
@@ -108,12 +109,11 @@ class BedrockInference:
         endpoint: EndpointInfo,
         base: BaseModel,
         messages: Sequence[Mapping[str, str]],
-        requested: Rendering | None,
+        used: Rendering,
         trained: Rendering | None,
     ) -> str:
         turns = [(message["role"], message["content"]) for message in messages]
         is_question = [role for role, _ in turns] == ["user"]
-        used = requested or trained
         if used == "raw" and not is_question:
             used = "chat-template"
         if trained is not None and used != trained:

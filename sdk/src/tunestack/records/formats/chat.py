@@ -26,8 +26,8 @@ from tunestack.records.findings import Findings, quote
 from tunestack.records.formats.fields import (
     get_optional,
     iterate_objects,
-    remove_message_metadata,
-    remove_metadata,
+    report_message_fields,
+    report_record_fields,
     report_unknown,
     require_text,
 )
@@ -63,13 +63,13 @@ _DATA = re.compile(r"(?i)data:(?:(?P<kind>\w+)/(?P<format>[\w.+-]+))?[;,]")
 
 def read(record: Mapping[str, Any], findings: Findings) -> Conversation:
     """Read `{"messages": [...], "tools": [...], "parallel_tool_calls": ...}`."""
-    remove_metadata(record, _RECORD, findings)
+    report_record_fields(record, _RECORD, findings)
     return _conversation(record, "$", findings)
 
 
 def read_preference(record: Mapping[str, Any], findings: Findings) -> Conversation:
     """Read `{"input": {"messages"}, "preferred_output": [...], "non_preferred_output": [...]}`."""
-    remove_metadata(record, ("input", "preferred_output", "non_preferred_output"), findings)
+    report_record_fields(record, ("input", "preferred_output", "non_preferred_output"), findings)
     prompt = record.get("input")
     if not isinstance(prompt, dict):
         findings.add(
@@ -115,7 +115,7 @@ def _turns(messages: Any, path: str, findings: Findings) -> Iterator[Turn]:
             known = ", ".join(_FIELDS)
             findings.add("role", f"{message_path}.role", f"invalid role {quote(role)}: use {known}")
             continue
-        remove_message_metadata(message, _FIELDS[role], message_path, findings)
+        report_message_fields(message, _FIELDS[role], message_path, findings)
         if role in ("tool", "function"):
             results_path = results_path if results else message_path
             results.append(_result(message, message_path, findings, call_path))
@@ -254,7 +254,7 @@ def _media(url: str, kind: str, detail: str | None) -> Media:
 
 
 def _call(call: Mapping[str, Any], path: str, findings: Findings) -> Iterator[Block]:
-    remove_message_metadata(call, ("id", "type", "function"), path, findings)
+    report_message_fields(call, ("id", "type", "function"), path, findings)
     _check_type(call, path, findings)
     function = call.get("function")
     if not isinstance(function, dict):

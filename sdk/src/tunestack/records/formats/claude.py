@@ -12,8 +12,8 @@ from tunestack.records.findings import quote
 from tunestack.records.formats.converse import report_extras
 from tunestack.records.formats.fields import (
     iterate_objects,
-    remove_message_metadata,
-    remove_metadata,
+    report_message_fields,
+    report_record_fields,
     require_text,
     without_nulls,
 )
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def read(record: Mapping[str, Any], findings: Findings) -> Conversation:
     """Read `{"system": "...", "messages": [{"role", "content": "..."}]}`."""
     record = without_nulls(record, "$", findings)
-    remove_metadata(record, ("system", "messages"), findings)
+    report_record_fields(record, ("system", "messages"), findings)
     turns = []
     if "system" in record:
         system = require_text(record, "system", "$", findings)
@@ -37,7 +37,7 @@ def read(record: Mapping[str, Any], findings: Findings) -> Conversation:
         record.get("messages"), "$.messages", "messages", findings
     ):
         message = without_nulls(message, path, findings)  # noqa: PLW2901
-        remove_message_metadata(message, ("role", "content"), path, findings)
+        report_message_fields(message, ("role", "content"), path, findings)
         role = message.get("role")
         content = require_text(message, "content", path, findings)
         if role not in ("user", "assistant"):

@@ -23,8 +23,8 @@ from tunestack.records.findings import field_path, quote
 from tunestack.records.formats.fields import (
     get_optional,
     iterate_objects,
-    remove_message_metadata,
-    remove_metadata,
+    report_message_fields,
+    report_record_fields,
     report_unknown,
     require_text,
     without_nulls,
@@ -40,10 +40,32 @@ SCHEMA_VERSION = "bedrock-conversation-2024"
 _KINDS = ("text", "image", "video", "toolUse", "toolResult", "reasoningContent")
 
 
+def has_structures(record: Mapping[str, Any]) -> bool:
+    """Return whether a record without `schemaVersion` has blocks or tools that only Converse has."""
+    if not _starts_with(record.get("messages"), "role"):
+        return False
+    if "toolConfig" in record or _starts_with(record.get("system"), "text"):
+        return True
+    blocks = content_blocks(record)
+    return bool(blocks) and all(isinstance(block, dict) and "type" not in block for block in blocks)
+
+
+def _starts_with(value: Any, name: str) -> bool:
+    """Return whether the first item of an array is an object with a field, and without a type."""
+    is_object = isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+    return is_object and name in value[0] and "type" not in value[0]
+
+
+def content_blocks(record: Mapping[str, Any]) -> list[Any]:
+    """Return the blocks of all messages whose content is an array."""
+    contents = [turn.get("content") for turn in record["messages"] if isinstance(turn, dict)]
+    return [block for content in contents if isinstance(content, list) for block in content]
+
+
 def read(record: Mapping[str, Any], findings: Findings) -> Conversation:
     """Read `{"schemaVersion", "system": [...], "messages": [...], "toolConfig": {...}}`."""
     record = without_nulls(record, "$", findings)
-    remove_metadata(record, ("schemaVersion", "system", "messages", "toolConfig"), findings)
+    report_record_fields(record, ("schemaVersion", "system", "messages", "toolConfig"), findings)
     _check_version(record.get("schemaVersion"), findings)
     turns: list[Turn] = []
     if "system" in record:
@@ -57,7 +79,7 @@ def read(record: Mapping[str, Any], findings: Findings) -> Conversation:
         record.get("messages"), "$.messages", "messages", findings
     ):
         message = without_nulls(message, path, findings)  # noqa: PLW2901
-        remove_message_metadata(message, ("role", "content"), path, findings)
+        report_message_fields(message, ("role", "content"), path, findings)
         role = message.get("role")
         if role not in ("user", "assistant"):
             findings.add(

@@ -9,19 +9,28 @@ from tunestack.records.findings import field_path
 from tunestack.records.jsonline import json_type
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from tunestack.records.findings import Findings
 
 
 def report_unknown(
-    value: Mapping[str, Any], known: Collection[str], path: str, findings: Findings
+    value: Mapping[str, Any],
+    known: Collection[str],
+    path: str,
+    findings: Findings,
+    *,
+    is_metadata: Callable[[str], bool] = lambda _: False,
 ) -> None:
-    """Add fields that the format does not have as losses."""
+    """Report fields that the format does not have: as a loss, or as normalized if they are metadata."""
     for name in sorted(value.keys() - known):
         if value[name] is None:
             continue  # same as a missing field
-        findings.add_loss(field_path(path, name), "this format has no such field")
+        if is_metadata(name):
+            message = "is not part of the format, and was left out as metadata"
+            findings.add("normalized", field_path(path, name), message)
+        else:
+            findings.add_loss(field_path(path, name), "this format has no such field")
 
 
 _CONTENT = frozenset(
@@ -68,31 +77,22 @@ _MESSAGE_METADATA = frozenset(
 """Fields that programs add to messages, and that are not content."""
 
 
-def remove_metadata(value: Mapping[str, Any], known: Collection[str], findings: Findings) -> None:
-    """Report the fields of a record that its format does not have: as metadata, or as a loss if they may be content."""
-    for name in sorted(value.keys() - known):
-        path = field_path("$", name)
-        if value[name] is None:
-            continue  # same as a missing field
-        if name in _CONTENT or get_close_matches(name, known, n=1, cutoff=0.85):
-            findings.add_loss(path, "this format has no such field")
-        else:
-            findings.add(
-                "normalized", path, "is not part of the format, and was left out as metadata"
-            )
+def report_record_fields(
+    value: Mapping[str, Any], known: Collection[str], findings: Findings
+) -> None:
+    """Report the fields of a record that its format does not have: they are metadata, unless they may be content."""
+
+    def is_metadata(name: str) -> bool:
+        return name not in _CONTENT and not get_close_matches(name, known, n=1, cutoff=0.85)
+
+    report_unknown(value, known, "$", findings, is_metadata=is_metadata)
 
 
-def remove_message_metadata(
+def report_message_fields(
     value: Mapping[str, Any], known: Collection[str], path: str, findings: Findings
 ) -> None:
-    """Report the fields of a message that its format does not have: as metadata, or as a loss if they may be content."""
-    for name in sorted(value.keys() - known):
-        if value[name] is None:
-            continue
-        if name in _MESSAGE_METADATA:
-            findings.add("normalized", field_path(path, name), "is metadata, and was left out")
-        else:
-            findings.add_loss(field_path(path, name), "this format has no such field")
+    """Report the fields of a message that its format does not have: some names are metadata, others may be content."""
+    report_unknown(value, known, path, findings, is_metadata=_MESSAGE_METADATA.__contains__)
 
 
 def without_nulls(value: Mapping[str, Any], path: str, findings: Findings) -> Mapping[str, Any]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunestack.records.conversation import Conversation, Text, Turn
 from tunestack.records.formats.converse import report_extras
-from tunestack.records.formats.fields import remove_metadata, require_text, without_nulls
+from tunestack.records.formats.fields import report_record_fields, require_text, without_nulls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,7 +45,7 @@ def _read(
     template: Template | None = None,
 ) -> Conversation:
     record = without_nulls(record, "$", findings)
-    remove_metadata(record, (prompt, completion), findings)
+    report_record_fields(record, (prompt, completion), findings)
     question = require_text(record, prompt, "$", findings)
     answer = require_text(record, completion, "$", findings)
     if question is None or answer is None:

@@ -59,7 +59,7 @@ FORMATS: Mapping[RecordFormat, Format] = {
 
 def detect_format(record: Mapping[str, Any]) -> RecordFormat:
     """Return the format of a record by its fields."""
-    if "schemaVersion" in record:
+    if "schemaVersion" in record or converse.has_structures(record):
         return RecordFormat.CONVERSE
     if "prompt" in record or "completion" in record:
         return RecordFormat.COMPLETION

@@ -75,6 +75,16 @@ def require_list(value: Any, path: str) -> list[Any]:
     return value
 
 
+def join_texts(parts: Any, path: str, *, separator: str = "") -> str:
+    """Return a text, or the texts of an array of parts."""
+    if isinstance(parts, str):
+        return parts
+    return separator.join(
+        require_text(part, "text", f"{path}[{index}]")
+        for index, part in enumerate(require_list(parts, path))
+    )
+
+
 def dump(value: Any) -> str:
     """Return a value as text: a string unchanged, everything else as JSON."""
     return value if isinstance(value, str) else orjson.dumps(value).decode()

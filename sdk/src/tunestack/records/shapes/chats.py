@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tunestack.catalog import RecordFormat
+from tunestack.records.formats import converse
 from tunestack.records.shapes.base import (
     Message,
     Record,
@@ -14,6 +14,7 @@ from tunestack.records.shapes.base import (
     dump,
     function,
     has_items,
+    join_texts,
     message,
     require_list,
     system,
@@ -130,20 +131,18 @@ def _gemini(record: Record) -> dict[str, Any]:
     for index, turn in enumerate(require_list(record["contents"], "$.contents")):
         path = f"$.contents[{index}]"
         role = role_of(turn.get("role", "user"), f"{path}.role")
-        turns.append(message(role, _joined_parts(turn.get("parts"), f"{path}.parts")))
+        turns.append(message(role, _gemini_text(turn.get("parts"), f"{path}.parts")))
     text = None
     if isinstance(instruction, dict):
-        text = _joined_parts(instruction.get("parts"), "$.systemInstruction.parts")
+        text = _gemini_text(instruction.get("parts"), "$.systemInstruction.parts")
     return conversation(system(text), *turns)
 
 
-def _joined_parts(parts: Any, path: str) -> str:
-    texts = []
+def _gemini_text(parts: Any, path: str) -> str:
     for index, part in enumerate(require_list(parts, path)):
-        if set(part) != {"text"} or not isinstance(part["text"], str):
+        if set(part) != {"text"}:
             raise ShapeError(f"{path}[{index}]", "expected a part with text only")
-        texts.append(part["text"])
-    return "".join(texts)
+    return join_texts(parts, path)
 
 
 _LANGCHAIN = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
@@ -177,7 +176,7 @@ def anthropic(record: Record) -> dict[str, Any]:
         turns += _anthropic_turn(turn, f"$.messages[{index}]")
     instruction = record.get("system")
     if isinstance(instruction, list):
-        instruction = _texts(instruction, "$.system")
+        instruction = join_texts(instruction, "$.system", separator="\n")
     tools = {}
     if record.get("tools"):
         tools["tools"] = [
@@ -185,17 +184,6 @@ def anthropic(record: Record) -> dict[str, Any]:
             for tool in require_list(record["tools"], "$.tools")
         ]
     return conversation(system(instruction), *turns, **tools)
-
-
-def _texts(blocks: Any, path: str) -> str:
-    if isinstance(blocks, str):
-        return blocks
-    texts = []
-    for index, block in enumerate(require_list(blocks, path)):
-        if not isinstance(block.get("text"), str):
-            raise ShapeError(f"{path}[{index}]", "expected a block with text")
-        texts.append(block["text"])
-    return "\n".join(texts)
 
 
 def _anthropic_turn(turn: Message, path: str) -> Iterable[Message]:
@@ -216,7 +204,8 @@ def _anthropic_turn(turn: Message, path: str) -> Iterable[Message]:
                     tool_call(block.get("id", ""), block.get("name", ""), block.get("input", {}))
                 )
             case "tool_result":
-                result = _texts(block.get("content") or "", f"{block_path}.content")
+                content = block.get("content") or ""
+                result = join_texts(content, f"{block_path}.content", separator="\n")
                 results.append(
                     {"role": "tool", "tool_call_id": block.get("tool_use_id"), "content": result}
                 )
@@ -250,12 +239,11 @@ _ANTHROPIC_BLOCKS = ("tool_use", "tool_result", "thinking", "image")
 
 def is_anthropic(record: Record) -> bool:
     """Return whether a record has content blocks, a system prompt or tools that only Anthropic's API has."""
-    if not has_items(record.get("messages"), "role"):
+    if not has_items(record.get("messages"), "role") or converse.has_structures(record):
         return False
     if has_items(record.get("system"), "type") or has_items(record.get("tools"), "input_schema"):
         return True
-    contents = [turn.get("content") for turn in record["messages"] if isinstance(turn, dict)]
-    blocks = [block for content in contents if isinstance(content, list) for block in content]
+    blocks = converse.content_blocks(record)
     if isinstance(record.get("system"), str) and blocks:
         return all(isinstance(block, dict) and "type" in block for block in blocks)
     return any(
@@ -263,34 +251,7 @@ def is_anthropic(record: Record) -> bool:
     )
 
 
-def is_converse(record: Record) -> bool:
-    """Return whether a record has the structures of Converse, but no `schemaVersion`."""
-    if "schemaVersion" in record or not has_items(record.get("messages"), "role"):
-        return False
-    system_blocks: Any = record.get("system")
-    if "toolConfig" in record or (
-        has_items(system_blocks, "text") and "type" not in system_blocks[0]
-    ):
-        return True
-    contents = [turn.get("content") for turn in record["messages"] if isinstance(turn, dict)]
-    blocks = [block for content in contents if isinstance(content, list) for block in content]
-    return bool(blocks) and all(isinstance(block, dict) and "type" not in block for block in blocks)
-
-
-def converse(record: Record) -> dict[str, Any]:
-    """Add the `schemaVersion` to a record with the structures of Converse."""
-    return {"schemaVersion": "bedrock-conversation-2024", **record}
-
-
 CHATS = (
-    Shape(
-        name="Converse without schemaVersion",
-        mapping="the schemaVersion is added",
-        fields=("system", "messages", "toolConfig"),
-        matches=is_converse,
-        convert=converse,
-        format=RecordFormat.CONVERSE,
-    ),
     Shape(
         name="Anthropic messages",
         mapping="content blocks become texts, images, tool calls and tool results",

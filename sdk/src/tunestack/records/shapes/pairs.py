@@ -52,11 +52,10 @@ def _pair(prompt: str, completion: str) -> Shape:
     fields = (prompt, completion)
 
     def convert(record: Record) -> dict[str, Any]:
-        instruction = system(record.get("system"))
+        if system(record.get("system")) is not None:
+            raise ShapeError("$.system", "has a system prompt, and the first record has none")
         question, answer = (require_text(record, name) for name in fields)
-        if instruction is None:
-            return {"prompt": question, "completion": answer}
-        return conversation(instruction, message("user", question), message("assistant", answer))
+        return {"prompt": question, "completion": answer}
 
     return Shape(
         name=f"{prompt}/{completion}",

@@ -18,12 +18,13 @@ from tunestack.records.shapes.base import (
     conversation,
     dump,
     has_items,
+    join_texts,
     message,
     require_list,
     system,
     tool_call,
 )
-from tunestack.records.shapes.chats import anthropic, converse
+from tunestack.records.shapes.chats import anthropic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,7 +137,7 @@ def _join_stream(events: list[Any]) -> Any:
 def from_converse(record: Record) -> dict[str, Any]:
     """Convert the structures of Converse to OpenAI's chat format."""
     findings = Findings()
-    read = converse_format.read(converse(record), findings)
+    read = converse_format.read(record, findings)
     written = chat_writer.write(read, findings)
     for problem in findings.problems:
         if RULES[problem.rule].severity is Severity.ERROR:
@@ -200,7 +201,7 @@ def _response_items(items: Any, path: str) -> Iterator[Message]:
         match item.get("type", "message"):
             case "message":
                 yield message(
-                    item.get("role", ""), _item_text(item.get("content"), f"{item_path}.content")
+                    item.get("role", ""), join_texts(item.get("content"), f"{item_path}.content")
                 )
             case "function_call":
                 call = tool_call(
@@ -219,17 +220,6 @@ def _response_items(items: Any, path: str) -> Iterator[Message]:
                 raise ShapeError(
                     f"{item_path}.type", "unsupported item: use messages and function calls"
                 )
-
-
-def _item_text(content: Any, path: str) -> str:
-    if isinstance(content, str):
-        return content
-    texts = []
-    for index, part in enumerate(require_list(content, path)):
-        if not isinstance(part.get("text"), str):
-            raise ShapeError(f"{path}[{index}]", "expected a part with text")
-        texts.append(part["text"])
-    return "".join(texts)
 
 
 def _history(record: Record) -> dict[str, Any]:

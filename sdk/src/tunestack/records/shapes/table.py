@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tunestack.catalog import RecordFormat
 from tunestack.errors import ConfigError, DataError, shortened
 from tunestack.records.findings import quote
+from tunestack.records.formats.converse import has_structures
 from tunestack.records.shapes.base import (
     Record,
     Shape,
@@ -136,7 +137,9 @@ def _map_messages(fields: Mapping[str, str]) -> Any:
             renamed["conversations"] = renamed.pop("messages")
         for shape in CHATS:
             if shape.matches(renamed):
-                return _as_chat(shape.convert(renamed))
+                return shape.convert(renamed)
+        if has_structures(renamed):
+            return from_converse(renamed)
         messages = renamed["messages"]
         if not isinstance(messages, list):
             raise ShapeError(f"$.{fields['messages']}", "expected an array of messages")
@@ -144,7 +147,3 @@ def _map_messages(fields: Mapping[str, str]) -> Any:
         return conversation(system(renamed.get("system")), *messages, **tools)
 
     return convert
-
-
-def _as_chat(record: dict[str, Any]) -> dict[str, Any]:
-    return from_converse(record) if "schemaVersion" in record else record

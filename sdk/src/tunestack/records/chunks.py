@@ -1,0 +1,72 @@
+"""Chunks of lines, in which training data is read and converted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tunestack.records.findings import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MAX_LINE_LENGTH = 8 * 2**20
+"""Bytes. Far above what a model accepts as text, and small enough for any machine's memory."""
+_CHUNK_RECORDS = 512
+"""Records that are not lines of a file, and are read at once."""
+_PLACEHOLDER = b"\xff"
+"""Replaces a line that was rejected: it is never valid JSON."""
+_TOO_LONG = (
+    f"the line is longer than {MAX_LINE_LENGTH // 2**20} MiB, the maximum of all models: "
+    "reference images and videos by URI"
+)
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Consecutive lines, with their line feeds."""
+
+    lines: list[bytes]
+    offset: int | None = None
+    """Bytes before the first line in the (decompressed) file; `None` for an iterable."""
+    end: int = 0
+    """Bytes of the (decompressed) file that were read so far."""
+    rejected: dict[int, Finding] = field(default_factory=dict)
+    """Problems of lines that were not kept, by index."""
+    lengths: dict[int, int] = field(default_factory=dict)
+    """Lengths in the file of lines that were replaced, by index."""
+
+    def reject(self, problem: Finding) -> None:
+        """Append a line that is not kept."""
+        self.rejected[len(self.lines)] = problem
+        self.lines.append(_PLACEHOLDER)
+
+    def reject_long_line(self, length: int) -> None:
+        """Append a line that is too long."""
+        self.lengths[len(self.lines)] = length
+        self.reject(Finding("line-length", "$", _TOO_LONG))
+
+    def reject_long_lines(self) -> Chunk:
+        """Replace the lines that are too long, and return the chunk."""
+        if any(len(line) > MAX_LINE_LENGTH for line in self.lines):
+            lines, self.lines = self.lines, []
+            for line in lines:
+                if len(line) > MAX_LINE_LENGTH:
+                    self.reject_long_line(len(line))
+                else:
+                    self.lines.append(line)
+        return self
+
+
+def batch(lines: Iterable[bytes | Finding]) -> Iterator[Chunk]:
+    """Yield chunks of lines; a finding is a line that could not be read."""
+    chunk = Chunk([])
+    for line in lines:
+        if isinstance(line, Finding):
+            chunk.reject(line)
+        else:
+            chunk.lines.append(line)
+        if len(chunk.lines) == _CHUNK_RECORDS:
+            yield chunk.reject_long_lines()
+            chunk = Chunk([])
+    yield chunk.reject_long_lines()
