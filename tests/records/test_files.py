@@ -15,7 +15,7 @@ import pytest
 from tests.records.samples import PLAIN, Generator, row, turn
 from tunestack.catalog import CATALOG
 from tunestack.errors import DataError, TunestackError
-from tunestack.records import check, chunks, fingerprints, prepare, source
+from tunestack.records import check, fingerprints, prepare, source
 from tunestack.records.fingerprints import Fingerprints
 from tunestack.records.source import FileReader, open_source
 
@@ -155,7 +155,7 @@ def test_every_source_gives_the_same_report_as_a_file(large, good, tmp_path):
 def test_lines_are_split_at_line_feeds_in_chunks_of_every_size(monkeypatch, size):
     monkeypatch.setattr(source, "CHUNK_SIZE", size)
     content = b"".join(b"x" * (number % 9) + b"\n" for number in range(60)) + b"last"
-    chunks = [*FileReader(io.BytesIO(content), "data").chunks()]
+    chunks = [*FileReader(io.BytesIO(content), "data", 1000).chunks()]
     lines = [line for chunk in chunks for line in chunk.lines]
     assert lines == (content + b"\n").splitlines(keepends=True)
     starts = [chunk.offset for chunk in chunks]
@@ -167,11 +167,9 @@ def test_lines_are_split_at_line_feeds_in_chunks_of_every_size(monkeypatch, size
 @pytest.mark.parametrize("last", [b"", b"end", b"z" * 31, b"z" * 31 + b"\n"])
 def test_long_lines_are_skipped_in_chunks_of_every_size(monkeypatch, size, last):
     monkeypatch.setattr(source, "CHUNK_SIZE", size)
-    for module in (source, chunks):
-        monkeypatch.setattr(module, "MAX_LINE_LENGTH", 20)
     content = b"a\n" + b"y" * 25 + b"\nb\n" + b"z" * 100 + b"\n" + b"c" * 19 + b"\n" + last
     lines, offset = [], 0
-    for chunk in FileReader(io.BytesIO(content), "data").chunks():
+    for chunk in FileReader(io.BytesIO(content), "data", 20).chunks():
         assert chunk.offset == offset
         for index, line in enumerate(chunk.lines):
             lines.append("long" if index in chunk.rejected else line.rstrip(b"\n"))

@@ -59,6 +59,7 @@ ASK, SAY = turn("user", "a"), turn("assistant", "b")
         ("nova-lite", conversation(turn("user", "a", IMAGE), SAY)),
         ("nova-pro", conversation(turn("user", VIDEO, "a"), SAY)),
         ("nova-2-lite", conversation(ASK, turn("assistant", THINKING, "b"))),
+        ("nova-2-lite", conversation(ASK, turn("assistant", TOOL))),
         ("llama-3-2-11b", conversation(turn("user", IMAGE, "a"), SAY)),
         ("llama-3-3-70b", conversation(ASK, SAY)),
         ("llama-3-1-8b", completion_row(1)),
@@ -92,7 +93,8 @@ def test_each_family_accepts_its_record_format(key, row):
         ("nova-lite", conversation(turn("user", VIDEO, VIDEO, "a"), SAY)),
         ("nova-lite", conversation(turn("user", IMAGE, VIDEO, "a"), SAY)),
         ("nova-lite", conversation(turn("user", BITMAP, "a"), SAY)),
-        ("nova-2-lite", conversation(ASK, turn("assistant", TOOL))),
+        ("nova-2-lite", conversation(turn("user", VIDEO, IMAGE, "a"), SAY)),
+        ("llama-3-3-70b", conversation(ASK, turn("assistant", TOOL))),
         ("llama-3-2-1b", conversation(turn("user", IMAGE, "a"), SAY)),
         ("llama-3-2-11b", conversation(turn("user", VIDEO, "a"), SAY)),
         ("nova-micro", completion_row(1)),
@@ -201,7 +203,9 @@ def test_token_limits_of_a_record(key, prompt, completion, words):
     assert found == words or words in found
 
 
-@pytest.mark.parametrize("word", ["User:", "bot:", "ASSISTANT:", "System:", "<image>", "[EOS]"])
+@pytest.mark.parametrize(
+    "word", ["User:", "Chat-Bot:", "ASSISTANT:", "System:", "<image>", "[EOS]"]
+)
 def test_reserved_words_of_nova_are_rejected_in_prompts_only(word):
     rows = [conversation(turn("user", f"a {word} b"), SAY)] * 8
     system = [conversation(ASK, SAY, system=[{"text": word}])] * 8
@@ -209,6 +213,8 @@ def test_reserved_words_of_nova_are_rejected_in_prompts_only(word):
     assert "Reserved keyword" in checked("nova-micro", rows)
     assert "Reserved keyword" in checked("nova-micro", system)
     assert checked("nova-micro", answered) is None
+    in_lower_case = [conversation(turn("user", word.lower()), SAY)] * 8
+    assert word.islower() or checked("nova-micro", in_lower_case) is None
 
 
 def test_reserved_words_of_claude_are_rejected():

@@ -25,14 +25,23 @@ Pair = tuple[str, str]
 _MEDIA_BY_PREFIX = {
     "amazon.nova-lite": {"image", "video"},
     "amazon.nova-pro": {"image", "video"},
-    "amazon.nova-2-lite": {"image", "video"},
+    "amazon.nova-2-lite": {"image", "video", "document"},
     "meta.llama3-2-11b": {"image"},
     "meta.llama3-2-90b": {"image"},
 }
-_PREFIXES_WITH_TOOLS = ("amazon.nova-micro", "amazon.nova-lite", "amazon.nova-pro")
+_PREFIXES_WITH_TOOLS = (
+    "amazon.nova-micro",
+    "amazon.nova-lite",
+    "amazon.nova-pro",
+    "amazon.nova-2-lite",
+)
 _MODEL_WITH_REASONING = "amazon.nova-2-lite"
 _MAX_IMAGES = 10
-_MEDIA_FORMATS = {"image": ("png", "jpeg", "gif", "webp"), "video": ("mov", "mkv", "mp4", "webm")}
+_MEDIA_FORMATS = {
+    "image": ("png", "jpeg", "gif", "webp"),
+    "video": ("mov", "mkv", "mp4", "webm"),
+    "document": ("pdf",),
+}
 # The token limits of prompt and completion, for models that have one for each, by the prefix of the model id.
 _SEPARATE_TOKEN_LIMITS = {"cohere.command": (4096, 2048)}
 _RESERVED_KEYWORDS = {RecordFormat.MESSAGES: ("\nHuman:", "\nAssistant:")}
@@ -140,8 +149,11 @@ def _parse_converse(row: Mapping[str, Any], base: BaseModel) -> Iterator[Pair]:
         if role == "assistant":
             yield "\n".join(prompt), text
         prompt.append(text)
-    if media["image"] > _MAX_IMAGES or media["video"] > 1 or len(media) > 1:
-        raise ValueError(f"{_MAX_IMAGES} images or one video are allowed, not {dict(media)}")
+    is_mixed = media["video"] > 0 and media.total() > media["video"]
+    if media["image"] > _MAX_IMAGES or media["video"] > 1 or media["document"] > 1 or is_mixed:
+        raise ValueError(
+            f"{_MAX_IMAGES} images, one document or one video are allowed, not {dict(media)}"
+        )
 
 
 def _parse_blocks(
@@ -153,7 +165,7 @@ def _parse_blocks(
         (kind,) = block
         if kind == "text":
             texts.append(block["text"])
-        elif kind in ("image", "video") and role == "user" and kind in _list_media(base):
+        elif kind in _MEDIA_FORMATS and role == "user" and kind in _list_media(base):
             media.append(kind)
             texts.append(_parse_media(kind, block[kind]))
         elif kind in ("toolUse", "toolResult") and base.customization_id.startswith(
@@ -279,7 +291,11 @@ def _check_tokens(pairs: list[Pair], base: BaseModel, line: int) -> None:
 def _check_reserved_keywords(
     row: Mapping[str, Any], pairs: list[Pair], base: BaseModel, line: int, name: str
 ) -> None:
-    """Check for the keywords that a model reserves: Nova's in any prompt, Claude's in any text."""
+    """Check for the keywords that a model reserves: Nova's in any prompt, Claude's in any text.
+
+    Source: AWS's validator for Nova, aws/nova-forge-sdk, dataset_checks_config.py (read 2026-11-29): case-sensitive, as in the
+    user guide and in upper case.
+    """
     if base.record_format is RecordFormat.CONVERSE:
         texts = [block["text"] for block in row.get("system", [])] + [
             block["text"]
@@ -292,7 +308,8 @@ def _check_reserved_keywords(
         texts = [text for pair in pairs for text in pair]
     keywords = (*base.limits.reserved_words, *_RESERVED_KEYWORDS.get(base.record_format, ()))
     for keyword in keywords:
-        if any(keyword.lower() in text.lower() for text in texts):
+        spellings = {keyword, keyword.upper()} if keyword.endswith(":") else {keyword}
+        if any(spelling in text for text in texts for spelling in spellings):
             raise InvalidDataError(
                 f"Reserved keyword {keyword.strip()} found in file {name}", f"line {line}"
             )

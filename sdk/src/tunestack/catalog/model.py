@@ -46,6 +46,7 @@ class Content(StrEnum):
 
     IMAGE = "image"
     VIDEO = "video"
+    DOCUMENT = "document"
     TOOLS = "tools"
     """Tool definitions, calls and results."""
     REASONING = "reasoning"
@@ -151,7 +152,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     validation_set: bool = True
     """Whether the service accepts a validation file."""
     reserved_words: tuple[str, ...] = ()
-    """Words that make the whole job fail if a prompt contains them, in upper or lower case."""
+    """Words that make the whole job fail if a prompt contains them."""
     confidence: Confidence
     source: str
 
@@ -208,6 +209,8 @@ class BaseModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """The template for multi-turn records and system prompts in a format with one prompt and one completion."""
     takes: tuple[Content, ...] = ()
     """Content other than text that records can have."""
+    disputed: Mapping[Content, str] = {}
+    """Content on which the provider's sources disagree, and what they say; it is accepted with a warning."""
     hyperparameters: Mapping[str, Hyperparameter]
     limits: Limits
     prices: Mapping[PriceKind, Price] = {}
@@ -223,7 +226,7 @@ class BaseModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         """Make the mappings read-only, like the other fields."""
-        for name in ("hyperparameters", "prices"):
+        for name in ("disputed", "hyperparameters", "prices"):
             msgspec.structs.force_setattr(self, name, MappingProxyType(getattr(self, name)))
 
     def names(self) -> tuple[str, ...]:

@@ -12,14 +12,12 @@ if TYPE_CHECKING:
 
 MAX_LINE_LENGTH = 8 * 2**20
 """Bytes. Far above what a model accepts as text, and small enough for any machine's memory."""
+MAX_IMAGE_LINE_LENGTH = 160 * 2**20
+"""Bytes. OpenAI accepts ten images of 10 MB in a record, which are a third longer as base64."""
 _CHUNK_RECORDS = 512
 """Records that are not lines of a file, and are read at once."""
 _PLACEHOLDER = b"\xff"
 """Replaces a line that was rejected: it is never valid JSON."""
-_TOO_LONG = (
-    f"the line is longer than {MAX_LINE_LENGTH // 2**20} MiB, the maximum of all models: "
-    "reference images and videos by URI"
-)
 
 
 @dataclass(slots=True)
@@ -41,25 +39,29 @@ class Chunk:
         self.rejected[len(self.lines)] = problem
         self.lines.append(_PLACEHOLDER)
 
-    def reject_long_line(self, length: int) -> None:
+    def reject_long_line(self, length: int, limit: int) -> None:
         """Append a line that is too long."""
         self.lengths[len(self.lines)] = length
-        self.reject(Finding("line-length", "$", _TOO_LONG))
+        message = (
+            f"the line is longer than {limit // 2**20} MiB, the maximum for this model: "
+            "reference images and videos by URI"
+        )
+        self.reject(Finding("line-length", "$", message))
 
-    def reject_long_lines(self) -> Chunk:
-        """Replace the lines that are too long, and return the chunk."""
-        if any(len(line) > MAX_LINE_LENGTH for line in self.lines):
+    def reject_long_lines(self, limit: int) -> Chunk:
+        """Replace the lines that are longer than a limit, and return the chunk."""
+        if any(len(line) > limit for line in self.lines):
             lines, self.lines = self.lines, []
             for line in lines:
-                if len(line) > MAX_LINE_LENGTH:
-                    self.reject_long_line(len(line))
+                if len(line) > limit:
+                    self.reject_long_line(len(line), limit)
                 else:
                     self.lines.append(line)
         return self
 
 
-def batch(lines: Iterable[bytes | Finding]) -> Iterator[Chunk]:
-    """Yield chunks of lines; a finding is a line that could not be read."""
+def batch(lines: Iterable[bytes | Finding], limit: int) -> Iterator[Chunk]:
+    """Yield chunks of lines, of which the longest has `limit` bytes; a finding is a line that could not be read."""
     chunk = Chunk([])
     for line in lines:
         if isinstance(line, Finding):
@@ -67,6 +69,6 @@ def batch(lines: Iterable[bytes | Finding]) -> Iterator[Chunk]:
         else:
             chunk.lines.append(line)
         if len(chunk.lines) == _CHUNK_RECORDS:
-            yield chunk.reject_long_lines()
+            yield chunk.reject_long_lines(limit)
             chunk = Chunk([])
-    yield chunk.reject_long_lines()
+    yield chunk.reject_long_lines(limit)

@@ -74,6 +74,12 @@ class FastPath:
         self._answer_patterns = search_patterns(target, ANSWER)
         self._max_size = largest_size_below_limits(target)
         self._system_prompts: dict[str, bytes | None] = {}
+        self._systems = 0
+
+    def take_systems(self) -> int:
+        """Return how many records with a system prompt were converted since the last call."""
+        systems, self._systems = self._systems, 0
+        return systems
 
     def convert(self, lines: Sequence[bytes]) -> tuple[list[bytes], list[int], list[int]]:
         """Convert lines.
@@ -114,6 +120,7 @@ class FastPath:
         size = len(converted) - template.frame_size
         if size > self._max_size or not _has_unique_keys(line, converted, template):
             return None
+        self._systems += template.has_system
         return converted, size
 
     def _encode_texts(self, texts: list[str], template: LineTemplate) -> list[bytes] | None:

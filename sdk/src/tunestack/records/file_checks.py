@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tunestack.catalog import Content
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -14,7 +16,18 @@ if TYPE_CHECKING:
     from tunestack.records.target import Rendering
     from tunestack.records.totals import Totals
 
-_MEDIA = {"image": "images", "video": "videos", "audio": "audio", "reasoning": "reasoning"}
+_CONTENT = {
+    "image": "images",
+    "video": "videos",
+    "audio": "audio",
+    "document": "documents",
+    "reasoning": "reasoning",
+    "system": "a system prompt",
+    "tools": "tools",
+}
+_ALL_OR_NONE = {"image", "video", "audio", "document", "reasoning"}
+_NOVA_ALL_OR_NONE = {"system", "tools"}
+"""Only AWS's newest validator for Nova (amzn-nova-forge 1.4.10) requires these in all records."""
 _RECOMMENDED_RECORDS = {"bedrock": 200, "openai": 50}
 
 
@@ -45,12 +58,23 @@ def check_record_count(totals: Totals, name: str, *, validation: bool) -> None:
 
 
 def check_mixed_content(totals: Totals) -> None:
-    """Check that all records have the same kinds of content."""
-    for kind, count in sorted(totals.content.items()):
-        if kind != "tools" and count < totals.records - totals.invalid:
+    """Check that all records have the same kinds of content, and that no source rejects it."""
+    model = totals.target.model
+    for kind, count in sorted((totals.content | {"system": totals.systems}).items()):
+        what = f"{count:,} of {totals.records:,} records have {_CONTENT[kind]}"
+        is_mixed = 0 < count < totals.records - totals.invalid
+        if is_mixed and kind in _ALL_OR_NONE:
+            message = f"{what}: use it in all records or in none"
+            totals.add_file_problem("mixed-content", message)
+        elif is_mixed and kind in _NOVA_ALL_OR_NONE and model.family == "nova":
+            message = (
+                f"{what}: AWS's validator amzn-nova-forge requires it in all records or in none"
+            )
+            totals.add_file_problem("mixed-content", message)
+        if count and kind in model.disputed:
             totals.add_file_problem(
-                "mixed-content",
-                f"{count:,} of {totals.records:,} records have {_MEDIA[kind]}: use it in all records or in none",
+                "sources-disagree",
+                f"{count_records(count)} with {_CONTENT[kind]}: {model.disputed[Content(kind)]}",
             )
 
 

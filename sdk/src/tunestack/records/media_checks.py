@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _S3_URI = re.compile(r"s3://[a-z0-9][-.a-z0-9]{1,61}[a-z0-9](?:/[A-Za-z0-9_.-]+)+")
 _ACCOUNT = re.compile(r"\d{12}")
 _URL = re.compile(r"https?://\S+|data:image/[a-zA-Z]+;base64,\S+")
+_MAX_IMAGE_SIZE = 10 * 2**20
 _UNSUPPORTED_IMAGES = ("gif", "bmp", "tif", "tiff", "svg", "heic", "avif")
 
 
@@ -32,11 +33,16 @@ def check_media(conversation: Conversation, target: Target, findings: Findings) 
     if limit is not None and counts["image"] > limit:
         message = f"the record has {counts['image']} images, the maximum is {limit}"
         findings.add("media-count", "$", message)
-    if counts["video"] > 1:
-        message = f"the record has {counts['video']} videos, the maximum is 1"
-        findings.add("media-count", "$", message)
-    if counts["video"] and counts["image"]:
-        findings.add("media-mix", "$", "the record has images and a video: use only one kind")
+    for kind in ("video", "document"):
+        if counts[kind] > 1:
+            message = f"the record has {counts[kind]} {kind}s, the maximum is 1"
+            findings.add("media-count", "$", message)
+    if counts["video"] and len(counts) > 1:
+        message = "the record has a video and images or a document: use only one kind"
+        findings.add("media-mix", "$", message)
+    elif counts["document"] and counts["image"]:
+        message = "has images and a document: AWS's validator in amazon-nova-samples accepts both, amzn-nova-forge only one kind"
+        findings.add("sources-disagree", "$", message)
 
 
 def _check_block(block: Media, turn: Turn, target: Target, findings: Findings) -> None:
@@ -55,6 +61,13 @@ def _check_source(block: Media, turn: Turn, target: Target, findings: Findings) 
     if target.is_openai:
         if not _URL.fullmatch(block.uri):
             findings.add("media-source", turn.path, "expected an https or data URL of an image")
+        elif block.uri.startswith("data:"):
+            size = (len(block.uri) - block.uri.find(",")) * 3 // 4
+            if size > _MAX_IMAGE_SIZE:
+                message = (
+                    f"the image has {size / 2**20:.1f} MiB, the maximum is 10 MiB: make it smaller"
+                )
+                findings.add("media-size", turn.path, message)
     elif not _S3_URI.fullmatch(block.uri):
         message = (
             f"expected the S3 URI of the {block.kind} in the bucket of the training data, with letters, "
@@ -67,6 +80,10 @@ def _check_source(block: Media, turn: Turn, target: Target, findings: Findings) 
 
 def _check_format(block: Media, turn: Turn, target: Target, findings: Findings) -> None:
     formats = _supported_formats(block.kind, target)
+    if (block.format, target.model_key) == ("webp", "nova-2-lite"):
+        message = "the image format is webp: amzn-nova-forge accepts it for Nova 2 Lite, AWS's validator in amazon-nova-samples does not"
+        findings.add("sources-disagree", turn.path, message)
+        return
     # The format of a web address is often unknown.
     is_unknown = block.uri.startswith("http") and block.format not in _UNSUPPORTED_IMAGES
     if block.format not in formats and not is_unknown:
@@ -78,6 +95,8 @@ def _supported_formats(kind: str, target: Target) -> tuple[str, ...]:
     if target.is_openai:
         return ("png", "jpeg", "webp")
     is_nova_2 = target.model_key == "nova-2-lite"
+    if kind == "document":
+        return ("pdf",)
     if kind == "video":
         return ("mov", "mkv", "mp4") if is_nova_2 else ("mov", "mkv", "mp4", "webm")
     return ("png", "jpeg", "gif") if is_nova_2 else ("png", "jpeg", "gif", "webp")

@@ -159,6 +159,7 @@ class ChunkConverter:
             totals.add_result(result, index, offsets.of(index))
             if result.line is not None:
                 converted[index] = result.line
+        totals.systems += self._fast_path.take_systems()
         totals.fingerprints.add(converted)
         if totals.conversations is not None:
             for line in filter(None, converted):

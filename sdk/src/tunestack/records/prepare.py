@@ -273,7 +273,7 @@ def _run(
 ) -> Totals:
     if not isinstance(max_problems, int) or max_problems < 1:
         raise ConfigError(f"invalid max_problems {shortened(max_problems)}: use 1 or more")
-    with open_source(source, name) as reader:
+    with open_source(source, name, max_length=target.max_line_length) as reader:
         totals = run(
             reader,
             target,

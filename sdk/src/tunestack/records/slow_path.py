@@ -47,8 +47,10 @@ class RecordResult(msgspec.Struct, frozen=True):
     """Parts that were left out, with `on_loss="report"`."""
     is_rendered: bool = False
     """Whether the prompt of the data is written with a chat template already, and was kept unchanged."""
+    has_system: bool = False
+    """Whether the record has a system prompt."""
     content: tuple[str, ...] = ()
-    """Content other than text: `image`, `video`, `audio`, `tools`, `reasoning`."""
+    """Content other than text: `image`, `video`, `audio`, `document`, `tools`, `reasoning`."""
 
 
 def convert_record(line: bytes, target: Target) -> RecordResult:
@@ -162,6 +164,8 @@ def _result(
         size=size,
         problems=tuple(problems),
         losses=losses,
+        has_system=conversation is not None
+        and any(turn.role == "system" for turn in conversation.turns),
         content=() if conversation is None else tuple(sorted(_content(conversation))),
     )
 

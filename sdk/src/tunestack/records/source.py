@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from tunestack.errors import ConfigError, DataError, TunestackError
-from tunestack.records.chunks import MAX_LINE_LENGTH, Chunk, batch
+from tunestack.records.chunks import MAX_IMAGE_LINE_LENGTH, Chunk, batch
 from tunestack.records.containers import Container, detect_container
 from tunestack.records.jsonline import encode_or_explain
 from tunestack.records.tables import iterate_data_frame, list_arrow_files, read_arrow
@@ -37,13 +37,14 @@ class RecordReader:
     size = None
     kind = ""
 
-    def __init__(self, records: Iterable[object]) -> None:
-        """Take the records."""
+    def __init__(self, records: Iterable[object], max_length: int) -> None:
+        """Take the records, and the maximum length of a line."""
         self._records = records
+        self._max_length = max_length
 
     def chunks(self) -> Iterator[Chunk]:
         """Encode the records as lines."""
-        return batch(map(encode_or_explain, self._records))
+        return batch(map(encode_or_explain, self._records), self._max_length)
 
 
 class FileReader:
@@ -51,15 +52,19 @@ class FileReader:
 
     kind = ""
 
-    def __init__(self, file: BinaryIO, name: str, *, size: int | None = None) -> None:
+    def __init__(
+        self, file: BinaryIO, name: str, max_length: int, *, size: int | None = None
+    ) -> None:
         """Take the open file.
 
         Args:
             file: the file.
             name: the name of the file in error messages.
+            max_length: the maximum length of a line in bytes; longer ones are skipped and reported.
             size: the size of the file in bytes, if it is known.
         """
         self.size = size
+        self._max_length = max_length
         self._file = file
         self._name = name
 
@@ -69,24 +74,33 @@ class FileReader:
         Raises:
             DataError: it can't be read.
         """
-        rest = b""
+        rest: list[bytes] = []  # pieces, because lines with images are long
         offset = 0
-        while data := self._read():
-            data = rest + data
-            length = data.rfind(b"\n") + 1
-            rest = data[length:]
-            if length:
-                lines = _split_lines(data[:length])
-                yield Chunk(lines, offset, offset + length).reject_long_lines()
-                offset += length
-            if len(rest) > MAX_LINE_LENGTH:
-                length, rest = self._skip_line(len(rest))
+        data = self._read()
+        while data:
+            end = data.rfind(b"\n") + 1
+            if end:
+                complete = b"".join((*rest, data[:end]))
+                rest = []
+                lines = _split_lines(complete)
+                yield Chunk(lines, offset, offset + len(complete)).reject_long_lines(
+                    self._max_length
+                )
+                offset += len(complete)
+            if end < len(data):
+                rest.append(data[end:])
+            data = b""
+            if sum(map(len, rest)) > self._max_length:
+                length, data = self._skip_line(sum(map(len, rest)))
+                rest = []
                 chunk = Chunk([], offset, offset + length)
-                chunk.reject_long_line(length)
+                chunk.reject_long_line(length, self._max_length)
                 yield chunk
                 offset += length
+            data = data or self._read()
         if rest:
-            yield Chunk([rest + b"\n"], offset, offset + len(rest))
+            line = b"".join(rest)
+            yield Chunk([line + b"\n"], offset, offset + len(line))
 
     def _skip_line(self, length: int) -> tuple[int, bytes]:
         """Skip the rest of a long line; return the length of the line, and the data after it."""
@@ -109,10 +123,10 @@ class FileReader:
 class RegularFileReader(FileReader):
     """Reads lines from a regular file, and detects that the file changes while it is read."""
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: BinaryIO, name: str, max_length: int) -> None:
         """Take the open file."""
         self._status = os.fstat(file.fileno())
-        super().__init__(file, name, size=self._status.st_size)
+        super().__init__(file, name, max_length, size=self._status.st_size)
 
     def chunks(self) -> Iterator[Chunk]:
         """Read the file.
@@ -139,9 +153,10 @@ class ContainerReader:
 
     size = None
 
-    def __init__(self, container: Container, name: str) -> None:
-        """Take what was detected, and the name of the data in error messages."""
+    def __init__(self, container: Container, name: str, max_length: int) -> None:
+        """Take what was detected, the name of the data in error messages, and the maximum length of a line."""
         self.kind = container.kind
+        self._max_length = max_length
         self._container = container
         self._name = name
 
@@ -153,11 +168,11 @@ class ContainerReader:
         """
         container = self._container
         if container.rows is not None:
-            chunks = RecordReader(container.rows).chunks()
+            chunks = RecordReader(container.rows, self._max_length).chunks()
         elif container.lines is not None:
-            chunks = batch(container.lines)
+            chunks = batch(container.lines, self._max_length)
         else:
-            chunks = FileReader(container.file, self._name).chunks()
+            chunks = FileReader(container.file, self._name, self._max_length).chunks()
         try:
             yield from chunks
         except TunestackError:
@@ -171,12 +186,15 @@ Reader = FileReader | RecordReader | ContainerReader
 
 
 @contextmanager
-def open_source(source: Source, name: str) -> Iterator[Reader]:
+def open_source(
+    source: Source, name: str, *, max_length: int = MAX_IMAGE_LINE_LENGTH
+) -> Iterator[Reader]:
     """Open a source of training data; what it is is detected from its content.
 
     Args:
         source: a path, an open file, a DataFrame, or an iterable of records.
         name: the name of the data in error messages.
+        max_length: the maximum length of a line in bytes; longer ones are not kept in memory, but reported.
 
     Raises:
         DataError: the source is invalid or can't be read.
@@ -190,7 +208,7 @@ def open_source(source: Source, name: str) -> Iterator[Reader]:
             raise DataError(f"{name} is a text stream: pass a path, or a file opened with 'rb'")
         with _translate_read_errors(name):
             container = detect_container(cast("BinaryIO", stream), name)
-        yield _create_reader(container, name)
+        yield _create_reader(container, name, max_length)
         return
     if not isinstance(source, str | PathLike):
         rows = iterate_data_frame(source)
@@ -198,12 +216,12 @@ def open_source(source: Source, name: str) -> Iterator[Reader]:
             not isinstance(source, Iterable) or isinstance(source, bytes | Mapping)
         ):
             raise DataError(_explain_object(source, name))
-        yield RecordReader(source if rows is None else rows)
+        yield RecordReader(source if rows is None else rows, max_length)
         return
     path = Path(source)
     name = f"{name} {str(path)!r}"
     if path.is_dir():
-        yield ContainerReader(_open_folder(path, name), name)
+        yield ContainerReader(_open_folder(path, name), name, max_length)
         return
     with _translate_read_errors(name):
         file = cast("BinaryIO", path.open("rb", buffering=0))
@@ -214,15 +232,15 @@ def open_source(source: Source, name: str) -> Iterator[Reader]:
             if container.is_plain and is_regular:
                 file.seek(0)
         if container.is_plain and is_regular:
-            yield RegularFileReader(file, name)
+            yield RegularFileReader(file, name, max_length)
         else:
-            yield _create_reader(container, name)
+            yield _create_reader(container, name, max_length)
 
 
-def _create_reader(container: Container, name: str) -> Reader:
-    return (
-        FileReader(container.file, name) if not container.kind else ContainerReader(container, name)
-    )
+def _create_reader(container: Container, name: str, max_length: int) -> Reader:
+    if container.kind:
+        return ContainerReader(container, name, max_length)
+    return FileReader(container.file, name, max_length)
 
 
 def _open_folder(path: Path, name: str) -> Container:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, cast, get_args
 
-from tunestack.catalog import CATALOG, RecordFormat, unknown
+from tunestack.catalog import CATALOG, Content, RecordFormat, unknown
 from tunestack.errors import ConfigError, shortened
 from tunestack.records.chat_templates import TEMPLATES
+from tunestack.records.chunks import MAX_IMAGE_LINE_LENGTH, MAX_LINE_LENGTH
 from tunestack.records.formats import FORMATS, Format
 from tunestack.records.rules import RULES
 
@@ -101,6 +102,12 @@ class Target:
     def form(self) -> Format:
         """The reader and writer of the format that is written."""
         return FORMATS[self.format]
+
+    @property
+    def max_line_length(self) -> int:
+        """The maximum length of a line in bytes."""
+        has_inline_images = self.is_openai and Content.IMAGE in self.model.takes
+        return MAX_IMAGE_LINE_LENGTH if has_inline_images else MAX_LINE_LENGTH
 
     @property
     def is_openai(self) -> bool:

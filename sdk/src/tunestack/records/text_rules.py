@@ -7,7 +7,7 @@ A pattern is searched by a rare character that every match contains, its anchor:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -105,12 +105,8 @@ def _all_rules(target: Target) -> Iterator[TextRule]:
 def _reserved_word_rules(target: Target) -> Iterator[TextRule]:
     reserved = target.model.limits.reserved_words
     if target.format is RecordFormat.CONVERSE:
-        # Nova's words fail a job if they are in prompts, in any case.
-        yield from _word_rules("reserved-word", reserved, _RESERVED, (PROMPT,), ignore_case=True)
         if reserved:
-            rule, others = "reserved-word-unsure", ("Thought:", "<unk>")
-            yield from _word_rules(rule, reserved, _UNSURE, (ANSWER,), ignore_case=True)
-            yield from _word_rules(rule, others, _UNSURE, _ALL_TEXTS, ignore_case=True)
+            yield from _nova_word_rules(reserved)
             return
     else:
         # Claude's words fail a job in answers too, in this case only.
@@ -121,10 +117,29 @@ def _reserved_word_rules(target: Target) -> Iterator[TextRule]:
         yield from _word_rules("transcript", speakers, _TRANSCRIPT, (PROMPT,), ignore_case=False)
 
 
+def _nova_word_rules(words: tuple[str, ...]) -> Iterator[TextRule]:
+    """Create the rules for Nova's words.
+
+    The user guides say that a word in a prompt fails the job. AWS's newest validator searches for it as it is written there and
+    in upper case, and an older one in any case; both search answers too.
+    """
+    rule, other_rule = "reserved-word", "reserved-word-unsure"
+    for word in words:
+        spellings = {word: None, word.upper(): None} if word.endswith(":") else {word: None}
+        yield from _word_rules(rule, spellings, _RESERVED, (PROMPT,), ignore_case=False)
+        yield from _word_rules(other_rule, spellings, _IN_ANSWER, (ANSWER,), ignore_case=False)
+        exact = "".join(f"(?<!{re.escape(spelling)})" for spelling in spellings)
+        for other in _word_rules(other_rule, (word,), _OTHER_CASE, _ALL_TEXTS, ignore_case=True):
+            yield replace(other, pattern=other.pattern + exact)
+    yield from _word_rules(
+        other_rule, ("Thought:", "<unk>"), _NEWEST, _ALL_TEXTS, ignore_case=False
+    )
+
+
 _RESERVED = "contains {word}, a reserved keyword of this model that fails the job: replace it"
-_UNSURE = (
-    "contains {word}, which AWS's validation scripts reject, but the service may accept: replace it"
-)
+_IN_ANSWER = "contains {word} in an answer, which AWS's validators reject; its user guides forbid it in prompts only: replace it"
+_OTHER_CASE = "contains {word} in another case, which AWS's validator in amazon-nova-samples rejects, and amzn-nova-forge accepts: replace it"
+_NEWEST = "contains {word}, which AWS's validator amzn-nova-forge rejects, and its user guides do not mention: replace it"
 _TRANSCRIPT = "is a transcript of several speakers: write a message for each of them"
 _MARKER = "contains DSPy's marker of a type that was not converted to a part of the message: the model would learn the marker"
 _OBJECT = "contains the Python representation of an object, which was converted to text by mistake"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from tunestack.catalog import RecordFormat
 from tunestack.records.conversation import Media, Reasoning, Text, ToolResult, ToolUse
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 METHOD = "a quarter of the bytes of the text as JSON in UTF-8"
 BYTES_PER_TOKEN = 4
+_CLAUDE_CHARACTERS = 3
+"""Characters of a token in AWS's data_validation.py for Claude 3 Haiku."""
 _IMAGE_SIZE = 1601 * BYTES_PER_TOKEN
 """The minimum for an image in Llama 3.2 (user guide, model-customization-prepare); not documented for other models."""
 _NEAR = 0.8
@@ -79,6 +82,9 @@ def check_size(record: Mapping[str, Any], size: int, target: Target, findings: F
                 limits.max_completion_tokens,
             ),
         ]
+    if target.format is RecordFormat.MESSAGES and limits.max_tokens is not None:
+        _check_characters(record, limits.max_tokens, findings)
+        return
     for name, path, part_size, limit in parts:
         if limit is None:
             continue
@@ -92,6 +98,17 @@ def check_size(record: Mapping[str, Any], size: int, target: Target, findings: F
             findings.add("tokens-near", path, message)
 
 
+def _check_characters(record: Mapping[str, Any], limit: int, findings: Findings) -> None:
+    """Check a record for Claude as AWS's script does, which counts a token for three characters."""
+    texts = [record.get("system", ""), *(turn["content"] for turn in record["messages"])]
+    count = sum(map(len, texts)) // _CLAUDE_CHARACTERS
+    message = f"the record has {count:,} tokens as AWS's validator counts them (a third of the characters), the maximum is {limit:,}"
+    if count > limit:
+        findings.add("tokens", "$", message)
+    elif count > _NEAR * limit:
+        findings.add("tokens-near", "$", message)
+
+
 def largest_size_below_limits(target: Target) -> float:
     """Return the largest size at which no token limit is near; infinite if the model has no limits."""
     limits = target.model.limits
@@ -100,5 +117,6 @@ def largest_size_below_limits(target: Target) -> float:
         for limit in (limits.max_tokens, limits.max_prompt_tokens, limits.max_completion_tokens)
         if limit is not None
     ]
-    # Tokens are rounded up: this is the last size whose estimate is not above the share.
-    return int(min(known) * _NEAR) * BYTES_PER_TOKEN if known else math.inf
+    # Tokens are rounded up: this is the last size whose estimate is not above the share. A text has at most as many characters.
+    divisor = _CLAUDE_CHARACTERS if target.format is RecordFormat.MESSAGES else BYTES_PER_TOKEN
+    return int(min(known) * _NEAR) * divisor if known else math.inf

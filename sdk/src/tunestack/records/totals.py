@@ -42,6 +42,8 @@ class Totals:
     losses: Counter[str] = field(default_factory=Counter)
     content: Counter[str] = field(default_factory=Counter)
     """Records with each kind of content other than text."""
+    systems: int = 0
+    """Records with a system prompt."""
     rendered: int = 0
     """Records whose prompt is written with a chat template already."""
     tokens: Counter[int] = field(default_factory=Counter)
@@ -92,6 +94,7 @@ class Totals:
         self.invalid += bool(errors)
         self.content.update(result.content)
         self.rendered += result.is_rendered
+        self.systems += result.has_system
         for loss in result.losses:
             text = f"{without_indices(loss.path)}: {loss.message}"
             is_listed = text in self.losses or len(self.losses) < _MAX_LOSS_PATHS

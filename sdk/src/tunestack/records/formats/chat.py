@@ -309,6 +309,9 @@ def _result(
     message: Mapping[str, Any], path: str, findings: Findings, call_path: str
 ) -> ToolResult:
     content: list[Any] = []
+    if message.get("content") in (None, []):
+        findings.add("normalized", f"{path}.content", "is empty, and was written as an empty text")
+        message = {**message, "content": ""}
     for block in _content(message, path, findings):
         if isinstance(block, Text):
             content.append(block)

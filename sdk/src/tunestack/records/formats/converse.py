@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from tunestack.records.findings import Findings
 
 SCHEMA_VERSION = "bedrock-conversation-2024"
-_KINDS = ("text", "image", "video", "toolUse", "toolResult", "reasoningContent")
+_KINDS = ("text", "image", "video", "document", "toolUse", "toolResult", "reasoningContent")
 
 
 def has_structures(record: Mapping[str, Any]) -> bool:
@@ -241,6 +241,9 @@ _TYPES = {"toolUse": "tool_use", "toolResult": "tool_result", "reasoningContent"
 
 def _media(kind: str) -> Any:
     def read_media(inner: Mapping[str, Any], path: str, findings: Findings) -> Media | None:
+        if kind == "document" and "name" in inner:
+            findings.add("normalized", f"{path}.name", "is a setting of requests, and was left out")
+            inner = {name: value for name, value in inner.items() if name != "name"}
         report_unknown(inner, ("format", "source"), path, findings)
         media_format = require_text(inner, "format", path, findings)
         source = inner.get("source")
@@ -279,6 +282,9 @@ def _tool_result(inner: Mapping[str, Any], path: str, findings: Findings) -> Too
     report_unknown(inner, ("toolUseId", "content", "status"), path, findings)
     identifier = require_text(inner, "toolUseId", path, findings)
     content: list[Any] = []
+    if inner.get("content") == []:
+        findings.add("normalized", f"{path}.content", "is empty, and was written as an empty text")
+        inner = {**inner, "content": [{"text": ""}]}
     for item_path, part in iterate_objects(
         inner.get("content"), f"{path}.content", "texts or JSON", findings
     ):
@@ -312,6 +318,7 @@ def _reasoning(inner: Mapping[str, Any], path: str, findings: Findings) -> Reaso
 _READERS = {
     "image": _media("image"),
     "video": _media("video"),
+    "document": _media("document"),
     "toolUse": _tool_use,
     "toolResult": _tool_result,
     "reasoningContent": _reasoning,
