@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         JobState,
         Verdict,
     )
+    from tunestack.backends.bedrock.logs import LogDataset, collect_logs
     from tunestack.catalog import Serving
     from tunestack.custom_models import CustomModel
     from tunestack.deployment import Deployment
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     )
     from tunestack.jobs.job import Job
     from tunestack.polling import Poll
+    from tunestack.records.logs import LogFilter
     from tunestack.spec.cost import Cost
     from tunestack.spec.job_spec import SubmitArguments
     from tunestack.tuner import Tuner
@@ -112,6 +114,8 @@ _MODULES = {
     "JobState": "backends.base",
     "JobStoppedError": "errors",
     "JobTimeoutError": "errors",
+    "LogDataset": "backends.bedrock.logs",
+    "LogFilter": "records.logs",
     "MissingExtraError": "errors",
     "ModelError": "errors",
     "NetworkError": "errors",
@@ -127,6 +131,7 @@ _MODULES = {
     "Tuner": "tuner",
     "TunestackError": "errors",
     "Verdict": "backends.base",
+    "collect_logs": "backends.bedrock.logs",
 }
 
 __all__ = [
@@ -165,6 +170,8 @@ __all__ = [
     "JobState",
     "JobStoppedError",
     "JobTimeoutError",
+    "LogDataset",
+    "LogFilter",
     "MissingExtraError",
     "ModelError",
     "NetworkError",
@@ -180,6 +187,7 @@ __all__ = [
     "Tuner",
     "TunestackError",
     "Verdict",
+    "collect_logs",
 ]
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from tunestack import catalog
+from tunestack.cli.data_logs import from_logs
 from tunestack.cli.data_options import data_options
 from tunestack.cli.options import DataFile, json_option
 from tunestack.cli.output import INTERRUPTED, NO, as_json, note, out, show
@@ -60,7 +61,10 @@ class _Group(click.Group):
 
 @click.group(cls=_Group)
 def data() -> None:
-    """Check, convert and split training data; no account is needed."""
+    """Check, repair, convert and split training data; no account is needed."""
+
+
+data.add_command(from_logs)
 
 
 @data.command("check")

@@ -207,6 +207,9 @@ def _written(block: Block, turn: Turn, findings: Findings, owner: str | None) ->
 
 def _blocks(content: Any, path: str, kinds: tuple[str, ...], findings: Findings) -> Iterator[Block]:
     for block_path, block in iterate_objects(content, path, "blocks", findings):
+        if "cachePoint" in block:
+            findings.add("normalized", block_path, "is a cache point of requests, and was left out")
+            continue
         block = without_nulls(block, block_path, findings)  # noqa: PLW2901
         found = [kind for kind in kinds if kind in block]
         if len(found) != 1:
@@ -310,7 +313,13 @@ def _reasoning(inner: Mapping[str, Any], path: str, findings: Findings) -> Reaso
             "field", f"{path}.reasoningText", f"expected an object, found {json_type(thought)}"
         )
         return None
-    report_unknown(thought, ("text",), f"{path}.reasoningText", findings)
+    if "signature" in thought:
+        findings.add(
+            "normalized",
+            f"{path}.reasoningText.signature",
+            "is only for requests, and was left out",
+        )
+    report_unknown(thought, ("text", "signature"), f"{path}.reasoningText", findings)
     text = require_text(thought, "text", f"{path}.reasoningText", findings)
     return None if text is None else Reasoning(text)
 
@@ -343,27 +352,32 @@ def _tools(record: Mapping[str, Any], findings: Findings) -> Iterator[Tool]:
     for tool_path, tool in iterate_objects(
         config.get("tools"), "$.toolConfig.tools", "tools", findings
     ):
-        spec = tool.get("toolSpec")
-        if tool.keys() != {"toolSpec"} or not isinstance(spec, dict):
-            findings.add("field", tool_path, "expected an object with toolSpec")
-            continue
-        spec_path = f"{tool_path}.toolSpec"
-        if "strict" in spec:
-            findings.add(
-                "normalized", f"{spec_path}.strict", "is a setting of requests, and was left out"
-            )
-        report_unknown(spec, ("name", "description", "inputSchema", "strict"), spec_path, findings)
-        name = require_text(spec, "name", spec_path, findings)
-        schema = spec.get("inputSchema")
-        if not isinstance(schema, dict) or not isinstance(schema.get("json"), dict):
-            findings.add(
-                "field", field_path(spec_path, "inputSchema"), "expected an object with json"
-            )
-            continue
-        report_unknown(schema, ("json",), field_path(spec_path, "inputSchema"), findings)
-        if name is not None:
-            description = get_optional(spec, "description", str, spec_path, findings)
-            yield Tool(name=name, description=description, schema=schema["json"])
+        yield from _tool(tool, tool_path, findings)
+
+
+def _tool(tool: Mapping[str, Any], path: str, findings: Findings) -> Iterator[Tool]:
+    if "cachePoint" in tool:
+        findings.add("normalized", path, "is a cache point of requests, and was left out")
+        return
+    spec = tool.get("toolSpec")
+    if tool.keys() != {"toolSpec"} or not isinstance(spec, dict):
+        findings.add("field", path, "expected an object with toolSpec")
+        return
+    spec_path = f"{path}.toolSpec"
+    if "strict" in spec:
+        findings.add(
+            "normalized", f"{spec_path}.strict", "is a setting of requests, and was left out"
+        )
+    report_unknown(spec, ("name", "description", "inputSchema", "strict"), spec_path, findings)
+    name = require_text(spec, "name", spec_path, findings)
+    schema = spec.get("inputSchema")
+    if not isinstance(schema, dict) or not isinstance(schema.get("json"), dict):
+        findings.add("field", field_path(spec_path, "inputSchema"), "expected an object with json")
+        return
+    report_unknown(schema, ("json",), field_path(spec_path, "inputSchema"), findings)
+    if name is not None:
+        description = get_optional(spec, "description", str, spec_path, findings)
+        yield Tool(name=name, description=description, schema=schema["json"])
 
 
 def _spec(tool: Tool) -> dict[str, Any]:

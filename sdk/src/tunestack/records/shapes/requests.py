@@ -25,6 +25,7 @@ from tunestack.records.shapes.base import (
     tool_call,
 )
 from tunestack.records.shapes.chats import anthropic
+from tunestack.records.shapes.streams import join_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,7 +73,7 @@ def _invocation_log(record: Record) -> dict[str, Any]:
         _body(record, "output", "outputBodyJson"),
     )
     if isinstance(response, list):
-        response = _join_stream(response)
+        response = join_stream(response)
     if not isinstance(request, dict) or not isinstance(response, dict):
         raise ShapeError("$", "expected objects in inputBodyJson and outputBodyJson")
     if isinstance(output := response.get("output"), dict):  # Converse, and Nova with InvokeModel
@@ -113,25 +114,6 @@ def _from_prompt(request: Record, response: Record) -> dict[str, Any]:
     if turns is None:
         turns = [("user", prompt), ("assistant", answer)]
     return conversation(*(message(role, text) for role, text in turns))
-
-
-def _join_stream(events: list[Any]) -> Any:
-    """Return the answer of a stream: the events of Claude, Llama, and ConverseStream."""
-    texts: list[str] = []
-    last: dict[str, Any] = {}
-    for event in events:
-        if not isinstance(event, dict):
-            raise ShapeError("$.output.outputBodyJson", "expected an array of objects")
-        delta = event.get("contentBlockDelta", event).get("delta")
-        if isinstance(delta, dict):
-            texts.append(str(delta.get("text", "")))
-        elif isinstance(event.get("generation"), str):
-            texts.append(event["generation"])
-        last = {**last, **event}
-    text = "".join(texts)
-    if "generation" in last:
-        return {"generation": text}
-    return {"output": {"message": message("assistant", [{"text": text}])}} if text else last
 
 
 def from_converse(record: Record) -> dict[str, Any]:
@@ -233,17 +215,19 @@ def _history(record: Record) -> dict[str, Any]:
     return conversation(*require_list(messages, "$.messages"), message("assistant", text))
 
 
-REQUESTS = (
-    Shape(
-        name="Bedrock invocation log",
-        mapping="the input and output bodies are the messages",
-        fields=(),
-        matches=lambda record: (
-            record.get("schemaType") == "ModelInvocationLog"
-            or (isinstance(record.get("input"), dict) and "inputBodyJson" in record["input"])
-        ),
-        convert=_invocation_log,
+INVOCATION_LOG = Shape(
+    name="Bedrock invocation log",
+    mapping="the input and output bodies are the messages",
+    fields=(),
+    matches=lambda record: (
+        record.get("schemaType") == "ModelInvocationLog"
+        or (isinstance(record.get("input"), dict) and "inputBodyJson" in record["input"])
     ),
+    convert=_invocation_log,
+)
+
+REQUESTS = (
+    INVOCATION_LOG,
     Shape(
         name="OpenAI batch requests",
         mapping="the messages of body are the messages",
