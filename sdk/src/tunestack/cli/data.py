@@ -6,16 +6,18 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunestack import catalog
 from tunestack.cli.data_logs import from_logs
 from tunestack.cli.data_options import data_options
-from tunestack.cli.options import DataFile, json_option
+from tunestack.cli.data_records import fix, sample
+from tunestack.cli.data_records import show as show_records
+from tunestack.cli.data_source import find_base_model, open_data
+from tunestack.cli.options import DataFile, json_option, model_option
 from tunestack.cli.output import INTERRUPTED, NO, as_json, note, out, show
-from tunestack.errors import ConfigError, DataError, ModelError
+from tunestack.errors import DataError
 from tunestack.records import (
     Progress,
     Report,
@@ -27,13 +29,13 @@ from tunestack.records import split as split_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import BinaryIO
 
     from tunestack.catalog import BaseModel
 
 _EVERY = 0.5
 """Seconds between two lines of progress."""
 
-_model = click.option("--model", "-m", required=True, help="Base model, see `tunestack models`.")
 _validation = click.option(
     "--validation-set", is_flag=True, help="FILE is a validation set, which has other limits."
 )
@@ -64,12 +66,13 @@ def data() -> None:
     """Check, repair, convert and split training data; no account is needed."""
 
 
-data.add_command(from_logs)
+for _command in (fix, from_logs, sample, show_records):
+    data.add_command(_command)
 
 
 @data.command("check")
 @click.argument("file", type=DataFile())
-@_model
+@model_option
 @data_options
 @_validation
 @click.option(
@@ -86,16 +89,16 @@ def check_command(
 
     FILE is a path, - for standard input, or an s3:// URI; it may be compressed with gzip.
     """
-    training = None if against is None else _opened(against)
+    training = None if against is None else open_data(against)
     options["validation_set"] = options["validation_set"] or against is not None
-    result = _checked(file, _base(model), options, against=training)
+    result = _checked(file, find_base_model(model), options, against=training)
     _show(result, limit, json_wanted=json_wanted, tokens=False)
     return 0 if result.ok else NO
 
 
 @data.command()
 @click.argument("file", type=DataFile())
-@_model
+@model_option
 @data_options
 @_validation
 @_limit
@@ -105,12 +108,12 @@ def report(file: str, model: str, limit: int, *, json_wanted: bool, **options: A
 
     Exits with 0 even if there are errors; `check` exits with 1.
     """
-    _show(_checked(file, _base(model), options), limit, json_wanted=json_wanted)
+    _show(_checked(file, find_base_model(model), options), limit, json_wanted=json_wanted)
 
 
 @data.command()
 @click.argument("file", type=DataFile())
-@_model
+@model_option
 @click.option("--output", "-o", required=True, metavar="FILE", help="The file to write.")
 @data_options
 @_validation
@@ -122,7 +125,11 @@ def convert(
     """Write FILE in the training format of a model; nothing is written if there are errors."""
     try:
         dataset = prepare(
-            _opened(file), _base(model), Path(output), progress=_progress(), **_named(options)
+            open_data(file),
+            find_base_model(model),
+            Path(output),
+            progress=_progress(),
+            **_named(options),
         )
     except DataError as error:
         if error.report is None:
@@ -185,24 +192,10 @@ def split(
     show(made, json_wanted=json_wanted)
 
 
-def _base(name: str) -> BaseModel:
-    model = catalog.find(name)
-    if model is None:
-        from difflib import get_close_matches  # noqa: PLC0415 - for the message only
-
-        known = [known.key for known in catalog.CATALOG]
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ModelError(
-            f"{name!r} is not in the catalog: {hint}`tunestack models --all` lists all models"
-        )
-    return model
-
-
 def _checked(
     file: str, base: BaseModel, options: dict[str, Any], *, against: str | BinaryIO | None = None
 ) -> Report:
-    return check(_opened(file), base, against=against, progress=_progress(), **_named(options))
+    return check(open_data(file), base, against=against, progress=_progress(), **_named(options))
 
 
 def _named(options: dict[str, Any]) -> dict[str, Any]:
@@ -211,20 +204,6 @@ def _named(options: dict[str, Any]) -> dict[str, Any]:
         ("validation" if name == "validation_set" else name): value
         for name, value in options.items()
     }
-
-
-def _opened(file: str) -> str | BinaryIO:
-    if file == "-":
-        if sys.stdin is None:
-            raise ConfigError("standard input is closed: specify a file")
-        return sys.stdin.buffer
-    if file.startswith("s3://"):
-        # boto3 takes a while to load, and nothing else here needs it.
-        from tunestack.backends.bedrock.clients import new_session  # noqa: PLC0415
-        from tunestack.backends.bedrock.s3 import open_object  # noqa: PLC0415
-
-        return open_object(new_session().client("s3"), file)
-    return file
 
 
 def _show(report: Report, limit: int, *, json_wanted: bool, tokens: bool = True) -> None:

@@ -79,15 +79,8 @@ def run(
         DataError: the data can't be read, or the file can't be written.
     """
     start = time.monotonic()
-    chunks = reader.chunks()
-    if target.source is None and mapping is None:
-        mapping, source, chunks = _detect(chunks, name)
-        target = replace(target, source=source)
-    mapper = None
-    if mapping is not None:
-        mapper = ShapeMapper(mapping)
-        target = replace(target, source=mapping.format)
-        chunks = map(mapper.map, chunks)
+    chunks, source, mapper = read_mapped(reader, target.source, mapping, name)
+    target = replace(target, source=source)
     totals = Totals(target, max_problems, conversations=conversations)
     converter = ChunkConverter(totals)
     for chunk in chunks:
@@ -108,6 +101,32 @@ def run(
     if mapper is not None:
         totals.notices += mapper.notices()
     return totals
+
+
+def read_mapped(
+    reader: Reader, source: RecordFormat | None, mapping: Shape | None, name: str
+) -> tuple[Iterator[Chunk], RecordFormat, ShapeMapper | None]:
+    """Read the records of a reader in one of Tunestack's formats.
+
+    Args:
+        reader: the data.
+        source: the format of the data; by default, its shape is detected from the first records.
+        mapping: how the fields of the records are mapped, instead of detecting it.
+        name: the name of the data in error messages.
+
+    Returns:
+        The chunks, the format of their records, and the mapper, if the records are mapped.
+
+    Raises:
+        DataError: the data can't be read, or its shape is unknown.
+    """
+    chunks = reader.chunks()
+    if source is None and mapping is None:
+        mapping, source, chunks = _detect(chunks, name)
+    if mapping is None:
+        return chunks, source or RecordFormat.CHAT, None
+    mapper = ShapeMapper(mapping)
+    return map(mapper.map, chunks), mapping.format, mapper
 
 
 def _detect(

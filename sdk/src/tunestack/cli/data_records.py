@@ -1,0 +1,110 @@
+"""`tunestack data fix`, `show` and `sample`: repair training data, and look at single records."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tunestack.cli.data_options import FieldMap, data_options
+from tunestack.cli.data_source import find_base_model, open_data
+from tunestack.cli.options import DataFile, json_option, model_option
+from tunestack.cli.output import NO, as_json, note, out
+from tunestack.records import fix as fix_data
+from tunestack.records import view
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tunestack.records import RecordView
+
+
+@click.command()
+@click.argument("file", type=DataFile())
+@click.option("--output", "-o", required=True, metavar="FILE", help="The file to write.")
+@click.option(
+    "--rejected", metavar="FILE", help="A file for the lines that are no valid record, unchanged."
+)
+@click.option(
+    "--map",
+    "mapping",
+    type=FieldMap(),
+    metavar="NAME=FIELD,...",
+    help="The fields of records in another format: prompt=question,completion=answer.",
+)
+@json_option
+def fix(
+    file: str,
+    output: str,
+    rejected: str | None,
+    mapping: dict[str, str] | None,
+    *,
+    json_wanted: bool,
+) -> None:
+    """Rewrite FILE without a change of its meaning, and list each kind of change with its count."""
+    fixed = fix_data(
+        open_data(file),
+        Path(output),
+        rejected=None if rejected is None else Path(rejected),
+        mapping=mapping,
+    )
+    if json_wanted:
+        out(as_json(fixed))
+        return
+    out(f"{fixed.records:,} records ({fixed.format}): {fixed.changed:,} changed")
+    for notice in fixed.notices:
+        out(f"  {notice}")
+    for change, count in fixed.changes.items():
+        out(f"  {count:>9,} x {change}")
+    note(f"wrote {output}")
+    if fixed.rejected:
+        note(f"wrote {rejected}: {fixed.rejected:,} lines that are no valid record")
+
+
+@click.command()
+@click.argument("file", type=DataFile())
+@click.argument("lines", type=click.IntRange(1), nargs=-1, required=True, metavar="LINE...")
+@model_option
+@data_options
+@json_option
+def show(
+    file: str, lines: tuple[int, ...], model: str, *, json_wanted: bool, **options: Any
+) -> int:
+    """Show records of FILE as the model will see them, by their line numbers."""
+    base = find_base_model(model)
+    return _print(view(open_data(file), base, lines=lines, **options), json_wanted=json_wanted)
+
+
+@click.command()
+@click.argument("file", type=DataFile())
+@model_option
+@click.option(
+    "--records",
+    "-n",
+    default=3,
+    show_default=True,
+    type=click.IntRange(1),
+    help="The number of records.",
+)
+@click.option("--seed", default=0, show_default=True, help="The random seed.")
+@data_options
+@json_option
+def sample(
+    file: str, model: str, records: int, seed: int, *, json_wanted: bool, **options: Any
+) -> int:
+    """Show records of FILE that are chosen at random, as the model will see them."""
+    views = view(open_data(file), find_base_model(model), sample=records, seed=seed, **options)
+    return _print(views, json_wanted=json_wanted)
+
+
+def _print(views: Sequence[RecordView], *, json_wanted: bool) -> int:
+    for index, record in enumerate(views):
+        if json_wanted:
+            out(as_json(record))
+            continue
+        if index:
+            out("")
+        for line in record.text().split("\n"):
+            out(line)
+    return NO if any(record.record is None for record in views) else 0
