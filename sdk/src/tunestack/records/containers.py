@@ -236,7 +236,25 @@ def _open_zstandard(file: BinaryIO) -> BinaryIO:
     except ModuleNotFoundError as error:
         raise missing_extra("tables", error) from error
     reader = zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True)
-    return cast("BinaryIO", reader)
+    return cast("BinaryIO", _Translated(reader, zstandard.ZstdError))
+
+
+class _Translated(io.RawIOBase):
+    """A stream whose errors become those of reading a file."""
+
+    def __init__(self, file: Any, error: type[Exception]) -> None:
+        self._file = file
+        self._error = error
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        try:
+            data: bytes = self._file.read(size)
+        except self._error as error:
+            raise OSError(f"it can't be decompressed ({error})") from error
+        return data
 
 
 _COMPRESSED: dict[bytes, Callable[[Any], Any]] = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
 import os
 import stat
 import zlib
@@ -306,6 +307,10 @@ def _translate_read_errors(name: str) -> Iterator[None]:
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DataError(
             f"{name} is not a complete gzip file: compress or download it again"
+        ) from error
+    except lzma.LZMAError as error:
+        raise DataError(
+            f"{name} is not a complete xz file: compress or download it again"
         ) from error
     except (OSError, ValueError) as error:
         if isinstance(error, DataError):

@@ -93,13 +93,13 @@ def _turns_field(record: Record) -> str:
 
 def _sharegpt(record: Record) -> dict[str, Any]:
     name = _turns_field(record)
-    turns = _spoken(record[name], f"$.{name}", "from", "value")
+    turns = _spoken(record.get(name), f"$.{name}", "from", "value")
     return conversation(system(record.get("system")), *turns, **_tools(record))
 
 
 def _named_chat(record: Record) -> dict[str, Any]:
     name = _turns_field(record)
-    turns = require_list(record[name], f"$.{name}")
+    turns = require_list(record.get(name), f"$.{name}")
     return conversation(system(record.get("system")), *turns, **_tools(record))
 
 
@@ -128,7 +128,7 @@ def _tools(record: Record) -> dict[str, Any]:
 def _gemini(record: Record) -> dict[str, Any]:
     instruction = record.get("systemInstruction") or record.get("system_instruction")
     turns = []
-    for index, turn in enumerate(require_list(record["contents"], "$.contents")):
+    for index, turn in enumerate(require_list(record.get("contents"), "$.contents")):
         path = f"$.contents[{index}]"
         role = role_of(turn.get("role", "user"), f"{path}.role")
         turns.append(message(role, _gemini_text(turn.get("parts"), f"{path}.parts")))
@@ -150,7 +150,7 @@ _LANGCHAIN = {"human": "user", "ai": "assistant", "system": "system", "tool": "t
 
 def _langchain(record: Record) -> dict[str, Any]:
     turns = []
-    for index, item in enumerate(require_list(record["messages"], "$.messages")):
+    for index, item in enumerate(require_list(record.get("messages"), "$.messages")):
         path = f"$.messages[{index}]"
         data = item["data"] if isinstance(item.get("data"), dict) else item
         role = _LANGCHAIN.get(str(item.get("type")))

@@ -35,7 +35,10 @@ def _instruction(record: Record) -> dict[str, Any]:
         if isinstance(text, str) and text.strip():
             question = f"{question}\n\n{text}" if question.strip() else text
     turns = []
-    for pair in record.get("history") or ():
+    history = record.get("history") or []
+    if not isinstance(history, list):
+        raise ShapeError("$.history", "expected pairs of a question and an answer")
+    for pair in history:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             raise ShapeError("$.history", "expected pairs of a question and an answer")
         turns += [message("user", pair[0]), message("assistant", pair[1])]

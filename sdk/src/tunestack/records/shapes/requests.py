@@ -57,7 +57,9 @@ def _choice(response: Record, path: str) -> Message:
         raise ShapeError(f"{path}.choices[0].message", "expected an object")
     names = ("role", "content", "tool_calls", "function_call", "reasoning_content", "refusal")
     return {
-        name: answer[name] for name in names if answer.get(name) is not None or name == "content"
+        name: answer.get(name)
+        for name in names
+        if answer.get(name) is not None or name == "content"
     }
 
 
@@ -79,14 +81,14 @@ def _invocation_log(record: Record) -> dict[str, Any]:
     if isinstance(output := response.get("output"), dict):  # Converse, and Nova with InvokeModel
         names = ("system", "messages", "toolConfig")
         body = {name: request[name] for name in names if request.get(name)}
-        return from_converse(
-            {**body, "messages": [*body.get("messages", []), output.get("message")]}
-        )
+        turns = require_list(body.get("messages", []), "$.input.inputBodyJson.messages")
+        return from_converse({**body, "messages": [*turns, output.get("message")]})
     if isinstance(response.get("choices"), list):
         return _chat(request, _choice(response, "$.output.outputBodyJson"))
     if isinstance(response.get("content"), list):  # Claude
+        turns = require_list(request.get("messages", []), "$.input.inputBodyJson.messages")
         answer = message("assistant", response["content"])
-        return anthropic({**request, "messages": [*(request.get("messages") or ()), answer]})
+        return anthropic({**request, "messages": [*turns, answer]})
     return _from_prompt(request, response)
 
 
@@ -167,12 +169,12 @@ def _stored_completion(record: Record) -> dict[str, Any]:
 
 def _responses(record: Record) -> dict[str, Any]:
     """Convert the input and output items of OpenAI's Responses API."""
-    items = record["input"]
+    items = record.get("input")
     if isinstance(items, str):
         items = [message("user", items)]
     turns = [
         *_response_items(items, "$.input"),
-        *_response_items(record["output"], "$.output"),
+        *_response_items(record.get("output"), "$.output"),
     ]
     return conversation(system(record.get("instructions")), *turns)
 
@@ -206,7 +208,7 @@ def _response_items(items: Any, path: str) -> Iterator[Message]:
 
 def _history(record: Record) -> dict[str, Any]:
     """Convert an entry of `lm.history` in DSPy."""
-    outputs = record["outputs"]
+    outputs = record.get("outputs")
     answer = outputs[0] if isinstance(outputs, list) and outputs else None
     text = answer.get("text") if isinstance(answer, dict) else answer
     if not isinstance(text, str):

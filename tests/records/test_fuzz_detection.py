@@ -1,0 +1,96 @@
+"""Arbitrary files of every kind cause no other error than Tunestack's own, no hang, and bounded memory."""
+
+import json
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.records import fuzz_detection
+from tests.records.my_data import FILES, RECORDS
+from tests.records.shape_writers import WRITERS, generate
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory):
+    """Return the content of the files of docs/my-data.md, and a record of each format."""
+    directory = tmp_path_factory.mktemp("seeds")
+    found = []
+    for case in (*FILES, *RECORDS):
+        path = directory / case.file
+        case.write(path)
+        if path.is_file():
+            found.append(path.read_bytes())
+    for name in WRITERS:
+        found += [json.dumps(record).encode() for _, record in generate(name, 1, 2)]
+    return [content for content in found if len(content) < 20_000]
+
+
+def mutate(dice, content):
+    """Return a file with some bytes replaced, removed or repeated."""
+    data = bytearray(content)
+    for _ in range(dice.randint(1, 5)):
+        place = dice.randint(0, len(data))
+        end = min(len(data), place + dice.randint(0, 30))
+        others = [b"", bytes(data[place:end]) * 3, b"\n", b"{", b'"', dice.randbytes(4)]
+        data[place:end] = dice.choice(others)
+    return bytes(data)
+
+
+def test_mutated_files_raise_no_other_error(seeds):
+    for number in range(4000):
+        dice = random.Random(number)
+        content = mutate(dice, dice.choice(seeds))
+        try:
+            fuzz_detection.probe(content)
+        except Exception as error:
+            raise AssertionError(content) from error
+
+
+def replace_values(dice, value):
+    """Return JSON with some values replaced by values of other types."""
+    if dice.random() < 0.1:
+        return dice.choice([None, True, 7, -0.5, "text", "", [], {}, [{}], ["x"], {"text": 1}])
+    if isinstance(value, dict):
+        kept = {key: item for key, item in value.items() if dice.random() > 0.05}
+        return {key: replace_values(dice, item) for key, item in kept.items()}
+    if isinstance(value, list):
+        return [replace_values(dice, item) for item in value]
+    return value
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_records_with_values_of_other_types_raise_no_other_error(name):
+    for number, (_, record) in enumerate(generate(name, 5, 100)):
+        lines = [record, replace_values(random.Random(number), record)]
+        for ordered in (lines, lines[::-1]):
+            content = "\n".join(map(json.dumps, ordered)).encode()
+            try:
+                fuzz_detection.probe(content)
+            except Exception as error:
+                raise AssertionError(content) from error
+
+
+@pytest.mark.campaign
+@pytest.mark.skipif(sys.platform != "linux", reason="atheris is for Linux")
+def test_a_million_files_of_a_coverage_guided_fuzzer(seeds, tmp_path, figure):
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    for number, content in enumerate(seeds):
+        (corpus / str(number)).write_bytes(content)
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name("fuzz_detection.py"), "1000000", corpus],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    runs = re.search(r"stat::number_of_executed_units:\s*(\d+)", done.stderr)
+    peak = re.search(r"stat::peak_rss_mb:\s*(\d+)", done.stderr)
+    assert int(runs[1]) >= 1_000_000
+    assert int(peak[1]) < 1000
+    figure(f"detection: {int(runs[1]):,} files, {peak[1]} MB at the peak")
