@@ -12,7 +12,7 @@ import pytest
 from tests.records.samples import row, turn
 
 GUIDE = (Path(__file__).parents[2] / "docs/training-data.md").read_text()
-(SHELL,) = re.findall(r"^```sh\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
+SHELL = re.findall(r"^```sh\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
 (PYTHON,) = re.findall(r"^```python\n(.*?)^```", GUIDE, re.DOTALL | re.MULTILINE)
 
 
@@ -30,7 +30,10 @@ def folder(tmp_path):
 
 def test_commands_of_the_guide(folder):
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    subprocess.run(["sh", "-ec", SHELL], cwd=folder, env=os.environ | {"PATH": path}, check=True)
+    for block in SHELL:
+        environment = os.environ | {"PATH": path}
+        subprocess.run(["sh", "-ec", block], cwd=folder, env=environment, check=True)
+    assert (folder / "fixed.jsonl").read_text() == (folder / "tickets.jsonl").read_text()
     assert (folder / "validation.jsonl").read_text().count("\n") == 20
     assert (folder / "train.jsonl").read_text().count("\n") == 180
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from tunestack._utils.extras import missing_extra
-from tunestack.errors import DataError
+from tunestack.errors import DataError, TunestackError
 from tunestack.records import tables
 from tunestack.records.json_values import JsonValues
 from tunestack.records.shapes import SHAPES
@@ -225,7 +225,10 @@ def _open_zip(file: BinaryIO, name: str) -> Container:
             )
         suffix = "." + data[0].rpartition(".")[2].lower()
         inner = detect_container(cast("BinaryIO", archive.open(data[0])), name, suffix=suffix)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+    except TunestackError:
+        raise
+    # For a damaged archive, zipfile also raises IndexError, NotImplementedError, RuntimeError and others.
+    except Exception as error:
         raise DataError(f"{name} is a zip archive that can't be read: {error}") from error
     return replace(inner, kind=f"{inner.kind or 'JSON Lines'} in a zip archive", is_plain=False)
 
