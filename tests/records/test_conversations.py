@@ -130,3 +130,29 @@ def test_overlap_finds_conversations_that_began_in_the_training_data(write, tmp_
     assert warning.startswith("2 conversations of the validation data began in the training data")
     apart = write([conversation(number, 2) for number in range(20, 32)], "apart.jsonl")
     assert "overlap" not in check(apart, NOVA, validation=True, against=training).counts
+
+
+def asked(question, answer):
+    return {
+        "messages": [
+            {"role": "user", "content": question},
+            {"role": "assistant", "content": answer},
+        ]
+    }
+
+
+def test_near_duplicates_are_reported_on_request():
+    questions = ["Where is it?", "Where is it?", "where is  it", "WHERE IS IT?!", "Where was it?"]
+    records = [asked(text, "Hier, in Zürich.") for text in questions]
+    report = check(records, CATALOG["nova-micro"], find_near_duplicates=True)
+    (problem,) = [problem for problem in report.problems if problem.rule == "near-duplicates"]
+    assert problem.message.startswith("2 records differ only in case, spaces and punctuation")
+    assert "lines 1 and 3" in problem.message
+    assert report.duplicates == 1
+    assert "near-duplicates" not in check(records, CATALOG["nova-micro"]).counts
+
+
+def test_texts_in_other_scripts_are_no_near_duplicates():
+    records = [asked(text, "x") for text in ("你好", "再见", "1", "2")]
+    report = check(records, CATALOG["nova-micro"], find_near_duplicates=True)
+    assert "near-duplicates" not in report.counts

@@ -207,6 +207,7 @@ OF_THE_FILE = {
     "duplicates",
     "overlap",
     "mixed-content",
+    "near-duplicates",
     "mixed-rendering",
     "validation-not-taken",
     "line-length",

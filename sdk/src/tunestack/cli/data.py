@@ -108,6 +108,7 @@ def report(file: str, model: str, limit: int, *, json_wanted: bool, **options: A
 
     Exits with 0 even if there are errors; `check` exits with 1.
     """
+    options["find_near_duplicates"] = True
     _show(_checked(file, find_base_model(model), options), limit, json_wanted=json_wanted)
 
 

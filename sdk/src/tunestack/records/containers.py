@@ -217,20 +217,26 @@ def _open_zip(file: BinaryIO, name: str) -> Container:
         members = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
         if "xl/workbook.xml" in members:
             return Container(kind="Excel", rows=tables.read_excel(file))
-        data = [member for member in members if member.lower().endswith(_DATA_SUFFIXES)]
-        if len(data) != 1:
-            listed = ", ".join(sorted(data or members)[:5])
-            raise DataError(
-                f"{name} is a zip archive with {len(data)} files of data ({listed}): extract the one to use"
-            )
-        suffix = "." + data[0].rpartition(".")[2].lower()
-        inner = detect_container(cast("BinaryIO", archive.open(data[0])), name, suffix=suffix)
+        member = _choose_member(members, name)
+        suffix = "." + member.rpartition(".")[2].lower()
+        inner = detect_container(cast("BinaryIO", archive.open(member)), name, suffix=suffix)
     except TunestackError:
         raise
     # For a damaged archive, zipfile also raises IndexError, NotImplementedError, RuntimeError and others.
     except Exception as error:
         raise DataError(f"{name} is a zip archive that can't be read: {error}") from error
     return replace(inner, kind=f"{inner.kind or 'JSON Lines'} in a zip archive", is_plain=False)
+
+
+def _choose_member(members: list[str], name: str) -> str:
+    """Return the only file of data in an archive."""
+    data = [member for member in members if member.lower().endswith(_DATA_SUFFIXES)]
+    if len(data) == 1:
+        return data[0]
+    listed = ", ".join(sorted(data or members)[:5])
+    raise DataError(
+        f"{name} is a zip archive with {len(data)} files of data ({listed}): extract the one to use"
+    )
 
 
 def _open_zstandard(file: BinaryIO) -> BinaryIO:

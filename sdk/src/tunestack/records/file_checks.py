@@ -103,6 +103,20 @@ def check_duplicates(totals: Totals) -> int:
     return duplicates.count
 
 
+def check_near_duplicates(totals: Totals) -> None:
+    """Add a problem if records differ only in case, spaces and punctuation from an earlier one."""
+    if totals.simplified is None or totals.has_max_errors:
+        return
+    near = totals.simplified.near_duplicates(totals.fingerprints)
+    if near is not None:
+        totals.add_file_problem(
+            "near-duplicates",
+            f"{count_records(near.count)} differ only in case, spaces and punctuation from an earlier record "
+            f"(the first are lines {near.original} and {near.line})",
+            line=near.line,
+        )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileSummary:
     """What of a file is compared with another one."""

@@ -5,6 +5,7 @@ With 64 bits, two different records of a file of a million records have the same
 
 from __future__ import annotations
 
+import re
 from array import array
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -30,6 +31,16 @@ class Duplicates:
     """The line that it is equal to."""
 
 
+_NOT_LETTERS = re.compile(r"\\[nrt]|[\W_]+")
+
+
+def simplify(line: bytes) -> bytes:
+    """Return a line without case, spaces and punctuation; equal lines are near-duplicates."""
+    if not line:
+        return b""
+    return _NOT_LETTERS.sub("", line.decode().casefold()).encode()
+
+
 class Fingerprints:
     """The fingerprints of the lines of a file, in order."""
 
@@ -53,6 +64,21 @@ class Fingerprints:
             return None
         line, key = min(filter(None, map(self._first_duplicate, range(self._part_count))))
         return Duplicates(count=written - distinct, line=line, original=self._all.index(key) + 1)
+
+    def near_duplicates(self, exact: Fingerprints) -> Duplicates | None:
+        """Count the lines that are equal to an earlier one here, but not in the exact fingerprints; `None` if there are none."""
+        originals: dict[int, int] = {}
+        seen: set[int] = set()
+        count, first = 0, (0, 0)
+        for line, (key, full) in enumerate(zip(self._all, exact._all, strict=True), start=1):
+            if full == _NOT_WRITTEN or full in seen:
+                continue
+            seen.add(full)
+            original = originals.setdefault(key, line)
+            if original != line:
+                count += 1
+                first = first if count > 1 else (line, original)
+        return Duplicates(count, *first) if count else None
 
     def shared(self, other: Fingerprints) -> Duplicates | None:
         """Count the lines that another file has too; `None` if there are none."""

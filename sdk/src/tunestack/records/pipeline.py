@@ -10,6 +10,7 @@ import orjson
 
 from tunestack.catalog import RecordFormat
 from tunestack.records.fast_path import FastPath
+from tunestack.records.fingerprints import Fingerprints, simplify
 from tunestack.records.formats import detect_format
 from tunestack.records.jsonline import BOM
 from tunestack.records.mapping import ShapeMapper, read_first
@@ -61,6 +62,7 @@ def run(
     mapping: Shape | None = None,
     name: str = "the data",
     conversations: Conversations | None = None,
+    find_near_duplicates: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Totals:
     """Convert all records of a reader.
@@ -71,6 +73,7 @@ def run(
         mapping: how the fields of the records are mapped, instead of detecting it.
         name: the name of the data in error messages.
         conversations: is filled with the conversations of the records, if they are compared with another file.
+        find_near_duplicates: whether records that differ only in case, spaces and punctuation are counted.
         writer: the file to write. Nothing is written after the first error.
         max_problems: the number of errors after which only the fast path is used, and of listed problems of each rule.
         progress: called after each chunk.
@@ -81,7 +84,12 @@ def run(
     start = time.monotonic()
     chunks, source, mapper = read_mapped(reader, target.source, mapping, name)
     target = replace(target, source=source)
-    totals = Totals(target, max_problems, conversations=conversations)
+    totals = Totals(
+        target,
+        max_problems,
+        conversations=conversations,
+        simplified=Fingerprints() if find_near_duplicates else None,
+    )
     converter = ChunkConverter(totals)
     for chunk in chunks:
         output = converter.convert(chunk)
@@ -180,6 +188,8 @@ class ChunkConverter:
                 converted[index] = result.line
         totals.systems += self._fast_path.take_systems()
         totals.fingerprints.add(converted)
+        if totals.simplified is not None:
+            totals.simplified.add(map(simplify, converted))
         if totals.conversations is not None:
             for line in filter(None, converted):
                 totals.conversations.add(orjson.loads(line))

@@ -15,6 +15,7 @@ from tunestack.records.file_checks import (
     FileSummary,
     check_duplicates,
     check_mixed_content,
+    check_near_duplicates,
     check_record_count,
     check_rendering,
     compare,
@@ -71,6 +72,7 @@ def check(
     rendering: str | None = None,
     mapping: Mapping[str, str] | None = None,
     max_problems: int = _MAX_PROBLEMS,
+    find_near_duplicates: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Report:
     """Check training data by the rules of a model. Nothing is written.
@@ -87,6 +89,8 @@ def check(
         rendering: see `prepare`.
         mapping: see `prepare`.
         max_problems: see `prepare`.
+        find_near_duplicates: whether records that differ only in case, spaces and punctuation are counted, which takes
+            longer.
         progress: see `prepare`.
 
     Raises:
@@ -123,6 +127,7 @@ def check(
             name=_name(validation=validation),
             mapping=shape,
             conversations=None if training is None else Conversations(),
+            find_near_duplicates=find_near_duplicates,
             max_problems=max_problems,
             progress=progress,
         )
@@ -270,6 +275,7 @@ def _run(
     max_problems: int,
     progress: Callable[[Progress], None] | None,
     conversations: Conversations | None = None,
+    find_near_duplicates: bool = False,
 ) -> Totals:
     if not isinstance(max_problems, int) or max_problems < 1:
         raise ConfigError(f"invalid max_problems {shortened(max_problems)}: use 1 or more")
@@ -282,6 +288,7 @@ def _run(
             mapping=mapping,
             name=name,
             conversations=conversations,
+            find_near_duplicates=find_near_duplicates,
             progress=progress,
         )
     writer.close()
@@ -304,6 +311,7 @@ def _create_report(totals: Totals, writer: Writer, *, validation: bool) -> Repor
         totals.add_file_problem("file-size", message)
     check_mixed_content(totals)
     check_rendering(totals)
+    check_near_duplicates(totals)
     return totals.report(check_duplicates(totals))
 
 

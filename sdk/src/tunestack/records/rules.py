@@ -343,6 +343,13 @@ _ALL = (
         can_be_ignored=True,
     ),
     Rule(
+        "near-duplicates",
+        HINT,
+        "no record differs only in case, spaces and punctuation from an earlier one (checked by `tunestack data report`)",
+        "such records are trained on, and billed, again",
+        can_be_ignored=True,
+    ),
+    Rule(
         "overlap",
         WARNING,
         "no record is in both training and validation data",

@@ -54,6 +54,8 @@ class Totals:
     conversations: Conversations | None = None
     """The conversations of the written records, if they are compared with another file."""
     fingerprints: Fingerprints = field(default_factory=Fingerprints)
+    simplified: Fingerprints | None = None
+    """The fingerprints of the simplified records, if near-duplicates are searched."""
 
     @property
     def has_max_errors(self) -> bool:
