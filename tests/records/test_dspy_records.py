@@ -96,7 +96,7 @@ CASES = {
     "tools": (Calling, [], {"question": "rain?", "tools": [dspy.Tool(weather)], "calls": CALLS}),
     "reserved": (QA, [], qa_values(question="User: 2+2?")),
 }  # fmt: skip
-MEDIA = ["media-not-taken"]
+MEDIA = ["unsupported-media"]
 # The rules that are reported, by case and model. Every other record is converted without findings.
 FINDINGS = {
     "image": dict.fromkeys(["nova", "llama", "claude", "titan"], MEDIA),

@@ -127,8 +127,8 @@ CASES = [
     ("weight", GPT, row(ASK, SAY | {"weight": 2}), "$.messages[1].weight", row(ASK, SAY | {"weight": 1})),
     ("preference", GPT, {**PREFERENCE, "preferred_output": [SAY, SAY]}, "$.preferred_output", PREFERENCE),
     ("preference", "nova-micro", PREFERENCE, "$", PLAIN),
-    ("tools-not-taken", "llama-3-3-70b", WITH_TOOLS, "$.messages[1]", PLAIN),
-    ("tools-not-taken", "llama-3-1-8b", row(ASK, SAY, tools=TOOLS), "$.tools", PLAIN),
+    ("unsupported-tools", "llama-3-3-70b", WITH_TOOLS, "$.messages[1]", PLAIN),
+    ("unsupported-tools", "llama-3-1-8b", row(ASK, SAY, tools=TOOLS), "$.tools", PLAIN),
     ("tool-definition", "nova-micro", tool(description=" "), "$.tools[0]", tool()),
     ("tool-definition", "nova-micro", tool(parameters={}), "$.tools[0]", tool(parameters={"type": "object"})),
     ("tool-definition", "nova-micro", row(ASK, SAY, tools=TOOLS * 2), "$.tools[0]", row(ASK, SAY, tools=TOOLS)),
@@ -141,9 +141,9 @@ CASES = [
     ("tools-undefined", "nova-micro", row(ASK, CALL, RESULT, SAY), "$.messages[1]", WITH_TOOLS),
     ("legacy-functions", "nova-micro", LEGACY, "$.messages[1].function_call", WITH_TOOLS),
     ("unanswered-call", GPT, row(ASK, CALL, ASK, SAY, tools=TOOLS), "$.messages[1]", row(ASK, CALL, tools=TOOLS)),
-    ("media-not-taken", "nova-micro", WITH_IMAGE, "$.messages[0]", PLAIN),
-    ("media-not-taken", "llama-3-2-11b", row(turn("user", [VIDEO]), SAY), "$.messages[0]", WITH_IMAGE),
-    ("media-not-taken", "nova-lite", row(turn("user", [{"type": "input_audio", "input_audio": {}}]), SAY), "$.messages[0].content[0]", WITH_IMAGE),
+    ("unsupported-media", "nova-micro", WITH_IMAGE, "$.messages[0]", PLAIN),
+    ("unsupported-media", "llama-3-2-11b", row(turn("user", [VIDEO]), SAY), "$.messages[0]", WITH_IMAGE),
+    ("unsupported-media", "nova-lite", row(turn("user", [{"type": "input_audio", "input_audio": {}}]), SAY), "$.messages[0].content[0]", WITH_IMAGE),
     ("media-source", "nova-lite", row(turn("user", [image("https://example.com/a.png")]), SAY), "$.messages[0]", WITH_IMAGE),
     ("media-source", "nova-lite", row(turn("user", [image("s3://bucket/a b.png")]), SAY), "$.messages[0]", row(turn("user", [image("s3://bucket/a_b.png")]), SAY)),
     ("media-source", GPT4O, WITH_IMAGE, "$.messages[0]", row(turn("user", [image("data:image/png;base64,AAAA")]), SAY)),
@@ -209,7 +209,7 @@ OF_THE_FILE = {
     "mixed-content",
     "near-duplicates",
     "mixed-rendering",
-    "validation-not-taken",
+    "unsupported-validation-data",
     "line-length",
 }
 
@@ -295,7 +295,7 @@ def different(count):
         ("record-count", "claude-3-haiku", different(31), different(32), {"validation": True}),
         ("few-records", "nova-micro", different(199), different(200), {}),
         ("few-records", GPT, different(49), different(50), {}),
-        ("validation-not-taken", "nova-2-lite", different(8), different(8), {"validation": True}),
+        ("unsupported-validation-data", "nova-2-lite", different(8), different(8), {"validation": True}),
         ("duplicates", "nova-micro", [*different(8), *different(1)], different(9), {}),
         ("mixed-content", "nova-lite", [*different(8), WITH_IMAGE], [WITH_IMAGE] * 8, {}),
         ("mixed-rendering", "llama-3-1-8b", [RENDERED, {"prompt": "a", "completion": "b"}], [RENDERED] * 2, {}),
@@ -305,7 +305,7 @@ def different(count):
 )  # fmt: skip
 def test_file_rule_finds_the_bad_file_and_not_the_good_one(rule, key, bad, good, options):
     assert rule in rules_of(check(bad, CATALOG[key], **options))
-    if rule == "validation-not-taken":
+    if rule == "unsupported-validation-data":
         options = {}
     assert rule not in rules_of(check(good, CATALOG[key], **options))
 

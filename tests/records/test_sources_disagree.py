@@ -54,7 +54,7 @@ def test_a_document_is_written_for_nova_2_lite(tmp_path):
 @pytest.mark.parametrize(
     ("record", "model", "rule"),
     [
-        (with_documents(PDF), NOVA, "media-not-taken"),
+        (with_documents(PDF), NOVA, "unsupported-media"),
         (with_documents(PDF, PDF), NOVA_2, "media-count"),
         (with_documents(PDF | {"format": "docx"}), NOVA_2, "media-format"),
     ],

@@ -57,16 +57,16 @@ def build_record(number, model):
         {"role": "assistant", "content": f"Beside it is {number + 1}."},
     ]
     record: dict[str, Any] = {"messages": messages}
-    if Content.TOOLS in model.takes:
+    if Content.TOOLS in model.supports:
         call = {"name": "weather", "arguments": '{"city": "Bonn"}'}
         messages[2:2] = [
             {"role": "assistant", "content": None, "tool_calls": [{"id": "c1", "type": "function", "function": call}]},
             {"role": "tool", "tool_call_id": "c1", "content": "rain"},
         ]  # fmt: skip
         record["tools"] = TOOLS
-    if Content.REASONING in model.takes:
+    if Content.REASONING in model.supports:
         messages[-1]["reasoning_content"] = "one more"
-    if Content.IMAGE in model.takes:
+    if Content.IMAGE in model.supports:
         image = {"type": "image_url", "image_url": {"url": f"s3://pictures/{number}.png"}}
         messages[1]["content"] = [{"type": "text", "text": messages[1]["content"]}, image]
     return record

@@ -207,7 +207,7 @@ class BaseModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """Other formats that the service accepts, or accepted in the past."""
     chat_template: ChatTemplate | None = None
     """The template for multi-turn records and system prompts in a format with one prompt and one completion."""
-    takes: tuple[Content, ...] = ()
+    supports: tuple[Content, ...] = ()
     """Content other than text that records can have."""
     disputed: Mapping[Content, str] = {}
     """Content on which the provider's sources disagree, and what they say; it is accepted with a warning."""

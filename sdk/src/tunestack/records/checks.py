@@ -137,7 +137,7 @@ def _check_reasoning(conversation: Conversation, target: Target, findings: Findi
         blocks = [block for block in turn.blocks if isinstance(block, Reasoning)]
         if not blocks:
             continue
-        if Content.REASONING not in target.model.takes:
+        if Content.REASONING not in target.model.supports:
             # Formats without reasoning report it as a loss.
             if target.format is RecordFormat.CONVERSE:
                 message = f"{target.model.name} does not support reasoning in training data"

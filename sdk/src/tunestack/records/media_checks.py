@@ -46,9 +46,9 @@ def check_media(conversation: Conversation, target: Target, findings: Findings) 
 
 
 def _check_block(block: Media, turn: Turn, target: Target, findings: Findings) -> None:
-    if block.kind not in target.model.takes:
+    if block.kind not in target.model.supports:
         message = f"{target.model.name} does not support {block.kind} content in training data"
-        findings.add("media-not-taken", turn.path, message)
+        findings.add("unsupported-media", turn.path, message)
         return
     if turn.role != "user":
         message = f"only user messages can have {block.kind} content, this is a {turn.role} message"

@@ -81,7 +81,7 @@ def remove_unsupported(
     conversation: Conversation, target: Target, findings: Findings
 ) -> Conversation:
     """Remove content that the model can't be trained on, and add it as a loss."""
-    supported = target.model.takes
+    supported = target.model.supports
 
     def change(turn: Turn) -> Turn:
         blocks = tuple(block for block in turn.blocks if _is_supported(block, supported))

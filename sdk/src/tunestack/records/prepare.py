@@ -300,7 +300,7 @@ def _create_report(totals: Totals, writer: Writer, *, validation: bool) -> Repor
     model = totals.target.model
     if validation and not model.limits.validation_set:
         message = f"{model.name} does not support validation data: omit it"
-        totals.add_file_problem("validation-not-taken", message)
+        totals.add_file_problem("unsupported-validation-data", message)
     name = _name(validation=validation)
     check_record_count(totals, name, validation=validation)
     max_size = model.limits.max_validation_bytes if validation else model.limits.max_bytes

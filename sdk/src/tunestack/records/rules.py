@@ -103,7 +103,7 @@ _ALL = (
         "[dpo]",
     ),
     Rule(
-        "tools-not-taken",
+        "unsupported-tools",
         ERROR,
         "the model supports tools in training data",
         "[hk] and [ll] have no tools",
@@ -156,7 +156,7 @@ _ALL = (
         can_be_ignored=True,
     ),
     Rule(
-        "media-not-taken",
+        "unsupported-media",
         ERROR,
         "the model supports the images and videos of the record",
         "[N1], [N2], [UG:model-customization-prepare]",
@@ -323,7 +323,7 @@ _ALL = (
         can_be_ignored=True,
     ),
     Rule(
-        "validation-not-taken",
+        "unsupported-validation-data",
         ERROR,
         "validation data is only used with models that support it",
         "[UG:nova-2-sft-data-prep]",

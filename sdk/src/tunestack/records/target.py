@@ -106,7 +106,7 @@ class Target:
     @property
     def max_line_length(self) -> int:
         """The maximum length of a line in bytes."""
-        has_inline_images = self.is_openai and Content.IMAGE in self.model.takes
+        has_inline_images = self.is_openai and Content.IMAGE in self.model.supports
         return MAX_IMAGE_LINE_LENGTH if has_inline_images else MAX_LINE_LENGTH
 
     @property

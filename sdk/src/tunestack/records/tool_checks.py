@@ -33,9 +33,9 @@ def check_tools(conversation: Conversation, target: Target, findings: Findings) 
     if not calls and not conversation.tools:
         return
     first_path = calls[0][0].path if calls else "$.tools"
-    if Content.TOOLS not in target.model.takes and "tools-not-taken" not in target.ignored:
+    if Content.TOOLS not in target.model.supports and "unsupported-tools" not in target.ignored:
         message = f"{target.model.name} does not support tools in training data"
-        findings.add("tools-not-taken", first_path, message)
+        findings.add("unsupported-tools", first_path, message)
         return
     if not conversation.tools:
         message = "calls tools, but the record does not define any, while requests to the model define them"

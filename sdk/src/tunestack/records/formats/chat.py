@@ -179,7 +179,7 @@ def _read_content(
     refusal = get_optional(message, "refusal", str, path, findings)
     if message.get("audio") is not None:
         findings.add(
-            "media-not-taken",
+            "unsupported-media",
             f"{path}.audio",
             "no model supports audio in training data: remove it",
         )
@@ -228,7 +228,7 @@ def _part(part: Mapping[str, Any], path: str, findings: Findings) -> Iterator[Bl
             )
     elif kind in ("input_audio", "file", "document"):
         findings.add(
-            "media-not-taken",
+            "unsupported-media",
             path,
             f"no model supports parts of type {kind!r} in training data: remove it",
         )
@@ -316,7 +316,7 @@ def _result(
         if isinstance(block, Text):
             content.append(block)
         else:
-            findings.add("media-not-taken", f"{path}.content", "tool results support text only")
+            findings.add("unsupported-media", f"{path}.content", "tool results support text only")
     legacy = message["role"] == "function"
     return ToolResult(
         id=_create_id(call_path)
