@@ -168,7 +168,7 @@ def test_an_interrupted_collection_continues_after_the_last_complete_file(logs, 
         assert (dataset.entries, dataset.skipped) == (expected.entries, expected.skipped)
 
 
-def test_other_settings_start_again(logs, tmp_path):
+def test_other_settings_start_again_with_a_warning(logs, tmp_path, caplog):
     source = logs([converse_entry(1)], [converse_entry(2, model=CLAUDE)])
 
     def stop(*_):
@@ -178,6 +178,7 @@ def test_other_settings_start_again(logs, tmp_path):
         collect_logs(source, tmp_path / "out.jsonl", progress=stop)
     _, records = collected(source, tmp_path, log_filter=LogFilter(models=("claude",)))
     assert records == [chat("Question 2?", "Answer 2.")]
+    assert "starts again, because the interrupted call had other arguments" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -323,7 +324,7 @@ def test_command_prints_what_was_left_out(logs, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("--since yesterday", "'yesterday' is not a time: use 2026-11-01"),
+        ("--since yesterday", "'yesterday' is no time: use a duration before now"),
         ("--filter clean", "invalid function 'clean': use module:function"),
         ("--filter no_such_module:clean", "can't be imported"),
         ("--filter json:clean", "the module 'json' has no function 'clean'"),

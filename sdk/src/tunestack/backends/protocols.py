@@ -21,7 +21,9 @@ if TYPE_CHECKING:
         JobInfo,
         JobMessage,
         JobRequest,
+        JobSlots,
         JobState,
+        StoredData,
     )
     from tunestack.backends.identifiers import IdKind
     from tunestack.catalog import BaseModel, LifecycleState, Price, Serving
@@ -62,7 +64,7 @@ class Backend(DataStore, Protocol):
     """A provider, in one region of one account or in one project: what jobs and endpoints need of it.
 
     Every method raises only `tunestack.errors.ProviderError`, `ConfigError` and their subclasses. What only some providers
-    have is in `EndpointHost`, `EventSource`, `PausableJobs` and `JobDetails`.
+    have is in `EndpointHost`, `EventSource` and `PausableJobs`.
     """
 
     @property
@@ -99,6 +101,14 @@ class Backend(DataStore, Protocol):
 
     def check_quotas(self, *, queue: bool) -> None:
         """Raise `QuotaError` if no job may be created now (with a queue: if none may ever), as far as quotas can be read."""
+        ...
+
+    def job_slots(self) -> JobSlots | None:
+        """Read the quota of jobs and its use; `None` if the provider has no API for it."""
+        ...
+
+    def stored_data(self) -> Iterator[StoredData]:
+        """Measure the data that is stored for the deployment, if it is billed."""
         ...
 
     def checks(self, model: BaseModel | None) -> Iterator[Check]:
@@ -146,6 +156,14 @@ class Backend(DataStore, Protocol):
 
     def stop_job(self, job_id: str) -> None:
         """Stop a job; does nothing if it has ended."""
+        ...
+
+    def messages(self, job_id: str) -> Iterator[JobMessage]:
+        """List the provider's messages about a job, the newest first."""
+        ...
+
+    def checkpoints(self, job_id: str) -> Iterator[Checkpoint]:
+        """List the checkpoints of a job, the newest first."""
         ...
 
     def metrics(self, job: JobInfo) -> Sequence[Mapping[str, float]]:
@@ -304,19 +322,6 @@ class PausableJobs(Protocol):
 
     def resume_job(self, job_id: str) -> None:
         """Resume a paused job."""
-        ...
-
-
-@runtime_checkable
-class JobDetails(Protocol):
-    """A backend that reports the progress of jobs."""
-
-    def messages(self, job_id: str) -> Iterator[JobMessage]:
-        """List the provider's messages about a job, the newest first."""
-        ...
-
-    def checkpoints(self, job_id: str) -> Iterator[Checkpoint]:
-        """List the checkpoints of a job, the newest first."""
         ...
 
 

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tunestack import catalog
 from tunestack.cli.data_logs import from_logs
 from tunestack.cli.data_options import data_options
 from tunestack.cli.data_records import fix, sample
 from tunestack.cli.data_records import show as show_records
-from tunestack.cli.data_source import find_base_model, open_data
-from tunestack.cli.options import DataFile, json_option, model_option
-from tunestack.cli.output import INTERRUPTED, NO, as_json, note, out, show
+from tunestack.cli.data_source import open_data
+from tunestack.cli.groups import Group, examples
+from tunestack.cli.options import DataFile, format_option, json_option, model_option
+from tunestack.cli.output import INTERRUPTED, NO, note, out, show, write
 from tunestack.errors import DataError
 from tunestack.records import (
     Progress,
@@ -31,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
 
-    from tunestack.catalog import BaseModel
 
 _EVERY = 0.5
 """Seconds between two lines of progress."""
@@ -48,7 +49,7 @@ _limit = click.option(
 )
 
 
-class _Group(click.Group):
+class _Group(Group):
     """Commands that write nothing when they are interrupted, and say so."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -61,7 +62,14 @@ class _Group(click.Group):
             ctx.exit(INTERRUPTED)
 
 
-@click.group(cls=_Group)
+@click.group(
+    cls=_Group,
+    epilog=examples(
+        "tunestack data check train.jsonl --model nova-micro",
+        "tunestack data convert tickets.csv --model nova-micro -o train.jsonl",
+        page="training-data.md",
+    ),
+)
 def data() -> None:
     """Check, repair, convert and split training data; no account is needed."""
 
@@ -70,7 +78,14 @@ for _command in (fix, from_logs, sample, show_records):
     data.add_command(_command)
 
 
-@data.command("check")
+@data.command(
+    "check",
+    epilog=examples(
+        "tunestack data check train.jsonl --model nova-micro",
+        "tunestack data check validation.jsonl --model nova-micro --against train.jsonl --json",
+        page="training-data.md",
+    ),
+)
 @click.argument("file", type=DataFile())
 @model_option
 @data_options
@@ -91,12 +106,18 @@ def check_command(
     """
     training = None if against is None else open_data(against)
     options["validation_set"] = options["validation_set"] or against is not None
-    result = _checked(file, find_base_model(model), options, against=training)
+    result = _checked(file, catalog.get(model), options, against=training)
     _show(result, limit, json_wanted=json_wanted, tokens=False)
     return 0 if result.ok else NO
 
 
-@data.command()
+@data.command(
+    epilog=examples(
+        "tunestack data report train.jsonl --model nova-micro",
+        "tunestack data report train.jsonl --model nova-micro --json",
+        page="training-data.md",
+    )
+)
 @click.argument("file", type=DataFile())
 @model_option
 @data_options
@@ -109,10 +130,16 @@ def report(file: str, model: str, limit: int, *, json_wanted: bool, **options: A
     Exits with 0 even if there are errors; `check` exits with 1.
     """
     options["find_near_duplicates"] = True
-    _show(_checked(file, find_base_model(model), options), limit, json_wanted=json_wanted)
+    _show(_checked(file, catalog.get(model), options), limit, json_wanted=json_wanted)
 
 
-@data.command()
+@data.command(
+    epilog=examples(
+        "tunestack data convert tickets.csv --model nova-micro -o train.jsonl",
+        "tunestack data convert chat.jsonl --model llama-3-1-8b -o train.jsonl --rendering raw",
+        page="my-data.md",
+    )
+)
 @click.argument("file", type=DataFile())
 @model_option
 @click.option("--output", "-o", required=True, metavar="FILE", help="The file to write.")
@@ -127,7 +154,7 @@ def convert(
     try:
         dataset = prepare(
             open_data(file),
-            find_base_model(model),
+            catalog.get(model),
             Path(output),
             progress=_progress(),
             **_named(options),
@@ -139,14 +166,20 @@ def convert(
         return NO
     if json_wanted:
         made = {"file": output, "sha256": dataset.sha256, "bytes": dataset.bytes}
-        out(as_json(made | dataset.report.to_dict()))
+        write(made | dataset.report.to_dict())
     else:
         _show(dataset.report, limit, json_wanted=False, tokens=False)
         note(f"wrote {output}: {dataset.bytes:,} bytes, sha256 {dataset.sha256}")
     return 0
 
 
-@data.command()
+@data.command(
+    epilog=examples(
+        "tunestack data split all.jsonl -t train.jsonl -v validation.jsonl",
+        "tunestack data split all.jsonl -t train.jsonl -v validation.jsonl --fraction 0.2 --seed 7",
+        page="training-data.md",
+    )
+)
 @click.argument("file", type=click.Path(exists=True))
 @click.option(
     "--training", "-t", required=True, metavar="FILE", help="The file of training data to write."
@@ -164,7 +197,7 @@ def convert(
 @click.option("--seed", default=0, show_default=True, help="The random seed.")
 @click.option("--group-by", metavar="FIELD", help="Keep the records with the same value together.")
 @click.option("--stratify", metavar="FIELD", help="Keep the share of each value in both files.")
-@json_option
+@format_option
 def split(
     file: str,
     training: str,
@@ -173,8 +206,6 @@ def split(
     seed: int,
     group_by: str | None,
     stratify: str | None,
-    *,
-    json_wanted: bool,
 ) -> None:
     """Split FILE into training and validation data; the same seed gives the same split.
 
@@ -190,11 +221,15 @@ def split(
         group_by=group_by,
         stratify=stratify,
     )
-    show(made, json_wanted=json_wanted)
+    show(made)
 
 
 def _checked(
-    file: str, base: BaseModel, options: dict[str, Any], *, against: str | BinaryIO | None = None
+    file: str,
+    base: catalog.BaseModel,
+    options: dict[str, Any],
+    *,
+    against: str | BinaryIO | None = None,
 ) -> Report:
     return check(open_data(file), base, against=against, progress=_progress(), **_named(options))
 
@@ -209,7 +244,7 @@ def _named(options: dict[str, Any]) -> dict[str, Any]:
 
 def _show(report: Report, limit: int, *, json_wanted: bool, tokens: bool = True) -> None:
     if json_wanted:
-        out(as_json(report.to_dict()))
+        write(report.to_dict())
         return
     for line in report.text(limit=limit, tokens=tokens).splitlines():
         out(line)

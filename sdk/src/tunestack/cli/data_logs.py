@@ -4,38 +4,31 @@ from __future__ import annotations
 
 import sys
 import time
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
-from tunestack.cli.options import Pair, json_option, once
-from tunestack.cli.output import as_json, note, out
+from tunestack.cli.groups import examples
+from tunestack.cli.options import Pair, Since, format_option, once
+from tunestack.cli.output import is_text, note, out, write
 from tunestack.records.logs import LogFilter, Unique
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
 _EVERY = 0.5
 """Seconds between two lines of progress."""
 
 
-class Time(click.ParamType[datetime]):
-    """A date or a time: `2026-11-01`, `2026-11-01T12:00:00Z`."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
-        """Parse ISO 8601."""
-        try:
-            return datetime.fromisoformat(str(value))
-        except ValueError:
-            self.fail(
-                f"{value!r} is not a time: use 2026-11-01 or 2026-11-01T12:00:00Z", param, ctx
-            )
-
-
-@click.command("from-logs")
+@click.command(
+    "from-logs",
+    epilog=examples(
+        "tunestack data from-logs s3://my-logs/ -o traffic.jsonl --model claude-sonnet-4",
+        "tunestack data from-logs logs/ -o traffic.jsonl --since 2026-11-01 --filter privacy:clean",
+        page="own-traffic.md",
+    ),
+)
 @click.argument("source")
 @click.option("--output", "-o", required=True, metavar="FILE", help="The file to write.")
 @click.option(
@@ -48,10 +41,10 @@ class Time(click.ParamType[datetime]):
 )
 @click.option(
     "--since",
-    type=Time(),
-    help="The earliest time of the requests: 2026-11-01 or 2026-11-01T12:00:00Z (UTC).",
+    type=Since(),
+    help="Only requests since then: a date or time in UTC (2026-11-01), or a duration before now (7d).",
 )
-@click.option("--until", type=Time(), help="The time before which the requests were made.")
+@click.option("--until", type=Since(), help="Only requests before then, in the same form.")
 @click.option(
     "--metadata",
     type=Pair(),
@@ -75,7 +68,7 @@ class Time(click.ParamType[datetime]):
     metavar="MODULE:FUNCTION",
     help="A Python function that gets each record and its log entry, and returns the record, or None to leave it out.",
 )
-@json_option
+@format_option
 def from_logs(
     source: str,
     output: str,
@@ -88,7 +81,6 @@ def from_logs(
     filter_name: str | None,
     *,
     keep_incomplete: bool,
-    json_wanted: bool,
 ) -> None:
     """Create training data in the chat format from Bedrock's model invocation logs.
 
@@ -114,8 +106,8 @@ def from_logs(
     except KeyboardInterrupt:
         note("run the same command again to continue after the last complete log file")
         raise
-    if json_wanted:
-        out(as_json(dataset))
+    if not is_text():
+        write(dataset)
         return
     out(
         f"{dataset.records:,} records of {dataset.entries:,} log entries in {dataset.files:,} files"

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tunestack import catalog
 from tunestack.cli.data_options import FieldMap, data_options
-from tunestack.cli.data_source import find_base_model, open_data
-from tunestack.cli.options import DataFile, json_option, model_option
-from tunestack.cli.output import NO, as_json, note, out
+from tunestack.cli.data_source import open_data
+from tunestack.cli.groups import examples
+from tunestack.cli.options import DataFile, format_option, model_option
+from tunestack.cli.output import NO, is_text, note, out, write
 from tunestack.records import fix as fix_data
 from tunestack.records import view
 
@@ -20,7 +22,13 @@ if TYPE_CHECKING:
     from tunestack.records import RecordView
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "tunestack data fix train.jsonl -o fixed.jsonl",
+        "tunestack data fix train.jsonl -o fixed.jsonl --rejected rejected.jsonl",
+        page="training-data.md",
+    )
+)
 @click.argument("file", type=DataFile())
 @click.option("--output", "-o", required=True, metavar="FILE", help="The file to write.")
 @click.option(
@@ -33,14 +41,12 @@ if TYPE_CHECKING:
     metavar="NAME=FIELD,...",
     help="The fields of records in another format: prompt=question,completion=answer.",
 )
-@json_option
+@format_option
 def fix(
     file: str,
     output: str,
     rejected: str | None,
     mapping: dict[str, str] | None,
-    *,
-    json_wanted: bool,
 ) -> None:
     """Rewrite FILE without a change of its meaning, and list each kind of change with its count."""
     fixed = fix_data(
@@ -49,8 +55,8 @@ def fix(
         rejected=None if rejected is None else Path(rejected),
         mapping=mapping,
     )
-    if json_wanted:
-        out(as_json(fixed))
+    if not is_text():
+        write(fixed)
         return
     out(f"{fixed.records:,} records ({fixed.format}): {fixed.changed:,} changed")
     for notice in fixed.notices:
@@ -62,21 +68,31 @@ def fix(
         note(f"wrote {rejected}: {fixed.rejected:,} lines that are no valid record")
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "tunestack data show train.jsonl 17 --model nova-micro",
+        "tunestack data show train.jsonl 1 2 3 --model llama-3-1-8b --rendering raw",
+        page="training-data.md",
+    )
+)
 @click.argument("file", type=DataFile())
 @click.argument("lines", type=click.IntRange(1), nargs=-1, required=True, metavar="LINE...")
 @model_option
 @data_options
-@json_option
-def show(
-    file: str, lines: tuple[int, ...], model: str, *, json_wanted: bool, **options: Any
-) -> int:
+@format_option
+def show(file: str, lines: tuple[int, ...], model: str, **options: Any) -> int:
     """Show records of FILE as the model will see them, by their line numbers."""
-    base = find_base_model(model)
-    return _print(view(open_data(file), base, lines=lines, **options), json_wanted=json_wanted)
+    base = catalog.get(model)
+    return _print(view(open_data(file), base, lines=lines, **options))
 
 
-@click.command()
+@click.command(
+    epilog=examples(
+        "tunestack data sample train.jsonl --model nova-micro",
+        "tunestack data sample train.jsonl --model nova-micro -n 10 --seed 1",
+        page="training-data.md",
+    )
+)
 @click.argument("file", type=DataFile())
 @model_option
 @click.option(
@@ -89,19 +105,17 @@ def show(
 )
 @click.option("--seed", default=0, show_default=True, help="The random seed.")
 @data_options
-@json_option
-def sample(
-    file: str, model: str, records: int, seed: int, *, json_wanted: bool, **options: Any
-) -> int:
+@format_option
+def sample(file: str, model: str, records: int, seed: int, **options: Any) -> int:
     """Show records of FILE that are chosen at random, as the model will see them."""
-    views = view(open_data(file), find_base_model(model), sample=records, seed=seed, **options)
-    return _print(views, json_wanted=json_wanted)
+    views = view(open_data(file), catalog.get(model), sample=records, seed=seed, **options)
+    return _print(views)
 
 
-def _print(views: Sequence[RecordView], *, json_wanted: bool) -> int:
+def _print(views: Sequence[RecordView]) -> int:
     for index, record in enumerate(views):
-        if json_wanted:
-            out(as_json(record))
+        if not is_text():
+            write(record)
             continue
         if index:
             out("")

@@ -1,34 +1,11 @@
-"""The data and the model that commands on training data are given."""
+"""The data that commands are given."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
-from tunestack import catalog
-from tunestack.errors import ConfigError, ModelError
-
-if TYPE_CHECKING:
-    from tunestack.catalog import BaseModel
-
-
-def find_base_model(name: str) -> BaseModel:
-    """Return a model of the catalog.
-
-    Raises:
-        ModelError: it has no such model; the message has the nearest name.
-    """
-    model = catalog.find(name)
-    if model is None:
-        from difflib import get_close_matches  # noqa: PLC0415 - for the message only
-
-        known = [known.key for known in catalog.CATALOG]
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ModelError(
-            f"{name!r} is not in the catalog: {hint}`tunestack models --all` lists all models"
-        )
-    return model
+from tunestack.errors import ConfigError
 
 
 def open_data(file: str) -> str | BinaryIO:

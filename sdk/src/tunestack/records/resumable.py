@@ -31,6 +31,8 @@ class ResumableFile:
         self.path = path
         self.state: dict[str, Any] = {}
         """What the caller saved with the last complete part; empty at the start."""
+        self.has_other_settings = False
+        """Whether the progress of a call with other settings was discarded."""
         self._settings = dict(settings)
         self._partial = path.with_name(f"{path.name}.partial")
         self._progress = path.with_name(f"{path.name}.progress")
@@ -104,4 +106,5 @@ class ResumableFile:
             has_content = self._partial.stat().st_size >= progress["bytes"]
             if has_content and progress["settings"] == self._settings:
                 return dict(progress)
+            self.has_other_settings = progress["settings"] != self._settings
         return {}

@@ -14,8 +14,9 @@ from tunestack.backends.bedrock.events import JobEvents
 from tunestack.backends.bedrock.guard import ScheduledGuard, with_expiry
 from tunestack.backends.bedrock.inference import BedrockInference
 from tunestack.backends.bedrock.models import BedrockModels
-from tunestack.backends.bedrock.quotas import explain_quota_errors, require_job_slot
+from tunestack.backends.bedrock.quotas import explain_quota_errors, read_job_slots, require_job_slot
 from tunestack.backends.bedrock.s3 import Location, Store, open_object, require_region
+from tunestack.backends.bedrock.storage import BedrockStorage
 from tunestack.backends.identifiers import IdKind
 from tunestack.catalog import Serving
 from tunestack.deployment import STAGE_TAG
@@ -38,10 +39,13 @@ if TYPE_CHECKING:
 
     from tunestack.backends.base import (
         Check,
+        Checkpoint,
         EndpointInfo,
         EndpointRequest,
         JobInfo,
+        JobMessage,
         JobRequest,
+        JobSlots,
         JobState,
     )
     from tunestack.backends.bedrock.clients import Clients
@@ -53,7 +57,7 @@ if TYPE_CHECKING:
 _PAGE = 1000
 
 
-class BedrockBackend(BedrockModels, BedrockInference):
+class BedrockBackend(BedrockModels, BedrockStorage, BedrockInference):
     """`Backend`, `EndpointHost` and `EventSource` on Amazon Bedrock, in one region of one account."""
 
     serving = (Serving.PROVISIONED, Serving.ON_DEMAND)
@@ -189,6 +193,16 @@ class BedrockBackend(BedrockModels, BedrockInference):
         """Get a job, by its ARN or name."""
         with translate_errors(f"getting job {job_id!r}"):
             return wire.job_info(self._control.get_model_customization_job(jobIdentifier=job_id))
+
+    def messages(self, job_id: str) -> Iterator[JobMessage]:
+        """List the changes of a job's phases, the newest first; Bedrock has no other events of jobs."""
+        with translate_errors(f"getting job {job_id!r}"):
+            response = self._control.get_model_customization_job(jobIdentifier=job_id)
+        return iter(wire.job_messages(response))
+
+    def checkpoints(self, job_id: str) -> Iterator[Checkpoint]:  # noqa: ARG002 - part of the protocol
+        """Return none: Bedrock's checkpoints can't be invoked."""
+        return iter(())
 
     def jobs(
         self,
@@ -362,6 +376,10 @@ class BedrockBackend(BedrockModels, BedrockInference):
     def check_quotas(self, *, queue: bool) -> None:
         """Raise `QuotaError` if no job can be created now (or ever, with a queue), as far as quotas can be read."""
         require_job_slot(self._clients, self._region, queue=queue)
+
+    def job_slots(self) -> JobSlots:
+        """Read the quota of jobs, and count the running ones."""
+        return read_job_slots(self._clients, self._region)
 
     def checks(self, model: BaseModel | None) -> Iterator[Check]:
         """Check credentials, clock, deployment, bucket, role, guard and quotas; calls nothing that is billed."""

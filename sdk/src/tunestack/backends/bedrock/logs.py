@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from tunestack.records.logs import Hook
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +84,11 @@ def collect_logs(
         "hook": None if hook is None else f"{hook.__module__}:{hook.__qualname__}",
     }
     with ResumableFile(Path(path), settings) as output:
+        if output.has_other_settings:
+            _log.warning(
+                "%s starts again, because the interrupted call had other arguments (a duration such as 7d changes with the time)",
+                path,
+            )
         files = _restore(converter, output)
         for name, content in read_ahead(location.list(chosen, output.state.get("last", ""))):
             lines = list(converter.convert(content, name))
