@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from tunestack.cli.groups import examples
-from tunestack.cli.options import Pair, Since, format_option, once
+from tunestack.cli.options import Pair, Since, format_option, once, since_option
 from tunestack.cli.output import is_text, note, out, write
 from tunestack.records.logs import LogFilter, Unique
 
@@ -39,12 +39,8 @@ _EVERY = 0.5
     metavar="TEXT",
     help="A part of the model id, such as claude-sonnet-4; by default all models.",
 )
-@click.option(
-    "--since",
-    type=Since(),
-    help="Only requests since then: a date or time in UTC (2026-11-01), or a duration before now (7d).",
-)
-@click.option("--until", type=Since(), help="Only requests before then, in the same form.")
+@since_option()
+@click.option("--until", type=Since(), help="Only before then: a time as for --since.")
 @click.option(
     "--metadata",
     type=Pair(),
