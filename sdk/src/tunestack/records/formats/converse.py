@@ -300,6 +300,9 @@ def _tool_result(inner: Mapping[str, Any], path: str, findings: Findings) -> Too
                 "field", item_path, "expected text or json, tool results support nothing else"
             )
     status = get_optional(inner, "status", str, path, findings)
+    if status == "success":
+        findings.add("normalized", f"{path}.status", "is that of every result, and was left out")
+        status = None
     if identifier is None:
         return None
     return ToolResult(id=identifier, content=tuple(content), status=status)
