@@ -83,8 +83,8 @@ def zipped(*names: str) -> bytes:
 
 def write_excel(path: Path) -> None:
     book = openpyxl.Workbook()
-    for row in (TABLE[0].keys(), *(row.values() for row in TABLE)):
-        book.active.append(list(row))
+    for row in ([*TABLE[0]], *([*row.values()] for row in TABLE)):
+        book.active.append(row)
     book.save(path)
 
 
@@ -151,7 +151,8 @@ def user(question: str) -> dict[str, str]:
 
 def choices(answer: str) -> dict[str, object]:
     """Return a response of OpenAI's chat API."""
-    message = {"role": "assistant", "content": answer, "refusal": None, "annotations": []}
+    message: dict[str, object] = {"role": "assistant", "content": answer, "refusal": None}
+    message["annotations"] = []
     return {
         "id": "chatcmpl-1",
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],

@@ -1,12 +1,13 @@
 """Records for the tests of training data, and a generator of conversations."""
 
 import random
+from typing import Any
 
 SYSTEM = {"role": "system", "content": "be brief"}
 ASK = {"role": "user", "content": "question"}
 SAY = {"role": "assistant", "content": "answer"}
 MORE = [{"role": "user", "content": "and then?"}, {"role": "assistant", "content": "nothing"}]
-TOOLS = [
+TOOLS: Any = [
     {
         "type": "function",
         "function": {
@@ -16,7 +17,7 @@ TOOLS = [
         },
     }
 ]
-CALL = {
+CALL: Any = {
     "role": "assistant",
     "content": None,
     "tool_calls": [

@@ -1,6 +1,7 @@
 """Conversations, the same for each seed, and how each record format writes them. Independent of the SDK's readers."""
 
 import json
+from typing import Any
 
 from tests.records.samples import TOOLS, Generator
 
@@ -10,7 +11,7 @@ class Talk:
 
     def __init__(self, generator, *, turns=3, system=True, tools=True):
         dice = generator.random
-        self.events = []
+        self.events: list[Any] = []
         if system and dice.random() < 0.5:
             self.events.append(("system", generator.text()))
         self.has_tools = bool(tools) and dice.random() < 0.5
@@ -77,7 +78,7 @@ def converse(talk):
                 messages.append({"role": "user", "content": [{"toolResult": result}]})
             case _:
                 messages.append({"role": kind, "content": [{"text": values[0]}]})
-    record = {"messages": messages}
+    record: Any = {"messages": messages}
     if talk.system is not None:
         record["system"] = [{"text": talk.system}]
     if talk.has_tools:
@@ -237,14 +238,14 @@ def _claude(talk):
     return {"messages": messages} | ({} if talk.system is None else {"system": talk.system})
 
 
-SINGLE = {"turns": 1, "system": False, "tools": False}
+SINGLE: dict[str, Any] = {"turns": 1, "system": False, "tools": False}
 TEXT_ONLY = {"tools": False}
 _PAIRS = [
     ("question", "answer"), ("Question", "Answer"), ("query", "response"), ("query", "answer"), ("prompt", "response"),
     ("input", "output"), ("input", "target"), ("inputs", "targets"), ("input_text", "output_text"), ("user", "assistant"),
     ("Prompt", "Completion"),
 ]  # fmt: skip
-WRITERS = {
+WRITERS: dict[str, tuple[Any, dict[str, Any]]] = {
     "Bedrock invocation log": (_invocation_log, {}),
     "OpenAI batch requests": (_batch, {}),
     "requests and responses": (_exchange, {}),

@@ -1,6 +1,7 @@
 """Every record that DSPy's adapters make in its own fine-tuning flows is converted, or rejected with a reason."""
 
 import json
+from typing import Any
 
 import dspy
 import orjson
@@ -81,7 +82,7 @@ def qa_values(**values):
 HISTORY = dspy.History(messages=[qa_values(question="1+1?", answer="2")])
 CALLS = dspy.ToolCalls.from_dict_list([{"name": "weather", "args": {"city": "Bonn"}}])
 # By case: the signature, the demos, and the values of the fields.
-CASES = {
+CASES: dict[str, Any] = {
     "plain": (QA, [], qa_values()),
     "unicode": (QA, [], qa_values(question="é 日本 \u2028 👩‍🚀", answer='"quoted" \\ \t')),
     "several lines": (QA, [], qa_values(answer="one\n\ntwo\n")),
@@ -142,6 +143,7 @@ def test_record_is_converted_or_rejected_with_a_reason(case, adapter, model):
     if result.line is None:
         return
     # The texts are unchanged and in the same order.
+    assert target.source is not None
     original = texts(FORMATS[target.source].read(json.loads(line), Findings()))
     options = {"template": target.template} if target.form.is_templated else {}
     read = FORMATS[target.format].read(json.loads(result.line), Findings(), **options)
@@ -168,6 +170,7 @@ def test_history_with_native_tool_calls_is_kept():
         orjson.dumps({"messages": messages}), Target.create(CATALOG["nova-micro"])
     )
     assert [found.rule for found in result.problems] == ["tools-undefined"]
+    assert result.line is not None
     roles = [turn["role"] for turn in json.loads(result.line)["messages"]]
     assert roles == ["user", "assistant", "user", "assistant"]
 

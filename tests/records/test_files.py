@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from tunestack.records.source import FileReader, open_source
 
 NOVA = CATALOG["nova-micro"]
 LINE = json.dumps(PLAIN).encode()
-FREE = {"ignore": ["record-count"]}
+FREE: Any = {"ignore": ["record-count"]}
 
 
 def numbered_record(number):
@@ -158,7 +159,7 @@ def test_lines_are_split_at_line_feeds_in_chunks_of_every_size(monkeypatch, size
     chunks = [*FileReader(io.BytesIO(content), "data", 1000).chunks()]
     lines = [line for chunk in chunks for line in chunk.lines]
     assert lines == (content + b"\n").splitlines(keepends=True)
-    starts = [chunk.offset for chunk in chunks]
+    starts = [chunk.offset or 0 for chunk in chunks]
     assert all(start == 0 or content[start - 1 : start] == b"\n" for start in starts)
     assert [chunk.end for chunk in chunks] == [*starts[1:], len(content)]
 
@@ -225,7 +226,7 @@ def test_file_that_changes_while_it_is_read_is_refused(tmp_path, change):
 
 def test_progress_reports_bytes_and_records(tmp_path):
     file = write(tmp_path / "in.jsonl", b"".join(numbered_record(n) + b"\n" for n in range(30_000)))
-    seen = []
+    seen: list[Any] = []
     check(file, NOVA, progress=seen.append, **FREE)
     assert [file.stat().st_size] == [*{progress.total_bytes for progress in seen}]
     assert seen[-1].bytes == file.stat().st_size

@@ -154,6 +154,8 @@ def test_a_million_inputs_of_a_coverage_guided_fuzzer(tmp_path):
     assert done.returncode == 0, done.stderr[-3000:]
     runs = re.search(r"stat::number_of_executed_units:\s*(\d+)", done.stderr)
     peak = re.search(r"stat::peak_rss_mb:\s*(\d+)", done.stderr)
+    assert runs is not None
+    assert peak is not None
     assert int(runs[1]) >= 950_000
     assert int(peak[1]) < 1000
     assert compare_with_node(accepted.read_bytes()) > 3000

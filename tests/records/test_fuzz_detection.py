@@ -91,6 +91,8 @@ def test_a_million_files_of_a_coverage_guided_fuzzer(seeds, tmp_path, figure):
     assert done.returncode == 0, done.stderr[-3000:]
     runs = re.search(r"stat::number_of_executed_units:\s*(\d+)", done.stderr)
     peak = re.search(r"stat::peak_rss_mb:\s*(\d+)", done.stderr)
+    assert runs is not None
+    assert peak is not None
     assert int(runs[1]) >= 1_000_000
     assert int(peak[1]) < 1000
     figure(f"detection: {int(runs[1]):,} files, {peak[1]} MB at the peak")

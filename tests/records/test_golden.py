@@ -200,6 +200,7 @@ def written(key, record, **options):
     }
     assert not convert_record(orjson.dumps(record), target).problems
     (line,) = lines
+    assert line is not None
     assert line.endswith(b"\n")
     return json.loads(line)
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from typing import Any
 
 import orjson
 import pytest
@@ -104,7 +105,7 @@ def read_back(line, target):
 
 def round_trips(seed, count):
     generator = Generator(seed)
-    seen = Counter()
+    seen: Counter[Any] = Counter()
     targets = {key: Target.create(CATALOG[key], source="chat", on_loss="report") for key in MODELS}
     fast_paths = {key: FastPath(target) for key, target in targets.items()}
     for number in range(count):

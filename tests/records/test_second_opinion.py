@@ -92,7 +92,9 @@ def second_opinion(line, model):
 def compare(seed, count):
     """Check valid and broken records with both checkers; return the number of agreements, and the differences."""
     generator, mutator = Generator(seed), Mutator(seed)
-    agreed, stricter, laxer = Counter(), Counter(), []
+    agreed: Counter[str] = Counter()
+    stricter: Counter[str] = Counter()
+    laxer = []
     for number in range(count):
         key = [*CONTENT][number % len(CONTENT)]
         model = CATALOG[key]

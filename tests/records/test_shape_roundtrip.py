@@ -2,6 +2,7 @@
 
 import json
 import sys
+from typing import Any
 
 import orjson
 import pytest
@@ -27,7 +28,7 @@ def test_every_shape_and_format_has_a_writer():
 
 def events_of_chat(messages):
     """Return the events of messages in OpenAI's format."""
-    found = []
+    found: list[Any] = []
     for message in messages:
         if message["role"] == "tool":
             found.append(("result", message["tool_call_id"], _text(message["content"])))
@@ -42,7 +43,7 @@ def events_of_chat(messages):
 
 def events_of_converse(record):
     """Return the events of a record in Converse's format."""
-    found = [("system", block["text"]) for block in record.get("system", ())]
+    found: list[Any] = [("system", block["text"]) for block in record.get("system", ())]
     for message in record["messages"]:
         for block in message["content"]:
             if "toolUse" in block:
@@ -58,7 +59,7 @@ def events_of_converse(record):
 
 def with_numbered_calls(events):
     """Replace ids by their order, because some formats have no ids."""
-    numbers = {}
+    numbers: dict[str, int] = {}
     return [
         (event[0], numbers.setdefault(event[1], len(numbers)), *event[2:])
         if event[0] in ("call", "result")

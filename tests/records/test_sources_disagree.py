@@ -1,6 +1,7 @@
 """Content on which AWS's sources disagree is accepted, and the message has what each of them says."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from tunestack.records import check, prepare
 
 NOVA, NOVA_2 = CATALOG["nova-lite"], CATALOG["nova-2-lite"]
 GPT4O = CATALOG["gpt-4o-2024-08-06"]
-PDF = {"format": "pdf", "source": {"s3Location": {"uri": "s3://bucket/a.pdf"}}}
+PDF: Any = {"format": "pdf", "source": {"s3Location": {"uri": "s3://bucket/a.pdf"}}}
 
 
 def with_documents(*documents):
