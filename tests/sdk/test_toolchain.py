@@ -115,8 +115,17 @@ def registry(certificates):
     thread.join()
 
 
+@pytest.fixture(scope="module")
+def installed_uv(tmp_path_factory):
+    """Create the folder in which the toolchain installs uv and pip. Tests share it, because pip needs seconds."""
+    folder = tmp_path_factory.mktemp("tools") / UV.parents[1].name
+    subprocess.run([BASE_PYTHON, "-m", "venv", folder], check=True)
+    (folder / "bin/uv").symlink_to(UV)
+    return folder
+
+
 @pytest.fixture
-def checkout(tmp_path):
+def checkout(tmp_path, installed_uv):
     """Create a project with the toolchain and one npm dependency, in which uv and pip are installed."""
     (tmp_path / "scripts").mkdir()
     shutil.copy(ROOT / "scripts/toolchain.sh", tmp_path / "scripts")
@@ -143,9 +152,8 @@ def checkout(tmp_path):
         "\n[package.dev-dependencies]\ndev = []\n\n[package.metadata]\n"
         "\n[package.metadata.requires-dev]\ndev = []\n"
     )
-    installed = tmp_path / f".tools/{UV.parents[1].name}"
-    subprocess.run([BASE_PYTHON, "-m", "venv", installed], check=True)
-    (installed / "bin/uv").symlink_to(UV)
+    (tmp_path / ".tools").mkdir()
+    (tmp_path / ".tools" / installed_uv.name).symlink_to(installed_uv)
     return tmp_path
 
 
