@@ -286,3 +286,16 @@ def test_second_run_keeps_the_virtual_environment(bash, checkout, certificates):
     second = bash(source, PYTHON=str(shim), **trusted)
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert marker.exists()
+
+
+def test_bytecode_is_cached_although_the_caller_disables_it(bash, checkout, certificates):
+    (checkout / "module.py").touch()
+    process = bash(
+        "source scripts/toolchain.sh; python -c 'import module'",
+        SSL_CERT_FILE=str(certificates / "ca.pem"),
+        PYTHONDONTWRITEBYTECODE="1",
+    )
+    assert process.returncode == 0, process.stderr
+    cache = checkout / ".tools/cache/pycache"
+    assert [path.name.split(".")[0] for path in cache.rglob("module.*.pyc")] == ["module"]
+    assert not (checkout / "__pycache__").exists()
