@@ -70,7 +70,8 @@ export npm_config_cache=$tools/cache/npm npm_config_update_notifier=false
 export JSII_RUNTIME_PACKAGE_CACHE_ROOT=$tools/cache/jsii
 export CDK_HOME=$tools/cdk CDK_DISABLE_CLI_TELEMETRY=true
 export DSPY_CACHEDIR=$tools/cache/dspy XDG_CACHE_HOME=$tools/cache
-unset VIRTUAL_ENV UV_PROJECT_ENVIRONMENT PYTHONHOME PYTHONPATH
+export PYTHONPYCACHEPREFIX=$tools/cache/pycache # without this cache, each process compiles DSPy and litellm again
+unset VIRTUAL_ENV UV_PROJECT_ENVIRONMENT PYTHONHOME PYTHONPATH PYTHONDONTWRITEBYTECODE
 
 UV_PYTHON=$(find_python) || fail "Python 3.11 or newer is needed: install it, or set PYTHON to its path"
 

@@ -139,7 +139,7 @@ class LiteLlm:
         import litellm
 
         litellm.suppress_debug_info = True
-        messages = [{"role": "user", "content": QUESTION}]
+        messages: Any = [{"role": "user", "content": QUESTION}]
         return litellm.completion(
             model=f"bedrock/converse/{BASE}",
             model_id=ARN,
@@ -286,7 +286,7 @@ class OpenAi:
     def create(self, **options):
         import openai
 
-        messages = [{"role": "user", "content": QUESTION}]
+        messages: Any = [{"role": "user", "content": QUESTION}]
         return openai.OpenAI().chat.completions.create(model=ARN, messages=messages, **options)
 
     def chat(self):
@@ -304,7 +304,7 @@ class OpenAi:
     def structured(self):
         import openai
 
-        messages = [{"role": "user", "content": QUESTION}]
+        messages: Any = [{"role": "user", "content": QUESTION}]
         answer = openai.OpenAI().chat.completions.parse(
             model=ARN, messages=messages, response_format=Ticket
         )

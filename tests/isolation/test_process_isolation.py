@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import unittest
+from typing import Any
 from unittest.mock import patch
 
 import boto3
@@ -104,7 +105,8 @@ def test_every_way_to_connect_is_refused(sandbox, connect):
 def test_loopback_is_not_refused(sandbox):
     listener = socket.create_server(("127.0.0.1", 0))
     port = listener.getsockname()[1]
-    for host in ("127.0.0.1", "localhost", b"localhost"):
+    hosts: list[Any] = ["127.0.0.1", "localhost", b"localhost"]
+    for host in hosts:
         socket.create_connection((host, port), timeout=1).close()
     listener.close()
 

@@ -1,5 +1,7 @@
 """Bedrock operations that the operations table does not cover: changes over time, and filters of lists."""
 
+from typing import Any
+
 import boto3
 import pytest
 from botocore.exceptions import ClientError
@@ -260,7 +262,8 @@ def test_responses_are_truncated_at_the_requested_limits(sandbox, bedrock, creat
     sandbox.clock.advance(A_DEPLOYMENT)
     runtime = boto3.client("bedrock-runtime")
 
-    def converse(**config):
+    def converse(**settings):
+        config: Any = settings
         answer = runtime.converse(
             modelId=arn,
             messages=[{"role": "user", "content": [{"text": "number 3?"}]}],

@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 import zipfile
+from typing import Any
 
 import boto3
 import pytest
@@ -51,7 +52,8 @@ class Account:
     """Creates resources of a test, and sends events of a rule."""
 
     def __init__(self):
-        self.sqs, self.sns = boto3.client("sqs"), boto3.client("sns")
+        self.sqs: Any = boto3.client("sqs")
+        self.sns = boto3.client("sns")
         self.kms, self.events = boto3.client("kms"), boto3.client("events")
         self.cloudwatch = boto3.client("cloudwatch")
         self.queues = {}
@@ -347,7 +349,7 @@ def test_bucket_notifies_a_queue_whose_policy_allows_it(account):
     s3.create_bucket(Bucket=bucket)
     queue = account.create_queue("target")
     configuration = {"QueueConfigurations": [{"QueueArn": queue, "Events": ["s3:ObjectCreated:*"]}]}
-    arguments = {"Bucket": bucket, "NotificationConfiguration": configuration}
+    arguments: Any = {"Bucket": bucket, "NotificationConfiguration": configuration}
     with pytest.raises(ClientError, match="Unable to validate the following destination"):
         s3.put_bucket_notification_configuration(**arguments)
     policy = build_policy(allow("s3.amazonaws.com", "sqs:SendMessage", condition=SAME_ACCOUNT))

@@ -4,6 +4,7 @@ import io
 import json
 import time
 import zipfile
+from typing import Any
 
 import boto3
 import pytest
@@ -84,11 +85,12 @@ def schedule(queue):
     created: list[str] = []
 
     def make(expression, target=None, **more):
+        default: Any = {"Arn": queue.arn, "RoleArn": ROLE, "Input": "fired"}
         scheduler.create_schedule(
             Name=f"s{len(created)}",
             ScheduleExpression=expression,
             FlexibleTimeWindow={"Mode": "OFF"},
-            Target=target or {"Arn": queue.arn, "RoleArn": ROLE, "Input": "fired"},
+            Target=target or default,
             **more,
         )
         created.append(f"s{len(created)}")

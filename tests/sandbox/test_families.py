@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from typing import Any
 
 import boto3
 import pytest
@@ -30,7 +31,7 @@ TUNED = [model for model in CATALOG if model.provider == "bedrock" and model.rec
 LIVING = [model for model in TUNED if model.lifecycle.state(AS_OF.date()) is LifecycleState.ACTIVE]
 RETIRED = [model for model in TUNED if model not in LIVING]
 GONE = "This model version has reached the end of its life."
-NATIVE = {
+NATIVE: dict[str, Any] = {
     "amazon": {"messages": [{"role": "user", "content": [{"text": "number 3?"}]}]},
     "anthropic": {
         "anthropic_version": "bedrock-2023-05-31",

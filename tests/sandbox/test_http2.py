@@ -8,6 +8,7 @@ import http.client
 import json
 import socket
 import time
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
@@ -132,7 +133,7 @@ def test_the_events_of_a_stream_are_sent_one_by_one(sandbox, client):
     with client.stream("POST", path, json=QUESTION) as answer:
         parts = list(answer.iter_raw())
     assert "content-length" not in answer.headers
-    buffer = EventStreamBuffer()
+    buffer: Any = EventStreamBuffer()
     buffer.add_data(b"".join(parts))
     kinds = [event.headers[":event-type"] for event in buffer]
     assert kinds[0] == "messageStart"

@@ -1,12 +1,14 @@
 """Invocation of base models by model ID or inference profile, per region, as on AWS."""
 
+from typing import Any
+
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from tunestack.catalog import CATALOG, Confidence, find_inference
 
-QUESTION = [{"role": "user", "content": [{"text": "hello"}]}]
+QUESTION: Any = [{"role": "user", "content": [{"text": "hello"}]}]
 INVALID = "The provided model identifier is invalid."
 PROFILE_ONLY = (
     "Invocation of model ID {} with on-demand throughput isn’t supported. Retry your request "  # noqa: RUF001

@@ -24,13 +24,15 @@ def protocol():
 @pytest.fixture
 def read(protocol):
     """Return a function that routes a request and parses the call of its operation."""
+
+    def create_handler(operation):
+        return lambda request, labels: protocol.read_call(request, operation, labels)
+
     router = Router(
         Route(
             method=method,
             path=path,
-            handle=lambda request, labels, operation=operation: protocol.read_call(
-                request, operation, labels
-            ),
+            handle=create_handler(operation),
             handle_crash=partial(protocol.build_crash, operation),
             allows_trailing_slash=True,
         )

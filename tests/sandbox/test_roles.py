@@ -3,6 +3,7 @@
 import copy
 import json
 from contextlib import suppress
+from typing import Any
 
 import boto3
 import pytest
@@ -31,7 +32,7 @@ def role(sandbox):
         iam.put_role_policy(RoleName=name, PolicyName="Data", PolicyDocument=json.dumps(policy))
 
     def change(part, alter):
-        documents = copy.deepcopy({"trust": trust, "policy": policy})
+        documents: dict[str, Any] = copy.deepcopy({"trust": trust, "policy": policy})
         alter(documents[part]["Statement"])
         write(**documents)
 

@@ -1,5 +1,7 @@
 """Bedrock's quotas in Service Quotas of the sandbox, called with boto3."""
 
+from typing import Any
+
 import boto3
 import pytest
 from botocore.exceptions import ClientError
@@ -48,7 +50,7 @@ def test_other_quotas_are_not_found(tunestack_sandbox, code, service):
 def test_a_caller_needs_the_permission():
     with Sandbox(empty=True, enforce_iam=True) as sandbox:
         variables = sandbox.variables()
-        root = {
+        root: dict[str, Any] = {
             "region_name": "us-east-1",
             "verify": variables["AWS_CA_BUNDLE"],
             "aws_access_key_id": variables["AWS_ACCESS_KEY_ID"],

@@ -115,8 +115,17 @@ def registry(certificates):
     thread.join()
 
 
+@pytest.fixture(scope="module")
+def installed_uv(tmp_path_factory):
+    """Create the folder in which the toolchain installs uv and pip. Tests share it, because pip needs seconds."""
+    folder = tmp_path_factory.mktemp("tools") / UV.parents[1].name
+    subprocess.run([BASE_PYTHON, "-m", "venv", folder], check=True)
+    (folder / "bin/uv").symlink_to(UV)
+    return folder
+
+
 @pytest.fixture
-def checkout(tmp_path):
+def checkout(tmp_path, installed_uv):
     """Create a project with the toolchain and one npm dependency, in which uv and pip are installed."""
     (tmp_path / "scripts").mkdir()
     shutil.copy(ROOT / "scripts/toolchain.sh", tmp_path / "scripts")
@@ -143,9 +152,8 @@ def checkout(tmp_path):
         "\n[package.dev-dependencies]\ndev = []\n\n[package.metadata]\n"
         "\n[package.metadata.requires-dev]\ndev = []\n"
     )
-    installed = tmp_path / f".tools/{UV.parents[1].name}"
-    subprocess.run([BASE_PYTHON, "-m", "venv", installed], check=True)
-    (installed / "bin/uv").symlink_to(UV)
+    (tmp_path / ".tools").mkdir()
+    (tmp_path / ".tools" / installed_uv.name).symlink_to(installed_uv)
     return tmp_path
 
 
@@ -278,3 +286,16 @@ def test_second_run_keeps_the_virtual_environment(bash, checkout, certificates):
     second = bash(source, PYTHON=str(shim), **trusted)
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     assert marker.exists()
+
+
+def test_bytecode_is_cached_although_the_caller_disables_it(bash, checkout, certificates):
+    (checkout / "module.py").touch()
+    process = bash(
+        "source scripts/toolchain.sh; python -c 'import module'",
+        SSL_CERT_FILE=str(certificates / "ca.pem"),
+        PYTHONDONTWRITEBYTECODE="1",
+    )
+    assert process.returncode == 0, process.stderr
+    cache = checkout / ".tools/cache/pycache"
+    assert [path.name.split(".")[0] for path in cache.rglob("module.*.pyc")] == ["module"]
+    assert not (checkout / "__pycache__").exists()

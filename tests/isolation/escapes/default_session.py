@@ -8,4 +8,6 @@ boto3.client("sts")
 
 def test_it(tunestack_sandbox):
     boto3.client("bedrock").list_custom_models()
-    boto3.DEFAULT_SESSION.client("sts").get_caller_identity()
+    session = boto3.DEFAULT_SESSION
+    assert session is not None
+    session.client("sts").get_caller_identity()

@@ -1,9 +1,11 @@
 """A fixture that is set up before those of the test, for the whole session."""
 
+from typing import Any
+
 import boto3
 import pytest
 
-CREATED = []
+CREATED: list[Any] = []
 
 
 @pytest.fixture(scope="session", autouse=True)

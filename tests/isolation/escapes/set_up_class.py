@@ -1,12 +1,15 @@
 """Clients that a test class creates before the first fixture of a test, and after the last."""
 
 import unittest
+from typing import Any
 
 import boto3
 import pytest
 
 
 class TestIt(unittest.TestCase):
+    client: Any
+
     @classmethod
     def setUpClass(cls):
         cls.client = boto3.client("bedrock")

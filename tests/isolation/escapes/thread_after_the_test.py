@@ -5,7 +5,7 @@ import time
 
 import boto3
 
-THREADS = []
+THREADS: list[threading.Thread] = []
 
 
 def later():
