@@ -242,3 +242,5 @@ class Check:
     """What was found."""
     fix: str | None = None
     """What to do, for a check that failed."""
+    link: str | None = None
+    """A page of the provider's console where it can be done."""
