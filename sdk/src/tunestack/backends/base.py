@@ -79,6 +79,7 @@ class JobInfo:
     ended: datetime | None = None
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
     training_data: str | None = None
+    validation_data: str | None = None
     output: str | None = None
     training_loss: float | None = None
     validation_loss: float | None = None

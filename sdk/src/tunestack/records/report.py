@@ -265,17 +265,21 @@ def _quantile(counts: Mapping[int, int], rank: float) -> int:
     return max(counts)
 
 
-def _bars(histogram: Mapping[int, int]) -> Iterator[str]:
-    """Draw the histogram of record lengths, with the limits 1, 2, 5, 10, 20, 50, ..."""
+def length_buckets(histogram: Mapping[int, int]) -> dict[int, int]:
+    """Count the records by their length, with the upper limits 1, 2, 5, 10, 20, 50, ..."""
     steps = [digit * 10**power for power in range(12) for digit in (1, 2, 5)]
     counts: dict[int, int] = {}
     for size, count in histogram.items():
         step = next(step for step in steps if size <= step)
         counts[step] = counts.get(step, 0) + count
+    low, high = min(counts, default=1), max(counts, default=0)
+    return {step: counts.get(step, 0) for step in steps if low <= step <= high}
+
+
+def _bars(histogram: Mapping[int, int]) -> Iterator[str]:
+    """Draw the histogram of record lengths."""
+    counts = length_buckets(histogram)
     highest = max(counts.values())
-    low, high = min(counts), max(counts)
-    for step in steps:
-        if low <= step <= high:
-            count = counts.get(step, 0)
-            bar = "#" * max(round(_BAR_WIDTH * count / highest), bool(count))
-            yield f"  up to {step:>9,}  {bar:<{_BAR_WIDTH}} {count:,}"
+    for step, count in counts.items():
+        bar = "#" * max(round(_BAR_WIDTH * count / highest), bool(count))
+        yield f"  up to {step:>9,}  {bar:<{_BAR_WIDTH}} {count:,}"

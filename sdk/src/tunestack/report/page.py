@@ -1,0 +1,92 @@
+"""The page of a report: HTML without scripts, other files or network."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import tunestack
+from tunestack._utils.formatting import duration_text, utc_text
+from tunestack._utils.html import Markup, tag
+from tunestack.report import sections
+from tunestack.report.svg import style_sheet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tunestack.report.collect import JobReport
+
+# Nothing is loaded, not even if a text of a job contained a link.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+_SECTIONS = (
+    ("Losses", sections.losses),
+    ("Data", sections.data),
+    ("Hyperparameters", sections.hyperparameters),
+    ("Cost", sections.costs),
+    ("Evaluation", sections.evaluation),
+    ("Lineage", sections.lineage),
+)
+
+
+def write_page(report: JobReport) -> str:
+    """Return the page of a report."""
+    name = report.info.name
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("title", f"{name}: fine-tuning report"),
+        tag("style", Markup(style_sheet("chart.css") + style_sheet("page.css"))),
+    )
+    parts = (
+        tag(
+            "section",
+            tag("h2", title, id=title.lower()),
+            tag("div", *write(report)),
+            aria_labelledby=title.lower(),
+        )
+        for title, write in _SECTIONS
+    )
+    main = tag("main", *_heading(report), *parts)
+    created = f"Created on {utc_text(report.created)} by Tunestack {tunestack.__version__}."
+    body = tag("body", main, tag("footer", tag("p", created)))
+    return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _heading(report: JobReport) -> Iterator[Markup]:
+    info = report.info
+    base = info.base_model if report.base is None else report.base.name
+    state = tag("span", info.described, class_=f"state {info.state.value}")
+    yield tag(
+        "header",
+        tag("p", "Fine-tuning report", class_="kind"),
+        tag("h1", info.name),
+        tag("p", state, f" · {base} · {report.scope}"),
+        tag(
+            "dl",
+            *(tag("div", tag("dt", name), tag("dd", value)) for name, value in _figures(report)),
+            class_="figures",
+        ),
+        *sections.result(report),
+    )
+
+
+def _figures(report: JobReport) -> Iterator[tuple[str, str]]:
+    """Yield the most important numbers."""
+    info, losses = report.info, report.losses
+    for name, values in (
+        ("training loss", losses.training),
+        ("validation loss", losses.validation),
+    ):
+        if values:
+            yield name, f"{list(values.values())[-1]:.4f}"
+    if report.training_data is not None:
+        yield "records", f"{report.training_data.report.records:,}"
+    if report.cost is not None:
+        yield "epochs", f"{report.cost.epochs}"
+    if info.created is not None and info.ended is not None:
+        yield "duration", duration_text(info.ended - info.created)
+    if report.billed_usd is not None:
+        yield "training cost", f"${sections.usd(report.billed_usd)}"
+    elif report.cost is not None and report.cost.training_usd is not None:
+        yield "training cost, estimated", f"${sections.usd(report.cost.training_usd)}"
