@@ -17,7 +17,7 @@ TUNESTACK = str(Path(sys.executable).with_name("tunestack"))
 COMMANDS = {
     "python -c 'import boto3'": [sys.executable, "-c", "import boto3"],
     "tunestack --help": [TUNESTACK, "--help"],
-    "tunestack models": [TUNESTACK, "models"],
+    "tunestack models list": [TUNESTACK, "models", "list"],
     "tunestack data check --help": [TUNESTACK, "data", "check", "--help"],
     "tunestack jobs --help": [TUNESTACK, "jobs", "--help"],
 }

@@ -54,13 +54,13 @@ submit=(tunestack submit cdk.out/tickets.jsonl --model nova-micro -p epochCount=
 run "${submit[@]}" --wait
 printf '$ job=$(%s --id-only)\n' "${submit[*]}"
 job=$("${submit[@]}" --id-only)
-printf '$ endpoint=$(tunestack endpoint start "$job" --id-only)\n'
-endpoint=$(tunestack endpoint start "$job" --id-only)
-run tunestack endpoint list
-run tunestack endpoint invoke "$endpoint" "My parcel with the lamp has not come, where is it?"
-run tunestack endpoint stop "$endpoint"
+printf '$ endpoint=$(tunestack endpoints start "$job" --id-only)\n'
+endpoint=$(tunestack endpoints start "$job" --id-only)
+run tunestack endpoints list
+run tunestack endpoints invoke "$endpoint" "My parcel with the lamp has not come, where is it?"
+run tunestack endpoints stop "$endpoint"
 
 step "6. Nothing that costs money is left"
 for region in us-east-1 us-west-2; do
-    run tunestack endpoint list --region "$region" 2>&1
+    run tunestack endpoints list --region "$region" 2>&1
 done

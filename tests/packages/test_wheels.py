@@ -188,7 +188,7 @@ def test_only_the_sandbox_registers_a_pytest_plugin(installed, tmp_path):
 def test_the_command_line_works_with_the_extra_cli_alone(install, tmp_path):
     tunestack = install("tunestack", extras="[cli]") / "tunestack"
     assert "Fine-tune language models" in run(tunestack, "--help", cwd=tmp_path)
-    assert "nova-micro" in run(tunestack, "models", cwd=tmp_path)
+    assert "nova-micro" in run(tunestack, "models", "list", cwd=tmp_path)
     assert "the package 'tunestack-sandbox' is not installed: run `pip install " in run(
         tunestack, "sandbox", cwd=tmp_path, code=2
     )

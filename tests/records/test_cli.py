@@ -227,7 +227,7 @@ def test_check_reads_standard_input(good, zipped):
     [
         (["check", "missing.jsonl", "-m", "nova-micro"], 2, "does not exist"),
         (["check", "{file}", "-m", "nova-micrp"], 2, "did you mean 'nova-micro'?"),
-        (["check", "{file}", "-m", "nova-micro", "--format", "csv"], 2, "unknown data format 'csv': use 'chat', 'completion'"),
+        (["check", "{file}", "-m", "nova-micro", "--data-format", "csv"], 2, "unknown data format 'csv': use 'chat', 'completion'"),
         (["check", "{file}", "-m", "nova-micro", "--record-format", "messages"], 2, "does not support the record format"),
         (["check", "{file}", "-m", "nova-micro", "--limit", "0"], 2, "0"),
         (["check", "{file}", "-m", "titan-embed-image"], 2, "images with captions"),

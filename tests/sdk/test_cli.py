@@ -77,31 +77,31 @@ class TestEnv:
 
 class TestModels:
     def test_models_that_can_be_fine_tuned_are_listed(self, cli):
-        code, out, _ = cli("models")
+        code, out, _ = cli("models", "list")
         assert code == 0
         assert "nova-micro" in out
         assert "claude-3-haiku" not in out
-        all_models = [line.split()[:2] for line in cli("models", "--all")[1].splitlines()]
+        all_models = [line.split()[:2] for line in cli("models", "list", "--all")[1].splitlines()]
         assert ["claude-3-haiku", "retired"] in all_models
 
     def test_json_output_has_one_object_per_line(self, cli):
-        rows = load_rows(cli("models", "--region", "us-west-2", "--json")[1])
+        rows = load_rows(cli("models", "list", "--region", "us-west-2", "--json")[1])
         assert {"id", "state", "model"} <= rows[0].keys()
         assert all(row["id"].startswith("llama") for row in rows)
 
     def test_one_model_is_shown_with_its_details(self, cli):
-        _, out, _ = cli("models", "bedrock/us.amazon.nova-micro-v1:0")
+        _, out, _ = cli("models", "show", "bedrock/us.amazon.nova-micro-v1:0")
         assert "epochCount: 1 to 5, default 2 (high confidence)" in out
         assert "batchSize: 1 to 64, default 1 (medium confidence)" in out
-        (model,) = load_rows(cli("models", "nova-micro", "--json")[1])
+        (model,) = load_rows(cli("models", "show", "nova-micro", "--json")[1])
         assert model["hyperparameters"]["epochCount"]["max"] == 5
         assert (model["limits"]["max_tokens"], model["prices"]["storage"]["usd"]) == (32000, 1.95)
-        assert "unknown" in cli("models", "cohere-command")[1]
+        assert "unknown" in cli("models", "show", "cohere-command")[1]
 
     def test_unknown_model_is_a_usage_error(self, cli):
-        code, _, err = cli("models", "gpt-9")
+        code, _, err = cli("models", "show", "gpt-9")
         assert code == 2
-        assert "not in the catalog" in err
+        assert "unknown model 'gpt-9'" in err
 
 
 @pytest.fixture
@@ -120,48 +120,50 @@ class TestJobs:
         assert submitted["id"] == json.loads(second_output)["id"]
 
     def test_submitted_job_is_listed_and_shown(self, cli, submitted):
-        assert submitted["name"] in cli("jobs")[1]
-        assert [submitted["id"]] == [row["id"] for row in load_rows(cli("jobs", "--json")[1])]
-        assert submitted["id"] in cli("job", "show", submitted["name"])[1]
-        assert "no jobs" in cli("jobs", "--name", "nothing")[2]
+        assert submitted["name"] in cli("jobs", "list")[1]
+        assert [submitted["id"]] == [
+            row["id"] for row in load_rows(cli("jobs", "list", "--json")[1])
+        ]
+        assert submitted["id"] in cli("jobs", "show", submitted["name"])[1]
+        assert "no jobs" in cli("jobs", "list", "--name-contains", "nothing")[2]
 
     def test_watch_returns_when_the_job_has_succeeded(self, cli, submitted, sandbox):
         sandbox.clock.advance(10_000)
-        code, out, err = cli("job", "watch", submitted["id"])
+        code, out, err = cli("jobs", "watch", submitted["id"])
         assert code == 0
         assert "is succeeded" in err
         assert "custom-model" in out
-        rows = load_rows(cli("job", "watch", submitted["id"], "--json")[1])
+        rows = load_rows(cli("jobs", "watch", submitted["id"], "--json")[1])
         assert rows[-1]["state"] == "succeeded"
 
     def test_watch_of_a_cancelled_job_exits_with_1(self, cli, submitted, sandbox):
-        assert "stopping" in cli("job", "cancel", submitted["id"])[1]
+        assert "stopping" in cli("jobs", "cancel", submitted["id"])[1]
         sandbox.clock.advance(100)
-        code, _, err = cli("job", "watch", submitted["id"])
+        code, _, err = cli("jobs", "watch", submitted["id"])
         assert code == 1
         assert "was stopped" in err
-        assert "had ended before" in cli("job", "cancel", submitted["id"])[2]
+        assert "had ended before" in cli("jobs", "cancel", submitted["id"])[2]
 
     def test_watch_that_times_out_exits_with_1(self, cli, submitted):
-        code, _, err = cli("job", "watch", submitted["id"], "--timeout", "0")
+        code, _, err = cli("jobs", "watch", submitted["id"], "--timeout", "0s")
         assert code == 1
         assert "it continues" in err
 
     @pytest.mark.parametrize(
         ("arguments", "code", "message"),
         [
-            (("job", "show", "nobody"), 3, "Could not find job nobody"),
+            (("jobs", "show", "nobody"), 3, "Could not find job nobody"),
             (("submit", "{file}", "-m", "claude-3-haiku"), 2, "retired on 2026-09-10"),
             (("submit", "{file}", "-m", "nova-micro", "-p", "epochCount=99"), 2, "out of range"),
             (("submit", "{file}", "-m", "nova-micro", "-p", "epochCount"), 2, "is not NAME=VALUE"),
             (
-                ("submit", "{file}", "-m", "nova-micro", "--format", "completion"),
+                ("submit", "{file}", "-m", "nova-micro", "--data-format", "completion"),
                 1,
                 "the format of this record is 'chat', expected 'completion'",
             ),
             (("submit", "nowhere.jsonl", "-m", "nova-micro"), 2, "does not exist"),
             (("submit", "{file}"), 2, "Missing option"),
-            (("dance",), 2, "No such command"),
+            (("dance",), 2, "no such command 'dance'"),
         ],
     )
     def test_error_has_an_exit_code(self, cli, sandbox, file, arguments, code, message):
@@ -171,14 +173,14 @@ class TestJobs:
         assert "Traceback" not in err
 
     def test_interrupted_watch_leaves_the_job_running(self, cli, submitted):
-        process = start_cli("job", "watch", submitted["id"])
+        process = start_cli("jobs", "watch", submitted["id"])
         assert "is pending" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "interrupted; submitted jobs and started endpoints continue" in err
         assert "Traceback" not in err
-        assert "pending" in cli("job", "show", submitted["id"])[1]
+        assert "pending" in cli("jobs", "show", submitted["id"])[1]
 
 
 class TestEndpoints:
@@ -190,29 +192,29 @@ class TestEndpoints:
         name = f"tunestack-{model[-12:]}-on-demand"
         bedrock.create_custom_model_deployment(modelDeploymentName=name, modelArn=model)
         sandbox.clock.advance(500)
-        started = json.loads(cli("endpoint", "start", submitted["id"], "--json")[1])
+        started = json.loads(cli("endpoints", "start", submitted["id"], "--json")[1])
         assert (name, "ready", "on-demand") == (
             started["name"],
             started["state"],
             started["serving"],
         )
-        assert name in cli("endpoint", "list")[1]
-        assert cli("endpoint", "invoke", name, "What is number 7?")[1] == "It is 7.\n"
+        assert name in cli("endpoints", "list")[1]
+        assert cli("endpoints", "invoke", name, "What is number 7?")[1] == "It is 7.\n"
         answer = json.loads(
-            cli("endpoint", "invoke", name, "What is number 7?", "--system", "Be brief", "--json")[
+            cli("endpoints", "invoke", name, "What is number 7?", "--system", "Be brief", "--json")[
                 1
             ]
         )
         assert answer["answer"] == "It is 7."
-        assert json.loads(cli("endpoint", "stop", name, "--json")[1])["state"] == "deleted"
-        code, out, err = cli("endpoint", "list")
+        assert json.loads(cli("endpoints", "stop", name, "--json")[1])["state"] == "deleted"
+        code, out, err = cli("endpoints", "list")
         assert (code, out, err) == (0, "", "no endpoints\n")
-        assert cli("endpoint", "stop", name)[0] == 3
+        assert cli("endpoints", "stop", name)[0] == 3
 
     def test_error_about_an_invalid_duration_has_valid_examples(self, cli, sandbox, submitted):
-        code, _, err = cli("endpoint", "start", submitted["id"], "--ttl", "soon")
+        code, _, err = cli("endpoints", "start", submitted["id"], "--ttl", "soon")
         assert code == 2
-        assert "use 90m, 4h or 2d" in err
+        assert "use 30s, 90m, 4h or 2d" in err
 
 
 def start_cli(*arguments, **options):
@@ -358,7 +360,7 @@ class TestSandbox:
 
 
 def test_closed_pipe_is_not_an_error():
-    code = f"{sys.executable} -c 'from tunestack.cli import main; main()' models | head -1; echo ${{PIPESTATUS[0]}}"
+    code = f"{sys.executable} -c 'from tunestack.cli import main; main()' models list | head -1; echo ${{PIPESTATUS[0]}}"
     process = subprocess.run(["bash", "-c", code], capture_output=True, text=True, check=True)
     assert process.stdout.splitlines()[1] in {"0", "141"}
     assert process.stderr == ""
@@ -367,7 +369,7 @@ def test_closed_pipe_is_not_an_error():
 def test_output_that_can_not_be_written_is_a_clear_error():
     with Path("/dev/full").open("w") as full:
         process = subprocess.run(
-            [sys.executable, "-c", "from tunestack.cli import main; main()", "models"],
+            [sys.executable, "-c", "from tunestack.cli import main; main()", "models", "list"],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

@@ -11,7 +11,7 @@ import pytest
 from tests.sdk.desks import GPT
 from tunestack import Tuner
 from tunestack.cli.commands import run
-from tunestack.cli.jobs import submit
+from tunestack.cli.submit import submit
 from tunestack.errors import ConfigError, CostError, DataError, ModelError
 
 ARN = "arn:aws:bedrock:us-east-1:123456789012:custom-model/amazon.nova-micro-v1:0:128k/abcdefabcdef"
@@ -34,7 +34,8 @@ OPTIONS = {
     "id_only": [],
     "stage": ["prod"],
     "region": ["us-east-1"],
-    "json_wanted": [],
+    "json": [],
+    "format": ["json"],
 }
 OPENAI = {"seed": ["7"], "suffix": ["tickets"]}
 
@@ -96,7 +97,7 @@ def test_every_option_of_submit_works_offline(offline, file, capsys):
     estimate = json.loads(capsys.readouterr().out)
     assert (estimate["model"], estimate["epochs"]) == ("nova-micro", 2)
     assert run(["cost", file, "-m", GPT, *build_options(OPENAI)]) == 0
-    all_options = {"file", "validation", "rendering", "mapping", *OPTIONS, *OPENAI}
+    all_options = {"file", "validation_data", "rendering", "mapping", *OPTIONS, *OPENAI}
     assert all_options == {param.name for param in submit.params}
 
 
@@ -113,7 +114,7 @@ def test_cost_of_a_custom_model_is_that_of_its_base_model(offline, chat):
 
 
 def test_cost_of_a_model_of_a_compatible_server_is_unknown(offline, chat, monkeypatch):
-    with pytest.raises(ModelError, match="'qwen-9' can't be fine-tuned"):
+    with pytest.raises(ModelError, match="unknown model 'qwen-9': models that can be fine-tuned"):
         Tuner().cost("openai/qwen-9", chat)
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     assert Tuner().cost("openai/qwen-9", chat).training_usd is None
@@ -122,7 +123,7 @@ def test_cost_of_a_model_of_a_compatible_server_is_unknown(offline, chat, monkey
 @pytest.mark.parametrize(
     ("model", "changes", "error", "text"),
     [
-        ("nova-nano", {}, ModelError, "'nova-nano' can't be fine-tuned; models that can be"),
+        ("nova-nano", {}, ModelError, "unknown model 'nova-nano': models that can be fine-tuned"),
         (ENDPOINT, {}, ModelError, "pass the custom model"),
         ("llama-3-1-8b", {"region": "us-east-1"}, ModelError, "set region="),
         ("titan-text-lite", {}, ModelError, "models that can be fine-tuned today: "),

@@ -174,37 +174,36 @@ class TestDisplay:
 class TestCli:
     def test_list_and_show_have_the_expiry(self, endpoint_with_ttl, cli):
         end = utc_text(endpoint_with_ttl.expires_at)
-        _, out, _ = cli("endpoint", "list", "--region", "us-west-2")
-        assert "EXPIRES_AT" in out
+        _, out, _ = cli("endpoints", "list", "--region", "us-west-2")
         assert end in out
-        code, out, _ = cli("endpoint", "show", endpoint_with_ttl.name, "--region", "us-west-2")
+        code, out, _ = cli("endpoints", "show", endpoint_with_ttl.name, "--region", "us-west-2")
         assert (code, f"expires_at   {end}" in out) == (0, True)
-        _, out, _ = cli("endpoint", "show", endpoint_with_ttl.id, "--json")
+        _, out, _ = cli("endpoints", "show", endpoint_with_ttl.id, "--json")
         shown = json.loads(out)
         assert endpoint_with_ttl.expires_at.isoformat() == shown["expires_at"]
         assert ("scheduled", endpoint_with_ttl.id) == (shown["expiry"], shown["id"])
 
     def test_missing_expiry_is_never_and_unreadable_expiry_is_unknown(self, job, cli, inject_error):
         name = job.start_endpoint().name
-        assert " never " in cli("endpoint", "list")[1]
+        assert "\tnever\t" in cli("endpoints", "list")[1]
         inject_error("ListTagsForResource", "AccessDeniedException")
-        assert "expires_at   unknown\n" in cli("endpoint", "show", name)[1]
+        assert "expires_at   unknown\n" in cli("endpoints", "show", name)[1]
         inject_error("ListTagsForResource", "AccessDeniedException")
-        (row,) = map(json.loads, cli("endpoint", "list", "--json")[1].splitlines())
+        (row,) = map(json.loads, cli("endpoints", "list", "--json")[1].splitlines())
         assert (row["expiry"], row["expires_at"]) == ("unknown", None)
-        code, _, err = cli("endpoint", "extend", name, "--ttl", "1h")
+        code, _, err = cli("endpoints", "extend", name, "--ttl", "1h")
         assert (code, "has no expiry: nothing was changed" in err) == (0, True)
         job.stop_endpoint()
 
     def test_extend_prints_the_old_and_the_new_expiry(self, endpoint_with_ttl, cli):
         old = endpoint_with_ttl.expires_at
-        code, out, err = cli("endpoint", "extend", endpoint_with_ttl.id, "--ttl", "8h", "--json")
+        code, out, err = cli("endpoints", "extend", endpoint_with_ttl.id, "--ttl", "8h", "--json")
         shown = json.loads(out)
         assert (0, old.isoformat()) == (code, shown["previous_expires_at"])
         new = datetime.fromisoformat(shown["expires_at"])
         assert old < new
         assert f"expires at {utc_text(new)} (before: {utc_text(old)})" in err
-        code, out, err = cli("endpoint", "extend", endpoint_with_ttl.id, "--ttl", "1h")
+        code, out, err = cli("endpoints", "extend", endpoint_with_ttl.id, "--ttl", "1h")
         assert (code, f"already expires later, at {utc_text(new)}" in err) == (0, True)
-        code, _, err = cli("endpoint", "extend", endpoint_with_ttl.id, "--ttl", "2d")
+        code, _, err = cli("endpoints", "extend", endpoint_with_ttl.id, "--ttl", "2d")
         assert (code, "invalid ttl of 2 days" in err) == (2, True)

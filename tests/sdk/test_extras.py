@@ -13,8 +13,8 @@ from tunestack.errors import MissingExtraError
 CLI = "from tunestack.cli import main; main()"
 # Extra, missing package, code, arguments.
 ENTRY_POINTS = {
-    "CLI": ("cli", "click", CLI, ["models"]),
-    "CLI's OpenAI jobs": ("openai", "openai", CLI, ["jobs", "--provider", "openai"]),
+    "CLI": ("cli", "click", CLI, ["models", "list"]),
+    "CLI's OpenAI jobs": ("openai", "openai", CLI, ["jobs", "list", "--provider", "openai"]),
     "CLI's OpenAI doctor": ("openai", "openai", CLI, ["doctor", "--provider", "openai"]),
     "jobs": (
         "openai",

@@ -98,7 +98,7 @@ def test_every_block_of_the_readme_works(machine, tmp_path):
         format_block(*block) for block in [("bash", deployment), rest[0], first, *rest[1:]]
     )
     (install,) = re.findall(r"`(pip install '\./sdk\[.*?\]')`", README)
-    account += f"python3 -m venv app && app/bin/{install}\napp/bin/tunestack models\n"
+    account += f"python3 -m venv app && app/bin/{install}\napp/bin/tunestack models list\n"
     checkout = clone(tmp_path / "tunestack")
     inside = tmp_path / "inside.sh"
     inside.write_text(f"set -euo pipefail\n{account}")

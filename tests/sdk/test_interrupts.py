@@ -32,7 +32,7 @@ def measure_duration():
     """Return the duration in seconds of the command without an interrupt."""
     started = time.monotonic()
     subprocess.run(
-        [sys.executable, "-c", "from tunestack.cli import main; main()", "models"],
+        [sys.executable, "-c", "from tunestack.cli import main; main()", "models", "list"],
         stdout=subprocess.DEVNULL,
         check=True,
     )
@@ -44,7 +44,7 @@ def test_ctrl_c_at_any_time_of_the_start_exits_with_130(figure):
     length = min(measure_duration() for _ in range(3))
     codes: dict[int, int] = {}
     for number in range(INTERRUPTS):
-        code, errors = interrupt(["models"], length * number / INTERRUPTS)
+        code, errors = interrupt(["models", "list"], length * number / INTERRUPTS)
         codes[code] = codes.get(code, 0) + 1
         # Before `main` runs, the interrupt stops Python while it starts or loads the package.
         assert not IN_MAIN.search(errors), errors
@@ -57,11 +57,11 @@ def test_ctrl_c_at_any_time_of_the_start_exits_with_130(figure):
 @pytest.mark.parametrize(
     ("command", "module"),
     [
-        ("models", "click"),
-        ("data", "tunestack.records"),
-        ("jobs", "boto3"),
-        ("jobs", "botocore.session"),
-        ("jobs", "tunestack.tuner"),
+        (["models", "list"], "click"),
+        (["data"], "tunestack.records"),
+        (["jobs", "list"], "boto3"),
+        (["jobs", "list"], "botocore.session"),
+        (["jobs", "list"], "tunestack.tuner"),
     ],
 )
 def test_ctrl_c_during_an_import_exits_with_130(command, module):
@@ -76,7 +76,7 @@ def test_ctrl_c_during_an_import_exits_with_130(command, module):
         "from tunestack.cli import main; main()\n"
     )
     process = subprocess.run(
-        [sys.executable, "-c", code, command], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, *command], capture_output=True, text=True, check=False
     )
     assert (process.returncode, process.stderr) == (130, "interrupted\n")
 
@@ -89,6 +89,6 @@ def test_ignored_sigint_stays_ignored():
         "from tunestack.cli import main; main()\n"
     )
     process = subprocess.run(
-        [sys.executable, "-c", code, "models"], capture_output=True, text=True, check=False
+        [sys.executable, "-c", code, "models", "list"], capture_output=True, text=True, check=False
     )
     assert process.returncode == 0

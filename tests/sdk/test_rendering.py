@@ -75,10 +75,10 @@ def test_invoke_sends_the_prompt_of_the_training_data(trained, requests, name):
 def test_command_line_sends_the_prompt_of_the_training_data(trained, requests, cli):
     prompts = trained_prompts(trained)
     region = ("--region", "us-west-2")
-    assert cli("endpoint", "invoke", trained.endpoint().name, SINGLE[0][1], *region)[0] == 0
+    assert cli("endpoints", "invoke", trained.endpoint().name, SINGLE[0][1], *region)[0] == 0
     system = ("--system", SYSTEM[0][1])
     assert (
-        cli("endpoint", "invoke", trained.endpoint().name, SINGLE[0][1], *system, *region)[0] == 0
+        cli("endpoints", "invoke", trained.endpoint().name, SINGLE[0][1], *system, *region)[0] == 0
     )
     assert [body["prompt"] for _, body in requests] == prompts[:2]
 

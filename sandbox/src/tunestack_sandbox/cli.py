@@ -29,9 +29,21 @@ _INTERRUPTED_EXIT_CODE = 130
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-@click.command("sandbox", context_settings={"allow_interspersed_args": False})
+@click.command(
+    "sandbox",
+    context_settings={"allow_interspersed_args": False},
+    epilog="""\b
+Examples:
+  $ tunestack sandbox -- python train.py
+  $ tunestack sandbox --speed 100 --format dotenv
+
+\b
+Documentation: https://github.com/tunestack/tunestack/blob/main/docs/sandbox.md""",
+)
 @click.option("--empty", is_flag=True, help="Start with an empty account, for `cdk deploy`.")
-@click.option("--region", default="us-east-1", show_default=True, help="The default region.")
+@click.option(
+    "--region", default="us-east-1", show_default=True, help="AWS region of the environment."
+)
 @click.option(
     "--speed",
     default=1000.0,
@@ -58,7 +70,7 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     metavar="NAME[,KEY=VALUE...]",
     help="Inject a fault: throttle,operation=List*,rate=0.1 (see docs/sandbox.md).",
 )
-@click.option("--seed", default=0, show_default=True, help="Random seed for faults.")
+@click.option("--seed", default=0, show_default=True, help="The random seed for faults.")
 @click.option(
     "--allow-host",
     "allowed_hosts",
@@ -67,7 +79,12 @@ _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     help="A host of AWS, OpenAI or Azure that the sandbox's proxy does not refuse.",
 )
 @click.option(
-    "form", "--format", type=click.Choice(ENVIRONMENT_FORMATS), default="sh", show_default=True
+    "form",
+    "--format",
+    type=click.Choice(ENVIRONMENT_FORMATS),
+    default="sh",
+    show_default=True,
+    help="The format of the output.",
 )
 @click.option("as_json", "--json", is_flag=True, help="The same as --format json.")
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
@@ -86,9 +103,9 @@ def sandbox_command(
     no_model_units: bool,
     as_json: bool,
 ) -> int:
-    """Run COMMAND in a local AWS and OpenAI. Without a command, print the environment and run until Ctrl-C.
+    """Run COMMAND with a local emulator of AWS and OpenAI, or start the emulator.
 
-    tunestack sandbox -- python train.py
+    Without a command, the environment variables are printed, and the emulator runs until Ctrl-C.
     """
     from tunestack_sandbox import Quotas, Sandbox  # noqa: PLC0415 - not for `tunestack --help`
 

@@ -110,7 +110,7 @@ class CustomModel(Handle[CustomModelInfo]):
     def _in_use(self, how: str) -> str:
         return (
             f"custom model {self.name!r} is not deleted, it is {how}: stop its endpoints first "
-            "(`tunestack endpoint stop NAME`, or update them to another model)"
+            "(`tunestack endpoints stop NAME`, or update them to another model)"
         )
 
     def __repr__(self) -> str:

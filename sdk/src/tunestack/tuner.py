@@ -109,7 +109,7 @@ class Tuner:
             data: a path or an `s3://` URI, a DataFrame, or an iterable of records. What it is is detected, see docs/my-data.md.
             data_format: `chat` (`{"messages": [...]}`), `completion` (`{"prompt", "completion"}`), or another of
                 `tunestack.records.SourceFormat`; by default detected from the first record.
-            hyperparameters: by the provider's names, see `tunestack models`.
+            hyperparameters: by the provider's names, see `tunestack models list`.
             validation_data: like `data`; not every model accepts it.
             record_format: the format to write, for models that accept several.
             on_loss: `error`, or `report` to leave out, and log, what the model's format can't represent.

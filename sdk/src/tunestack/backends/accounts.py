@@ -9,7 +9,7 @@ from tunestack import catalog
 from tunestack.backends.bedrock.account import BedrockAccount
 from tunestack.backends.openai.project import OpenAIProject
 from tunestack.environment import snapshot
-from tunestack.errors import ConfigError, ModelError, shortened
+from tunestack.errors import ConfigError, shortened
 from tunestack.spec.arguments import check_id, check_type
 
 if TYPE_CHECKING:
@@ -64,9 +64,7 @@ class Accounts:
             ModelError: the model is unknown.
             ConfigError: the provider is unknown.
         """
-        base = None if model is None else catalog.find(check_type("model", model, str))
-        if model is not None and base is None:
-            raise ModelError(f"unknown model {shortened(model)}: see `tunestack models`")
+        base = None if model is None else catalog.get(check_type("model", model, str))
         named = provider or (BEDROCK if base is None else base.provider)
         return self.of_provider(named).preflight(base, model)
 

@@ -25,14 +25,14 @@ class IdKind(StrEnum):
 
 
 _EXPECTED = {
-    IdKind.JOB: "the ARN or name of a fine-tuning job (job.id, see `tunestack jobs`), or an OpenAI job id (ftjob-...)",
-    IdKind.ENDPOINT: "the ARN or name of an endpoint (endpoint.id, see `tunestack endpoint list`), "
+    IdKind.JOB: "the ARN or name of a fine-tuning job (job.id, see `tunestack jobs list`), or an OpenAI job id (ftjob-...)",
+    IdKind.ENDPOINT: "the ARN or name of an endpoint (endpoint.id, see `tunestack endpoints list`), "
     "or a fine-tuned model of OpenAI (ft:...)",
     IdKind.MODEL: "the ARN of a fine-tuned model on Bedrock (job.model, arn:aws:bedrock:<region>:<account>:custom-model/...), "
     "or a fine-tuned model of OpenAI (ft:...)",
     IdKind.CUSTOM_MODEL: "the ARN or name of a custom model on Bedrock (job.model, see `tunestack custom-models list`), "
     "or a fine-tuned model of OpenAI (ft:...)",
-    IdKind.SOURCE: "a base model (see `tunestack models`), a fine-tuned model (job.model), or the endpoint of one",
+    IdKind.SOURCE: "a base model (see `tunestack models list`), a fine-tuned model (job.model), or the endpoint of one",
 }
 _MODELS = (IdKind.MODEL, IdKind.CUSTOM_MODEL, IdKind.SOURCE)
 

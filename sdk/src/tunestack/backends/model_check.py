@@ -24,7 +24,7 @@ def check_model(backend: Backend, model: BaseModel, region: str | None) -> Check
             catalog.require_living(model, on=backend.now().date(), service_state=state)
     except ModelError as error:
         return Check(
-            name=name, verdict=Verdict.FAIL, detail=str(error), fix="see `tunestack models`"
+            name=name, verdict=Verdict.FAIL, detail=str(error), fix="see `tunestack models list`"
         )
     except TunestackError as error:
         return Check(name=name, verdict=Verdict.UNKNOWN, detail=str(error))

@@ -62,7 +62,7 @@ class Backend(DataStore, Protocol):
     """A provider, in one region of one account or in one project: what jobs and endpoints need of it.
 
     Every method raises only `tunestack.errors.ProviderError`, `ConfigError` and their subclasses. What only some providers
-    have is in `EndpointHost`, `EventSource`, `PausableJobs` and `JobDetails`.
+    have is in `EndpointHost`, `EventSource` and `PausableJobs`.
     """
 
     @property
@@ -146,6 +146,14 @@ class Backend(DataStore, Protocol):
 
     def stop_job(self, job_id: str) -> None:
         """Stop a job; does nothing if it has ended."""
+        ...
+
+    def messages(self, job_id: str) -> Iterator[JobMessage]:
+        """List the provider's messages about a job, the newest first."""
+        ...
+
+    def checkpoints(self, job_id: str) -> Iterator[Checkpoint]:
+        """List the checkpoints of a job, the newest first."""
         ...
 
     def metrics(self, job: JobInfo) -> Sequence[Mapping[str, float]]:
@@ -304,19 +312,6 @@ class PausableJobs(Protocol):
 
     def resume_job(self, job_id: str) -> None:
         """Resume a paused job."""
-        ...
-
-
-@runtime_checkable
-class JobDetails(Protocol):
-    """A backend that reports the progress of jobs."""
-
-    def messages(self, job_id: str) -> Iterator[JobMessage]:
-        """List the provider's messages about a job, the newest first."""
-        ...
-
-    def checkpoints(self, job_id: str) -> Iterator[Checkpoint]:
-        """List the checkpoints of a job, the newest first."""
         ...
 
 

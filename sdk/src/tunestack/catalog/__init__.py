@@ -16,6 +16,7 @@ from tunestack.catalog.inference import Inference, find_inference
 from tunestack.catalog.load import CATALOG
 from tunestack.catalog.lookup import (
     find,
+    get,
     of_custom_model,
     require,
     require_allowed,
@@ -57,6 +58,7 @@ __all__ = [
     "Serving",
     "find",
     "find_inference",
+    "get",
     "of_custom_model",
     "parse_name",
     "require",

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import date
 
+_SIMILAR = 0.82
+"""The least similarity of a name that is suggested; gpt-4 and gpt-9 have 0.8."""
 _CUSTOM_MODEL_ARN = re.compile(r"arn:[^/]+:custom-model/([^/]+)/[^/]+")
 
 
@@ -39,6 +41,29 @@ def find(name: str) -> BaseModel | None:
         if identifier in {parse_name(known).identifier for known in model.names()}:
             return model
     return None
+
+
+def get(name: str) -> BaseModel:
+    """Return the base model with a name that `find` accepts.
+
+    Raises:
+        ModelError: it is not in the catalog; the message has a similar name.
+    """
+    model = find(name)
+    if model is None:
+        raise ModelError(
+            f"unknown model {shortened(name)}: {_suggestion(name)}`tunestack models list --all` lists all models"
+        )
+    return model
+
+
+def _suggestion(name: str) -> str:
+    """Return a question with the catalog key of a similar name, if there is one."""
+    from difflib import get_close_matches  # noqa: PLC0415 - for messages only
+
+    keys = {parse_name(known).identifier: model.key for model in CATALOG for known in model.names()}
+    near = get_close_matches(parse_name(name).identifier.lower(), keys, n=1, cutoff=_SIMILAR)
+    return f"did you mean {keys[near[0]]!r}? " if near else ""
 
 
 def of_custom_model(arn: str) -> BaseModel:
@@ -111,7 +136,7 @@ def require(name: str, *, on: date, provider: str, region: str | None = None) ->
     model = find(name)
     if model is None:
         raise ModelError(
-            f"{shortened(name)} can't be fine-tuned; {_describe_alternatives(on=on, provider=provider)}"
+            f"unknown model {shortened(name)}: {_suggestion(name)}{_describe_alternatives(on=on, provider=provider)}"
         )
     if model.provider != provider:
         reason = f"can't be fine-tuned on {provider}, only on {model.provider}"

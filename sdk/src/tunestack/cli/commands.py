@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import warnings
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import pairwise
 
 import click
 
+from tunestack.cli.groups import Group, examples
 from tunestack.cli.interrupts import exit_at_interrupt
-from tunestack.cli.output import INTERRUPTED, NO, PROVIDER, USAGE, note
+from tunestack.cli.output import INTERRUPTED, MESSAGES_AS_JSON, NO, PROVIDER, USAGE, note
 from tunestack.errors import (
     ConfigError,
     DataError,
@@ -21,16 +25,20 @@ from tunestack.errors import (
 
 # Modules are loaded when a command runs: `tunestack --help` and `tunestack data` need no AWS client.
 _COMMANDS = {
+    "completion": ("completion", "Print the script that completes commands in a shell."),
     "cost": ("cost", "Estimate the cost of a job and of serving its model, offline."),
-    "custom-models": ("custom_models", "List, show and delete custom models."),
-    "data": ("data", "Check, convert and split training data."),
+    "custom-models": ("custom_models", "List, show and delete custom (fine-tuned) models."),
+    "data": ("data", "Check, convert and split training data; no account is needed."),
     "doctor": ("doctor", "Check credentials, deployment, quotas and permissions before a job."),
-    "endpoint": ("endpoints", "Start, list, invoke and stop endpoints of fine-tuned models."),
+    "endpoints": (
+        "endpoints",
+        "Start, list, invoke, update and stop endpoints of fine-tuned models.",
+    ),
     "env": ("env", "Print the environment variables of a deployment."),
-    "job": ("jobs", "Show, watch or cancel a job."),
-    "jobs": ("jobs", "List jobs."),
-    "models": ("models", "List the models that can be fine-tuned, or show one."),
-    "submit": ("jobs", "Submit a fine-tuning job."),
+    "jobs": ("jobs", "Submit, list, follow and cancel fine-tuning jobs."),
+    "man": ("man", "Write the man pages of all commands to a folder."),
+    "models": ("models", "List the base models that can be fine-tuned, or show one."),
+    "submit": ("submit", "Submit a fine-tuning job: the short form of `jobs submit`."),
 }
 """The module of each command, and its description in `tunestack --help`."""
 
@@ -45,8 +53,12 @@ _KNOWN_PLUGINS = {
 """The package of each command of another distribution, and its description."""
 
 
-class _Commands(click.Group):
+class _Commands(Group):
     """The commands of the SDK, and those that other distributions add."""
+
+    def descriptions(self, ctx: click.Context) -> dict[str, str]:  # noqa: ARG002 - loads no command
+        """Return the description of each command."""
+        return _descriptions()
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - of click
         return sorted(_descriptions())
@@ -58,10 +70,6 @@ class _Commands(click.Group):
             module = import_module(f"tunestack.cli.{_COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - of click
-        with formatter.section("Commands"):
-            formatter.write_dl(sorted(_descriptions().items()))
 
 
 def _descriptions() -> dict[str, str]:
@@ -90,7 +98,15 @@ def _plugin(name: str) -> click.Command | None:
     return None
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=examples(
+        "tunestack sandbox -- python train.py",
+        "tunestack submit train.jsonl --model nova-micro --wait",
+        page="cli.md",
+    ),
+)
 @click.version_option(package_name="tunestack", prog_name="tunestack")
 def tunestack() -> None:
     """Fine-tune language models on Amazon Bedrock and at OpenAI: manage jobs, custom models and endpoints."""
@@ -98,23 +114,52 @@ def tunestack() -> None:
 
 def run(arguments: list[str] | None = None) -> int:
     """Run a command line (by default that of the process) and return its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    token = MESSAGES_AS_JSON.set(_has_json(arguments))
+    try:
+        return _run(arguments)
+    finally:
+        MESSAGES_AS_JSON.reset(token)
+
+
+def _run(arguments: list[str]) -> int:
+    if os.environ.get("_TUNESTACK_COMPLETE", "").startswith("powershell"):
+        from tunestack.cli import powershell  # noqa: F401, PLC0415 - registers the shell
+
     try:
         with warnings.catch_warnings():
-            warnings.showwarning = lambda message, *_, **__: note(f"warning: {message}")
+            warnings.showwarning = lambda message, *_, **__: note(str(message), level="warning")
             result = tunestack.main(arguments, prog_name="tunestack", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            error.show()
+            return error.exit_code
+        _note_error(error.format_message(), type(error).__name__, error.exit_code)
+        if isinstance(error, click.UsageError) and error.ctx and not MESSAGES_AS_JSON.get():
+            note(f"See `{error.ctx.command_path} --help`.")
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
         note(
             "interrupted; submitted jobs and started endpoints continue, and may be billed: "
-            "`tunestack jobs`, `tunestack endpoint list`"
+            "`tunestack jobs list`, `tunestack endpoints list`",
+            level="warning",
         )
         return INTERRUPTED
     except TunestackError as error:
-        note(f"error: {error}")
-        return _exit_code(error)
+        code = _exit_code(error)
+        _note_error(str(error), type(error).__name__, code)
+        return code
     return result if isinstance(result, int) else 0
+
+
+def _note_error(message: str, kind: str, exit_code: int) -> None:
+    note(message, level="error", type=kind, exit_code=exit_code)
+
+
+def _has_json(arguments: list[str]) -> bool:
+    """Return whether messages are JSON, too; known before the arguments are parsed, for the errors of parsing."""
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--json" in own or "--format=json" in own or ("--format", "json") in pairwise(own)
 
 
 def _exit_code(error: TunestackError) -> int:

@@ -2,38 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunestack.cli.jobs import submit
-from tunestack.cli.options import new_tuner, once
-from tunestack.cli.output import as_json, out
+from tunestack.cli.groups import examples
+from tunestack.cli.options import pass_tuner
+from tunestack.cli.output import is_text, out, write
+from tunestack.cli.submit import submit, to_arguments
+
+if TYPE_CHECKING:
+    from tunestack.tuner import Tuner
 
 
+@pass_tuner
 def _cost(
-    *,
     file: str,
     model: str,
-    values: tuple[tuple[str, str], ...],
-    validation: str | None,
-    tags: tuple[tuple[str, str], ...],
-    stage: str | None,
-    region: str | None,
-    json_wanted: bool,
+    tuner: Tuner,
+    *,
     wait: bool,  # noqa: ARG001 - has no effect on the cost
     **options: Any,
 ) -> None:
-    estimated = new_tuner(stage, region).cost(
-        model,
-        file,
-        hyperparameters=once(values),
-        validation_data=validation,
-        tags=once(tags),
-        **options,
-    )
-    if json_wanted:
-        out(as_json(estimated))
+    estimated = tuner.cost(model, file, **to_arguments(options))
+    if not is_text():
+        write(estimated)
         return
     for line in estimated.lines():
         out(line)
@@ -46,4 +39,9 @@ cost = click.Command(
     callback=_cost,
     help="Estimate the cost of a job and of serving its model, by AWS's price list or, offline, by the catalog. "
     "Needs no account and no network; takes the options of `tunestack submit`.",
+    epilog=examples(
+        "tunestack cost train.jsonl --model nova-micro -p epochCount=3",
+        "tunestack cost train.jsonl --model nova-micro --json",
+        page="jobs.md",
+    ),
 )

@@ -12,9 +12,10 @@ import click
 
 from tunestack import catalog
 from tunestack.cli.data_options import data_options
-from tunestack.cli.options import DataFile, json_option
-from tunestack.cli.output import INTERRUPTED, NO, as_json, note, out, show
-from tunestack.errors import ConfigError, DataError, ModelError
+from tunestack.cli.groups import Group, examples
+from tunestack.cli.options import DataFile, format_option, json_option
+from tunestack.cli.output import INTERRUPTED, NO, note, out, show, write
+from tunestack.errors import ConfigError, DataError
 from tunestack.records import (
     Progress,
     Report,
@@ -27,12 +28,13 @@ from tunestack.records import split as split_data
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tunestack.catalog import BaseModel
 
 _EVERY = 0.5
 """Seconds between two lines of progress."""
 
-_model = click.option("--model", "-m", required=True, help="Base model, see `tunestack models`.")
+_model = click.option(
+    "--model", "-m", required=True, help="Base model, see `tunestack models list`."
+)
 _validation = click.option(
     "--validation-set", is_flag=True, help="FILE is a validation set, which has other limits."
 )
@@ -45,7 +47,7 @@ _limit = click.option(
 )
 
 
-class _Group(click.Group):
+class _Group(Group):
     """Commands that write nothing when they are interrupted, and say so."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -58,12 +60,26 @@ class _Group(click.Group):
             ctx.exit(INTERRUPTED)
 
 
-@click.group(cls=_Group)
+@click.group(
+    cls=_Group,
+    epilog=examples(
+        "tunestack data check train.jsonl --model nova-micro",
+        "tunestack data convert tickets.csv --model nova-micro -o train.jsonl",
+        page="training-data.md",
+    ),
+)
 def data() -> None:
     """Check, convert and split training data; no account is needed."""
 
 
-@data.command("check")
+@data.command(
+    "check",
+    epilog=examples(
+        "tunestack data check train.jsonl --model nova-micro",
+        "tunestack data check validation.jsonl --model nova-micro --against train.jsonl --json",
+        page="training-data.md",
+    ),
+)
 @click.argument("file", type=DataFile())
 @_model
 @data_options
@@ -84,12 +100,18 @@ def check_command(
     """
     training = None if against is None else _opened(against)
     options["validation_set"] = options["validation_set"] or against is not None
-    result = _checked(file, _base(model), options, against=training)
+    result = _checked(file, catalog.get(model), options, against=training)
     _show(result, limit, json_wanted=json_wanted, tokens=False)
     return 0 if result.ok else NO
 
 
-@data.command()
+@data.command(
+    epilog=examples(
+        "tunestack data report train.jsonl --model nova-micro",
+        "tunestack data report train.jsonl --model nova-micro --json",
+        page="training-data.md",
+    )
+)
 @click.argument("file", type=DataFile())
 @_model
 @data_options
@@ -101,10 +123,16 @@ def report(file: str, model: str, limit: int, *, json_wanted: bool, **options: A
 
     Exits with 0 even if there are errors; `check` exits with 1.
     """
-    _show(_checked(file, _base(model), options), limit, json_wanted=json_wanted)
+    _show(_checked(file, catalog.get(model), options), limit, json_wanted=json_wanted)
 
 
-@data.command()
+@data.command(
+    epilog=examples(
+        "tunestack data convert tickets.csv --model nova-micro -o train.jsonl",
+        "tunestack data convert chat.jsonl --model llama-3-1-8b -o train.jsonl --rendering raw",
+        page="my-data.md",
+    )
+)
 @click.argument("file", type=DataFile())
 @_model
 @click.option("--output", "-o", required=True, metavar="FILE", help="The file to write.")
@@ -118,7 +146,7 @@ def convert(
     """Write FILE in the training format of a model; nothing is written if there are errors."""
     try:
         dataset = prepare(
-            _opened(file), _base(model), Path(output), progress=_progress(), **_named(options)
+            _opened(file), catalog.get(model), Path(output), progress=_progress(), **_named(options)
         )
     except DataError as error:
         if error.report is None:
@@ -127,14 +155,20 @@ def convert(
         return NO
     if json_wanted:
         made = {"file": output, "sha256": dataset.sha256, "bytes": dataset.bytes}
-        out(as_json(made | dataset.report.to_dict()))
+        write(made | dataset.report.to_dict())
     else:
         _show(dataset.report, limit, json_wanted=False, tokens=False)
         note(f"wrote {output}: {dataset.bytes:,} bytes, sha256 {dataset.sha256}")
     return 0
 
 
-@data.command()
+@data.command(
+    epilog=examples(
+        "tunestack data split all.jsonl -t train.jsonl -v validation.jsonl",
+        "tunestack data split all.jsonl -t train.jsonl -v validation.jsonl --fraction 0.2 --seed 7",
+        page="training-data.md",
+    )
+)
 @click.argument("file", type=click.Path(exists=True))
 @click.option(
     "--training", "-t", required=True, metavar="FILE", help="The file of training data to write."
@@ -152,7 +186,7 @@ def convert(
 @click.option("--seed", default=0, show_default=True, help="The random seed.")
 @click.option("--group-by", metavar="FIELD", help="Keep the records with the same value together.")
 @click.option("--stratify", metavar="FIELD", help="Keep the share of each value in both files.")
-@json_option
+@format_option
 def split(
     file: str,
     training: str,
@@ -161,8 +195,6 @@ def split(
     seed: int,
     group_by: str | None,
     stratify: str | None,
-    *,
-    json_wanted: bool,
 ) -> None:
     """Split FILE into training and validation data; the same seed gives the same split.
 
@@ -178,25 +210,15 @@ def split(
         group_by=group_by,
         stratify=stratify,
     )
-    show(made, json_wanted=json_wanted)
-
-
-def _base(name: str) -> BaseModel:
-    model = catalog.find(name)
-    if model is None:
-        from difflib import get_close_matches  # noqa: PLC0415 - for the message only
-
-        known = [known.key for known in catalog.CATALOG]
-        near = get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ModelError(
-            f"{name!r} is not in the catalog: {hint}`tunestack models --all` lists all models"
-        )
-    return model
+    show(made)
 
 
 def _checked(
-    file: str, base: BaseModel, options: dict[str, Any], *, against: str | BinaryIO | None = None
+    file: str,
+    base: catalog.BaseModel,
+    options: dict[str, Any],
+    *,
+    against: str | BinaryIO | None = None,
 ) -> Report:
     return check(_opened(file), base, against=against, progress=_progress(), **_named(options))
 
@@ -225,7 +247,7 @@ def _opened(file: str) -> str | BinaryIO:
 
 def _show(report: Report, limit: int, *, json_wanted: bool, tokens: bool = True) -> None:
     if json_wanted:
-        out(as_json(report.to_dict()))
+        write(report.to_dict())
         return
     for line in report.text(limit=limit, tokens=tokens).splitlines():
         out(line)

@@ -51,8 +51,7 @@ def data_options(command: Command) -> Command:
         ),
         click.option("--record-format", help="The format to write, if the model accepts several."),
         click.option(
-            "--format",
-            "data_format",
+            "--data-format",
             help=f"{', '.join(FORMATS)}; by default detected from the first record.",
         ),
     ):

@@ -1,4 +1,4 @@
-"""`tunestack endpoint`."""
+"""`tunestack endpoints`: start, invoke and stop endpoints of fine-tuned models."""
 
 from __future__ import annotations
 
@@ -9,33 +9,55 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from tunestack._utils.formatting import utc_text
+from tunestack.cli.groups import Group, examples
+from tunestack.cli.identifiers import endpoint_id, find_custom_model, find_endpoint, find_job
 from tunestack.cli.options import (
     Duration,
+    format_option,
     id_only_option,
-    json_option,
-    new_tuner,
-    place_options,
+    limited,
+    list_options,
     provider_option,
+    tuner_options,
 )
-from tunestack.cli.output import note, out, show, table
+from tunestack.cli.output import is_text, note, out, show, table
 from tunestack.endpoints.expiry import expiry_text
 from tunestack.records.target import Rendering
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import datetime, timedelta
 
     from tunestack.backends.accounts import Provider
     from tunestack.backends.base import EndpointInfo
     from tunestack.endpoints.start import ServingChoice
+    from tunestack.tuner import Tuner
+
+_PAGE = "jobs.md"
+_ttl_help = "The lifetime of the endpoint from now on: 90m, 4h, 2d."
 
 
-@click.group()
-def endpoint() -> None:
-    """Start, list, invoke and stop endpoints of fine-tuned models."""
+@click.group(
+    cls=Group,
+    epilog=examples(
+        "tunestack endpoints start JOB --ttl 2h", "tunestack endpoints stop latest", page=_PAGE
+    ),
+)
+def endpoints() -> None:
+    """Start, list, invoke, update and stop endpoints of fine-tuned models.
+
+    ENDPOINT is the id of an endpoint: on Bedrock its ARN, its name, or the short id that lists show (or its first characters);
+    at OpenAI a model, ft:...; or `latest`.
+    """
 
 
-@endpoint.command()
-@click.argument("job_id")
+@endpoints.command(
+    epilog=examples(
+        "tunestack endpoints start latest",
+        "tunestack endpoints start JOB --serving provisioned --ttl 2h",
+        page=_PAGE,
+    )
+)
+@click.argument("job")
 @click.option(
     "--serving",
     type=click.Choice(["auto", "on-demand", "provisioned"]),
@@ -43,7 +65,7 @@ def endpoint() -> None:
     show_default=True,
     help="on-demand is free while idle; provisioned is billed by the hour.",
 )
-@click.option("--ttl", type=Duration(), help="The lifetime of the endpoint: 90m, 4h, 2d.")
+@click.option("--ttl", type=Duration(), help=_ttl_help)
 @click.option(
     "--units", default=1, show_default=True, help="Model units of provisioned throughput."
 )
@@ -52,80 +74,103 @@ def endpoint() -> None:
     is_flag=True,
     help="Start provisioned throughput even if no endpoint guard is deployed.",
 )
-@place_options
-@json_option
+@provider_option
+@tuner_options
+@format_option
 @id_only_option
 def start(
-    job_id: str,
+    job: str,
     serving: ServingChoice,
     ttl: timedelta | None,
     units: int,
-    stage: str | None,
-    region: str | None,
+    provider: Provider,
+    tuner: Tuner,
     *,
     unguarded: bool,
-    json_wanted: bool,
 ) -> None:
-    """Start the endpoint of a job's model and wait until it is ready."""
-    job = new_tuner(stage, region).job(job_id)
-    endpoint = job.start_endpoint(serving, ttl=ttl, model_units=units, unguarded=unguarded)
+    """Start the endpoint of a job's model and wait until it is ready.
+
+    Provisioned throughput is billed by the hour: a message shows its price and its end.
+    """
+    found = find_job(tuner, job, provider)
+    endpoint = found.start_endpoint(serving, ttl=ttl, model_units=units, unguarded=unguarded)
     info = endpoint.refresh()
     note(f"endpoint {info.name} is ready, end: {expiry_text(info)}")
-    _show(info, json_wanted=json_wanted)
+    _show(info)
 
 
-@endpoint.command("list")
+@endpoints.command(
+    "list",
+    epilog=examples(
+        "tunestack endpoints list", "tunestack endpoints list --region us-west-2 --json", page=_PAGE
+    ),
+)
+@list_options("created", "name", "state")
 @provider_option
-@place_options
-@json_option
+@tuner_options
+@format_option
 @id_only_option
 def list_endpoints(
-    provider: Provider, stage: str | None, region: str | None, *, json_wanted: bool
+    limit: int, sort: str, since: datetime | None, provider: Provider, tuner: Tuner
 ) -> None:
-    """List the endpoints of the account in the region, or the fine-tuned models at OpenAI, with their ends."""
-    infos = [found.info for found in new_tuner(stage, region).endpoints(provider=provider)]
+    """List the endpoints of the account in the region with their ends, or the fine-tuned models at OpenAI."""
+    infos = [endpoint.info for endpoint in tuner.endpoints(provider=provider)]
+    infos = [info for info in infos if since is None or (info.created and info.created >= since)]
+    if sort == "created":
+        infos.sort(key=lambda info: info.created.timestamp() if info.created else 0, reverse=True)
+    else:
+        infos.sort(key=lambda info: str(getattr(info, sort)))
     table(
-        infos if json_wanted else [_fields(info) for info in infos],
-        ("name", "serving", "state", "expires_at", "created", "id"),
+        [_fields(info) for info in limited(infos, limit)],
+        ("id", "state", "name", "serving", "expires_at", "created"),
         of="endpoints",
-        json_wanted=json_wanted,
     )
 
 
-@endpoint.command("show")
-@click.argument("endpoint_id")
-@place_options
-@json_option
-def show_endpoint(
-    endpoint_id: str, stage: str | None, region: str | None, *, json_wanted: bool
-) -> None:
-    """Show an endpoint, by its name or ARN."""
-    _show(new_tuner(stage, region).endpoint(endpoint_id).info, json_wanted=json_wanted)
+@endpoints.command(
+    "show",
+    epilog=examples(
+        "tunestack endpoints show latest", "tunestack endpoints show ENDPOINT --json", page=_PAGE
+    ),
+)
+@click.argument("endpoint")
+@provider_option
+@tuner_options
+@format_option
+@id_only_option
+def show_endpoint(endpoint: str, provider: Provider, tuner: Tuner) -> None:
+    """Show an endpoint and when it is deleted."""
+    _show(find_endpoint(tuner, endpoint, provider).info)
 
 
-def _show(info: EndpointInfo, *, json_wanted: bool) -> None:
-    show(info if json_wanted else _fields(info), json_wanted=json_wanted)
+def _show(info: EndpointInfo) -> None:
+    show(_fields(info))
 
 
 def _fields(info: EndpointInfo) -> dict[str, Any]:
-    """Return the fields to print, with the end as text."""
+    """Return the fields to print; in text, the end is one field."""
     fields = {field.name: getattr(info, field.name) for field in dataclasses.fields(info)}
+    if not is_text():
+        return fields
     del fields["expiry"]
     return fields | {"expires_at": expiry_text(info)}
 
 
-@endpoint.command()
-@click.argument("endpoint_id")
-@click.option(
-    "--ttl", type=Duration(), required=True, help="The lifetime from now on: 90m, 4h, 2d."
+@endpoints.command(
+    epilog=examples(
+        "tunestack endpoints extend ENDPOINT --ttl 2h",
+        "tunestack endpoints extend latest --ttl 90m --json",
+        page=_PAGE,
+    )
 )
-@place_options
-@json_option
-def extend(
-    endpoint_id: str, ttl: timedelta, stage: str | None, region: str | None, *, json_wanted: bool
-) -> None:
-    """Extend the lifetime of an endpoint to TTL from now; never shortens it."""
-    found = new_tuner(stage, region).endpoint(endpoint_id)
+@click.argument("endpoint")
+@click.option("--ttl", type=Duration(), required=True, help=_ttl_help)
+@provider_option
+@tuner_options
+@format_option
+def extend(endpoint: str, ttl: timedelta, provider: Provider, tuner: Tuner) -> None:
+    """Extend the lifetime of an endpoint; never shortens it."""
+    found = find_endpoint(tuner, endpoint, provider)
     old, new = found.expires_at, found.extend(ttl)
     if new is None:
         note(f"endpoint {found.name} has no expiry: nothing was changed")
@@ -136,40 +181,57 @@ def extend(
     else:
         before = "unknown" if old is None else utc_text(old)
         note(f"endpoint {found.name} expires at {utc_text(new)} (before: {before})")
-    show(
-        {"id": found.id, "name": found.name, "previous_expires_at": old, "expires_at": new},
-        json_wanted=json_wanted,
+    show({"id": found.id, "name": found.name, "previous_expires_at": old, "expires_at": new})
+
+
+@endpoints.command(
+    epilog=examples(
+        "tunestack endpoints update ENDPOINT MODEL",
+        "tunestack endpoints update latest latest --json",
+        page=_PAGE,
     )
-
-
-@endpoint.command()
-@click.argument("endpoint_id")
+)
+@click.argument("endpoint")
 @click.argument("model")
-@place_options
-@json_option
-def update(
-    endpoint_id: str, model: str, stage: str | None, region: str | None, *, json_wanted: bool
-) -> None:
-    """Update an endpoint to another fine-tuned MODEL (its ARN) of the same base model, without interruption."""
-    found = new_tuner(stage, region).endpoint(endpoint_id).update(model)
-    note(f"endpoint {found.name} serves {model}")
-    _show(found.info, json_wanted=json_wanted)
+@provider_option
+@tuner_options
+@format_option
+def update(endpoint: str, model: str, provider: Provider, tuner: Tuner) -> None:
+    """Update an endpoint to another custom model of the same base model, without interruption.
+
+    MODEL is the id of a custom model, see `tunestack custom-models list`.
+    """
+    target = find_custom_model(tuner, model, provider)
+    found = find_endpoint(tuner, endpoint, provider).update(target.id)
+    note(f"endpoint {found.name} serves {target.name}")
+    _show(found.info)
 
 
-@endpoint.command()
-@click.argument("endpoint_id")
-@place_options
-@json_option
-def stop(endpoint_id: str, stage: str | None, region: str | None, *, json_wanted: bool) -> None:
-    """Stop an endpoint, by its name or ARN, and wait until it is deleted."""
-    found = new_tuner(stage, region).endpoint(endpoint_id)
+@endpoints.command(
+    epilog=examples(
+        "tunestack endpoints stop ENDPOINT", "tunestack endpoints stop latest --json", page=_PAGE
+    )
+)
+@click.argument("endpoint")
+@provider_option
+@tuner_options
+@format_option
+def stop(endpoint: str, provider: Provider, tuner: Tuner) -> None:
+    """Stop an endpoint and wait until it is deleted."""
+    found = find_endpoint(tuner, endpoint, provider)
     found.stop()
     note(f"endpoint {found.name} is deleted")
-    show({"id": found.id, "name": found.name, "state": "deleted"}, json_wanted=json_wanted)
+    show({"id": found.id, "name": found.name, "state": "deleted"})
 
 
-@endpoint.command()
-@click.argument("endpoint_id")
+@endpoints.command(
+    epilog=examples(
+        'tunestack endpoints invoke ENDPOINT "Where is my parcel?"',
+        "tunestack endpoints invoke latest - < prompt.txt",
+        page=_PAGE,
+    )
+)
+@click.argument("endpoint")
 @click.argument("prompt")
 @click.option("--system", help="A system prompt.")
 @click.option(
@@ -177,24 +239,26 @@ def stop(endpoint_id: str, stage: str | None, region: str | None, *, json_wanted
     type=click.Choice(get_args(Rendering)),
     help="How the prompt is written, for a model trained on prompts; by default as in its training data.",
 )
-@place_options
-@json_option
+@provider_option
+@tuner_options
+@format_option
 def invoke(
-    endpoint_id: str,
+    endpoint: str,
     prompt: str,
     system: str | None,
     rendering: Rendering | None,
-    stage: str | None,
-    region: str | None,
-    *,
-    json_wanted: bool,
+    provider: Provider,
+    tuner: Tuner,
 ) -> None:
-    """Invoke an endpoint; PROMPT may be - for standard input."""
+    """Invoke an endpoint and print the answer; it is billed by the token.
+
+    PROMPT may be - for standard input.
+    """
     question = sys.stdin.read() if prompt == "-" else prompt
     messages = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": question})
-    answer = new_tuner(stage, region).invoke(endpoint_id, messages, rendering=rendering)
-    if json_wanted:
-        show({"id": endpoint_id, "answer": answer}, json_wanted=True)
-    else:
+    answer = tuner.invoke(endpoint_id(tuner, endpoint, provider), messages, rendering=rendering)
+    if is_text():
         out(answer)
+    else:
+        show({"id": endpoint, "answer": answer})

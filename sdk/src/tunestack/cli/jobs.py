@@ -1,218 +1,208 @@
-"""`tunestack submit`, `jobs` and `job`."""
+"""`tunestack jobs`: submit, list, follow and cancel fine-tuning jobs."""
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import click
 
 from tunestack.backends.base import JobState
-from tunestack.cli.data_options import data_options
+from tunestack.cli.groups import Group, examples
+from tunestack.cli.identifiers import find_job
 from tunestack.cli.options import (
-    DataFile,
-    Duration,
-    Pair,
+    format_option,
     id_only_option,
-    json_option,
-    model_option,
-    new_tuner,
+    limit_option,
+    limited,
+    list_options,
     once,
-    place_options,
     provider_option,
-    values_option,
+    since_option,
+    tags_option,
+    tuner_options,
 )
-from tunestack.cli.output import as_json, note, out, show, table
-from tunestack.jobs.job import TIMEOUT
+from tunestack.cli.output import note, show, table
+from tunestack.cli.submit import submit
+from tunestack.cli.watch import wait, watch
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from collections.abc import Iterable
+    from datetime import datetime
 
     from tunestack.backends.accounts import Provider
-    from tunestack.jobs.job import Job
-    from tunestack.records.target import Rendering
-    from tunestack.spec.job_spec import Method, OnLoss
+    from tunestack.backends.base import JobInfo
+    from tunestack.tuner import Tuner
+
+_PAGE = "jobs.md"
 
 
-@click.command()
-@click.argument("file", type=DataFile())
-@model_option
-@values_option
-@data_options
-@click.option("--validation", type=DataFile(), help="A file of validation data.")
-@click.option("--s3-path", help="Where to store the data: a folder, or a .jsonl file.")
-@click.option(
-    "--name", default="tunestack", show_default=True, help="The prefix of the job's name."
+@click.group(
+    cls=Group,
+    epilog=examples(
+        "tunestack jobs list --state running", "tunestack jobs watch latest", page=_PAGE
+    ),
 )
-@click.option(
-    "--tag", "tags", type=Pair(), multiple=True, help="A tag of the job and its model: KEY=VALUE."
-)
-@click.option(
-    "--rerun",
-    is_flag=True,
-    help="Start a new job even if one with the same content is running or has succeeded.",
-)
-@click.option(
-    "--method",
-    type=click.Choice(["supervised", "dpo"]),
-    help="dpo learns from preferences (OpenAI).",
-)
-@click.option("--seed", type=int, help="The random seed (OpenAI).")
-@click.option("--suffix", help="A part of the model's name (OpenAI).")
-@click.option(
-    "--max-cost", type=float, help="The limit for the estimated training cost, in US dollars."
-)
-@click.option(
-    "--queue",
-    type=Duration(),
-    is_flag=False,
-    flag_value="24h",
-    metavar="[DURATION]",
-    help="Wait for a free job slot if the quota is used up: 90m, 4h, 2d; 24h without a duration.",
-)
-@click.option("--wait", is_flag=True, help="Wait until the job has ended.")
-@place_options
-@json_option
-@id_only_option
-def submit(
-    file: str,
-    model: str,
-    values: tuple[tuple[str, str], ...],
-    data_format: str | None,
-    record_format: str | None,
-    on_loss: OnLoss,
-    ignore: tuple[str, ...],
-    rendering: Rendering | None,
-    mapping: dict[str, str] | None,
-    validation: str | None,
-    s3_path: str | None,
-    name: str,
-    tags: tuple[tuple[str, str], ...],
-    stage: str | None,
-    region: str | None,
-    method: Method | None,
-    seed: int | None,
-    suffix: str | None,
-    max_cost: float | None,
-    queue: timedelta | None,
-    *,
-    rerun: bool,
-    wait: bool,
-    json_wanted: bool,
-) -> None:
-    """Submit a fine-tuning job for FILE (.jsonl or .jsonl.gz, or an s3:// URI); submitting the same again returns the same job."""
-    submitted = new_tuner(stage, region).submit(
-        model,
-        file,
-        data_format=data_format,
-        hyperparameters=once(values),
-        validation_data=validation,
-        record_format=record_format,
-        on_loss=on_loss,
-        ignore=ignore,
-        rendering=rendering,
-        mapping=mapping,
-        s3_path=s3_path,
-        name=name,
-        tags=once(tags),
-        rerun=rerun,
-        max_cost=max_cost,
-        method=method,
-        seed=seed,
-        suffix=suffix,
-        queue=False if queue is None else queue,
-    )
-    # Printed at once: whatever happens next, the id attaches to the job.
-    note(f"job {submitted.id}")
-    if wait:
-        _follow(submitted)
-    show(submitted.info, json_wanted=json_wanted)
+def jobs() -> None:
+    """Submit, list, follow and cancel fine-tuning jobs.
+
+    JOB is the id of a job: on Bedrock its ARN, its name, or the short id that lists show (or its first characters); at OpenAI
+    ftjob-...; or `latest`.
+    """
 
 
-@click.command()
-@click.option("--name", "name_contains", help="Only jobs whose name contains this.")
+for command in (submit, wait, watch):
+    jobs.add_command(command)
+
+
+@jobs.command(
+    "list",
+    epilog=examples(
+        "tunestack jobs list --state succeeded --since 7d",
+        "tunestack jobs list --tag team=support --json",
+        page=_PAGE,
+    ),
+)
+@click.option("--name-contains", help="Only jobs whose name contains this.")
 @click.option(
     "--state",
     type=click.Choice([state.value for state in JobState]),
     help="Only jobs in this state.",
 )
-@click.option("--tag", "tags", type=Pair(), multiple=True, help="Only jobs with this tag.")
-@click.option("--limit", type=click.IntRange(1), help="List at most this many jobs.")
+@tags_option
+@list_options("created", "name", "state")
 @provider_option
-@place_options
-@json_option
+@tuner_options
+@format_option
 @id_only_option
-def jobs(
+def list_jobs(
     name_contains: str | None,
     state: str | None,
     tags: tuple[tuple[str, str], ...],
-    limit: int | None,
+    limit: int,
+    sort: str,
+    since: datetime | None,
     provider: Provider,
-    stage: str | None,
-    region: str | None,
-    *,
-    json_wanted: bool,
+    tuner: Tuner,
 ) -> None:
-    """List the jobs of the account in the region, or of the project at OpenAI, the newest first."""
-    tuner = new_tuner(stage, region)
-    found = tuner.jobs(name_contains=name_contains, state=state, tags=once(tags), provider=provider)
-    table(
-        [one.info for one in islice(found, limit)],
-        ("name", "state", "created", "id"),
-        of="jobs",
-        json_wanted=json_wanted,
+    """List the jobs of the account in the region, or of the project at OpenAI."""
+    found = tuner.jobs(
+        name_contains=name_contains,
+        state=state,
+        created_after=since,
+        tags=once(tags),
+        provider=provider,
     )
+    infos: Iterable[JobInfo] = (job.info for job in found)
+    if sort != "created":
+        infos = sorted(infos, key=lambda info: str(getattr(info, sort)))
+    table(limited(infos, limit), ("id", "name", "state", "created"), of="jobs")
 
 
-@click.group()
-def job() -> None:
-    """Show, watch or cancel one job, by its ARN or name, or its id at OpenAI."""
-
-
-@job.command("show")
-@click.argument("job_id")
-@place_options
-@json_option
-def show_job(job_id: str, stage: str | None, region: str | None, *, json_wanted: bool) -> None:
+@jobs.command(
+    "show",
+    epilog=examples("tunestack jobs show latest", "tunestack jobs show JOB --json", page=_PAGE),
+)
+@click.argument("job")
+@provider_option
+@tuner_options
+@format_option
+@id_only_option
+def show_job(job: str, provider: Provider, tuner: Tuner) -> None:
     """Show a job."""
-    show(new_tuner(stage, region).job(job_id).info, json_wanted=json_wanted)
+    show(find_job(tuner, job, provider).info)
 
 
-@job.command()
-@click.argument("job_id")
-@click.option("--timeout", default=TIMEOUT, show_default=True, help="Seconds to wait.")
-@place_options
-@json_option
-def watch(
-    job_id: str, timeout: float, stage: str | None, region: str | None, *, json_wanted: bool
-) -> None:
-    """Wait until a job has ended; exits with 1 unless it has succeeded. Ctrl-C leaves it running."""
-    found = new_tuner(stage, region).job(job_id)
-    if not json_wanted:
-        _follow(found, timeout)
-        show(found.info, json_wanted=False)
-        return
-    for info in found.watch(timeout):
-        out(as_json(info))
-    found.require_success(timeout)
+@jobs.command(
+    epilog=examples("tunestack jobs cancel latest", "tunestack jobs cancel JOB --json", page=_PAGE)
+)
+@click.argument("job")
+@provider_option
+@tuner_options
+@format_option
+def cancel(job: str, provider: Provider, tuner: Tuner) -> None:
+    """Cancel a job.
 
-
-@job.command()
-@click.argument("job_id")
-@place_options
-@json_option
-def cancel(job_id: str, stage: str | None, region: str | None, *, json_wanted: bool) -> None:
-    """Cancel a job. No model is created, and the tokens that were processed are billed."""
-    found = new_tuner(stage, region).job(job_id)
+    No model is created, and the tokens that were processed are billed.
+    """
+    found = find_job(tuner, job, provider)
     stopped = found.cancel()
     note(f"job {found.name} {'is stopped' if stopped else 'had ended before'}")
-    show(found.info, json_wanted=json_wanted)
+    show(found.info)
 
 
-def _follow(found: Job, timeout: float = TIMEOUT) -> None:
-    seen = ""
-    for info in found.watch(timeout):
-        if info.described != seen:
-            seen = info.described
-            note(f"job {info.name} is {seen}")
-    found.require_success(timeout)
+@jobs.command(
+    epilog=examples(
+        "tunestack jobs pause ftjob-123", "tunestack jobs resume ftjob-123", page="openai.md"
+    )
+)
+@click.argument("job")
+@provider_option
+@tuner_options
+@format_option
+def pause(job: str, provider: Provider, tuner: Tuner) -> None:
+    """Pause a job at OpenAI.
+
+    What it has trained is billed, and kept. Bedrock can't pause jobs.
+    """
+    found = find_job(tuner, job, provider)
+    found.pause()
+    note(f"job {found.name} is paused")
+    show(found.refresh())
+
+
+@jobs.command(
+    epilog=examples(
+        "tunestack jobs resume ftjob-123", "tunestack jobs watch ftjob-123", page="openai.md"
+    )
+)
+@click.argument("job")
+@provider_option
+@tuner_options
+@format_option
+def resume(job: str, provider: Provider, tuner: Tuner) -> None:
+    """Resume a paused job at OpenAI."""
+    found = find_job(tuner, job, provider)
+    found.resume()
+    note(f"job {found.name} is resumed")
+    show(found.refresh())
+
+
+@jobs.command(
+    epilog=examples(
+        "tunestack jobs metrics latest",
+        "tunestack jobs metrics JOB --json > metrics.jsonl",
+        page=_PAGE,
+    )
+)
+@click.argument("job")
+@provider_option
+@tuner_options
+@format_option
+def metrics(job: str, provider: Provider, tuner: Tuner) -> None:
+    """Print the losses of a job that has succeeded, one row per step."""
+    rows = find_job(tuner, job, provider).metrics()
+    table(rows, list(dict.fromkeys(name for row in rows for name in row)), of="metrics")
+
+
+@jobs.command(
+    epilog=examples(
+        "tunestack jobs events latest", "tunestack jobs events JOB --limit 5", page=_PAGE
+    )
+)
+@click.argument("job")
+@limit_option
+@since_option()
+@provider_option
+@tuner_options
+@format_option
+def events(
+    job: str,
+    limit: int,
+    since: datetime | None,
+    provider: Provider,
+    tuner: Tuner,
+) -> None:
+    """List the events of a job, the newest first: OpenAI's messages, or on Bedrock the changes of its phases."""
+    messages = find_job(tuner, job, provider).messages()
+    found = (message for message in messages if since is None or message.time >= since)
+    table(limited(found, limit), ("time", "level", "text"), of="events")

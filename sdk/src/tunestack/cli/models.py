@@ -1,102 +1,128 @@
-"""`tunestack models`: the models that can be fine-tuned."""
+"""`tunestack models`: the base models that can be fine-tuned."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from tunestack import catalog
-from tunestack.catalog import CATALOG, BaseModel
+from tunestack.catalog import CATALOG
 from tunestack.catalog.load import PRICE_UNITS
-from tunestack.cli.options import json_option
-from tunestack.cli.output import as_json, out, show, table
-from tunestack.errors import ModelError
+from tunestack.cli.groups import Group, examples
+from tunestack.cli.options import format_option, limit_option, limited, sort_option
+from tunestack.cli.output import is_text, out, show, table, write
+
+if TYPE_CHECKING:
+    from tunestack.catalog import BaseModel
+
+_PAGE = "jobs.md"
 
 
-@click.command()
-@click.argument("name", required=False)
+@click.group(
+    cls=Group,
+    epilog=examples("tunestack models list", "tunestack models show nova-micro", page=_PAGE),
+)
+def models() -> None:
+    """List the base models that can be fine-tuned, or show one."""
+
+
+@models.command(
+    "list",
+    epilog=examples(
+        "tunestack models list --region us-west-2", "tunestack models list --all --json", page=_PAGE
+    ),
+)
 @click.option(
     "everything",
     "--all",
     is_flag=True,
     help="Include retired models and models that Tunestack can't fine-tune.",
 )
-@click.option("--region", help="Only models that can be fine-tuned in this region.")
-@json_option
-def models(name: str | None, region: str | None, *, everything: bool, json_wanted: bool) -> None:
-    """List the base models that can be fine-tuned today, or show the one called NAME."""
+@click.option("--region", help="Only models that can be fine-tuned in this AWS region.")
+@limit_option
+@sort_option("catalog", "id", "state", "provider")
+@format_option
+def list_models(region: str | None, limit: int, sort: str, *, everything: bool) -> None:
+    """List the base models that can be fine-tuned today."""
     today = datetime.now(UTC).date()
-    if name is not None:
-        model = catalog.find(name)
-        if model is None:
-            raise ModelError(
-                f"{name!r} is not in the catalog: `tunestack models --all` lists all models"
-            )
-        _show(model, json_wanted=json_wanted)
-        return
     chosen = list(CATALOG) if everything else catalog.tunable(on=today)
-    table(
-        [
-            {
-                "id": model.key,
-                "state": model.lifecycle.state(today).value,
-                "model": model.customization_id,
-                "regions": model.regions,
-                "serving": [way.value for way in model.serving],
-                "format": model.record_format.value,
-                "provider": model.provider,
+    rows = [
+        {
+            "id": model.key,
+            "state": model.lifecycle.state(today).value,
+            "model": model.customization_id,
+            "regions": model.regions,
+            "serving": [way.value for way in model.serving],
+            "format": model.record_format.value,
+            "provider": model.provider,
+        }
+        for model in chosen
+        if region in (None, *model.regions)
+    ]
+    if sort != "catalog":
+        rows.sort(key=lambda row: str(row[sort]))
+    columns = ("id", "state", "provider", "serving", "regions", "model")
+    table(limited(rows, limit), columns, of="models")
+
+
+@models.command(
+    "show",
+    epilog=examples(
+        "tunestack models show nova-micro",
+        "tunestack models show us.amazon.nova-micro-v1:0 --json",
+        page=_PAGE,
+    ),
+)
+@click.argument("model")
+@format_option
+def show_model(model: str) -> None:
+    """Show a base model, by any of its names: its limits, hyperparameters and prices."""
+    found = catalog.get(model)
+    if is_text():
+        _show_text(found)
+    else:
+        write(_details(found))
+
+
+def _details(model: BaseModel) -> dict[str, object]:
+    return {
+        "id": model.key,
+        "state": _state(model),
+        "model": model.customization_id,
+        "name": model.name,
+        "publisher": model.publisher,
+        "provider": model.provider,
+        "inference_ids": model.inference_ids,
+        "regions": model.regions,
+        "serving": model.serving,
+        "record_format": model.record_format,
+        "lifecycle": model.lifecycle,
+        "limits": model.limits,
+        "hyperparameters": {
+            name: {
+                "type": row.type.value,
+                "min": row.min,
+                "max": row.max,
+                "default": row.default,
+                "confidence": row.confidence,
+                "source": row.source,
             }
-            for model in chosen
-            if region in (None, *model.regions)
-        ],
-        ("id", "state", "provider", "model", "regions", "serving"),
-        of="models",
-        json_wanted=json_wanted,
-    )
+            for name, row in model.hyperparameters.items()
+        },
+        "prices": dict(model.prices),
+        "source": model.source,
+        "seen": model.seen,
+    }
 
 
-def _show(model: BaseModel, *, json_wanted: bool) -> None:
-    state = model.lifecycle.state(datetime.now(UTC).date())
-    if json_wanted:
-        out(
-            as_json(
-                {
-                    "id": model.key,
-                    "state": state.value,
-                    "model": model.customization_id,
-                    "name": model.name,
-                    "publisher": model.publisher,
-                    "provider": model.provider,
-                    "inference_ids": model.inference_ids,
-                    "regions": model.regions,
-                    "serving": model.serving,
-                    "record_format": model.record_format,
-                    "lifecycle": model.lifecycle,
-                    "limits": model.limits,
-                    "hyperparameters": {
-                        name: {
-                            "type": row.type.value,
-                            "min": row.min,
-                            "max": row.max,
-                            "default": row.default,
-                            "confidence": row.confidence,
-                            "source": row.source,
-                        }
-                        for name, row in model.hyperparameters.items()
-                    },
-                    "prices": dict(model.prices),
-                    "source": model.source,
-                    "seen": model.seen,
-                }
-            )
-        )
-        return
+def _show_text(model: BaseModel) -> None:
     show(
         {
             "id": model.key,
             "name": model.name,
-            "state": state.value,
+            "state": _state(model),
             "model": model.customization_id,
             "inference ids": model.inference_ids,
             "regions": model.regions,
@@ -105,8 +131,7 @@ def _show(model: BaseModel, *, json_wanted: bool) -> None:
             "records": f"{model.limits.min_records or '?'} to {model.limits.max_records or '?'}",
             "unsupported": model.unsupported,
             "source": f"{model.source} (read {model.seen})",
-        },
-        json_wanted=False,
+        }
     )
     out("\nHyperparameters")
     for name, row in model.hyperparameters.items():
@@ -117,3 +142,7 @@ def _show(model: BaseModel, *, json_wanted: bool) -> None:
         out(f"  {price} {PRICE_UNITS[what]}")
     if not model.prices:
         out("  unknown")
+
+
+def _state(model: BaseModel) -> str:
+    return model.lifecycle.state(datetime.now(UTC).date()).value

@@ -1,54 +1,91 @@
-"""Options that several commands share."""
+"""Options that several commands share. An option has the same name and meaning in all commands."""
 
 from __future__ import annotations
 
 import re
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from functools import wraps
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from tunestack.cli.interrupts import exit_at_interrupt
-from tunestack.cli.output import ID_ONLY
+from tunestack.cli.output import FORMAT, FORMATS, ID_ONLY, is_text, note
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tunestack.tuner import Tuner
 
     Command = Callable[..., Any]
 
-_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_MOST_LISTED = 30
 
-json_option = click.option(
-    "json_wanted", "--json", is_flag=True, help="Print JSON, one object per line."
-)
+Item = TypeVar("Item")
 
 
-def _use_id_only(ctx: click.Context, _: click.Parameter, value: bool) -> bool:  # noqa: FBT001 - click passes it so
-    ctx.meta[ID_ONLY] = value
-    return value
+def _store(key: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+    def store(ctx: click.Context, _: click.Parameter, value: Any) -> None:
+        if value:
+            ctx.meta[key] = "json" if key == FORMAT and value is True else value
+
+    return store
+
+
+def format_option(command: Command) -> Command:
+    """Add `--format` and `--json`, which `show`, `table` and `write` read."""
+    for option in (
+        click.option(
+            "--json",
+            is_flag=True,
+            expose_value=False,
+            callback=_store(FORMAT),
+            help="The same as --format json.",
+        ),
+        click.option(
+            "--format",
+            type=click.Choice(FORMATS),
+            expose_value=False,
+            callback=_store(FORMAT),
+            help="The format of the output; by default table. JSON and YAML have one object per item.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def json_option(command: Command) -> Command:
+    """Add `--format` and `--json`, and pass `json_wanted`: whether the output is not text."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        return command(*args, json_wanted=not is_text(), **kwargs)
+
+    return format_option(run)
 
 
 id_only_option = click.option(
     "--id-only",
     is_flag=True,
     expose_value=False,
-    callback=_use_id_only,
-    help="Print only the id, for use in scripts.",
+    callback=_store(ID_ONLY),
+    help="Print only the full id, for use in scripts.",
 )
+
+yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
 
 model_option = click.option(
-    "--model", "-m", required=True, help="Base model, see `tunestack models`."
+    "--model", "-m", required=True, help="Base model, see `tunestack models list`."
 )
-
 
 provider_option = click.option(
     "--provider",
     type=click.Choice(["bedrock", "openai"]),
     default="bedrock",
     show_default=True,
-    help="The provider.",
+    help="The provider; ids at OpenAI (ftjob-..., ft:...) need no option, except `latest`.",
 )
 
 
@@ -68,6 +105,74 @@ def place_options(command: Command) -> Command:
     return click.option("--stage", help="Deployed stage; by default TUNESTACK_STAGE, or dev.")(
         command
     )
+
+
+def tuner_options(command: Command) -> Command:
+    """Add `--stage` and `--region`, and pass their tuner as `tuner`."""
+    return place_options(pass_tuner(command))
+
+
+def pass_tuner(command: Command) -> Command:
+    """Pass the tuner of `--stage` and `--region` as `tuner`."""
+
+    @wraps(command)
+    def run(*args: Any, stage: str | None, region: str | None, **kwargs: Any) -> Any:
+        return command(*args, tuner=new_tuner(stage, region), **kwargs)
+
+    return run
+
+
+def list_options(*orders: str) -> Callable[[Command], Command]:
+    """Add `--limit`, `--sort` and `--since`.
+
+    Args:
+        orders: the fields to sort by; the first one is the default, in which the provider lists the items.
+    """
+
+    def decorate(command: Command) -> Command:
+        for option in (since_option(), sort_option(*orders), limit_option):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+limit_option = click.option(
+    "--limit",
+    type=click.IntRange(1),
+    default=_MOST_LISTED,
+    show_default=True,
+    help="Show at most this many.",
+)
+
+
+def since_option() -> Callable[[Command], Command]:
+    """Return the option `--since`."""
+    return click.option(
+        "--since",
+        type=Since(),
+        metavar="TIME",
+        help="Only since then: a duration before now (90m, 12h, 7d) or a date in UTC (2026-11-01).",
+    )
+
+
+def sort_option(*orders: str) -> Callable[[Command], Command]:
+    """Return the option `--sort`; the first order is the default."""
+    newest = " (the newest first)" if orders[0] == "created" else ""
+    return click.option(
+        "--sort",
+        type=click.Choice(orders),
+        default=orders[0],
+        help=f"The order; by default {orders[0]}{newest}.",
+    )
+
+
+def limited(items: Iterable[Item], limit: int) -> list[Item]:
+    """Return the first items; a message says if there are more."""
+    shown = list(islice(items, limit + 1))
+    if len(shown) > limit:
+        note(f"only the first {limit} are shown: use --limit {10 * limit} for more")
+    return shown[:limit]
 
 
 class Pair(click.ParamType[tuple[str, str]]):
@@ -96,19 +201,49 @@ class DataFile(click.ParamType[str]):
 
 
 class Duration(click.ParamType[timedelta]):
-    """`90m`, `4h`, `2d`."""
+    """`30s`, `90m`, `4h`, `2d`."""
 
     name = "duration"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> timedelta:
         """Read a number and a unit."""
-        match = re.fullmatch(r"(\d+)([mhd])", str(value))
-        if match is None:
-            self.fail(f"{value!r} is not a duration: use 90m, 4h or 2d", param, ctx)
+        if isinstance(value, timedelta):
+            return value
         try:
-            return timedelta(**{_UNITS[match[2]]: int(match[1])})
+            duration = _read_duration(str(value))
         except OverflowError:
             self.fail(f"{value!r} is too long", param, ctx)
+        if duration is None:
+            self.fail(f"{value!r} is not a duration: use 30s, 90m, 4h or 2d", param, ctx)
+        return duration
+
+
+class Since(click.ParamType[datetime]):
+    """A time in the past: a duration before now, or a date or time in UTC."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
+        """Read a duration, or a time in ISO 8601."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            duration = _read_duration(str(value))
+            if duration is not None:
+                return datetime.now(UTC) - duration
+            time = datetime.fromisoformat(str(value))
+        except (ValueError, OverflowError):
+            self.fail(
+                f"{value!r} is no time: use a duration before now (90m, 12h, 7d) or a date in UTC (2026-11-01)",
+                param,
+                ctx,
+            )
+        return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _read_duration(text: str) -> timedelta | None:
+    match = re.fullmatch(r"(\d+)([smhd])", text)
+    return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
 
 
 def once(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
@@ -119,6 +254,15 @@ def once(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
             raise click.UsageError(f"{name!r} is given twice")
     return dict(pairs)
 
+
+tags_option = click.option(
+    "--tag",
+    "tags",
+    type=Pair(),
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A tag of the job and its model.",
+)
 
 values_option = click.option(
     "--set", "-p", "values", type=Pair(), multiple=True, help="A hyperparameter: epochCount=3."

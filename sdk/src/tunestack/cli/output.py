@@ -1,4 +1,4 @@
-"""Print results, as text or as JSON."""
+"""Print results, as text, JSON or YAML, and messages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping
+from contextvars import ContextVar
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +22,14 @@ if TYPE_CHECKING:
 NO, USAGE, PROVIDER, INTERRUPTED = 1, 2, 3, 130
 """Exit codes: the check or the job failed, invalid usage or settings, the provider refused or failed, Ctrl-C."""
 
+FORMATS = ("table", "json", "yaml")
+FORMAT = "tunestack.format"
+"""The key in click's context that is set by `--format` and `--json`."""
 ID_ONLY = "tunestack.id-only"
 """The key in click's context that is set by `--id-only`."""
+
+MESSAGES_AS_JSON: ContextVar[bool] = ContextVar("messages_as_json", default=False)
+"""Whether messages on standard error are JSON objects, one per line."""
 
 _BROKEN_PIPE = 128 + 13
 """The exit code that a shell reports for a program that SIGPIPE ended."""
@@ -31,6 +38,25 @@ _BROKEN_PIPE = 128 + 13
 def as_json(value: object) -> str:
     """Write a value as one line of JSON."""
     return json.dumps(value, default=_plain)
+
+
+def as_yaml(value: object) -> str:
+    """Write a value as a YAML document that starts with `---`."""
+    import yaml  # noqa: PLC0415 - for --format yaml only
+
+    # JSON has converted all types that YAML would tag.
+    text: str = yaml.safe_dump(json.loads(as_json(value)), sort_keys=False, allow_unicode=True)
+    return f"---\n{text}".rstrip("\n")
+
+
+def is_text() -> bool:
+    """Return whether the command prints text for people, not JSON or YAML."""
+    return _format() == "table"
+
+
+def write(value: object) -> None:
+    """Print one object as JSON or YAML, as `--format` says."""
+    out(as_yaml(value) if _format() == "yaml" else as_json(value))
 
 
 def out(text: str) -> None:
@@ -50,60 +76,61 @@ def out(text: str) -> None:
         raise ConfigError(f"standard output can't be written: {error}") from error
 
 
-def show(value: Any, *, json_wanted: bool) -> None:
-    """Print one item: a line for each field, or one JSON object."""
+def show(value: Any) -> None:
+    """Print one item: a line for each field, or one object."""
     fields = _fields(value)
     if _has_id_only():
         out(str(fields["id"]))
-        return
-    if json_wanted:
-        out(as_json(fields))
-        return
-    width = max(map(len, fields), default=0)
-    for name, content in fields.items():
-        if content not in (None, {}, [], ()):
-            out(f"{name:<{width}}  {_text(content)}")
+    elif is_text():
+        width = max(map(len, fields), default=0)
+        for name, content in fields.items():
+            if content not in (None, {}, [], ()):
+                out(f"{name:<{width}}  {cell_text(content)}")
+    else:
+        write(fields)
 
 
-def table(rows: Iterable[Any], columns: Sequence[str], *, of: str, json_wanted: bool) -> None:
-    """Print a list: aligned columns, or one JSON object a line with all fields."""
-    things = [_fields(row) for row in rows]
+def table(rows: Iterable[Any], columns: Sequence[str], *, of: str) -> None:
+    """Print a list: a table that fits the terminal, or one object per item with all fields.
+
+    If standard output is no terminal, the table has tabs between the columns, no header, and nothing is shortened, as that of
+    `gh`.
+    """
+    items = [_fields(row) for row in rows]
     if _has_id_only():
-        for thing in things:
-            out(str(thing["id"]))
-        return
-    if json_wanted:
-        for thing in things:
-            out(as_json(thing))
-        return
-    if not things:
+        for item in items:
+            out(str(item["id"]))
+    elif not is_text():
+        for item in items:
+            write(item)
+    elif not items:
         note(f"no {of}")
-        return
-    lines = [[_text(thing[column]) for column in columns] for thing in things]
-    widths = [max(map(len, cells)) for cells in zip(columns, *lines, strict=True)]
-    for cells in ([column.upper() for column in columns], *lines):
-        padded = (cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
-        out("  ".join(padded).rstrip())
+    elif sys.stdout.isatty():
+        from tunestack.cli.drawing import draw_table  # noqa: PLC0415 - loads rich
+
+        draw_table(items, columns)
+    else:
+        for item in items:
+            out("\t".join(cell_text(item.get(column)) for column in columns))
 
 
-def note(text: str) -> None:
-    """Print a message to standard error."""
+def note(text: str, *, level: str = "info", **fields: object) -> None:
+    """Print a message to standard error, or with `--json` an object with its level.
+
+    Args:
+        text: the message.
+        level: `info`, `warning` or `error`; text starts with the last two.
+        fields: additional fields of the object.
+    """
+    if MESSAGES_AS_JSON.get():
+        text = as_json({"level": level, "message": text, **fields})
+    elif level != "info":
+        text = f"{level}: {text}"
     click.echo(text, err=True)
 
 
-def _has_id_only() -> bool:
-    context = click.get_current_context(silent=True)
-    return context is not None and bool(context.meta.get(ID_ONLY))
-
-
-def _fields(value: Any) -> Mapping[str, Any]:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    fields: Mapping[str, Any] = value
-    return fields
-
-
-def _text(content: object) -> str:
+def cell_text(content: object) -> str:
+    """Format a value for people."""
     if content is None:
         return "-"
     if isinstance(content, datetime):
@@ -113,6 +140,26 @@ def _text(content: object) -> str:
     if isinstance(content, list | tuple):
         return ", ".join(map(str, content))
     return str(content)
+
+
+def _context_value(key: str) -> Any:
+    context = click.get_current_context(silent=True)
+    return None if context is None else context.meta.get(key)
+
+
+def _has_id_only() -> bool:
+    return bool(_context_value(ID_ONLY))
+
+
+def _format() -> str:
+    return _context_value(FORMAT) or "table"
+
+
+def _fields(value: Any) -> Mapping[str, Any]:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    fields: Mapping[str, Any] = value
+    return fields
 
 
 def _plain(value: object) -> object:

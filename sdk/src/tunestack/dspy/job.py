@@ -134,7 +134,7 @@ class TuningJob(TrainingJob):
             )
         return (
             f"job {self.job.name!r} continues without this process: attach to it with tunestack.Tuner().job({self.job.id!r}), "
-            f"or run the same code again; `tunestack job watch {self.job.id}` follows it, and `tunestack job cancel` stops it"
+            f"or run the same code again; `tunestack jobs watch {self.job.id}` follows it, and `tunestack jobs cancel` stops it"
         )
 
     def end(self) -> None:
@@ -390,6 +390,6 @@ def _quota_remedy(job: Job) -> str:
     if not names:
         return ""
     return (
-        " To free a slot, stop a deployment that is no longer used (`tunestack endpoint stop NAME`), "
+        " To free a slot, stop a deployment that is no longer used (`tunestack endpoints stop NAME`), "
         f"the oldest first: {', '.join(names)}"
     )

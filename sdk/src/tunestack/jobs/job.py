@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tunestack._utils.formatting import duration_text
 from tunestack.backends.base import JobInfo, JobState
 from tunestack.backends.handle import Handle
-from tunestack.backends.protocols import JobDetails, PausableJobs, listener
+from tunestack.backends.protocols import PausableJobs, listener
 from tunestack.endpoints.endpoint import START_TIMEOUT
 from tunestack.endpoints.start import own_endpoints, start_endpoint, stop_own_endpoints
 from tunestack.errors import (
@@ -291,16 +291,12 @@ class Job(Handle[JobInfo]):
         )
 
     def messages(self) -> Iterator[JobMessage]:
-        """List the provider's messages about the job, the newest first; Bedrock has none."""
-        if isinstance(self._backend, JobDetails):
-            return self._backend.messages(self.id)
-        return iter(())
+        """List the provider's messages about the job, the newest first; on Bedrock, the changes of its phases."""
+        return self._backend.messages(self.id)
 
     def checkpoints(self) -> Iterator[Checkpoint]:
         """List the checkpoints of the job, the newest first; Bedrock's can't be invoked, so there are none."""
-        if isinstance(self._backend, JobDetails):
-            return self._backend.checkpoints(self.id)
-        return iter(())
+        return self._backend.checkpoints(self.id)
 
     def metrics(self) -> Sequence[Mapping[str, float]]:
         """Read the losses, one row a step; empty until the job has succeeded."""

@@ -38,9 +38,11 @@ if TYPE_CHECKING:
 
     from tunestack.backends.base import (
         Check,
+        Checkpoint,
         EndpointInfo,
         EndpointRequest,
         JobInfo,
+        JobMessage,
         JobRequest,
         JobState,
     )
@@ -189,6 +191,16 @@ class BedrockBackend(BedrockModels, BedrockInference):
         """Get a job, by its ARN or name."""
         with translate_errors(f"getting job {job_id!r}"):
             return wire.job_info(self._control.get_model_customization_job(jobIdentifier=job_id))
+
+    def messages(self, job_id: str) -> Iterator[JobMessage]:
+        """List the changes of a job's phases, the newest first; Bedrock has no other events of jobs."""
+        with translate_errors(f"getting job {job_id!r}"):
+            response = self._control.get_model_customization_job(jobIdentifier=job_id)
+        return iter(wire.job_messages(response))
+
+    def checkpoints(self, job_id: str) -> Iterator[Checkpoint]:  # noqa: ARG002 - part of the protocol
+        """Return none: Bedrock's checkpoints can't be invoked."""
+        return iter(())
 
     def jobs(
         self,

@@ -47,7 +47,7 @@ JOBS = Quota(
     code="L-0406044C",
     default=10,
     is_adjustable=None,
-    remedy="wait for a job to end (submit with queue=True, or --queue), or cancel one (`tunestack jobs`)",
+    remedy="wait for a job to end (submit with queue=True, or --queue), or cancel one (`tunestack jobs list`)",
     frees_itself=True,
 )
 CUSTOM_MODELS = Quota(
@@ -61,7 +61,7 @@ DEPLOYMENTS = Quota(
     name="Total custom model deployments",
     default=10,
     is_adjustable=True,
-    remedy="stop a deployment that is not used any more (`tunestack endpoint list`, `tunestack endpoint stop`)",
+    remedy="stop a deployment that is not used any more (`tunestack endpoints list`, `tunestack endpoints stop`)",
 )
 DEPLOYMENTS_IN_PROGRESS = Quota(
     name="Custom models with a creating status per account",

@@ -8,10 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from tunestack.backends.base import CustomModelInfo, EndpointInfo, EndpointState, JobInfo, JobState
+from tunestack.backends.base import (
+    CustomModelInfo,
+    EndpointInfo,
+    EndpointState,
+    JobInfo,
+    JobMessage,
+    JobState,
+)
 from tunestack.backends.bedrock.known_messages import find_remedy
 from tunestack.catalog import Serving
 
@@ -171,6 +179,35 @@ def job_info(response: Mapping[str, Any]) -> JobInfo:
         training_loss=response.get("trainingMetrics", {}).get("trainingLoss"),
         validation_loss=validation[0].get("validationLoss"),
     )
+
+
+def job_messages(response: Mapping[str, Any]) -> list[JobMessage]:
+    """Read the changes of a job's phases from a response of `GetModelCustomizationJob`, the newest first."""
+    messages = [
+        _message(response["creationTime"], "the job was created"),
+        *(
+            _message(time, f"{phase} is {_words(details['status'])}")
+            for name, phase in _PHASES
+            if (details := response.get("statusDetails", {}).get(name, {}))
+            and details.get("status") not in (None, "NotStarted")
+            and (time := details.get("lastModifiedTime") or details.get("creationTime"))
+        ),
+    ]
+    if "endTime" in response:
+        failure = response.get("failureMessage")
+        text = f"the job is {_words(response['status'])}" + (f": {failure}" if failure else "")
+        messages.append(_message(response["endTime"], text, "error" if failure else "info"))
+    # Of changes at the same time, the later phase is the newer one.
+    return sorted(messages, key=lambda message: message.time)[::-1]
+
+
+def _message(time: datetime, text: str, level: str = "info") -> JobMessage:
+    return JobMessage(time=time, level=level, text=text)
+
+
+def _words(status: str) -> str:
+    """Return a status as words: `in progress` for `InProgress`."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", status).lower()
 
 
 def custom_model_info(response: Mapping[str, Any]) -> CustomModelInfo:

@@ -60,7 +60,7 @@ _PAGE = 100
 
 
 class OpenAIBackend(OpenAIStore, OpenAIModels):
-    """`Backend`, `PausableJobs` and `JobDetails` of one project; fine-tuned models are invoked by their names, and cost nothing while idle."""
+    """`Backend` and `PausableJobs` of one project; fine-tuned models are invoked by their names, and cost nothing while idle."""
 
     serving = (Serving.DIRECT,)
     has_idempotency_tokens = False

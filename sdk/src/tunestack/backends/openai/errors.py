@@ -27,7 +27,7 @@ _KEY = "check the key (OPENAI_API_KEY, or the client that was passed) and its pr
 _ELIGIBLE = (
     "the project or the key has no permission. OpenAI (not other servers with its API) ends fine-tuning: since 2026-05-07 organizations that never fine-tuned "
     "can't create jobs, since 2026-07-02 those that did not use a fine-tuned model recently can't either, and from 2027-01-06 "
-    "no organization can: see `tunestack models` for models that can be fine-tuned on Bedrock"
+    "no organization can: see `tunestack models list` for models that can be fine-tuned on Bedrock"
 )
 _INCOMPATIBLE = (
     "the server does not have OpenAI's API, or has another version of it: check the base URL"

@@ -1,0 +1,58 @@
+"""Command groups: their lists have a full sentence for each command, and an unknown command gets a suggestion."""
+
+from __future__ import annotations
+
+import click
+
+_DOCS = "https://github.com/tunestack/tunestack/blob/main/docs/"
+
+
+def examples(*commands: str, page: str) -> str:
+    """Return the end of a command's help: examples, and the page of the documentation."""
+    lines = "".join(f"  $ {command}\n" for command in commands)
+    return f"\b\nExamples:\n{lines}\n\b\nDocumentation: {_DOCS}{page}"
+
+
+class Group(click.Group):
+    """A group of commands."""
+
+    def descriptions(self, ctx: click.Context) -> dict[str, str]:
+        """Return the description of each command."""
+        commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        return {
+            name: first_sentence(command.help or "")
+            for name, command in commands.items()
+            if command and not command.hidden
+        }
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write one sentence for each command."""
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(self.descriptions(ctx).items()))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; an unknown name is an error that names similar commands."""
+        name = args[0]
+        known = self.list_commands(ctx)
+        if name in known or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        if self.get_command(ctx, name) is not None:
+            return super().resolve_command(ctx, args)
+        from difflib import get_close_matches  # noqa: PLC0415 - for the message only
+
+        near = get_close_matches(name, known, n=1) or [
+            other for other in known if other.startswith(name)
+        ]
+        hint = (
+            f"did you mean '{ctx.command_path} {near[0]}'?" if near else f"use {', '.join(known)}"
+        )
+        raise click.UsageError(f"no such command {name!r}: {hint}", ctx)
+
+
+def first_sentence(text: str) -> str:
+    """Return the first sentence of a help text, in one line."""
+    paragraph = " ".join(text.partition("\n\n")[0].split())
+    sentence, end, _ = paragraph.partition(". ")
+    return sentence + end.strip()

@@ -1,0 +1,83 @@
+"""Ids as people type them: a short id, `latest`, or whatever the SDK accepts."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import click
+
+from tunestack.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from datetime import datetime
+    from typing import Protocol
+
+    from tunestack.backends.accounts import Provider
+    from tunestack.custom_models import CustomModel
+    from tunestack.endpoints.endpoint import Endpoint
+    from tunestack.jobs.job import Job
+    from tunestack.tuner import Tuner
+
+    class _Info(Protocol):
+        @property
+        def id(self) -> str: ...
+        @property
+        def name(self) -> str: ...
+        @property
+        def created(self) -> datetime | None: ...
+
+
+LATEST = "latest"
+_SHORT = re.compile(r"[a-z0-9]{4,12}")
+
+
+def short_id(identifier: str) -> str:
+    """Return the last part of an ARN: the 12 characters that Bedrock generates; other ids as they are."""
+    return identifier.rsplit("/", 1)[-1] if identifier.startswith("arn:") else identifier
+
+
+def find_job(tuner: Tuner, text: str, provider: Provider) -> Job:
+    """Return a job, by its id, short id or name, or the latest."""
+    return tuner.job(
+        _full_id(text, lambda: (job.info for job in tuner.jobs(provider=provider)), of="jobs")
+    )
+
+
+def find_custom_model(tuner: Tuner, text: str, provider: Provider) -> CustomModel:
+    """Return a custom model, by its id, short id or name, or the latest."""
+    models = lambda: (model.info for model in tuner.custom_models(provider=provider))  # noqa: E731
+    return tuner.custom_model(_full_id(text, models, of="custom models"))
+
+
+def find_endpoint(tuner: Tuner, text: str, provider: Provider) -> Endpoint:
+    """Return an endpoint, by its id, short id or name, or the latest."""
+    return tuner.endpoint(endpoint_id(tuner, text, provider))
+
+
+def endpoint_id(tuner: Tuner, text: str, provider: Provider) -> str:
+    """Return the full id of an endpoint."""
+    endpoints = lambda: (endpoint.info for endpoint in tuner.endpoints(provider=provider))  # noqa: E731
+    return _full_id(text, endpoints, of="endpoints")
+
+
+def _full_id(text: str, infos: Callable[[], Iterable[_Info]], *, of: str) -> str:
+    """Return the full id that a text means, among the listed items; the text itself if it is none of theirs."""
+    if text == LATEST:
+        dated = [(info.created, info.id) for info in infos() if info.created]
+        if not dated:
+            raise NotFoundError(f"there is no latest one: no {of} exist here")
+        return max(dated)[1]
+    if not _SHORT.fullmatch(text):
+        return text
+    matches = []
+    for info in infos():
+        if text in (info.name, short_id(info.id)):
+            return info.id
+        if short_id(info.id).startswith(text):
+            matches.append(info.id)
+    if len(matches) > 1:
+        starts = ", ".join(map(short_id, matches))
+        raise click.UsageError(f"the short id {text!r} is ambiguous: {starts}")
+    return matches[0] if matches else text
