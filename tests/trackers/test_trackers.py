@@ -36,6 +36,7 @@ def test_a_job_is_logged_to_mlflow_and_wandb(sandbox, tuner, chat, tmp_path):
     assert process.returncode == 0, process.stderr
     logged = json.loads(process.stdout.splitlines()[-1])
     report = create_report(job)
+    assert report.training_data is not None
     training, validation = report.losses.training, report.losses.validation
     assert training
     assert validation

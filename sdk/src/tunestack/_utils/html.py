@@ -14,7 +14,7 @@ from tunestack._utils.formatting import utc_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_VOID = frozenset(("meta", "wbr"))
+_VOID = frozenset(("img", "meta", "wbr"))
 _CELL = "text-align:left;vertical-align:top;overflow-wrap:anywhere"
 
 

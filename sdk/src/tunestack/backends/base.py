@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from tunestack._utils.html import rows_table
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -219,3 +221,16 @@ class Check:
     """What was found."""
     fix: str | None = None
     """What to do, for a check that failed."""
+
+    def _repr_html_(self) -> str:
+        """Show the check in a notebook."""
+        return Checks([self])._repr_html_()
+
+
+class Checks(list[Check]):
+    """The results of several checks."""
+
+    def _repr_html_(self) -> str:
+        """Show the checks in a notebook."""
+        rows = ((one.name, one.verdict.value, one.detail, one.fix or "") for one in self)
+        return rows_table("Checks", ("check", "result", "detail", "what to do"), rows)

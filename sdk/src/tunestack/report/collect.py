@@ -89,6 +89,12 @@ class JobReport:
 
         return write_page(self)
 
+    def _repr_html_(self) -> str:
+        """Show the most important numbers and the losses in a notebook."""
+        from tunestack.report.page import write_summary  # noqa: PLC0415 - which needs this class
+
+        return write_summary(self)
+
 
 def create_report(
     job: Job, *, evaluation: Mapping[str, object] | None = None, read_data: bool = True

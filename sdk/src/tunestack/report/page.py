@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 import tunestack
 from tunestack._utils.formatting import duration_text, utc_text
-from tunestack._utils.html import Markup, tag
+from tunestack._utils.html import Markup, rows_table, tag
 from tunestack.report import sections
-from tunestack.report.svg import style_sheet
+from tunestack.report.charts import create_charts
+from tunestack.report.svg import data_uri, draw_figure, style_sheet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from tunestack.report.charts import Chart
     from tunestack.report.collect import JobReport
 
 # Nothing is loaded, not even if a text of a job contained a link.
@@ -29,15 +31,6 @@ _SECTIONS = (
 
 def write_page(report: JobReport) -> str:
     """Return the page of a report."""
-    name = report.info.name
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("title", f"{name}: fine-tuning report"),
-        tag("style", Markup(style_sheet("chart.css") + style_sheet("page.css"))),
-    )
     parts = (
         tag(
             "section",
@@ -47,9 +40,49 @@ def write_page(report: JobReport) -> str:
         )
         for title, write in _SECTIONS
     )
-    main = tag("main", *_heading(report), *parts)
     created = f"Created on {utc_text(report.created)} by Tunestack {tunestack.__version__}."
-    body = tag("body", main, tag("footer", tag("p", created)))
+    main = tag("main", *_heading(report), *parts)
+    return _page(f"{report.info.name}: fine-tuning report", main, created)
+
+
+def write_summary(report: JobReport) -> str:
+    """Return the most important numbers and the losses, for a notebook.
+
+    The charts are images, because the style sheet of an SVG element would change the notebook.
+    """
+    found = report.overfitting
+    charts = create_charts([(report.info, report.losses)])
+    images = (
+        tag("img", alt=chart.description, src=data_uri([chart]), width="760") for chart in charts
+    )
+    rows = [("state", report.info.described), *_figures(report)]
+    return tag(
+        "div",
+        rows_table(f"Fine-tuning report: {report.info.name}", (), rows),
+        tag("p", f"Overfitting: {found.text}.") if found else "",
+        *images,
+    )
+
+
+def write_charts_page(charts: Sequence[Chart]) -> str:
+    """Return a page with charts, for wide and narrow screens."""
+    names = dict.fromkeys(line.label for chart in charts for line in chart.lines)
+    title = f"Losses: {', '.join(names)}"
+    figures = (tag("section", tag("h2", chart.title), draw_figure(chart)) for chart in charts)
+    main = tag("main", tag("header", tag("h1", "Losses")), *figures)
+    return _page(title, main, f"Created by Tunestack {tunestack.__version__}.")
+
+
+def _page(title: str, main: Markup, footer: str) -> str:
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_POLICY),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("title", title),
+        tag("style", Markup(style_sheet("chart.css") + style_sheet("page.css"))),
+    )
+    body = tag("body", main, tag("footer", tag("p", footer)))
     return f"<!doctype html>\n{tag('html', head, body, lang='en')}\n"
 
 

@@ -14,7 +14,7 @@ from tunestack.endpoints.expiry import expiry_text
 from tunestack.records import Severity
 from tunestack.records.report import length_buckets
 from tunestack.report.charts import create_charts
-from tunestack.report.svg import draw_chart
+from tunestack.report.svg import draw_figure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from tunestack.report.collect import DataProfile, JobReport
     from tunestack.report.evaluation import Score
 
-_NARROW = 340
 _LISTED_PROBLEMS = 5
 _WORD_START = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
@@ -55,10 +54,7 @@ def losses(report: JobReport) -> Iterator[Markup]:
         yield _missing("Losses", reason)
         return
     for chart in charts:
-        wide = draw_chart(chart, class_="wide")
-        narrow = draw_chart(chart, width=_NARROW, height=240, class_="narrow")
-        caption = "Loss by training step; lower is better."
-        yield tag("figure", wide, narrow, tag("figcaption", caption))
+        yield draw_figure(chart)
     rows = [
         (f"{epoch}", f"{step:,}", _loss(training), _loss(validation))
         for epoch, step, training, validation in report.losses.by_epoch()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from importlib import resources
 from typing import TYPE_CHECKING
 
@@ -77,6 +78,16 @@ def draw_chart(
     )
 
 
+def draw_figure(chart: Chart) -> Markup:
+    """Draw a chart twice, for wide and narrow screens; the page's style sheet shows one of them."""
+    return tag(
+        "figure",
+        draw_chart(chart, class_="wide"),
+        draw_chart(chart, width=340, height=240, class_="narrow"),
+        tag("figcaption", "Loss by training step; lower is better."),
+    )
+
+
 def svg_file(charts: Sequence[Chart], *, width: int = 760, height: int = 320) -> str:
     """Return a file with charts below each other; it follows the reader's light or dark mode."""
     parts, top = [], 0
@@ -101,6 +112,12 @@ def svg_file(charts: Sequence[Chart], *, width: int = 760, height: int = 320) ->
         height=top,
         font_family="ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', monospace",
     )
+
+
+def data_uri(charts: Sequence[Chart]) -> str:
+    """Return the address of an image with the charts, which contains all of it."""
+    encoded = base64.b64encode(svg_file(charts).encode()).decode()
+    return f"data:image/svg+xml;base64,{encoded}"
 
 
 def _axes(
