@@ -50,7 +50,7 @@ run python examples/from_python.py
 
 step "5. The same from the command line; submitting the same job again returns the existing one"
 run python examples/tickets.py cdk.out/tickets.jsonl
-submit=(tunestack submit cdk.out/tickets.jsonl --model nova-micro -p epochCount=2)
+submit=(tunestack submit cdk.out/tickets.jsonl --model nova-micro -p epochCount=2 --yes)
 run "${submit[@]}" --wait
 printf '$ job=$(%s --id-only)\n' "${submit[*]}"
 job=$("${submit[@]}" --id-only)

@@ -15,7 +15,9 @@ def test_training_cost_is_tokens_times_epochs_times_price():
     assert cost.storage_usd_a_month == 1.95
     assert cost.hosting_usd_an_hour == 0.0
     training = next(cost.lines())
-    assert training.startswith("training: $6.00: 2,000,000 tokens (estimated) x 3 epochs at $1.00")
+    assert training.startswith(
+        "training: $6.00 ($4.00 to $8.00): 2,000,000 tokens (estimated) x 3 epochs at $1.00"
+    )
     assert training.endswith("confidence) per million tokens")
 
 

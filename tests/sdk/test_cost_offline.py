@@ -31,6 +31,8 @@ OPTIONS = {
     "max_cost": ["100"],
     "queue": ["4h"],
     "wait": [],
+    "dry_run": [],
+    "yes": [],
     "id_only": [],
     "stage": ["prod"],
     "region": ["us-east-1"],
@@ -89,7 +91,7 @@ def build_options(values):
 
 def test_arguments_are_those_of_submit():
     cost, submitted = (inspect.signature(call).parameters for call in (Tuner.cost, Tuner.submit))
-    assert dict(submitted) == dict(cost)
+    assert dict(submitted) == {**cost, "confirm": submitted["confirm"]}
 
 
 def test_every_option_of_submit_works_offline(offline, file, capsys):

@@ -57,7 +57,7 @@ def test_warning_has_the_price_if_it_is_known(west, tuner, completions):
     job = west.submit("llama-3-1-70b", completions).wait()
     with pytest.warns(
         EndpointCostWarning,
-        match=r"\$24\.00 \(catalog, undated, medium confidence\) for each of 2 model units",
+        match=r"\$24\.10 \(price list of 2026-10-30\) for each of 2 model units",
     ):
         job.start_endpoint(model_units=2)
     job.stop_endpoint()

@@ -63,7 +63,13 @@ def create_runner(sandbox, folder):
             environment.pop(name, None)
             environment |= {} if value is None else {name: value}
         process = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert process.returncode == 0, process.stderr
         return process.stdout

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         Expiry,
         JobInfo,
         JobMessage,
+        JobSlots,
         JobState,
         Verdict,
     )
@@ -68,7 +69,10 @@ if TYPE_CHECKING:
         TunestackError,
     )
     from tunestack.jobs.job import Job
+    from tunestack.jobs.plan import Plan
+    from tunestack.jobs.remaining import PastDurations
     from tunestack.polling import Poll
+    from tunestack.running_costs import RunningCost
     from tunestack.spec.cost import Cost
     from tunestack.spec.job_spec import SubmitArguments
     from tunestack.tuner import Tuner
@@ -108,6 +112,7 @@ _MODULES = {
     "JobFailedError": "errors",
     "JobInfo": "backends.base",
     "JobMessage": "backends.base",
+    "JobSlots": "backends.base",
     "JobStalledError": "errors",
     "JobState": "backends.base",
     "JobStoppedError": "errors",
@@ -116,10 +121,13 @@ _MODULES = {
     "ModelError": "errors",
     "NetworkError": "errors",
     "NotFoundError": "errors",
+    "PastDurations": "jobs.remaining",
+    "Plan": "jobs.plan",
     "Poll": "polling",
     "ProviderError": "errors",
     "QuotaError": "errors",
     "RoleError": "errors",
+    "RunningCost": "running_costs",
     "Serving": "catalog",
     "StateError": "errors",
     "SubmitArguments": "spec.job_spec",
@@ -161,6 +169,7 @@ __all__ = [
     "JobFailedError",
     "JobInfo",
     "JobMessage",
+    "JobSlots",
     "JobStalledError",
     "JobState",
     "JobStoppedError",
@@ -169,10 +178,13 @@ __all__ = [
     "ModelError",
     "NetworkError",
     "NotFoundError",
+    "PastDurations",
+    "Plan",
     "Poll",
     "ProviderError",
     "QuotaError",
     "RoleError",
+    "RunningCost",
     "Serving",
     "StateError",
     "SubmitArguments",

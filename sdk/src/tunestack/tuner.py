@@ -13,15 +13,17 @@ from tunestack.custom_models import CustomModel
 from tunestack.endpoints.endpoint import START_TIMEOUT, Endpoint
 from tunestack.endpoints.expiry import with_expiry
 from tunestack.endpoints.start import start_endpoint, stop_own_endpoints
+from tunestack.jobs.estimates import Estimates
 from tunestack.jobs.follow import follow, wait_all
 from tunestack.jobs.job import TIMEOUT, Job
-from tunestack.jobs.submit import check_spec, estimate, submit
+from tunestack.jobs.submit import check_spec, submit
 from tunestack.polling import Poll, to_timeout
+from tunestack.running_costs import RunningCost, running_costs
 from tunestack.spec.arguments import check_choice, check_time, check_type
 from tunestack.spec.job_spec import JobSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime
 
     import boto3
@@ -32,14 +34,14 @@ if TYPE_CHECKING:
     from tunestack.backends.protocols import Account, Backend
     from tunestack.deployment import Deployment
     from tunestack.endpoints.start import ServingChoice
+    from tunestack.jobs.plan import Plan
     from tunestack.polling import Duration
     from tunestack.records.source import Source
     from tunestack.records.target import Rendering
-    from tunestack.spec.cost import Cost
     from tunestack.spec.job_spec import SubmitArguments
 
 
-class Tuner:
+class Tuner(Estimates):
     """Fine-tunes models on Bedrock, in a stage that `cdk deploy` deployed, and at OpenAI.
 
     The stage is found by argument, environment (`eval "$(tunestack env)"`) or its SSM parameter, OpenAI by its own variables
@@ -96,7 +98,14 @@ class Tuner:
         """The boto3 session that was passed, if any."""
         return self._accounts.bedrock.session
 
-    def submit(self, model: str, data: Source, **arguments: Unpack[SubmitArguments]) -> Job:
+    def submit(
+        self,
+        model: str,
+        data: Source,
+        *,
+        confirm: Callable[[Plan], object] | None = None,
+        **arguments: Unpack[SubmitArguments],
+    ) -> Job:
         """Submit a fine-tuning job; billed by the token trained (tokens of the file x epochs).
 
         All arguments and records are checked before anything is uploaded; `check` checks the arguments only. Submitting the
@@ -107,6 +116,8 @@ class Tuner:
             model: a base model by any of its names (`nova-micro`, `bedrock/us.amazon.nova-micro-v1:0`,
                 `openai/gpt-4o-mini-2024-07-18`, ...), or a fine-tuned model or its endpoint (ARN) to fine-tune it further.
             data: a path or an `s3://` URI, a DataFrame, or an iterable of records. What it is is detected, see docs/my-data.md.
+            confirm: is called with the plan (see `plan`) before anything is uploaded or created; an exception that it raises
+                ends the submission.
             data_format: `chat` (`{"messages": [...]}`), `completion` (`{"prompt", "completion"}`), or another of
                 `tunestack.records.SourceFormat`; by default detected from the first record.
             hyperparameters: by the provider's names, see `tunestack models list`.
@@ -142,38 +153,9 @@ class Tuner:
         account = self._accounts.of_model(spec.model)
         target = account.resolve(spec.model)
         check_spec(target, spec)
-        return self._job(account, target.backend, submit(target, spec, poll=self._poll))
-
-    def check(self, model: str, **arguments: Unpack[SubmitArguments]) -> None:
-        """Check everything that `submit` would reject without reading data; nothing is uploaded, created or billed.
-
-        `submit` runs the same checks; the records and `max_cost` depend on the data. If the caller may read quotas, a job slot
-        has to be free, or with `queue` to exist at all. The arguments are those of `submit`.
-
-        Raises:
-            ModelError: the model can't be fine-tuned, or not in this region.
-            HyperparameterError: the model does not accept a name or a value.
-            ConfigError: another argument is invalid; `DeploymentError` if nothing is deployed.
-            QuotaError: the account may run no more jobs now.
-        """
-        spec = JobSpec(model=model, **arguments)
-        target = self._accounts.of_model(spec.model).resolve(spec.model)
-        check_spec(target, spec)
-        target.backend.check_quotas(queue=spec.queue_timeout is not None)
-
-    def cost(self, model: str, data: Source, **arguments: Unpack[SubmitArguments]) -> Cost:
-        """Estimate the cost of a job; the arguments are those of `submit`. No deployment, credentials or network are needed.
-
-        Prices are those of AWS's price list if the caller may read it, else the catalog's; each has its source. What only the
-        account knows is not checked: the stage's models and locations, and models of other OpenAI-compatible servers.
-
-        Raises:
-            ConfigError: as in `submit`, and `ModelError`, `HyperparameterError`, `DataError` and `CostError`.
-        """
-        spec = JobSpec(model=model, data=data, **arguments)
-        target = self._accounts.of_model(spec.model).resolve_offline(spec.model)
-        check_spec(target, spec)
-        return estimate(target, spec)
+        return self._job(
+            account, target.backend, submit(target, spec, poll=self._poll, confirm=confirm)
+        )
 
     def preflight(
         self, model: str | None = None, *, provider: Provider | None = None
@@ -350,6 +332,10 @@ class Tuner:
         backend = self._accounts.of_provider(provider).backend()
         infos = backend.custom_models(name_contains=contained)
         return (CustomModel(backend, info, poll=self._poll) for info in infos)
+
+    def running_costs(self) -> Iterator[RunningCost]:
+        """List what is billed now by the hour or month in the region: provisioned throughput, custom models, data in S3."""
+        return running_costs(self._accounts.of_provider(BEDROCK).backend())
 
     def bind(self, model: str) -> Tuner:
         """Return a tuner that keeps the present environment, for work in another thread.

@@ -180,6 +180,30 @@ class JobMessage:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class JobSlots:
+    """The quota of jobs that may run at a time, and its use."""
+
+    running: int
+    limit: int
+    quota: str
+    """The value with the name of the quota and the source of the value."""
+
+    def __str__(self) -> str:
+        """Describe the use of the quota."""
+        return f"{self.running} jobs are running, at most {self.quota}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StoredData:
+    """Data that the provider stores for a deployment."""
+
+    location: str
+    size: int | None
+    """In bytes; `None` if the caller may not list it."""
+    usd_a_month: float | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Checkpoint:
     """A model saved during training, which can be invoked."""
 

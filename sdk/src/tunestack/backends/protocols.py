@@ -21,7 +21,9 @@ if TYPE_CHECKING:
         JobInfo,
         JobMessage,
         JobRequest,
+        JobSlots,
         JobState,
+        StoredData,
     )
     from tunestack.backends.identifiers import IdKind
     from tunestack.catalog import BaseModel, LifecycleState, Price, Serving
@@ -99,6 +101,14 @@ class Backend(DataStore, Protocol):
 
     def check_quotas(self, *, queue: bool) -> None:
         """Raise `QuotaError` if no job may be created now (with a queue: if none may ever), as far as quotas can be read."""
+        ...
+
+    def job_slots(self) -> JobSlots | None:
+        """Read the quota of jobs and its use; `None` if the provider has no API for it."""
+        ...
+
+    def stored_data(self) -> Iterator[StoredData]:
+        """Measure the data that is stored for the deployment, if it is billed."""
         ...
 
     def checks(self, model: BaseModel | None) -> Iterator[Check]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from tunestack._utils.formatting import utc_text
+from tunestack.catalog import Serving
 from tunestack.cli.groups import Group, examples
 from tunestack.cli.identifiers import endpoint_id, find_custom_model, find_endpoint, find_job
 from tunestack.cli.options import (
@@ -19,8 +20,9 @@ from tunestack.cli.options import (
     list_options,
     provider_option,
     tuner_options,
+    yes_option,
 )
-from tunestack.cli.output import is_text, note, out, show, table
+from tunestack.cli.output import NO, is_interactive, is_text, note, out, show, table
 from tunestack.endpoints.expiry import expiry_text
 from tunestack.records.target import Rendering
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
     from tunestack.backends.accounts import Provider
     from tunestack.backends.base import EndpointInfo
+    from tunestack.catalog import BaseModel
     from tunestack.endpoints.start import ServingChoice
     from tunestack.tuner import Tuner
 
@@ -74,6 +77,7 @@ def endpoints() -> None:
     is_flag=True,
     help="Start provisioned throughput even if no endpoint guard is deployed.",
 )
+@yes_option
 @provider_option
 @tuner_options
 @format_option
@@ -87,16 +91,32 @@ def start(
     tuner: Tuner,
     *,
     unguarded: bool,
-) -> None:
+    yes: bool,
+) -> int | None:
     """Start the endpoint of a job's model and wait until it is ready.
 
-    Provisioned throughput is billed by the hour: a message shows its price and its end.
+    Provisioned throughput is billed by the hour: a message shows its price and its end, and in a terminal it has to be
+    confirmed.
     """
     found = find_job(tuner, job, provider)
+    if not yes and is_interactive() and _is_hourly(found.base, serving):
+        price = found.backend.prices(found.base).get("provisioned")
+        cost = "an unknown price" if price is None else f"{price} for each of {units} model units"
+        question = f"Provisioned throughput is billed by the hour, at {cost}. Start it?"
+        if not click.confirm(question, err=True):
+            note("no endpoint was started")
+            return NO
     endpoint = found.start_endpoint(serving, ttl=ttl, model_units=units, unguarded=unguarded)
     info = endpoint.refresh()
     note(f"endpoint {info.name} is ready, end: {expiry_text(info)}")
     _show(info)
+    return None
+
+
+def _is_hourly(base: BaseModel, serving: ServingChoice) -> bool:
+    """Return whether an endpoint is billed by the hour."""
+    has_hourly_only = {Serving.ON_DEMAND, Serving.DIRECT}.isdisjoint(base.serving)
+    return serving == "provisioned" or (serving == "auto" and has_hourly_only)
 
 
 @endpoints.command(

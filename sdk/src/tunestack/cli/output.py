@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,6 +52,11 @@ def as_yaml(value: object) -> str:
 def is_text() -> bool:
     """Return whether the command prints text for people, not JSON or YAML."""
     return _format() == "table"
+
+
+def is_interactive() -> bool:
+    """Return whether a question can be asked: standard input and standard error are a terminal."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def write(value: object) -> None:
@@ -165,6 +170,8 @@ def _fields(value: Any) -> Mapping[str, Any]:
 def _plain(value: object) -> object:
     if isinstance(value, datetime | date):
         return value.isoformat()
+    if isinstance(value, timedelta):
+        return value.total_seconds()
     if dataclasses.is_dataclass(value):
         return _fields(value)
     # The types of the catalog are msgspec's, which most commands do not import.

@@ -18,18 +18,29 @@ from tunestack.cli.options import (
     tags_option,
     tuner_options,
     values_option,
+    yes_option,
 )
-from tunestack.cli.output import note, show
+from tunestack.cli.output import (
+    MESSAGES_AS_JSON,
+    NO,
+    is_interactive,
+    is_text,
+    note,
+    out,
+    show,
+    write,
+)
 from tunestack.cli.watch import follow_in_text
 
 if TYPE_CHECKING:
+    from tunestack.jobs.plan import Plan
     from tunestack.tuner import Tuner
 
 
 @click.command(
     epilog=examples(
         "tunestack submit train.jsonl --model nova-micro -p epochCount=3",
-        "tunestack submit train.jsonl --model nova-micro --max-cost 20 --wait --json",
+        "tunestack submit train.jsonl --model nova-micro --max-cost 20 --yes --wait --json",
         page="jobs.md",
     )
 )
@@ -69,21 +80,74 @@ if TYPE_CHECKING:
     help="Wait for a free job slot if the quota is used up: 90m, 4h, 2d; 24h without a duration.",
 )
 @click.option("--wait", is_flag=True, help="Wait until the job has ended.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Do all but the upload and the creation of the job, and show the plan.",
+)
+@yes_option
 @tuner_options
 @format_option
 @id_only_option
-def submit(file: str, model: str, tuner: Tuner, *, wait: bool, **arguments: Any) -> None:
-    """Submit a fine-tuning job for FILE.
+def submit(
+    file: str,
+    model: str,
+    tuner: Tuner,
+    *,
+    wait: bool,
+    dry_run: bool,
+    yes: bool,
+    **options: Any,
+) -> int | None:
+    """Submit a fine-tuning job for FILE, after a confirmation if it is run in a terminal.
 
-    FILE is a path (see docs/my-data.md), - for standard input, or an s3:// URI. Submitting the same content again returns the
-    same job, which is billed once.
+    FILE is a path or an s3:// URI: see docs/my-data.md. Submitting the same content again returns the same job, which is billed
+    once.
     """
-    submitted = tuner.submit(model, file, **to_arguments(arguments))
+    arguments = to_arguments(options)
+    if dry_run:
+        _show_plan(tuner.plan(model, file, **arguments))
+        return None
+
+    def confirm(plan: Plan) -> None:
+        _note_plan(plan)
+        asks = plan.existing is None and not yes and is_interactive()
+        if asks and not click.confirm("Submit this job?", err=True):
+            raise _DeclinedError
+
+    try:
+        submitted = tuner.submit(model, file, confirm=confirm, **arguments)
+    except _DeclinedError:
+        note("nothing was submitted")
+        return NO
     # Printed at once: whatever happens next, the id attaches to the job.
     note(f"job {submitted.id}")
     if wait:
         follow_in_text(submitted)
     show(submitted.info)
+    return None
+
+
+class _DeclinedError(Exception):
+    """The plan was not confirmed."""
+
+
+def _show_plan(plan: Plan) -> None:
+    if not is_text():
+        write(plan)
+        return
+    for line in plan.lines():
+        out(line)
+    note("dry run: nothing was uploaded or created")
+
+
+def _note_plan(plan: Plan) -> None:
+    """Print the plan as messages, with `--json` as one of them."""
+    if MESSAGES_AS_JSON.get():
+        note("the plan of the job", plan=plan)
+        return
+    for line in plan.lines():
+        note(line)
 
 
 def to_arguments(options: dict[str, Any]) -> dict[str, Any]:

@@ -10,16 +10,15 @@ from tunestack.backends.base import Expiry
 
 if TYPE_CHECKING:
     from tunestack.backends.base import EndpointInfo
-    from tunestack.catalog import BaseModel
+    from tunestack.catalog import Price
 
 
 class EndpointCostWarning(UserWarning):
     """An endpoint is billed by the hour."""
 
 
-def warn_about_cost(what: str, base: BaseModel, units: int, end: str) -> None:
+def warn_about_cost(what: str, price: Price | None, units: int, end: str) -> None:
     """Warn that an endpoint is billed by the hour, with its price and its end."""
-    price = base.prices.get("provisioned")
     cost = (
         "at a price that Tunestack does not know (see the Bedrock pricing page)"
         if price is None

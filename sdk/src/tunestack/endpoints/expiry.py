@@ -12,7 +12,7 @@ from tunestack.errors import ConfigError, ProviderError
 from tunestack.polling import to_seconds
 
 if TYPE_CHECKING:
-    from tunestack.backends.base import EndpointInfo
+    from tunestack.backends.base import EndpointInfo, Expiry
     from tunestack.backends.protocols import Backend
 
 logger = logging.getLogger(__name__)
@@ -34,7 +34,12 @@ def with_expiry(backend: Backend, info: EndpointInfo) -> EndpointInfo:
 
 def expiry_text(info: EndpointInfo) -> str:
     """Format the end of an endpoint: `2026-11-28 22:25 UTC`, `never` or `unknown`."""
-    return info.expiry.value if info.expires_at is None else utc_text(info.expires_at)
+    return end_text(info.expiry, info.expires_at)
+
+
+def end_text(expiry: Expiry, expires_at: datetime | None) -> str:
+    """Format an end, as `expiry_text` does."""
+    return expiry.value if expires_at is None else utc_text(expires_at)
 
 
 def to_ttl(ttl: object) -> timedelta:

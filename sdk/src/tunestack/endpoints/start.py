@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from tunestack.backends.protocols import Backend
-    from tunestack.catalog import BaseModel
+    from tunestack.catalog import BaseModel, Price
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +114,7 @@ def start_endpoint(
         end = _arm_guard(host, backend.now(), name, way, lifetime, unguarded=unguarded)
         tags = {**tags, EXPIRES_AT_TAG: time_text(end.time)}
         if way is Serving.PROVISIONED:
-            warn_about_cost(f"endpoint {name!r} is", base, model_units, end.text)
+            warn_about_cost(f"endpoint {name!r} is", _price(backend, base), model_units, end.text)
     request = EndpointRequest(
         model=model, serving=way, name=name, model_units=model_units, tags=tags
     )
@@ -293,12 +293,16 @@ def _adopt(
     if found.model_units is not None:
         warn_about_cost(
             f"endpoint {found.name!r} exists already,",
-            base,
+            _price(backend, base),
             found.model_units,
             existing_end(found),
         )
     logger.info("endpoint %s exists already, end: %s", found.name, expiry_text(found))
     return found
+
+
+def _price(backend: Backend, base: BaseModel) -> Price | None:
+    return backend.prices(base).get("provisioned")
 
 
 def _create(

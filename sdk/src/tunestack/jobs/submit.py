@@ -6,12 +6,11 @@ import hashlib
 import json
 import logging
 from contextlib import contextmanager, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tunestack._utils.formatting import duration_text
-from tunestack._utils.temporary import temporary_directory
 from tunestack.backends.base import JobInfo, JobRequest, JobState
 from tunestack.backends.deleted_models import has_lost_model
 from tunestack.errors import (
@@ -22,8 +21,9 @@ from tunestack.errors import (
     RoleError,
 )
 from tunestack.jobs.job import SUBMITTED
+from tunestack.jobs.plan import Plan, make_plan
+from tunestack.jobs.training_data import write_data
 from tunestack.polling import wait_until_visible, when_free
-from tunestack.records import Dataset, Severity, check_together, prepare
 from tunestack.spec import cost
 from tunestack.spec.job_spec import BASE_MODEL_TAG, RENDERING_TAG
 
@@ -32,13 +32,11 @@ if TYPE_CHECKING:
 
     from tunestack.backends.protocols import Backend, DataStore, Target
     from tunestack.polling import Poll
-    from tunestack.records.source import Source
+    from tunestack.records import Dataset
     from tunestack.spec.job_spec import JobSpec
 
 logger = logging.getLogger(__name__)
 
-_MAX_LOGGED_WARNINGS = 5
-"""Warnings about training data that are logged one by one."""
 _MAX_ATTEMPTS = 20
 _ROLE_WITHIN = 120.0
 """Seconds to wait until a job role that was just deployed can be assumed; Terraform's AWS provider waits, too.
@@ -62,8 +60,31 @@ def check_spec(target: Target[DataStore], spec: JobSpec) -> None:
     target.backend.check_tags(_tags(target, spec))
 
 
-def submit(target: Target[Backend], spec: JobSpec, *, poll: Poll) -> JobInfo:
+@dataclass(frozen=True, kw_only=True)
+class _Prepared:
+    """A job whose data was read and checked, and what exists of it."""
+
+    training: Dataset
+    validation: Dataset | None
+    content: str
+    attempts: list[JobInfo]
+    existing: JobInfo | None
+
+
+def submit(
+    target: Target[Backend],
+    spec: JobSpec,
+    *,
+    poll: Poll,
+    confirm: Callable[[Plan], object] | None = None,
+) -> JobInfo:
     """Prepare and upload the data and create the job, unless an equal one is running or has succeeded.
+
+    Args:
+        target: the model to fine-tune.
+        spec: the job.
+        poll: how to wait.
+        confirm: is called with the plan before anything is uploaded; an exception that it raises ends the submission.
 
     Raises:
         DataError: the data has problems.
@@ -72,16 +93,12 @@ def submit(target: Target[Backend], spec: JobSpec, *, poll: Poll) -> JobInfo:
         ProviderError: the provider refused or failed.
     """
     backend = target.backend
-    with _prepare(target, spec) as (training, validation):
-        if spec.max_cost is not None:
-            _cost(target, spec, training).require_below(spec.max_cost)
-        content = _digest(target, spec, training, validation)
-        attempts = list(backend.attempts(content))
-        if not spec.rerun:
-            existing = _find_existing(backend, attempts, poll=poll)
-            if existing is not None:
-                logger.info("job %s exists already", existing.name)
-                return existing
+    with _prepare_job(target, spec, poll=poll) as job:
+        if confirm is not None:
+            confirm(_plan(target, spec, job))
+        if job.existing is not None:
+            logger.info("job %s exists already", job.existing.name)
+            return job.existing
 
         def upload(dataset: Dataset) -> str:
             return backend.upload(dataset.path, sha256=dataset.sha256, location=spec.s3_path)
@@ -91,16 +108,55 @@ def submit(target: Target[Backend], spec: JobSpec, *, poll: Poll) -> JobInfo:
             base=target.base,
             base_model=target.identifier,
             hyperparameters=spec.resolved_hyperparameters(target.base),
-            tags={**_tags(target, spec), **_rendering_tag(training)},
-            training_data=upload(training),
-            validation_data=None if validation is None else upload(validation),
+            tags={**_tags(target, spec), **_rendering_tag(job.training)},
+            training_data=upload(job.training),
+            validation_data=None if job.validation is None else upload(job.validation),
             output=target.output,
-            content=content,
-            attempt=_next_attempt(attempts),
+            content=job.content,
+            attempt=_next_attempt(job.attempts),
         )
-    info = _create_when_free(backend, request, attempts, poll=poll)
-    logger.info("job %s was submitted: %d records", info.name, training.records)
+    info = _create_when_free(backend, request, job.attempts, poll=poll)
+    logger.info("job %s was submitted: %d records", info.name, job.training.records)
     return info
+
+
+def plan(target: Target[Backend], spec: JobSpec, *, poll: Poll) -> Plan:
+    """Return what `submit` would do; nothing is uploaded or created.
+
+    Raises:
+        DataError: the data has problems.
+        CostError: the job would cost more than allowed.
+    """
+    with _prepare_job(target, spec, poll=poll) as job:
+        return _plan(target, spec, job)
+
+
+def _plan(target: Target[Backend], spec: JobSpec, job: _Prepared) -> Plan:
+    return make_plan(
+        target.backend,
+        target.identifier,
+        records=job.training.records,
+        validation_records=None if job.validation is None else job.validation.records,
+        cost=_cost(target, spec, job.training),
+        existing=job.existing,
+    )
+
+
+@contextmanager
+def _prepare_job(target: Target[Backend], spec: JobSpec, *, poll: Poll) -> Iterator[_Prepared]:
+    """Write the data to temporary files, check the cost, and look for an equal job."""
+    with write_data(target, spec) as (training, validation):
+        if spec.max_cost is not None:
+            _cost(target, spec, training).require_below(spec.max_cost)
+        content = _digest(target, spec, training, validation)
+        attempts = list(target.backend.attempts(content))
+        yield _Prepared(
+            training=training,
+            validation=validation,
+            content=content,
+            attempts=attempts,
+            existing=None if spec.rerun else _find_existing(target.backend, attempts, poll=poll),
+        )
 
 
 def _tags(target: Target[DataStore], spec: JobSpec) -> Mapping[str, str]:
@@ -226,7 +282,7 @@ def estimate(target: Target[DataStore], spec: JobSpec) -> cost.Cost:
         DataError: the data is invalid.
         CostError: the estimate is above `max_cost`.
     """
-    with _prepare(target, spec) as (training, _):
+    with write_data(target, spec) as (training, _):
         estimated = _cost(target, spec, training)
     if spec.max_cost is not None:
         estimated.require_below(spec.max_cost)
@@ -241,54 +297,6 @@ def _cost(target: Target[DataStore], spec: JobSpec, training: Dataset) -> cost.C
         hyperparameters=spec.complete_hyperparameters(target.base),
         prices=target.backend.prices(target.base),
     )
-
-
-@contextmanager
-def _prepare(target: Target[DataStore], spec: JobSpec) -> Iterator[tuple[Dataset, Dataset | None]]:
-    """Write the data in the model's format to temporary files."""
-
-    def open_source(source: Source) -> Source:
-        if isinstance(source, str) and source.startswith("s3://"):
-            return target.backend.open(source)
-        return source
-
-    write: Callable[..., Dataset] = partial(
-        prepare,
-        model=target.base,
-        data_format=spec.data_format,
-        record_format=spec.written_format,
-        on_loss=spec.on_loss,
-        ignore=spec.ignore,
-        owner=target.owner,
-        rendering=spec.rendering,
-        mapping=spec.mapping,
-    )
-    with temporary_directory() as folder:
-        training = write(open_source(spec.data), path=folder / "training.jsonl")
-        _log_warnings(training, "training data")
-        if spec.validation_data is None:
-            yield training, None
-            return
-        validation = write(
-            open_source(spec.validation_data), path=folder / "validation.jsonl", validation=True
-        )
-        _log_warnings(validation, "validation data")
-        for warning in check_together(training, validation):
-            logger.warning("%s", warning)
-        yield training, validation
-
-
-def _log_warnings(dataset: Dataset, name: str) -> None:
-    report = dataset.report
-    for notice in report.notices:
-        logger.info("%s: %s", name, notice)
-    for problem in report.warnings[:_MAX_LOGGED_WARNINGS]:
-        logger.warning("%s: %s", name, problem)
-    count = report.count(Severity.WARNING)
-    if count > _MAX_LOGGED_WARNINGS:
-        logger.warning("%s: %d more warnings", name, count - _MAX_LOGGED_WARNINGS)
-    for field, times in report.losses.items():
-        logger.warning("%s: left out %d times (on_loss='report'): %s", name, times, field)
 
 
 def _submitted(job_id: str, request: JobRequest, backend: Backend) -> JobInfo:

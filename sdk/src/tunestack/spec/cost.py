@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _MILLION = 1_000_000
 _CENT = 0.01
 _BILLED_BY_TOKEN = ("training", "input")
+_FEWEST_TOKENS, _MOST_TOKENS = 4 / 6, 4 / 3
+"""The range of tokens, as a share of the estimate: AWS's user guide counts six characters per token, its script for Claude
+three; the estimate counts four."""
 _EPOCHS, _MOST_EPOCHS, _LITTLE, _MUCH = 3, 25, 100, 25_000
 
 
@@ -38,15 +41,24 @@ class Cost:
     prices: Mapping[str, str]
     """Each price with its source (the price list or the catalog) and date, by what is billed."""
 
+    @property
+    def training_usd_range(self) -> tuple[float, float] | None:
+        """The range of the training cost, because the tokens are estimated; `None` if the price is unknown."""
+        if self.training_usd is None:
+            return None
+        return self.training_usd * _FEWEST_TOKENS, self.training_usd * _MOST_TOKENS
+
     def lines(self) -> Iterator[str]:
         """Yield the estimate as lines of text."""
         trained = f"{self.tokens:,} tokens (estimated) x {self.epochs} epochs"
-        yield f"training: {_usd(self.training_usd)}: {trained}{self._price('training')}"
-        yield f"storing the model: {_usd(self.storage_usd_a_month)} a month{self._price('storage')}"
+        between = self.training_usd_range
+        spread = "" if between is None else f" ({usd_text(between[0])} to {usd_text(between[1])})"
+        yield f"training: {usd_text(self.training_usd)}{spread}: {trained}{self._price('training')}"
+        yield f"storing the model: {usd_text(self.storage_usd_a_month)} a month{self._price('storage')}"
         if self.hosting_usd_an_hour == 0:
             yield f"serving: nothing while idle; by the token{self._price('input')}"
         else:
-            hour = _usd(self.hosting_usd_an_hour)
+            hour = usd_text(self.hosting_usd_an_hour)
             yield f"serving: {hour} an hour for each model unit{self._price('provisioned')}"
 
     def _repr_html_(self) -> str:
@@ -75,8 +87,8 @@ class Cost:
             )
         if self.training_usd > most:
             raise CostError(
-                f"training would cost about {_usd(self.training_usd)} ({self.tokens:,} tokens x "
-                f"{self.epochs} epochs{self._price('training')}), more than max_cost {_usd(most)}: "
+                f"training would cost about {usd_text(self.training_usd)} ({self.tokens:,} tokens x "
+                f"{self.epochs} epochs{self._price('training')}), more than max_cost {usd_text(most)}: "
                 "use fewer epochs or less data, or raise max_cost"
             )
 
@@ -132,9 +144,12 @@ def _usd_of(price: Price | None) -> float | None:
     return None if price is None else price.usd
 
 
-def _usd(amount: float | None) -> str:
+def usd_text(amount: float | None) -> str:
+    """Format an amount of US dollars; `None` is unknown."""
     if amount is None:
         return "an unknown amount"
+    if 0 < amount < 1 / _MILLION:
+        return "less than $0.000001"
     if 0 < amount < _CENT:
         return f"${amount:.6f}".rstrip("0")
     return f"${amount:,.2f}"

@@ -14,8 +14,9 @@ from tunestack.backends.bedrock.events import JobEvents
 from tunestack.backends.bedrock.guard import ScheduledGuard, with_expiry
 from tunestack.backends.bedrock.inference import BedrockInference
 from tunestack.backends.bedrock.models import BedrockModels
-from tunestack.backends.bedrock.quotas import explain_quota_errors, require_job_slot
+from tunestack.backends.bedrock.quotas import explain_quota_errors, read_job_slots, require_job_slot
 from tunestack.backends.bedrock.s3 import Location, Store, open_object, require_region
+from tunestack.backends.bedrock.storage import BedrockStorage
 from tunestack.backends.identifiers import IdKind
 from tunestack.catalog import Serving
 from tunestack.deployment import STAGE_TAG
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
         JobInfo,
         JobMessage,
         JobRequest,
+        JobSlots,
         JobState,
     )
     from tunestack.backends.bedrock.clients import Clients
@@ -55,7 +57,7 @@ if TYPE_CHECKING:
 _PAGE = 1000
 
 
-class BedrockBackend(BedrockModels, BedrockInference):
+class BedrockBackend(BedrockModels, BedrockStorage, BedrockInference):
     """`Backend`, `EndpointHost` and `EventSource` on Amazon Bedrock, in one region of one account."""
 
     serving = (Serving.PROVISIONED, Serving.ON_DEMAND)
@@ -374,6 +376,10 @@ class BedrockBackend(BedrockModels, BedrockInference):
     def check_quotas(self, *, queue: bool) -> None:
         """Raise `QuotaError` if no job can be created now (or ever, with a queue), as far as quotas can be read."""
         require_job_slot(self._clients, self._region, queue=queue)
+
+    def job_slots(self) -> JobSlots:
+        """Read the quota of jobs, and count the running ones."""
+        return read_job_slots(self._clients, self._region)
 
     def checks(self, model: BaseModel | None) -> Iterator[Check]:
         """Check credentials, clock, deployment, bucket, role, guard and quotas; calls nothing that is billed."""

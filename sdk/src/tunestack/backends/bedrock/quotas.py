@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from tunestack.backends.base import JobSlots
 from tunestack.backends.bedrock.errors import OTHER_QUOTA, translate_errors
 from tunestack.errors import QuotaError, TunestackError
 
@@ -187,15 +188,28 @@ def require_job_slot(clients: Clients, region: str, *, queue: bool) -> None:
     """
     try:
         limit = read_applied_quota(clients, region, JOBS)
-        running = count_jobs(clients, region)
+        slots = _use_of(limit, clients, region)
     except TunestackError as error:
         logger.debug("the number of free job slots is unknown: %s", error)
         return
-    usage = f"{running} jobs are running, at most {limit.text}"
-    if limit.value < 1 or (running >= limit.value and not queue):
-        raise QuotaError(f"no job can be created in {region}: {usage}: {limit.remedy}")
-    if running >= limit.value:
-        logger.warning("the job has to wait for a free slot: %s", usage)
+    if slots.limit < 1 or (slots.running >= slots.limit and not queue):
+        raise QuotaError(f"no job can be created in {region}: {slots}: {limit.remedy}")
+    if slots.running >= slots.limit:
+        logger.warning("the job has to wait for a free slot: %s", slots)
+
+
+def read_job_slots(clients: Clients, region: str) -> JobSlots:
+    """Read the quota of jobs, or its documented default, and count the running jobs.
+
+    Raises:
+        ProviderError: the jobs can't be listed.
+    """
+    return _use_of(read_quota(clients, region, JOBS), clients, region)
+
+
+def _use_of(limit: Limit, clients: Clients, region: str) -> JobSlots:
+    running = count_jobs(clients, region)
+    return JobSlots(running=running, limit=int(limit.value), quota=limit.text)
 
 
 def count_jobs(clients: Clients, region: str) -> int:

@@ -150,13 +150,19 @@ class Store:
 
     def list_keys(self, location: Location) -> Iterator[str]:
         """List the keys that start with a location's key."""
+        return (entry["Key"] for entry in self._list(location))
+
+    def list_sizes(self, location: Location) -> Iterator[int]:
+        """List the sizes of the objects whose keys start with a location's key."""
+        return (entry["Size"] for entry in self._list(location))
+
+    def _list(self, location: Location) -> Iterator[Any]:
         pages = self._client.get_paginator("list_objects_v2").paginate(
             Bucket=location.bucket, Prefix=location.key, ExpectedBucketOwner=self._owner
         )
         with translate_errors(f"listing {location}"):
             for page in pages:
-                for entry in page.get("Contents", ()):
-                    yield entry["Key"]
+                yield from page.get("Contents", ())
 
     def read_rows(self, location: Location) -> Iterator[dict[str, float]]:
         """Read a CSV file of numbers; cells that are not numbers are left out."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import openai
     from openai.types import Model
 
-    from tunestack.backends.base import CustomModelInfo
+    from tunestack.backends.base import CustomModelInfo, StoredData
 
 OPENAI_OWNERS = ("openai", "openai-dev", "openai-internal", "system")
 """The `owned_by` of OpenAI's own models."""
@@ -27,6 +27,13 @@ class OpenAIModels:
     """The part of `tunestack.backends.protocols.Backend` for custom models of one project."""
 
     _client: openai.OpenAI
+
+    def job_slots(self) -> None:
+        """Return `None`: OpenAI has no API for the limits of fine-tuning jobs."""
+
+    def stored_data(self) -> Iterator[StoredData]:
+        """Return none: OpenAI does not bill files for fine-tuning."""
+        return iter(())
 
     def custom_model(self, model_id: str) -> CustomModelInfo:
         """Get a fine-tuned model, by its id."""
