@@ -13,6 +13,7 @@ from tunestack._utils.formatting import utc_text
 from tunestack.errors import ConfigError
 from tunestack.records import check
 from tunestack.report import create_report
+from tunestack.spec.cost import usd_text
 
 EVALUATION = {
     "data": "test.jsonl",
@@ -160,18 +161,19 @@ def test_report_has_the_losses_and_the_hint(overfitted):
 
 def test_report_has_the_estimated_cost_with_the_source_of_each_price(overfitted, tuner, chat):
     estimated = tuner.cost("nova-micro", chat, hyperparameters={"epochCount": 5})
+    low, high = map(usd_text, estimated.training_usd_range)
     report = create_report(overfitted)
     assert report.cost == estimated
     rows = Page(report.html()).rows_of("Cost")
     assert rows["training"] == [
-        f"{estimated.training_usd:.4f}",
-        f"estimated: {estimated.tokens} tokens x 5 epochs at ${report.prices['training'].usd:.2f} per million tokens",
+        usd_text(estimated.training_usd),
+        f"estimated, {low} to {high}: {estimated.tokens} tokens x 5 epochs at ${report.prices['training'].usd:.2f} per million tokens",
     ]
-    assert rows["storing the model"][0] == f"{estimated.storage_usd_a_month:.2f}"
+    assert rows["storing the model"][0] == usd_text(estimated.storage_usd_a_month)
     prices = Page(report.html()).rows_of("Prices")
     assert "per million tokens trained" in prices["training"][1]
     for kind, price in report.prices.items():
-        assert prices[kind][0] == f"{price.usd:,.2f}"
+        assert prices[kind][0] == usd_text(price.usd)
         assert price.source in prices[kind][1]
         assert str(price.seen or "undated") in prices[kind][1]
 
@@ -186,7 +188,7 @@ def test_report_has_the_cost_of_provisioned_throughput_so_far(llama, sandbox):
     assert hours > 2
     price = report.prices["provisioned"].usd
     amount, how = Page(report.html()).rows_of("Cost")[f"endpoint {endpoint.name}"]
-    assert amount == f"{hours * price:,.2f}"
+    assert amount == usd_text(hours * price)
     assert f"1 model unit at ${price:,.2f} an hour" in how
     endpoint.stop()
 
@@ -204,7 +206,7 @@ def test_report_at_openai_has_the_actual_cost(tuner, chat):
     price = report.prices["training"].usd
     assert info.trained_tokens
     amount, how = Page(report.html()).rows_of("Cost")["training"]
-    assert amount == f"{info.trained_tokens * price / 1e6:.4f}"
+    assert amount == usd_text(info.trained_tokens * price / 1e6)
     assert how.startswith(f"actual: {info.trained_tokens:,} tokens")
     assert report.training_data is not None
     assert report.training_data.report.records == 20

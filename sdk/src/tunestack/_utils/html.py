@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _VOID = frozenset(("img", "meta", "wbr"))
-_CELL = "text-align:left;vertical-align:top;overflow-wrap:anywhere"
+_CELL = "text-align:left;vertical-align:top"
+_SHORT = 20
+"""Characters of a text that is not wrapped."""
 
 
 class Markup(str):
@@ -81,13 +83,15 @@ def rows_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]
 
     The first cell of each row is its header.
     """
-    head = tag("tr", *(tag("th", name, scope="col", style=_CELL) for name in columns))
+
+    def cell(name: str, text: str, scope: str | None = None) -> Markup:
+        is_short = len(text) <= _SHORT
+        style = f"{_CELL};{'white-space:nowrap' if is_short else 'overflow-wrap:anywhere'}"
+        return tag(name, text, scope=scope, style=style)
+
+    head = tag("tr", *(cell("th", name, "col") for name in columns))
     body = (
-        tag(
-            "tr",
-            tag("th", first, scope="row", style=_CELL),
-            *(tag("td", cell, style=_CELL) for cell in others),
-        )
+        tag("tr", cell("th", first, "row"), *(cell("td", text) for text in others))
         for first, *others in rows
     )
     caption = tag(

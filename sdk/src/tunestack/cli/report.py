@@ -90,7 +90,7 @@ def metrics(
 @_output_option
 @click.option(
     "--evaluation",
-    type=click.Path(exists=True, dir_okay=False),
+    type=click.Path(),
     metavar="FILE",
     help="Show the evaluation result in this JSON file.",
 )
@@ -124,7 +124,7 @@ def report(
     if not is_text():
         write(created)
     for part, reason in created.unread.items():
-        note(f"{part} is not in the report: {reason}", level="warning")
+        note(f"the report has no {part}: {reason}", level="warning")
 
 
 def _log(job: Job, tracker: str | None) -> None:

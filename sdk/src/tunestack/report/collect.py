@@ -45,7 +45,7 @@ class DataProfile:
     report: Report
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(frozen=True, kw_only=True, slots=True, repr=False)
 class JobReport:
     """A report on a job; `None` for what does not exist, or could not be read (see `unread`)."""
 
@@ -88,6 +88,10 @@ class JobReport:
         from tunestack.report.page import write_page  # noqa: PLC0415 - which needs this class
 
         return write_page(self)
+
+    def __repr__(self) -> str:
+        """Show the name and the state of the job."""
+        return f"<JobReport {self.info.name} {self.info.described}>"
 
     def _repr_html_(self) -> str:
         """Show the most important numbers and the losses in a notebook."""

@@ -10,6 +10,7 @@ from tunestack._utils.html import Markup, rows_table, tag
 from tunestack.report import sections
 from tunestack.report.charts import create_charts
 from tunestack.report.svg import data_uri, draw_figure, style_sheet
+from tunestack.spec.cost import usd_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -120,6 +121,6 @@ def _figures(report: JobReport) -> Iterator[tuple[str, str]]:
     if info.created is not None and info.ended is not None:
         yield "duration", duration_text(info.ended - info.created)
     if report.billed_usd is not None:
-        yield "training cost", f"${sections.usd(report.billed_usd)}"
+        yield "training cost", usd_text(report.billed_usd)
     elif report.cost is not None and report.cost.training_usd is not None:
-        yield "training cost, estimated", f"${sections.usd(report.cost.training_usd)}"
+        yield "training cost, estimated", usd_text(report.cost.training_usd)

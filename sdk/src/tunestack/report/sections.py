@@ -15,6 +15,7 @@ from tunestack.records import Severity
 from tunestack.records.report import length_buckets
 from tunestack.report.charts import create_charts
 from tunestack.report.svg import draw_figure
+from tunestack.spec.cost import usd_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -159,13 +160,13 @@ def hyperparameters(report: JobReport) -> Iterator[Markup]:
 def costs(report: JobReport) -> Iterator[Markup]:
     """Write the cost, with the source of each price."""
     rows = [("training", *_training(report)), *_running(report)]
-    yield _table("Cost", ("what", "USD", "how it is computed"), rows, numbers=(1,))
+    yield _table("Cost", ("what", "amount", "how it is computed"), rows, numbers=(1,))
     prices = [
-        (kind, f"{price.usd:,.2f}", f"{PRICE_UNITS[kind]}; {_source(price)}")
+        (kind, usd_text(price.usd), f"{PRICE_UNITS[kind]}; {_source(price)}")
         for kind, price in report.prices.items()
     ]
     if prices:
-        yield _table("Prices", ("what", "USD", "unit and source"), prices, numbers=(1,))
+        yield _table("Prices", ("what", "amount", "unit and source"), prices, numbers=(1,))
     yield tag(
         "p",
         "List prices, before taxes and discounts. The invoice has the actual amounts.",
@@ -178,33 +179,40 @@ def _training(report: JobReport) -> tuple[str, str]:
     billed = report.billed_usd
     if billed is not None and price is not None:
         return (
-            usd(billed),
+            usd_text(billed),
             f"actual: {report.info.trained_tokens:,} tokens, as the provider reports, at ${price.usd:,.2f} per million tokens",
         )
     if report.cost is None:
         return "unknown", "the tokens are unknown: the training data was not read"
-    tokens = f"estimated: {report.cost.tokens:,} tokens x {report.cost.epochs} epochs"
+    tokens = f"{report.cost.tokens:,} tokens x {report.cost.epochs} epochs"
     if report.cost.training_usd is None or price is None:
-        return "unknown", f"{tokens}; the price of training is unknown"
+        return "unknown", f"estimated: {tokens}; the price of training is unknown"
     is_partial = report.info.state in {JobState.FAILED, JobState.STOPPED}
     note = "; at most, because the job did not complete" if is_partial else ""
-    return usd(report.cost.training_usd), f"{tokens} at ${price.usd:,.2f} per million tokens{note}"
+    between = report.cost.training_usd_range
+    spread = "" if between is None else f", {' to '.join(map(usd_text, between))}"
+    how = f"estimated{spread}: {tokens} at ${price.usd:,.2f} per million tokens{note}"
+    return usd_text(report.cost.training_usd), how
 
 
 def _running(report: JobReport) -> Iterator[tuple[str, str, str]]:
     storage = report.prices.get("storage")
     if report.model is not None and storage is not None:
-        yield "storing the model", usd(storage.usd), "each month, until the custom model is deleted"
+        yield (
+            "storing the model",
+            usd_text(storage.usd),
+            "each month, until the custom model is deleted",
+        )
     hourly = report.prices.get("provisioned")
     for endpoint in report.endpoints:
         name = f"endpoint {endpoint.name}"
         if endpoint.serving is not Serving.PROVISIONED:
-            yield name, "0.00", "while idle; billed by the token"
+            yield name, "$0.00", "while idle; billed by the token"
         elif hourly is None or endpoint.created is None:
             yield name, "unknown", "billed by the hour; the price is unknown"
         else:
             units, age = endpoint.model_units or 1, report.created - endpoint.created
-            so_far = usd(age.total_seconds() / 3600 * units * hourly.usd)
+            so_far = usd_text(age.total_seconds() / 3600 * units * hourly.usd)
             noun = "model unit" if units == 1 else "model units"
             how = f"{duration_text(age)} x {units} {noun} at ${hourly.usd:,.2f} an hour"
             yield name, so_far, f"estimated, so far: {how}"
@@ -318,11 +326,6 @@ def _with_breaks(name: str) -> Markup:
 
 def _missing(what: str, reason: str) -> Markup:
     return tag("p", tag("strong", f"{what}: "), f"{reason}.", class_="note")
-
-
-def usd(amount: float) -> str:
-    """Format an amount; small ones with four digits."""
-    return f"{amount:,.4f}" if 0 < amount < 1 else f"{amount:,.2f}"
 
 
 def _source(price: Price) -> str:
