@@ -23,6 +23,9 @@ _MANIFEST_COLUMNS = (
     "rejectedRecordCount",
 )
 _STEPS_PER_EPOCH = 4
+_OVERFITTING_FROM = 2 * _STEPS_PER_EPOCH
+_OVERFITTING = 0.004
+"""Chosen so that the loss of validation is lowest at the end of the third epoch."""
 _VALIDATION_PATHS = {
     "amazon": "post_fine_tuning_validation/validation/validation_metrics.csv",
     "meta": "validation_metrics.csv",
@@ -44,7 +47,7 @@ def output_folder(job: Job) -> str:
 
 
 def simulate_losses(job: Job) -> Losses:
-    """Return losses that decrease with each step, ever more slowly."""
+    """Return losses that decrease with each step, ever more slowly; that of validation rises after the third epoch."""
     epochs = int(job.hyperparameters.get("epochCount", 1))
     training = [
         round(0.2 + 1.8 * math.exp(-step / _STEPS_PER_EPOCH), 4)
@@ -53,7 +56,12 @@ def simulate_losses(job: Job) -> Losses:
     has_validation = job.params.get("validationDataConfig", {}).get("validators")
     return Losses(
         training=training,
-        validation=[round(loss * 1.1, 4) for loss in training] if has_validation else [],
+        validation=[
+            round(loss * 1.1 + _OVERFITTING * max(0, step - _OVERFITTING_FROM) ** 2, 4)
+            for step, loss in enumerate(training)
+        ]
+        if has_validation
+        else [],
     )
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal, Self
 
 from tunestack import catalog
+from tunestack.backends.base import Checks
 from tunestack.backends.bedrock.account import BedrockAccount
 from tunestack.backends.openai.project import OpenAIProject
 from tunestack.environment import snapshot
@@ -66,7 +67,7 @@ class Accounts:
         """
         base = None if model is None else catalog.get(check_type("model", model, str))
         named = provider or (BEDROCK if base is None else base.provider)
-        return self.of_provider(named).preflight(base, model)
+        return Checks(self.of_provider(named).preflight(base, model))
 
     def of_id(self, kind: IdKind, identifier: object) -> tuple[Account, str]:
         """Return the account of a job, an endpoint or a fine-tuned model, and its id there.

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from tunestack._utils.html import rows_table
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -79,6 +81,7 @@ class JobInfo:
     ended: datetime | None = None
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
     training_data: str | None = None
+    validation_data: str | None = None
     output: str | None = None
     training_loss: float | None = None
     validation_loss: float | None = None
@@ -244,3 +247,16 @@ class Check:
     """What to do, for a check that failed."""
     link: str | None = None
     """A page of the provider's console where it can be done."""
+
+    def _repr_html_(self) -> str:
+        """Show the check in a notebook."""
+        return Checks([self])._repr_html_()
+
+
+class Checks(list[Check]):
+    """The results of several checks."""
+
+    def _repr_html_(self) -> str:
+        """Show the checks in a notebook."""
+        rows = ((one.name, one.verdict.value, one.detail, one.fix or "") for one in self)
+        return rows_table("Checks", ("check", "result", "detail", "what to do"), rows)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, Protocol, Self, TypeVar
 
+from tunestack._utils.html import fields_table
+
 if TYPE_CHECKING:
     from tunestack.backends.protocols import Backend
     from tunestack.polling import Poll
@@ -48,6 +50,11 @@ class Handle(Generic[Info]):
     def backend(self) -> Backend:
         """The service that it belongs to."""
         return self._backend
+
+    def _repr_html_(self) -> str:
+        """Show the last observation in a notebook; nothing is called."""
+        title = f"{type(self).__name__} {self._info.name}"
+        return fields_table(title, self._info, hidden=("name", "raw_state"))
 
     def __eq__(self, other: object) -> bool:
         """Return whether both have the same id."""

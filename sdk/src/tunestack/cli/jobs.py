@@ -22,6 +22,7 @@ from tunestack.cli.options import (
     tuner_options,
 )
 from tunestack.cli.output import note, show, table
+from tunestack.cli.report import metrics, report
 from tunestack.cli.submit import submit
 from tunestack.cli.watch import wait, watch
 
@@ -50,7 +51,7 @@ def jobs() -> None:
     """
 
 
-for command in (submit, wait, watch):
+for command in (submit, wait, watch, metrics, report):
     jobs.add_command(command)
 
 
@@ -165,23 +166,6 @@ def resume(job: str, provider: Provider, tuner: Tuner) -> None:
     found.resume()
     note(f"job {found.name} is resumed")
     show(found.refresh())
-
-
-@jobs.command(
-    epilog=examples(
-        "tunestack jobs metrics latest",
-        "tunestack jobs metrics JOB --json > metrics.jsonl",
-        page=_PAGE,
-    )
-)
-@click.argument("job")
-@provider_option
-@tuner_options
-@format_option
-def metrics(job: str, provider: Provider, tuner: Tuner) -> None:
-    """Print the losses of a job that has succeeded, one row per step."""
-    rows = find_job(tuner, job, provider).metrics()
-    table(rows, list(dict.fromkeys(name for row in rows for name in row)), of="metrics")
 
 
 @jobs.command(

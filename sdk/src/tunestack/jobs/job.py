@@ -26,6 +26,7 @@ from tunestack.errors import (
     ProviderError,
     StateError,
 )
+from tunestack.jobs.progress import Progress, to_progress
 from tunestack.jobs.remaining import estimate_remaining
 from tunestack.jobs.stall import StallDetector
 from tunestack.polling import (
@@ -164,25 +165,27 @@ class Job(Handle[JobInfo]):
         return StallDetector(stall_after, clock=self._poll.clock).through(observations)
 
     def wait(
-        self, timeout: Duration | None = TIMEOUT, *, stall_after: timedelta | None = None
+        self,
+        timeout: Duration | None = TIMEOUT,
+        *,
+        stall_after: timedelta | None = None,
+        progress: bool | Progress = False,
     ) -> Job:
-        """Wait until the job has succeeded. Ctrl-C leaves it running: attach again with its id.
+        """Wait until the job has succeeded, and return it. Ctrl-C leaves it running: attach again with its id.
 
         Args:
             timeout: seconds or a `timedelta`; `None` for no limit.
             stall_after: see `watch`.
-
-        Returns:
-            The job itself.
+            progress: show the state while waiting, also in a notebook; or a function that receives each observation.
 
         Raises:
             JobFailedError: the job failed; `reason` has the provider's message.
             JobStoppedError: the job was stopped.
             JobTimeoutError: the job has not ended in time, or `JobStalledError`; the job continues.
         """
-        limit = to_timeout(timeout)
-        for _ in self.watch(timeout, stall_after=stall_after):
-            pass
+        limit, show = to_timeout(timeout), to_progress(progress, self._backend)
+        for info in self.watch(timeout, stall_after=stall_after):
+            show(info)
         return self.require_success(limit)
 
     async def wait_async(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from tunestack._utils.html import rows_table
 from tunestack.records.findings import Severity, without_indices
 from tunestack.records.rules import RULES
 from tunestack.records.tokens import METHOD
@@ -196,6 +198,27 @@ class Report:
             ],
         }
 
+    def _repr_html_(self) -> str:
+        """Show the report in a notebook."""
+        title, *notices = (line.strip() for line in self._summary_lines())
+        tokens = f"{self.tokens.total:,}, estimated as {self.tokens.method}"
+        rows = [
+            *(("notice", notice) for notice in notices),
+            *(
+                (severity.value, text)
+                for severity in Severity
+                for text in islice(group_problems(self._of(severity)), _LISTED_PROBLEMS)
+            ),
+            *(("left out", f"{count:,} x {what}") for what, count in self.losses.items()),
+            ("duplicates", f"{self.duplicates:,}"),
+            ("tokens", tokens),
+            *(
+                (f"records up to {size:,} tokens", f"{count:,}")
+                for size, count in length_buckets(self.tokens.histogram).items()
+            ),
+        ]
+        return rows_table(title, (), rows)
+
     def text(self, *, limit: int = _LISTED_PROBLEMS, tokens: bool = True) -> str:
         """Return the report as text.
 
@@ -206,13 +229,7 @@ class Report:
         return "\n".join(self._lines(limit, tokens=tokens))
 
     def _lines(self, limit: int, *, tokens: bool) -> Iterator[str]:
-        verdict = "valid" if self.ok else "invalid"
-        yield f"{self.records:,} record{'' if self.records == 1 else 's'} ({self.source_format}) for {self.model} ({self.format}): {verdict}"
-        yield from (f"  {notice}" for notice in self.notices)
-        if self.invalid_records:
-            yield f"  with errors: {self.invalid_records:,}"
-        if self.unchecked_records:
-            yield f"  not checked, because of too many errors: {self.unchecked_records:,}"
+        yield from self._summary_lines()
         for severity in Severity:
             yield from self._problem_lines(severity, limit)
         if self.losses:
@@ -227,6 +244,15 @@ class Report:
         if tokens and self.tokens.total:
             yield ""
             yield from self._token_lines()
+
+    def _summary_lines(self) -> Iterator[str]:
+        verdict = "valid" if self.ok else "invalid"
+        yield f"{self.records:,} record{'' if self.records == 1 else 's'} ({self.source_format}) for {self.model} ({self.format}): {verdict}"
+        yield from (f"  {notice}" for notice in self.notices)
+        if self.invalid_records:
+            yield f"  with errors: {self.invalid_records:,}"
+        if self.unchecked_records:
+            yield f"  not checked, because of too many errors: {self.unchecked_records:,}"
 
     def _problem_lines(self, severity: Severity, limit: int) -> Iterator[str]:
         count = self.count(severity)
@@ -265,17 +291,21 @@ def _quantile(counts: Mapping[int, int], rank: float) -> int:
     return max(counts)
 
 
-def _bars(histogram: Mapping[int, int]) -> Iterator[str]:
-    """Draw the histogram of record lengths, with the limits 1, 2, 5, 10, 20, 50, ..."""
+def length_buckets(histogram: Mapping[int, int]) -> dict[int, int]:
+    """Count the records by their length, with the upper limits 1, 2, 5, 10, 20, 50, ..."""
     steps = [digit * 10**power for power in range(12) for digit in (1, 2, 5)]
     counts: dict[int, int] = {}
     for size, count in histogram.items():
         step = next(step for step in steps if size <= step)
         counts[step] = counts.get(step, 0) + count
+    low, high = min(counts, default=1), max(counts, default=0)
+    return {step: counts.get(step, 0) for step in steps if low <= step <= high}
+
+
+def _bars(histogram: Mapping[int, int]) -> Iterator[str]:
+    """Draw the histogram of record lengths."""
+    counts = length_buckets(histogram)
     highest = max(counts.values())
-    low, high = min(counts), max(counts)
-    for step in steps:
-        if low <= step <= high:
-            count = counts.get(step, 0)
-            bar = "#" * max(round(_BAR_WIDTH * count / highest), bool(count))
-            yield f"  up to {step:>9,}  {bar:<{_BAR_WIDTH}} {count:,}"
+    for step, count in counts.items():
+        bar = "#" * max(round(_BAR_WIDTH * count / highest), bool(count))
+        yield f"  up to {step:>9,}  {bar:<{_BAR_WIDTH}} {count:,}"

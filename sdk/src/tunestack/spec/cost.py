@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tunestack._utils.html import rows_table
 from tunestack.catalog import Serving
 from tunestack.errors import CostError
 
@@ -59,6 +60,12 @@ class Cost:
         else:
             hour = usd_text(self.hosting_usd_an_hour)
             yield f"serving: {hour} an hour for each model unit{self._price('provisioned')}"
+
+    def _repr_html_(self) -> str:
+        """Show the estimate in a notebook."""
+        rows = (line.partition(": ") for line in self.lines())
+        title = f"Estimated cost of fine-tuning {self.model}"
+        return rows_table(title, (), ((what, text) for what, _, text in rows))
 
     def _price(self, of: str) -> str:
         per = " per million tokens" if of in _BILLED_BY_TOKEN else ""

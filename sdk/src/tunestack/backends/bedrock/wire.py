@@ -158,6 +158,7 @@ def job_info(response: Mapping[str, Any]) -> JobInfo:
     if state is JobState.RUNNING and phase not in (None, "training"):
         state = JobState.PENDING
     validation = response.get("validationMetrics") or [{}]
+    validators = response.get("validationDataConfig", {}).get("validators") or [{}]
     failure = response.get("failureMessage")
     return JobInfo(
         id=response["jobArn"],
@@ -173,6 +174,7 @@ def job_info(response: Mapping[str, Any]) -> JobInfo:
         ended=response.get("endTime"),
         hyperparameters=response.get("hyperParameters", {}),
         training_data=response.get("trainingDataConfig", {}).get("s3Uri"),
+        validation_data=validators[0].get("s3Uri"),
         output=response.get("outputDataConfig", {}).get("s3Uri"),
         training_loss=response.get("trainingMetrics", {}).get("trainingLoss"),
         validation_loss=validation[0].get("validationLoss"),

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import openai
 
@@ -16,7 +16,7 @@ from tunestack.backends.base import Check, Verdict
 from tunestack.backends.openai import servers, wire
 from tunestack.backends.openai.client import client_settings, create_client
 from tunestack.backends.openai.errors import translate_errors
-from tunestack.backends.openai.files import require_processed, upload_file
+from tunestack.backends.openai.files import open_file, require_processed, upload_file
 from tunestack.backends.openai.models import OPENAI_OWNERS, OpenAIModels
 from tunestack.backends.openai.offline import OpenAIStore
 from tunestack.backends.openai.wire import iterate_rows
@@ -144,6 +144,10 @@ class OpenAIBackend(OpenAIStore, OpenAIModels):
             self.check_location(location)
         upload = partial(upload_file, self._client, path, sha256=sha256, now=self.now())
         return retry(upload, timeout=_BUSY_TIMEOUT, poll=self._poll)
+
+    def open(self, uri: str) -> BinaryIO:
+        """Open a file of the project, by its id."""
+        return super().open(uri) if "://" in uri else open_file(self._client, uri)
 
     def create_job(self, request: JobRequest) -> str:
         """Create a job and return its id; billed by the number of trained tokens. The same request twice is one job.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import openai
 
@@ -80,6 +81,12 @@ def require_processed(
             raise BusyError(
                 f"the server is still processing {name} {arguments[name]} ({status}): {error}"
             ) from error
+
+
+def open_file(client: openai.OpenAI, file_id: str) -> BinaryIO:
+    """Read the content of a file into memory."""
+    with translate_errors(f"reading file {file_id!r}"):
+        return io.BytesIO(client.files.content(file_id).read())
 
 
 def _create_file(client: openai.OpenAI, path: Path, name: str, **expiry: Any) -> str:

@@ -162,6 +162,7 @@ def job_info(job: FineTuningJob) -> JobInfo:
         ended=_parse_timestamp(job.finished_at),
         hyperparameters=_hyperparameters(job),
         training_data=job.training_file,
+        validation_data=job.validation_file,
         output=next(iter(job.result_files or ()), None),
         trained_tokens=job.trained_tokens,
         expected=_parse_timestamp(job.estimated_finish),
