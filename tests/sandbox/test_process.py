@@ -264,7 +264,7 @@ def test_the_sandbox_is_reached_without_the_proxy_of_the_environment(monkeypatch
 
 
 def test_the_error_of_a_failed_emulator_start_has_the_cause(tmp_path):
-    emulator = Emulator(account="123456789012", tls=False)
+    emulator = Emulator(account="123456789012", speed=1, tls=False)
     emulator.start(tmp_path, {"PYTHONHOME": "/nowhere"})
     with pytest.raises(TunestackError, match="did not start"):
         emulator.wait()

@@ -49,6 +49,7 @@ class Clock:
         self._process = os.getpid()
         self._order = itertools.count()
         self._followers: list[Callable[[timedelta], object]] = []
+        self._find_next_wait: Callable[[], float | None] = lambda: None
         self.lock = threading.RLock()
         """Held while actions run, and while the state that they change is read or changed."""
 
@@ -74,12 +75,23 @@ class Clock:
         """Call a function with the difference to the real time whenever it changes."""
         self._followers.append(follower)
 
+    def wait_for(self, find_next_wait: Callable[[], float | None]) -> None:
+        """Let `advance` stop at each time at which a process outside of this one continues.
+
+        Args:
+            find_next_wait: Waits until the process has done what is due, and returns the timestamp at which it continues
+                (infinite, if it waits for something else), or `None` if it does not wait.
+        """
+        self._find_next_wait = find_next_wait
+
     def __repr__(self) -> str:
         """Return the time as text."""
         return f"<Clock {self.now():%Y-%m-%d %H:%M:%S} UTC>"
 
     def advance(self, seconds: float | timedelta) -> None:
         """Advance the clock and run the actions that become due. Use it for `Poll(sleep=...)`, so that tests do not wait.
+
+        Executions of Step Functions continue at the times at which their waits end, before the clock is advanced further.
 
         Raises:
             ConfigError: The time is negative, or the clock would pass the year 2100.
@@ -91,13 +103,27 @@ class Clock:
             raise ConfigError(
                 f"the clock can't be advanced by {seconds!r} seconds: use 0 to {_MAX_ADVANCE}"
             )
-        with self.lock:
-            ahead = self._ahead + timedelta(seconds=seconds)
-            if (datetime.now(UTC) + ahead).year > _LAST_YEAR:
-                raise ConfigError(f"the clock can't be advanced beyond the year {_LAST_YEAR}")
-            self._ahead = ahead
-            self.settle()
-            self._notify_followers()
+        remaining = timedelta(seconds=seconds)
+        if (self.now() + remaining).year > _LAST_YEAR:
+            raise ConfigError(f"the clock can't be advanced beyond the year {_LAST_YEAR}")
+        is_waiting = True
+        while is_waiting:
+            next_wait = self._find_next_wait()
+            with self.lock:
+                step = min(remaining, self._find_step(next_wait))
+                self._ahead += step
+                self.settle()
+                self._notify_followers()
+            remaining -= step
+            is_waiting = next_wait is not None and remaining > timedelta(0)
+        self._find_next_wait()
+
+    def _find_step(self, next_wait: float | None) -> timedelta:
+        """Return how far the clock can be advanced until an action is due or a process continues."""
+        if next_wait is None:
+            return timedelta.max
+        dues = [next_wait, *(due.timestamp() for due, _, _ in self._actions[:1])]
+        return timedelta(seconds=min(max(min(dues) - self.monotonic(), 0), _MAX_ADVANCE))
 
     def require_own_process(self) -> None:
         """Check that this is the process that created the clock. A forked process has a copy, whose lock may be held forever.

@@ -10,6 +10,7 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 import urllib.request
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -27,19 +28,24 @@ if TYPE_CHECKING:
 START_TIMEOUT = 60.0
 """Seconds within which MiniStack must start. It takes one or two."""
 _LOG_TAIL = 2000
+_MAX_RUN_SECONDS = 10.0
+"""Seconds of real time that the clock waits for executions, which may call functions that take long."""
+_POLL_SECONDS = 0.002
 
 
 class Emulator:
     """A process with MiniStack, and the commands to it that no AWS API has, see `emulator_process`."""
 
-    def __init__(self, *, account: str, tls: bool) -> None:
+    def __init__(self, *, account: str, speed: float, tls: bool) -> None:
         """Bind a free port. `start` starts the process.
 
         Args:
             account: The account of unknown access keys.
+            speed: The factor by which the waits of Step Functions are shorter than on AWS.
             tls: Serve HTTPS and enforce IAM. Buckets that deny plain HTTP require both.
         """
         self._account = account
+        self._speed = speed
         self._tls = tls
         self._socket = socket.create_server((LOOPBACK, 0))
         self._port: int = self._socket.getsockname()[1]
@@ -62,7 +68,10 @@ class Emulator:
         self._log = folder / "ministack.log"
         with self._log.open("wb") as output, self._socket:
             self._process = subprocess.Popen(  # noqa: S603 - a fixed command
-                [sys.executable, "-m", emulator_process.__name__, str(self._socket.fileno())],
+                [
+                    *(sys.executable, "-m", emulator_process.__name__),
+                    *(str(self._socket.fileno()), str(self._speed)),
+                ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=output,
@@ -116,6 +125,25 @@ class Emulator:
     def set_clock(self, ahead: timedelta) -> None:
         """Set the difference to the real time, and fire the schedules that are due."""
         self._run("set-clock", ahead=ahead.total_seconds())
+
+    def wait_for_executions(self) -> float | None:
+        """Wait until all executions of Step Functions wait for the clock, for an event, or have ended.
+
+        Returns:
+            The time at which the first of them continues; `None` if no execution waits.
+        """
+        deadline = time.monotonic() + _MAX_RUN_SECONDS
+        while True:
+            state = self._run("find-next-wait")
+            if not state["is_busy"] or time.monotonic() >= deadline:
+                due: float | None = state["due"]
+                return due
+            time.sleep(_POLL_SECONDS)
+
+    def end_executions(self) -> None:
+        """Stop and delete all executions of Step Functions."""
+        self._run("end-executions")
+        self.wait_for_executions()
 
     def send_event(self, account: str, region: str, entry: Mapping[str, Any]) -> None:
         """Send an event as an AWS service does, to all matching rules and their targets."""

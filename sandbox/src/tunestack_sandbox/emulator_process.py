@@ -16,7 +16,13 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, TextIO
 
-from tunestack_sandbox import emulator_api_keys, emulator_deliveries, emulator_resources
+from tunestack_sandbox import (
+    emulator_api_keys,
+    emulator_deliveries,
+    emulator_resources,
+    emulator_states,
+)
+from tunestack_sandbox.emulator_threads import ACTIVITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +54,7 @@ def set_clock(ahead: float) -> None:
         scheduler._schedule_last_fired.clear()  # noqa: SLF001
         eventbridge._rule_last_fired.clear()  # noqa: SLF001
     TIME.ahead = ahead
+    ACTIVITY.notify()
     scheduler._tick_schedules()  # noqa: SLF001 - no public API; the version of MiniStack is pinned
     # Tests advance the clock many times a second, and every rule with a rate is due each time. MiniStack's own thread fires
     # those that are skipped here.
@@ -190,6 +197,7 @@ def reset() -> None:
     """Delete the resources of all services."""
     from ministack import app  # noqa: PLC0415
 
+    emulator_states.end_executions()
     app._reset_all_state()  # noqa: SLF001
     emulator_api_keys.reset()
 
@@ -207,6 +215,8 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "send-event": send_event,
     "find-credential": find_credential,
     "find-api-key": emulator_api_keys.find_api_key,
+    "find-next-wait": ACTIVITY.find_next,
+    "end-executions": emulator_states.end_executions,
     "delete-schedules": delete_schedules,
     "reset": reset,
 }
@@ -227,7 +237,10 @@ def _run_commands(output: TextIO) -> None:
 
 
 def main() -> None:
-    """Serve on the socket with the file descriptor of the first argument, until standard input ends."""
+    """Serve on the socket with the file descriptor of the first argument, until standard input ends.
+
+    The second argument is the speed of the sandbox.
+    """
     output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # other prints go to the log
     threading.Thread(target=_run_commands, args=(output,), daemon=True).start()
@@ -244,6 +257,7 @@ def main() -> None:
     emulator_api_keys.install()
     emulator_deliveries.install()
     emulator_resources.install()
+    emulator_states.install(float(sys.argv[2]))
     config = Config()
     config.bind = [f"fd://{sys.argv[1]}"]
     config.keep_alive_timeout = 75

@@ -119,7 +119,7 @@ class Sandbox:
         }
         self._stopped = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="tunestack-clock", daemon=True)
-        self._emulator = Emulator(account=ACCOUNT, tls=self._tls)
+        self._emulator = Emulator(account=ACCOUNT, speed=speed, tls=self._tls)
         self._clients = cache(self._create_client)
         self._quotas = quotas or Quotas()
         self._services = LocalServices(
@@ -195,6 +195,7 @@ class Sandbox:
             self._services.server.start(self._find_certificate())
             self._emulator.set_clock(self.clock.ahead)
             self.clock.follow(self._emulator.set_clock)
+            self.clock.wait_for(self._emulator.wait_for_executions)
             self._ticker.start()
             if not self._is_empty:
                 deploy_stage(lambda name: self._clients(ACCOUNT, name))
@@ -217,13 +218,14 @@ class Sandbox:
         self._cleanup.stop()
 
     def reset(self, *, everything: bool = False) -> None:
-        """Delete all jobs, models, endpoints, schedules and faults, and reset the clock and the quotas.
+        """Delete all jobs, models, endpoints, schedules, executions and faults, and reset the clock and the quotas.
 
         Args:
             everything: Delete the resources of all other AWS services, too, and deploy the stage again, which takes a
                 second. The names of its resources change.
         """
         self.clock.require_own_process()
+        self._emulator.end_executions()
         with self.clock.lock:
             self.clock.reset()
             self.faults.clear()
