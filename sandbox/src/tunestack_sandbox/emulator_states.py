@@ -17,7 +17,7 @@ from math import inf
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from tunestack_sandbox import emulator_state_machines
+from tunestack_sandbox import emulator_jsonata, emulator_state_machines
 from tunestack_sandbox.emulator_tasks import (
     TASK,
     TaskContext,
@@ -48,6 +48,8 @@ _CHANGED = {
     "_find_matching_retrier": "retriers error retry_counts",
     "_invoke_aws_sdk_integration": "resource input_data",
     "_invoke_resource_with_timeout": "resource input_data timeout",
+    "_resolve_params_obj": "template data ctx",
+    "_run_distributed_map": "state_def raw_input effective iterator execution ctx",
     "_run_execution": "exec_arn",
     "_run_parallel_branches": "state_def raw_input execution ctx",
     "_scaled_sleep": "seconds",
@@ -94,8 +96,6 @@ def install(speed: float) -> None:
         "_sleep_until": _sleep_until,
         "_add_event": partial(_add_event, original),
         "_run_execution": partial(_run_execution, original),
-        "_run_parallel_branches": partial(_run_branches, original),
-        "_apply_output_path": partial(_apply_output, original),
         "_execute_task": partial(_execute_task, original),
         "_invoke_aws_sdk_integration": invoke,
         "_invoke_resource_with_timeout": _invoke_with_timeout,
@@ -105,6 +105,7 @@ def install(speed: float) -> None:
     for name, change in changes.items():
         setattr(stepfunctions, name, change)
     emulator_state_machines.install()
+    emulator_jsonata.install()
 
 
 def end_executions() -> None:
@@ -216,51 +217,13 @@ def _execute_task(
     task = TaskContext(
         execution=execution,
         state=context["State"]["Name"],
-        field="Arguments" if _is_jsonata(state, context) else "Parameters",
+        field="Arguments" if emulator_jsonata.is_jsonata(state, context) else "Parameters",
     )
     token = TASK.set(task)
     try:
         return original._execute_task(state, raw_input, execution, context)  # noqa: SLF001
     finally:
         TASK.reset(token)
-
-
-def _is_jsonata(state: Mapping[str, Any], context: Any) -> bool:
-    from ministack.services import stepfunctions  # noqa: PLC0415
-
-    language: str = stepfunctions._state_query_language(state, context)  # noqa: SLF001
-    return language == "JSONata"
-
-
-def _run_branches(
-    original: Any, state: Mapping[str, Any], raw_input: Any, execution: Any, context: Any
-) -> Any:
-    """Run the branches of a Parallel state, with the fields of JSONata, which MiniStack ignores."""
-    from ministack.services import stepfunctions  # noqa: PLC0415
-
-    if not _is_jsonata(state, context):
-        return original._run_parallel_branches(state, raw_input, execution, context)  # noqa: SLF001
-    arguments = stepfunctions._apply_jsonata_arguments(state, raw_input, context)  # noqa: SLF001
-    own_state = context["State"]  # the branches set theirs
-    fields = {name: state[name] for name in ("Branches", "Next", "End") if name in state}
-    results, following = original._run_parallel_branches(  # noqa: SLF001
-        fields, arguments, execution, context
-    )
-    context["State"] = own_state
-    output = stepfunctions._apply_jsonata_output(  # noqa: SLF001
-        state, raw_input, context, result=results, default=results
-    )
-    stepfunctions._apply_state_assign(state, raw_input, context, result=results)  # noqa: SLF001
-    return output, following
-
-
-def _apply_output(original: Any, state: Mapping[str, Any], data: Any, context: Any = None) -> Any:
-    """Apply the output of a state, also that of a Succeed state in JSONata, which MiniStack ignores."""
-    from ministack.services import stepfunctions  # noqa: PLC0415
-
-    if state.get("Type") == "Succeed" and _is_jsonata(state, context):
-        return stepfunctions._apply_jsonata_output(state, data, context, default=data)  # noqa: SLF001
-    return original._apply_output_path(state, data, context)  # noqa: SLF001
 
 
 def _invoke_with_timeout(resource: str, parameters: Any, timeout: float) -> Any:
