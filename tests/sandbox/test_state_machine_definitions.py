@@ -104,6 +104,54 @@ REFUSED = {
         build_jsonpath_task({"JobIdentifer.$": "$.job"}),
         'The field "JobIdentifer" is not supported by Step Functions at /States/Task/Parameters',
     ),
+    "unknown start": (
+        {**build_machine("Other", Pass={"Type": "Pass", "End": True})},
+        "MISSING_TRANSITION_TARGET: Missing 'StartAt' target: Other at /StartAt",
+    ),
+    "no states": ({"StartAt": "A"}, "The required field 'States' is missing at /"),
+    "unknown next state": (
+        build_machine("Pass", Pass={"Type": "Pass", "Next": "Other"}),
+        "MISSING_TRANSITION_TARGET: Missing 'Next' target: Other at /States/Pass/Next",
+    ),
+    "unknown next state of a catcher": (
+        build_machine(
+            "Task",
+            Task=build_task(
+                "getModelCustomizationJob",
+                GET_JOB,
+                Catch=[{"ErrorEquals": ["States.ALL"], "Next": "Other"}],
+            ),
+        ),
+        "Missing 'Next' target: Other at /States/Task/Catch[0]/Next",
+    ),
+    "misspelt field": (
+        build_machine("Task", Task=build_task("getModelCustomizationJob", GET_JOB, Retries=[])),
+        "SCHEMA_VALIDATION_FAILED: Field 'Retries' is not supported at /States/Task",
+    ),
+    "field of the other query language": (
+        build_machine("Pass", Pass={"Type": "Pass", "ResultPath": None, "End": True}),
+        "SCHEMA_VALIDATION_FAILED: Field 'ResultPath' is not supported at /States/Pass",
+    ),
+    "field of another type": (
+        build_machine("Pass", Pass={"Type": "Pass", "Catch": [], "End": True}),
+        "SCHEMA_VALIDATION_FAILED: Field 'Catch' is not supported at /States/Pass",
+    ),
+    "state without an end": (
+        build_machine("Wait", Wait={"Type": "Wait", "Seconds": 1}),
+        "Exactly one of Next and End is required at /States/Wait",
+    ),
+    "wait without a duration": (
+        build_machine("Wait", Wait={"Type": "Wait", "End": True}),
+        "Exactly one duration or time is required at /States/Wait",
+    ),
+    "unknown type": (
+        build_machine("Loop", Loop={"Type": "Loop", "End": True}),
+        "Invalid Type or QueryLanguage at /States/Loop",
+    ),
+    "task without a resource": (
+        build_machine("Task", Task={"Type": "Task", "End": True}),
+        "The required field 'Resource' is missing at /States/Task",
+    ),
     "expression that can't be parsed": (
         build_machine("Pass", Pass={"Type": "Pass", "Output": "{% $a( %}", "End": True}),
         "INVALID_JSONATA_EXPRESSION",

@@ -9,8 +9,8 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tunestack_sandbox import sdk_integrations, states_language
 from tunestack_sandbox.emulator_tasks import explain_role_denial
-from tunestack_sandbox.sdk_integrations import find_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,12 +41,23 @@ def _find_definition_error(find_error: Callable[[Any], str | None], definition: 
     """Return AWS's message for an invalid definition."""
     message = find_error(definition)
     try:
-        problems = find_problems(json.loads(definition))
+        problems = _find_problems(json.loads(definition))
     except (TypeError, ValueError) as error:
         problems = [f"INVALID_JSON_DESCRIPTION: {error}"]
     if message is not None:
         problems.insert(0, message)
     return f"Invalid State Machine Definition: '{', '.join(problems)}'" if problems else None
+
+
+def _find_problems(definition: Any) -> list[str]:
+    return [
+        *states_language.find_problems(definition),
+        *(
+            f"SCHEMA_VALIDATION_FAILED: {problem}"
+            for state in states_language.list_states(definition)
+            for problem in sdk_integrations.find_problems(state)
+        ),
+    ]
 
 
 def _validate_definition(data: Mapping[str, Any]) -> Any:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from botocore.model import OperationModel, ServiceModel, Shape
 
+    from tunestack_sandbox.states_language import State
+
 _RESOURCE = re.compile(
     r"arn:aws[\w-]*:states:[\w-]*:\d*:aws-sdk:(?P<service>\w+):(?P<action>[a-z]\w*)"
     r"(?P<pattern>\.waitForTaskToken)?"
@@ -201,49 +203,22 @@ def _convert_scalar_result(value: Any) -> Any:
     return value
 
 
-def find_problems(definition: Any) -> list[str]:
-    """Return what Step Functions refuses in the SDK integrations of a state machine's definition."""
-    if not isinstance(definition, dict):
-        return []
-    return [
-        f"SCHEMA_VALIDATION_FAILED: {text} at {path}"
-        for path, state in _list_states(definition, "")
-        for path, text in _find_state_problems(path, state)
-    ]
-
-
-def _find_state_problems(path: str, state: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    resource = state.get("Resource")
-    if state.get("Type") != "Task" or not isinstance(resource, str):
+def find_problems(state: State) -> Iterator[str]:
+    """Yield what Step Functions refuses in the SDK integration of a state, if it has one."""
+    resource = state.fields.get("Resource")
+    if state.fields.get("Type") != "Task" or not isinstance(resource, str):
         return
     if not _SDK_PREFIX.match(resource):
         return
     operation = find_operation(resource)
     if operation is None:
-        text = _NOT_RECOGNIZED.format(resource)
-        yield f"{path}/Resource", text
+        yield f"{_NOT_RECOGNIZED.format(resource)} at {state.path}/Resource"
         return
     for name in ("Arguments", "Parameters"):
-        if name in state:
+        if name in state.fields:
             parameters = Parameters(is_template=True)
-            parameters.convert(state[name], operation)
-            yield from ((f"{path}/{name}", problem) for problem in parameters.problems)
-
-
-def _list_states(machine: Mapping[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the path and definition of each state, with those of nested machines."""
-    states = machine.get("States")
-    for name, state in states.items() if isinstance(states, dict) else ():
-        if not isinstance(state, dict):
-            continue
-        state_path = f"{path}/States/{name}"
-        yield state_path, state
-        for number, branch in enumerate(state.get("Branches") or ()):
-            if isinstance(branch, dict):
-                yield from _list_states(branch, f"{state_path}/Branches[{number}]")
-        for member in ("ItemProcessor", "Iterator"):
-            if isinstance(state.get(member), dict):
-                yield from _list_states(state[member], f"{state_path}/{member}")
+            parameters.convert(state.fields[name], operation)
+            yield from (f"{problem} at {state.path}/{name}" for problem in parameters.problems)
 
 
 @cache
