@@ -149,6 +149,9 @@ def test_a_task_times_out_while_its_request_is_slow(sandbox, account, start):
     execution = start(build_machine("Task", Task=task), LIST_JOBS)
     sandbox.clock.advance(1)
     assert account.describe(execution)["error"] == "States.Timeout"
+    (event,) = (row for row in account.list_events(execution) if row["type"] == "TaskTimedOut")
+    assert event["taskTimedOutEventDetails"]["resource"] == "listModelCustomizationJobs"
+    assert event["taskTimedOutEventDetails"]["resourceType"] == "aws-sdk:bedrock"
 
 
 def test_a_stopped_execution_calls_nothing_more(sandbox, account, start, job_request):

@@ -6,10 +6,10 @@ Sources: Step Functions developer guide, concepts-error-handling (Retry, `States
 
 from __future__ import annotations
 
-import ast
 import inspect
 import json
 import random
+import re
 import time
 from datetime import UTC, datetime
 from functools import partial
@@ -130,14 +130,13 @@ def require_known_version(stepfunctions: Any) -> None:
                 f"MiniStack's Step Functions changed: {name} has the parameters {known}. "
                 "Adapt emulator_states.py."
             )
-    for node in ast.walk(ast.parse(inspect.getsource(stepfunctions))):
-        if not (isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)):
-            continue
-        used = _USED.get(node.value.id)
-        if used is not None and node.attr not in used:
+    for module, name in re.findall(
+        rf"\b({'|'.join(_USED)})\.(\w+)", inspect.getsource(stepfunctions)
+    ):
+        if name not in _USED[module]:
             raise RuntimeError(
-                f"MiniStack's Step Functions changed: line {node.lineno} uses "
-                f"{node.value.id}.{node.attr}. Adapt emulator_states.py and emulator_threads.py."
+                f"MiniStack's Step Functions changed: it uses {module}.{name}. "
+                "Adapt emulator_states.py and emulator_threads.py."
             )
 
 
@@ -167,9 +166,24 @@ def _add_event(
     """Add an event to the history, unless the execution was stopped in the meantime."""
     if not event_type.startswith("Execution"):
         require_running()
+    event_type, details = _correct_task_event(event_type, details or {})
     event = original._add_event(execution, event_type, details)  # noqa: SLF001
     ACTIVITY.notify()  # the event may be that of StopExecution
     return event
+
+
+def _correct_task_event(event_type: str, details: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return the type and details of an event of a task as on AWS: with type and action of the resource, and timeouts."""
+    task = next(iter(details.values()), None)
+    if not event_type.startswith("Task") or not isinstance(task, dict):
+        return event_type, details
+    _, integration, action = str(task.get("resource")).rpartition("aws-sdk:")
+    if integration:
+        service, _, action = action.partition(":")
+        task = {**task, "resourceType": f"aws-sdk:{service}", "resource": action}
+    if event_type == "TaskFailed" and task["error"] == "States.Timeout":
+        event_type = "TaskTimedOut"
+    return event_type, {f"{event_type[0].lower()}{event_type[1:]}EventDetails": task}
 
 
 def _run_execution(original: Any, arn: str) -> None:
