@@ -200,6 +200,12 @@ def test_a_role_that_does_not_trust_step_functions_is_refused(account, change):
     assert error.value.response["Error"]["Code"] == "AccessDeniedException"
 
 
+def test_a_role_that_does_not_exist_is_refused(account):
+    role = f"{account.create_role()}-2"
+    with pytest.raises(ClientError, match="Neither the global service principal"):
+        account.create(build_job_machine(), role)
+
+
 @pytest.mark.parametrize(
     ("action", "service", "status"),
     [

@@ -154,6 +154,43 @@ def test_a_task_times_out_while_its_request_is_slow(sandbox, account, start):
     assert event["taskTimedOutEventDetails"]["resourceType"] == "aws-sdk:bedrock"
 
 
+@pytest.fixture
+def wait_for_token(account, start):
+    """Return the execution of a task that waits for its token for an hour, and the token from the queue."""
+    sqs = boto3.client("sqs")
+    queue = sqs.create_queue(QueueName="tokens")["QueueUrl"]
+    task = {
+        "Type": "Task",
+        "Resource": "arn:aws:states:::aws-sdk:sqs:sendMessage.waitForTaskToken",
+        "Arguments": {"QueueUrl": queue, "MessageBody": "{% $states.context.Task.Token %}"},
+        "TimeoutSeconds": 3600,
+        "End": True,
+    }
+    execution = start(build_machine("Task", Task=task))
+    (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10)["Messages"]
+    yield execution, message["Body"]
+    sqs.delete_queue(QueueUrl=queue)
+
+
+def test_a_task_waits_for_its_token(sandbox, account, wait_for_token):
+    execution, token = wait_for_token
+    sandbox.clock.advance(0.9 * HOUR)
+    assert account.describe(execution)["status"] == "RUNNING"
+    account.states.send_task_success(taskToken=token, output='{"number": 1}')
+    sandbox.clock.advance(0)
+    assert account.describe(execution)["output"] == '{"number": 1}'
+
+
+def test_a_task_times_out_without_its_token(sandbox, account, wait_for_token):
+    execution, _ = wait_for_token
+    sandbox.clock.advance(24 * HOUR)
+    description = account.describe(execution)
+    assert description["error"] == "States.Timeout"
+    assert description["stopDate"] - description["startDate"] == pytest.approx(
+        HOUR, abs=timedelta(seconds=5)
+    )
+
+
 def test_a_stopped_execution_calls_nothing_more(sandbox, account, start, job_request):
     item = build_machine(
         "Wait",
