@@ -23,6 +23,7 @@ OTHER_OPERATIONS = {
     "iam": ("GetRole",),
     "s3": ("PutObject", "GetObject", "HeadBucket", "HeadObject", "ListObjectsV2"),
     "service-quotas": ("GetAWSDefaultServiceQuota", "GetServiceQuota"),
+    "ssm": ("DescribeParameters",),
     "sts": ("GetCallerIdentity",),
 }
 """Operations that the SDK uses, besides those with the name of an action of the tuner."""

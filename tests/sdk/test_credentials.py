@@ -93,4 +93,5 @@ def test_error_about_an_invalid_file_has_the_line_and_no_content(config, content
     ) as raised:
         Tuner().job("x")
     assert "SECRET" not in str(raised.value)
-    assert run(["doctor"]) == 2
+    assert run(["jobs", "list"]) == 2
+    assert run(["doctor"]) == 1

@@ -185,7 +185,7 @@ def test_readable_quotas_are_compared_with_their_use(sandbox, quotas, west, tune
     assert Verdict.PASS is checks["quota of jobs"].verdict
     units = checks["quota of model units"]
     assert Verdict.FAIL is units.verdict
-    assert "L-BE77399C in Service Quotas before you train" in units.fix
+    assert "request an increase of L-BE77399C before you train: `aws service-quotas" in units.fix
     quotas["L-BE77399C"] = 2.0
     assert (
         Verdict.PASS

@@ -183,7 +183,8 @@ class Tuner(Estimates):
         """
         account, job_id = self._accounts.of_id(IdKind.JOB, job_id)
         backend = account.backend(job_id)
-        return self._job(account, backend, backend.job(job_id))
+        with account.explain(job_id):
+            return self._job(account, backend, backend.job(job_id))
 
     def jobs(
         self,
@@ -314,7 +315,8 @@ class Tuner(Estimates):
         """
         account, model_id = self._accounts.of_id(IdKind.CUSTOM_MODEL, model_id)
         backend = account.backend(model_id)
-        return CustomModel(backend, backend.custom_model(model_id), poll=self._poll)
+        with account.explain(model_id):
+            return CustomModel(backend, backend.custom_model(model_id), poll=self._poll)
 
     def custom_models(
         self, *, name_contains: str = "", provider: Provider = BEDROCK
@@ -368,7 +370,8 @@ class Tuner(Estimates):
     def _get_endpoint(self, endpoint_id: str) -> tuple[Backend, EndpointInfo]:
         account, endpoint_id = self._accounts.of_id(IdKind.ENDPOINT, endpoint_id)
         backend = account.backend(endpoint_id)
-        return backend, backend.endpoint(endpoint_id)
+        with account.explain(endpoint_id):
+            return backend, backend.endpoint(endpoint_id)
 
     def _job(self, account: Account, backend: Backend, info: JobInfo) -> Job:
         return Job(backend, info, tags=partial(account.endpoint_tags, info.id), poll=self._poll)

@@ -245,6 +245,8 @@ class Check:
     """What was found."""
     fix: str | None = None
     """What to do, for a check that failed."""
+    link: str | None = None
+    """A page of the provider's console where it can be done."""
 
     def _repr_html_(self) -> str:
         """Show the check in a notebook."""
@@ -256,5 +258,8 @@ class Checks(list[Check]):
 
     def _repr_html_(self) -> str:
         """Show the checks in a notebook."""
-        rows = ((one.name, one.verdict.value, one.detail, one.fix or "") for one in self)
+        rows = (
+            (one.name, one.verdict.value, one.detail, ": ".join(filter(None, (one.fix, one.link))))
+            for one in self
+        )
         return rows_table("Checks", ("check", "result", "detail", "what to do"), rows)

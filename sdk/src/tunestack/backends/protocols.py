@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, BinaryIO, Generic, Protocol, TypeVar, runtime_
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
     from pathlib import Path
     from threading import Event
@@ -387,6 +388,10 @@ class Account(Protocol):
 
     def backend(self, identifier: str | None = None) -> Backend:
         """Return the backend of a job or an endpoint, by its id; without one, the backend to list all of them."""
+        ...
+
+    def explain(self, identifier: str) -> AbstractContextManager[None]:
+        """Return a context in which an error about an id says so if it belongs to another account."""
         ...
 
     def endpoint_tags(self, job_id: str) -> Mapping[str, str]:

@@ -152,7 +152,8 @@ def require(name: str, *, on: date, provider: str, region: str | None = None) ->
         require_living(model, on=on, service_state=None)
         is_in_name = parse_name(name).region == region
         where = f"{region} (the region in {shortened(name)})" if is_in_name else region
-        variable = "" if is_in_name else f" (AWS_REGION={model.regions[0]})"
+        first = model.regions[0]
+        variable = "" if is_in_name else f" (--region {first}, AWS_REGION={first})"
         raise ModelError(
             f"{model.name} can't be fine-tuned in {where}, only in {' and '.join(model.regions)}: "
             f'set region="{model.regions[0]}"{variable}; '

@@ -148,6 +148,11 @@ def _run(arguments: list[str]) -> int:
     except TunestackError as error:
         code = _exit_code(error)
         _note_error(str(error), type(error).__name__, code)
+        if isinstance(error, DataError) and error.report is not None:
+            note(
+                "`tunestack data report FILE --model MODEL` shows all problems; rules and their sources: "
+                "docs/training-data-rules.md"
+            )
         return code
     return result if isinstance(result, int) else 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -18,7 +19,7 @@ from tunestack.cli.options import (
     tuner_options,
     yes_option,
 )
-from tunestack.cli.output import NO, is_interactive, note, show, table
+from tunestack.cli.output import NO, note, show, table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,7 +111,7 @@ def show_model(model: str, provider: Provider, tuner: Tuner) -> None:
 @format_option
 def delete(model: str, provider: Provider, tuner: Tuner, *, yes: bool) -> int | None:
     """Delete a custom model, after a confirmation; refused while an endpoint serves it."""
-    if not yes and not is_interactive():
+    if not yes and not sys.stdin.isatty():
         raise click.UsageError("standard input is not a terminal: confirm the deletion with --yes")
     found = find_custom_model(tuner, model, provider)
     created = "" if found.created is None else f", created {utc_text(found.created)}"

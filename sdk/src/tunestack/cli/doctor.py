@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tunestack.backends.base import Verdict
+from tunestack.backends.base import Check, Verdict
 from tunestack.cli.groups import examples
-from tunestack.cli.options import format_option, tuner_options
+from tunestack.cli.options import format_option, new_tuner, place_options
 from tunestack.cli.output import NO, is_text, out, write
+from tunestack.errors import TunestackError
 
 if TYPE_CHECKING:
     from tunestack.backends.accounts import Provider
-    from tunestack.tuner import Tuner
 
 _MARKS = {Verdict.PASS: "ok", Verdict.FAIL: "FAILS", Verdict.UNKNOWN: "unknown"}
 
@@ -29,18 +29,38 @@ _MARKS = {Verdict.PASS: "ok", Verdict.FAIL: "FAILS", Verdict.UNKNOWN: "unknown"}
 @click.option(
     "--provider",
     type=click.Choice(["bedrock", "openai"]),
-    help="By default that of the model, or bedrock.",
+    help="The provider; by default that of the model, or bedrock.",
 )
-@tuner_options
+@place_options
 @format_option
-def doctor(model: str | None, provider: Provider | None, tuner: Tuner) -> int:
-    """Check credentials, clock, deployment, bucket, role, guard and quotas; exits with 1 if something fails."""
-    found = tuner.preflight(model, provider=provider)
-    for check in found:
+def doctor(
+    model: str | None, provider: Provider | None, stage: str | None, region: str | None
+) -> int:
+    """Check credentials, clock, deployment, bucket, role, guard and quotas; exits with 1 if something fails.
+
+    A check passes, fails with what to do, or is unknown with the reason.
+    """
+    checks = _run_checks(model, provider, stage, region)
+    for check in checks:
         if not is_text():
             write(check)
             continue
         out(f"{_MARKS[check.verdict]:<8} {check.name}: {check.detail}")
-        if check.fix:
-            out(f"{'':<8} -> {check.fix}")
-    return NO if any(check.verdict is Verdict.FAIL for check in found) else 0
+        for remedy in (check.fix, check.link):
+            if remedy:
+                out(f"{'':<8} -> {remedy}")
+    return NO if any(check.verdict is Verdict.FAIL for check in checks) else 0
+
+
+def _run_checks(
+    model: str | None, provider: Provider | None, stage: str | None, region: str | None
+) -> list[Check]:
+    """Return the checks; an error that prevents them is a check that fails."""
+    try:
+        return new_tuner(stage, region).preflight(model, provider=provider)
+    except TunestackError as error:
+        fix = "change the option or setting that the message names"
+        return [Check(name="settings", verdict=Verdict.FAIL, detail=str(error), fix=fix)]
+    except Exception as error:  # noqa: BLE001 - what fails unexpectedly is unknown
+        detail = f"the checks ended with an unexpected error: {type(error).__name__}: {error}"
+        return [Check(name="settings", verdict=Verdict.UNKNOWN, detail=detail)]

@@ -11,7 +11,7 @@ import click
 from tunestack._utils.formatting import utc_text
 from tunestack.catalog import Serving
 from tunestack.cli.groups import Group, examples
-from tunestack.cli.identifiers import endpoint_id, find_custom_model, find_endpoint, find_job
+from tunestack.cli.identifiers import find_custom_model, find_endpoint, find_job
 from tunestack.cli.options import (
     Duration,
     format_option,
@@ -277,7 +277,7 @@ def invoke(
     question = sys.stdin.read() if prompt == "-" else prompt
     messages = [{"role": "system", "content": system}] if system else []
     messages.append({"role": "user", "content": question})
-    answer = tuner.invoke(endpoint_id(tuner, endpoint, provider), messages, rendering=rendering)
+    answer = find_endpoint(tuner, endpoint, provider).invoke(messages, rendering=rendering)
     if is_text():
         out(answer)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -10,7 +11,7 @@ import click
 from tunestack.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
     from typing import Protocol
 
@@ -40,34 +41,61 @@ def short_id(identifier: str) -> str:
 
 def find_job(tuner: Tuner, text: str, provider: Provider) -> Job:
     """Return a job, by its id, short id or name, or the latest."""
-    return tuner.job(
-        _full_id(text, lambda: (job.info for job in tuner.jobs(provider=provider)), of="jobs")
-    )
+    with _explain(text, "tunestack jobs list"):
+        return tuner.job(
+            _full_id(
+                text,
+                lambda: (job.info for job in tuner.jobs(provider=provider)),
+                missing="no jobs: submit one with `tunestack submit FILE --model MODEL`",
+            )
+        )
 
 
 def find_custom_model(tuner: Tuner, text: str, provider: Provider) -> CustomModel:
     """Return a custom model, by its id, short id or name, or the latest."""
-    models = lambda: (model.info for model in tuner.custom_models(provider=provider))  # noqa: E731
-    return tuner.custom_model(_full_id(text, models, of="custom models"))
+    with _explain(text, "tunestack custom-models list"):
+        return tuner.custom_model(
+            _full_id(
+                text,
+                lambda: (model.info for model in tuner.custom_models(provider=provider)),
+                missing="no custom models: a job creates one, `tunestack jobs list`",
+            )
+        )
 
 
 def find_endpoint(tuner: Tuner, text: str, provider: Provider) -> Endpoint:
     """Return an endpoint, by its id, short id or name, or the latest."""
-    return tuner.endpoint(endpoint_id(tuner, text, provider))
+    with _explain(text, "tunestack endpoints list"):
+        return tuner.endpoint(
+            _full_id(
+                text,
+                lambda: (endpoint.info for endpoint in tuner.endpoints(provider=provider)),
+                missing="no endpoints: start one with `tunestack endpoints start JOB`",
+            )
+        )
 
 
-def endpoint_id(tuner: Tuner, text: str, provider: Provider) -> str:
-    """Return the full id of an endpoint."""
-    endpoints = lambda: (endpoint.info for endpoint in tuner.endpoints(provider=provider))  # noqa: E731
-    return _full_id(text, endpoints, of="endpoints")
+@contextmanager
+def _explain(text: str, command: str) -> Iterator[None]:
+    """Add to the error about an id what lists the right ones."""
+    try:
+        yield
+    except NotFoundError as error:
+        if text == LATEST or not isinstance(error.__cause__, Exception):
+            raise
+        raise NotFoundError(
+            f"{error}: `{command}` lists those that exist in this region, and --region another one",
+            code=error.code,
+            request_id=error.request_id,
+        ) from error
 
 
-def _full_id(text: str, infos: Callable[[], Iterable[_Info]], *, of: str) -> str:
+def _full_id(text: str, infos: Callable[[], Iterable[_Info]], *, missing: str) -> str:
     """Return the full id that a text means, among the listed items; the text itself if it is none of theirs."""
     if text == LATEST:
         dated = [(info.created, info.id) for info in infos() if info.created]
         if not dated:
-            raise NotFoundError(f"there is no latest one: no {of} exist here")
+            raise NotFoundError(f"there is no latest one: this region has {missing}")
         return max(dated)[1]
     if not _SHORT.fullmatch(text):
         return text

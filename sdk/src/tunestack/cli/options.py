@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -75,10 +76,6 @@ id_only_option = click.option(
 )
 
 yes_option = click.option("--yes", "-y", is_flag=True, help="Do not ask for confirmation.")
-
-model_option = click.option(
-    "--model", "-m", required=True, help="Base model, see `tunestack models list`."
-)
 
 provider_option = click.option(
     "--provider",
@@ -194,10 +191,46 @@ class DataFile(click.ParamType[str]):
     name = "file"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> str:
-        """Refuse a path that does not exist, as invalid usage."""
-        if value == "-" or str(value).startswith("s3://"):
-            return str(value)
-        return str(click.Path(exists=True).convert(value, param, ctx))
+        """Refuse a path that does not exist, as invalid usage; the error suggests what is meant."""
+        text = str(value)
+        if text == "-" or text.startswith("s3://") or Path(text).exists():
+            return text
+        from tunestack import catalog  # noqa: PLC0415 - for the message only
+
+        problem = f"does not exist{_similar_file(Path(text))}"
+        if catalog.find(text) is not None:
+            problem = (
+                f"is a base model, not a file: pass the file first, and the model as --model {text}"
+            )
+        return self.fail(f"{text!r} {problem}", param, ctx)
+
+
+def _similar_file(path: Path) -> str:
+    """Return a question with a file of a similar name in the same folder, or what is wrong with the folder."""
+    from difflib import get_close_matches  # noqa: PLC0415 - for messages only
+
+    try:
+        names = [entry.name for entry in path.parent.iterdir()]
+    except OSError:
+        return f": the folder {str(path.parent)!r} can't be read"
+    near = get_close_matches(path.name, names, n=1, cutoff=0.75)
+    return f": did you mean {str(path.parent / near[0])!r}?" if near else f" in {Path.cwd()}"
+
+
+class ModelName(click.ParamType[str]):
+    """A base model, by any of its names."""
+
+    name = "model"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:  # noqa: ARG002 - of click
+        """Accept every name: the command checks it."""
+        return str(value)
+
+    def get_missing_message(self, param: Any, ctx: Any) -> str:  # noqa: ARG002 - of click
+        """Say what is missing."""
+        return (
+            "Specify a base model, such as --model nova-micro: `tunestack models list` lists them."
+        )
 
 
 class Duration(click.ParamType[timedelta]):
@@ -262,6 +295,14 @@ tags_option = click.option(
     multiple=True,
     metavar="KEY=VALUE",
     help="A tag of the job and its model.",
+)
+
+model_option = click.option(
+    "--model",
+    "-m",
+    required=True,
+    type=ModelName(),
+    help="Base model, see `tunestack models list`.",
 )
 
 values_option = click.option(

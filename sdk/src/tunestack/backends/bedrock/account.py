@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from tunestack.backends.bedrock.arn import Arn, check_bedrock_id, region_of, str
 from tunestack.backends.bedrock.backend import BedrockBackend
 from tunestack.backends.bedrock.clients import Clients, new_session
 from tunestack.backends.bedrock.discovery import Deployments, find_region, require_region
+from tunestack.backends.bedrock.errors import translate_errors
 from tunestack.backends.bedrock.offline import resolve_offline
 from tunestack.backends.bedrock.prices import PriceReader
 from tunestack.backends.identifiers import IdKind
@@ -22,8 +24,10 @@ from tunestack.backends.protocols import Backend, DataStore, Target
 from tunestack.deployment import REGION, STAGE_TAG
 from tunestack.environment import snapshot
 from tunestack.errors import (
+    AccessError,
     ConfigError,
     DeploymentError,
+    InvalidRequestError,
     ModelError,
     NotFoundError,
     TunestackError,
@@ -33,7 +37,7 @@ from tunestack.settings import region_code
 from tunestack.spec.arguments import OWN_TAGS, check_type
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import boto3
 
@@ -41,6 +45,9 @@ if TYPE_CHECKING:
     from tunestack.deployment import Deployment
 
 logger = logging.getLogger(__name__)
+
+_MODEL_ACCESS = "https://{0}.console.aws.amazon.com/bedrock/home?region={0}#/modelaccess"
+"""The page of the AWS console that shows which models the account has access to."""
 
 
 class BedrockAccount:
@@ -161,6 +168,27 @@ class BedrockAccount:
             region or require_region(self._session, self._region, self._environment)
         )
 
+    @contextmanager
+    def explain(self, identifier: str) -> Iterator[None]:
+        """Name the accounts if an ARN is not found, or access is denied, because it belongs to another account."""
+        try:
+            yield
+        except (AccessError, InvalidRequestError, NotFoundError) as error:
+            arn = Arn.parse(identifier)
+            if arn is None:
+                raise
+            own = arn.account
+            with suppress(TunestackError), translate_errors("getting the caller's identity"):
+                own = self._clients.get("sts", arn.region).get_caller_identity()["Account"]
+            if own == arn.account:
+                raise
+            raise type(error)(
+                f"{arn} belongs to account {arn.account}, the credentials to account {own}: use credentials of account "
+                f"{arn.account} (set AWS_PROFILE to one of its profiles)",
+                code=error.code,
+                request_id=error.request_id,
+            ) from error
+
     def endpoint_tags(self, job_id: str) -> Mapping[str, str]:
         """Return the tags of the stage."""
         try:
@@ -181,7 +209,11 @@ class BedrockAccount:
             return [Check(name="region", verdict=Verdict.FAIL, detail=str(error), fix=fix)]
         backend = self._backend(region)
         results = list(backend.checks(model))
-        return results if model is None else [*results, check_model(backend, model, region)]
+        if model is not None:
+            check = check_model(backend, model, region)
+            is_open = check.verdict is Verdict.PASS
+            results.append(check if is_open else replace(check, link=_MODEL_ACCESS.format(region)))
+        return results
 
     def __getstate__(self) -> dict[str, Any]:
         """Keep the arguments, and leave out the session and its credentials."""

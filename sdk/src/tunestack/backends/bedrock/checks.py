@@ -15,6 +15,7 @@ from tunestack.backends.bedrock.quotas import (
     MODEL_UNITS,
     Quota,
     count_jobs,
+    quota_link,
     read_applied_quota,
     read_quota,
     units_quota,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 _MAX_CLOCK_SKEW = 300
 """Seconds; AWS refuses signatures whose time differs by more."""
+_SIGN_IN = "sign in (`aws login`, `aws sso login`) or set AWS_PROFILE, until `aws sts get-caller-identity` succeeds"
 _POLICY = "attach the stage's tuner policy (stack output `TunerPolicyArn`)"
 
 
@@ -78,8 +80,8 @@ def _passed(name: str, detail: str) -> Check:
     return Check(name=name, verdict=Verdict.PASS, detail=detail)
 
 
-def _failed(name: str, detail: str, fix: str) -> Check:
-    return Check(name=name, verdict=Verdict.FAIL, detail=detail, fix=fix)
+def _failed(name: str, detail: str, fix: str, link: str | None = None) -> Check:
+    return Check(name=name, verdict=Verdict.FAIL, detail=detail, fix=fix, link=link)
 
 
 def _unknown(name: str, detail: object) -> Check:
@@ -109,7 +111,7 @@ class _AccountChecks:
         """Check that AWS accepts the credentials."""
         name = "credentials"
         if isinstance(identity, TunestackError):
-            return _failed(name, str(identity), "`aws sts get-caller-identity` has to succeed")
+            return _failed(name, str(identity), _SIGN_IN)
         return _passed(name, identity["Arn"])
 
     def check_clock(self) -> Check:
@@ -216,7 +218,7 @@ class _AccountChecks:
         if not limit.is_applied:
             return _unknown(name, detail)
         if running >= limit.value:
-            return _failed(name, detail, limit.remedy)
+            return _failed(name, detail, limit.remedy, quota_link(self._region, JOBS))
         return _passed(name, detail)
 
     def check_deployment_quota(self) -> Check:
@@ -244,7 +246,10 @@ class _AccountChecks:
             fix = (
                 "this quota can't be raised in Service Quotas: fine-tune a model that is served on demand"
                 if limit.is_adjustable is False
-                else f"request an increase of {quota.code} in Service Quotas before you train"
+                else f"request an increase of {quota.code} before you train: `aws service-quotas "
+                f"request-service-quota-increase --service-code bedrock --quota-code {quota.code} --desired-value 1 "
+                f"--region {self._region}`"
             )
-            return _failed(name, f"{limit.text}: the fine-tuned model could not be served", fix)
+            detail = f"{limit.text}: the fine-tuned model could not be served"
+            return _failed(name, detail, fix, quota_link(self._region, quota))
         return _passed(name, limit.text)

@@ -10,10 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import boto3
+import botocore.session
 from botocore.config import Config
+from botocore.exceptions import ProfileNotFound
 
 from tunestack.backends.bedrock.errors import translate_errors
 from tunestack.environment import require_same_endpoints, snapshot
+from tunestack.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +44,14 @@ def new_session() -> boto3.Session:
         ConfigError: the profile or the configuration file is invalid.
     """
     with translate_errors("reading the AWS settings"):
-        return boto3.Session()
+        try:
+            return boto3.Session()
+        except ProfileNotFound as error:
+            profiles = botocore.session.Session().available_profiles
+            known = ", ".join(profiles) or "none: `aws configure` creates one"
+            raise ConfigError(
+                f"the AWS profile {error.kwargs['profile']!r} is not configured: set AWS_PROFILE to one of those that are ({known})"
+            ) from error
 
 
 class Clients:

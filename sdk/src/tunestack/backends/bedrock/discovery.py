@@ -77,13 +77,31 @@ def read_published_deployment(clients: Clients, *, stage: str, region: str) -> D
             response = clients.get("ssm", region).get_parameter(Name=name)
     except NotFoundError as error:
         raise DeploymentError(
-            f"stage {stage!r} is not deployed in {region} (no SSM parameter {name!r}): "
+            f"stage {stage!r} is not deployed in {region} (no SSM parameter {name!r}){_deployed(clients, stage, region)}: "
             f"run `cdk deploy` for it, or set {DEPLOYMENT}, "
             f"or {S3_BUCKET}, {ROLE_ARN} and {REGION}, or pass deployment="
         ) from error
     return Deployment.from_json(
         response["Parameter"]["Value"], origin=f"SSM parameter {name!r} in {region}"
     )
+
+
+def _deployed(clients: Clients, stage: str, region: str) -> str:
+    """Return the stages that are deployed in a region, if the caller may list parameters; the tuner policy does not allow it."""
+    stages: list[str] = []
+    with suppress(TunestackError), translate_errors("listing stages"):
+        pages = clients.get("ssm", region).get_paginator("describe_parameters")
+        path = {"Key": "Name", "Option": "BeginsWith", "Values": ["/tunestack/"]}
+        for page in pages.paginate(ParameterFilters=[path]):
+            names = (row["Name"].split("/") for row in page["Parameters"])
+            stages += [parts[2] for parts in names if parts[3:] == ["deployment"]]
+    if not stages:
+        return ""
+    from difflib import get_close_matches  # noqa: PLC0415 - for messages only
+
+    near = get_close_matches(stage, stages, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return f", only {', '.join(sorted(stages))} (--stage){hint}"
 
 
 def require_region(

@@ -115,6 +115,10 @@ CODES: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
         "InvalidObjectState": (InvalidRequestError, "restore the object from its archive"),
         "InvalidParameterException": (InvalidRequestError, ""),
         "ExpiredNextTokenException": (InvalidRequestError, ""),
+        "InvalidFilterKey": (InvalidRequestError, ""),
+        "InvalidFilterOption": (InvalidRequestError, ""),
+        "InvalidFilterValue": (InvalidRequestError, ""),
+        "InvalidNextToken": (InvalidRequestError, ""),
         "InvalidNextTokenException": (InvalidRequestError, ""),
         "NotFoundException": (NotFoundError, ""),
         "InvalidRequest": (InvalidRequestError, ""),
@@ -157,7 +161,11 @@ CODES: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
 )
 """AWS's error codes: the class of the error, and what to do. Other codes become `ProviderError`."""
 
-_CREDENTIALS = (CredentialRetrievalError, NoCredentialsError, PartialCredentialsError)
+_NO_CREDENTIALS = (
+    "sign in (`aws login`, `aws sso login`), or set AWS_PROFILE, until `aws sts get-caller-identity` succeeds; to try Tunestack "
+    "without an account, run the command in the sandbox (`tunestack sandbox -- COMMAND`)"
+)
+_CREDENTIALS = (CredentialRetrievalError, PartialCredentialsError)
 _EXPIRED = (
     LoginRefreshRequired,
     LoginTokenLoadError,
@@ -200,6 +208,7 @@ _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 _STILL_EXPIRED = "credentials are still expired"
 _KINDS: tuple[tuple[tuple[type[Exception], ...], type[TunestackError], str], ...] = (
     (_EXPIRED, CredentialsExpiredError, _SIGN_IN_AGAIN),
+    ((NoCredentialsError,), AccessError, _NO_CREDENTIALS),
     (_CREDENTIALS, AccessError, _SIGN_IN),
     (_NETWORK, NetworkError, "check the network and the region"),
     (_SETTINGS, ConfigError, "check the AWS profile, region and endpoint that are set"),

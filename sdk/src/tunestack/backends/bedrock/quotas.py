@@ -132,6 +132,14 @@ def units_quota(model: BaseModel) -> Quota:
     )
 
 
+def quota_link(region: str, quota: Quota) -> str:
+    """Return the page of the AWS console where an increase of a quota is requested."""
+    page = "" if quota.code is None else f"/{quota.code}"
+    return (
+        f"https://{region}.console.aws.amazon.com/servicequotas/home/services/bedrock/quotas{page}"
+    )
+
+
 def read_quota(clients: Clients, region: str, quota: Quota) -> Limit:
     """Read the applied value of a quota; return the documented default if it can't be read."""
     try:

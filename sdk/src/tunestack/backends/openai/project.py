@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -114,6 +114,10 @@ class OpenAIProject:
     def backend(self, identifier: str | None = None) -> OpenAIBackend:  # noqa: ARG002 - there is one
         """Return the backend of the project."""
         return self._backend
+
+    def explain(self, identifier: str) -> AbstractContextManager[None]:  # noqa: ARG002 - part of the protocol
+        """Do nothing: an id at OpenAI does not have its project."""
+        return nullcontext()
 
     def endpoint_tags(self, job_id: str) -> Mapping[str, str]:  # noqa: ARG002 - the same for all
         """Return no tags: models have none."""
