@@ -110,10 +110,11 @@ def test_report_on_a_job_has_the_chart_as_an_image(tuner, chat):
 
 def test_text_is_escaped():
     mark = "<img src=x onerror=alert(1)>"
-    failed = Check(name=mark, verdict=Verdict.FAIL, detail=mark, fix=mark)
+    failed = Check(name=mark, verdict=Verdict.FAIL, detail=mark, fix=mark, link="https://x.test/")
     html = Checks([failed])._repr_html_()
     assert "<img" not in html
     assert to_text(html).count(mark) == 3
+    assert f"{mark}: https://x.test/" in to_text(html)
     assert tag("a", Markup("<b>x</b>"), title='"<') == '<a title="&quot;&lt;"><b>x</b></a>'
 
 

@@ -258,5 +258,8 @@ class Checks(list[Check]):
 
     def _repr_html_(self) -> str:
         """Show the checks in a notebook."""
-        rows = ((one.name, one.verdict.value, one.detail, one.fix or "") for one in self)
+        rows = (
+            (one.name, one.verdict.value, one.detail, ": ".join(filter(None, (one.fix, one.link))))
+            for one in self
+        )
         return rows_table("Checks", ("check", "result", "detail", "what to do"), rows)

@@ -26,7 +26,7 @@ from tunestack.errors import (
     ProviderError,
     StateError,
 )
-from tunestack.jobs.progress import Progress, to_progress
+from tunestack.jobs.observers import Observer, to_observer
 from tunestack.jobs.remaining import estimate_remaining
 from tunestack.jobs.stall import StallDetector
 from tunestack.polling import (
@@ -169,7 +169,7 @@ class Job(Handle[JobInfo]):
         timeout: Duration | None = TIMEOUT,
         *,
         stall_after: timedelta | None = None,
-        progress: bool | Progress = False,
+        progress: bool | Observer = False,
     ) -> Job:
         """Wait until the job has succeeded, and return it. Ctrl-C leaves it running: attach again with its id.
 
@@ -183,7 +183,7 @@ class Job(Handle[JobInfo]):
             JobStoppedError: the job was stopped.
             JobTimeoutError: the job has not ended in time, or `JobStalledError`; the job continues.
         """
-        limit, show = to_timeout(timeout), to_progress(progress, self._backend)
+        limit, show = to_timeout(timeout), to_observer(progress, self._backend)
         for info in self.watch(timeout, stall_after=stall_after):
             show(info)
         return self.require_success(limit)

@@ -1,4 +1,4 @@
-"""Show the progress of a job while it is waited for."""
+"""Show the observations of a job while it is waited for, in a notebook or elsewhere."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tunestack.errors import ConfigError, shortened
 if TYPE_CHECKING:
     from tunestack.backends.protocols import Backend
 
-Progress = Callable[[JobInfo], None]
+Observer = Callable[[JobInfo], None]
 """Receives each observation of a job."""
 
 
-def to_progress(progress: object, backend: Backend) -> Progress:
+def to_observer(progress: object, backend: Backend) -> Observer:
     """Return what shows the observations of a job.
 
     Args:
-        progress: a `Progress`; `True` for a line that updates itself in a notebook, and a line for each change on standard
+        progress: an `Observer`; `True` for a line that updates itself in a notebook, and a line for each change on standard
             error elsewhere; `False` for nothing.
         backend: the service of the job, whose clock measures the elapsed time.
 
