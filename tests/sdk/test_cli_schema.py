@@ -87,6 +87,8 @@ def test_jobs_of_openai(run_json, tuner, chat, sandbox):
     run_json("jobs", "pause", job.id)
     run_json("jobs", "resume", job.id)
     run_json("jobs", "list", "--provider", "openai")
+    sandbox.clock.advance(10_000)
+    run_json("jobs", "checkpoints", job.id)
 
 
 def test_commands_without_jobs(run_json, tmp_path, chat, sandbox):

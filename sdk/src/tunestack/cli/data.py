@@ -13,7 +13,7 @@ import click
 from tunestack import catalog
 from tunestack.cli.data_options import data_options
 from tunestack.cli.groups import Group, examples
-from tunestack.cli.options import DataFile, format_option, json_option
+from tunestack.cli.options import DataFile, format_option, json_option, model_option
 from tunestack.cli.output import INTERRUPTED, NO, note, out, show, write
 from tunestack.errors import ConfigError, DataError
 from tunestack.records import (
@@ -32,9 +32,7 @@ if TYPE_CHECKING:
 _EVERY = 0.5
 """Seconds between two lines of progress."""
 
-_model = click.option(
-    "--model", "-m", required=True, help="Base model, see `tunestack models list`."
-)
+_model = model_option
 _validation = click.option(
     "--validation-set", is_flag=True, help="FILE is a validation set, which has other limits."
 )
