@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from tunestack._utils.formatting import duration_text
@@ -11,48 +11,43 @@ from tunestack._utils.html import tag
 from tunestack._utils.notebook import create_display
 from tunestack.backends.base import JobInfo
 from tunestack.errors import ConfigError, shortened
+from tunestack.jobs.progress import show_progress
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tunestack.backends.protocols import Backend
 
 Observer = Callable[[JobInfo], None]
 """Receives each observation of a job."""
 
 
-def to_observer(progress: object, backend: Backend) -> Observer:
-    """Return what shows the observations of a job.
+@contextmanager
+def observe(
+    progress: object, backend: Backend, name: str, last: Callable[[], JobInfo]
+) -> Iterator[Observer]:
+    """Yield what shows the observations of a job.
 
     Args:
-        progress: an `Observer`; `True` for a line that updates itself in a notebook, and a line for each change on standard
-            error elsewhere; `False` for nothing.
+        progress: an `Observer`; `True` for a line that updates itself in a notebook or a terminal; `False` for nothing.
         backend: the service of the job, whose clock measures the elapsed time.
+        name: the name of the job.
+        last: returns the last observation.
 
     Raises:
         ConfigError: it is neither a bool nor a function.
     """
     if callable(progress):
-        return progress
-    if progress is False:
-        return lambda _: None
-    if progress is not True:
+        yield progress
+        return
+    if not isinstance(progress, bool):
         raise ConfigError(f"invalid progress {shortened(progress)}: use True, False or a function")
-    display = create_display()
-    if display is None:
-        return _Lines()
-    return lambda info: display(_line(info, backend))
-
-
-class _Lines:
-    """Writes a line to standard error for each change."""
-
-    def __init__(self) -> None:
-        self._last = ""
-
-    def __call__(self, info: JobInfo) -> None:
-        """Write a line, if the state or phase is another one."""
-        if info.described != self._last:
-            self._last = info.described
-            sys.stderr.write(f"job {info.name} is {info.described}\n")
+    display = create_display() if progress else None
+    if display is not None:
+        yield lambda info: display(_line(info, backend))
+        return
+    with show_progress(backend, name, last) if progress else nullcontext():
+        yield lambda _: None
 
 
 def _line(info: JobInfo, backend: Backend) -> str:
