@@ -174,6 +174,13 @@ class Specification:
             self.has_no_other_stage_tag,
         )
 
+    def invoke_base_models(self, families):
+        """Source: user guide, inference-profiles-prereq (read 2026-11-29): the profile, and the model in each of its regions."""
+        names = [arn.rpartition("/")[2] for arn in families]
+        models = [f"arn:{self.partition}:bedrock:*::foundation-model/{name}" for name in names]
+        profiles = [self.arn("bedrock", f"inference-profile/*.{name}") for name in names]
+        return [allow("bedrock:InvokeModel", [*models, *profiles])] if names else []
+
     def read_bedrock(self, *, jobs):
         """The rows combine operations and resources of several kinds: an operation ignores other kinds."""
         resources = [
@@ -254,11 +261,12 @@ class Specification:
                 {**self.sets_stage_tag, **self.has_no_other_stage_tag},
             ),
             self.invoke_endpoints(),
+            *self.invoke_base_models(families),
             allow("iam:PassRole", self.role_arn("AmazonBedrockJobRole83283ADC"), to_bedrock),
             allow("iam:PassRole", self.role_arn("GuardSchedulerRole993ADB63"), to_scheduler),
             allow("s3:ListBucket", self.bucket, self.list_condition("outputs")),
             allow("s3:GetObject", self.object_arns("datasets", "outputs"), self.owned),
-            allow("s3:PutObject", self.object_arns("datasets"), self.owned),
+            allow("s3:PutObject", self.object_arns("datasets", "outputs/evaluations"), self.owned),
             allow("kms:Decrypt kms:GenerateDataKey", self.data_key, self.called_via("s3")),
             allow("scheduler:CreateSchedule", schedules),
             allow("scheduler:GetSchedule", schedules),

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Generic, Protocol, TypeVar, runtime_checkable
 
+from tunestack.backends.inference import Inference
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from tunestack.backends.identifiers import IdKind
     from tunestack.catalog import BaseModel, LifecycleState, Price, Serving
     from tunestack.catalog.model import PriceKind
-    from tunestack.records.target import Rendering
 
 
 @runtime_checkable
@@ -58,7 +59,7 @@ class DataStore(Protocol):
         ...
 
 
-class Backend(DataStore, Protocol):
+class Backend(DataStore, Inference, Protocol):
     """A provider, in one region of one account or in one project: what jobs and endpoints need of it.
 
     Every method raises only `tunestack.errors.ProviderError`, `ConfigError` and their subclasses. What only some providers
@@ -184,26 +185,6 @@ class Backend(DataStore, Protocol):
 
     def now(self) -> datetime:
         """Return the time by the provider's clock, as of its last answer; by this machine's before the first."""
-        ...
-
-    def rendering(self, model: str) -> Rendering | None:
-        """Return the rendering of a fine-tuned model's training data; `None` if unknown, or for messages."""
-        ...
-
-    def invoke(
-        self,
-        endpoint: EndpointInfo,
-        messages: Sequence[Mapping[str, str]],
-        *,
-        rendering: Rendering | None = None,
-    ) -> str:
-        """Send a conversation (`role`, `content`) to an endpoint or model and return the text of the answer.
-
-        Args:
-            endpoint: the endpoint.
-            messages: the conversation.
-            rendering: how the prompt is written, for models that are trained on prompts; by default as in the training data.
-        """
         ...
 
 

@@ -27,6 +27,7 @@ _COMMANDS = {
     "doctor": ("doctor", "Check credentials, deployment, quotas and permissions before a job."),
     "endpoint": ("endpoints", "Start, list, invoke and stop endpoints of fine-tuned models."),
     "env": ("env", "Print the environment variables of a deployment."),
+    "evaluate": ("evaluate", "Evaluate models on a held-out set, and compare them."),
     "job": ("jobs", "Show, watch or cancel a job."),
     "jobs": ("jobs", "List jobs."),
     "models": ("models", "List the models that can be fine-tuned, or show one."),

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from tunestack._utils.formatting import duration_text
 from tunestack.backends.base import JobInfo, JobState
-from tunestack.backends.handle import Handle
 from tunestack.backends.protocols import JobDetails, PausableJobs, listener
 from tunestack.endpoints.endpoint import START_TIMEOUT
 from tunestack.endpoints.start import own_endpoints, start_endpoint, stop_own_endpoints
@@ -26,6 +25,7 @@ from tunestack.errors import (
     ProviderError,
     StateError,
 )
+from tunestack.jobs.evaluated import Evaluate, EvaluatedJob
 from tunestack.jobs.remaining import estimate_remaining
 from tunestack.jobs.stall import StallDetector
 from tunestack.polling import (
@@ -57,7 +57,7 @@ SUBMITTED = "submitted"
 """`JobInfo.raw_state` of a job that was just created and not read from the provider yet."""
 
 
-class Job(Handle[JobInfo]):
+class Job(EvaluatedJob):
     """A fine-tuning job.
 
     The job runs at its provider. This object is a handle: `tuner.job(job.id)` returns another one in any process, and handles
@@ -75,9 +75,10 @@ class Job(Handle[JobInfo]):
         *,
         tags: Callable[[], Mapping[str, str]],
         poll: Poll,
+        evaluate: Evaluate | None = None,
     ) -> None:
         """Store the observation; use `tuner.submit(...)` or `tuner.job(...)` to get a job."""
-        super().__init__(backend, info, poll=poll)
+        super().__init__(backend, info, poll=poll, evaluate=evaluate)
         self._tags = tags
         self._endpoint: Endpoint | None = None
 
@@ -377,8 +378,7 @@ class Job(Handle[JobInfo]):
         return self._endpoint
 
     def _require_model(self) -> str:
-        model = self.model
-        if model is None:
+        if (model := self.model) is None:
             remedy = "" if self._info.state.is_terminal else ": call wait() first"
             raise StateError(
                 f"job {self.name!r} is {self._info.described} and has no model{remedy}",

@@ -15,6 +15,7 @@ from tunestack.backends.bedrock.guard import ScheduledGuard, with_expiry
 from tunestack.backends.bedrock.inference import BedrockInference
 from tunestack.backends.bedrock.models import BedrockModels
 from tunestack.backends.bedrock.quotas import explain_quota_errors, require_job_slot
+from tunestack.backends.bedrock.results import BedrockResults
 from tunestack.backends.bedrock.s3 import Location, Store, open_object, require_region
 from tunestack.backends.identifiers import IdKind
 from tunestack.catalog import Serving
@@ -53,8 +54,8 @@ if TYPE_CHECKING:
 _PAGE = 1000
 
 
-class BedrockBackend(BedrockModels, BedrockInference):
-    """`Backend`, `EndpointHost` and `EventSource` on Amazon Bedrock, in one region of one account."""
+class BedrockBackend(BedrockModels, BedrockInference, BedrockResults):
+    """`Backend`, `EndpointHost`, `EventSource` and `ResultStore` on Amazon Bedrock, in one region of one account."""
 
     serving = (Serving.PROVISIONED, Serving.ON_DEMAND)
     has_idempotency_tokens = True
