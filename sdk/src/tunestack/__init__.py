@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         EndpointError,
         EndpointFailedError,
         EndpointTimeoutError,
+        GateError,
         HyperparameterError,
         InvalidRequestError,
         IsolationError,
@@ -67,6 +68,8 @@ if TYPE_CHECKING:
         TransientError,
         TunestackError,
     )
+    from tunestack.evaluation.promotion import Promotion
+    from tunestack.evaluation.result import Evaluation
     from tunestack.jobs.job import Job
     from tunestack.polling import Poll
     from tunestack.spec.cost import Cost
@@ -99,7 +102,9 @@ _MODULES = {
     "EndpointInfo": "backends.base",
     "EndpointState": "backends.base",
     "EndpointTimeoutError": "errors",
+    "Evaluation": "evaluation.result",
     "Expiry": "backends.base",
+    "GateError": "errors",
     "HyperparameterError": "errors",
     "InvalidRequestError": "errors",
     "IsolationError": "errors",
@@ -117,6 +122,7 @@ _MODULES = {
     "NetworkError": "errors",
     "NotFoundError": "errors",
     "Poll": "polling",
+    "Promotion": "evaluation.promotion",
     "ProviderError": "errors",
     "QuotaError": "errors",
     "RoleError": "errors",
@@ -152,7 +158,9 @@ __all__ = [
     "EndpointInfo",
     "EndpointState",
     "EndpointTimeoutError",
+    "Evaluation",
     "Expiry",
+    "GateError",
     "HyperparameterError",
     "InvalidRequestError",
     "IsolationError",
@@ -170,6 +178,7 @@ __all__ = [
     "NetworkError",
     "NotFoundError",
     "Poll",
+    "Promotion",
     "ProviderError",
     "QuotaError",
     "RoleError",

@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from tunestack_cdk.stage import Stage
 
 
+_INVOKE = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
+
+
 @dataclass(frozen=True, kw_only=True)
 class AccessResources:
     """The resources that the policies grant access to."""
@@ -73,12 +76,14 @@ class AccessStatements:
             actions=[
                 "bedrock:DeleteCustomModelDeployment",
                 "bedrock:DeleteProvisionedModelThroughput",
+                *_INVOKE,
                 "bedrock:StopModelCustomizationJob",
                 "bedrock:UpdateCustomModelDeployment",
                 "bedrock:UpdateProvisionedModelThroughput",
             ],
-            # An update is also authorized on the new model of the endpoint.
-            resources=[self._jobs, *self._models_and_endpoints],
+            # An update is also authorized on the new model of the endpoint. Base models are invoked to compare fine-tuned
+            # models with them; they have no tags. In one statement, because of the size of the policy.
+            resources=[self._jobs, *self._models_and_endpoints, *self._invoked_base_models()],
             conditions=resource_has_no_other_stage_tag(self._stage),
         )
         yield iam.PolicyStatement(
@@ -95,8 +100,6 @@ class AccessStatements:
                 **resource_has_no_other_stage_tag(self._stage),
             },
         )
-        yield self._invoke_endpoints()
-        yield from self._invoke_base_models()
         yield from self._pass_roles()
         yield from self._access_data(write=True)
         yield from self._schedule_expiry()
@@ -197,26 +200,20 @@ class AccessStatements:
 
     def _invoke_endpoints(self) -> iam.PolicyStatement:
         return iam.PolicyStatement(
-            actions=["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"],
+            actions=list(_INVOKE),
             resources=self._endpoints,
             conditions=resource_has_no_other_stage_tag(self._stage),
         )
 
-    def _invoke_base_models(self) -> Iterator[iam.PolicyStatement]:
-        """Invoke the families of the stage's base models, to compare a fine-tuned model with them.
+    def _invoked_base_models(self) -> Iterator[str]:
+        """Return the families of the stage's base models.
 
         An inference profile is authorized on the profile in this region and on the model in each of its regions (user guide,
         inference-profiles-prereq, read 2026-11-29).
         """
-        families = self._base_family_arns()
-        if families:
-            yield iam.PolicyStatement(
-                actions=["bedrock:InvokeModel"],
-                resources=[
-                    *(_in_all_regions(family) for family in families),
-                    *(_profile_arn(family) for family in families),
-                ],
-            )
+        for family in self._base_family_arns():
+            yield _in_all_regions(family)
+            yield _profile_arn(family)
 
     def _pass_roles(self) -> Iterator[iam.PolicyStatement]:
         for role, service in (

@@ -229,6 +229,10 @@ class EndpointHost(Protocol):
         """Update an endpoint to another fine-tuned model of the same base model; until then the old one answers."""
         ...
 
+    def endpoint_tags(self, endpoint_id: str) -> Mapping[str, str]:
+        """Get the tags of an endpoint, by its id."""
+        ...
+
     def tag_endpoint(self, endpoint_id: str, tags: Mapping[str, str]) -> None:
         """Add tags to an endpoint, by its id; existing tags with the same keys are replaced."""
         ...

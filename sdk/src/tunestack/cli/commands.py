@@ -14,6 +14,7 @@ from tunestack.errors import (
     ConfigError,
     DataError,
     EndpointError,
+    GateError,
     JobError,
     MissingExtraError,
     TunestackError,
@@ -31,6 +32,8 @@ _COMMANDS = {
     "job": ("jobs", "Show, watch or cancel a job."),
     "jobs": ("jobs", "List jobs."),
     "models": ("models", "List the models that can be fine-tuned, or show one."),
+    "promote": ("promote", "Let an endpoint with a name of your own serve a fine-tuned model."),
+    "rollback": ("promote", "Let an endpoint serve its previous model again."),
     "submit": ("jobs", "Submit a fine-tuning job."),
 }
 """The module of each command, and its description in `tunestack --help`."""
@@ -119,7 +122,7 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _exit_code(error: TunestackError) -> int:
-    if isinstance(error, DataError | JobError | EndpointError):
+    if isinstance(error, DataError | JobError | EndpointError | GateError):
         return NO
     if isinstance(error, ConfigError | MissingExtraError):
         return USAGE

@@ -1,19 +1,23 @@
-"""The methods of `Tuner` for evaluations."""
+"""The methods of `Tuner` for evaluations and promotions."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
+from tunestack.backends.identifiers import IdKind
+from tunestack.endpoints.endpoint import START_TIMEOUT
+
 if TYPE_CHECKING:
     from tunestack.backends.accounts import Accounts
+    from tunestack.evaluation.promotion import Promotion
     from tunestack.evaluation.result import Evaluation
     from tunestack.evaluation.spec import EvaluateArguments
-    from tunestack.polling import Poll
+    from tunestack.polling import Duration, Poll
     from tunestack.records.source import Source
 
 
 class EvaluationMethods:
-    """Evaluates models."""
+    """Evaluates and promotes models."""
 
     _poll: Poll
 
@@ -69,3 +73,64 @@ class EvaluationMethods:
 
         spec = EvaluationSpec(model=model, **arguments)
         return evaluate(self._accounts, data, spec, poll=self._poll)
+
+    def promote(
+        self,
+        model: str,
+        to: str,
+        *,
+        evaluation: Evaluation | str | None = None,
+        timeout: Duration | None = START_TIMEOUT,
+    ) -> Promotion:
+        """Let the endpoint with a name that applications use serve a fine-tuned model, and wait until it does.
+
+        An existing endpoint is updated in place: its ARN stays the same, and it keeps answering. If there is none, an on-demand
+        deployment is created, which costs nothing while idle. The previous model, the caller, the time and the evaluation are
+        recorded in the tags of the endpoint and in the data bucket.
+
+        Args:
+            model: the job, or the fine-tuned model or its endpoint (id, ARN or name).
+            to: the name of the endpoint.
+            evaluation: the evaluation that allows it: a result, its id, or the path of its `evaluation.json`. The model is
+                promoted only if the evaluation is of this model, complete, and passed.
+            timeout: seconds or a `timedelta`; `None` for no limit.
+
+        Raises:
+            GateError: the evaluation does not allow it; nothing was changed.
+            ConfigError: the endpoint serves a fine-tuned model of another base model, or the model is one of OpenAI.
+            EndpointFailedError: the update failed; the endpoint serves the old model.
+            EndpointTimeoutError: the endpoint does not serve the model in time; the update continues.
+        """
+        from tunestack.evaluation.candidates import CandidateResolver  # noqa: PLC0415
+        from tunestack.evaluation.promotion import promote  # noqa: PLC0415
+
+        name = self._accounts.of_id(IdKind.ENDPOINT, to)[1]
+        candidate = CandidateResolver(self._accounts, prompts={}, prices={}).resolve("model", model)
+        account = self._accounts.of_model(candidate.model)
+        return promote(
+            candidate,
+            name,
+            evaluation=evaluation,
+            tags=account.endpoint_tags(candidate.model),
+            timeout=timeout,
+            poll=self._poll,
+        )
+
+    def rollback(self, name: str, *, timeout: Duration | None = START_TIMEOUT) -> Promotion:
+        """Let an endpoint serve the model again that it served before the last promotion, and wait until it does.
+
+        A second rollback returns to the promoted model.
+
+        Args:
+            name: the name of the endpoint.
+            timeout: seconds or a `timedelta`; `None` for no limit.
+
+        Raises:
+            StateError: the endpoint has no previous model.
+            NotFoundError: the endpoint does not exist.
+            EndpointFailedError: as in `promote`, and `EndpointTimeoutError`.
+        """
+        from tunestack.evaluation.promotion import rollback  # noqa: PLC0415
+
+        account, identifier = self._accounts.of_id(IdKind.ENDPOINT, name)
+        return rollback(account.backend(identifier), identifier, timeout=timeout, poll=self._poll)

@@ -179,7 +179,10 @@ def _json_fields(example: Example, answer: Answer) -> float:
         )
     fields, actual = dict(_leaves(expected)), dict(_leaves(_parse(answer.text)))
     equal = sum(
-        path in actual and type(actual[path]) is type(value) and actual[path] == value
+        path in actual
+        and actual[path] == value
+        # In Python, 1 equals True.
+        and isinstance(actual[path], bool) is isinstance(value, bool)
         for path, value in fields.items()
     )
     return equal / len(fields)

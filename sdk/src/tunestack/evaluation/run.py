@@ -367,8 +367,7 @@ def _stored(evaluation: Evaluation, candidate: Candidate, spec: EvaluationSpec) 
     """Write and store the results."""
     if spec.store and candidate.is_fine_tuned:
         folder = storage.result_folder(candidate.model, evaluation.id)
-        uri = storage.store(storage.files_of(evaluation), candidate.backend, folder)
-        evaluation = replace(evaluation, uri=uri)
+        evaluation = storage.store(evaluation, candidate.backend, folder)
     if spec.output is not None:
         storage.write(storage.files_of(evaluation), spec.output)
     return evaluation

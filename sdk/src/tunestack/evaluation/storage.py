@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+RESULT = "evaluation.json"
+
 
 def files_of(evaluation: Evaluation) -> dict[str, bytes]:
     """Return the files of a result: the result, the table of the records as JSON Lines, and as parquet if pyarrow is installed."""
@@ -28,7 +31,7 @@ def files_of(evaluation: Evaluation) -> dict[str, bytes]:
         evaluation.to_dict(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
     )
     lines = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in evaluation.rows)
-    files = {"evaluation.json": document, "records.jsonl": lines}
+    files = {RESULT: document, "records.jsonl": lines}
     parquet = _parquet(evaluation.rows)
     return files if parquet is None else files | {"records.parquet": parquet}
 
@@ -70,15 +73,18 @@ def result_folder(model: str, evaluation_id: str) -> str:
     return f"{model.rsplit('/', 1)[-1]}/{evaluation_id}"
 
 
-def store(files: Mapping[str, bytes], backend: Backend, folder: str) -> str | None:
-    """Store the files beside the output of the jobs, and return the URI of the folder; `None` if that fails or is not possible."""
+def store(evaluation: Evaluation, backend: Backend, folder: str) -> Evaluation:
+    """Store the files beside the output of the jobs, and return the evaluation with its URI; without, if that is not possible."""
     if not isinstance(backend, ResultStore):
-        return None
-    uri = None
+        return evaluation
+    files = files_of(evaluation)
+    del files[RESULT]
     try:
         for name, content in files.items():
             uri = backend.put_result(f"{folder}/{name}", content).rpartition("/")[0]
+        stored = replace(evaluation, uri=uri)
+        backend.put_result(f"{folder}/{RESULT}", files_of(stored)[RESULT])
     except TunestackError as error:
         logger.warning("the results are not stored in the account: %s", error)
-        return None
-    return uri
+        return evaluation
+    return stored

@@ -345,6 +345,10 @@ class BedrockBackend(BedrockModels, BedrockInference, BedrockResults):
                     provisionedModelId=endpoint.id, desiredModelId=model
                 )
 
+    def endpoint_tags(self, endpoint_id: str) -> Mapping[str, str]:
+        """Get the tags of an endpoint, by its ARN."""
+        return self._tags("endpoint", endpoint_id)
+
     def tag_endpoint(self, endpoint_id: str, tags: Mapping[str, str]) -> None:
         """Add tags to an endpoint, by its ARN, and the tag of the stage, which the tuner policy requires."""
         stage = self._deployment.stage
