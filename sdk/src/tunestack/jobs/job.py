@@ -24,7 +24,7 @@ from tunestack.errors import (
     ProviderError,
     StateError,
 )
-from tunestack.jobs.details import JobDetails
+from tunestack.jobs.evaluated import Evaluate, EvaluatedJob
 from tunestack.jobs.observers import Observer, observe
 from tunestack.jobs.remaining import estimate_remaining
 from tunestack.jobs.stall import StallDetector
@@ -56,7 +56,7 @@ SUBMITTED = "submitted"
 """`JobInfo.raw_state` of a job that was just created and not read from the provider yet."""
 
 
-class Job(JobDetails):
+class Job(EvaluatedJob):
     """A fine-tuning job.
 
     The job runs at its provider. This object is a handle: `tuner.job(job.id)` returns another one in any process, and handles
@@ -74,9 +74,10 @@ class Job(JobDetails):
         *,
         tags: Callable[[], Mapping[str, str]],
         poll: Poll,
+        evaluate: Evaluate | None = None,
     ) -> None:
         """Store the observation; use `tuner.submit(...)` or `tuner.job(...)` to get a job."""
-        super().__init__(backend, info, poll=poll)
+        super().__init__(backend, info, poll=poll, evaluate=evaluate)
         self._tags = tags
         self._endpoint: Endpoint | None = None
 
@@ -347,8 +348,7 @@ class Job(JobDetails):
         return self._endpoint
 
     def _require_model(self) -> str:
-        model = self.model
-        if model is None:
+        if (model := self.model) is None:
             remedy = "" if self._info.state.is_terminal else ": call wait() first"
             raise StateError(
                 f"job {self.name!r} is {self._info.described} and has no model{remedy}",

@@ -15,6 +15,7 @@ from tunestack.backends.bedrock.guard import ScheduledGuard, with_expiry
 from tunestack.backends.bedrock.inference import BedrockInference
 from tunestack.backends.bedrock.models import BedrockModels
 from tunestack.backends.bedrock.quotas import explain_quota_errors, read_job_slots, require_job_slot
+from tunestack.backends.bedrock.results import BedrockResults
 from tunestack.backends.bedrock.s3 import Location, Store, open_object, require_region
 from tunestack.backends.bedrock.storage import BedrockStorage
 from tunestack.backends.identifiers import IdKind
@@ -57,8 +58,8 @@ if TYPE_CHECKING:
 _PAGE = 1000
 
 
-class BedrockBackend(BedrockModels, BedrockStorage, BedrockInference):
-    """`Backend`, `EndpointHost` and `EventSource` on Amazon Bedrock, in one region of one account."""
+class BedrockBackend(BedrockModels, BedrockStorage, BedrockInference, BedrockResults):
+    """`Backend`, `EndpointHost`, `EventSource` and `ResultStore` on Amazon Bedrock, in one region of one account."""
 
     serving = (Serving.PROVISIONED, Serving.ON_DEMAND)
     has_idempotency_tokens = True
@@ -357,6 +358,10 @@ class BedrockBackend(BedrockModels, BedrockStorage, BedrockInference):
                 self._control.update_provisioned_model_throughput(
                     provisionedModelId=endpoint.id, desiredModelId=model
                 )
+
+    def endpoint_tags(self, endpoint_id: str) -> Mapping[str, str]:
+        """Get the tags of an endpoint, by its ARN."""
+        return self._tags("endpoint", endpoint_id)
 
     def tag_endpoint(self, endpoint_id: str, tags: Mapping[str, str]) -> None:
         """Add tags to an endpoint, by its ARN, and the tag of the stage, which the tuner policy requires."""
