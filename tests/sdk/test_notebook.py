@@ -127,14 +127,6 @@ def test_progress_receives_each_observation(tuner, chat):
     assert job.info.model
 
 
-def test_progress_is_a_line_for_each_change_outside_of_notebooks(tuner, chat, capsys):
-    job = tuner.submit("nova-micro", chat).wait(progress=True)
-    lines = capsys.readouterr().err.splitlines()
-    assert lines[0] == f"job {job.name} is pending (validation)"
-    assert lines[-1] == f"job {job.name} is succeeded"
-    assert len(lines) == len(set(lines))
-
-
 def test_progress_in_a_notebook_updates_one_line(sandbox, tuner, chat, tmp_path):
     job = tuner.submit("nova-micro", chat)
     code = (

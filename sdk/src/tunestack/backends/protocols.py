@@ -167,6 +167,10 @@ class Backend(DataStore, Protocol):
         """List the checkpoints of a job, the newest first."""
         ...
 
+    def latest_loss(self, job_id: str) -> float | None:
+        """Get the training loss of the last step of a running job; `None` if there is none yet, or the provider does not tell."""
+        ...
+
     def metrics(self, job: JobInfo) -> Sequence[Mapping[str, float]]:
         """Read the losses of a finished job, one row a step."""
         ...
