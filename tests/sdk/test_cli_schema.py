@@ -56,7 +56,7 @@ def test_jobs_custom_models_and_costs(run_json, tmp_path, tuner, chat, sandbox):
     (job,) = run_json(*submit)
     run_json("jobs", *submit)
     sandbox.clock.advance(10_000)
-    for command in ("watch", "wait", "show", "events", "metrics", "cancel"):
+    for command in ("watch", "wait", "show", "events", "metrics", "report", "cancel"):
         run_json("jobs", command, job["id"])
     run_json(*submit, "--dry-run", kind="submit --dry-run")
     run_json("jobs", "list")

@@ -25,7 +25,8 @@ from tunestack.errors import (
     StateError,
 )
 from tunestack.jobs.evaluated import Evaluate, EvaluatedJob
-from tunestack.jobs.observers import Observer, observe
+from tunestack.jobs.observers import Observer, to_observer
+from tunestack.jobs.progress import show_progress
 from tunestack.jobs.remaining import estimate_remaining
 from tunestack.jobs.stall import StallDetector
 from tunestack.polling import (
@@ -175,8 +176,8 @@ class Job(EvaluatedJob):
         Args:
             timeout: seconds or a `timedelta`; `None` for no limit.
             stall_after: see `watch`.
-            progress: show phase, elapsed time, remaining time and loss, in a line of the terminal or notebook that is updated;
-                elsewhere, changes are logged only (`logging`, level INFO). Or a function that receives each observation.
+            progress: show phase, elapsed time, remaining time and loss, in a line that updates itself in a terminal or
+                notebook (elsewhere, changes are logged only); or a function that receives each observation.
 
         Returns:
             The job itself.
@@ -186,10 +187,11 @@ class Job(EvaluatedJob):
             JobStoppedError: the job was stopped.
             JobTimeoutError: the job has not ended in time, or `JobStalledError`; the job continues.
         """
-        limit = to_timeout(timeout)
-        with observe(progress, self._backend, self.name, lambda: self._info) as observer:
+        limit, observe = to_timeout(timeout), to_observer(progress, self._backend, self._info)
+        line = show_progress(self._backend, self.name, lambda: self._info)
+        with line if progress is True else nullcontext():
             for info in self.watch(timeout, stall_after=stall_after):
-                observer(info)
+                observe(info)
         return self.require_success(limit)
 
     async def wait_async(
