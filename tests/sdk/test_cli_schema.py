@@ -6,6 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from tests.records.log_samples import converse_entry, pack
 from tests.sdk.test_cli_help import COMMANDS
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "cli-schema.json").read_text())
@@ -48,7 +49,7 @@ def test_every_command_has_a_definition():
     assert set(SCHEMA["commands"].values()) == SCHEMA["$defs"].keys()
 
 
-def test_jobs_custom_models_and_costs(run_json, tmp_path, tuner, chat, sandbox):
+def test_jobs_custom_models_and_costs(run_json, cli, tmp_path, tuner, chat, sandbox):
     file = tmp_path / "train.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in chat))
     submit = ("submit", str(file), "-m", "nova-micro")
@@ -71,7 +72,13 @@ def test_jobs_custom_models_and_costs(run_json, tmp_path, tuner, chat, sandbox):
     run_json("endpoints", "extend", endpoint.id, "--ttl", "2h")
     run_json("endpoints", "update", endpoint.id, "latest")
     run_json("endpoints", "invoke", endpoint.id, "What is number 7?")
+    run_json("evaluate", str(file), "-m", job["id"], "--limit", "2", "--no-store")
     endpoint.stop()
+    tuner.promote(job["id"], "support-bot")
+    run_json("promote", job["id"], "--to", "support-bot")
+    code, _, err = cli("rollback", "support-bot", "--json")
+    assert (code, json.loads(err)["type"]) == (1, "StateError")
+    cli("endpoints", "stop", "support-bot")
     run_json("custom-models", "delete", "latest", "--yes")
 
 
@@ -104,6 +111,12 @@ def test_commands_without_jobs(run_json, tmp_path, chat, sandbox):
     run_json("data", "convert", str(file), *model, "-o", str(tmp_path / "out.jsonl"))
     parts = ("-t", str(tmp_path / "t.jsonl"), "-v", str(tmp_path / "v.jsonl"))
     run_json("data", "split", str(file), *parts)
+    run_json("data", "fix", str(file), "-o", str(tmp_path / "fixed.jsonl"))
+    run_json("data", "show", str(file), "1", *model)
+    run_json("data", "sample", str(file), *model)
+    (tmp_path / "part.json.gz").write_bytes(pack([converse_entry(1)]))
+    logs = ("data", "from-logs", str(tmp_path / "part.json.gz"))
+    run_json(*logs, "-o", str(tmp_path / "traffic.jsonl"))
 
 
 @pytest.mark.parametrize(

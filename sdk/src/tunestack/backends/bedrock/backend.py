@@ -392,11 +392,10 @@ class BedrockBackend(BedrockModels, BedrockStorage, BedrockInference, BedrockRes
 
     def guard(self) -> Guard | None:
         """Return the endpoint guard of the deployment; `None` if nothing is deployed, or it has no guard."""
-        try:
+        with suppress(DeploymentError):
             deployment = self._find_with_guard()
-        except DeploymentError:
-            return None
-        return ScheduledGuard(self._clients, deployment) if deployment.guard_arn else None
+            return ScheduledGuard(self._clients, deployment) if deployment.guard_arn else None
+        return None
 
     def now(self) -> datetime:
         """Return the time by Bedrock's clock, as of its last response."""
