@@ -22,7 +22,7 @@ def run(cli, job, test_file, tmp_path):
 
 
 def test_result_is_printed_and_written(run, tmp_path):
-    code, out, err = run("--against", "base", "-o", str(tmp_path / "results"))
+    code, out, err = run("--compare", "base", "-o", str(tmp_path / "results"))
     assert code == 0, err
     assert "better than base by 100.0 points of exact match" in out
     assert "20 of 20 records; temperature 0.0, max_tokens 1024" in out

@@ -148,9 +148,9 @@ def test_function_can_be_passed():
         (["exact_match", "exact_match"], "given twice"),
         ([], "no metric"),
         (["regex:["], "invalid regular expression"),
-        (["no_such_module:f"], "can't be loaded: ModuleNotFoundError"),
-        (["json:nothing"], "can't be loaded: AttributeError"),
-        (["math:pi"], "is not a function"),
+        (["no_such_module:f"], "can't be imported: ModuleNotFoundError"),
+        (["json:nothing"], "the module 'json' has no function 'nothing'"),
+        (["math:pi"], "the module 'math' has no function 'pi'"),
     ],
 )
 def test_invalid_metric_is_an_error(specs, message):

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _OPTIONS = (
     click.option("--model", "-m", required=True, help="The job, fine-tuned model, endpoint or base model to evaluate."),
-    click.option("--against", "-a", multiple=True, metavar="[NAME=]MODEL", help="Another model, or `base`: the base model of the evaluated one."),
+    click.option("--compare", "-c", "against", multiple=True, metavar="[NAME=]MODEL", help="Another model, or `base`: the base model of the evaluated one."),
     click.option("--prompt", "prompts", multiple=True, type=Pair(), metavar="NAME=FILE", help="A prompt before each record: a system prompt (text), or messages (JSON)."),
     click.option("--metric", "metrics", multiple=True, default=("exact_match",), show_default=True, help="exact_match, normalized_match, token_f1, rouge_l, bleu, chrf, json_valid, json_fields, accuracy, macro_f1, tool_calls, regex:PATTERN, module:function, or dspy:module:function."),
     click.option("--judge", help="A model that compares the answers, in both orders."),
@@ -52,7 +52,7 @@ _OPTIONS = (
     click.option("--max-cost", type=float, metavar="USD", help="Stop before the evaluation costs more."),
     click.option("--price", "prices", multiple=True, type=Pair(), metavar="NAME=INPUT,OUTPUT", help="US dollars per million tokens of a model."),
     click.option("--cache", type=click.Path(file_okay=False), metavar="FOLDER", help="The folder of the stored answers."),
-    click.option("--output", "-o", type=click.Path(file_okay=False), metavar="FOLDER", help="A folder for evaluation.json, records.jsonl and records.parquet."),
+    click.option("--output", "-o", metavar="FOLDER", help="A folder for evaluation.json, records.jsonl and records.parquet."),
     click.option("--no-store", is_flag=True, help="Do not store the results in the data bucket."),
     click.option("--resamples", type=int, default=2000, show_default=True, help="The number of resamples for the intervals."),
     click.option("--seed", type=int, default=0, show_default=True, help="The random seed of the resamples."),
@@ -67,8 +67,8 @@ def _evaluate_options(command: Command) -> Command:
 
 @click.command(
     epilog=examples(
-        "tunestack evaluate test.jsonl --model latest --against base --start-endpoint",
-        "tunestack evaluate test.jsonl -m JOB -a base --metric token_f1 --require 'token_f1>=base+0.05'",
+        "tunestack evaluate validation.jsonl --model latest --compare base --start-endpoint",
+        "tunestack evaluate validation.jsonl -m JOB -c base --metric token_f1",
         page="evaluation.md",
     )
 )

@@ -71,7 +71,7 @@ class Candidate:
         """What stored answers belong to."""
         return f"{self.backend.scope}/{self.model}"
 
-    def ask(self, conversation: Conversation) -> Conversation:
+    def create_request(self, conversation: Conversation) -> Conversation:
         """Return what the model is asked for a record: all system messages, the examples of the prompt, and the record."""
         if not self.prefix.turns:
             return conversation

@@ -1,4 +1,4 @@
-"""The journal of answers: what a model answered is stored at once, so that it is never asked the same again.
+"""The journal of answers: each answer of a model is stored at once, so that no request is sent twice.
 
 A line is one answer. It is written with one call and synced to the disk before the answer is used. A line that a crash cut off is
 ignored. Each model has its own file; several processes can append to it.

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tunestack._utils.functions import load_function
 from tunestack.errors import ConfigError, TunestackError, shortened
 from tunestack.evaluation import libraries
-from tunestack.evaluation.functions import load_function
 from tunestack.evaluation.statistics import mean
 
 if TYPE_CHECKING:
@@ -63,24 +63,24 @@ def create_metrics(specs: Sequence[str | Function], examples: Sequence[Example])
 
 def _create(spec: str | Function, examples: Sequence[Example]) -> Metric:
     if callable(spec):
-        return of_function(getattr(spec, "__name__", type(spec).__name__), spec)
+        return create_function_metric(getattr(spec, "__name__", type(spec).__name__), spec)
     if spec in _LABELS:
-        return _of_labels(spec, examples)
+        return _create_label_metric(spec, examples)
     if spec in METRICS:
         return METRICS[spec]() if spec in _LIBRARIES else Metric(name=spec, row=METRICS[spec])
     kind, colon, rest = spec.partition(":")
     if kind == "regex" and colon:
         return Metric(name=spec, row=partial(_regex, _compile(rest)))
     if kind == "dspy" and colon:
-        return of_dspy(rest, load_function(rest))
+        return create_dspy_metric(rest, load_function(rest))
     if colon:
-        return of_function(spec, load_function(spec))
+        return create_function_metric(spec, load_function(spec))
     raise ConfigError(
         f"unknown metric {shortened(spec)}: use {', '.join(METRICS)}, regex:PATTERN, module:function or dspy:module:function"
     )
 
 
-def of_function(name: str, function: Function) -> Metric:
+def create_function_metric(name: str, function: Function) -> Metric:
     """Return the metric of a function of the expected text and the answer, which returns a number or whether it is correct."""
 
     def row(example: Example, answer: Answer) -> float:
@@ -89,7 +89,7 @@ def of_function(name: str, function: Function) -> Metric:
     return Metric(name=name, row=row)
 
 
-def of_dspy(name: str, function: Function) -> Metric:
+def create_dspy_metric(name: str, function: Function) -> Metric:
     """Return the metric of a DSPy metric: a function of a `dspy.Example` and a `dspy.Prediction`.
 
     The fields of both are those that DSPy's ChatAdapter writes (`[[ ## name ## ]]`). A text without such fields is the field
@@ -227,7 +227,8 @@ def _label(text: str) -> str:
     return text.strip().casefold()
 
 
-def _of_labels(name: str, examples: Sequence[Example]) -> Metric:
+def _create_label_metric(name: str, examples: Sequence[Example]) -> Metric:
+    """Create `accuracy` or `macro_f1`, with the labels of the expected answers."""
     labels = {_label(example.expected) for example in examples}
 
     def row(example: Example, answer: Answer) -> tuple[str, str]:

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunestack.errors import CostError, DataError
-from tunestack.evaluation import judge, report, storage
-from tunestack.evaluation.asking import Asker, Budget, Limiter, Request
+from tunestack.evaluation import judge, scores, storage
 from tunestack.evaluation.candidates import MODEL, Candidate, CandidateResolver
+from tunestack.evaluation.endpoints import provide_endpoints
 from tunestack.evaluation.examples import read_examples
 from tunestack.evaluation.gate import OTHER_QUANTITIES, Gate, GateResult, parse_gate
 from tunestack.evaluation.journal import Journal, request_key
 from tunestack.evaluation.metrics import create_metrics
+from tunestack.evaluation.requests import Budget, Limiter, Request, RequestSender
 from tunestack.evaluation.result import Comparison, Evaluation, ModelResult, notes
-from tunestack.evaluation.serving import served
 from tunestack.records.tokens import content_size, count_tokens
 
 if TYPE_CHECKING:
@@ -53,32 +53,32 @@ def evaluate(accounts: Accounts, data: Source, spec: EvaluationSpec, *, poll: Po
     candidates = [
         resolver.resolve(name, text) for name, text in {MODEL: spec.model, **spec.models}.items()
     ]
-    candidates = [_by_the_hour(candidate, spec) for candidate in candidates]
-    arbiter = None if spec.judge is None else resolver.resolve(_JUDGE, spec.judge)
-    _require_prices([*candidates, *([arbiter] if arbiter else [])], spec)
+    candidates = [_remove_token_price(candidate, spec) for candidate in candidates]
+    judge_model = None if spec.judge is None else resolver.resolve(_JUDGE, spec.judge)
+    _require_prices([*candidates, *([judge_model] if judge_model else [])], spec)
     with ExitStack() as stack:
-        run = _Run(accounts, spec, examples, candidates, arbiter, poll=poll, stack=stack)
-        run.ask()
-        chosen, answers = run.answered()
-        verdicts = run.verdicts(chosen, answers)
+        run = _Run(accounts, spec, examples, candidates, judge_model, poll=poll, stack=stack)
+        run.send_missing()
+        chosen, answers = run.select_complete()
+        verdicts = run.read_verdicts(chosen, answers)
         kept = [examples[index] for index in chosen]
         scored = [
-            report.score(candidate, kept, answers[candidate.name], metrics)
+            scores.score(candidate, kept, answers[candidate.name], metrics)
             for candidate in candidates
         ]
         settings = {"resamples": spec.resamples, "seed": spec.seed}
-        groups = report.groups_of(kept, spec.by)
+        groups = scores.list_groups(kept, spec.by)
         models = tuple(
-            report.model_result(one, metrics, groups=groups, **settings) for one in scored
+            scores.model_result(one, metrics, groups=groups, **settings) for one in scored
         )
         comparisons = [
             *(
                 comparison
                 for other in scored[1:]
-                for comparison in report.compare(scored[0], other, metrics, **settings)
+                for comparison in scores.compare(scored[0], other, metrics, **settings)
             ),
             *(
-                report.judged(name, [score for score, _ in found], **settings)
+                scores.compare_by_judge(name, [score for score, _ in found], **settings)
                 for name, found in verdicts.items()
                 if found
             ),
@@ -113,9 +113,9 @@ def evaluate(accounts: Accounts, data: Source, spec: EvaluationSpec, *, poll: Po
                     judged=2 * sum(map(len, verdicts.values())),
                 )
             ),
-            rows=report.table(kept, scored, metrics),
+            rows=scores.table(kept, scored, metrics),
         )
-    return _stored(evaluation, candidates[0], spec)
+    return _store(evaluation, candidates[0], spec)
 
 
 class _Run:
@@ -127,7 +127,7 @@ class _Run:
         spec: EvaluationSpec,
         examples: Sequence[Example],
         candidates: Sequence[Candidate],
-        arbiter: Candidate | None,
+        judge_model: Candidate | None,
         *,
         poll: Poll,
         stack: ExitStack,
@@ -137,11 +137,11 @@ class _Run:
         self._spec = spec
         self._examples = examples
         self._candidates = candidates
-        self._arbiter = arbiter
+        self._arbiter = judge_model
         self._poll = poll
         self._stack = stack
         self.budget = Budget(spec.max_cost, clock=poll.clock)
-        everyone = [*candidates, *([arbiter] if arbiter else [])]
+        everyone = [*candidates, *([judge_model] if judge_model else [])]
         opened: dict[str, Journal] = {}
         for candidate in everyone:
             if candidate.key not in opened:
@@ -151,7 +151,7 @@ class _Run:
         self._journals = {candidate.name: opened[candidate.key] for candidate in everyone}
         self._requests = {
             candidate.name: [
-                self._request(candidate, candidate.ask(example.conversation))
+                self._request(candidate, candidate.create_request(example.conversation))
                 for example in examples
             ]
             for candidate in candidates
@@ -169,8 +169,8 @@ class _Run:
             max_cost=0.0 if price is None else price.cost(tokens, self._spec.max_tokens),
         )
 
-    def ask(self) -> None:
-        """Ask what is not answered yet, record by record, so that a part of an evaluation has whole records."""
+    def send_missing(self) -> None:
+        """Send the requests without a stored answer, record by record, so that a part of an evaluation has whole records."""
         missing = [
             request
             for index in range(len(self._examples))
@@ -184,7 +184,7 @@ class _Run:
         if not requests:
             return
         needed = {request.candidate.name: request.candidate for request in requests}
-        with served(
+        with provide_endpoints(
             list(needed.values()),
             self._spec,
             tags=lambda candidate: self._accounts.of_model(candidate.model).endpoint_tags(
@@ -201,7 +201,7 @@ class _Run:
                 )
                 for name, candidate in needed.items()
             }
-            asker = Asker(
+            sender = RequestSender(
                 journals=self._journals,
                 limiters=limiters,
                 endpoints=endpoints,
@@ -209,14 +209,14 @@ class _Run:
                 rendering=self._spec.rendering,
                 budget=self.budget,
             )
-            asker.ask_all(requests, workers=self._spec.workers)
-            self._errors.update(asker.errors)
+            sender.send_all(requests, workers=self._spec.workers)
+            self._errors.update(sender.errors)
 
     def _answer(self, request: Request) -> Answer | None:
         stored = self._journals[request.candidate.name].get(request.key)
         return self._errors.get(request.key) if stored is None else stored
 
-    def answered(self) -> tuple[list[int], dict[str, list[Answer]]]:
+    def select_complete(self) -> tuple[list[int], dict[str, list[Answer]]]:
         """Return the records that all models answered, and the answers of each model to them.
 
         Raises:
@@ -241,15 +241,15 @@ class _Run:
                 raise DataError(f"{name!r} answered no record: {given[0].error}")
         return chosen, answers
 
-    def verdicts(
+    def read_verdicts(
         self, chosen: Sequence[int], answers: Mapping[str, Sequence[Answer]]
     ) -> dict[str, list[tuple[float, int]]]:
-        """Ask the judge; return the score of the evaluated model in each record, and the number of replies without verdict.
+        """Query the judge; return the score of the evaluated model in each record, and the number of replies without verdict.
 
         Records without an answer of the judge, because of `max_cost`, are left out.
         """
-        arbiter = self._arbiter
-        if arbiter is None:
+        judge_model = self._arbiter
+        if judge_model is None:
             return {}
         rubric = self._spec.rubric or judge.RUBRIC
         pairs: dict[str, list[tuple[Request, Request]]] = {}
@@ -260,15 +260,15 @@ class _Run:
                 pairs[name].append(
                     (
                         self._request(
-                            arbiter, judge.judge_request(example, one, two, rubric=rubric)
+                            judge_model, judge.judge_request(example, one, two, rubric=rubric)
                         ),
                         self._request(
-                            arbiter, judge.judge_request(example, two, one, rubric=rubric)
+                            judge_model, judge.judge_request(example, two, one, rubric=rubric)
                         ),
                     )
                 )
         requests = [request for rows in pairs.values() for pair in rows for request in pair]
-        journal = self._journals[arbiter.name]
+        journal = self._journals[judge_model.name]
         self._send(_unique([one for one in requests if journal.get(one.key) is None]))
         return {
             name: [verdict for pair in rows if (verdict := self._verdict(*pair)) is not None]
@@ -299,7 +299,7 @@ def _unique(requests: Sequence[Request]) -> list[Request]:
     return list({(one.candidate.key, one.key): one for one in requests}.values())
 
 
-def _by_the_hour(candidate: Candidate, spec: EvaluationSpec) -> Candidate:
+def _remove_token_price(candidate: Candidate, spec: EvaluationSpec) -> Candidate:
     """Remove the price of tokens of a model on provisioned throughput."""
     if candidate.is_fine_tuned and spec.serving == "provisioned":
         return replace(candidate, price=None)
@@ -363,11 +363,11 @@ def _judge_share(
     return 1 - share if is_other and share is not None else share
 
 
-def _stored(evaluation: Evaluation, candidate: Candidate, spec: EvaluationSpec) -> Evaluation:
+def _store(evaluation: Evaluation, candidate: Candidate, spec: EvaluationSpec) -> Evaluation:
     """Write and store the results."""
     if spec.store and candidate.is_fine_tuned:
         folder = storage.result_folder(candidate.model, evaluation.id)
         evaluation = storage.store(evaluation, candidate.backend, folder)
     if spec.output is not None:
-        storage.write(storage.files_of(evaluation), spec.output)
+        storage.write(storage.list_files(evaluation), spec.output)
     return evaluation

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 RESULT = "evaluation.json"
 
 
-def files_of(evaluation: Evaluation) -> dict[str, bytes]:
+def list_files(evaluation: Evaluation) -> dict[str, bytes]:
     """Return the files of a result: the result, the table of the records as JSON Lines, and as parquet if pyarrow is installed."""
     document = orjson.dumps(
         evaluation.to_dict(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
@@ -77,13 +77,13 @@ def store(evaluation: Evaluation, backend: Backend, folder: str) -> Evaluation:
     """Store the files beside the output of the jobs, and return the evaluation with its URI; without, if that is not possible."""
     if not isinstance(backend, ResultStore):
         return evaluation
-    files = files_of(evaluation)
+    files = list_files(evaluation)
     del files[RESULT]
     try:
         for name, content in files.items():
             uri = backend.put_result(f"{folder}/{name}", content).rpartition("/")[0]
         stored = replace(evaluation, uri=uri)
-        backend.put_result(f"{folder}/{RESULT}", files_of(stored)[RESULT])
+        backend.put_result(f"{folder}/{RESULT}", list_files(stored)[RESULT])
     except TunestackError as error:
         logger.warning("the results are not stored in the account: %s", error)
         return evaluation

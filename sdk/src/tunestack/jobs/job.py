@@ -24,7 +24,7 @@ from tunestack.errors import (
     ProviderError,
     StateError,
 )
-from tunestack.jobs.evaluated import Evaluate, EvaluatedJob
+from tunestack.jobs.evaluation import Evaluate, JobEvaluation
 from tunestack.jobs.observers import Observer, to_observer
 from tunestack.jobs.progress import show_progress
 from tunestack.jobs.remaining import estimate_remaining
@@ -57,7 +57,7 @@ SUBMITTED = "submitted"
 """`JobInfo.raw_state` of a job that was just created and not read from the provider yet."""
 
 
-class Job(EvaluatedJob):
+class Job(JobEvaluation):
     """A fine-tuning job.
 
     The job runs at its provider. This object is a handle: `tuner.job(job.id)` returns another one in any process, and handles

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunestack.evaluation import judge
-from tunestack.evaluation.asking import answer_cost
+from tunestack.evaluation.requests import answer_cost
 from tunestack.evaluation.result import Comparison, ModelResult
 from tunestack.evaluation.statistics import bootstrap, mean, paired_bootstrap, percentile
 
@@ -135,7 +135,9 @@ def compare(
     ]
 
 
-def judged(other: str, scores: Sequence[float], *, resamples: int, seed: int) -> Comparison:
+def compare_by_judge(
+    other: str, scores: Sequence[float], *, resamples: int, seed: int
+) -> Comparison:
     """Compare two models by the scores of a judge: the share of records that one wins, minus that of the other."""
     differences = [2 * score - 1 for score in scores]
     return Comparison(
@@ -146,7 +148,7 @@ def judged(other: str, scores: Sequence[float], *, resamples: int, seed: int) ->
     )
 
 
-def groups_of(examples: Sequence[Example], field: str | None) -> list[str]:
+def list_groups(examples: Sequence[Example], field: str | None) -> list[str]:
     """Return the value of a field of each record; `(missing)` if a record does not have it."""
     if field is None:
         return []

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from tunestack.backends.base import EndpointInfo
-    from tunestack.evaluation.asking import Budget
     from tunestack.evaluation.candidates import Candidate
+    from tunestack.evaluation.requests import Budget
     from tunestack.evaluation.spec import EvaluationSpec
     from tunestack.polling import Duration, Poll
 
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 @contextmanager
-def served(
+def provide_endpoints(
     candidates: Sequence[Candidate],
     spec: EvaluationSpec,
     *,

@@ -26,7 +26,7 @@ class Evaluate(Protocol):
         ...
 
 
-class EvaluatedJob(JobDetails):
+class JobEvaluation(JobDetails):
     """A job whose model can be evaluated."""
 
     def __init__(

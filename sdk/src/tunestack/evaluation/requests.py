@@ -1,4 +1,4 @@
-"""Ask models: several requests at a time, within quotas and a budget; each answer is stored before the next request."""
+"""Send requests to models: several at a time, within quotas and a budget; each answer is stored before the next request."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class Budget:
             self._spent += actual
 
 
-class Asker:
+class RequestSender:
     """Sends requests, and stores the answers."""
 
     def __init__(
@@ -154,7 +154,7 @@ class Asker:
         self.errors: dict[str, Answer] = {}
         """The requests that the provider refused, by key; they are not stored."""
 
-    def ask_all(self, requests: Iterable[Request], *, workers: int) -> None:
+    def send_all(self, requests: Iterable[Request], *, workers: int) -> None:
         """Send requests in several threads; stops at the first error, at the limit of the budget, and at Ctrl-C.
 
         Raises:
@@ -165,8 +165,8 @@ class Asker:
 
         def work() -> None:
             try:
-                for request in _shared(pending, lock):
-                    if self._stop.is_set() or not self._ask(request):
+                for request in _iterate_shared(pending, lock):
+                    if self._stop.is_set() or not self._send(request):
                         return
             except BaseException as error:  # noqa: BLE001 - it is raised in the caller
                 failures.append(error)
@@ -196,7 +196,7 @@ class Asker:
                 thread.join(max(0.0, end - time.monotonic()))
             raise
 
-    def _ask(self, request: Request) -> bool:
+    def _send(self, request: Request) -> bool:
         """Send a request, unless its answer is stored; returns whether to go on."""
         candidate = request.candidate
         journal = self._journals[candidate.name]
@@ -256,7 +256,7 @@ def answer_cost(candidate: Candidate, answer: Answer) -> float:
     return candidate.price.cost(answer.input_tokens, answer.output_tokens)
 
 
-def _shared(requests: Iterator[Request], lock: threading.Lock) -> Iterator[Request]:
+def _iterate_shared(requests: Iterator[Request], lock: threading.Lock) -> Iterator[Request]:
     """Yield the next request that no other thread has."""
     while True:
         with lock:
