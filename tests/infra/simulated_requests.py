@@ -68,6 +68,18 @@ def build_bedrock_requests():
     for label, name in (("Nova Micro", "nova-micro-v1:0:128k"), ("Nova Pro", "nova-pro-v1:0:300k")):
         arn = build_arn("bedrock", f"foundation-model/amazon.{name}", account="")
         yield build_request(label, arn, STAGE_TAGS)
+    for label, resource, region, account in (
+        (
+            "Nova Micro in another region",
+            "foundation-model/amazon.nova-micro-v1:0",
+            "us-east-2",
+            "",
+        ),
+        ("another family", "foundation-model/anthropic.claude-v2", REGION, ""),
+        ("profile of Nova Micro", "inference-profile/us.amazon.nova-micro-v1:0", REGION, ACCOUNT),
+        ("profile of another family", "inference-profile/us.anthropic.claude-v2", REGION, ACCOUNT),
+    ):
+        yield build_request(label, build_arn("bedrock", resource, region, account), STAGE_TAGS)
     for label, name in (
         ("job", "model-customization-job/amazon.nova-micro-v1:0:128k/abcdefghijkl"),
         ("model", "custom-model/amazon.nova-micro-v1:0:128k/abcdefghijkl"),
@@ -88,7 +100,12 @@ def build_bedrock_requests():
 
 def build_s3_requests(resources):
     policy = get_resource_policy(resources, DATA_BUCKET)
-    for label, key in (("dataset", "datasets"), ("output", "outputs"), ("other object", "more")):
+    for label, key in (
+        ("dataset", "datasets"),
+        ("output", "outputs"),
+        ("evaluation", "outputs/evaluations"),
+        ("other object", "more"),
+    ):
         arn = f"arn:aws:s3:::{DATA_BUCKET}/tunestack/{key}/a.jsonl"
         yield build_request(label, arn, TLS, policy=policy)
         yield build_request(

@@ -174,6 +174,12 @@ class Specification:
             self.has_no_other_stage_tag,
         )
 
+    def invoked_base_models(self, families):
+        """Source: user guide, inference-profiles-prereq (read 2026-11-29): the profile, and the model in each of its regions."""
+        names = [arn.rpartition("/")[2] for arn in families]
+        models = [f"arn:{self.partition}:bedrock:*::foundation-model/{name}" for name in names]
+        return models + [self.arn("bedrock", f"inference-profile/*.{name}") for name in names]
+
     def read_bedrock(self, *, jobs):
         """The rows combine operations and resources of several kinds: an operation ignores other kinds."""
         resources = [
@@ -228,6 +234,7 @@ class Specification:
         models_and_deployments = self.arn("bedrock", "custom-model*")
         served = [models_and_deployments, self.throughputs]
         changed = [self.jobs, *served]
+        used = [*changed, *self.invoked_base_models(families)]
         schedules = self.arn("scheduler", "schedule/GuardSchedulesE7822186/*")
         to_bedrock = {"StringEquals": {"iam:PassedToService": "bedrock.amazonaws.com"}}
         to_scheduler = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
@@ -236,11 +243,11 @@ class Specification:
             *self.read_bedrock(jobs=True),
             # A deleted model can't be restored, so the tag of the stage is required.
             allow("bedrock:DeleteCustomModel", self.models, self.has_stage_tag),
-            allow("bedrock:StopModelCustomizationJob", changed, self.has_no_other_stage_tag),
-            allow("bedrock:DeleteCustomModelDeployment", changed, self.has_no_other_stage_tag),
-            allow("bedrock:DeleteProvisionedModelThroughput", changed, self.has_no_other_stage_tag),
-            allow("bedrock:UpdateCustomModelDeployment", changed, self.has_no_other_stage_tag),
-            allow("bedrock:UpdateProvisionedModelThroughput", changed, self.has_no_other_stage_tag),
+            allow("bedrock:StopModelCustomizationJob", used, self.has_no_other_stage_tag),
+            allow("bedrock:DeleteCustomModelDeployment", used, self.has_no_other_stage_tag),
+            allow("bedrock:DeleteProvisionedModelThroughput", used, self.has_no_other_stage_tag),
+            allow("bedrock:UpdateCustomModelDeployment", used, self.has_no_other_stage_tag),
+            allow("bedrock:UpdateProvisionedModelThroughput", used, self.has_no_other_stage_tag),
             # Source: the service authorization reference requires the custom model, and lists no created resource; it is
             # known to be incomplete for Bedrock (read 2026-11-28). An operation ignores resources of other kinds.
             allow(
@@ -253,12 +260,17 @@ class Specification:
                 changed,
                 {**self.sets_stage_tag, **self.has_no_other_stage_tag},
             ),
-            self.invoke_endpoints(),
+            # An operation ignores resources of other kinds.
+            allow(
+                "bedrock:InvokeModel bedrock:InvokeModelWithResponseStream",
+                used,
+                self.has_no_other_stage_tag,
+            ),
             allow("iam:PassRole", self.role_arn("AmazonBedrockJobRole83283ADC"), to_bedrock),
             allow("iam:PassRole", self.role_arn("GuardSchedulerRole993ADB63"), to_scheduler),
             allow("s3:ListBucket", self.bucket, self.list_condition("outputs")),
             allow("s3:GetObject", self.object_arns("datasets", "outputs"), self.owned),
-            allow("s3:PutObject", self.object_arns("datasets"), self.owned),
+            allow("s3:PutObject", self.object_arns("datasets", "outputs/evaluations"), self.owned),
             allow("kms:Decrypt kms:GenerateDataKey", self.data_key, self.called_via("s3")),
             allow("scheduler:CreateSchedule", schedules),
             allow("scheduler:GetSchedule", schedules),

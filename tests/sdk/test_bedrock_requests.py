@@ -7,11 +7,12 @@ import botocore.session
 import pytest
 
 from tunestack import EndpointState, JobState
-from tunestack.backends.base import EndpointRequest, JobRequest
+from tunestack.backends.base import EndpointRequest, InferenceSettings, JobRequest
 from tunestack.backends.bedrock import wire
 from tunestack.catalog import CATALOG, Serving
 from tunestack.deployment import Deployment
 from tunestack.polling import Poll, watch
+from tunestack.records.conversation import from_messages
 from tunestack.spec.job_spec import JobSpec
 from tunestack_sandbox.shapes import violations
 
@@ -85,14 +86,14 @@ def test_request_has_no_commitment():
 
 def test_system_message_is_sent_in_the_system_field():
     messages = [{"role": "system", "content": "s"}, {"role": "user", "content": "u"}]
-    request = wire.converse("m", messages)
+    request = wire.converse("m", from_messages(messages), InferenceSettings())
     assert violations(request, RUNTIME.operation_model("Converse").input_shape) == []
     assert request == {
         "modelId": "m",
         "system": [{"text": "s"}],
         "messages": [{"role": "user", "content": [{"text": "u"}]}],
     }
-    assert "system" not in wire.converse("m", messages[1:])
+    assert "system" not in wire.converse("m", from_messages(messages[1:]), InferenceSettings())
 
 
 @pytest.mark.parametrize(

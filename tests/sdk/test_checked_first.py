@@ -86,6 +86,7 @@ def test_train_kwargs_of_the_lm_are_checked(tuner):
     assert student.calls == 0
 
 
+@pytest.mark.as_root  # the tuner policy allows reading the deployment of its own stage only
 def test_missing_deployment_is_detected_before_the_program_is_called(poll, sandbox):
     student = CountingProgram(create_lm(Tuner("none", poll=poll), NOVA))
     with pytest.raises(DeploymentError):

@@ -18,6 +18,11 @@ from tunestack.cli.groups import first_sentence
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"Documentation: https://github.com/tunestack/tunestack/blob/main/(\S+)")
 DIFFERENT_TEXTS = {
+    "--evaluation": "of a report, or the condition of a promotion",
+    "--max-cost": "of training, or of an evaluation",
+    "--output": "a file, or a folder",
+    "--serving": "of an endpoint, or of those that an evaluation starts",
+    "--ttl": "the same",
     "--format": "of items, or of environment variables",
     "--limit": "of items, or of problems of each severity",
     "--model": "doctor needs none, and from-logs accepts parts of ids",
@@ -100,7 +105,12 @@ def test_an_option_has_one_meaning():
                 kinds[flag].add((option.is_flag, option.multiple, option.type.name, *option.opts))
     assert {flag for flag in texts if len(texts[flag]) > 1} <= DIFFERENT_TEXTS.keys()
     # `split` writes two files, and has short options for them. Logs have several models.
-    assert {flag for flag in kinds if len(kinds[flag]) > 1} <= {"--validation", "--model"}
+    # A report has the file of an evaluation, and a promotion has its id.
+    assert {flag for flag in kinds if len(kinds[flag]) > 1} <= {
+        "--validation",
+        "--model",
+        "--evaluation",
+    }
 
 
 def test_python_m_is_the_same_command():

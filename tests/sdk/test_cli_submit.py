@@ -34,7 +34,7 @@ def test_plan_has_records_price_duration_and_quota(cli, submit, tuner, chat):
     assert " tokens (estimated) x 2 epochs at $" in err
     assert " to $0.0" in err
     assert "duration: about " in err
-    assert "as the last job of this model" in err
+    assert "(as the last job of this model)" in err
     assert "quota: 0 jobs are running, at most 10 by quota" in err
     assert "pending" in out
 

@@ -7,6 +7,8 @@ from tunestack.backends.base import Verdict
 from tunestack.cli.commands import run
 from tunestack.errors import AccessError, ConfigError
 
+pytestmark = pytest.mark.as_root  # the SDK must find the credentials itself
+
 ROLE = "role_arn = arn:aws:iam::123456789012:role/x"
 PROCESSES = {
     "fails": "false",

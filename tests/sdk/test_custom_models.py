@@ -60,6 +60,18 @@ class TestBedrockModels:
             with pytest.raises(NotFoundError, match="getting custom model"):
                 read()
 
+    def test_access_error_for_a_deleted_model_is_ignored(self, job, tuner, inject_error):
+        """The tuner policy requires a tag of the model, and a deleted model has none."""
+        model = tuner.custom_model(job.model)
+        inject_error("DeleteCustomModel", "AccessDeniedException")
+        with pytest.raises(AccessError):
+            model.delete()
+        assert model_exists(job.model)
+        model.delete()
+        inject_error("DeleteCustomModel", "AccessDeniedException")
+        model.delete()
+        assert not model_exists(job.model)
+
     def test_model_served_by_an_endpoint_is_not_deleted(self, job, tuner):
         name = job.start_endpoint().name
         model = tuner.custom_model(job.model)

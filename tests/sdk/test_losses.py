@@ -71,6 +71,17 @@ def test_simulated_losses_of_both_providers_do_not_rise(tuner, chat):
         assert losses.overfitting(job.info) is None
 
 
+def test_simulated_validation_loss_on_bedrock_rises_after_the_third_epoch(tuner, chat):
+    job = tuner.submit(
+        "nova-micro", chat, validation_data=chat[:8], hyperparameters={"epochCount": 5}
+    ).wait()
+    losses = Losses.of(job.metrics(), job.info)
+    found = losses.overfitting(job.info)
+    assert found is not None
+    assert (found.enough, found.epochs) == (3, 5)
+    assert losses.validation[found.last_step] == job.info.validation_loss
+
+
 def test_steps_without_epochs_are_divided_by_the_epochs_of_the_job():
     rows = [
         {"step": step, "train_loss": 1.0, "valid_loss": abs(step - 4) / 10 + 1}

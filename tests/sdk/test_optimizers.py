@@ -41,13 +41,18 @@ def test_bootstrap_finetune(kind, configured, tuner, provider, figure):
 
 
 @pytest.mark.parametrize(
-    "strategy",
+    ("provider", "strategy"),
     [
-        "w -> p",
-        "w -> w",
-        pytest.param("p -> w", marks=pytest.mark.campaign),
-        pytest.param("p -> w -> p", marks=pytest.mark.campaign),
+        ("bedrock", "w -> p"),
+        ("bedrock", "w -> w"),
+        ("openai", "w -> p"),
+        pytest.param("openai", "w -> w", marks=pytest.mark.campaign),
+        pytest.param("bedrock", "p -> w", marks=pytest.mark.campaign),
+        pytest.param("openai", "p -> w", marks=pytest.mark.campaign),
+        pytest.param("bedrock", "p -> w -> p", marks=pytest.mark.campaign),
+        pytest.param("openai", "p -> w -> p", marks=pytest.mark.campaign),
     ],
+    indirect=["provider"],
 )
 def test_better_together(strategy, configured, tuner, provider, figure):
     student = ticket_program(configured)

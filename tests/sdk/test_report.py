@@ -241,10 +241,34 @@ def test_report_has_the_evaluation(job):
     assert "p = 0.0004 (McNemar's test)" in page.section_text("evaluation")
 
 
+def test_report_has_the_result_of_evaluate(job):
+    result = {
+        "models": [
+            {"name": "job", "values": {"exact": 0.5}, "intervals": {"exact": [0.25, 0.75]}},
+            {"name": "base", "values": {"exact": 0.25}, "intervals": {}},
+        ],
+        "records": 40,
+        "sentences": ["better than base by 25.0 points of exact"],
+        "gates": [{"gate": "exact >= 0.4", "passed": True, "detail": "0.5"}],
+        "notes": [],
+    }
+    page = Page(create_report(job, evaluation=result).html())
+    assert page.rows_of("Scores on 40 records") == {
+        "metric": ["job", "base"],
+        "exact": ["0.5 0.25 to 0.75", "0.25 "],
+    }
+    text = page.section_text("evaluation")
+    assert "better than base by 25.0 points of exact" in text
+    assert "passed: exact >= 0.4: 0.5" in text
+
+
 @pytest.mark.parametrize(
     "evaluation",
     [
         {},
+        {"models": [{"name": "job"}]},
+        {"models": [1]},
+        {"models": []},
         {"scores": {}},
         {"scores": {"F1": 0.5}},
         {"scores": {"F1": {"base": "good"}}},
@@ -265,7 +289,7 @@ def test_report_of_a_running_job_says_so(tuner, chat):
     job = tuner.submit("nova-micro", chat)
     page = Page(create_report(job).html())
     assert any("this report shows what is known so far" in text for text in page.text)
-    assert "none yet, the job is" in page.section_text("losses")
+    assert "none, the job is" in page.section_text("losses")
     assert page.rows_of("Data")["records"] == ["20"]
 
 
@@ -278,7 +302,7 @@ def test_report_of_a_failed_job_has_the_reason(tuner, chat, sandbox):
     assert job.info.failure in page.text
     how = page.rows_of("Cost")["training"][1]
     assert how.endswith("at most, because the job did not complete")
-    assert "the job is failed" in page.section_text("losses")
+    assert "none, the job is failed" in page.section_text("losses")
 
 
 def test_all_text_is_escaped(job):

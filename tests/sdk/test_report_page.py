@@ -11,7 +11,7 @@ import pytest
 
 from tests.day import AS_OF
 from tests.sdk.notebooks import start
-from tunestack.report import Evaluation
+from tunestack.report import Scores
 from tunestack_sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ def test_outputs_of_the_notebook_are_kept():
 
 def test_evaluation_of_the_page_is_valid():
     (example,) = re.findall(r"^```json\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-    evaluation = Evaluation.from_mapping(json.loads(example))
+    evaluation = Scores.from_mapping(json.loads(example))
     assert evaluation.models == ["base", "fine-tuned"]
 
 

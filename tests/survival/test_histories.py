@@ -122,7 +122,7 @@ def run_histories(world, layers, *, number, length, phases=tuple(Phase)):
 @pytest.mark.filterwarnings("ignore::tunestack.EndpointCostWarning")
 @pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS)
 def test_random_histories_keep_the_invariants(world, layers):
-    _, error = run_histories(world, layers, number=4, length=25)
+    _, error = run_histories(world, layers, number=2, length=25)
     if error is not None:
         raise error
 

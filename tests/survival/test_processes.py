@@ -96,7 +96,7 @@ def check_for_leaks(sandbox, cycles, figure):
 
 
 def test_process_leaks_nothing(sandbox, figure):
-    check_for_leaks(sandbox, 30, figure)
+    check_for_leaks(sandbox, 15, figure)
 
 
 @pytest.mark.campaign

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
         EndpointError,
         EndpointFailedError,
         EndpointTimeoutError,
+        GateError,
         HyperparameterError,
         InvalidRequestError,
         IsolationError,
@@ -69,6 +70,8 @@ if TYPE_CHECKING:
         TransientError,
         TunestackError,
     )
+    from tunestack.evaluation.promotion import Promotion
+    from tunestack.evaluation.result import Evaluation
     from tunestack.jobs.job import Job
     from tunestack.jobs.plan import Plan
     from tunestack.jobs.remaining import PastDurations
@@ -105,7 +108,9 @@ _MODULES = {
     "EndpointInfo": "backends.base",
     "EndpointState": "backends.base",
     "EndpointTimeoutError": "errors",
+    "Evaluation": "evaluation.result",
     "Expiry": "backends.base",
+    "GateError": "errors",
     "HyperparameterError": "errors",
     "InvalidRequestError": "errors",
     "IsolationError": "errors",
@@ -128,6 +133,7 @@ _MODULES = {
     "PastDurations": "jobs.remaining",
     "Plan": "jobs.plan",
     "Poll": "polling",
+    "Promotion": "evaluation.promotion",
     "ProviderError": "errors",
     "QuotaError": "errors",
     "RoleError": "errors",
@@ -165,7 +171,9 @@ __all__ = [
     "EndpointInfo",
     "EndpointState",
     "EndpointTimeoutError",
+    "Evaluation",
     "Expiry",
+    "GateError",
     "HyperparameterError",
     "InvalidRequestError",
     "IsolationError",
@@ -188,6 +196,7 @@ __all__ = [
     "PastDurations",
     "Plan",
     "Poll",
+    "Promotion",
     "ProviderError",
     "QuotaError",
     "RoleError",

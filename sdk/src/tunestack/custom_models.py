@@ -10,7 +10,7 @@ from tunestack.backends.handle import Handle
 from tunestack.catalog import Serving
 from tunestack.endpoints.endpoint import Endpoint
 from tunestack.endpoints.expiry import with_expiry
-from tunestack.errors import ConflictError, NotFoundError
+from tunestack.errors import AccessError, ConflictError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -98,7 +98,10 @@ class CustomModel(Handle[CustomModelInfo]):
             raise ConflictError(self._in_use(f"served by endpoint {', '.join(map(repr, names))}"))
         try:
             self._backend.delete_custom_model(self.id)
-        except NotFoundError:
+        except (AccessError, NotFoundError) as error:
+            # IAM is evaluated first: a deleted model has no tags, so the tuner policy does not allow the request.
+            if isinstance(error, AccessError) and self.exists():
+                raise
             logger.info("custom model %s was deleted before", self.name)
             return
         except ConflictError as error:

@@ -143,6 +143,11 @@ def outputs_prefix(data_prefix: str) -> str:
     return f"{data_prefix}/outputs/"
 
 
+def evaluations_prefix(data_prefix: str) -> str:
+    """Return the key prefix of evaluations and promotions in the data bucket, which is part of the job output."""
+    return f"{outputs_prefix(data_prefix)}evaluations/"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deployment:
     """A deployed stage in one region.

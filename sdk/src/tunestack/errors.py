@@ -116,6 +116,10 @@ class MissingExtraError(TunestackError, ImportError):
     """An optional dependency is not installed; the message says how to install it."""
 
 
+class GateError(TunestackError):
+    """An evaluation did not pass its conditions, or is of another model; nothing was changed."""
+
+
 class ProviderError(TunestackError):
     """The provider refused or failed; `__cause__` is its own error.
 

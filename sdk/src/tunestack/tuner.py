@@ -13,6 +13,7 @@ from tunestack.custom_models import CustomModel
 from tunestack.endpoints.endpoint import START_TIMEOUT, Endpoint
 from tunestack.endpoints.expiry import with_expiry
 from tunestack.endpoints.start import start_endpoint, stop_own_endpoints
+from tunestack.evaluation.methods import EvaluationMethods
 from tunestack.jobs.estimates import Estimates
 from tunestack.jobs.follow import follow, wait_all
 from tunestack.jobs.job import TIMEOUT, Job
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from tunestack.spec.job_spec import SubmitArguments
 
 
-class Tuner(Estimates):
+class Tuner(EvaluationMethods, Estimates):
     """Fine-tunes models on Bedrock, in a stage that `cdk deploy` deployed, and at OpenAI.
 
     The stage is found by argument, environment (`eval "$(tunestack env)"`) or its SSM parameter, OpenAI by its own variables
@@ -374,7 +375,8 @@ class Tuner(Estimates):
             return backend, backend.endpoint(endpoint_id)
 
     def _job(self, account: Account, backend: Backend, info: JobInfo) -> Job:
-        return Job(backend, info, tags=partial(account.endpoint_tags, info.id), poll=self._poll)
+        tags = partial(account.endpoint_tags, info.id)
+        return Job(backend, info, tags=tags, poll=self._poll, evaluate=self.evaluate)
 
     def __getstate__(self) -> dict[str, object]:
         """Keep the arguments, without credentials and clients."""

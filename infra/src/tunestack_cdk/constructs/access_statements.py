@@ -9,7 +9,7 @@ from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 
 from tunestack.catalog import CATALOG
-from tunestack.deployment import EXPIRES_AT_TAG, parameter_name
+from tunestack.deployment import EXPIRES_AT_TAG, evaluations_prefix, parameter_name
 from tunestack_cdk.constructs.arns import customization_job_arns, endpoint_arns, regional_arn
 from tunestack_cdk.constructs.conditions import (
     called_via_service,
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from tunestack_cdk.constructs.job_role import JobRole
     from tunestack_cdk.constructs.operations import Operations
     from tunestack_cdk.stage import Stage
+
+
+_INVOKE = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +76,14 @@ class AccessStatements:
             actions=[
                 "bedrock:DeleteCustomModelDeployment",
                 "bedrock:DeleteProvisionedModelThroughput",
+                *_INVOKE,
                 "bedrock:StopModelCustomizationJob",
                 "bedrock:UpdateCustomModelDeployment",
                 "bedrock:UpdateProvisionedModelThroughput",
             ],
-            # An update is also authorized on the new model of the endpoint.
-            resources=[self._jobs, *self._models_and_endpoints],
+            # An update is also authorized on the new model of the endpoint. Base models are invoked to compare fine-tuned
+            # models with them; they have no tags. In one statement, because of the size of the policy.
+            resources=[self._jobs, *self._models_and_endpoints, *self._invoked_base_models()],
             conditions=resource_has_no_other_stage_tag(self._stage),
         )
         yield iam.PolicyStatement(
@@ -95,7 +100,6 @@ class AccessStatements:
                 **resource_has_no_other_stage_tag(self._stage),
             },
         )
-        yield self._invoke_endpoints()
         yield from self._pass_roles()
         yield from self._access_data(write=True)
         yield from self._schedule_expiry()
@@ -196,10 +200,20 @@ class AccessStatements:
 
     def _invoke_endpoints(self) -> iam.PolicyStatement:
         return iam.PolicyStatement(
-            actions=["bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream"],
+            actions=list(_INVOKE),
             resources=self._endpoints,
             conditions=resource_has_no_other_stage_tag(self._stage),
         )
+
+    def _invoked_base_models(self) -> Iterator[str]:
+        """Return the families of the stage's base models.
+
+        An inference profile is authorized on the profile in this region and on the model in each of its regions (user guide,
+        inference-profiles-prereq, read 2026-11-29).
+        """
+        for family in self._base_family_arns():
+            yield _in_all_regions(family)
+            yield _profile_arn(family)
 
     def _pass_roles(self) -> Iterator[iam.PolicyStatement]:
         for role, service in (
@@ -213,7 +227,7 @@ class AccessStatements:
             )
 
     def _access_data(self, *, write: bool) -> Iterator[iam.PolicyStatement]:
-        """Read job output, and read and write training data if requested."""
+        """Read job output, and read and write training data and evaluations if requested."""
         datasets = self._resources.stage.datasets_prefix
         outputs = self._resources.stage.outputs_prefix
         yield iam.PolicyStatement(
@@ -224,7 +238,11 @@ class AccessStatements:
         if write:
             yield iam.PolicyStatement(
                 actions=["s3:GetObject", "s3:PutObject"],
-                resources=[f"{self._bucket}/{datasets}*"],
+                resources=[
+                    f"{self._bucket}/{datasets}*",
+                    # Evaluations, beside the output of the jobs, which nobody may change.
+                    f"{self._bucket}/{evaluations_prefix(self._resources.stage.data_prefix)}*",
+                ],
                 conditions=resource_owned_by(),
             )
         yield iam.PolicyStatement(
@@ -278,3 +296,13 @@ class AccessStatements:
 
 def _foundation_model_arn(prefix: str) -> str:
     return f"arn:{Aws.PARTITION}:bedrock:{Aws.REGION}::foundation-model/{prefix}*"
+
+
+def _in_all_regions(foundation_model_arn: str) -> str:
+    return foundation_model_arn.replace(Aws.REGION, "*")
+
+
+def _profile_arn(foundation_model_arn: str) -> str:
+    """Return the inference profiles of all geographies: `us.amazon.nova*`, `global.amazon.nova*`."""
+    family = foundation_model_arn.rpartition("/")[2]
+    return regional_arn("bedrock", f"inference-profile/*.{family}")

@@ -226,6 +226,36 @@ class EndpointRequest:
     """Distinguishes repeated starts of an endpoint: equal requests with the same generation are the same endpoint."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InferenceSettings:
+    """The settings of a request to a model; `None` leaves a setting to the provider."""
+
+    temperature: float | None = None
+    """0 decodes deterministically, as far as the provider does."""
+    max_tokens: int | None = None
+    """The maximum number of tokens of the answer."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolCall:
+    """A tool that the model calls in its answer."""
+
+    name: str
+    input: object
+    """The arguments; the text as it is if it is not JSON."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Completion:
+    """The answer of a model to one request."""
+
+    text: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    input_tokens: int | None = None
+    """Tokens that are billed; `None` if the provider does not report them."""
+    output_tokens: int | None = None
+
+
 class Verdict(StrEnum):
     """The result of a check."""
 
@@ -258,5 +288,8 @@ class Checks(list[Check]):
 
     def _repr_html_(self) -> str:
         """Show the checks in a notebook."""
-        rows = ((one.name, one.verdict.value, one.detail, one.fix or "") for one in self)
+        rows = (
+            (one.name, one.verdict.value, one.detail, ": ".join(filter(None, (one.fix, one.link))))
+            for one in self
+        )
         return rows_table("Checks", ("check", "result", "detail", "what to do"), rows)

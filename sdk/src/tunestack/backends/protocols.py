@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Generic, Protocol, TypeVar, runtime_checkable
 
+from tunestack.backends.inference import Inference
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
@@ -29,7 +31,6 @@ if TYPE_CHECKING:
     from tunestack.backends.identifiers import IdKind
     from tunestack.catalog import BaseModel, LifecycleState, Price, Serving
     from tunestack.catalog.model import PriceKind
-    from tunestack.records.target import Rendering
 
 
 @runtime_checkable
@@ -61,7 +62,7 @@ class DataStore(Protocol):
         ...
 
 
-class Backend(DataStore, Protocol):
+class Backend(DataStore, Inference, Protocol):
     """A provider, in one region of one account or in one project: what jobs and endpoints need of it.
 
     Every method raises only `tunestack.errors.ProviderError`, `ConfigError` and their subclasses. What only some providers
@@ -167,6 +168,10 @@ class Backend(DataStore, Protocol):
         """List the checkpoints of a job, the newest first."""
         ...
 
+    def latest_loss(self, job_id: str) -> float | None:
+        """Get the training loss of the last step of a running job; `None` if there is none yet, or the provider does not tell."""
+        ...
+
     def metrics(self, job: JobInfo) -> Sequence[Mapping[str, float]]:
         """Read the losses of a finished job, one row a step."""
         ...
@@ -203,26 +208,6 @@ class Backend(DataStore, Protocol):
 
     def now(self) -> datetime:
         """Return the time by the provider's clock, as of its last answer; by this machine's before the first."""
-        ...
-
-    def rendering(self, model: str) -> Rendering | None:
-        """Return the rendering of a fine-tuned model's training data; `None` if unknown, or for messages."""
-        ...
-
-    def invoke(
-        self,
-        endpoint: EndpointInfo,
-        messages: Sequence[Mapping[str, str]],
-        *,
-        rendering: Rendering | None = None,
-    ) -> str:
-        """Send a conversation (`role`, `content`) to an endpoint or model and return the text of the answer.
-
-        Args:
-            endpoint: the endpoint.
-            messages: the conversation.
-            rendering: how the prompt is written, for models that are trained on prompts; by default as in the training data.
-        """
         ...
 
 
@@ -265,6 +250,10 @@ class EndpointHost(Protocol):
 
     def update_endpoint(self, endpoint: EndpointInfo, model: str) -> None:
         """Update an endpoint to another fine-tuned model of the same base model; until then the old one answers."""
+        ...
+
+    def endpoint_tags(self, endpoint_id: str) -> Mapping[str, str]:
+        """Get the tags of an endpoint, by its id."""
         ...
 
     def tag_endpoint(self, endpoint_id: str, tags: Mapping[str, str]) -> None:

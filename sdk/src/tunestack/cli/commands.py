@@ -18,6 +18,7 @@ from tunestack.errors import (
     ConfigError,
     DataError,
     EndpointError,
+    GateError,
     JobError,
     MissingExtraError,
     TunestackError,
@@ -35,9 +36,12 @@ _COMMANDS = {
         "Start, list, invoke, update and stop endpoints of fine-tuned models.",
     ),
     "env": ("env", "Print the environment variables of a deployment."),
+    "evaluate": ("evaluate", "Evaluate models on a held-out set, and compare them."),
     "jobs": ("jobs", "Submit, list, follow and cancel fine-tuning jobs."),
     "man": ("man", "Write the man pages of all commands to a folder."),
     "models": ("models", "List the base models that can be fine-tuned, or show one."),
+    "promote": ("promote", "Let an endpoint with a name of your own serve a fine-tuned model."),
+    "rollback": ("promote", "Let an endpoint serve its previous model again."),
     "submit": ("submit", "Submit a fine-tuning job: the short form of `jobs submit`."),
 }
 """The module of each command, and its description in `tunestack --help`."""
@@ -168,7 +172,7 @@ def _has_json(arguments: list[str]) -> bool:
 
 
 def _exit_code(error: TunestackError) -> int:
-    if isinstance(error, DataError | JobError | EndpointError):
+    if isinstance(error, DataError | JobError | EndpointError | GateError):
         return NO
     if isinstance(error, ConfigError | MissingExtraError):
         return USAGE

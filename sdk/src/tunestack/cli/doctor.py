@@ -8,7 +8,7 @@ import click
 
 from tunestack.backends.base import Check, Verdict
 from tunestack.cli.groups import examples
-from tunestack.cli.options import format_option, new_tuner, place_options
+from tunestack.cli.options import ModelName, format_option, new_tuner, place_options
 from tunestack.cli.output import NO, is_text, out, write
 from tunestack.errors import TunestackError
 
@@ -24,7 +24,10 @@ _MARKS = {Verdict.PASS: "ok", Verdict.FAIL: "FAILS", Verdict.UNKNOWN: "unknown"}
     )
 )
 @click.option(
-    "--model", "-m", help="Also check whether this base model can be fine-tuned and served."
+    "--model",
+    "-m",
+    type=ModelName(),
+    help="Also check whether this base model can be fine-tuned and served.",
 )
 @click.option(
     "--provider",

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tunestack._utils.extras import missing_extra
 
 try:
-    from rich.console import Console
+    from rich.console import Console, Group
+    from rich.live import Live
     from rich.table import Table
     from rich.text import Text
 except ModuleNotFoundError as error:
@@ -18,7 +20,7 @@ from tunestack.cli.identifiers import short_id
 from tunestack.cli.output import cell_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 _STYLES = {
     "succeeded": "green",
@@ -66,6 +68,25 @@ def draw_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> Non
             )
         )
     screen.print(table)
+
+
+@contextmanager
+def live_lines(lines: Callable[[], Iterable[str]]) -> Iterator[None]:
+    """Show lines on standard error, and update them twice a second; they are removed at the end."""
+
+    def draw() -> Group:
+        return Group(*map(Text, lines()))
+
+    screen = console(stderr=True)
+    with Live(
+        get_renderable=draw,
+        console=screen,
+        refresh_per_second=2,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    ):
+        yield
 
 
 def _cell(column: str, content: object) -> str:

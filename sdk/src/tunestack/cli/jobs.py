@@ -190,3 +190,23 @@ def events(
     messages = find_job(tuner, job, provider).messages()
     found = (message for message in messages if since is None or message.time >= since)
     table(limited(found, limit), ("time", "level", "text"), of="events")
+
+
+@jobs.command(
+    epilog=examples(
+        "tunestack jobs checkpoints latest --provider openai",
+        "tunestack jobs checkpoints ftjob-123 --json",
+        page="openai.md",
+    )
+)
+@click.argument("job")
+@provider_option
+@tuner_options
+@format_option
+def checkpoints(job: str, provider: Provider, tuner: Tuner) -> None:
+    """List the checkpoints of a job at OpenAI, the newest first; those of Bedrock can't be invoked."""
+    table(
+        find_job(tuner, job, provider).checkpoints(),
+        ("model", "step", "metrics", "created"),
+        of="checkpoints",
+    )

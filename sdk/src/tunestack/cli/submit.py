@@ -30,7 +30,7 @@ from tunestack.cli.output import (
     show,
     write,
 )
-from tunestack.cli.watch import follow_in_text
+from tunestack.cli.watch import follow_jobs
 
 if TYPE_CHECKING:
     from tunestack.jobs.plan import Plan
@@ -122,8 +122,10 @@ def submit(
         return NO
     # Printed at once: whatever happens next, the id attaches to the job.
     note(f"job {submitted.id}")
-    if wait:
-        follow_in_text(submitted)
+    if wait and is_text():
+        follow_jobs(tuner, [submitted])
+    elif wait:
+        submitted.wait()
     show(submitted.info)
     return None
 

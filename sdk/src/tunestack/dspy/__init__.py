@@ -24,6 +24,7 @@ from dspy.clients.utils_finetune import TrainDataFormat
 from tunestack.dspy.bedrock_provider import BedrockProvider
 from tunestack.dspy.better_together import BetterTogether
 from tunestack.dspy.bootstrap_finetune import BootstrapFinetune
+from tunestack.dspy.comparison import compare
 from tunestack.dspy.job import TuningJob
 from tunestack.dspy.openai_provider import OpenAIProvider
 from tunestack.dspy.programs import attach, stop
@@ -37,5 +38,6 @@ __all__ = [
     "TuningJob",
     "attach",
     "background",
+    "compare",
     "stop",
 ]

@@ -86,8 +86,11 @@ def start_endpoint(
     tags: Mapping[str, str],
     unguarded: bool,
     poll: Poll,
+    name: str | None = None,
 ) -> Endpoint:
     """Start the endpoint of a fine-tuned model, or adopt the existing one; does not wait until it is ready.
+
+    Its name is derived from the model, if none is given.
 
     Raises:
         ConfigError: an argument is invalid, or nothing would delete the endpoint; nothing was started.
@@ -102,7 +105,7 @@ def start_endpoint(
         with explain_deleted_model(backend, model):
             return Endpoint(backend, backend.endpoint(model, way), poll=poll)
     host = _require_host(backend)
-    name = name_of(model, way)
+    name = name or name_of(model, way)
     with suppress(NotFoundError):
         found = backend.endpoint(name, way)
         if found.state is not EndpointState.FAILED:

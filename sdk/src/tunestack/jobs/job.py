@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
 from tunestack._utils.formatting import duration_text
 from tunestack.backends.base import JobInfo, JobState
-from tunestack.backends.handle import Handle
-from tunestack.backends.protocols import PausableJobs, listener
+from tunestack.backends.protocols import listener
 from tunestack.endpoints.endpoint import START_TIMEOUT
 from tunestack.endpoints.start import own_endpoints, start_endpoint, stop_own_endpoints
 from tunestack.errors import (
-    ConfigError,
     ConflictError,
     InvalidRequestError,
     JobFailedError,
@@ -26,7 +24,9 @@ from tunestack.errors import (
     ProviderError,
     StateError,
 )
-from tunestack.jobs.progress import Progress, to_progress
+from tunestack.jobs.evaluation import Evaluate, JobEvaluation
+from tunestack.jobs.observers import Observer, to_observer
+from tunestack.jobs.progress import show_progress
 from tunestack.jobs.remaining import estimate_remaining
 from tunestack.jobs.stall import StallDetector
 from tunestack.polling import (
@@ -40,10 +40,9 @@ from tunestack.polling import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import timedelta
 
-    from tunestack.backends.base import Checkpoint, JobMessage
     from tunestack.backends.protocols import Backend
     from tunestack.catalog import BaseModel
     from tunestack.endpoints.endpoint import Endpoint
@@ -58,7 +57,7 @@ SUBMITTED = "submitted"
 """`JobInfo.raw_state` of a job that was just created and not read from the provider yet."""
 
 
-class Job(Handle[JobInfo]):
+class Job(JobEvaluation):
     """A fine-tuning job.
 
     The job runs at its provider. This object is a handle: `tuner.job(job.id)` returns another one in any process, and handles
@@ -76,9 +75,10 @@ class Job(Handle[JobInfo]):
         *,
         tags: Callable[[], Mapping[str, str]],
         poll: Poll,
+        evaluate: Evaluate | None = None,
     ) -> None:
         """Store the observation; use `tuner.submit(...)` or `tuner.job(...)` to get a job."""
-        super().__init__(backend, info, poll=poll)
+        super().__init__(backend, info, poll=poll, evaluate=evaluate)
         self._tags = tags
         self._endpoint: Endpoint | None = None
 
@@ -169,23 +169,29 @@ class Job(Handle[JobInfo]):
         timeout: Duration | None = TIMEOUT,
         *,
         stall_after: timedelta | None = None,
-        progress: bool | Progress = False,
+        progress: bool | Observer = False,
     ) -> Job:
         """Wait until the job has succeeded, and return it. Ctrl-C leaves it running: attach again with its id.
 
         Args:
             timeout: seconds or a `timedelta`; `None` for no limit.
             stall_after: see `watch`.
-            progress: show the state while waiting, also in a notebook; or a function that receives each observation.
+            progress: show phase, elapsed time, remaining time and loss, in a line that updates itself in a terminal or
+                notebook (elsewhere, changes are logged only); or a function that receives each observation.
+
+        Returns:
+            The job itself.
 
         Raises:
             JobFailedError: the job failed; `reason` has the provider's message.
             JobStoppedError: the job was stopped.
             JobTimeoutError: the job has not ended in time, or `JobStalledError`; the job continues.
         """
-        limit, show = to_timeout(timeout), to_progress(progress, self._backend)
-        for info in self.watch(timeout, stall_after=stall_after):
-            show(info)
+        limit, observe = to_timeout(timeout), to_observer(progress, self._backend, self._info)
+        line = show_progress(self._backend, self.name, lambda: self._info)
+        with line if progress is True else nullcontext():
+            for info in self.watch(timeout, stall_after=stall_after):
+                observe(info)
         return self.require_success(limit)
 
     async def wait_async(
@@ -273,38 +279,6 @@ class Job(Handle[JobInfo]):
         self._info = replace(self._info, state=JobState.STOPPING, phase=None)
         return True
 
-    def pause(self) -> None:
-        """Pause the job (OpenAI only); what it has trained is billed, and kept.
-
-        Raises:
-            ConfigError: the provider can't pause jobs.
-            InvalidRequestError: the job can't be paused in its present state.
-        """
-        self._pausable().pause_job(self.id)
-
-    def resume(self) -> None:
-        """Resume the paused job; the errors are those of `pause`."""
-        self._pausable().resume_job(self.id)
-
-    def _pausable(self) -> PausableJobs:
-        if isinstance(self._backend, PausableJobs):
-            return self._backend
-        raise ConfigError(
-            f"job {self.name!r} can't be paused or resumed: Bedrock does not support that; cancel() stops it"
-        )
-
-    def messages(self) -> Iterator[JobMessage]:
-        """List the provider's messages about the job, the newest first; on Bedrock, the changes of its phases."""
-        return self._backend.messages(self.id)
-
-    def checkpoints(self) -> Iterator[Checkpoint]:
-        """List the checkpoints of the job, the newest first; Bedrock's can't be invoked, so there are none."""
-        return self._backend.checkpoints(self.id)
-
-    def metrics(self) -> Sequence[Mapping[str, float]]:
-        """Read the losses, one row a step; empty until the job has succeeded."""
-        return self._backend.metrics(self.refresh())
-
     def start_endpoint(
         self,
         serving: ServingChoice = "auto",
@@ -376,8 +350,7 @@ class Job(Handle[JobInfo]):
         return self._endpoint
 
     def _require_model(self) -> str:
-        model = self.model
-        if model is None:
+        if (model := self.model) is None:
             remedy = "" if self._info.state.is_terminal else ": call wait() first"
             raise StateError(
                 f"job {self.name!r} is {self._info.described} and has no model{remedy}",

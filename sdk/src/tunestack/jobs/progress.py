@@ -1,67 +1,131 @@
-"""Show the progress of a job while it is waited for."""
+"""Show the progress of jobs: phase, elapsed time, remaining time with its basis, and loss."""
 
 from __future__ import annotations
 
+import shutil
 import sys
-from collections.abc import Callable
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from tunestack._utils.formatting import duration_text
-from tunestack._utils.html import tag
-from tunestack._utils.notebook import create_display
-from tunestack.backends.base import JobInfo
-from tunestack.errors import ConfigError, shortened
+from tunestack.errors import TunestackError
+from tunestack.jobs.remaining import PastDurations, past_durations
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tunestack.backends.base import JobInfo
     from tunestack.backends.protocols import Backend
 
-Progress = Callable[[JobInfo], None]
-"""Receives each observation of a job."""
+_EVERY = 1.0
+"""Seconds between two updates of the line."""
+_CLEAR_LINE = "\r\x1b[K"
 
 
-def to_progress(progress: object, backend: Backend) -> Progress:
-    """Return what shows the observations of a job.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Progress:
+    """How far a job is, as of its last observation and the provider's clock."""
+
+    info: JobInfo
+    elapsed: timedelta | None
+    """Since it was created."""
+    remaining: timedelta | None = None
+    """`None` if it is unknown, or the job has ended."""
+    basis: str = ""
+    """Where the remaining time is from."""
+    loss: float | None = None
+
+    def __str__(self) -> str:
+        """Describe the progress in a line."""
+        parts = [self.info.described]
+        if self.elapsed is not None:
+            elapsed = duration_text(_whole(self.elapsed))
+            parts.append(
+                f"after {elapsed}" if self.info.state.is_terminal else f"{elapsed} elapsed"
+            )
+        if self.remaining is not None:
+            parts.append(f"about {duration_text(_whole(self.remaining))} left ({self.basis})")
+        if self.loss is not None:
+            parts.append(f"loss {self.loss:.4g}")
+        return ", ".join(parts)
+
+
+class ProgressReader:
+    """Computes the progress of a job; the durations of earlier jobs are read once."""
+
+    def __init__(self, backend: Backend, base_model: str) -> None:
+        """Read the durations; they are unknown if that fails."""
+        self._backend = backend
+        self._durations: PastDurations | None = None
+        with suppress(TunestackError):
+            self._durations = past_durations(backend, base_model)
+        self._last: JobInfo | None = None
+        self._loss: float | None = None
+
+    def read(self, info: JobInfo) -> Progress:
+        """Return the progress for an observation; the provider is asked for the loss once for each."""
+        if info is not self._last:
+            self._last, self._loss = info, info.training_loss
+            if not info.state.is_terminal and self._loss is None:
+                with suppress(TunestackError):
+                    self._loss = self._backend.latest_loss(info.id)
+        now = self._backend.now()
+        if info.created is None:
+            return Progress(info=info, elapsed=None, loss=self._loss)
+        elapsed = (info.ended or now) - info.created
+        if info.state.is_terminal:
+            return Progress(info=info, elapsed=elapsed, loss=self._loss)
+        remaining, basis = None, ""
+        if info.expected is not None:
+            remaining, basis = info.expected - now, "the provider's estimate"
+        elif self._durations is not None:
+            remaining, basis = self._durations.median - elapsed, self._durations.basis
+        if remaining is not None and remaining <= timedelta(0):
+            # It takes longer than the others: how much longer is unknown.
+            remaining = None
+        return Progress(
+            info=info, elapsed=elapsed, remaining=remaining, basis=basis, loss=self._loss
+        )
+
+
+@contextmanager
+def show_progress(backend: Backend, name: str, last: Callable[[], JobInfo]) -> Iterator[None]:
+    """Show a line in the terminal that is updated each second; elsewhere nothing, since changes are logged.
 
     Args:
-        progress: a `Progress`; `True` for a line that updates itself in a notebook, and a line for each change on standard
-            error elsewhere; `False` for nothing.
-        backend: the service of the job, whose clock measures the elapsed time.
-
-    Raises:
-        ConfigError: it is neither a bool nor a function.
+        backend: the provider of the job.
+        name: the name of the job.
+        last: returns the last observation.
     """
-    if callable(progress):
-        return progress
-    if progress is False:
-        return lambda _: None
-    if progress is not True:
-        raise ConfigError(f"invalid progress {shortened(progress)}: use True, False or a function")
-    display = create_display()
-    if display is None:
-        return _Lines()
-    return lambda info: display(_line(info, backend))
+    if sys.stderr is None or not sys.stderr.isatty():
+        yield
+        return
+    reader, stop = ProgressReader(backend, last().base_model), threading.Event()
+
+    def draw() -> None:
+        text = f"job {name}: {reader.read(last())}"
+        sys.stderr.write(_CLEAR_LINE + text[: shutil.get_terminal_size().columns - 1])
+        sys.stderr.flush()
+
+    def update() -> None:
+        while not stop.wait(_EVERY):
+            draw()
+
+    thread = threading.Thread(target=update, name="tunestack-progress", daemon=True)
+    draw()
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+        draw()
+        sys.stderr.write("\n")
 
 
-class _Lines:
-    """Writes a line to standard error for each change."""
-
-    def __init__(self) -> None:
-        self._last = ""
-
-    def __call__(self, info: JobInfo) -> None:
-        """Write a line, if the state or phase is another one."""
-        if info.described != self._last:
-            self._last = info.described
-            sys.stderr.write(f"job {info.name} is {info.described}\n")
-
-
-def _line(info: JobInfo, backend: Backend) -> str:
-    parts = [tag("b", info.described)]
-    if info.created is not None:
-        until = info.ended or backend.now()
-        parts.append(tag("span", f", {duration_text(until - info.created)}"))
-    if info.training_loss is not None:
-        parts.append(tag("span", f", training loss {info.training_loss:.4g}"))
-    if info.failure:
-        parts.append(tag("span", f": {info.failure}"))
-    return tag("div", f"job {info.name}: ", *parts, role="status")
+def _whole(duration: timedelta) -> timedelta:
+    """Round down to seconds, and never below 0: clocks differ."""
+    return timedelta(seconds=max(0, int(duration.total_seconds())))

@@ -23,13 +23,18 @@ class PastDurations:
     median: timedelta
     longest: timedelta
 
+    @property
+    def basis(self) -> str:
+        """What the durations are from."""
+        if self.jobs == 1:
+            return "as the last job of this model"
+        return f"the median of {self.jobs} jobs of this model"
+
     def __str__(self) -> str:
         """Describe the durations and their basis."""
-        if self.jobs == 1:
-            return f"about {duration_text(self.median)}, as the last job of this model"
+        between = f": {duration_text(self.shortest)} to {duration_text(self.longest)}"
         return (
-            f"about {duration_text(self.median)} (the median of {self.jobs} jobs of this model: "
-            f"{duration_text(self.shortest)} to {duration_text(self.longest)})"
+            f"about {duration_text(self.median)} ({self.basis}{between if self.jobs > 1 else ''})"
         )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 
 class Text(msgspec.Struct, frozen=True):
@@ -111,3 +111,13 @@ class Conversation(msgspec.Struct, frozen=True):
         if (turns, preferred, rejected) == (self.turns, self.preferred, self.rejected):
             return self
         return Conversation(turns, self.tools, self.parallel_tool_calls, preferred, rejected)
+
+
+def from_messages(messages: Sequence[Mapping[str, str]]) -> Conversation:
+    """Return the conversation of messages of text: `{"role", "content"}`."""
+    return Conversation(
+        tuple(
+            Turn(message["role"], (Text(message["content"]),), f"$.messages[{index}]")
+            for index, message in enumerate(messages)
+        )
+    )

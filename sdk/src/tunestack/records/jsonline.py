@@ -25,6 +25,7 @@ BOM = b"\xef\xbb\xbf"
 # Only a number of this length can lose digits (2^53 has 16). A string may match too, which costs time only.
 _LONG_NUMBER = re.compile(rb"\d{16}|[eE][-+]?\d{3}|NaN|Infinity")
 _MAX_DIGITS = 20
+_MAX_EXACT = 2.0**53
 # A quote before a colon ends a key, unless it is escaped or starts a string that begins with a colon.
 _KEY = re.compile(rb'"(?<!\\")\s*:')
 _BACKSLASH_AND_QUOTE = rb'\\"'
@@ -208,6 +209,7 @@ def _find_inexact_number(line: bytes) -> str | None:
 
 
 def _count_keys_and_numbers(record: object) -> tuple[int, int]:
+    """Return the number of keys, and of numbers that decoding may have rounded."""
     keys = numbers = 0
     values = [record]
     for value in values:  # grows in the loop
@@ -219,8 +221,8 @@ def _count_keys_and_numbers(record: object) -> tuple[int, int]:
             values.extend(value.values())
         elif isinstance(value, list):
             values.extend(value)
-        elif kind is int or kind is float:
-            numbers += 1
+        elif isinstance(value, float) and not -_MAX_EXACT < value < _MAX_EXACT:
+            numbers += 1  # may be an integer beyond 64 bits; those below are decoded as integers
     return keys, numbers
 
 

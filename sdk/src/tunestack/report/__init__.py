@@ -12,8 +12,8 @@ Path("report.html").write_text(report.html(), encoding="utf-8")
 from tunestack.report.charts import Chart, create_charts
 from tunestack.report.collect import DataProfile, JobReport, create_report
 from tunestack.report.curves import Losses, Overfitting
-from tunestack.report.evaluation import Evaluation, Score
 from tunestack.report.png import png_file
+from tunestack.report.scores import Score, Scores
 from tunestack.report.svg import svg_file
 from tunestack.report.terminal import draw_text
 from tunestack.report.trackers import log_to_mlflow, log_to_wandb
@@ -21,11 +21,11 @@ from tunestack.report.trackers import log_to_mlflow, log_to_wandb
 __all__ = [
     "Chart",
     "DataProfile",
-    "Evaluation",
     "JobReport",
     "Losses",
     "Overfitting",
     "Score",
+    "Scores",
     "create_charts",
     "create_report",
     "draw_text",

@@ -12,7 +12,7 @@ from tunestack.endpoints.expiry import with_expiry
 from tunestack.errors import TunestackError
 from tunestack.records import check
 from tunestack.report.curves import Losses
-from tunestack.report.evaluation import Evaluation
+from tunestack.report.scores import Scores
 from tunestack.spec import cost
 from tunestack.spec.hyperparameters import complete
 
@@ -66,7 +66,7 @@ class JobReport:
     prices: Mapping[PriceKind, Price]
     model: CustomModelInfo | None
     endpoints: tuple[EndpointInfo, ...]
-    evaluation: Evaluation | None
+    evaluation: Scores | None
     unread: Mapping[str, str]
     """What could not be read, and why."""
 
@@ -109,14 +109,14 @@ def create_report(
 
     Args:
         job: the job.
-        evaluation: a result to show, see `Evaluation.from_mapping`.
+        evaluation: a result to show, see `Scores.from_mapping`.
         read_data: read the training and validation files, for the profile of the data and the cost.
 
     Raises:
         ConfigError: the evaluation is invalid.
         ProviderError: the job can't be read.
     """
-    evaluated = None if evaluation is None else Evaluation.from_mapping(evaluation)
+    evaluated = None if evaluation is None else Scores.from_mapping(evaluation)
     info, backend = job.refresh(), job.backend
     reader = _Reader()
     base = reader.read("base model", backend.base, info.base_model)

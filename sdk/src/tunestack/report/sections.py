@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tunestack.catalog import Price
     from tunestack.report.collect import DataProfile, JobReport
-    from tunestack.report.evaluation import Score
+    from tunestack.report.scores import Score
 
 _LISTED_PROBLEMS = 5
 _WORD_START = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -51,7 +51,7 @@ def losses(report: JobReport) -> Iterator[Markup]:
     """Draw the losses."""
     charts = create_charts([(report.info, report.losses)])
     if not charts:
-        reason = report.unread.get("losses", f"none yet, the job is {report.info.described}")
+        reason = report.unread.get("losses", f"none, the job is {report.info.described}")
         yield _missing("Losses", reason)
         return
     for chart in charts:

@@ -15,6 +15,7 @@ from tunestack.backends.bedrock.guard import ScheduledGuard, with_expiry
 from tunestack.backends.bedrock.inference import BedrockInference
 from tunestack.backends.bedrock.models import BedrockModels
 from tunestack.backends.bedrock.quotas import explain_quota_errors, read_job_slots, require_job_slot
+from tunestack.backends.bedrock.results import BedrockResults
 from tunestack.backends.bedrock.s3 import Location, Store, open_object, require_region
 from tunestack.backends.bedrock.storage import BedrockStorage
 from tunestack.backends.identifiers import IdKind
@@ -57,8 +58,8 @@ if TYPE_CHECKING:
 _PAGE = 1000
 
 
-class BedrockBackend(BedrockModels, BedrockStorage, BedrockInference):
-    """`Backend`, `EndpointHost` and `EventSource` on Amazon Bedrock, in one region of one account."""
+class BedrockBackend(BedrockModels, BedrockStorage, BedrockInference, BedrockResults):
+    """`Backend`, `EndpointHost`, `EventSource` and `ResultStore` on Amazon Bedrock, in one region of one account."""
 
     serving = (Serving.PROVISIONED, Serving.ON_DEMAND)
     has_idempotency_tokens = True
@@ -358,6 +359,10 @@ class BedrockBackend(BedrockModels, BedrockStorage, BedrockInference):
                     provisionedModelId=endpoint.id, desiredModelId=model
                 )
 
+    def endpoint_tags(self, endpoint_id: str) -> Mapping[str, str]:
+        """Get the tags of an endpoint, by its ARN."""
+        return self._tags("endpoint", endpoint_id)
+
     def tag_endpoint(self, endpoint_id: str, tags: Mapping[str, str]) -> None:
         """Add tags to an endpoint, by its ARN, and the tag of the stage, which the tuner policy requires."""
         stage = self._deployment.stage
@@ -387,11 +392,10 @@ class BedrockBackend(BedrockModels, BedrockStorage, BedrockInference):
 
     def guard(self) -> Guard | None:
         """Return the endpoint guard of the deployment; `None` if nothing is deployed, or it has no guard."""
-        try:
+        with suppress(DeploymentError):
             deployment = self._find_with_guard()
-        except DeploymentError:
-            return None
-        return ScheduledGuard(self._clients, deployment) if deployment.guard_arn else None
+            return ScheduledGuard(self._clients, deployment) if deployment.guard_arn else None
+        return None
 
     def now(self) -> datetime:
         """Return the time by Bedrock's clock, as of its last response."""

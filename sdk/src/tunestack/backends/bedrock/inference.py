@@ -9,16 +9,20 @@ from __future__ import annotations
 
 import json
 import logging
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from tunestack import catalog
+from tunestack.backends.base import Completion, EndpointInfo, EndpointState, InferenceSettings
 from tunestack.backends.bedrock import wire
+from tunestack.backends.bedrock.arn import strip_route
 from tunestack.backends.bedrock.errors import translate_errors
-from tunestack.catalog import Serving
-from tunestack.errors import AccessError, BusyError, ModelError, NotFoundError
+from tunestack.catalog import Serving, find_inference
+from tunestack.errors import AccessError, BusyError, InvalidRequestError, ModelError, NotFoundError
 from tunestack.records.chat_templates import TEMPLATES
+from tunestack.records.conversation import Text, from_messages
 from tunestack.records.formats import FORMATS
+from tunestack.records.formats.prompt import one_text
 from tunestack.records.target import Rendering
 from tunestack.spec.job_spec import RENDERING_TAG
 
@@ -28,8 +32,8 @@ if TYPE_CHECKING:
     from types_boto3_bedrock import BedrockClient
     from types_boto3_bedrock_runtime import BedrockRuntimeClient
 
-    from tunestack.backends.base import EndpointInfo
     from tunestack.catalog import BaseModel
+    from tunestack.records.conversation import Conversation
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +42,8 @@ _FEW_REQUESTS = (
     "on-demand custom models have small quotas, such as 4 requests a minute for Llama 3.3 70B: send one request at a time, more "
     "slowly, and see the quota 'On-demand custom model deployment requests per minute' in Service Quotas"
 )
+_REQUEST_QUOTAS = {"llama-3-3-70b": 4.0}
+"""Requests per minute of an on-demand custom model, by its base model; of others, no value was found."""
 
 
 class BedrockInference:
@@ -46,6 +52,8 @@ class BedrockInference:
     def __init__(self) -> None:
         """Start without known renderings."""
         self._renderings: dict[str, Rendering | None] = {}
+
+    _region: str
 
     @property
     def _control(self) -> BedrockClient:
@@ -84,7 +92,19 @@ class BedrockInference:
         *,
         rendering: Rendering | None = None,
     ) -> str:
-        """Send a conversation and return the text of the response; on demand, billed by the token."""
+        """Send messages and return the text of the response; on demand, billed by the token."""
+        settings = InferenceSettings()
+        return self.complete(endpoint, from_messages(messages), settings, rendering=rendering).text
+
+    def complete(
+        self,
+        endpoint: EndpointInfo,
+        conversation: Conversation,
+        settings: InferenceSettings,
+        *,
+        rendering: Rendering | None = None,
+    ) -> Completion:
+        """Send a conversation and return the response; on demand, billed by the token."""
         base = _find_prompt_model(endpoint.model)
         trained = self.rendering(endpoint.model)
         used = rendering or trained
@@ -96,38 +116,83 @@ class BedrockInference:
             )
         with _explain_throttling(endpoint), translate_errors(f"invoking {endpoint.id!r}"):
             if base is None or used is None:
-                return self._converse(endpoint.id, messages)
-            return self._invoke_prompt(endpoint, base, messages, used, trained)
-
-    def _converse(self, endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> str:
-        response = self._runtime.converse(**wire.converse(endpoint_id, messages))
-        blocks = response["output"].get("message", {}).get("content", [])
-        return "".join(block.get("text", "") for block in blocks)
-
-    def _invoke_prompt(
-        self,
-        endpoint: EndpointInfo,
-        base: BaseModel,
-        messages: Sequence[Mapping[str, str]],
-        used: Rendering,
-        trained: Rendering | None,
-    ) -> str:
-        turns = [(message["role"], message["content"]) for message in messages]
-        is_question = [role for role, _ in turns] == ["user"]
-        if used == "raw" and not is_question:
-            used = "chat-template"
-        if trained is not None and used != trained:
-            logger.warning(
-                "the prompt is written as %r, and the training data of %s as %r: the model was not trained on such prompts",
-                *(used, endpoint.model, trained),
+                request = wire.converse(endpoint.id, conversation, settings)
+                return wire.completion(self._runtime.converse(**request))
+            prompt = _render(endpoint.model, base, conversation, used, trained)
+            response = self._runtime.invoke_model(
+                modelId=endpoint.id,
+                contentType="application/json",
+                body=json.dumps(_request_body(base, prompt, settings)),
             )
-        prompt = write_prompt(base, turns) if used == "chat-template" else turns[0][1]
-        response = self._runtime.invoke_model(
-            modelId=endpoint.id,
-            contentType="application/json",
-            body=json.dumps(_request_body(base, prompt)),
+            return _read_completion(base, json.loads(response["body"].read()))
+
+    def request_quota(self, endpoint: EndpointInfo) -> float | None:
+        """Return the quota of requests per minute of an on-demand endpoint, if it is known for its base model."""
+        if endpoint.serving is not Serving.ON_DEMAND:
+            return None
+        with suppress(ModelError):
+            return _REQUEST_QUOTAS.get(catalog.of_custom_model(endpoint.model).key)
+        return None
+
+    def base_endpoint(self, model: str) -> EndpointInfo:
+        """Return the inference profile of a base model in this region, or its model id; ids of other models are used as they are.
+
+        Raises:
+            ModelError: the model can't be invoked here, as far as the catalog has this.
+        """
+        base = catalog.find(model)
+        if base is None:
+            return _base_endpoint(strip_route(model))
+        served = find_inference(base.key)
+        for identifier in base.inference_ids:
+            geography, _, name = identifier.partition(".")
+            is_profile = name.startswith(f"{base.publisher}.")
+            if served is None or (
+                served.has_profile(geography, self._region)
+                if is_profile
+                else self._region in served.on_demand
+            ):
+                return _base_endpoint(identifier)
+        raise ModelError(
+            f"{base.name} can't be invoked in {self._region}, neither by its model id nor through an inference profile of "
+            "the catalog: use the id of an inference profile of this region"
         )
-        return _read_text(base, json.loads(response["body"].read()))
+
+
+def _base_endpoint(identifier: str) -> EndpointInfo:
+    return EndpointInfo(
+        id=identifier,
+        name=identifier,
+        serving=Serving.DIRECT,
+        state=EndpointState.READY,
+        raw_state="available",
+        model=identifier,
+    )
+
+
+def _render(
+    model: str,
+    base: BaseModel,
+    conversation: Conversation,
+    used: Rendering,
+    trained: Rendering | None,
+) -> str:
+    """Write the prompt of a model that is trained on prompts."""
+    has_other_parts = any(not isinstance(block, Text) for _, block in conversation.blocks())
+    if has_other_parts or conversation.tools:
+        raise InvalidRequestError(
+            f"{model!r} is trained on prompts of text, and the conversation has tools or media"
+        )
+    turns = [(turn.role, one_text(turn)) for turn in conversation.turns]
+    is_question = [role for role, _ in turns] == ["user"]
+    if used == "raw" and not is_question:
+        used = "chat-template"
+    if trained is not None and used != trained:
+        logger.warning(
+            "the prompt is written as %r, and the training data of %s as %r: the model was not trained on such prompts",
+            *(used, model, trained),
+        )
+    return write_prompt(base, turns) if used == "chat-template" else turns[0][1]
 
 
 @contextmanager
@@ -163,21 +228,34 @@ def write_prompt(base: BaseModel, turns: Sequence[tuple[str, str]]) -> str:
     return template.render([*turns, ("assistant", "")])[0]
 
 
-def _request_body(base: BaseModel, prompt: str) -> dict[str, Any]:
-    """Build the body of `InvokeModel`, with the longest response that all models of the publisher support.
+def _request_body(base: BaseModel, prompt: str, settings: InferenceSettings) -> dict[str, Any]:
+    """Build the body of `InvokeModel`, by default with the longest response that all models of the publisher support.
 
     Source: user guide, model-parameters-meta, model-parameters-cohere-command, model-parameters-titan-text.
     """
+    longest = {"meta": 2048, "cohere": 4096}.get(base.publisher, 3072)
+    limit = longest if settings.max_tokens is None else min(settings.max_tokens, longest)
+    more = {} if settings.temperature is None else {"temperature": settings.temperature}
     if base.publisher == "meta":
-        return {"prompt": prompt, "max_gen_len": 2048}
+        return {"prompt": prompt, "max_gen_len": limit, **more}
     if base.publisher == "cohere":
-        return {"prompt": prompt, "max_tokens": 4096}
-    return {"inputText": prompt, "textGenerationConfig": {"maxTokenCount": 3072}}
+        return {"prompt": prompt, "max_tokens": limit, **more}
+    return {"inputText": prompt, "textGenerationConfig": {"maxTokenCount": limit, **more}}
 
 
-def _read_text(base: BaseModel, body: Mapping[str, Any]) -> str:
+def _read_completion(base: BaseModel, body: Mapping[str, Any]) -> Completion:
+    """Read the body of a response of `InvokeModel`; that of Cohere has no numbers of tokens."""
     if base.publisher == "meta":
-        return str(body["generation"])
+        return Completion(
+            text=str(body["generation"]),
+            input_tokens=body.get("prompt_token_count"),
+            output_tokens=body.get("generation_token_count"),
+        )
     if base.publisher == "cohere":
-        return str(body["generations"][0]["text"])
-    return str(body["results"][0]["outputText"])
+        return Completion(text=str(body["generations"][0]["text"]))
+    result = body["results"][0]
+    return Completion(
+        text=str(result["outputText"]),
+        input_tokens=body.get("inputTextTokenCount"),
+        output_tokens=result.get("tokenCount"),
+    )

@@ -40,6 +40,9 @@ class BedrockModels:
         """Return the time by Bedrock's clock."""
         raise NotImplementedError
 
+    def latest_loss(self, job_id: str) -> None:
+        """Return `None`: Bedrock writes the losses when the job has succeeded."""
+
     def lifecycle(self, model: BaseModel) -> LifecycleState | None:
         """Get the lifecycle state of a base model; `None` if the caller has no permission, or Bedrock does not list the model.
 

@@ -13,22 +13,27 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from tunestack.backends.base import (
+    Completion,
     CustomModelInfo,
     EndpointInfo,
     EndpointState,
     JobInfo,
     JobMessage,
     JobState,
+    ToolCall,
 )
 from tunestack.backends.bedrock.known_messages import find_remedy
-from tunestack.catalog import Serving
+from tunestack.catalog import RecordFormat, Serving
+from tunestack.records.findings import Findings
+from tunestack.records.formats import FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from datetime import datetime
 
-    from tunestack.backends.base import EndpointRequest, JobRequest
+    from tunestack.backends.base import EndpointRequest, InferenceSettings, JobRequest
     from tunestack.deployment import Deployment
+    from tunestack.records.conversation import Conversation
 
 JOB_STATES: Mapping[str, JobState] = MappingProxyType(
     {
@@ -136,18 +141,36 @@ def tag_resource(arn: str, tags: Mapping[str, str]) -> dict[str, Any]:
     return {"resourceARN": arn, "tags": _tags(tags)}
 
 
-def converse(endpoint_id: str, messages: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """Build `Converse`; system messages have a field of their own."""
-    wire: dict[str, Any] = {
+def converse(
+    endpoint_id: str, conversation: Conversation, settings: InferenceSettings
+) -> dict[str, Any]:
+    """Build `Converse`: its messages, system texts and tools are those of the record format `bedrock-conversation-2024`."""
+    record = FORMATS[RecordFormat.CONVERSE].write(conversation, Findings()) or {}
+    config = {"temperature": settings.temperature, "maxTokens": settings.max_tokens}
+    config = {name: value for name, value in config.items() if value is not None}
+    names = ("messages", "system", "toolConfig")
+    fields: dict[str, Any] = {name: record[name] for name in names if name in record}
+    return {
         "modelId": endpoint_id,
-        "messages": [
-            {"role": message["role"], "content": [{"text": message["content"]}]}
-            for message in messages
-            if message["role"] != "system"
-        ],
+        **fields,
+        **({"inferenceConfig": config} if config else {}),
     }
-    system = [{"text": message["content"]} for message in messages if message["role"] == "system"]
-    return wire | ({"system": system} if system else {})
+
+
+def completion(response: Mapping[str, Any]) -> Completion:
+    """Read a response of `Converse`; reasoning is left out."""
+    blocks = response["output"].get("message", {}).get("content", [])
+    usage = response.get("usage", {})
+    return Completion(
+        text="".join(block.get("text", "") for block in blocks),
+        tool_calls=tuple(
+            ToolCall(name=block["toolUse"]["name"], input=block["toolUse"].get("input"))
+            for block in blocks
+            if "toolUse" in block
+        ),
+        input_tokens=usage.get("inputTokens"),
+        output_tokens=usage.get("outputTokens"),
+    )
 
 
 def job_info(response: Mapping[str, Any]) -> JobInfo:

@@ -17,12 +17,12 @@ from tunestack.backends.openai import servers, wire
 from tunestack.backends.openai.client import client_settings, create_client
 from tunestack.backends.openai.errors import translate_errors
 from tunestack.backends.openai.files import open_file, require_processed, upload_file
+from tunestack.backends.openai.inference import OpenAIInference
 from tunestack.backends.openai.models import OPENAI_OWNERS, OpenAIModels
 from tunestack.backends.openai.offline import OpenAIStore
 from tunestack.backends.openai.wire import iterate_rows
 from tunestack.catalog import LifecycleState, Serving
 from tunestack.errors import (
-    BusyError,
     ConflictError,
     InvalidRequestError,
     NotFoundError,
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     )
     from tunestack.catalog import BaseModel
     from tunestack.polling import Poll
-    from tunestack.records.target import Rendering
 
 logger = logging.getLogger(__name__)
 
@@ -59,7 +58,7 @@ _UNSUCCESSFUL = ("failed", "cancelled")
 _PAGE = 100
 
 
-class OpenAIBackend(OpenAIStore, OpenAIModels):
+class OpenAIBackend(OpenAIStore, OpenAIModels, OpenAIInference):
     """`Backend` and `PausableJobs` of one project; fine-tuned models are invoked by their names, and cost nothing while idle."""
 
     serving = (Serving.DIRECT,)
@@ -364,27 +363,6 @@ class OpenAIBackend(OpenAIStore, OpenAIModels):
                 verdict=Verdict.UNKNOWN,
                 detail="only creating a job tells whether OpenAI still allows this organization to fine-tune",
             )
-
-    def rendering(self, model: str) -> Rendering | None:  # noqa: ARG002 - part of the protocol
-        """Return `None`: OpenAI's models are trained on messages."""
-        return None
-
-    def invoke(
-        self,
-        endpoint: EndpointInfo,
-        messages: Sequence[Mapping[str, str]],
-        *,
-        rendering: Rendering | None = None,  # noqa: ARG002 - part of the protocol
-    ) -> str:
-        """Send a conversation to a model and return the text of the response; billed by the token."""
-        conversation: Any = list(messages)
-        with translate_errors(f"invoking {endpoint.id!r}"):
-            completion = self._client.chat.completions.create(
-                model=endpoint.id, messages=conversation
-            )
-        if not completion.choices:
-            raise BusyError(f"invoking {endpoint.id!r}: the response is empty: try again")
-        return completion.choices[0].message.content or ""
 
 
 def _parse_date(value: object) -> date | None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 OPENAI_OWNERS = ("openai", "openai-dev", "openai-internal", "system")
 """The `owned_by` of OpenAI's own models."""
 
+_NEWEST = 10
+"""Events that are read for the loss."""
 # OpenAI's error code for a model that does not exist. Another 404 may come from a proxy, or a server without this route.
 _MODEL_NOT_FOUND = "model_not_found"
 
@@ -30,6 +32,13 @@ class OpenAIModels:
 
     def job_slots(self) -> None:
         """Return `None`: OpenAI has no API for the limits of fine-tuning jobs."""
+
+    def latest_loss(self, job_id: str) -> float | None:
+        """Get the training loss of the last step, from the newest events of a job."""
+        with translate_errors(f"listing the events of job {job_id!r}"):
+            events = self._client.fine_tuning.jobs.list_events(job_id, limit=_NEWEST).data
+        losses = (wire.job_message(event).data.get("train_loss") for event in events)
+        return next((loss for loss in losses if isinstance(loss, float)), None)
 
     def stored_data(self) -> Iterator[StoredData]:
         """Return none: OpenAI does not bill files for fine-tuning."""

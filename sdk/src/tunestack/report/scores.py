@@ -1,16 +1,13 @@
-"""An evaluation result, as a report shows it."""
+"""The scores of an evaluation, as a report shows them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tunestack.errors import ConfigError, shortened
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _EXPECTED = 'use {"data": "test.jsonl", "records": 100, "scores": {"accuracy": {"base": 0.61, "fine-tuned": 0.84}}}'
 
@@ -25,7 +22,7 @@ class Score:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Evaluation:
+class Scores:
     """The scores of models on the same data.
 
     Attributes:
@@ -46,14 +43,16 @@ class Evaluation:
         return list(dict.fromkeys(model for scores in self.scores.values() for model in scores))
 
     @classmethod
-    def from_mapping(cls, value: object) -> Evaluation:
-        """Read a result: `scores`, and optionally `data`, `records` and `notes`; other keys are ignored.
+    def from_mapping(cls, value: object) -> Scores:
+        """Read a result: that of `tunestack evaluate --json`, or `scores`, and optionally `data`, `records` and `notes`.
 
-        A score is a number, or a mapping with `value`, and optionally `low` and `high`.
+        A score is a number, or a mapping with `value`, and optionally `low` and `high`. Other keys are ignored.
 
         Raises:
             ConfigError: the value is no such mapping.
         """
+        if isinstance(value, Mapping) and isinstance(value.get("models"), Sequence):
+            value = _from_evaluate(value)
         scores = value.get("scores") if isinstance(value, Mapping) else None
         if not isinstance(value, Mapping) or not isinstance(scores, Mapping) or not scores:
             raise ConfigError(f"invalid evaluation {shortened(value)}: {_EXPECTED}")
@@ -66,6 +65,25 @@ class Evaluation:
             records=records,
             notes=(notes,) if isinstance(notes, str) else tuple(map(str, notes)),
         )
+
+
+def _from_evaluate(result: Mapping[Any, Any]) -> dict[str, object]:
+    """Return the result of `tunestack evaluate --json` as scores by metric."""
+    scores: dict[str, dict[str, object]] = {}
+    try:
+        for model in result["models"]:
+            for metric, value in model["values"].items():
+                low, high = model.get("intervals", {}).get(metric) or (None, None)
+                score = {"value": value, "low": low, "high": high}
+                scores.setdefault(metric, {})[model["name"]] = score
+        gates = [
+            f"{'passed' if gate['passed'] else 'failed'}: {gate['gate']}: {gate['detail']}"
+            for gate in result.get("gates") or ()
+        ]
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ConfigError(f"invalid evaluation {shortened(dict(result))}: {_EXPECTED}") from error
+    notes = [*(result.get("sentences") or ()), *gates, *(result.get("notes") or ())]
+    return {"scores": scores, "records": result.get("records"), "notes": notes}
 
 
 def _read_models(metric: object, models: object) -> dict[str, Score]:

@@ -1,0 +1,60 @@
+"""`tunestack promote` and `tunestack rollback`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from tunestack.cli.groups import examples
+from tunestack.cli.options import format_option, id_only_option, tuner_options
+from tunestack.cli.output import note, show
+
+if TYPE_CHECKING:
+    from tunestack.tuner import Tuner
+
+
+@click.command(
+    epilog=examples(
+        "tunestack promote latest --to support-bot",
+        "tunestack promote JOB --to support-bot --evaluation ID",
+        page="evaluation.md",
+    )
+)
+@click.argument("model")
+@click.option("--to", required=True, metavar="NAME", help="The endpoint that applications use.")
+@click.option(
+    "--evaluation",
+    metavar="ID",
+    help="Promote only if this evaluation passed: its id, or the path of its evaluation.json.",
+)
+@tuner_options
+@id_only_option
+@format_option
+def promote(model: str, to: str, evaluation: str | None, tuner: Tuner) -> None:
+    """Let the endpoint NAME serve a fine-tuned model, by its job, ARN or endpoint.
+
+    An existing endpoint is updated in place, and its previous model is recorded. If there is none, an on-demand deployment is
+    created. Exits with 1 if the evaluation did not pass; nothing is changed then.
+    """
+    promotion = tuner.promote(model, to, evaluation=evaluation)
+    note(f"endpoint {to} serves {promotion.model}")
+    show(promotion)
+
+
+@click.command(
+    epilog=examples(
+        "tunestack rollback support-bot",
+        "tunestack rollback support-bot --region us-east-1",
+        page="evaluation.md",
+    )
+)
+@click.argument("name")
+@tuner_options
+@id_only_option
+@format_option
+def rollback(name: str, tuner: Tuner) -> None:
+    """Let the endpoint NAME serve the model again that it served before the last promotion."""
+    promotion = tuner.rollback(name)
+    note(f"endpoint {name} serves {promotion.model} again")
+    show(promotion)

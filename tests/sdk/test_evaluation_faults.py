@@ -1,0 +1,168 @@
+"""Evaluations that are throttled, interrupted, refused or out of budget."""
+
+import _thread
+from collections import Counter
+
+import pytest
+
+from tunestack import Tuner
+from tunestack.errors import AccessError, ConfigError, CostError
+from tunestack_sandbox.messages import ServiceError
+
+
+@pytest.fixture
+def no_delays(monkeypatch):
+    """Remove the delays between botocore's retries."""
+    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+
+
+@pytest.fixture
+def asked(sandbox):
+    """Count the requests for each question, those that were answered."""
+    counts: Counter = Counter()
+
+    def count(call, handler):
+        result = handler(call)
+        if call.operation.name == "Converse":
+            counts[call.params["messages"][-1]["content"][0]["text"]] += 1
+        return result
+
+    with sandbox.intercept_operations(count):
+        yield counts
+
+
+@pytest.mark.parametrize(("rate", "workers"), [(0.5, 8), (0.8, 1)])
+def test_throttled_evaluation_completes(
+    job, chat, tmp_path, sandbox, no_delays, rate, workers, asked
+):
+    job.start_endpoint()
+    sandbox.faults.add("throttle", operation="Converse", rate=rate)
+    evaluation = job.evaluate(chat, against=["base"], cache=tmp_path, workers=workers)
+    sandbox.faults.clear()
+    assert evaluation.is_complete
+    assert evaluation.models[0].values["exact_match"] == 1
+    assert set(asked.values()) == {2}, "each model answered each question once"
+    job.stop_endpoint()
+
+
+def test_model_that_is_always_throttled_is_given_up(job, chat, tmp_path, sandbox, no_delays):
+    sandbox.faults.add("throttle", operation="Converse")
+    with pytest.raises(Exception, match="Too many requests"):
+        Tuner(poll=job._poll).evaluate(chat, "nova-micro", cache=tmp_path)
+    sandbox.faults.clear()
+
+
+def test_requests_keep_the_quota(tuner, chat, tmp_path, sandbox):
+    start = sandbox.clock.monotonic()
+    tuner.evaluate(chat, "nova-micro", cache=tmp_path, requests_per_minute=4)
+    minutes = (sandbox.clock.monotonic() - start) / 60
+    assert minutes == pytest.approx(19 / 4, rel=0.1)
+
+
+def test_evaluation_stops_before_max_cost_and_goes_on_with_more(tuner, chat, tmp_path, asked):
+    arguments = {"cache": tmp_path, "prices": {"model": (1000.0, 1000.0)}, "max_tokens": 100}
+    with pytest.raises(CostError, match=r"max_cost \$0.01 is not enough for one record"):
+        tuner.evaluate(chat, "nova-micro", max_cost=0.01, **arguments)
+    assert not asked
+    part = tuner.evaluate(
+        chat, "nova-micro", max_cost=0.3, workers=1, require=["errors<=0"], **arguments
+    )
+    assert 0 < part.records < part.total == 20
+    assert part.cost <= 0.3
+    assert part.notes[0].startswith(f"stopped at max_cost: {part.records} of 20 records")
+    assert not part.passed
+    assert part.gates[0].detail == "not all records were answered"
+    whole = tuner.evaluate(chat, "nova-micro", max_cost=10, **arguments)
+    assert whole.is_complete
+    assert set(asked.values()) == {1}
+
+
+def test_endpoint_that_was_started_is_stopped(job, chat, tmp_path, tuner):
+    evaluation = job.evaluate(chat, cache=tmp_path, start_endpoint=True)
+    assert evaluation.models[0].values["exact_match"] == 1
+    assert list(tuner.endpoints()) == []
+
+
+def test_endpoint_that_existed_is_kept(job, chat, tmp_path, tuner):
+    name = job.start_endpoint().name
+    job.evaluate(chat, cache=tmp_path, start_endpoint=True)
+    assert [endpoint.name for endpoint in tuner.endpoints()] == [name]
+    job.stop_endpoint()
+
+
+def test_endpoint_is_stopped_after_an_error(job, chat, tmp_path, tuner, inject_error):
+    inject_error("Converse", "AccessDeniedException")
+    with pytest.raises(AccessError):
+        job.evaluate(chat, cache=tmp_path, start_endpoint=True)
+    assert list(tuner.endpoints()) == []
+
+
+def test_endpoint_is_stopped_after_an_interrupt(job, chat, tmp_path, tuner, sandbox):
+    answered = []
+
+    def interrupt(call, handler):
+        if call.operation.name == "Converse":
+            answered.append(call)
+            if len(answered) == 5:
+                _thread.interrupt_main()
+        return handler(call)
+
+    with sandbox.intercept_operations(interrupt), pytest.raises(KeyboardInterrupt):
+        job.evaluate(chat * 10, cache=tmp_path, start_endpoint=True, workers=1)
+    assert list(tuner.endpoints()) == []
+
+
+def test_endpoint_is_stopped_after_an_interrupt_while_it_starts(
+    job, chat, tmp_path, tuner, sandbox
+):
+    created = []
+
+    def note(call, handler):
+        result = handler(call)
+        if call.operation.name == "CreateCustomModelDeployment":
+            created.append(call)
+            _thread.interrupt_main()
+        return result
+
+    with sandbox.intercept_operations(note), pytest.raises(KeyboardInterrupt):
+        job.evaluate(chat, cache=tmp_path, start_endpoint=True)
+    assert len(created) == 1
+    assert list(tuner.endpoints()) == []
+
+
+def test_record_that_the_provider_refuses_counts_as_wrong(job, chat, tmp_path, sandbox):
+    def refuse(call, handler):
+        if call.operation.name == "Converse" and "number 3?" in str(call.params["messages"]):
+            raise ServiceError("ValidationException", "The input is too long.")
+        return handler(call)
+
+    job.start_endpoint()
+    with sandbox.intercept_operations(refuse):
+        evaluation = job.evaluate(chat, cache=tmp_path, require=["errors<=0"])
+    assert evaluation.models[0].errors == 1
+    assert evaluation.models[0].values["exact_match"] == 0.95
+    assert not evaluation.passed
+    assert "too long" in next(row["error"] for row in evaluation.rows if row["error"])
+    again = job.evaluate(chat, cache=tmp_path)
+    assert again.models[0].values["exact_match"] == 1, "a refusal is not stored"
+    job.stop_endpoint()
+
+
+def test_hourly_price_counts_for_max_cost(west, completions, tmp_path):
+    job = west.submit("llama-3-1-70b", completions).wait()
+    with pytest.raises(
+        CostError, match=r"costs \$24.\d\d an hour, which max_cost 10 does not allow"
+    ):
+        job.evaluate(completions, cache=tmp_path, start_endpoint=True, max_cost=10)
+    assert list(west.endpoints()) == []
+    with pytest.warns(match="billed by the hour"):
+        evaluation = job.evaluate(
+            completions[:5], cache=tmp_path, start_endpoint=True, max_cost=50, by="prompt"
+        )
+    assert 24 <= evaluation.cost < 50
+
+
+def test_cache_that_is_not_a_folder_is_an_error(tuner, chat, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigError, match="can't be used"):
+        tuner.evaluate(chat, "nova-micro", cache=tmp_path / "file")
