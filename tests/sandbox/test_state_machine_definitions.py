@@ -238,6 +238,10 @@ def test_stacks_check_definitions_and_roles(sandbox, action, service, status):
         }
     }
     client = boto3.client("cloudformation")
-    client.create_stack(StackName="machine", TemplateBody=json.dumps(template))
+    client.create_stack(
+        StackName="machine",
+        TemplateBody=json.dumps(template),
+        Capabilities=["CAPABILITY_IAM"],
+    )
     assert wait(client, "machine")[0] == status
     client.delete_stack(StackName="machine")

@@ -113,8 +113,8 @@ def test_the_scheduler_of_the_emulator_is_called(run):
         **build_task("", {"Name": "nightly"}),
         "Resource": "arn:aws:states:::aws-sdk:scheduler:getSchedule",
     }
-    description = run(task)
-    assert description["error"] == "Scheduler.ResourceNotFoundException"
+    allowed = {"Effect": "Allow", "Action": "scheduler:GetSchedule", "Resource": "*"}
+    assert run(task, allowed)["error"] == "Scheduler.ResourceNotFoundException"
 
 
 @pytest.mark.parametrize(

@@ -166,7 +166,8 @@ def wait_for_token(account, start):
         "TimeoutSeconds": 3600,
         "End": True,
     }
-    execution = start(build_machine("Task", Task=task))
+    allowed = {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}
+    execution = start(build_machine("Task", Task=task), allowed)
     (message,) = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=10)["Messages"]
     yield execution, message["Body"]
     sqs.delete_queue(QueueUrl=queue)
