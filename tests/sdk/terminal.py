@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import re
+import signal
 import struct
 import subprocess
 import sys
@@ -56,6 +57,8 @@ class Terminal:
 
 def _control_terminal():
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+    # A shell that starts the tests in the background ignores the signal, also for this process.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @contextmanager

@@ -18,10 +18,11 @@ from tunestack import DataError, NotFoundError, collect_logs
 pytestmark = pytest.mark.as_root
 
 COMMAND = """
-import resource, sys
+import re, sys
 from tunestack.cli.commands import run
 code = run(sys.argv[1:])
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+status = open("/proc/self/status").read()  # ru_maxrss contains the memory of the process that forked
+print(int(re.search(r"VmHWM:\\s*(\\d+)", status)[1]) // 1024)
 sys.exit(code)
 """
 """Runs a command line and prints its memory at the peak in MiB."""

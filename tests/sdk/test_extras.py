@@ -15,7 +15,6 @@ CLI = "from tunestack.cli import main; main()"
 ENTRY_POINTS = {
     "CLI": ("cli", "click", CLI, ["models", "list"]),
     "CLI's OpenAI jobs": ("openai", "openai", CLI, ["jobs", "list", "--provider", "openai"]),
-    "CLI's OpenAI doctor": ("openai", "openai", CLI, ["doctor", "--provider", "openai"]),
     "jobs": (
         "openai",
         "openai",
@@ -64,6 +63,21 @@ def test_error_of_every_entry_point_names_the_package_to_install(sandbox, entry_
         assert f"tunestack.errors.MissingExtraError: {message}" in last_line
     for requirement in extras.requirements(extra):
         assert f"'{requirement}'" in last_line
+
+
+def test_doctor_has_a_failed_check_with_the_package_to_install(sandbox):
+    code = f"import sys; sys.modules['openai'] = None\n{CLI}"
+    process = subprocess.run(
+        [sys.executable, "-c", code, "doctor", "--provider", "openai"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 1
+    assert (
+        "FAILS    settings: the package 'openai' is not installed: run `pip install"
+        in process.stdout
+    )
 
 
 @pytest.mark.parametrize("extra", ["cli", "dspy", "openai"])

@@ -13,7 +13,7 @@ from tunestack.dspy.arguments import SUBMIT_OPTIONS
 from tunestack.errors import ConfigError
 from tunestack.spec.job_spec import JobSpec, SubmitArguments
 
-CLI_NAMES = {"hyperparameters": "values", "validation_data": "validation"}
+CLI_NAMES = {"hyperparameters": "values"}
 
 
 def test_typed_arguments_are_the_fields_of_job_spec():

@@ -178,7 +178,7 @@ def test_caller_with_characters_that_tags_can_not_have(tuner, job, monkeypatch):
 
 def test_command_line(tuner, job, other, cli, monkeypatch):
     # That of the command would wait in real time.
-    monkeypatch.setattr("tunestack.cli.promote.new_tuner", lambda *_: tuner)
+    monkeypatch.setattr("tunestack.cli.options.new_tuner", lambda *_: tuner)
     code, out, err = cli("promote", job.id, "--to", NAME, "--json")
     assert (code, json.loads(out)["model"]) == (0, job.model), err
     assert cli("promote", other.id, "--to", NAME, "--id-only")[1].strip() == json.loads(out)["id"]

@@ -52,7 +52,7 @@ def get(name: str) -> BaseModel:
     model = find(name)
     if model is None:
         raise ModelError(
-            f"unknown model {shortened(name)}: {_suggestion(name)}`tunestack models list --all` lists all models"
+            f"unknown model {shortened(name)}: {_suggestion(name)}see `tunestack models list --all`"
         )
     return model
 
@@ -97,7 +97,7 @@ def unknown(name: str) -> BaseModel:
         family="unknown",
         customization_id=name,
         aliases=(),
-        takes=tuple(Content),
+        supports=tuple(Content),
         hyperparameters=CATALOG["gpt-4.1-2025-04-14"].hyperparameters,
         other_formats=(RecordFormat.PREFERENCE,),
         lifecycle=Lifecycle(confidence=Confidence.LOW, source=source),

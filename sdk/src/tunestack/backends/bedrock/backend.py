@@ -298,10 +298,9 @@ class BedrockBackend(BedrockModels, BedrockStorage, BedrockInference, BedrockRes
     def endpoint(self, endpoint_id: str, serving: Serving | None = None) -> EndpointInfo:
         """Get an endpoint, by its ARN, or by its name (of the given kind, or of either)."""
         arn = Arn.parse(endpoint_id)
-        if arn is not None and arn.resource_type == "custom-model-deployment":
-            serving = Serving.ON_DEMAND
-        elif arn is not None:
-            serving = Serving.PROVISIONED
+        if arn is not None:
+            is_deployment = arn.resource_type == "custom-model-deployment"
+            serving = Serving.ON_DEMAND if is_deployment else Serving.PROVISIONED
         if serving is None:
             with suppress(NotFoundError):
                 return self.endpoint(endpoint_id, Serving.ON_DEMAND)
