@@ -30,7 +30,7 @@ def test_result_is_printed_and_written(run, tmp_path):
 
 
 def test_json(run):
-    code, out, _ = run("-a", "base", "--metric", "accuracy", "--json")
+    code, out, _ = run("-c", "base", "--metric", "accuracy", "--json")
     document = json.loads(out)
     assert code == 0
     assert document["models"][0]["values"] == {"accuracy": 1}
@@ -40,7 +40,7 @@ def test_json(run):
 
 def test_exit_code_is_1_if_a_condition_does_not_hold(run):
     conditions = ("--require", "exact_match>=0.5", "--require", "exact_match>=base+1.5")
-    code, out, _ = run("-a", "base", *conditions)
+    code, out, _ = run("-c", "base", *conditions)
     assert code == 1
     assert "passed: exact_match>=0.5: exact_match 1 is >= 0.5" in out
     assert "failed: exact_match>=base+1.5: exact_match 1 is not >= 1.5" in out
@@ -50,7 +50,7 @@ def test_prompt_and_price(run, tmp_path):
     prompt = tmp_path / "prompt.json"
     prompt.write_text('[{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]')
     code, out, err = run(
-        *("-a", "few=nova-pro", "--prompt", f"few={prompt}", "--price", "few=0.8,3.2"),
+        *("-c", "few=nova-pro", "--prompt", f"few={prompt}", "--price", "few=0.8,3.2"),
         *("--price", "model=0.1,0.4", "--max-cost", "1"),
     )
     assert code == 0, err
