@@ -10,7 +10,7 @@ import subprocess
 import sys
 import termios
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
@@ -47,6 +47,13 @@ class Terminal:
     def type(self, text):
         """Write to the standard input."""
         os.write(self._master, text.encode())
+
+    def interrupt(self):
+        """Type Ctrl-C until the process ends: `input` misses a signal that arrives just before it reads."""
+        while self.process.poll() is None:
+            self.type("\x03")
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(3)
 
     def finish(self):
         """Read to the end, and return the exit code."""

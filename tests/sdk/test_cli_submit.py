@@ -116,7 +116,7 @@ class TestInTerminal:
     def test_ctrl_c_at_the_question_submits_nothing(self, submit, tuner):
         with open_terminal(*submit) as terminal:
             terminal.wait_for("Submit this job? [y/N]: ")
-            terminal.type("\x03")
+            terminal.interrupt()
             assert terminal.finish() == 130
         assert "Traceback" not in terminal.text
         assert list(tuner.jobs()) == []
