@@ -1,10 +1,8 @@
 """Arbitrary input causes no other errors and no hangs, and accepted lines have the same content for every JSON decoder."""
 
 import json
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import orjson
 import pytest
@@ -12,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from tests.records import fuzz
+from tests.records.fuzzer import run_fuzzer
 from tests.records.samples import (
     LONG,
     PLAIN,
@@ -139,23 +138,11 @@ def test_fifty_thousand_mutated_lines(prefix, lines):
 @pytest.mark.campaign
 @pytest.mark.skipif(sys.platform != "linux", reason="atheris is for Linux")
 def test_a_million_inputs_of_a_coverage_guided_fuzzer(tmp_path):
-    corpus = tmp_path / "corpus"
-    corpus.mkdir()
-    for number, line in enumerate(seeds()):
-        (corpus / str(number)).write_bytes(bytes([number % 11, number % 256]) + line)
     accepted = tmp_path / "accepted"
-    done = subprocess.run(
-        [sys.executable, Path(__file__).with_name("fuzz.py"), accepted, "950000", corpus],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parents[2],
+    inputs = (bytes([number % 11, number % 256]) + line for number, line in enumerate(seeds()))
+    executed, peak = run_fuzzer(
+        "fuzz.py", tmp_path / "corpus", inputs, runs=950_000, arguments=[accepted]
     )
-    assert done.returncode == 0, done.stderr[-3000:]
-    runs = re.search(r"stat::number_of_executed_units:\s*(\d+)", done.stderr)
-    peak = re.search(r"stat::peak_rss_mb:\s*(\d+)", done.stderr)
-    assert runs is not None
-    assert peak is not None
-    assert int(runs[1]) >= 950_000
-    assert int(peak[1]) < 1000
+    assert executed >= 950_000
+    assert peak < 1000
     assert compare_with_node(accepted.read_bytes()) > 3000

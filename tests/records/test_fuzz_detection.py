@@ -2,14 +2,12 @@
 
 import json
 import random
-import re
-import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.records import fuzz_detection
+from tests.records.fuzzer import run_fuzzer
 from tests.records.my_data import FILES, RECORDS
 from tests.records.shape_writers import WRITERS, generate
 
@@ -78,21 +76,7 @@ def test_records_with_values_of_other_types_raise_no_other_error(name):
 @pytest.mark.skipif(sys.platform != "linux", reason="atheris is for Linux")
 def test_a_million_files_of_a_coverage_guided_fuzzer(seeds, tmp_path, figure):
     corpus = tmp_path / "corpus"
-    corpus.mkdir()
-    for number, content in enumerate(seeds):
-        (corpus / str(number)).write_bytes(content)
-    done = subprocess.run(
-        [sys.executable, Path(__file__).with_name("fuzz_detection.py"), "1000000", corpus],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=Path(__file__).parents[2],
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    runs = re.search(r"stat::number_of_executed_units:\s*(\d+)", done.stderr)
-    peak = re.search(r"stat::peak_rss_mb:\s*(\d+)", done.stderr)
-    assert runs is not None
-    assert peak is not None
-    assert int(runs[1]) >= 1_000_000
-    assert int(peak[1]) < 1000
-    figure(f"detection: {int(runs[1]):,} files, {peak[1]} MB at the peak")
+    executed, peak = run_fuzzer("fuzz_detection.py", corpus, seeds, runs=1_000_000)
+    assert executed >= 1_000_000
+    assert peak < 1000
+    figure(f"detection: {executed:,} files, {peak} MB at the peak")

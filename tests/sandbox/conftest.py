@@ -10,6 +10,24 @@ from tests.sandbox.samples import A_JOB, NOVA, converse_row
 from tunestack_sandbox import Sandbox
 
 
+@pytest.fixture(scope="module")
+def strict(count_traffic):
+    """Run a sandbox that enforces IAM."""
+    with Sandbox(speed=1, enforce_iam=True) as sandbox:
+        yield sandbox
+    count_traffic(sandbox.traffic)
+    assert sandbox.traffic.violations + sandbox.traffic.refused == []
+
+
+@pytest.fixture
+def enforced(strict, monkeypatch):
+    """Return the sandbox that enforces IAM, empty and with its environment variables set."""
+    strict.reset()
+    for name, value in strict.variables().items():
+        monkeypatch.setenv(name, value)
+    return strict
+
+
 @pytest.fixture
 def bedrock(sandbox):
     """Return a Bedrock client of the root user in us-east-1."""

@@ -27,22 +27,6 @@ TRUST = {
 }
 
 
-@pytest.fixture(scope="module")
-def strict(count_traffic):
-    with Sandbox(speed=1, enforce_iam=True) as sandbox:
-        yield sandbox
-    count_traffic(sandbox.traffic)
-    assert sandbox.traffic.violations + sandbox.traffic.refused == []
-
-
-@pytest.fixture
-def enforced(strict, monkeypatch):
-    strict.reset()
-    for name, value in strict.variables().items():
-        monkeypatch.setenv(name, value)
-    return strict
-
-
 @pytest.fixture
 def assume_role(enforced):
     """Return a function that creates a role with a managed policy, assumes it, and returns a session."""

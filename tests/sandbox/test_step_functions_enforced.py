@@ -15,7 +15,6 @@ from tests.sandbox.state_machines import (
     build_task,
     to_parameters,
 )
-from tunestack_sandbox import Sandbox
 
 pytestmark = pytest.mark.as_root
 GET_SCHEDULE = {
@@ -24,20 +23,9 @@ GET_SCHEDULE = {
 }
 
 
-@pytest.fixture(scope="module")
-def strict(count_traffic):
-    with Sandbox(speed=1, enforce_iam=True) as sandbox:
-        yield sandbox
-    count_traffic(sandbox.traffic)
-    assert sandbox.traffic.violations + sandbox.traffic.refused == []
-
-
 @pytest.fixture
-def sandbox(strict, monkeypatch):
-    strict.reset()
-    for name, value in strict.variables().items():
-        monkeypatch.setenv(name, value)
-    return strict
+def sandbox(enforced):
+    return enforced
 
 
 @pytest.fixture

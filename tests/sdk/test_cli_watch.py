@@ -115,7 +115,7 @@ class TestInTerminal:
     def test_ctrl_c_leaves_the_jobs_running(self, jobs, tuner):
         with open_terminal("jobs", "watch", jobs[0].id, jobs[1].id) as terminal:
             terminal.wait_for("elapsed")
-            terminal.type("\x03")
+            terminal.interrupt()
             assert terminal.finish() == 130
         assert "Traceback" not in terminal.text
         assert "submitted jobs and started endpoints continue" in terminal.text

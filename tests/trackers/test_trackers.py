@@ -28,6 +28,7 @@ def test_a_job_is_logged_to_mlflow_and_wandb(sandbox, tuner, chat, tmp_path):
     script = Path(__file__).with_name("log_job.py")
     process = subprocess.run(
         [sys.executable, "-W", "ignore", script, job.id, tmp_path],
+        cwd=tmp_path,  # MLflow writes the files of a run to the current directory
         env={**os.environ, **sandbox.variables()},
         capture_output=True,
         text=True,

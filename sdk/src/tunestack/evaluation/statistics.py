@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 LEVEL = 0.95
 """The confidence level of the intervals."""
 
-Rows = "Sequence[Any]"
-
 
 class Interval(NamedTuple):
     """A confidence interval."""

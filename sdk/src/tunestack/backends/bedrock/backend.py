@@ -297,8 +297,7 @@ class BedrockBackend(BedrockModels, BedrockStorage, BedrockInference, BedrockRes
 
     def endpoint(self, endpoint_id: str, serving: Serving | None = None) -> EndpointInfo:
         """Get an endpoint, by its ARN, or by its name (of the given kind, or of either)."""
-        arn = Arn.parse(endpoint_id)
-        if arn is not None:
+        if (arn := Arn.parse(endpoint_id)) is not None:
             is_deployment = arn.resource_type == "custom-model-deployment"
             serving = Serving.ON_DEMAND if is_deployment else Serving.PROVISIONED
         if serving is None:

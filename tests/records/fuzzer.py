@@ -1,0 +1,26 @@
+"""Runs a script with atheris to its end."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+
+def run_fuzzer(script, corpus, seeds, *, runs, arguments=()):
+    """Run a script of this folder with seeds; return the number of executed inputs and the peak of memory in MB."""
+    corpus.mkdir()
+    for number, content in enumerate(seeds):
+        (corpus / str(number)).write_bytes(content)
+    done = subprocess.run(
+        [sys.executable, Path(__file__).with_name(script), *arguments, str(runs), corpus],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    executed = re.search(r"stat::number_of_executed_units:\s*(\d+)", done.stderr)
+    peak = re.search(r"stat::peak_rss_mb:\s*(\d+)", done.stderr)
+    assert executed is not None
+    assert peak is not None
+    return int(executed[1]), int(peak[1])
