@@ -36,11 +36,12 @@ def read_tags(arn):
 
 
 def test_endpoint_is_created_updated_and_returned(tuner, job, other):
-    first = tuner.promote(job.id, NAME)
-    endpoint = tuner.endpoint(NAME)
+    name = "support-bot-with-records"  # other tests leave records of theirs in the data bucket
+    first = tuner.promote(job.id, name)
+    endpoint = tuner.endpoint(name)
     assert (first.model, first.previous, first.id) == (job.model, None, endpoint.id)
     assert endpoint.invoke(QUESTION) == "It is 3."
-    second = tuner.promote(other.model, NAME)
+    second = tuner.promote(other.model, name)
     assert (second.model, second.previous, second.id) == (other.model, job.model, endpoint.id)
     assert endpoint.invoke(QUESTION) == "No."
     tags = read_tags(endpoint.id)
@@ -48,16 +49,16 @@ def test_endpoint_is_created_updated_and_returned(tuner, job, other):
     assert tags["tunestack:promoted-by"] == boto3.client("sts").get_caller_identity()["Arn"]
     assert tags["tunestack:promoted-at"].endswith("Z")
     assert tags["tunestack:stage"] == "dev"
-    back = tuner.rollback(NAME)
+    back = tuner.rollback(name)
     assert (back.model, back.previous, back.is_rollback) == (job.model, other.model, True)
     assert endpoint.invoke(QUESTION) == "It is 3."
-    assert tuner.rollback(NAME).model == other.model
-    recorded = list(promotions(job.backend, NAME))
+    assert tuner.rollback(name).model == other.model
+    recorded = list(promotions(job.backend, name))
     assert [row["model"] for row in recorded] == [other.model, job.model, other.model, job.model]
     assert [row["is_rollback"] for row in recorded] == [True, True, False, False]
     job.stop_endpoint()
     other.stop_endpoint()
-    assert [one.name for one in tuner.endpoints()] == [NAME], "it belongs to no job"
+    assert [one.name for one in tuner.endpoints()] == [name], "it belongs to no job"
     endpoint.stop()
 
 
