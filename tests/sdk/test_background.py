@@ -78,10 +78,27 @@ def test_ctrl_c_ends_the_process_and_logs_how_to_attach(script, tuner):
 def test_process_submits_its_jobs_before_it_exits(script, tuner):
     process = script("lm.finetune(slow(), 'chat')\n")
     _, stderr = process.communicate(timeout=60)
-    assert process.returncode == 0
+    assert (process.returncode, len(list(tuner.jobs()))) == (0, 1), stderr
     (job,) = tuner.jobs()
     assert "1 jobs are not submitted yet" in stderr
     assert f"Tuner().job({job.id!r})" in stderr
+
+
+@pytest.mark.parametrize("end", ["", "import os, signal; os.kill(os.getpid(), signal.SIGINT)\n"])
+def test_temporary_files_exist_until_the_submission(script, tuner, tmp_path, end):
+    """Python removes those of `tempfile.TemporaryDirectory` before the handlers at exit that were registered earlier."""
+    process = script(
+        "import os, tempfile\n"
+        f"tempfile.tempdir = {str(tmp_path)!r}\n"
+        "from tunestack.jobs import training_data\n"
+        "write = training_data.prepare\n"
+        "training_data.prepare = lambda *a, **k: (time.sleep(2), write(*a, **k))[1]\n"
+        "lm.finetune(rows, 'chat')\n"
+        f"while not os.listdir({str(tmp_path)!r}): time.sleep(0.01)\n" + end
+    )
+    _, stderr = process.communicate(timeout=60)
+    assert len(list(tuner.jobs())) == 1, stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_c_ends_the_wait_for_a_free_slot(script, tuner, sandbox, chat):

@@ -15,6 +15,9 @@ import threading
 import time
 from typing import Protocol
 
+# Its handler at exit must run after the one of this module: atexit calls the last one first.
+import tunestack._utils.temporary  # noqa: F401
+
 logger = logging.getLogger(__name__)
 
 

@@ -1,7 +1,14 @@
-"""Make temporary directories."""
+"""Make temporary directories.
+
+`tempfile.TemporaryDirectory` is not used: it is removed when the process exits, before a handler that waits for the threads
+that write to it, if that handler was registered first.
+"""
 
 from __future__ import annotations
 
+import atexit
+import os
+import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +19,9 @@ from tunestack.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_processes: dict[str, int] = {}
+"""The process that made each directory."""
+
 
 @contextmanager
 def temporary_directory() -> Iterator[Path]:
@@ -21,11 +31,23 @@ def temporary_directory() -> Iterator[Path]:
         ConfigError: no directory for temporary files can be written.
     """
     try:
-        directory = tempfile.TemporaryDirectory(prefix="tunestack-", ignore_cleanup_errors=True)
+        name = tempfile.mkdtemp(prefix="tunestack-")
     except OSError as error:
         raise ConfigError(
             f"no temporary directory can be written ({error.strerror or error}): "
             "set TMPDIR to a directory with space for a copy of the training data"
         ) from error
-    with directory as name:
+    _processes[name] = os.getpid()
+    try:
         yield Path(name)
+    finally:
+        del _processes[name]
+        shutil.rmtree(name, ignore_errors=True)
+
+
+@atexit.register
+def _remove_all() -> None:
+    """Remove the directories of threads that end with the process; not those of the process that this one was forked from."""
+    for name, process in list(_processes.items()):
+        if process == os.getpid():
+            shutil.rmtree(name, ignore_errors=True)
