@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunestack.errors import ConfigError
+from tunestack.errors import (
+    ConfigError,
+    DataError,
+    EndpointError,
+    GateError,
+    JobError,
+    MissingExtraError,
+    TunestackError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -95,6 +103,14 @@ def show(value: Any) -> None:
         write(fields)
 
 
+def show_each(values: Iterable[Any]) -> None:
+    """Print items as `show` does; in text, an empty line separates them."""
+    for number, value in enumerate(values):
+        if number and is_text() and not _has_id_only():
+            out("")
+        show(value)
+
+
 def table(rows: Iterable[Any], columns: Sequence[str], *, of: str) -> None:
     """Print a list: a table that fits the terminal, or one object per item with all fields.
 
@@ -132,6 +148,20 @@ def note(text: str, *, level: str = "info", **fields: object) -> None:
     elif level != "info":
         text = f"{level}: {text}"
     click.echo(text, err=True)
+
+
+def note_error(error: TunestackError) -> None:
+    """Print an error to standard error, with its exit code if messages are JSON."""
+    note(str(error), level="error", type=type(error).__name__, exit_code=exit_code(error))
+
+
+def exit_code(error: TunestackError) -> int:
+    """Return the exit code of the command after an error."""
+    if isinstance(error, DataError | JobError | EndpointError | GateError):
+        return NO
+    if isinstance(error, ConfigError | MissingExtraError):
+        return USAGE
+    return PROVIDER
 
 
 def cell_text(content: object) -> str:
