@@ -4,6 +4,7 @@ import io
 import struct
 import subprocess
 import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -27,7 +28,7 @@ def write_arrow(new_writer):
 
 
 def check_file(path):
-    with open(path, "rb") as file, pytest.raises(DataError, match="Arrow"):
+    with Path(path).open("rb") as file, pytest.raises(DataError, match="Arrow"):
         check(file, CATALOG["nova-pro"])
 
 
