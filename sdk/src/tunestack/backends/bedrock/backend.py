@@ -16,6 +16,7 @@ from tunestack.backends.bedrock.inference import BedrockInference
 from tunestack.backends.bedrock.models import BedrockModels
 from tunestack.backends.bedrock.quotas import explain_quota_errors, read_job_slots, require_job_slot
 from tunestack.backends.bedrock.results import BedrockResults
+from tunestack.backends.bedrock.runs import BedrockRuns
 from tunestack.backends.bedrock.s3 import Location, Store, open_object, require_region
 from tunestack.backends.bedrock.storage import BedrockStorage
 from tunestack.backends.identifiers import IdKind
@@ -58,8 +59,8 @@ if TYPE_CHECKING:
 _PAGE = 1000
 
 
-class BedrockBackend(BedrockModels, BedrockStorage, BedrockInference, BedrockResults):
-    """`Backend`, `EndpointHost`, `EventSource` and `ResultStore` on Amazon Bedrock, in one region of one account."""
+class BedrockBackend(BedrockModels, BedrockStorage, BedrockInference, BedrockResults, BedrockRuns):
+    """`Backend`, `EndpointHost`, `EventSource`, `ResultStore` and `RunHost` on Amazon Bedrock, in one region of one account."""
 
     serving = (Serving.PROVISIONED, Serving.ON_DEMAND)
     has_idempotency_tokens = True
