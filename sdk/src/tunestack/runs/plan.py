@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tunestack.errors import CostError
 from tunestack.spec.cost import usd_text
@@ -55,13 +55,25 @@ class RunPlan:
 
     def lines(self) -> Iterator[str]:
         """Yield the plan as lines of text."""
-        existing = sum(job.existing is not None for job in self.jobs)
+        existing = self.to_dict()["existing"]
         yield f"run: {self.name}, {len(self.jobs)} jobs, at most {self.max_parallel} at once"
         if existing:
             yield f"existing: {existing} jobs have the same content and are not billed again"
         yield f"cost: at most {usd_text(self.max_usd)}"
         if self.skipped:
             yield f"budget: ${self.budget:g} is not enough for {len(self.skipped)} more jobs, which are not submitted"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan, with the numbers of jobs."""
+        return {
+            "name": self.name,
+            "jobs": len(self.jobs),
+            "existing": sum(job.existing is not None for job in self.jobs),
+            "skipped": len(self.skipped),
+            "max_parallel": self.max_parallel,
+            "max_usd": self.max_usd,
+            "budget": self.budget,
+        }
 
 
 def split_by_budget(

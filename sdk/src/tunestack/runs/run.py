@@ -100,17 +100,24 @@ class Run:
         Raises:
             NotFoundError: the files of the run were deleted.
         """
+        return self._list_jobs(with_reasons=True)
+
+    def _list_jobs(self, *, with_reasons: bool) -> list[RunJob]:
         document = self._read_document()
         infos = self._find_jobs([row["name"] for row in document["jobs"]])
         missing = any(row["name"] not in infos for row in document["jobs"])
         failed = any(info.state is JobState.FAILED for info in infos.values())
-        reasons = self._host.failed_submissions(self.id) if missing or failed else {}
+        reasons: Mapping[str, str] = {}
+        if with_reasons and (missing or failed):
+            reasons = self._host.failed_submissions(self.id)
         jobs = [_describe(row, infos.get(row["name"]), reasons) for row in document["jobs"]]
         return jobs + [_describe(row, None, {}, state=SKIPPED) for row in document["skipped"]]
 
     def counts(self) -> dict[str, int]:
         """Return the number of jobs in each state."""
-        return dict(Counter(job.state for job in self.jobs()))
+        # The reasons of failures are read one by one, so not in each poll of a run.
+        jobs = self._list_jobs(with_reasons=self.state is not RunState.RUNNING)
+        return dict(Counter(job.state for job in jobs))
 
     def watch(self, timeout: Duration | None = TIMEOUT) -> Iterator[dict[str, int]]:
         """Yield the numbers of jobs by state when they have changed, until the run has ended.
