@@ -90,6 +90,20 @@ def test_job_is_submitted_again(run_json, job):
     run_json("jobs", "rerun", job.id)
 
 
+def test_runs(run_json, tmp_path, chat, sandbox):
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in chat))
+    file = tmp_path / "sweep.toml"
+    file.write_text('[job]\nmodel = "nova-micro"\ndata = "train.jsonl"\nname = "schema"\n')
+    run_json("runs", "start", str(file), "--dry-run", kind="runs start --dry-run")
+    run_json("runs", "start", str(file))
+    run_json("runs", "list", "--limit", "3")
+    sandbox.clock.advance(50_000)
+    run_json("runs", "watch", "latest")
+    run_json("runs", "show", "latest")
+    run_json("runs", "start", str(file))
+    run_json("runs", "cancel", "latest", "--jobs")
+
+
 def test_endpoint_is_stopped(run_json, tuner, chat):
     endpoint = tuner.submit("nova-micro", chat).wait().start_endpoint()
     run_json("endpoints", "stop", endpoint.id)
