@@ -10,4 +10,8 @@ source "$(dirname "$0")/toolchain.sh"
 UV_PROJECT_ENVIRONMENT=$tools/docs "$uv" sync --frozen --quiet --no-default-groups --group docs
 "$tools/docs/bin/python" -m sphinx --builder html --fail-on-warning --keep-going --fresh-env --quiet \
     --conf-dir docs/site "$@" docs docs/_build/html
+if grep -rnoE --include='*.html' '<(script|link|img|source|iframe)[^>]* (src|href|srcset)="(https?:)?//[^"]*"' docs/_build/html; then
+    printf 'error: these pages load files from other hosts\n' >&2
+    exit 1
+fi
 printf 'The site is in %s\n' "$root/docs/_build/html/index.html"
