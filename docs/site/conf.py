@@ -24,18 +24,16 @@ extensions = [
     "docstrings",
 ]
 exclude_patterns = ["site", "_build"]
-suppress_warnings = ["toc.empty_glob", "myst.header"]
+suppress_warnings = ["misc.highlighting_failure", "myst.header"]
 
 # Anchors as on GitHub.
 myst_heading_anchors = 4
-myst_enable_extensions = ["colon_fence", "deflist"]
 
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
 autodoc_default_options = {
     "members": True,
-    "show-inheritance": True,
     "exclude-members": "model_config",  # of pydantic
 }
 autodoc_mock_imports = ["aws_cdk", "constructs"]  # starts Node

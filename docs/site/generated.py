@@ -160,7 +160,11 @@ def first_paragraph(kind: type) -> str:
 
 
 def make_mistakes() -> Iterable[str]:
-    """Return the mistakes of tests/sdk/test_mistakes.py, each of which a test makes."""
+    """Return the mistakes that tests make on the command line, or a link to the page that has them."""
+    if (ROOT / "docs/troubleshooting.md").exists():
+        return [
+            "[Troubleshooting](../troubleshooting.md) has the messages, with commands that fix them."
+        ]
     from tests.sdk.test_mistakes import MISTAKES  # noqa: PLC0415 - loaded when a page needs it
 
     return table(
@@ -281,7 +285,9 @@ def make_api(module: str, page: str) -> Iterable[str]:
     for name in package.__all__:
         item = getattr(package, name)
         if f"{module}.{name}" not in shown and not any(item is other for other in elsewhere):
-            yield from (f".. auto{kind_of(item)}:: {module}.{name}", "")
+            kind = kind_of(item)
+            options = ["   :show-inheritance:"] if kind == "exception" else []
+            yield from (f".. auto{kind}:: {module}.{name}", *options, "")
     yield "```"
 
 
