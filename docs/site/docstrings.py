@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, get_type_hints
 
 from docutils import nodes
 from pydantic import BaseModel
+from sphinx.util.inspect import stringify_signature
 
 if TYPE_CHECKING:
     import click
@@ -49,9 +50,13 @@ def convert(
 def shorten_signature(
     app: "Sphinx", what: str, name: str, obj: object, options: object, signature: str, returns: str
 ) -> tuple[str, str] | None:
-    """Return the signature of a pydantic model, without the constraints of its fields."""
-    if not (isinstance(obj, type) and issubclass(obj, BaseModel)):
+    """Return the signature of a pydantic model without the constraints of its fields, and that of a construct."""
+    if not isinstance(obj, type):
         return None
+    if not issubclass(obj, BaseModel):
+        # The base class of constructs is a mock, which hides the constructor.
+        is_hidden = "__init__" in vars(obj) and signature.startswith("(*args")
+        return (stringify_signature(_without_self(obj)), returns) if is_hidden else None
     hints = get_type_hints(obj)
     parameters = [
         inspect.Parameter(
@@ -62,7 +67,15 @@ def shorten_signature(
         )
         for field, info in obj.model_fields.items()
     ]
-    return str(inspect.Signature(parameters)), returns
+    return stringify_signature(inspect.Signature(parameters)), returns
+
+
+def _without_self(kind: type) -> inspect.Signature:
+    signature = inspect.signature(vars(kind)["__init__"])
+    return signature.replace(
+        parameters=list(signature.parameters.values())[1:],
+        return_annotation=inspect.Signature.empty,
+    )
 
 
 def format_examples(app: "Sphinx", context: "click.Context", lines: list[str]) -> None:

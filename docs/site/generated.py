@@ -286,9 +286,12 @@ def make_api(module: str, page: str) -> Iterable[str]:
         item = getattr(package, name)
         if f"{module}.{name}" not in shown and not any(item is other for other in elsewhere):
             kind = kind_of(item)
-            options = ["   :show-inheritance:"] if kind == "exception" else []
+            options = _OPTIONS.get(kind, [])
             yield from (f".. auto{kind}:: {module}.{name}", *options, "")
     yield "```"
+
+
+_OPTIONS = {"exception": ["   :show-inheritance:"], "data": ["   :no-value:"]}
 
 
 def kind_of(item: object) -> str:
