@@ -25,7 +25,7 @@ PAGES = {
 _SHOWN = {page: file for file, page in PAGES.items() if page.startswith("project/")}
 # Fenced blocks and inline code are kept.
 _CODE_OR_LINK = re.compile(
-    r"^ *(```+|:::+).*?^ *\1 *$|`[^`\n]+`(?!\])|(?<=\]\()(?!https?:|mailto:|#)([^)#\s]*)(#[^)\s]*)?(?=\))",
+    r"^ *(```+|:::+).*?^ *\1 *$|`[^`\n]+`|(?<=\]\()(?!https?:|mailto:|#)([^)#\s]*)(#[^)\s]*)?(?=\))",
     re.DOTALL | re.MULTILINE,
 )
 

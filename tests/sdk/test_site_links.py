@@ -36,6 +36,12 @@ def test_link_is_resolved(docname, target, expected):
     assert convert(docname, f"[text]({target})") == f"[text]({expected})"
 
 
+def test_link_with_code_as_its_text_is_resolved():
+    text = "[`stages.py`](../stages.py) and `code` and [`sdk`](../sdk)"
+    blob, tree = f"{REPOSITORY}/blob/main/stages.py", f"{REPOSITORY}/tree/main/sdk"
+    assert convert("cli", text) == f"[`stages.py`]({blob}) and `code` and [`sdk`]({tree})"
+
+
 @pytest.mark.parametrize("code", ["`[text](../README.md)`", "```text\n[text](../README.md)\n```\n"])
 def test_code_is_unchanged(code):
     assert convert("cli", code) == code

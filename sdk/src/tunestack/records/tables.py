@@ -81,6 +81,8 @@ def read_arrow(file: BinaryIO, *, is_stream: bool) -> Iterator[Row]:
 
 def _read_batches(batches: Iterable[Any]) -> Iterator[Row]:
     for batch in batches:
+        # Without this, values of a damaged file are read from any memory address, and the process can crash.
+        batch.validate(full=True)
         yield from map(clean_row, batch.to_pylist())
 
 
