@@ -8,6 +8,7 @@ source "$(dirname "$0")/toolchain.sh"
 
 # In another environment than .venv: the AWS CLI there needs an old version of docutils.
 UV_PROJECT_ENVIRONMENT=$tools/docs "$uv" sync --frozen --quiet --no-default-groups --group docs
+rm -rf docs/_build/html # pages that do not exist any more
 "$tools/docs/bin/python" -m sphinx --builder html --fail-on-warning --keep-going --fresh-env --quiet \
     --conf-dir docs/site "$@" docs docs/_build/html
 if grep -rnoE --include='*.html' '<(script|link|img|source|iframe)[^>]* (src|href|srcset)="(https?:)?//[^"]*"' docs/_build/html; then
