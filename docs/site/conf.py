@@ -23,7 +23,7 @@ extensions = [
     "links",
     "docstrings",
 ]
-exclude_patterns = ["site", "_build"]
+exclude_patterns = ["site", "_build", "README.md"]
 suppress_warnings = ["misc.highlighting_failure", "myst.header"]
 
 # Anchors as on GitHub.

@@ -245,30 +245,79 @@ def make_openai_codes() -> Iterable[str]:
     )
 
 
-def make_models() -> Iterable[str]:
-    """Return the models that can be fine-tuned, with the prices of the catalog."""
+def list_models() -> list[Any]:
+    """Return the models that could be fine-tuned when the sources of the catalog were read."""
     from tunestack.catalog import CATALOG, LifecycleState  # noqa: PLC0415
 
+    return [
+        model
+        for model in CATALOG
+        if model.unsupported is None and model.lifecycle.state(model.seen) == LifecycleState.ACTIVE
+    ]
+
+
+def make_models() -> Iterable[str]:
+    """Return the models with their formats and limits."""
+    return table(
+        ("model", "regions", "endpoints", "record format", "records"),
+        (
+            (
+                code(model.key),
+                ", ".join(model.regions) or model.provider,
+                ", ".join(serving.value for serving in model.serving),
+                code(model.record_format.value),
+                render_records(model.limits),
+            )
+            for model in list_models()
+        ),
+    )
+
+
+def make_hyperparameters() -> Iterable[str]:
+    """Return the hyperparameters; models with the same ones share a row."""
+    models: dict[tuple[str, ...], list[str]] = {}
+    for model in list_models():
+        texts = tuple(map(render_hyperparameter, model.hyperparameters.values()))
+        models.setdefault(texts, []).append(code(model.key))
+    rows = (("<br>".join(names), "<br>".join(texts)) for texts, names in models.items())
+    return table(("models", "hyperparameters: range (default)"), rows)
+
+
+def render_records(limits: Any) -> str:
+    """Return how many records a training file can have."""
+    low, high = limits.min_records or 1, limits.max_records
+    text = f"at least {low:,}" if high is None else f"{low:,} to {high:,}"
+    advised = limits.validator_min_records
+    return f"{text}; use at least {advised:,}" if advised else text
+
+
+def render_hyperparameter(parameter: Any) -> str:
+    """Return the name, range and default of a hyperparameter."""
+    default = "auto" if parameter.auto else parameter.default
+    text = f"{code(parameter.name)} {parameter.min:g} to {parameter.max:g}"
+    return text if default is None else f"{text} ({default})"
+
+
+def make_prices() -> Iterable[str]:
+    """Return the models with the prices of the catalog."""
+
     def price(model: Any, kind: str) -> str:
-        return f"${model.prices[kind].usd:,.4g}" if kind in model.prices else "unknown"
+        return f"${model.prices[kind].usd:,.2f}" if kind in model.prices else "unknown"
 
     return table(
         (
-            *("model", "provider", "regions", "endpoints"),
-            *("training, per million tokens trained", "provisioned throughput, per hour and unit"),
+            *("model", "endpoints", "training, per million tokens trained"),
+            *("custom model, per month", "provisioned throughput, per hour and unit"),
         ),
         (
             (
                 code(model.key),
-                model.provider,
-                ", ".join(model.regions),
                 ", ".join(serving.value for serving in model.serving),
                 price(model, "training"),
+                price(model, "storage") if model.provider == "bedrock" else "",
                 price(model, "provisioned") if "provisioned" in model.serving else "",
             )
-            for model in CATALOG
-            if model.unsupported is None
-            and model.lifecycle.state(model.seen) == LifecycleState.ACTIVE
+            for model in list_models()
         ),
     )
 
@@ -318,10 +367,10 @@ class Generated(SphinxDirective):
 
     def run(self) -> list[Node]:
         """Parse the Markdown as a part of the page."""
-        name, *module = self.arguments
-        if name == "api":
+        name, *modules = self.arguments
+        if name == "api" and modules:
             page = Path(self.env.doc2path(self.env.docname)).read_text(encoding="utf-8")
-            text = make_api(*module, page)
+            text = make_api(modules[0], page)
         elif name in GENERATORS:
             text = GENERATORS[name]()
         else:
