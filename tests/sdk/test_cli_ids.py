@@ -172,3 +172,14 @@ def test_job_of_openai_is_paused_and_resumed(cli, tuner, chat, sandbox):
         sandbox.clock.advance(30)
     assert show(cli, "jobs", "pause", job.id)["state"] == "paused"
     assert show(cli, "jobs", "resume", job.id)["state"] != "paused"
+
+
+def test_evaluate_and_promote_accept_the_latest_job(cli, tuner, jobs, chat, tmp_path):
+    file = tmp_path / "test.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in chat))
+    tuner.promote(jobs[1].id, "bot")  # so that the command does not wait for the endpoint
+    evaluation = show(
+        cli, "evaluate", str(file), "-m", "latest", "--no-store", "--cache", str(tmp_path / "cache")
+    )
+    assert evaluation["models"][0]["model"] in (jobs[1].id, jobs[1].model)
+    assert show(cli, "promote", "latest", "--to", "bot")["model"] == jobs[1].model

@@ -11,6 +11,7 @@ import click
 
 from tunestack.cli.data_options import FieldMap
 from tunestack.cli.groups import examples
+from tunestack.cli.identifiers import find_model
 from tunestack.cli.options import (
     DataFile,
     Duration,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from tunestack.tuner import Tuner
 
 _OPTIONS = (
-    click.option("--model", "-m", required=True, help="The job, fine-tuned model, endpoint or base model to evaluate."),
+    click.option("--model", "-m", required=True, help="The job, fine-tuned model, endpoint or base model to evaluate; `latest`: the newest job on Bedrock."),
     click.option("--compare", "-c", "against", multiple=True, metavar="[NAME=]MODEL", help="Another model, or `base`: the base model of the evaluated one."),
     click.option("--prompt", "prompts", multiple=True, type=Pair(), metavar="NAME=FILE", help="A prompt before each record: a system prompt (text), or messages (JSON)."),
     click.option("--metric", "metrics", multiple=True, default=("exact_match",), show_default=True, help="exact_match, normalized_match, token_f1, rouge_l, bleu, chrf, json_valid, json_fields, accuracy, macro_f1, tool_calls, regex:PATTERN, module:function, or dspy:module:function."),
@@ -85,7 +86,8 @@ def evaluate(file: str, tuner: Tuner, **options: Any) -> int:
     # SIGTERM is handled as Ctrl-C, so that endpoints that were started are stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     data: Any = click.open_file(file, "rb") if file == "-" else file
-    evaluation: Evaluation = tuner.evaluate(data, options.pop("model"), **_arguments(options))
+    model = find_model(tuner, options.pop("model"))
+    evaluation: Evaluation = tuner.evaluate(data, model, **_arguments(options))
     if not is_text():
         write(evaluation.to_dict())
         return 0 if evaluation.passed else NO

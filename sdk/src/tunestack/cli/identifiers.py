@@ -80,6 +80,11 @@ def find_endpoint(tuner: Tuner, text: str, provider: Provider) -> Endpoint:
         )
 
 
+def find_model(tuner: Tuner, text: str) -> str:
+    """Return the id of the latest job on Bedrock for `latest`, and every other name of a job, model or endpoint unchanged."""
+    return find_job(tuner, text, "bedrock").id if text == LATEST else text
+
+
 @contextmanager
 def _explain(text: str, command: str, provider: Provider) -> Iterator[None]:
     """Add to the error about an id the command that lists the right ones."""
