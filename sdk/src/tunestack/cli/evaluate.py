@@ -11,6 +11,7 @@ import click
 
 from tunestack.cli.data_options import FieldMap
 from tunestack.cli.groups import examples
+from tunestack.cli.identifiers import resolve_model
 from tunestack.cli.options import (
     DataFile,
     Duration,
@@ -85,13 +86,21 @@ def evaluate(file: str, tuner: Tuner, **options: Any) -> int:
     # SIGTERM is handled as Ctrl-C, so that endpoints that were started are stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     data: Any = click.open_file(file, "rb") if file == "-" else file
-    evaluation: Evaluation = tuner.evaluate(data, options.pop("model"), **_arguments(options))
+    model = resolve_model(tuner, options.pop("model"))
+    options["against"] = [_resolve(tuner, text) for text in options["against"]]
+    evaluation: Evaluation = tuner.evaluate(data, model, **_arguments(options))
     if not is_text():
         write(evaluation.to_dict())
         return 0 if evaluation.passed else NO
     for line in evaluation.lines():
         out(line)
     return 0 if evaluation.passed else NO
+
+
+def _resolve(tuner: Tuner, text: str) -> str:
+    """Return `[NAME=]MODEL` with the full id of a job; `base` is the base model of the evaluated one."""
+    name, sign, model = text.rpartition("=")
+    return text if model == "base" else f"{name}{sign}{resolve_model(tuner, model)}"
 
 
 def _arguments(options: Mapping[str, Any]) -> dict[str, Any]:

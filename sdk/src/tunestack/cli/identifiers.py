@@ -80,6 +80,19 @@ def find_endpoint(tuner: Tuner, text: str, provider: Provider) -> Endpoint:
         )
 
 
+def resolve_model(tuner: Tuner, text: str) -> str:
+    """Return the id of the latest job for `latest`, and of a job for its short id; other names of models as they are."""
+    if text != LATEST and not _SHORT.fullmatch(text):
+        return text
+    jobs = (job.info for job in tuner.jobs())
+    return _full_id(
+        text,
+        lambda: jobs,
+        "bedrock",
+        missing="no jobs: submit one with `tunestack submit FILE --model MODEL`",
+    )
+
+
 @contextmanager
 def _explain(text: str, command: str, provider: Provider) -> Iterator[None]:
     """Add to the error about an id the command that lists the right ones."""
