@@ -47,4 +47,4 @@ def test_cost_has_the_price_of_storage_once(cli, folder):
         if line.startswith("storing the model: ")
     )
     assert line.count("$") == 1
-    assert line.endswith(" a month")
+    assert line.startswith("storing the model: $1.96 a month (price list of ")

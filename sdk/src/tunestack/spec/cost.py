@@ -56,7 +56,8 @@ class Cost:
         yield f"training: {usd_text(self.training_usd)}{spread}: {trained}{self._price('training')}"
         # The price of the storage of one model is its cost.
         storage = self.prices.get("storage", usd_text(self.storage_usd_a_month))
-        yield f"storing the model: {storage} a month"
+        price, *source = storage.split(" ", 1)
+        yield " ".join(("storing the model:", price, "a month", *source))
         if self.hosting_usd_an_hour == 0:
             yield f"serving: nothing while idle; by the token{self._price('input')}"
         else:
