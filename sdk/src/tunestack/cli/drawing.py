@@ -91,7 +91,11 @@ def live_lines(lines: Callable[[], Iterable[str]]) -> Iterator[None]:
 
 def _cell(column: str, content: object) -> str:
     if column == "id":
-        return short_id(str(content))
+        text = short_id(str(content))
+        # The address of stored data would leave no space for the other columns.
+        return (
+            f"s3://.../{text.rstrip('/').rpartition('/')[2]}/" if text.startswith("s3://") else text
+        )
     if isinstance(content, datetime):
         return f"{content.astimezone(UTC):%Y-%m-%d %H:%M}"
     return cell_text(content)

@@ -54,7 +54,10 @@ class Cost:
         between = self.training_usd_range
         spread = "" if between is None else f" ({usd_text(between[0])} to {usd_text(between[1])})"
         yield f"training: {usd_text(self.training_usd)}{spread}: {trained}{self._price('training')}"
-        yield f"storing the model: {usd_text(self.storage_usd_a_month)} a month{self._price('storage')}"
+        # The price of the storage of one model is its cost.
+        storage = self.prices.get("storage", usd_text(self.storage_usd_a_month))
+        price, *source = storage.split(" ", 1)
+        yield " ".join(("storing the model:", price, "a month", *source))
         if self.hosting_usd_an_hour == 0:
             yield f"serving: nothing while idle; by the token{self._price('input')}"
         else:
