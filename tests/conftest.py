@@ -40,7 +40,8 @@ class TunerUser:
                 StackName=f"Tunestack-dev-{region}"
             )["Stacks"]
             outputs = {row["OutputKey"]: row["OutputValue"] for row in stack["Outputs"]}
-            iam.attach_user_policy(UserName="tuner", PolicyArn=outputs["TunerPolicyArn"])
+            for policy in ("TunerPolicyArn", "RunnerPolicyArn"):
+                iam.attach_user_policy(UserName="tuner", PolicyArn=outputs[policy])
         key = iam.create_access_key(UserName="tuner")["AccessKey"]
         self.credentials = Credentials(key["AccessKeyId"], key["SecretAccessKey"])
 

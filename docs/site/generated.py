@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from docutils.nodes import Node, container
 from docutils.statemachine import StringList
 from links import ROOT
+from sphinx.ext.autodoc.mock import mock
 from sphinx.util.docutils import SphinxDirective
 
 if TYPE_CHECKING:
@@ -324,15 +325,16 @@ def make_prices() -> Iterable[str]:
 
 def make_api(module: str, page: str) -> Iterable[str]:
     """Return the documentation of a module and of the names that it exports, except what the page already has."""
-    package = import_module(module)
+    with mock(["aws_cdk", "constructs"]):  # starts Node
+        package = import_module(module)
+        items = {name: getattr(package, name) for name in package.__all__}
     shown = set(re.findall(r"^\.\. auto\w+:: (\S+)", page, re.MULTILINE))
     top = import_module("tunestack")
     elsewhere = [] if package is top else [getattr(top, name) for name in top.__all__]
     yield "```{eval-rst}"
     if module not in shown:
         yield from (f".. automodule:: {module}", "   :no-members:", "")
-    for name in package.__all__:
-        item = getattr(package, name)
+    for name, item in items.items():
         if f"{module}.{name}" not in shown and not any(item is other for other in elsewhere):
             kind = kind_of(item)
             options = _OPTIONS.get(kind, [])

@@ -7,6 +7,7 @@ ROLES = {
     "viewer": "AccessViewerRole",
     "job": "AmazonBedrockJobRole",
     "guard": "GuardRole",
+    "runs": "RunsRole",
     "schedules": "GuardSchedulerRole",
 }
 STAGE_TAGS = {"aws:RequestTag/tunestack:stage": "prod", "aws:ResourceTag/tunestack:stage": "prod"}
@@ -104,6 +105,7 @@ def build_s3_requests(resources):
         ("dataset", "datasets"),
         ("output", "outputs"),
         ("evaluation", "outputs/evaluations"),
+        ("file of a run", "datasets/runs"),
         ("other object", "more"),
     ):
         arn = f"arn:aws:s3:::{DATA_BUCKET}/tunestack/{key}/a.jsonl"
@@ -162,6 +164,7 @@ def build_iam_requests(resources):
         ("job role", ROLES["job"]),
         ("schedules' role", ROLES["schedules"]),
         ("guard's role", ROLES["guard"]),
+        ("runs' role", ROLES["runs"]),
     ):
         (role,) = [name for name in resources if name[:-8] == prefix]
         for service in ("bedrock", "scheduler", "lambda"):
@@ -201,5 +204,13 @@ def build_other_requests():
         ("guard's log", "logs", "log-group:GuardLog047B64CB:log-stream:x"),
         ("other log", "logs", "log-group:x:log-stream:x"),
         ("topic", "sns", "OperationsTopic6D6844EA"),
+        ("runs' log", "logs", "log-group:RunsLog1FAEFF39:log-stream:x"),
+        ("state machine", "states", "stateMachine:tunestack-prod"),
+        ("state machine of another stage", "states", "stateMachine:tunestack-dev"),
+        ("run", "states", "execution:tunestack-prod:x"),
+        ("run of another stage", "states", "execution:tunestack-dev:x"),
+        ("job of a run", "states", "execution:tunestack-prod/Jobs:x"),
+        ("map of a run", "states", "mapRun:tunestack-prod/Jobs:x"),
+        ("map of a run of another stage", "states", "mapRun:tunestack-dev/Jobs:x"),
     ):
         yield build_request(label, build_arn(service, resource))

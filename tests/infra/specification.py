@@ -60,15 +60,17 @@ class Specification:
             "AmazonBedrockJobRole": self.job(),
             "GuardRole": self.guard(),
             "GuardSchedulerRole": self.scheduler(),
+            "RunsRole": self.runs(),
             "AccessTuner": self.tuner(),
+            "AccessRunner": self.runner(),
             "AccessInvoker": self.invoker(),
             "AccessViewer": self.viewer(),
         }
         roles = self.stage.roles
         if roles.tuners:
-            statements["AccessTunerRole"] = self.tuner()
+            statements["AccessTunerRole"] = [*self.tuner(), *self.runner()]
         if roles.ci is not None:
-            statements["AccessCiRole"] = self.tuner()
+            statements["AccessCiRole"] = [*self.tuner(), *self.runner()]
         if roles.invokers:
             statements["AccessInvokerRole"] = self.invoker()
         if roles.viewers:
@@ -216,14 +218,63 @@ class Specification:
             return []
         return [allow(actions, self.arn("kms", "key/ModelKey797AAF76"), self.called_via("bedrock"))]
 
-    def tuner(self):
-        foundation = f"arn:{self.partition}:bedrock:{self.region}::foundation-model"
-        base = [
+    @property
+    def foundation(self):
+        return f"arn:{self.partition}:bedrock:{self.region}::foundation-model"
+
+    def base_models(self):
+        return [
             # The id with and without its context length, such as `:128k`.
-            f"{foundation}/{re.sub(r':[0-9]+k$', '', CATALOG[key].customization_id)}*"
+            f"{self.foundation}/{re.sub(r':[0-9]+k$', '', CATALOG[key].customization_id)}*"
             for key in self.stage.base_models
             if self.region in CATALOG[key].regions
         ]
+
+    def state_machine(self):
+        return self.arn("states", f"stateMachine:tunestack-{self.stage.name}")
+
+    def executions(self):
+        """Source: developer guide, concepts-examine-map-run: the executions of a map have its label in their ARN."""
+        name = f"tunestack-{self.stage.name}"
+        return [self.arn("states", f"execution:{name}{separator}*") for separator in ":/"]
+
+    def runs(self):
+        to_bedrock = {"StringEquals": {"iam:PassedToService": "bedrock.amazonaws.com"}}
+        both = {**self.sets_stage_tag, **self.has_no_other_stage_tag}
+        return [
+            allow(
+                "bedrock:CreateModelCustomizationJob", [*self.base_models(), self.models, self.jobs]
+            ),
+            allow("bedrock:TagResource", [self.jobs, self.models], both),
+            allow("bedrock:GetModelCustomizationJob", self.jobs),
+            allow("iam:PassRole", self.role_arn("AmazonBedrockJobRole83283ADC"), to_bedrock),
+            *self.use_model_key("kms:CreateGrant kms:Decrypt kms:DescribeKey kms:GenerateDataKey"),
+            allow("s3:GetObject", self.object_arns("datasets/runs"), self.owned),
+            allow("kms:Decrypt", self.data_key, self.called_via("s3")),
+            # Source: developer guide, iam-policies-eg-dist-map.
+            allow("states:StartExecution", self.state_machine()),
+            allow("states:DescribeExecution states:StopExecution", self.executions()),
+            # Source: developer guide, cw-logs.
+            allow(
+                "logs:CreateLogDelivery logs:GetLogDelivery logs:UpdateLogDelivery logs:DeleteLogDelivery "
+                "logs:ListLogDeliveries logs:PutResourcePolicy logs:DescribeResourcePolicies "
+                "logs:DescribeLogGroups",
+                "*",
+            ),
+        ]
+
+    def runner(self):
+        map_runs = self.arn("states", f"mapRun:tunestack-{self.stage.name}/*")
+        return [
+            allow("states:StartExecution", self.state_machine()),
+            allow("states:ListExecutions", [self.state_machine(), map_runs]),
+            allow("states:DescribeExecution states:StopExecution", self.executions()),
+            allow("states:ListMapRuns", self.executions()),
+            allow("states:DescribeMapRun", map_runs),
+        ]
+
+    def tuner(self):
+        foundation, base = self.foundation, self.base_models()
         families = sorted(
             {
                 f"{foundation}/{model.removeprefix(foundation + '/').split('-')[0]}*"
@@ -323,6 +374,15 @@ class Specification:
                 )
             ],
             "GuardRole": [allow_assume({"Service": "lambda.amazonaws.com"})],
+            "RunsRole": [
+                allow_assume(
+                    {"Service": "states.amazonaws.com"},
+                    {
+                        "StringEquals": own,
+                        "ArnEquals": {"aws:SourceArn": self.state_machine()},
+                    },
+                )
+            ],
             "GuardSchedulerRole": [
                 allow_assume(
                     {"Service": "scheduler.amazonaws.com"},

@@ -18,6 +18,9 @@ from tunestack.cli.groups import first_sentence
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"Documentation: https://github.com/tunestack/tunestack/blob/main/(\S+)")
 DIFFERENT_TEXTS = {
+    "--dry-run": "of a job, or of a run",
+    "--name": "of a job, or of a run",
+    "--timeout": "of jobs, or of a run",
     "--evaluation": "of a report, or the condition of a promotion",
     "--max-cost": "of training, or of an evaluation",
     "--output": "a file, or a folder",
@@ -63,7 +66,14 @@ def test_help_has_a_sentence_two_examples_and_a_link(path):
 @pytest.mark.parametrize("path", COMMANDS)
 def test_examples_can_be_parsed(path, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    for name in ("train.jsonl", "validation.jsonl", "all.jsonl", "tickets.csv", "chat.jsonl"):
+    for name in (
+        "train.jsonl",
+        "validation.jsonl",
+        "all.jsonl",
+        "tickets.csv",
+        "chat.jsonl",
+        "sweep.toml",
+    ):
         (tmp_path / name).touch()
     command, _ = COMMANDS[path]
     parsed = 0

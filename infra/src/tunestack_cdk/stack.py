@@ -20,7 +20,7 @@ from constructs import Construct
 
 from tunestack.deployment import STAGE_TAG, Deployment, parameter_name
 from tunestack_cdk.constructs.access import Access
-from tunestack_cdk.constructs.access_statements import AccessResources
+from tunestack_cdk.constructs.access_statements import AccessResources, AccessStatements
 from tunestack_cdk.constructs.cost import Dashboard, MonthlyBudget, supports_budgets
 from tunestack_cdk.constructs.data_store import DataStore
 from tunestack_cdk.constructs.endpoint_guard import EndpointGuard
@@ -28,6 +28,7 @@ from tunestack_cdk.constructs.job_events import JobEvents
 from tunestack_cdk.constructs.job_role import JobRole
 from tunestack_cdk.constructs.network import JobNetwork
 from tunestack_cdk.constructs.operations import Operations
+from tunestack_cdk.constructs.runs import Runs
 
 if TYPE_CHECKING:
     from tunestack_cdk.constructs.access import Identity
@@ -50,6 +51,7 @@ class Tunestack(Construct):
         operations: the topic for alerts.
         guard: the function that deletes expired endpoints.
         job_events: the queue with the events of jobs.
+        runs: the state machine that submits many jobs.
         network: the private network of jobs, or `None`.
         model_key: the KMS key of fine-tuned models, or `None` for an AWS owned key.
     """
@@ -75,7 +77,16 @@ class Tunestack(Construct):
         )
         self.guard = EndpointGuard(self, "Guard", stage=stage, operations=self.operations)
         self.job_events = JobEvents(self, "JobEvents", operations=self.operations)
-        self.access = self._create_access(stage, region)
+        resources = self._collect_access_resources(stage, region)
+        self.runs = Runs(
+            self,
+            "Runs",
+            stage=stage,
+            data=self.data,
+            operations=self.operations,
+            job_statements=list(AccessStatements(resources).job_creator()),
+        )
+        self.access = Access(self, "Access", resources=resources, runs=self.runs)
         self._create_cost_resources(stage, region)
         self.deployment = self._describe_deployment(stage, region)
         ssm.StringParameter(
@@ -88,7 +99,7 @@ class Tunestack(Construct):
         Tags.of(self).add(STAGE_TAG, stage.name)
 
     def grant_tune(self, identity: Identity) -> None:
-        """Let a role, user or group submit and cancel jobs, and start, invoke and delete endpoints (policy *tuner*).
+        """Let a role, user or group submit and cancel jobs, and start, invoke and delete endpoints, and start runs (policies *tuner* and *runner*).
 
         The identity can be part of any stack of the app, or imported.
         """
@@ -118,20 +129,16 @@ class Tunestack(Construct):
             removal_policy=RemovalPolicy.RETAIN if stage.retain_data else RemovalPolicy.DESTROY,
         )
 
-    def _create_access(self, stage: Stage, region: str) -> Access:
-        return Access(
-            self,
-            "Access",
-            resources=AccessResources(
-                stage=stage,
-                region=region,
-                data=self.data,
-                job_role=self.job_role,
-                guard=self.guard,
-                job_events=self.job_events,
-                operations=self.operations,
-                model_key=self.model_key,
-            ),
+    def _collect_access_resources(self, stage: Stage, region: str) -> AccessResources:
+        return AccessResources(
+            stage=stage,
+            region=region,
+            data=self.data,
+            job_role=self.job_role,
+            guard=self.guard,
+            job_events=self.job_events,
+            operations=self.operations,
+            model_key=self.model_key,
         )
 
     def _create_cost_resources(self, stage: Stage, region: str) -> None:
@@ -177,6 +184,7 @@ class Tunestack(Construct):
             default_endpoint_hours=stage.default_endpoint_hours,
             max_endpoint_hours=stage.max_endpoint_hours,
             event_queue_url=self.job_events.queue.queue_url,
+            state_machine_arn=self.runs.state_machine_arn,
         )
 
 
@@ -238,6 +246,7 @@ class TunestackStack(Stack):
 
 _USERS = {
     "tuner": "users that fine-tune models",
+    "runner": "the same users, for runs",
     "invoker": "applications that invoke fine-tuned models",
     "viewer": "users with read access",
     "ci": "CI jobs that fine-tune models",

@@ -145,8 +145,12 @@ def _apply_bucket_encryption() -> None:
     )
 
 
-def _name_schedules_with_their_group() -> None:
-    """Check permissions for a schedule with its group. MiniStack uses the default group for all schedules."""
+def _find_resources_of_requests() -> None:
+    """Check permissions for a schedule with its group, and for a map run.
+
+    MiniStack uses the default group for all schedules, and no resource for a map run. Source: Service Authorization Reference,
+    list_awsstepfunctions (read 2026-11-29): `ListExecutions` has the resources state machine and map run.
+    """
     from ministack.core import iam_actions  # noqa: PLC0415
 
     original = iam_actions.extract_resource_arn
@@ -155,6 +159,8 @@ def _name_schedules_with_their_group() -> None:
         service: str, method: str, path: str, headers: Any, body: bytes, query: Any, *scope: str
     ) -> str:
         arn: str = original(service, method, path, headers, body, query, *scope)
+        if service == "states" and arn == "*":
+            return str(json.loads(body or b"{}").get("mapRunArn", arn))
         if service != "scheduler" or ":schedule/default/" not in arn:
             return arn
         groups = query.get("groupName", ["default"])
@@ -252,7 +258,7 @@ def main() -> None:
 
     _shorten_ticks()
     _apply_bucket_encryption()
-    _name_schedules_with_their_group()
+    _find_resources_of_requests()
     _run_functions_as_their_roles()
     emulator_api_keys.install()
     emulator_deliveries.install()

@@ -56,23 +56,21 @@ def _create_stack(client: Callable[[str], EmulatorClient], template: Traversable
     region = client(_read_region(text))
     parameter, version = _BOOTSTRAP_VERSION
     region.client("ssm").put_parameter(Name=parameter, Value=version, Type="String")
-    cloudformation = region.client("cloudformation")
+    cloudformation, s3 = region.client("cloudformation"), client("us-east-1").client("s3")
     try:
+        # A template in a request is limited to 51,200 bytes, in a bucket to 1 MB (CloudFormation user guide, limits).
+        bucket = f"templates-{name.lower()}"
+        s3.create_bucket(Bucket=bucket)
+        s3.put_object(Bucket=bucket, Key="template", Body=text.encode())
         cloudformation.create_stack(
             StackName=name,
-            TemplateBody=_shorten(text),
+            TemplateURL=f"https://s3.amazonaws.com/{bucket}/template",
             Capabilities=["CAPABILITY_NAMED_IAM"],
         )
         cloudformation.get_waiter("stack_create_complete").wait(
             StackName=name, WaiterConfig={"Delay": 0.1, "MaxAttempts": 300}
         )
+        s3.delete_object(Bucket=bucket, Key="template")
+        s3.delete_bucket(Bucket=bucket)
     except (ClientError, WaiterError) as error:
         raise TunestackError(f"stack {name!r} can't be created in the sandbox: {error}") from error
-
-
-def _shorten(template: str) -> str:
-    """Remove the metadata: CloudFormation accepts 51,200 bytes, unless the template is in a bucket."""
-    document = json.loads(template)
-    for resource in document["Resources"].values():
-        resource.pop("Metadata", None)
-    return json.dumps(document, separators=(",", ":"))

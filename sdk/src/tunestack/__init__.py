@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Verdict,
     )
     from tunestack.backends.bedrock.logs import LogDataset, collect_logs
+    from tunestack.backends.runs import RunInfo, RunState
     from tunestack.catalog import Serving
     from tunestack.custom_models import CustomModel
     from tunestack.deployment import Deployment
@@ -78,8 +79,10 @@ if TYPE_CHECKING:
     from tunestack.polling import Poll
     from tunestack.records.logs import LogFilter
     from tunestack.running_costs import RunningCost
+    from tunestack.runs.plan import RunPlan
+    from tunestack.runs.run import Run, RunJob
     from tunestack.spec.cost import Cost
-    from tunestack.spec.job_spec import SubmitArguments
+    from tunestack.spec.job_spec import JobSpec, SubmitArguments
     from tunestack.tuner import Tuner
 
 __version__ = "0.2.0"
@@ -120,6 +123,7 @@ _MODULES = {
     "JobInfo": "backends.base",
     "JobMessage": "backends.base",
     "JobSlots": "backends.base",
+    "JobSpec": "spec.job_spec",
     "JobStalledError": "errors",
     "JobState": "backends.base",
     "JobStoppedError": "errors",
@@ -137,6 +141,11 @@ _MODULES = {
     "ProviderError": "errors",
     "QuotaError": "errors",
     "RoleError": "errors",
+    "Run": "runs.run",
+    "RunInfo": "backends.runs",
+    "RunJob": "runs.run",
+    "RunPlan": "runs.plan",
+    "RunState": "backends.runs",
     "RunningCost": "running_costs",
     "Serving": "catalog",
     "StateError": "errors",
@@ -183,6 +192,7 @@ __all__ = [
     "JobInfo",
     "JobMessage",
     "JobSlots",
+    "JobSpec",
     "JobStalledError",
     "JobState",
     "JobStoppedError",
@@ -200,6 +210,11 @@ __all__ = [
     "ProviderError",
     "QuotaError",
     "RoleError",
+    "Run",
+    "RunInfo",
+    "RunJob",
+    "RunPlan",
+    "RunState",
     "RunningCost",
     "Serving",
     "StateError",

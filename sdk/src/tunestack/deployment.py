@@ -90,6 +90,14 @@ ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
                 )
             )
         ),
+        "runner": (
+            "states:DescribeExecution",
+            "states:DescribeMapRun",
+            "states:ListExecutions",
+            "states:ListMapRuns",
+            "states:StartExecution",
+            "states:StopExecution",
+        ),
         "invoker": tuple(
             sorted((*_SEE_ENDPOINTS, *_INVOKE, *_FIND, "bedrock:ListTagsForResource"))
         ),
@@ -136,6 +144,11 @@ def parameter_name(stage: str) -> str:
 def datasets_prefix(data_prefix: str) -> str:
     """Return the key prefix of training data in the data bucket."""
     return f"{data_prefix}/datasets/"
+
+
+def runs_prefix(data_prefix: str) -> str:
+    """Return the key prefix of the jobs of runs in the data bucket, which is part of the training data: tuners write there."""
+    return f"{datasets_prefix(data_prefix)}runs/"
 
 
 def outputs_prefix(data_prefix: str) -> str:
@@ -190,6 +203,8 @@ class Deployment:
     """The longest lifetime of provisioned throughput."""
     event_queue_url: str | None = None
     """The SQS queue of Bedrock's job events; `None` if none is deployed."""
+    state_machine_arn: str | None = None
+    """The Step Functions state machine of runs; `None` if none is deployed."""
     version: int = VERSION
 
     @property

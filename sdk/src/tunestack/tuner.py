@@ -20,6 +20,7 @@ from tunestack.jobs.job import TIMEOUT, Job
 from tunestack.jobs.submit import check_spec, submit
 from tunestack.polling import Poll, to_timeout
 from tunestack.running_costs import RunningCost, running_costs
+from tunestack.runs.methods import RunMethods
 from tunestack.spec.arguments import check_choice, check_time, check_type
 from tunestack.spec.job_spec import JobSpec
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from tunestack.spec.job_spec import SubmitArguments
 
 
-class Tuner(EvaluationMethods, Estimates):
+class Tuner(EvaluationMethods, RunMethods, Estimates):
     """Fine-tunes models on Bedrock, in a stage that `cdk deploy` deployed, and at OpenAI.
 
     The stage is found by argument, environment (`eval "$(tunestack env)"`) or its SSM parameter, OpenAI by its own variables

@@ -162,6 +162,7 @@ class DataChecks(Checks):
             "dead_letters_arn": self.queue_arn(GUARD_DEAD_LETTERS),
             "default_endpoint_hours": stage.default_endpoint_hours,
             "event_queue_url": JOB_QUEUE,
+            "state_machine_arn": self.arn("states", f"stateMachine:tunestack-{self.stage.name}"),
             "guard_arn": self.function_arn,
             "job_role_arn": f"arn:aws:iam::{self.account}:role/AmazonBedrockJobRole83283ADC",
             "max_endpoint_hours": stage.max_endpoint_hours,

@@ -79,11 +79,16 @@ class GuardChecks(Checks):
                 1,
                 "notBreaching",
             ),
+            "RunsFailed": ("ExecutionsFailed", AT_LEAST, 1, "notBreaching"),
         }[name[:-8]]
         if "Undelivered" in name:
             namespace, statistic = "AWS/SQS", "Maximum"
             queue = JOB_DEAD_LETTERS if name.startswith("JobEvents") else GUARD_DEAD_LETTERS
             dimensions = [{"Name": "QueueName", "Value": queue}]
+        elif name.startswith("Runs"):
+            namespace, statistic = "AWS/States", "Sum"
+            machine = self.arn("states", f"stateMachine:tunestack-{self.stage.name}")
+            dimensions = [{"Name": "StateMachineArn", "Value": machine}]
         else:
             namespace, statistic = "Tunestack", "Sum"
             dimensions = [{"Name": "stage", "Value": self.stage.name}]

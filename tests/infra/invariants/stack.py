@@ -10,6 +10,7 @@ from tests.infra.invariants.base import LOG_BUCKET
 from tests.infra.invariants.data import DataChecks
 from tests.infra.invariants.guard import GuardChecks
 from tests.infra.invariants.messaging import MessagingChecks
+from tests.infra.invariants.runs import RunChecks
 
 UNTAGGED_TYPES = {
     "AWS::CloudWatch::Dashboard",
@@ -24,7 +25,7 @@ UNTAGGED_TYPES = {
 }
 
 
-class StackChecks(DataChecks, MessagingChecks, GuardChecks, AccessChecks):
+class StackChecks(DataChecks, MessagingChecks, GuardChecks, RunChecks, AccessChecks):
     """Checks all resources of one stack."""
 
     def find_violations(self):
@@ -46,17 +47,17 @@ class StackChecks(DataChecks, MessagingChecks, GuardChecks, AccessChecks):
         stage, network = self.stage, self.stage.network
         roles = (stage.roles.tuners, stage.roles.invokers, stage.roles.viewers, stage.roles.ci)
         expected = {
-            "AWS::CloudWatch::Alarm": 6,
+            "AWS::CloudWatch::Alarm": 7,
             "AWS::CloudWatch::Dashboard": int(stage.dashboard),
             "AWS::Budgets::Budget": int(self.region == stage.regions[0]),
             "AWS::Events::Rule": 3,
-            "AWS::IAM::ManagedPolicy": 6,
-            "AWS::IAM::Role": 3 + sum(map(bool, roles)),
+            "AWS::IAM::ManagedPolicy": 8,
+            "AWS::IAM::Role": 4 + sum(map(bool, roles)),
             "AWS::KMS::Key": 2 + stage.model_key,
             "AWS::Lambda::EventInvokeConfig": 1,
             "AWS::Lambda::Function": 1,
             "AWS::Lambda::Permission": 1,
-            "AWS::Logs::LogGroup": 1,
+            "AWS::Logs::LogGroup": 2,
             "AWS::S3::Bucket": 2,
             "AWS::S3::BucketPolicy": 2,
             "AWS::SNS::Subscription": 1,
@@ -66,6 +67,7 @@ class StackChecks(DataChecks, MessagingChecks, GuardChecks, AccessChecks):
             "AWS::SQS::QueuePolicy": 3,
             "AWS::SSM::Parameter": 1,
             "AWS::Scheduler::ScheduleGroup": 1,
+            "AWS::StepFunctions::StateMachine": 1,
         }
         if network is not None:
             expected["AWS::EC2::SecurityGroup"] = 1 + network.bedrock_endpoints

@@ -1,4 +1,4 @@
-"""The statements of the policies *tuner*, *invoker* and *viewer*."""
+"""The statements of the policies *tuner*, *runner*, *invoker* and *viewer*."""
 
 from __future__ import annotations
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tunestack_cdk.constructs.job_events import JobEvents
     from tunestack_cdk.constructs.job_role import JobRole
     from tunestack_cdk.constructs.operations import Operations
+    from tunestack_cdk.constructs.runs import Runs
     from tunestack_cdk.stage import Stage
 
 
@@ -106,6 +107,35 @@ class AccessStatements:
         yield from self._read_job_events()
         yield from self._use_model_key(MODEL_KEY_ACTIONS)
         yield self._read_deployment()
+
+    def job_creator(self) -> Iterator[iam.PolicyStatement]:
+        """Create jobs, as tuners may."""
+        yield self._create_jobs()
+        yield iam.PolicyStatement(
+            actions=["bedrock:TagResource"],
+            resources=[self._jobs, self._models],
+            conditions={
+                **request_sets_stage_tag(self._stage),
+                **resource_has_no_other_stage_tag(self._stage),
+            },
+        )
+        yield _pass_role(self._resources.job_role.role, "bedrock")
+        yield from self._use_model_key(MODEL_KEY_ACTIONS)
+
+    def runner(self, runs: Runs) -> Iterator[iam.PolicyStatement]:
+        """Start, follow and cancel runs; for tuners. Another policy, because of the size of the policy *tuner*."""
+        yield iam.PolicyStatement(
+            actions=["states:ListExecutions", "states:StartExecution"],
+            resources=[runs.state_machine_arn],
+        )
+        yield iam.PolicyStatement(
+            actions=["states:DescribeExecution", "states:ListMapRuns", "states:StopExecution"],
+            resources=runs.execution_arns,
+        )
+        yield iam.PolicyStatement(
+            actions=["states:DescribeMapRun", "states:ListExecutions"],
+            resources=[runs.map_run_arns],
+        )
 
     def invoker(self) -> Iterator[iam.PolicyStatement]:
         """Read and invoke endpoints."""
@@ -220,11 +250,7 @@ class AccessStatements:
             (self._resources.job_role.role, "bedrock"),
             (self._resources.guard.scheduler_role, "scheduler"),
         ):
-            yield iam.PolicyStatement(
-                actions=["iam:PassRole"],
-                resources=[role.role_arn],
-                conditions=passed_to_service(service),
-            )
+            yield _pass_role(role, service)
 
     def _access_data(self, *, write: bool) -> Iterator[iam.PolicyStatement]:
         """Read job output, and read and write training data and evaluations if requested."""
@@ -292,6 +318,14 @@ class AccessStatements:
             actions=["ssm:GetParameter"],
             resources=[regional_arn("ssm", f"parameter{parameter_name(self._stage)}")],
         )
+
+
+def _pass_role(role: iam.IRole, service: str) -> iam.PolicyStatement:
+    return iam.PolicyStatement(
+        actions=["iam:PassRole"],
+        resources=[role.role_arn],
+        conditions=passed_to_service(service),
+    )
 
 
 def _foundation_model_arn(prefix: str) -> str:

@@ -42,6 +42,7 @@ _COMMANDS = {
     "models": ("models", "List the base models that can be fine-tuned, or show one."),
     "promote": ("promote", "Let an endpoint with a name of your own serve a fine-tuned model."),
     "rollback": ("promote", "Let an endpoint serve its previous model again."),
+    "runs": ("runs", "Start, list, follow and cancel runs: many jobs without a client."),
     "submit": ("submit", "Submit a fine-tuning job: the short form of `jobs submit`."),
 }
 """The module of each command, and its description in `tunestack --help`."""

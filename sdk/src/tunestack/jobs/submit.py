@@ -61,7 +61,7 @@ def check_spec(target: Target[DataStore], spec: JobSpec) -> None:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Prepared:
+class PreparedJob:
     """A job whose data was read and checked, and what exists of it."""
 
     training: Dataset
@@ -93,31 +93,40 @@ def submit(
         ProviderError: the provider refused or failed.
     """
     backend = target.backend
-    with _prepare_job(target, spec, poll=poll) as job:
+    with prepare_job(target, spec, poll=poll) as job:
         if confirm is not None:
             confirm(_plan(target, spec, job))
         if job.existing is not None:
             logger.info("job %s exists already", job.existing.name)
             return job.existing
-
-        def upload(dataset: Dataset) -> str:
-            return backend.upload(dataset.path, sha256=dataset.sha256, location=spec.s3_path)
-
-        request = JobRequest(
-            spec=spec,
-            base=target.base,
-            base_model=target.identifier,
-            hyperparameters=spec.resolved_hyperparameters(target.base),
-            tags={**_tags(target, spec), **_rendering_tag(job.training)},
-            training_data=upload(job.training),
-            validation_data=None if job.validation is None else upload(job.validation),
-            output=target.output,
-            content=job.content,
-            attempt=_next_attempt(job.attempts),
-        )
+        request = upload_and_build_request(target, spec, job)
     info = _create_when_free(backend, request, job.attempts, poll=poll)
     logger.info("job %s was submitted: %d records", info.name, job.training.records)
     return info
+
+
+def upload_and_build_request(
+    target: Target[Backend], spec: JobSpec, job: PreparedJob
+) -> JobRequest:
+    """Upload the data of a job, and return its request: that of the existing job, or of the next attempt."""
+
+    def upload(dataset: Dataset) -> str:
+        return target.backend.upload(dataset.path, sha256=dataset.sha256, location=spec.s3_path)
+
+    return JobRequest(
+        spec=spec,
+        base=target.base,
+        base_model=target.identifier,
+        hyperparameters=spec.resolved_hyperparameters(target.base),
+        tags={**_tags(target, spec), **_rendering_tag(job.training)},
+        training_data=upload(job.training),
+        validation_data=None if job.validation is None else upload(job.validation),
+        output=target.output,
+        content=job.content,
+        attempt=(
+            _next_attempt(job.attempts) if job.existing is None else _attempt_of(job.existing)
+        ),
+    )
 
 
 def plan(target: Target[Backend], spec: JobSpec, *, poll: Poll) -> Plan:
@@ -127,30 +136,30 @@ def plan(target: Target[Backend], spec: JobSpec, *, poll: Poll) -> Plan:
         DataError: the data has problems.
         CostError: the job would cost more than allowed.
     """
-    with _prepare_job(target, spec, poll=poll) as job:
+    with prepare_job(target, spec, poll=poll) as job:
         return _plan(target, spec, job)
 
 
-def _plan(target: Target[Backend], spec: JobSpec, job: _Prepared) -> Plan:
+def _plan(target: Target[Backend], spec: JobSpec, job: PreparedJob) -> Plan:
     return make_plan(
         target.backend,
         target.identifier,
         records=job.training.records,
         validation_records=None if job.validation is None else job.validation.records,
-        cost=_cost(target, spec, job.training),
+        cost=cost_of(target, spec, job.training),
         existing=job.existing,
     )
 
 
 @contextmanager
-def _prepare_job(target: Target[Backend], spec: JobSpec, *, poll: Poll) -> Iterator[_Prepared]:
+def prepare_job(target: Target[Backend], spec: JobSpec, *, poll: Poll) -> Iterator[PreparedJob]:
     """Write the data to temporary files, check the cost, and look for an equal job."""
     with write_data(target, spec) as (training, validation):
         if spec.max_cost is not None:
-            _cost(target, spec, training).require_below(spec.max_cost)
+            cost_of(target, spec, training).require_below(spec.max_cost)
         content = _digest(target, spec, training, validation)
         attempts = list(target.backend.attempts(content))
-        yield _Prepared(
+        yield PreparedJob(
             training=training,
             validation=validation,
             content=content,
@@ -283,13 +292,14 @@ def estimate(target: Target[DataStore], spec: JobSpec) -> cost.Cost:
         CostError: the estimate is above `max_cost`.
     """
     with write_data(target, spec) as (training, _):
-        estimated = _cost(target, spec, training)
+        estimated = cost_of(target, spec, training)
     if spec.max_cost is not None:
         estimated.require_below(spec.max_cost)
     return estimated
 
 
-def _cost(target: Target[DataStore], spec: JobSpec, training: Dataset) -> cost.Cost:
+def cost_of(target: Target[DataStore], spec: JobSpec, training: Dataset) -> cost.Cost:
+    """Estimate the cost of a job with this data."""
     return cost.of_job(
         target.base,
         tokens=training.report.tokens.total,

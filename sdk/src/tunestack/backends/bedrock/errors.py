@@ -67,9 +67,7 @@ _SIGN_IN_AGAIN = (
     "sign in again (`aws login`, `aws sso login`, or the tool that issued the credentials)"
 )
 _CLOCK = "set this machine's clock (`timedatectl set-ntp true`)"
-_PERMISSION = (
-    "attach the stage's tuner policy (stack output `TunerPolicyArn`) to the caller's user or role"
-)
+_PERMISSION = "attach the stage's tuner policy (stack output `TunerPolicyArn`, and for runs `RunnerPolicyArn`) to the caller's user or role"
 _DEPLOY = "run `cdk deploy` in this account and region"
 _KEY = "check the key in KMS: it must be enabled, and its key usage must be encryption"
 _LATER = "try again later"

@@ -87,6 +87,23 @@ def create_job(request: JobRequest, deployment: Deployment) -> dict[str, Any]:
     return wire | {"clientRequestToken": _token(request.key)}
 
 
+def to_step_functions(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a request with the names that Step Functions has for its parameters; keys of hyperparameters are values.
+
+    Source: Step Functions developer guide, supported-services-awssdk (read 2026-11-29).
+    """
+
+    def rename(value: Any) -> Any:
+        if isinstance(value, list):
+            return [rename(item) for item in value]
+        return to_step_functions(value) if isinstance(value, dict) else value
+
+    return {
+        name[0].upper() + name[1:]: value if name == "hyperParameters" else rename(value)
+        for name, value in request.items()
+    }
+
+
 def list_jobs(
     name_contains: str | None, state: JobState | None, created_after: datetime | None
 ) -> dict[str, Any]:

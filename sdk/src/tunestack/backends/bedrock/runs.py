@@ -1,0 +1,179 @@
+"""Runs on Bedrock: executions of the stage's Step Functions state machine, and their files in the data bucket."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
+from botocore.exceptions import ClientError
+
+from tunestack.backends.bedrock import wire
+from tunestack.backends.bedrock.errors import translate_errors
+from tunestack.backends.bedrock.s3 import Location
+from tunestack.backends.runs import RunInfo, RunState
+from tunestack.deployment import runs_prefix
+from tunestack.errors import DeploymentError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from types_boto3_stepfunctions import SFNClient
+
+    from tunestack.backends.base import JobRequest
+    from tunestack.backends.bedrock.clients import Clients
+    from tunestack.deployment import Deployment
+
+_STATES: Mapping[str, RunState] = MappingProxyType(
+    {
+        "RUNNING": RunState.RUNNING,
+        "SUCCEEDED": RunState.SUCCEEDED,
+        "FAILED": RunState.FAILED,
+        "TIMED_OUT": RunState.FAILED,
+        "ABORTED": RunState.CANCELLED,
+    }
+)
+_EXISTS = "ExecutionAlreadyExists"
+_MISSING = ("ExecutionDoesNotExist", "StateMachineDoesNotExist", "InvalidArn")
+
+
+class BedrockRuns:
+    """`tunestack.backends.runs.RunHost`, in one region of one account."""
+
+    _clients: Clients
+    _region: str
+
+    @property
+    def _deployment(self) -> Deployment:
+        raise NotImplementedError
+
+    @property
+    def _states(self) -> SFNClient:
+        return cast("SFNClient", self._clients.get("stepfunctions", self._region))
+
+    @property
+    def _state_machine(self) -> str:
+        arn = self._deployment.state_machine_arn
+        if arn is None:
+            raise DeploymentError(
+                "the deployment has no state machine for runs: run `cdk deploy` with this version of Tunestack"
+            )
+        return arn
+
+    def run_row(self, request: JobRequest) -> bytes:
+        """Return the line of a job in the file of a run."""
+        row = wire.to_step_functions(wire.create_job(request, self._deployment))
+        return orjson.dumps(row) + b"\n"
+
+    def put_run_file(self, content: bytes, suffix: str, name: str | None = None) -> str:
+        """Store a file of a run and return its name, which is derived from its content if none is given."""
+        name = name or hashlib.sha256(content).hexdigest()[:32]
+        arguments = self._run_file(f"{name}{suffix}")
+        with translate_errors(f"storing the file of a run in {arguments['Bucket']!r}"):
+            self._clients.get("s3", self._region).put_object(
+                **arguments, Body=content, ChecksumAlgorithm="SHA256"
+            )
+        return name
+
+    def read_run_file(self, name: str) -> bytes:
+        """Read a file of a run."""
+        with translate_errors(f"reading the file {name!r} of a run"):
+            response = self._clients.get("s3", self._region).get_object(**self._run_file(name))
+            content: bytes = response["Body"].read()
+        return content
+
+    def _run_file(self, name: str) -> dict[str, Any]:
+        deployment = self._deployment
+        location = Location(deployment.data_bucket, runs_prefix(deployment.data_prefix) + name)
+        return {
+            "Bucket": location.bucket,
+            "Key": location.key,
+            "ExpectedBucketOwner": deployment.owner(location.bucket),
+        }
+
+    def create_run(self, name: str, file: str, max_parallel: int) -> RunInfo | None:
+        """Start an execution; the same name and input again return the running one.
+
+        Source: API reference, StartExecution (read 2026-11-29): names are unique for 90 days after the end.
+        """
+        key = self._run_file(f"{file}.jsonl")["Key"]
+        text = json.dumps({"key": key, "max_parallel": max_parallel}, sort_keys=True)
+        try:
+            response = self._states.start_execution(
+                stateMachineArn=self._state_machine, name=name, input=text
+            )
+        except ClientError as error:
+            if error.response["Error"]["Code"] == _EXISTS:
+                return None
+            with translate_errors(f"starting run {name!r}"):
+                raise
+        return RunInfo(
+            id=response["executionArn"],
+            name=name,
+            state=RunState.RUNNING,
+            created=response["startDate"],
+            file=file,
+        )
+
+    def run(self, run_id: str) -> RunInfo:
+        """Get an execution, by its ARN or name."""
+        arn = run_id
+        if not run_id.startswith("arn:"):
+            arn = f"{self._state_machine.replace(':stateMachine:', ':execution:')}:{run_id}"
+        try:
+            response = self._states.describe_execution(executionArn=arn)
+        except ClientError as error:
+            if error.response["Error"]["Code"] in _MISSING:
+                raise NotFoundError(
+                    f"run {run_id!r} does not exist: `tunestack runs list` shows those that do"
+                ) from error
+            with translate_errors(f"getting run {run_id!r}"):
+                raise
+        key = json.loads(response.get("input") or "{}").get("key", "")
+        return RunInfo(
+            id=response["executionArn"],
+            name=response["name"],
+            state=_STATES.get(response["status"], RunState.UNKNOWN),
+            created=response["startDate"],
+            ended=response.get("stopDate"),
+            file=key.rpartition("/")[2].removesuffix(".jsonl") or None,
+            failure=response.get("cause") or response.get("error"),
+        )
+
+    def runs(self) -> Iterator[RunInfo]:
+        """List the executions, the newest first."""
+        pages = self._states.get_paginator("list_executions").paginate(
+            stateMachineArn=self._state_machine
+        )
+        with translate_errors("listing runs"):
+            for page in pages:
+                for row in page["executions"]:
+                    yield RunInfo(
+                        id=row["executionArn"],
+                        name=row["name"],
+                        state=_STATES.get(row["status"], RunState.UNKNOWN),
+                        created=row["startDate"],
+                        ended=row.get("stopDate"),
+                    )
+
+    def failed_submissions(self, run_id: str) -> Mapping[str, str]:
+        """Return the errors of the failed executions of a run's jobs, by the name of the job."""
+        failures = {}
+        with translate_errors(f"reading the failures of run {run_id!r}"):
+            for map_run in self._states.list_map_runs(executionArn=run_id)["mapRuns"]:
+                pages = self._states.get_paginator("list_executions").paginate(
+                    mapRunArn=map_run["mapRunArn"], statusFilter="FAILED"
+                )
+                for page in pages:
+                    for row in page["executions"]:
+                        child = self._states.describe_execution(executionArn=row["executionArn"])
+                        name = json.loads(child["input"])["JobName"]
+                        failures[name] = child.get("cause") or child.get("error") or "unknown"
+        return failures
+
+    def stop_run(self, run_id: str) -> None:
+        """Stop an execution, and those of its jobs; jobs that were created continue."""
+        with translate_errors(f"stopping run {run_id!r}"):
+            self._states.stop_execution(executionArn=run_id, cause="cancelled with Tunestack")

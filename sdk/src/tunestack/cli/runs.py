@@ -1,0 +1,215 @@
+"""`tunestack runs`: start, list, follow and cancel runs."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import click
+
+from tunestack.cli.groups import Group, examples
+from tunestack.cli.identifiers import LATEST
+from tunestack.cli.options import (
+    Duration,
+    format_option,
+    id_only_option,
+    limit_option,
+    limited,
+    tuner_options,
+    yes_option,
+)
+from tunestack.cli.output import (
+    MESSAGES_AS_JSON,
+    NO,
+    is_interactive,
+    is_text,
+    note,
+    out,
+    show,
+    table,
+    write,
+)
+from tunestack.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from tunestack.runs.plan import RunPlan
+    from tunestack.runs.run import Run
+    from tunestack.tuner import Tuner
+
+_PAGE = "runs.md"
+_COLUMNS = ("name", "state", "hyperparameters", "model", "reason")
+
+
+@click.group(
+    cls=Group, epilog=examples("tunestack runs start sweep.toml", "tunestack runs list", page=_PAGE)
+)
+def runs() -> None:
+    """Start, list, follow and cancel runs: many jobs that are submitted in the account, without a client.
+
+    RUN is the name or ARN of a run, or `latest`.
+    """
+
+
+@runs.command(
+    epilog=examples(
+        "tunestack runs start sweep.toml",
+        "tunestack runs start sweep.toml --max-parallel 2 --budget 50 --yes",
+        page=_PAGE,
+    )
+)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.option("--name", help="The prefix of the run's name; by default that of the file.")
+@click.option(
+    "--max-parallel",
+    type=click.IntRange(1),
+    help="The number of jobs at once; by default the account's quota.",
+)
+@click.option(
+    "--budget", type=float, metavar="USD", help="Do not submit jobs beyond this estimated cost."
+)
+@click.option("--dry-run", is_flag=True, help="Check all data, and show the plan.")
+@yes_option
+@tuner_options
+@format_option
+@id_only_option
+def start(
+    file: str,
+    name: str | None,
+    max_parallel: int | None,
+    budget: float | None,
+    tuner: Tuner,
+    *,
+    dry_run: bool,
+    yes: bool,
+) -> int | None:
+    """Start the run that the sweep FILE describes, after a confirmation if it is run in a terminal.
+
+    Starting the same run again returns the running one.
+    """
+    from tunestack.runs.sweep import read_sweep  # noqa: PLC0415 - for this command only
+
+    def confirm(plan: RunPlan) -> None:
+        _show_plan(plan, is_result=dry_run)
+        asks = not yes and is_interactive()
+        if dry_run or (asks and not click.confirm("Start this run?", err=True)):
+            raise _DeclinedError
+
+    sweep = read_sweep(file)
+    try:
+        run = tuner.start_run(
+            sweep.specs,
+            name=name or sweep.name,
+            max_parallel=max_parallel or sweep.max_parallel,
+            budget=sweep.budget if budget is None else budget,
+            confirm=confirm,
+        )
+    except _DeclinedError:
+        note("dry run: nothing was uploaded or created" if dry_run else "nothing was started")
+        return None if dry_run else NO
+    note(f"run {run.name}: `tunestack runs watch {run.name}` follows it")
+    show(run.info)
+    return None
+
+
+class _DeclinedError(Exception):
+    """The plan was not confirmed."""
+
+
+def _show_plan(plan: RunPlan, *, is_result: bool) -> None:
+    if is_result and not is_text():
+        write(plan.to_dict())
+    elif MESSAGES_AS_JSON.get():
+        note("the plan of the run", plan=plan.to_dict())
+    else:
+        for line in plan.lines():
+            (out if is_result else note)(line)
+
+
+@runs.command(
+    "list", epilog=examples("tunestack runs list", "tunestack runs list --json", page=_PAGE)
+)
+@limit_option
+@tuner_options
+@format_option
+@id_only_option
+def list_runs(limit: int, tuner: Tuner) -> None:
+    """List the runs of the stage in the region, the newest first."""
+    table(
+        limited((run.info for run in tuner.runs()), limit),
+        ("name", "state", "created", "ended"),
+        of="runs",
+    )
+
+
+@runs.command(
+    "show",
+    epilog=examples("tunestack runs show latest", "tunestack runs show RUN --json", page=_PAGE),
+)
+@click.argument("run")
+@tuner_options
+@format_option
+def show_run(run: str, tuner: Tuner) -> None:
+    """Show a run and its jobs."""
+    found = _find_run(tuner, run)
+    jobs = found.jobs()
+    if not is_text():
+        write({**found.to_dict(), "jobs": jobs})
+        return
+    show(found.to_dict())
+    table(jobs, _COLUMNS, of="jobs")
+
+
+@runs.command(
+    epilog=examples("tunestack runs watch latest", "tunestack runs watch RUN --json", page=_PAGE)
+)
+@click.argument("run")
+@click.option(
+    "--timeout",
+    type=Duration(),
+    default="30d",
+    show_default=True,
+    help="Stop following after this time: 90m, 4h, 2d. The run continues.",
+)
+@tuner_options
+@format_option
+def watch(run: str, timeout: timedelta, tuner: Tuner) -> int | None:
+    """Follow a run until its jobs have ended; exits with 1 unless all have succeeded.
+
+    Ctrl-C leaves the run running. With --json, each change is one object.
+    """
+    found = _find_run(tuner, run)
+    for counts in found.watch(timeout):
+        if is_text():
+            note(", ".join(f"{number} {state}" for state, number in sorted(counts.items())))
+        else:
+            write(found.to_dict())
+    if is_text():
+        table(found.jobs(), _COLUMNS, of="jobs")
+    return None if found.counts().keys() == {"succeeded"} else NO
+
+
+@runs.command(
+    epilog=examples("tunestack runs cancel latest", "tunestack runs cancel RUN --jobs", page=_PAGE)
+)
+@click.argument("run")
+@click.option(
+    "--jobs", is_flag=True, help="Cancel the jobs that run, too; trained tokens are billed."
+)
+@tuner_options
+@format_option
+def cancel(run: str, tuner: Tuner, *, jobs: bool) -> None:
+    """Stop submitting the jobs of a run; the jobs that run continue unless --jobs is set."""
+    found = _find_run(tuner, run)
+    stopped = found.cancel(jobs=jobs)
+    note(f"run {found.name}: {found.state}, {len(stopped)} jobs are stopped")
+    show(found.to_dict())
+
+
+def _find_run(tuner: Tuner, text: str) -> Run:
+    if text != LATEST:
+        return tuner.run(text)
+    for run in itertools.islice(tuner.runs(), 1):
+        return run
+    raise NotFoundError("no runs: start one with `tunestack runs start FILE`")

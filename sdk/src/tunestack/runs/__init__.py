@@ -1,0 +1,1 @@
+"""Runs: many fine-tuning jobs that are submitted and followed in the account, without a client."""

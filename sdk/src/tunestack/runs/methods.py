@@ -1,0 +1,81 @@
+"""The methods of `Tuner` for runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tunestack.backends.accounts import BEDROCK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from tunestack.backends.accounts import Accounts
+    from tunestack.polling import Poll
+    from tunestack.runs.plan import RunPlan
+    from tunestack.runs.run import Run
+    from tunestack.spec.job_spec import JobSpec
+
+
+class RunMethods:
+    """Starts and returns runs."""
+
+    _poll: Poll
+
+    @property
+    def _accounts(self) -> Accounts:
+        raise NotImplementedError
+
+    def start_run(
+        self,
+        specs: Iterable[JobSpec],
+        *,
+        name: str = "run",
+        max_parallel: int | None = None,
+        budget: float | None = None,
+        confirm: Callable[[RunPlan], object] | None = None,
+    ) -> Run:
+        """Start a run: Step Functions submits these jobs, as slots become free, and waits for them. No client is needed then.
+
+        Billed by the token trained, as with `submit`, and by the state transition: at most $0.005 a job. All data is checked
+        before anything is uploaded. The jobs are those of `submit`: a job that exists is not billed again. Starting the same
+        run again, from any process, returns the running one; jobs that have failed get another attempt in another run.
+
+        Args:
+            specs: the jobs: `tunestack.JobSpec`, with the arguments of `submit`, all for models in one region.
+            name: the prefix of the run's name, at most 40 characters.
+            max_parallel: the number of jobs at once; by default the account's quota.
+            budget: the limit in US dollars for the highest estimates of the jobs together: jobs beyond it are not submitted.
+            confirm: is called with the plan before anything is uploaded or created; an exception that it raises ends the start.
+
+        Raises:
+            ConfigError: an argument is invalid; `CostError` if there is a budget and a price is unknown.
+            DataError: the data of a job is invalid.
+            DeploymentError: the deployment has no state machine: deploy it again.
+        """
+        from tunestack.runs.start import start  # noqa: PLC0415 - takes time to load
+
+        return start(
+            self._accounts,
+            specs,
+            name=name,
+            max_parallel=max_parallel,
+            budget=budget,
+            confirm=confirm,
+            poll=self._poll,
+        )
+
+    def run(self, run_id: str) -> Run:
+        """Return a run, by its ARN or name.
+
+        Raises:
+            NotFoundError: the run does not exist.
+        """
+        from tunestack.runs.find import find_run  # noqa: PLC0415 - takes time to load
+
+        return find_run(self._accounts.of_provider(BEDROCK).backend(), run_id, poll=self._poll)
+
+    def runs(self) -> Iterator[Run]:
+        """List the runs of the stage in the region, the newest first; Step Functions keeps them for 90 days."""
+        from tunestack.runs.find import list_runs  # noqa: PLC0415
+
+        return list_runs(self._accounts.of_provider(BEDROCK).backend(), poll=self._poll)

@@ -1,0 +1,204 @@
+"""Start a run exactly once: its file and its name are derived from its content."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from tunestack.backends.runs import RunHost, RunState
+from tunestack.errors import ConfigError, ConflictError, TunestackError, shortened
+from tunestack.jobs.submit import (
+    check_spec,
+    cost_of,
+    prepare_job,
+    upload_and_build_request,
+)
+from tunestack.runs.plan import PlannedJob, RunPlan, split_by_budget
+from tunestack.runs.run import Run
+from tunestack.spec.arguments import check_type
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from tunestack.backends.accounts import Accounts
+    from tunestack.backends.base import JobRequest
+    from tunestack.backends.protocols import Backend, Target
+    from tunestack.backends.runs import RunInfo
+    from tunestack.polling import Poll
+    from tunestack.spec.job_spec import JobSpec
+
+logger = logging.getLogger(__name__)
+
+MAX_JOBS = 10_000
+"""The number of jobs in a run: the result of the map over them is limited to 256 KiB."""
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,39}")
+_MAX_ATTEMPTS = 100
+_MAX_PARALLEL = 1000
+
+
+def start(
+    accounts: Accounts,
+    specs: Iterable[JobSpec],
+    *,
+    name: str,
+    max_parallel: int | None,
+    budget: float | None,
+    confirm: Callable[[RunPlan], object] | None,
+    poll: Poll,
+) -> Run:
+    """Start a run; see `Tuner.start_run`."""
+    rows = _resolve(accounts, _check(list(specs), name, max_parallel, budget))
+    backend = rows[0][0].backend
+    if not isinstance(backend, RunHost):
+        raise ConfigError("runs need Bedrock: OpenAI has no service that submits jobs")
+    planned = _plan_jobs(rows, poll=poll)
+    jobs, skipped = split_by_budget([job for _, job in planned], budget)
+    if not jobs:
+        raise ConfigError(f"the budget of ${budget:g} is not enough for one job")
+    plan = RunPlan(
+        name=name,
+        jobs=jobs,
+        skipped=skipped,
+        max_parallel=max_parallel or _read_slots(backend),
+        budget=budget,
+    )
+    if confirm is not None:
+        confirm(plan)
+    requests = [_upload(target, job, poll=poll) for target, job in planned[: len(jobs)]]
+    content = b"".join(map(backend.run_row, requests))
+    # First the description, then the jobs, then the run: a run always has both files.
+    file = hashlib.sha256(content + str(plan.max_parallel).encode()).hexdigest()[:32]
+    backend.put_run_file(orjson.dumps(_describe(plan, requests)), ".json", file)
+    backend.put_run_file(content, ".jsonl", file)
+    info = _create(backend, name, file, plan)
+    logger.info("run %s has %d jobs", info.name, len(jobs))
+    return Run(backend, backend, info, poll=poll)
+
+
+def _check(
+    specs: list[JobSpec], name: str, max_parallel: int | None, budget: float | None
+) -> list[JobSpec]:
+    if not _NAME.fullmatch(check_type("name", name, str)):
+        raise ConfigError(
+            f"invalid name {shortened(name)}: use 1 to 40 letters, digits, hyphens and underscores"
+        )
+    if not 1 <= len(specs) <= MAX_JOBS:
+        raise ConfigError(f"a run has 1 to {MAX_JOBS:,} jobs, not {len(specs):,}")
+    if max_parallel is not None and (
+        isinstance(max_parallel, bool)
+        or not 1 <= check_type("max_parallel", max_parallel, int) <= _MAX_PARALLEL
+    ):
+        raise ConfigError(f"invalid max_parallel {max_parallel!r}: use 1 to {_MAX_PARALLEL}")
+    if budget is not None and (isinstance(budget, bool) or not budget > 0):
+        raise ConfigError(f"invalid budget {budget!r}: use an amount of US dollars")
+    for spec in specs:
+        if spec.rerun or spec.queue:
+            argument = "rerun" if spec.rerun else "queue"
+            raise ConfigError(f"{argument} is not an argument of the jobs of a run: remove it")
+    return specs
+
+
+def _resolve(accounts: Accounts, specs: Sequence[JobSpec]) -> list[tuple[Target[Backend], JobSpec]]:
+    """Return each specification with its model, after all arguments were checked."""
+    rows = []
+    for spec in specs:
+        target = accounts.of_model(spec.model).resolve(spec.model)
+        check_spec(target, spec)
+        rows.append((target, spec))
+    scopes = sorted({target.backend.scope for target, _ in rows})
+    if len(scopes) > 1:
+        raise ConfigError(
+            f"the models of a run must be in one region, and these are in {', '.join(scopes)}: start a run in each"
+        )
+    return rows
+
+
+def _plan_jobs(
+    rows: Sequence[tuple[Target[Backend], JobSpec]], *, poll: Poll
+) -> list[tuple[Target[Backend], PlannedJob]]:
+    """Check the data and estimate the cost of each job; equal jobs are one."""
+    planned: dict[str, tuple[Target[Backend], PlannedJob]] = {}
+    for target, spec in rows:
+        with prepare_job(target, spec, poll=poll) as job:
+            planned.setdefault(
+                job.content,
+                (
+                    target,
+                    PlannedJob(
+                        spec=spec,
+                        content=job.content,
+                        records=job.training.records,
+                        cost=cost_of(target, spec, job.training),
+                        existing=job.existing,
+                    ),
+                ),
+            )
+    if len(planned) < len(rows):
+        logger.warning(
+            "%d jobs have the same content as others, and are left out", len(rows) - len(planned)
+        )
+    return list(planned.values())
+
+
+def _read_slots(backend: Backend) -> int:
+    """Return the quota of jobs at once: more would only wait for slots."""
+    try:
+        slots = backend.job_slots()
+    except TunestackError as error:
+        logger.warning("the quota of jobs can't be read (%s): at most one at once", error)
+        slots = None
+    return 1 if slots is None else max(1, slots.limit)
+
+
+def _upload(target: Target[Backend], planned: PlannedJob, *, poll: Poll) -> JobRequest:
+    """Upload the data, and return the request that `submit` would send."""
+    with prepare_job(target, planned.spec, poll=poll) as job:
+        if job.content != planned.content:
+            raise ConfigError(
+                f"the data {shortened(planned.spec.data)} has changed since it was checked: start the run again"
+            )
+        return upload_and_build_request(target, planned.spec, job)
+
+
+def _describe(plan: RunPlan, requests: Sequence[JobRequest]) -> dict[str, Any]:
+    def row(job: PlannedJob, name: str | None) -> dict[str, Any]:
+        data = job.spec.data
+        return {
+            "name": name or f"{job.spec.name}-{job.content}",
+            "base_model": job.cost.model,
+            "hyperparameters": {
+                key: str(value) for key, value in (job.spec.hyperparameters or {}).items()
+            },
+            "data": data if isinstance(data, str) else "",
+            "records": job.records,
+            "max_usd": job.max_usd,
+        }
+
+    return {
+        "version": 1,
+        "max_parallel": plan.max_parallel,
+        "budget": plan.budget,
+        "jobs": [row(job, request.name) for job, request in zip(plan.jobs, requests, strict=True)],
+        "skipped": [row(job, None) for job in plan.skipped],
+    }
+
+
+def _create(host: RunHost, name: str, file: str, plan: RunPlan) -> RunInfo:
+    """Create the run, or return the one with the same content, unless it has ended and left jobs undone."""
+    is_done = all(job.existing is not None for job in plan.jobs)
+    for attempt in range(1, _MAX_ATTEMPTS + 1):
+        run_name = f"{name}-{file[:16]}-{attempt}"
+        info = host.create_run(run_name, file, plan.max_parallel)
+        if info is not None:
+            return info
+        info = host.run(run_name)
+        if info.state is RunState.RUNNING or (info.state is RunState.SUCCEEDED and is_done):
+            logger.info("run %s exists already", run_name)
+            return info
+    raise ConflictError(
+        f"run {name!r} was cancelled or failed {_MAX_ATTEMPTS} times: use another name"
+    )

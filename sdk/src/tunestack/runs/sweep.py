@@ -1,0 +1,128 @@
+"""Files that describe a run: a base, a grid of hyperparameters, and a list of jobs, in TOML."""
+
+from __future__ import annotations
+
+import itertools
+import tomllib
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tunestack.errors import ConfigError, shortened
+from tunestack.spec.job_spec import JobSpec, SubmitArguments
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+_NOT_IN_RUNS = {"rerun", "queue"}
+_JOB_KEYS = ({"model", "data"} | SubmitArguments.__annotations__.keys()) - _NOT_IN_RUNS
+_RUN_KEYS = {"name", "max_parallel", "budget", "job", "grid", "jobs"}
+_FILES = ("data", "validation_data")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sweep:
+    """The content of a sweep file."""
+
+    specs: list[JobSpec]
+    name: str
+    max_parallel: int | None = None
+    budget: float | None = None
+
+
+def read_sweep(path: Path | str) -> Sweep:
+    """Read a sweep file.
+
+    ```toml
+    name = "epochs"
+    max_parallel = 2
+    budget = 50.0
+
+    [job]                         # the arguments of `submit` that all jobs have in common
+    model = "nova-micro"
+    data = "train.jsonl"          # relative to this file
+
+    [grid]                        # optional: a job for each combination of these hyperparameters
+    epochCount = [1, 2, 3]
+    learningRate = [1e-6, 1e-5]
+
+    [[jobs]]                      # optional: the arguments of single jobs
+    data = "tenants/a.jsonl"
+    ```
+
+    With both, each of the jobs is combined with the grid.
+
+    Raises:
+        ConfigError: the file can't be read, or has unknown keys or invalid values.
+    """
+    path = Path(path)
+    try:
+        document = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{shortened(str(path))} can't be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{shortened(str(path))} is not TOML: {error}") from error
+    _check_keys(document, _RUN_KEYS, "the file")
+    common = _read_table(document, "job")
+    jobs = document.get("jobs", [{}])
+    if not isinstance(jobs, list) or not all(isinstance(job, dict) for job in jobs) or not jobs:
+        raise ConfigError("jobs must be tables: [[jobs]]")
+    arguments = [{**common, **job} for job in jobs]
+    for job in arguments:
+        _check_keys(job, _JOB_KEYS, "a job")
+        for required in ("model", "data"):
+            if required not in job:
+                raise ConfigError(
+                    f"a job has no {required}: set it in [job], or in each of [[jobs]]"
+                )
+    specs = [
+        _create_spec(job, point, path.parent)
+        for job in arguments
+        for point in _list_points(_read_table(document, "grid"))
+    ]
+    return Sweep(
+        specs=specs,
+        name=document.get("name", path.stem),
+        max_parallel=document.get("max_parallel"),
+        budget=document.get("budget"),
+    )
+
+
+def _read_table(document: Mapping[str, Any], name: str) -> dict[str, Any]:
+    table = document.get(name, {})
+    if not isinstance(table, dict):
+        raise ConfigError(f"{name} must be a table: [{name}]")
+    return table
+
+
+def _check_keys(table: Mapping[str, Any], known: Collection[str], of: str) -> None:
+    for key in table:
+        if key in _NOT_IN_RUNS:
+            raise ConfigError(f"{key} is not an argument of the jobs of a run: remove it")
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"use {', '.join(sorted(known))}"
+            raise ConfigError(f"unknown key {shortened(key)} of {of}: {hint}")
+
+
+def _list_points(grid: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return each combination of the values of a grid."""
+    for name, values in grid.items():
+        if not isinstance(values, list) or not values:
+            raise ConfigError(f"the grid's {name} must be a list of values: {name} = [1, 2, 3]")
+    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+
+
+def _create_spec(job: Mapping[str, Any], point: Mapping[str, Any], folder: Path) -> JobSpec:
+    given = job.get("hyperparameters") or {}
+    if both := given.keys() & point.keys():
+        raise ConfigError(
+            f"{', '.join(sorted(both))} is in the grid and in hyperparameters: remove one"
+        )
+    files = {
+        name: str(folder / job[name])
+        for name in _FILES
+        if isinstance(job.get(name), str) and not job[name].startswith("s3://")
+    }
+    return JobSpec(**{**job, **files, "hyperparameters": {**given, **point}})
