@@ -134,8 +134,9 @@ def make_resources() -> Iterable[str]:
 def make_errors() -> Iterable[str]:
     """Return the exceptions, with the exit codes of the command line."""
     from tunestack import errors  # noqa: PLC0415 - loaded when a page needs it
-    from tunestack.cli.commands import _exit_code  # noqa: PLC0415 - the only source
+    from tunestack.cli import commands, output  # noqa: PLC0415
 
+    exit_code = getattr(output, "exit_code", None) or vars(commands)["_exit_code"]
     kinds = [
         kind
         for kind in vars(errors).values()
@@ -148,7 +149,7 @@ def make_errors() -> Iterable[str]:
                 f"[`{kind.__name__}`](#tunestack.{kind.__name__})",
                 ", ".join(code(base.__name__) for base in kind.__bases__),
                 first_paragraph(kind),
-                str(_exit_code(kind.__new__(kind))),
+                str(exit_code(kind.__new__(kind))),
             )
             for kind in kinds
         ),

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tunestack.backends.bedrock.arn import Arn
+from tunestack.backends.openai.identifiers import JOB_PREFIX, MODEL_PREFIX, PREFIX
 from tunestack.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -41,11 +43,12 @@ def short_id(identifier: str) -> str:
 
 def find_job(tuner: Tuner, text: str, provider: Provider) -> Job:
     """Return a job, by its id, short id or name, or the latest."""
-    with _explain(text, "tunestack jobs list"):
+    with _explain(text, "tunestack jobs list", provider):
         return tuner.job(
             _full_id(
                 text,
                 lambda: (job.info for job in tuner.jobs(provider=provider)),
+                provider,
                 missing="no jobs: submit one with `tunestack submit FILE --model MODEL`",
             )
         )
@@ -53,11 +56,12 @@ def find_job(tuner: Tuner, text: str, provider: Provider) -> Job:
 
 def find_custom_model(tuner: Tuner, text: str, provider: Provider) -> CustomModel:
     """Return a custom model, by its id, short id or name, or the latest."""
-    with _explain(text, "tunestack custom-models list"):
+    with _explain(text, "tunestack custom-models list", provider):
         return tuner.custom_model(
             _full_id(
                 text,
                 lambda: (model.info for model in tuner.custom_models(provider=provider)),
+                provider,
                 missing="no custom models: a job creates one, `tunestack jobs list`",
             )
         )
@@ -65,42 +69,62 @@ def find_custom_model(tuner: Tuner, text: str, provider: Provider) -> CustomMode
 
 def find_endpoint(tuner: Tuner, text: str, provider: Provider) -> Endpoint:
     """Return an endpoint, by its id, short id or name, or the latest."""
-    with _explain(text, "tunestack endpoints list"):
+    with _explain(text, "tunestack endpoints list", provider):
         return tuner.endpoint(
             _full_id(
                 text,
                 lambda: (endpoint.info for endpoint in tuner.endpoints(provider=provider)),
+                provider,
                 missing="no endpoints: start one with `tunestack endpoints start JOB`",
             )
         )
 
 
-def find_model(tuner: Tuner, text: str) -> str:
-    """Return the id of the latest job on Bedrock for `latest`, and every other name of a job, model or endpoint unchanged."""
-    return find_job(tuner, text, "bedrock").id if text == LATEST else text
+def resolve_model(tuner: Tuner, text: str) -> str:
+    """Return the id of the latest job for `latest`, and of a job for its short id; other names of models as they are."""
+    if text != LATEST and not _SHORT.fullmatch(text):
+        return text
+    jobs = (job.info for job in tuner.jobs())
+    return _full_id(
+        text,
+        lambda: jobs,
+        "bedrock",
+        missing="no jobs: submit one with `tunestack submit FILE --model MODEL`",
+    )
 
 
 @contextmanager
-def _explain(text: str, command: str) -> Iterator[None]:
-    """Add to the error about an id what lists the right ones."""
+def _explain(text: str, command: str, provider: Provider) -> Iterator[None]:
+    """Add to the error about an id the command that lists the right ones."""
     try:
         yield
     except NotFoundError as error:
         if text == LATEST or not isinstance(error.__cause__, Exception):
             raise
         raise NotFoundError(
-            f"{error}: `{command}` lists those that exist in this region, and --region another one",
+            f"{error}: {_lists(text, command, provider)}",
             code=error.code,
             request_id=error.request_id,
         ) from error
 
 
-def _full_id(text: str, infos: Callable[[], Iterable[_Info]], *, missing: str) -> str:
+def _lists(text: str, command: str, provider: Provider) -> str:
+    if provider == "openai" or text.startswith((JOB_PREFIX, MODEL_PREFIX, PREFIX)):
+        return f"`{command} --provider openai` lists those that exist"
+    if (arn := Arn.parse(text)) is not None:
+        return f"`{command} --region {arn.region}` lists those that exist in the region of the ARN"
+    return f"`{command}` lists those that exist in this region, and --region another one"
+
+
+def _full_id(
+    text: str, infos: Callable[[], Iterable[_Info]], provider: Provider, *, missing: str
+) -> str:
     """Return the full id that a text means, among the listed items; the text itself if it is none of theirs."""
     if text == LATEST:
         dated = [(info.created, info.id) for info in infos() if info.created]
         if not dated:
-            raise NotFoundError(f"there is no latest one: this region has {missing}")
+            place = "the project at OpenAI" if provider == "openai" else "this region"
+            raise NotFoundError(f"there is no latest one: {place} has {missing}")
         return max(dated)[1]
     if not _SHORT.fullmatch(text):
         return text
