@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from docutils.nodes import Node, container
 from docutils.statemachine import StringList
 from links import ROOT
-from sphinx.ext.autodoc.mock import mock
 from sphinx.util.docutils import SphinxDirective
 
 if TYPE_CHECKING:
@@ -77,9 +76,11 @@ def make_iam() -> Iterable[str]:
         "AccessTuner": "Policy: tuner",
         "AccessInvoker": "Policy: invoker",
         "AccessViewer": "Policy: viewer",
+        "AccessRunner": "Policy: runner",
         "AmazonBedrockJob": "Job role",
         "Guard": "Endpoint guard",
         "GuardScheduler": "Role of the schedules",
+        "Runs": "State machine of runs",
     }
 
     def find_title(name: str) -> str:
@@ -134,9 +135,8 @@ def make_resources() -> Iterable[str]:
 def make_errors() -> Iterable[str]:
     """Return the exceptions, with the exit codes of the command line."""
     from tunestack import errors  # noqa: PLC0415 - loaded when a page needs it
-    from tunestack.cli import commands, output  # noqa: PLC0415
+    from tunestack.cli.output import exit_code  # noqa: PLC0415 - the same
 
-    exit_code = getattr(output, "exit_code", None) or vars(commands)["_exit_code"]
     kinds = [
         kind
         for kind in vars(errors).values()
@@ -159,23 +159,6 @@ def make_errors() -> Iterable[str]:
 def first_paragraph(kind: type) -> str:
     """Return the first paragraph of a docstring."""
     return " ".join((inspect.getdoc(kind) or "").partition("\n\n")[0].split())
-
-
-def make_mistakes() -> Iterable[str]:
-    """Return the mistakes that tests make on the command line, or a link to the page that has them."""
-    if (ROOT / "docs/troubleshooting.md").exists():
-        return [
-            "[Troubleshooting](../troubleshooting.md) has the messages, with commands that fix them."
-        ]
-    from tests.sdk.test_mistakes import MISTAKES  # noqa: PLC0415 - loaded when a page needs it
-
-    return table(
-        ("text of the message", "mistake", "example", "exit code"),
-        (
-            (" … ".join(map(code, parts)), name, code(f"tunestack {line}"), str(exit_code))
-            for name, (line, exit_code, parts) in MISTAKES.items()
-        ),
-    )
 
 
 def make_aws_messages() -> Iterable[str]:
@@ -326,16 +309,15 @@ def make_prices() -> Iterable[str]:
 
 def make_api(module: str, page: str) -> Iterable[str]:
     """Return the documentation of a module and of the names that it exports, except what the page already has."""
-    with mock(["aws_cdk", "constructs"]):  # starts Node
-        package = import_module(module)
-        items = {name: getattr(package, name) for name in package.__all__}
+    package = import_module(module)
     shown = set(re.findall(r"^\.\. auto\w+:: (\S+)", page, re.MULTILINE))
     top = import_module("tunestack")
     elsewhere = [] if package is top else [getattr(top, name) for name in top.__all__]
     yield "```{eval-rst}"
     if module not in shown:
         yield from (f".. automodule:: {module}", "   :no-members:", "")
-    for name, item in items.items():
+    for name in package.__all__:
+        item = getattr(package, name)
         if f"{module}.{name}" not in shown and not any(item is other for other in elsewhere):
             kind = kind_of(item)
             options = _OPTIONS.get(kind, [])

@@ -1,6 +1,7 @@
 """Fixtures for the tests of the SDK: LMs of both providers, and requests to OpenAI."""
 
 import json
+import shutil
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
@@ -88,3 +89,17 @@ def sent_requests(intercept):
 
     intercept(record)
     return requests
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, sandbox, chat):
+    """Change to a folder with training data."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in chat))
+    (tmp_path / "empty.jsonl").touch()
+    (tmp_path / "folder").mkdir()
+    shutil.copy(tmp_path / "train.jsonl", tmp_path / "folder")
+    (tmp_path / "text.jsonl").write_text("hello\n" * 20)
+    question = {"messages": [{"role": "user", "content": "Who?"}]}
+    (tmp_path / "questions.jsonl").write_text(f"{json.dumps(question)}\n" * 20)
+    return tmp_path

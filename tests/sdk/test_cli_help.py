@@ -176,7 +176,7 @@ class TestCompletion:
         [
             ("tunestack jo", "jo", "jobs\t"),
             ("tunestack jobs ", "", "cancel\t"),
-            ("tunestack jobs list --st", "--st", "--state\tOnly jobs in this state."),
+            ("tunestack jobs list --st", "--st", "--state\tOnly in this state;"),
             ("tunestack jobs list --state run", "run", "running\trunning"),
         ],
     )

@@ -44,8 +44,7 @@ def test_every_command_has_a_definition():
         for path, (command, _) in COMMANDS.items()
         if not hasattr(command, "commands") and path != "tunestack"
     }
-    variants = {name for name in SCHEMA["commands"] if " --" in name}
-    named = SCHEMA["commands"].keys() - {"messages"} - variants
+    named = {name for name in SCHEMA["commands"] if " --" not in name} - {"messages"}
     assert leaves - WITHOUT_OBJECTS == named
     assert set(SCHEMA["commands"].values()) == SCHEMA["$defs"].keys()
 
@@ -61,15 +60,19 @@ def test_jobs_custom_models_and_costs(run_json, cli, tmp_path, tuner, chat, sand
     for command in ("watch", "wait", "show", "events", "metrics", "report", "cancel"):
         run_json("jobs", command, job["id"])
     run_json(*submit, "--dry-run", kind="submit --dry-run")
+    run_json("jobs", "rerun", job["id"], "--dry-run", kind="jobs rerun --dry-run")
+    run_json("jobs", "show", job["id"], "--web", kind="jobs show --web")
     run_json("jobs", "list")
     run_json("cost", str(file), "-m", "nova-micro")
     run_json("cost", "--running", kind="cost --running")
     run_json("custom-models", "list")
     run_json("custom-models", "show", "latest")
+    run_json("custom-models", "show", "latest", "--web", kind="custom-models show --web")
     endpoint = tuner.job(job["id"]).start_endpoint(ttl=3600)
     run_json("endpoints", "start", job["id"])
     run_json("endpoints", "list")
     run_json("endpoints", "show", endpoint.id)
+    run_json("endpoints", "show", endpoint.id, "--web", kind="endpoints show --web")
     run_json("endpoints", "extend", endpoint.id, "--ttl", "2h")
     run_json("endpoints", "update", endpoint.id, "latest")
     run_json("endpoints", "invoke", endpoint.id, "What is number 7?")
@@ -81,6 +84,10 @@ def test_jobs_custom_models_and_costs(run_json, cli, tmp_path, tuner, chat, sand
     assert (code, json.loads(err)["type"]) == (1, "StateError")
     cli("endpoints", "stop", "support-bot")
     run_json("custom-models", "delete", "latest", "--yes")
+
+
+def test_job_is_submitted_again(run_json, job):
+    run_json("jobs", "rerun", job.id)
 
 
 def test_runs(run_json, tmp_path, chat, sandbox):

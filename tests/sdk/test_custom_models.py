@@ -198,5 +198,7 @@ class TestCommands:
         )
         os.close(control)
         os.close(terminal)
-        assert "It cannot be restored, and training it again is billed." in process.stderr
+        assert (
+            "A deleted model cannot be restored, and training it again is billed." in process.stderr
+        )
         assert (code, answer == "n") == (process.returncode, model_exists(job.model))

@@ -7,215 +7,30 @@ import shlex
 
 import pytest
 
+from tests.sdk.mistakes import MISTAKES, SUBMIT
 from tests.sdk.terminal import run_in_terminal
 from tunestack_sandbox import Quotas
 
 GPT = "openai/gpt-4o-mini-2024-07-18"
-JOB_ARN = "arn:aws:bedrock:{}:{}:model-customization-job/amazon.nova-micro-v1:0:128k/abcdefghijkl"
-SUBMIT = "submit train.jsonl -m nova-micro"
-LIST_JOBS = "`tunestack jobs list` lists those that exist in this region, and --region another one"
-
-# Each row: the command line, the exit code, and parts of the message.
-MISTAKES = {
-    "misspelt model": (
-        "submit train.jsonl -m nova-mirco",
-        2,
-        ["unknown model 'nova-mirco': did you mean 'nova-micro'?"],
-    ),
-    "unknown model": (
-        "submit train.jsonl -m gpt-9",
-        2,
-        ["unknown model 'gpt-9': models that can be fine-tuned today: nova-micro,"],
-    ),
-    "retired model": (
-        "submit train.jsonl -m claude-3-haiku",
-        2,
-        ["it was retired on 2026-09-10; models that can be fine-tuned today: nova-micro"],
-    ),
-    "swapped arguments": (
-        "submit nova-micro train.jsonl",
-        2,
-        [
-            "'nova-micro' is a base model, not a file",
-            "pass the file first, and the model as --model nova-micro",
-        ],
-    ),
-    "no model": (
-        "submit train.jsonl",
-        2,
-        ["Missing option '--model'", "such as --model nova-micro", "`tunestack models list`"],
-    ),
-    "misspelt file": (
-        "submit trian.jsonl -m nova-micro",
-        2,
-        ["'trian.jsonl' does not exist: did you mean 'train.jsonl'?"],
-    ),
-    "missing folder": (
-        "submit data/train.jsonl -m nova-micro",
-        2,
-        ["'data/train.jsonl' does not exist: the folder 'data' can't be read"],
-    ),
-    "folder": ("submit folder -m nova-micro", 1, ["'folder' is a folder: pass a file"]),
-    "empty file": (
-        "submit empty.jsonl -m nova-micro",
-        1,
-        ["training data has 0 records, the minimum of Nova Micro is 8"],
-    ),
-    "not JSON": (
-        "submit text.jsonl -m nova-micro",
-        1,
-        ["invalid JSON", "`tunestack data report FILE --model MODEL` shows all problems"],
-    ),
-    "no answer to learn": (
-        "submit questions.jsonl -m nova-micro",
-        1,
-        ["the last message must be the assistant message that the model learns"],
-    ),
-    "stage that is not deployed": (
-        f"{SUBMIT} --stage prod",
-        2,
-        ["stage 'prod' is not deployed in us-east-1", "only dev (--stage)", "run `cdk deploy`"],
-    ),
-    "misspelt stage": (f"{SUBMIT} --stage dve", 2, ["did you mean 'dev'?"]),
-    "region without the model": (
-        f"{SUBMIT} --region us-west-2",
-        2,
-        ["can't be fine-tuned in us-west-2, only in us-east-1", "--region us-east-1"],
-    ),
-    "invalid region": (
-        f"{SUBMIT} --region useast1",
-        2,
-        ["invalid region 'useast1'", "such as us-east-1"],
-    ),
-    "misspelt hyperparameter": (
-        f"{SUBMIT} -p epochs=3",
-        2,
-        ["unknown hyperparameter 'epochs': did you mean 'epochCount'?"],
-    ),
-    "hyperparameter out of range": (
-        f"{SUBMIT} -p epochCount=99",
-        2,
-        ["epochCount='99' is out of range: use an integer from 1 to 5 (default 2)"],
-    ),
-    "hyperparameter that is no number": (
-        f"{SUBMIT} -p epochCount=three",
-        2,
-        ["epochCount='three' is not a number: use an integer from 1 to 5"],
-    ),
-    "cost above the limit": (
-        f"{SUBMIT} --max-cost 0.0001",
-        2,
-        ["more than max_cost $0.0001: use fewer epochs or less data, or raise max_cost"],
-    ),
-    "unknown job": ("jobs show tickets-123", 3, ["'tickets-123'", LIST_JOBS]),
-    "job of another region": (
-        f"jobs show {JOB_ARN.format('us-west-2', '123456789012')}",
-        3,
-        ["us-west-2", LIST_JOBS],
-    ),
-    "job of another account": (
-        f"jobs show {JOB_ARN.format('us-east-1', '999999999999')}",
-        3,
-        ["belongs to account 999999999999, the credentials to account 123456789012", "AWS_PROFILE"],
-    ),
-    "job id of the wrong kind": (
-        f"jobs show {JOB_ARN.format('us-east-1', '123456789012').replace('model-customization-job', 'custom-model')}",
-        2,
-        ["it is the ARN of a fine-tuned model: expected the ARN or name of a fine-tuning job"],
-    ),
-    "unknown job at OpenAI": ("jobs show ftjob-abc", 3, ["'ftjob-abc'", "check the id"]),
-    "unknown endpoint": (
-        "endpoints invoke nothing hello",
-        3,
-        ["'nothing'", "`tunestack endpoints list` lists those that exist"],
-    ),
-    "invoke without an endpoint": (
-        "endpoints invoke latest hello",
-        3,
-        ["this region has no endpoints: start one with `tunestack endpoints start JOB`"],
-    ),
-    "start without a job": (
-        "endpoints start latest",
-        3,
-        ["this region has no jobs: submit one with `tunestack submit FILE --model MODEL`"],
-    ),
-    "duration without a unit": (
-        "endpoints start latest --ttl 4",
-        2,
-        ["'4' is not a duration: use 30s, 90m, 4h or 2d"],
-    ),
-    "unknown state": ("jobs list --state done", 2, ["'done' is not one of 'pending', 'running'"]),
-    "misspelt option": ("jobs list --jsno", 2, ["No such option '--jsno'", "'--json'"]),
-    "misspelt command": (
-        "jbos list",
-        2,
-        ["no such command 'jbos': did you mean 'tunestack jobs'?"],
-    ),
-    "misspelt subcommand": ("jobs lsit", 2, ["did you mean 'tunestack jobs list'?"]),
-    "tag without a value": (f"{SUBMIT} --tag team", 2, ["'team' is not NAME=VALUE"]),
-    "deletion in a script": (
-        "custom-models delete m",
-        2,
-        ["standard input is not a terminal: confirm the deletion with --yes"],
-    ),
-}
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch, sandbox, chat):
-    """Change to a folder with training data."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in chat))
-    (tmp_path / "empty.jsonl").touch()
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "text.jsonl").write_text("hello\n" * 20)
-    question = {"messages": [{"role": "user", "content": "Who?"}]}
-    (tmp_path / "questions.jsonl").write_text(f"{json.dumps(question)}\n" * 20)
-    return tmp_path
 
 
 @pytest.mark.as_root
 @pytest.mark.parametrize("name", MISTAKES)
 def test_message_names_the_mistake_and_the_fix(cli, folder, name):
-    line, expected, parts = MISTAKES[name]
-    code, out, err = cli(*shlex.split(line))
-    assert (code, out) == (expected, ""), err
+    mistake = MISTAKES[name]
+    words = shlex.split(mistake.line)
+    code, out, err = cli(*words)
+    assert (code, out) == (mistake.code, ""), err
     assert err.startswith("error: ")
     assert "Traceback" not in err
-    for part in parts:
+    for part in mistake.parts:
         assert part in err
     # With --json, the same message is in an object.
-    _, _, err = cli(*shlex.split(line), "--json")
+    _, _, err = cli(*words, "--json")
     (error,) = [row for row in map(json.loads, err.splitlines()) if row["level"] == "error"]
-    assert (error["exit_code"], bool(error["type"])) == (expected, True)
-    for part in parts[:1]:
+    assert (error["exit_code"], bool(error["type"])) == (mistake.code, True)
+    for part in mistake.parts[:1]:
         assert part in error["message"]
-
-
-class TestFixes:
-    """The fix of a message works."""
-
-    @pytest.mark.as_root
-    @pytest.mark.parametrize(
-        "line",
-        [
-            "submit train.jsonl -m nova-micro",
-            "submit train.jsonl -m nova-micro --stage dev",
-            "submit train.jsonl -m nova-micro --region us-east-1",
-            "submit train.jsonl --model nova-micro -p epochCount=3",
-            "jobs list",
-            "models list",
-            "endpoints list",
-        ],
-    )
-    def test_corrected_command_succeeds(self, cli, folder, line):
-        assert cli(*shlex.split(line))[0] == 0
-
-    @pytest.mark.as_root
-    def test_data_report_shows_all_problems(self, cli, folder):
-        code, out, _ = cli("data", "report", "text.jsonl", "--model", "nova-micro")
-        assert code == 0
-        assert "invalid JSON" in out
 
 
 @pytest.mark.as_root

@@ -40,7 +40,14 @@ def _no_executions_of_other_tests(sandbox):
             states.stop_execution(executionArn=execution["executionArn"])
 
 
-@pytest.mark.parametrize("count", [6, pytest.param(60, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize(
+    "count",
+    [
+        4,
+        pytest.param(60, marks=pytest.mark.campaign),
+        pytest.param(200, marks=pytest.mark.campaign),
+    ],
+)
 def test_jobs_fill_the_slots_of_the_account(tuner, sandbox, figure, count):
     sandbox.quotas = Quotas(jobs=2)
     run = tuner.start_run(build_specs(count), name=f"slots-{count}")

@@ -79,6 +79,7 @@ class Proxy:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stopped: asyncio.Event | None = None
         self._ready = threading.Event()
+        self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="tunestack-proxy", daemon=True)
 
     @property
@@ -99,6 +100,7 @@ class Proxy:
                 with suppress(RuntimeError):  # the loop has already ended
                     self._loop.call_soon_threadsafe(self._stopped.set)
             self._thread.join()
+        self._is_closed = True
         self._socket.close()
 
     def refuses(self, host: str) -> bool:
@@ -118,6 +120,10 @@ class Proxy:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
+        except OSError:
+            # An interrupt during `start` can stop this before the thread counts as alive.
+            if not self._is_closed:
+                raise
         finally:
             self._ready.set()
 

@@ -13,16 +13,8 @@ import click
 
 from tunestack.cli.groups import Group, examples
 from tunestack.cli.interrupts import exit_at_interrupt
-from tunestack.cli.output import INTERRUPTED, MESSAGES_AS_JSON, NO, PROVIDER, USAGE, note
-from tunestack.errors import (
-    ConfigError,
-    DataError,
-    EndpointError,
-    GateError,
-    JobError,
-    MissingExtraError,
-    TunestackError,
-)
+from tunestack.cli.output import INTERRUPTED, MESSAGES_AS_JSON, exit_code, note, note_error
+from tunestack.errors import DataError, MissingExtraError, TunestackError
 
 # Modules are loaded when a command runs: `tunestack --help` and `tunestack data` need no AWS client.
 _COMMANDS = {
@@ -139,7 +131,8 @@ def _run(arguments: list[str]) -> int:
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
             error.show()
             return error.exit_code
-        _note_error(error.format_message(), type(error).__name__, error.exit_code)
+        name, code = type(error).__name__, error.exit_code
+        note(error.format_message(), level="error", type=name, exit_code=code)
         if isinstance(error, click.UsageError) and error.ctx and not MESSAGES_AS_JSON.get():
             note(f"See `{error.ctx.command_path} --help`.")
         return error.exit_code
@@ -151,30 +144,17 @@ def _run(arguments: list[str]) -> int:
         )
         return INTERRUPTED
     except TunestackError as error:
-        code = _exit_code(error)
-        _note_error(str(error), type(error).__name__, code)
+        note_error(error)
         if isinstance(error, DataError) and error.report is not None:
             note(
                 "`tunestack data report FILE --model MODEL` shows all problems; rules and their sources: "
                 "docs/training-data-rules.md"
             )
-        return code
+        return exit_code(error)
     return result if isinstance(result, int) else 0
-
-
-def _note_error(message: str, kind: str, exit_code: int) -> None:
-    note(message, level="error", type=kind, exit_code=exit_code)
 
 
 def _has_json(arguments: list[str]) -> bool:
     """Return whether messages are JSON, too; known before the arguments are parsed, for the errors of parsing."""
     own = arguments[: arguments.index("--")] if "--" in arguments else arguments
     return "--json" in own or "--format=json" in own or ("--format", "json") in pairwise(own)
-
-
-def _exit_code(error: TunestackError) -> int:
-    if isinstance(error, DataError | JobError | EndpointError | GateError):
-        return NO
-    if isinstance(error, ConfigError | MissingExtraError):
-        return USAGE
-    return PROVIDER

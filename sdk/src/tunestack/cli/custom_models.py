@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +10,8 @@ from tunestack._utils.formatting import utc_text
 from tunestack.cli.groups import Group, examples
 from tunestack.cli.identifiers import find_custom_model
 from tunestack.cli.options import (
+    base_filter,
+    base_option,
     format_option,
     id_only_option,
     limited,
@@ -19,7 +20,9 @@ from tunestack.cli.options import (
     tuner_options,
     yes_option,
 )
-from tunestack.cli.output import NO, note, show, table
+from tunestack.cli.output import NO, note, show, show_each, table
+from tunestack.cli.several import confirm_all, find_each, for_each, require_terminal
+from tunestack.cli.web import open_pages, web_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
 
     from tunestack.backends.accounts import Provider
     from tunestack.backends.base import CustomModelInfo
+    from tunestack.custom_models import CustomModel
     from tunestack.tuner import Tuner
 
 _PAGE = "jobs.md"
@@ -56,6 +60,7 @@ def custom_models() -> None:
     ),
 )
 @click.option("--name-contains", default="", help="Only models whose name contains this.")
+@base_option
 @list_options("created", "name")
 @provider_option
 @tuner_options
@@ -63,6 +68,7 @@ def custom_models() -> None:
 @id_only_option
 def list_models(
     name_contains: str,
+    model: str | None,
     limit: int,
     sort: str,
     since: datetime | None,
@@ -70,9 +76,12 @@ def list_models(
     tuner: Tuner,
 ) -> None:
     """List the custom models of the account in the region, or of the project at OpenAI."""
-    found = tuner.custom_models(name_contains=name_contains, provider=provider)
+    has_base = base_filter(model, provider)
     infos: Iterable[CustomModelInfo] = (
-        model.info for model in found if since is None or (model.created and model.created >= since)
+        found.info
+        for found in tuner.custom_models(name_contains=name_contains, provider=provider)
+        if (since is None or (found.created and found.created >= since))
+        and has_base(found, found.info.base_model)
     )
     if sort == "name":
         infos = sorted(infos, key=lambda info: info.name)
@@ -83,46 +92,55 @@ def list_models(
     "show",
     epilog=examples(
         "tunestack custom-models show latest",
-        "tunestack custom-models show MODEL --json",
+        "tunestack custom-models show MODEL --web",
         page=_PAGE,
     ),
 )
-@click.argument("model")
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
+@web_option
 @provider_option
 @tuner_options
 @format_option
 @id_only_option
-def show_model(model: str, provider: Provider, tuner: Tuner) -> None:
-    """Show a custom model."""
-    show(find_custom_model(tuner, model, provider).info)
+def show_models(models: tuple[str, ...], provider: Provider, tuner: Tuner, *, web: bool) -> None:
+    """Show custom models."""
+    found = find_each(find_custom_model, tuner, models, provider)
+    if web:
+        open_pages(model.id for model in found)
+    else:
+        show_each(model.info for model in found)
 
 
 @custom_models.command(
     epilog=examples(
         "tunestack custom-models delete MODEL",
-        "tunestack custom-models delete MODEL --yes --json",
+        "tunestack custom-models delete MODEL MODEL --yes",
         page=_PAGE,
     )
 )
-@click.argument("model")
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True)
 @yes_option
 @provider_option
 @tuner_options
 @format_option
-def delete(model: str, provider: Provider, tuner: Tuner, *, yes: bool) -> int | None:
-    """Delete a custom model, after a confirmation; refused while an endpoint serves it."""
-    if not yes and not sys.stdin.isatty():
-        raise click.UsageError("standard input is not a terminal: confirm the deletion with --yes")
-    found = find_custom_model(tuner, model, provider)
-    created = "" if found.created is None else f", created {utc_text(found.created)}"
-    question = (
-        f"Delete custom model {found.name} ({found.info.base_model.rsplit('/', 1)[-1]}{created})? "
-        "It cannot be restored, and training it again is billed."
-    )
-    if not yes and not click.confirm(question, err=True):
-        note(f"custom model {found.name} is not deleted")
+def delete(models: tuple[str, ...], provider: Provider, tuner: Tuner, *, yes: bool) -> int | None:
+    """Delete custom models, after a confirmation; refused while an endpoint serves them."""
+    require_terminal("the deletion", yes=yes)
+    found = find_each(find_custom_model, tuner, models, provider)
+    lines = [_description(model) for model in found]
+    effect = "A deleted model cannot be restored, and training it again is billed."
+    if not confirm_all(lines, "Delete", "custom model", effect=effect, yes=yes):
         return NO
-    found.delete()
-    note(f"custom model {found.name} is deleted")
-    show({"id": found.id, "name": found.name, "state": "deleted"})
+
+    def delete_model(model: CustomModel) -> None:
+        model.delete()
+        note(f"custom model {model.name} is deleted")
+        show({"id": model.id, "name": model.name, "state": "deleted"})
+
+    for_each(found, delete_model)
     return None
+
+
+def _description(model: CustomModel) -> str:
+    created = "" if model.created is None else f", created {utc_text(model.created)}"
+    return f"custom model {model.name} ({model.info.base_model.rsplit('/', 1)[-1]}{created})"

@@ -26,10 +26,15 @@ class FieldMap(click.ParamType[dict[str, str]]):
         return {name.strip(): field.strip() for name, _, field in pairs}
 
 
+ignore_option = click.option(
+    "--ignore", multiple=True, metavar="RULE", help="A validation rule to skip."
+)
+
+
 def data_options(command: Command) -> Command:
     """Add the options for reading and writing training data."""
     for option in (
-        click.option("--ignore", multiple=True, metavar="RULE", help="A validation rule to skip."),
+        ignore_option,
         click.option(
             "--on-loss",
             type=click.Choice(["error", "report"]),

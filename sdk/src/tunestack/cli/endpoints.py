@@ -9,20 +9,26 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from tunestack._utils.formatting import utc_text
+from tunestack.backends.base import EndpointState
 from tunestack.catalog import Serving
 from tunestack.cli.groups import Group, examples
 from tunestack.cli.identifiers import find_custom_model, find_endpoint, find_job
 from tunestack.cli.options import (
     Duration,
+    base_filter,
+    base_option,
     format_option,
     id_only_option,
     limited,
     list_options,
     provider_option,
+    state_option,
     tuner_options,
     yes_option,
 )
-from tunestack.cli.output import NO, is_interactive, is_text, note, out, show, table
+from tunestack.cli.output import NO, is_interactive, is_text, note, out, show, show_each, table
+from tunestack.cli.several import confirm_all, find_each, for_each, require_terminal
+from tunestack.cli.web import open_pages, web_option
 from tunestack.endpoints.expiry import expiry_text
 from tunestack.records.target import Rendering
 
@@ -32,6 +38,7 @@ if TYPE_CHECKING:
     from tunestack.backends.accounts import Provider
     from tunestack.backends.base import EndpointInfo
     from tunestack.catalog import BaseModel
+    from tunestack.endpoints.endpoint import Endpoint
     from tunestack.endpoints.start import ServingChoice
     from tunestack.tuner import Tuner
 
@@ -125,17 +132,31 @@ def _is_hourly(base: BaseModel, serving: ServingChoice) -> bool:
         "tunestack endpoints list", "tunestack endpoints list --region us-west-2 --json", page=_PAGE
     ),
 )
+@state_option(EndpointState)
+@base_option
 @list_options("created", "name", "state")
 @provider_option
 @tuner_options
 @format_option
 @id_only_option
 def list_endpoints(
-    limit: int, sort: str, since: datetime | None, provider: Provider, tuner: Tuner
+    states: tuple[str, ...],
+    model: str | None,
+    limit: int,
+    sort: str,
+    since: datetime | None,
+    provider: Provider,
+    tuner: Tuner,
 ) -> None:
     """List the endpoints of the account in the region with their ends, or the fine-tuned models at OpenAI."""
-    infos = [endpoint.info for endpoint in tuner.endpoints(provider=provider)]
-    infos = [info for info in infos if since is None or (info.created and info.created >= since)]
+    has_base = base_filter(model, provider)
+    infos = [
+        endpoint.info
+        for endpoint in tuner.endpoints(provider=provider)
+        if (not states or endpoint.info.state in states)
+        and (since is None or (endpoint.info.created and endpoint.info.created >= since))
+        and has_base(endpoint, endpoint.info.model)
+    ]
     if sort == "created":
         infos.sort(key=lambda info: info.created.timestamp() if info.created else 0, reverse=True)
     else:
@@ -150,17 +171,24 @@ def list_endpoints(
 @endpoints.command(
     "show",
     epilog=examples(
-        "tunestack endpoints show latest", "tunestack endpoints show ENDPOINT --json", page=_PAGE
+        "tunestack endpoints show latest", "tunestack endpoints show ENDPOINT --web", page=_PAGE
     ),
 )
-@click.argument("endpoint")
+@click.argument("endpoints", metavar="ENDPOINT...", nargs=-1, required=True)
+@web_option
 @provider_option
 @tuner_options
 @format_option
 @id_only_option
-def show_endpoint(endpoint: str, provider: Provider, tuner: Tuner) -> None:
-    """Show an endpoint and when it is deleted."""
-    _show(find_endpoint(tuner, endpoint, provider).info)
+def show_endpoints(
+    endpoints: tuple[str, ...], provider: Provider, tuner: Tuner, *, web: bool
+) -> None:
+    """Show endpoints and when they are deleted."""
+    found = find_each(find_endpoint, tuner, endpoints, provider)
+    if web:
+        open_pages(endpoint.id for endpoint in found)
+    else:
+        show_each(_fields(endpoint.info) for endpoint in found)
 
 
 def _show(info: EndpointInfo) -> None:
@@ -229,19 +257,33 @@ def update(endpoint: str, model: str, provider: Provider, tuner: Tuner) -> None:
 
 @endpoints.command(
     epilog=examples(
-        "tunestack endpoints stop ENDPOINT", "tunestack endpoints stop latest --json", page=_PAGE
+        "tunestack endpoints stop latest",
+        "tunestack endpoints stop ENDPOINT ENDPOINT --yes",
+        page=_PAGE,
     )
 )
-@click.argument("endpoint")
+@click.argument("endpoints", metavar="ENDPOINT...", nargs=-1, required=True)
+@yes_option
 @provider_option
 @tuner_options
 @format_option
-def stop(endpoint: str, provider: Provider, tuner: Tuner) -> None:
-    """Stop an endpoint and wait until it is deleted."""
-    found = find_endpoint(tuner, endpoint, provider)
-    found.stop()
-    note(f"endpoint {found.name} is deleted")
-    show({"id": found.id, "name": found.name, "state": "deleted"})
+def stop(endpoints: tuple[str, ...], provider: Provider, tuner: Tuner, *, yes: bool) -> int | None:
+    """Stop endpoints and wait until they are deleted, after a confirmation if it is run in a terminal."""
+    if len(endpoints) > 1:
+        require_terminal("the deletion of several endpoints", yes=yes)
+    found = find_each(find_endpoint, tuner, endpoints, provider)
+    lines = [f"endpoint {each.name}: {each.info.state}, serves {each.info.model}" for each in found]
+    effect = "Requests to a stopped endpoint fail."
+    if not confirm_all(lines, "Stop", "endpoint", effect=effect, yes=yes):
+        return NO
+
+    def stop_endpoint(endpoint: Endpoint) -> None:
+        endpoint.stop()
+        note(f"endpoint {endpoint.name} is deleted")
+        show({"id": endpoint.id, "name": endpoint.name, "state": "deleted"})
+
+    for_each(found, stop_endpoint)
+    return None
 
 
 @endpoints.command(

@@ -11,7 +11,7 @@ import click
 
 from tunestack.cli.data_options import FieldMap
 from tunestack.cli.groups import examples
-from tunestack.cli.identifiers import resolve_model
+from tunestack.cli.identifiers import find_model
 from tunestack.cli.options import (
     DataFile,
     Duration,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tunestack.tuner import Tuner
 
 _OPTIONS = (
-    click.option("--model", "-m", required=True, help="The job, fine-tuned model, endpoint or base model to evaluate."),
+    click.option("--model", "-m", required=True, help="The job, fine-tuned model, endpoint or base model to evaluate; `latest`: the newest job on Bedrock."),
     click.option("--compare", "-c", "against", multiple=True, metavar="[NAME=]MODEL", help="Another model, or `base`: the base model of the evaluated one."),
     click.option("--prompt", "prompts", multiple=True, type=Pair(), metavar="NAME=FILE", help="A prompt before each record: a system prompt (text), or messages (JSON)."),
     click.option("--metric", "metrics", multiple=True, default=("exact_match",), show_default=True, help="exact_match, normalized_match, token_f1, rouge_l, bleu, chrf, json_valid, json_fields, accuracy, macro_f1, tool_calls, regex:PATTERN, module:function, or dspy:module:function."),
@@ -86,8 +86,7 @@ def evaluate(file: str, tuner: Tuner, **options: Any) -> int:
     # SIGTERM is handled as Ctrl-C, so that endpoints that were started are stopped.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     data: Any = click.open_file(file, "rb") if file == "-" else file
-    model = resolve_model(tuner, options.pop("model"))
-    options["against"] = [_resolve(tuner, text) for text in options["against"]]
+    model = find_model(tuner, options.pop("model"))
     evaluation: Evaluation = tuner.evaluate(data, model, **_arguments(options))
     if not is_text():
         write(evaluation.to_dict())
@@ -95,12 +94,6 @@ def evaluate(file: str, tuner: Tuner, **options: Any) -> int:
     for line in evaluation.lines():
         out(line)
     return 0 if evaluation.passed else NO
-
-
-def _resolve(tuner: Tuner, text: str) -> str:
-    """Return `[NAME=]MODEL` with the full id of a job; `base` is the base model of the evaluated one."""
-    name, sign, model = text.rpartition("=")
-    return text if model == "base" else f"{name}{sign}{resolve_model(tuner, model)}"
 
 
 def _arguments(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+_ALIASES = {"ls": ("list",), "ps": ("list",), "logs": ("events",), "rm": ("delete", "stop")}
+"""Other names of commands, which `docker`, `gh` and `hf` use: an alias runs the first of these commands that the group has."""
 _DOCS = "https://github.com/tunestack/tunestack/blob/main/docs/"
 
 
@@ -25,10 +27,29 @@ class Group(click.Group):
             if command and not command.hidden
         }
 
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - of click
+        """Return a command, by its name or an alias."""
+        return self.commands.get(self._resolve_alias(cmd_name))
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write one sentence for each command."""
+        """Write one sentence for each command, and its aliases."""
+        aliases: dict[str, list[str]] = {}
+        for alias in _ALIASES:
+            aliases.setdefault(self._resolve_alias(alias), []).append(alias)
         with formatter.section("Commands"):
-            formatter.write_dl(sorted(self.descriptions(ctx).items()))
+            formatter.write_dl(
+                [
+                    (
+                        name,
+                        f"{text} [alias: {', '.join(aliases[name])}]" if name in aliases else text,
+                    )
+                    for name, text in sorted(self.descriptions(ctx).items())
+                ]
+            )
+
+    def _resolve_alias(self, name: str) -> str:
+        names = (name, *_ALIASES.get(name, ()))
+        return next((known for known in names if known in self.commands), name)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -80,17 +80,9 @@ def find_endpoint(tuner: Tuner, text: str, provider: Provider) -> Endpoint:
         )
 
 
-def resolve_model(tuner: Tuner, text: str) -> str:
-    """Return the id of the latest job for `latest`, and of a job for its short id; other names of models as they are."""
-    if text != LATEST and not _SHORT.fullmatch(text):
-        return text
-    jobs = (job.info for job in tuner.jobs())
-    return _full_id(
-        text,
-        lambda: jobs,
-        "bedrock",
-        missing="no jobs: submit one with `tunestack submit FILE --model MODEL`",
-    )
+def find_model(tuner: Tuner, text: str) -> str:
+    """Return the id of the latest job on Bedrock for `latest`, and every other name of a job, model or endpoint unchanged."""
+    return find_job(tuner, text, "bedrock").id if text == LATEST else text
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from tunestack.backends.base import JobState
 from tunestack.cli.groups import Group, examples
 from tunestack.cli.identifiers import find_job
 from tunestack.cli.options import (
+    base_filter,
+    base_option,
     format_option,
     id_only_option,
     limit_option,
@@ -18,13 +20,18 @@ from tunestack.cli.options import (
     once,
     provider_option,
     since_option,
+    state_option,
     tags_option,
     tuner_options,
+    yes_option,
 )
-from tunestack.cli.output import note, show, table
+from tunestack.cli.output import NO, note, show, show_each, table
 from tunestack.cli.report import metrics, report
+from tunestack.cli.rerun import rerun
+from tunestack.cli.several import confirm_all, find_each, for_each, require_terminal
 from tunestack.cli.submit import submit
 from tunestack.cli.watch import wait, watch
+from tunestack.cli.web import open_pages, web_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,6 +39,7 @@ if TYPE_CHECKING:
 
     from tunestack.backends.accounts import Provider
     from tunestack.backends.base import JobInfo
+    from tunestack.jobs.job import Job
     from tunestack.tuner import Tuner
 
 _PAGE = "jobs.md"
@@ -51,7 +59,7 @@ def jobs() -> None:
     """
 
 
-for command in (submit, wait, watch, metrics, report):
+for command in (submit, rerun, wait, watch, metrics, report):
     jobs.add_command(command)
 
 
@@ -64,11 +72,8 @@ for command in (submit, wait, watch, metrics, report):
     ),
 )
 @click.option("--name-contains", help="Only jobs whose name contains this.")
-@click.option(
-    "--state",
-    type=click.Choice([state.value for state in JobState]),
-    help="Only jobs in this state.",
-)
+@state_option(JobState)
+@base_option
 @tags_option
 @list_options("created", "name", "state")
 @provider_option
@@ -77,7 +82,8 @@ for command in (submit, wait, watch, metrics, report):
 @id_only_option
 def list_jobs(
     name_contains: str | None,
-    state: str | None,
+    states: tuple[str, ...],
+    model: str | None,
     tags: tuple[tuple[str, str], ...],
     limit: int,
     sort: str,
@@ -86,14 +92,19 @@ def list_jobs(
     tuner: Tuner,
 ) -> None:
     """List the jobs of the account in the region, or of the project at OpenAI."""
+    has_base = base_filter(model, provider)
     found = tuner.jobs(
         name_contains=name_contains,
-        state=state,
+        state=states[0] if len(states) == 1 else None,
         created_after=since,
         tags=once(tags),
         provider=provider,
     )
-    infos: Iterable[JobInfo] = (job.info for job in found)
+    infos: Iterable[JobInfo] = (
+        job.info
+        for job in found
+        if (not states or job.state in states) and has_base(job, job.info.base_model)
+    )
     if sort != "created":
         infos = sorted(infos, key=lambda info: str(getattr(info, sort)))
     table(limited(infos, limit), ("id", "name", "state", "created"), of="jobs")
@@ -101,34 +112,53 @@ def list_jobs(
 
 @jobs.command(
     "show",
-    epilog=examples("tunestack jobs show latest", "tunestack jobs show JOB --json", page=_PAGE),
+    epilog=examples("tunestack jobs show latest", "tunestack jobs show JOB --web", page=_PAGE),
 )
-@click.argument("job")
+@click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
+@web_option
 @provider_option
 @tuner_options
 @format_option
 @id_only_option
-def show_job(job: str, provider: Provider, tuner: Tuner) -> None:
-    """Show a job."""
-    show(find_job(tuner, job, provider).info)
+def show_jobs(jobs: tuple[str, ...], provider: Provider, tuner: Tuner, *, web: bool) -> None:
+    """Show jobs."""
+    found = find_each(find_job, tuner, jobs, provider)
+    if web:
+        open_pages(job.id for job in found)
+    else:
+        show_each(job.info for job in found)
 
 
 @jobs.command(
-    epilog=examples("tunestack jobs cancel latest", "tunestack jobs cancel JOB --json", page=_PAGE)
+    epilog=examples(
+        "tunestack jobs cancel latest", "tunestack jobs cancel JOB JOB --yes", page=_PAGE
+    )
 )
-@click.argument("job")
+@click.argument("jobs", metavar="JOB...", nargs=-1, required=True)
+@yes_option
 @provider_option
 @tuner_options
 @format_option
-def cancel(job: str, provider: Provider, tuner: Tuner) -> None:
-    """Cancel a job.
+def cancel(jobs: tuple[str, ...], provider: Provider, tuner: Tuner, *, yes: bool) -> int | None:
+    """Cancel jobs, after a confirmation if it is run in a terminal.
 
-    No model is created, and the tokens that were processed are billed.
+    They create no models, and the tokens that were processed are billed.
     """
-    found = find_job(tuner, job, provider)
-    stopped = found.cancel()
-    note(f"job {found.name} {'is stopped' if stopped else 'had ended before'}")
-    show(found.info)
+    if len(jobs) > 1:
+        require_terminal("the cancellation of several jobs", yes=yes)
+    found = find_each(find_job, tuner, jobs, provider)
+    lines = [f"job {job.name}: {job.info.described}" for job in found]
+    effect = "A cancelled job creates no model, and the tokens that were processed are billed."
+    if not confirm_all(lines, "Cancel", "job", effect=effect, yes=yes):
+        return NO
+
+    def cancel_job(job: Job) -> None:
+        stopped = job.cancel()
+        note(f"job {job.name} {'is stopped' if stopped else 'had ended before'}")
+        show(job.info)
+
+    for_each(found, cancel_job)
+    return None
 
 
 @jobs.command(

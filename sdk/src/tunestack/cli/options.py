@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import wraps
 from itertools import islice
@@ -13,10 +14,14 @@ import click
 
 from tunestack.cli.interrupts import exit_at_interrupt
 from tunestack.cli.output import FORMAT, FORMATS, ID_ONLY, is_text, note
+from tunestack.errors import ModelError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from enum import StrEnum
 
+    from tunestack.backends.accounts import Provider
+    from tunestack.backends.handle import Handle
     from tunestack.tuner import Tuner
 
     Command = Callable[..., Any]
@@ -286,6 +291,44 @@ def once(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:
         if names.count(name) > 1:
             raise click.UsageError(f"{name!r} is given twice")
     return dict(pairs)
+
+
+def state_option(states: type[StrEnum]) -> Callable[[Command], Command]:
+    """Return the option `--state`, which can be repeated."""
+    return click.option(
+        "--state",
+        "states",
+        type=click.Choice([state.value for state in states]),
+        multiple=True,
+        help="Only in this state; repeat it for several states.",
+    )
+
+
+base_option = click.option(
+    "--model", "-m", type=ModelName(), help="Only those of this base model, see `models list`."
+)
+
+
+def base_filter(model: str | None, provider: Provider) -> Callable[[Handle[Any], str], bool]:
+    """Return a function that tells whether a handle belongs to the base model of `--model`, by its base or custom model.
+
+    Raises:
+        ModelError: the base model is unknown.
+    """
+    from tunestack import catalog  # noqa: PLC0415 - `--help` does not need it
+
+    if model is None:
+        return lambda handle, identifier: True  # noqa: ARG005 - nothing is filtered
+    # An OpenAI-compatible server may have models that are not in the catalog.
+    known = catalog.find(model) or (catalog.unknown(model) if provider == "openai" else None)
+    key = (known or catalog.get(model)).key
+
+    def matches(handle: Handle[Any], identifier: str) -> bool:
+        with suppress(ModelError):
+            return handle.backend.base(identifier).key == key
+        return False
+
+    return matches
 
 
 tags_option = click.option(

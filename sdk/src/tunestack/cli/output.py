@@ -9,11 +9,19 @@ import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from tunestack.errors import ConfigError
+from tunestack.errors import (
+    ConfigError,
+    DataError,
+    EndpointError,
+    GateError,
+    JobError,
+    MissingExtraError,
+    TunestackError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -74,11 +82,16 @@ def out(text: str) -> None:
         click.echo(text)
         sys.stdout.flush()
     except OSError as error:
-        # Or Python would report the same error again when it exits.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            raise SystemExit(_BROKEN_PIPE) from None
+        _discard(sys.stdout, error)
         raise ConfigError(f"standard output can't be written: {error}") from error
+
+
+def _discard(stream: TextIO, error: OSError) -> None:
+    """Discard the output to a stream that can't be written; exits if its reader has ended."""
+    # Or Python would report the same error again when it exits.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    if isinstance(error, BrokenPipeError):
+        raise SystemExit(_BROKEN_PIPE) from None
 
 
 def show(value: Any) -> None:
@@ -93,6 +106,14 @@ def show(value: Any) -> None:
                 out(f"{name:<{width}}  {cell_text(content)}")
     else:
         write(fields)
+
+
+def show_each(values: Iterable[Any]) -> None:
+    """Print items as `show` does; in text, an empty line separates them."""
+    for number, value in enumerate(values):
+        if number and is_text() and not _has_id_only():
+            out("")
+        show(value)
 
 
 def table(rows: Iterable[Any], columns: Sequence[str], *, of: str) -> None:
@@ -120,7 +141,7 @@ def table(rows: Iterable[Any], columns: Sequence[str], *, of: str) -> None:
 
 
 def note(text: str, *, level: str = "info", **fields: object) -> None:
-    """Print a message to standard error, or with `--json` an object with its level.
+    """Print a message to standard error, or with `--json` an object with its level; exits if the reader has ended.
 
     Args:
         text: the message.
@@ -131,7 +152,24 @@ def note(text: str, *, level: str = "info", **fields: object) -> None:
         text = as_json({"level": level, "message": text, **fields})
     elif level != "info":
         text = f"{level}: {text}"
-    click.echo(text, err=True)
+    try:
+        click.echo(text, err=True)
+    except OSError as error:
+        _discard(sys.stderr, error)
+
+
+def note_error(error: TunestackError) -> None:
+    """Print an error to standard error, with its exit code if messages are JSON."""
+    note(str(error), level="error", type=type(error).__name__, exit_code=exit_code(error))
+
+
+def exit_code(error: TunestackError) -> int:
+    """Return the exit code of the command after an error."""
+    if isinstance(error, DataError | JobError | EndpointError | GateError):
+        return NO
+    if isinstance(error, ConfigError | MissingExtraError):
+        return USAGE
+    return PROVIDER
 
 
 def cell_text(content: object) -> str:

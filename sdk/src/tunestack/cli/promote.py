@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from tunestack.cli.groups import examples
-from tunestack.cli.identifiers import resolve_model
+from tunestack.cli.identifiers import find_model
 from tunestack.cli.options import format_option, id_only_option, tuner_options
 from tunestack.cli.output import note, show
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 @id_only_option
 @format_option
 def promote(model: str, to: str, evaluation: str | None, tuner: Tuner) -> None:
-    """Let the endpoint NAME serve a fine-tuned model, by its job, ARN or endpoint.
+    """Let the endpoint NAME serve a fine-tuned model, by its job, ARN or endpoint, or of the newest job (`latest`).
 
     An existing endpoint is updated in place, and its previous model is recorded. If there is none, an on-demand deployment is
     created. Exits with 1 if the evaluation did not pass; nothing is changed then.
     """
-    promotion = tuner.promote(resolve_model(tuner, model), to, evaluation=evaluation)
+    promotion = tuner.promote(find_model(tuner, model), to, evaluation=evaluation)
     note(f"endpoint {to} serves {promotion.model}")
     show(promotion)
 

@@ -33,8 +33,36 @@ from tunestack.cli.output import (
 from tunestack.cli.watch import follow_jobs
 
 if TYPE_CHECKING:
+    from tunestack.cli.options import Command
     from tunestack.jobs.plan import Plan
     from tunestack.tuner import Tuner
+
+
+def submission_options(command: Command) -> Command:
+    """Add the options of `submit` and `jobs rerun` that do not decide the content of the job."""
+    for option in (
+        click.option(
+            "--dry-run",
+            is_flag=True,
+            help="Do all but the upload and the creation of the job, and show the plan.",
+        ),
+        click.option("--wait", is_flag=True, help="Wait until the job has ended."),
+        click.option(
+            "--queue",
+            type=Duration(),
+            is_flag=False,
+            flag_value="24h",
+            metavar="[DURATION]",
+            help="Wait for a free job slot if the quota is used up: 90m, 4h, 2d; 24h without a duration.",
+        ),
+        click.option(
+            "--max-cost",
+            type=float,
+            help="The limit for the estimated training cost, in US dollars.",
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 @click.command(
@@ -68,45 +96,33 @@ if TYPE_CHECKING:
 )
 @click.option("--seed", type=int, help="The random seed (OpenAI).")
 @click.option("--suffix", help="A part of the model's name (OpenAI).")
-@click.option(
-    "--max-cost", type=float, help="The limit for the estimated training cost, in US dollars."
-)
-@click.option(
-    "--queue",
-    type=Duration(),
-    is_flag=False,
-    flag_value="24h",
-    metavar="[DURATION]",
-    help="Wait for a free job slot if the quota is used up: 90m, 4h, 2d; 24h without a duration.",
-)
-@click.option("--wait", is_flag=True, help="Wait until the job has ended.")
-@click.option(
-    "--dry-run",
-    is_flag=True,
-    help="Do all but the upload and the creation of the job, and show the plan.",
-)
+@submission_options
 @yes_option
 @tuner_options
 @format_option
 @id_only_option
-def submit(
-    file: str,
-    model: str,
-    tuner: Tuner,
-    *,
-    wait: bool,
-    dry_run: bool,
-    yes: bool,
-    **options: Any,
-) -> int | None:
+def submit(file: str, model: str, tuner: Tuner, **options: Any) -> int | None:
     """Submit a fine-tuning job for FILE, after a confirmation if it is run in a terminal.
 
     FILE is a path or an s3:// URI: see docs/my-data.md. Submitting the same content again returns the same job, which is billed
     once.
     """
-    arguments = to_arguments(options)
+    return submit_job(tuner, model, file, **to_arguments(options))
+
+
+def submit_job(
+    tuner: Tuner,
+    model: str,
+    data: str,
+    *,
+    wait: bool,
+    dry_run: bool,
+    yes: bool,
+    **arguments: Any,
+) -> int | None:
+    """Show the plan of a job, submit it after a confirmation in a terminal, and print it."""
     if dry_run:
-        _show_plan(tuner.plan(model, file, **arguments))
+        _show_plan(tuner.plan(model, data, **arguments))
         return None
 
     def confirm(plan: Plan) -> None:
@@ -116,7 +132,7 @@ def submit(
             raise _DeclinedError
 
     try:
-        submitted = tuner.submit(model, file, confirm=confirm, **arguments)
+        submitted = tuner.submit(model, data, confirm=confirm, **arguments)
     except _DeclinedError:
         note("nothing was submitted")
         return NO

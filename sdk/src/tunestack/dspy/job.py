@@ -134,7 +134,8 @@ class TuningJob(TrainingJob):
             )
         return (
             f"job {self.job.name!r} continues without this process: attach to it with tunestack.Tuner().job({self.job.id!r}), "
-            f"or run the same code again; `tunestack jobs watch {self.job.id}` follows it, and `tunestack jobs cancel` stops it"
+            f"or run the same code again; `tunestack jobs watch {self.job.id}` follows it, "
+            f"and `tunestack jobs cancel {self.job.id}` stops it"
         )
 
     def end(self) -> None:

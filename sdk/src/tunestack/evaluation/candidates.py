@@ -214,7 +214,7 @@ class CandidateResolver:
             return self._fine_tuned(name, backend, endpoint)
         raise ConfigError(
             f"unknown model {shortened(text)}: expected a job, a fine-tuned model or its endpoint (ARN or name), a base "
-            "model (see `tunestack models`), a model id or inference profile, or openai/NAME"
+            "model (see `tunestack models list`), a model id or inference profile, or openai/NAME"
         )
 
     def _identify(self, text: str) -> tuple[Account, str]:

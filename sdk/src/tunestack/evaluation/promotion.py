@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,8 +131,10 @@ def rollback(backend: Backend, name: str, *, timeout: Duration | None, poll: Pol
             job_id=info.id,
         )
     if previous == info.model and info.target is None:
+        previous = _find_interrupted(backend, name, served=info.model)
+    if previous is None:
         raise StateError(
-            f"endpoint {name!r} serves its previous model {previous!r} already: the last promotion did not complete",
+            f"endpoint {name!r} serves its previous model {info.model!r} already: the last promotion did not complete",
             job_id=info.id,
         )
     promotion = Promotion(
@@ -143,10 +146,20 @@ def rollback(backend: Backend, name: str, *, timeout: Duration | None, poll: Pol
         at=time_text(backend.now()),
         is_rollback=True,
     )
-    host.tag_endpoint(info.id, _tags(promotion))
+    # Before the tags: after a crash before the update, the tags have the model that is served.
     _record(backend, promotion)
+    host.tag_endpoint(info.id, _tags(promotion))
     Endpoint(backend, info, poll=poll).update(previous, timeout)
     return promotion
+
+
+def _find_interrupted(backend: Backend, name: str, *, served: str) -> str | None:
+    """Return the model of a rollback that was recorded, and interrupted before the update; `None` if there is none."""
+    with suppress(TunestackError):
+        last = next(promotions(backend, name), None)
+        if last is not None and last["is_rollback"] and last["previous"] == served:
+            return str(last["model"])
+    return None
 
 
 def promotions(backend: Backend, name: str) -> Iterator[dict[str, Any]]:

@@ -62,7 +62,7 @@ DEPLOYMENTS = Quota(
     name="Total custom model deployments",
     default=10,
     is_adjustable=True,
-    remedy="stop a deployment that is not used any more (`tunestack endpoints list`, `tunestack endpoints stop`)",
+    remedy="stop a deployment that is not used any more (`tunestack endpoints list`, `tunestack endpoints stop NAME`)",
 )
 DEPLOYMENTS_IN_PROGRESS = Quota(
     name="Custom models with a creating status per account",
