@@ -76,9 +76,11 @@ def make_iam() -> Iterable[str]:
         "AccessTuner": "Policy: tuner",
         "AccessInvoker": "Policy: invoker",
         "AccessViewer": "Policy: viewer",
+        "AccessRunner": "Policy: runner",
         "AmazonBedrockJob": "Job role",
         "Guard": "Endpoint guard",
         "GuardScheduler": "Role of the schedules",
+        "Runs": "State machine of runs",
     }
 
     def find_title(name: str) -> str:
@@ -157,23 +159,6 @@ def make_errors() -> Iterable[str]:
 def first_paragraph(kind: type) -> str:
     """Return the first paragraph of a docstring."""
     return " ".join((inspect.getdoc(kind) or "").partition("\n\n")[0].split())
-
-
-def make_mistakes() -> Iterable[str]:
-    """Return the mistakes that tests make on the command line, or a link to the page that has them."""
-    if (ROOT / "docs/troubleshooting.md").exists():
-        return [
-            "[Troubleshooting](../troubleshooting.md) has the messages, with commands that fix them."
-        ]
-    from tests.sdk.test_mistakes import MISTAKES  # noqa: PLC0415 - loaded when a page needs it
-
-    return table(
-        ("text of the message", "mistake", "example", "exit code"),
-        (
-            (" … ".join(map(code, parts)), name, code(f"tunestack {line}"), str(exit_code))
-            for name, (line, exit_code, parts) in MISTAKES.items()
-        ),
-    )
 
 
 def make_aws_messages() -> Iterable[str]:

