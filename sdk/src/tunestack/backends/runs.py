@@ -48,8 +48,8 @@ class RunHost(Protocol):
         """Return the line of a job in the file of a run."""
         ...
 
-    def put_run_file(self, content: bytes, suffix: str, name: str | None = None) -> str:
-        """Store a file of a run and return its name, which is derived from its content if none is given."""
+    def put_run_file(self, name: str, content: bytes) -> None:
+        """Store a file of a run."""
         ...
 
     def read_run_file(self, name: str) -> bytes:

@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 
 def find_run(backend: Backend, run_id: str, *, poll: Poll) -> Run:
     """Return a run, by its ARN or name."""
-    host = _require_host(backend)
+    host = require_host(backend)
     return Run(backend, host, host.run(check_type("run_id", run_id, str)), poll=poll)
 
 
 def list_runs(backend: Backend, *, poll: Poll) -> Iterator[Run]:
     """List the runs, the newest first."""
-    host = _require_host(backend)
+    host = require_host(backend)
     return (Run(backend, host, info, poll=poll) for info in host.runs())
 
 
-def _require_host(backend: Backend) -> RunHost:
+def require_host(backend: Backend) -> RunHost:
+    """Return the backend as one that has runs."""
     if isinstance(backend, RunHost):
         return backend
-    raise ConfigError("runs need Bedrock")
+    raise ConfigError("runs need Bedrock: OpenAI has no service that submits jobs")

@@ -53,12 +53,16 @@ class RunPlan:
         costs = [job.max_usd for job in self.jobs if job.existing is None]
         return None if None in costs else sum(cost for cost in costs if cost is not None)
 
+    @property
+    def existing(self) -> int:
+        """The number of jobs that exist already."""
+        return sum(job.existing is not None for job in self.jobs)
+
     def lines(self) -> Iterator[str]:
         """Yield the plan as lines of text."""
-        existing = self.to_dict()["existing"]
         yield f"run: {self.name}, {len(self.jobs)} jobs, at most {self.max_parallel} at once"
-        if existing:
-            yield f"existing: {existing} jobs have the same content and are not billed again"
+        if self.existing:
+            yield f"existing: {self.existing} jobs have the same content and are not billed again"
         yield f"cost: at most {usd_text(self.max_usd)}"
         if self.skipped:
             yield f"budget: ${self.budget:g} is not enough for {len(self.skipped)} more jobs, which are not submitted"
@@ -68,7 +72,7 @@ class RunPlan:
         return {
             "name": self.name,
             "jobs": len(self.jobs),
-            "existing": sum(job.existing is not None for job in self.jobs),
+            "existing": self.existing,
             "skipped": len(self.skipped),
             "max_parallel": self.max_parallel,
             "max_usd": self.max_usd,

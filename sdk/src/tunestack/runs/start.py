@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from tunestack.backends.runs import RunHost, RunState
+from tunestack.backends.runs import RunState
 from tunestack.errors import ConfigError, ConflictError, TunestackError, shortened
 from tunestack.jobs.submit import (
     check_spec,
@@ -17,6 +17,7 @@ from tunestack.jobs.submit import (
     prepare_job,
     upload_and_build_request,
 )
+from tunestack.runs.find import require_host
 from tunestack.runs.plan import PlannedJob, RunPlan, split_by_budget
 from tunestack.runs.run import Run
 from tunestack.spec.arguments import check_type
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from tunestack.backends.accounts import Accounts
     from tunestack.backends.base import JobRequest
     from tunestack.backends.protocols import Backend, Target
-    from tunestack.backends.runs import RunInfo
+    from tunestack.backends.runs import RunHost, RunInfo
     from tunestack.polling import Poll
     from tunestack.spec.job_spec import JobSpec
 
@@ -53,8 +54,7 @@ def start(
     """Start a run; see `Tuner.start_run`."""
     rows = _resolve(accounts, _check(list(specs), name, max_parallel, budget))
     backend = rows[0][0].backend
-    if not isinstance(backend, RunHost):
-        raise ConfigError("runs need Bedrock: OpenAI has no service that submits jobs")
+    host = require_host(backend)
     planned = _plan_jobs(rows, poll=poll)
     jobs, skipped = split_by_budget([job for _, job in planned], budget)
     if not jobs:
@@ -69,14 +69,14 @@ def start(
     if confirm is not None:
         confirm(plan)
     requests = [_upload(target, job, poll=poll) for target, job in planned[: len(jobs)]]
-    content = b"".join(map(backend.run_row, requests))
+    content = b"".join(map(host.run_row, requests))
     # First the description, then the jobs, then the run: a run always has both files.
     file = hashlib.sha256(content + str(plan.max_parallel).encode()).hexdigest()[:32]
-    backend.put_run_file(orjson.dumps(_describe(plan, requests)), ".json", file)
-    backend.put_run_file(content, ".jsonl", file)
-    info = _create(backend, name, file, plan)
+    host.put_run_file(f"{file}.json", orjson.dumps(_describe(plan, requests)))
+    host.put_run_file(f"{file}.jsonl", content)
+    info = _create(host, name, file, plan)
     logger.info("run %s has %d jobs", info.name, len(jobs))
-    return Run(backend, backend, info, poll=poll)
+    return Run(backend, host, info, poll=poll)
 
 
 def _check(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, cast
@@ -67,15 +66,12 @@ class BedrockRuns:
         row = wire.to_step_functions(wire.create_job(request, self._deployment))
         return orjson.dumps(row) + b"\n"
 
-    def put_run_file(self, content: bytes, suffix: str, name: str | None = None) -> str:
-        """Store a file of a run and return its name, which is derived from its content if none is given."""
-        name = name or hashlib.sha256(content).hexdigest()[:32]
-        arguments = self._run_file(f"{name}{suffix}")
-        with translate_errors(f"storing the file of a run in {arguments['Bucket']!r}"):
+    def put_run_file(self, name: str, content: bytes) -> None:
+        """Store a file of a run."""
+        with translate_errors(f"storing the file {name!r} of a run"):
             self._clients.get("s3", self._region).put_object(
-                **arguments, Body=content, ChecksumAlgorithm="SHA256"
+                **self._run_file(name), Body=content, ChecksumAlgorithm="SHA256"
             )
-        return name
 
     def read_run_file(self, name: str) -> bytes:
         """Read a file of a run."""
