@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tunestack.backends.bedrock.errors import translate_errors
-from tunestack.backends.bedrock.s3 import Location, Store
+from tunestack.backends.bedrock.s3 import Location
 from tunestack.deployment import evaluations_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tunestack.backends.bedrock.clients import Clients
+    from tunestack.backends.bedrock.s3 import Store
     from tunestack.deployment import Deployment
 
 
@@ -25,42 +26,29 @@ class BedrockResults:
     def _deployment(self) -> Deployment:
         raise NotImplementedError
 
+    def _store(self, owner: str) -> Store:
+        raise NotImplementedError
+
     def _result_location(self, name: str) -> Location:
         deployment = self._deployment
         return Location(deployment.data_bucket, evaluations_prefix(deployment.data_prefix) + name)
 
-    def _arguments(self, location: Location) -> dict[str, Any]:
-        owner = self._deployment.owner(location.bucket)
-        return {
-            "Bucket": location.bucket,
-            "Key": location.key,
-            "ExpectedBucketOwner": owner,
-        }
-
     def put_result(self, name: str, content: bytes) -> str:
         """Store a result and return its S3 URI."""
         location = self._result_location(name)
-        with translate_errors(f"storing {location}"):
-            self._clients.get("s3", self._region).put_object(
-                **self._arguments(location), Body=content, ChecksumAlgorithm="SHA256"
-            )
+        self._store(self._deployment.owner(location.bucket)).write(location, content)
         return str(location)
 
     def read_result(self, name: str) -> bytes:
         """Read a result."""
         location = self._result_location(name)
-        with translate_errors(f"reading {location}"):
-            response = self._clients.get("s3", self._region).get_object(**self._arguments(location))
-            content: bytes = response["Body"].read()
-        return content
+        return self._store(self._deployment.owner(location.bucket)).read(location)
 
     def list_results(self, prefix: str) -> Iterator[str]:
         """List the names of the results that start with a prefix."""
         location = self._result_location(prefix)
         start = len(location.key) - len(prefix)
-        store = Store(
-            self._clients.get("s3", self._region), self._deployment.owner(location.bucket)
-        )
+        store = self._store(self._deployment.owner(location.bucket))
         return (key[start:] for key in store.list_keys(location))
 
     def caller(self) -> str:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import orjson
-from botocore.exceptions import ClientError
 
 from tunestack.backends.bedrock import wire
 from tunestack.backends.bedrock.errors import translate_errors
 from tunestack.backends.bedrock.s3 import Location
 from tunestack.backends.runs import RunInfo, RunState
 from tunestack.deployment import runs_prefix
-from tunestack.errors import DeploymentError, NotFoundError
+from tunestack.errors import ConflictError, DeploymentError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from tunestack.backends.base import JobRequest
     from tunestack.backends.bedrock.clients import Clients
+    from tunestack.backends.bedrock.s3 import Store
     from tunestack.deployment import Deployment
 
 _STATES: Mapping[str, RunState] = MappingProxyType(
@@ -34,8 +34,6 @@ _STATES: Mapping[str, RunState] = MappingProxyType(
         "ABORTED": RunState.CANCELLED,
     }
 )
-_EXISTS = "ExecutionAlreadyExists"
-_MISSING = ("ExecutionDoesNotExist", "StateMachineDoesNotExist", "InvalidArn")
 
 
 class BedrockRuns:
@@ -46,6 +44,9 @@ class BedrockRuns:
 
     @property
     def _deployment(self) -> Deployment:
+        raise NotImplementedError
+
+    def _store(self, owner: str) -> Store:
         raise NotImplementedError
 
     @property
@@ -68,43 +69,32 @@ class BedrockRuns:
 
     def put_run_file(self, name: str, content: bytes) -> None:
         """Store a file of a run."""
-        with translate_errors(f"storing the file {name!r} of a run"):
-            self._clients.get("s3", self._region).put_object(
-                **self._run_file(name), Body=content, ChecksumAlgorithm="SHA256"
-            )
+        location = self._run_file(name)
+        self._store(self._deployment.owner(location.bucket)).write(location, content)
 
     def read_run_file(self, name: str) -> bytes:
         """Read a file of a run."""
-        with translate_errors(f"reading the file {name!r} of a run"):
-            response = self._clients.get("s3", self._region).get_object(**self._run_file(name))
-            content: bytes = response["Body"].read()
-        return content
+        location = self._run_file(name)
+        return self._store(self._deployment.owner(location.bucket)).read(location)
 
-    def _run_file(self, name: str) -> dict[str, Any]:
+    def _run_file(self, name: str) -> Location:
         deployment = self._deployment
-        location = Location(deployment.data_bucket, runs_prefix(deployment.data_prefix) + name)
-        return {
-            "Bucket": location.bucket,
-            "Key": location.key,
-            "ExpectedBucketOwner": deployment.owner(location.bucket),
-        }
+        return Location(deployment.data_bucket, runs_prefix(deployment.data_prefix) + name)
 
     def create_run(self, name: str, file: str, max_parallel: int) -> RunInfo | None:
         """Start an execution; the same name and input again return the running one.
 
         Source: API reference, StartExecution (read 2026-11-29): names are unique for 90 days after the end.
         """
-        key = self._run_file(f"{file}.jsonl")["Key"]
+        key = self._run_file(f"{file}.jsonl").key
         text = json.dumps({"key": key, "max_parallel": max_parallel}, sort_keys=True)
         try:
-            response = self._states.start_execution(
-                stateMachineArn=self._state_machine, name=name, input=text
-            )
-        except ClientError as error:
-            if error.response["Error"]["Code"] == _EXISTS:
-                return None
             with translate_errors(f"starting run {name!r}"):
-                raise
+                response = self._states.start_execution(
+                    stateMachineArn=self._state_machine, name=name, input=text
+                )
+        except ConflictError:
+            return None
         return RunInfo(
             id=response["executionArn"],
             name=name,
@@ -119,14 +109,12 @@ class BedrockRuns:
         if not run_id.startswith("arn:"):
             arn = f"{self._state_machine.replace(':stateMachine:', ':execution:')}:{run_id}"
         try:
-            response = self._states.describe_execution(executionArn=arn)
-        except ClientError as error:
-            if error.response["Error"]["Code"] in _MISSING:
-                raise NotFoundError(
-                    f"run {run_id!r} does not exist: `tunestack runs list` shows those that do"
-                ) from error
             with translate_errors(f"getting run {run_id!r}"):
-                raise
+                response = self._states.describe_execution(executionArn=arn)
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"run {run_id!r} does not exist: `tunestack runs list` shows those that do"
+            ) from error.__cause__
         key = json.loads(response.get("input") or "{}").get("key", "")
         return RunInfo(
             id=response["executionArn"],

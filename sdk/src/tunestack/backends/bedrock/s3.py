@@ -164,13 +164,28 @@ class Store:
             for page in pages:
                 yield from page.get("Contents", ())
 
-    def read_rows(self, location: Location) -> Iterator[dict[str, float]]:
-        """Read a CSV file of numbers; cells that are not numbers are left out."""
+    def write(self, location: Location, content: bytes) -> None:
+        """Write a small object."""
+        with translate_errors(f"storing {location}"):
+            self._client.put_object(
+                Bucket=location.bucket,
+                Key=location.key,
+                ExpectedBucketOwner=self._owner,
+                Body=content,
+                ChecksumAlgorithm="SHA256",
+            )
+
+    def read(self, location: Location) -> bytes:
+        """Read a small object."""
         with translate_errors(f"reading {location}"):
             response = self._client.get_object(
                 Bucket=location.bucket, Key=location.key, ExpectedBucketOwner=self._owner
             )
-            text = response["Body"].read().decode("utf-8-sig", errors="replace")
+            return response["Body"].read()
+
+    def read_rows(self, location: Location) -> Iterator[dict[str, float]]:
+        """Read a CSV file of numbers; cells that are not numbers are left out."""
+        text = self.read(location).decode("utf-8-sig", errors="replace")
         # Numbers are not quoted; with quoting, one stray quote would hide the rows that follow.
         for row in csv.DictReader(text.splitlines(), quoting=csv.QUOTE_NONE):
             numbers = {name: _parse_number(cell) for name, cell in row.items()}
