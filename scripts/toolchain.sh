@@ -57,7 +57,7 @@ share_ca_certificates() {
         for name in SSL_CERT_FILE REQUESTS_CA_BUNDLE NODE_EXTRA_CA_CERTS; do
             [ -z "${!name:-}" ] || { cat "${!name}"; echo; }
         done
-    } >"$bundle.new" && mv "$bundle.new" "$bundle" || fail "the CA certificates can't be written to $bundle"
+    } >"$bundle.$$" && mv "$bundle.$$" "$bundle" || fail "the CA certificates can't be written to $bundle"
     export SSL_CERT_FILE=${SSL_CERT_FILE:-$bundle} REQUESTS_CA_BUNDLE=${REQUESTS_CA_BUNDLE:-$bundle}
     export NODE_EXTRA_CA_CERTS=$bundle
 }

@@ -18,6 +18,7 @@ from botocore.credentials import Credentials
 from stages import STAGES
 from tests.day import AS_OF
 from tunestack import Poll, Tuner
+from tunestack.jobs.job import TIMEOUT as JOB_TIMEOUT
 from tunestack_sandbox import Sandbox
 from tunestack_sandbox.shapes import violations
 
@@ -293,13 +294,25 @@ def sandbox(tunestack_sandbox, request):
     assert tunestack_sandbox.traffic.violations == []
 
 
+class FewPolls(Poll):
+    """Polls a job of hours six times instead of forty, because a poll takes about 15 ms.
+
+    A test that needs each phase of a job passes a timeout of hours.
+    """
+
+    def pauses(self, timeout):
+        """Yield long pauses if the timeout is that of a job."""
+        longest = 3600 if timeout >= JOB_TIMEOUT else self.longest
+        return Poll(factor=10, longest=longest, sleep=self.sleep, clock=self.clock).pauses(timeout)
+
+
 @pytest.fixture
 def poll(sandbox):
-    """Return a Poll that advances the sandbox's clock instead of waiting, with few polls of about 10 ms each.
+    """Return a Poll that advances the sandbox's clock instead of waiting.
 
     At least one poll is in the five minutes between the end of a start (25 minutes) and the timeout of a stop (30 minutes).
     """
-    return Poll(longest=240, sleep=sandbox.clock.advance, clock=sandbox.clock.monotonic)
+    return FewPolls(longest=240, sleep=sandbox.clock.advance, clock=sandbox.clock.monotonic)
 
 
 @pytest.fixture
@@ -315,10 +328,14 @@ def west(poll):
 
 
 @pytest.fixture
-def inject_error(sandbox, monkeypatch):
-    """Return a function that injects errors into operations of the sandbox's Bedrock."""
-    # botocore's retries wait in real time.
+def retry_at_once(monkeypatch):
+    """Let the retries of botocore, which wait in real time, not wait."""
     monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
+
+
+@pytest.fixture
+def inject_error(sandbox, retry_at_once):
+    """Return a function that injects errors into operations of the sandbox's Bedrock."""
 
     def inject(operation, code, *, times=1):
         sandbox.faults.add("error", operation=operation, code=code, times=times)

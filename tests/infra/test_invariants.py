@@ -104,7 +104,7 @@ def is_accepted(template, stage, region, proved):
 
 
 @pytest.mark.parametrize(
-    "step", [5, pytest.param(1, marks=pytest.mark.campaign)], ids=["every fifth", "all"]
+    "step", [10, pytest.param(1, marks=pytest.mark.campaign)], ids=["every tenth", "all"]
 )
 def test_every_relevant_change_is_found(synthesized, figure, step):
     stage, region = STAGES["dev"], "us-east-1"

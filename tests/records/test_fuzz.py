@@ -77,7 +77,7 @@ LINES = some.lists(
 )
 
 
-@settings(max_examples=1000, deadline=None, suppress_health_check=[*HealthCheck], derandomize=True)
+@settings(max_examples=300, deadline=None, suppress_health_check=[*HealthCheck], derandomize=True)
 @given(some.binary(min_size=2, max_size=2), LINES)
 def test_mutated_lines_raise_no_other_error(prefix, lines):
     probe_lines(prefix, lines)

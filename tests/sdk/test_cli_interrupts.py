@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from tests.parameters import every
 from tests.sdk.terminal import open_terminal, run_in_terminal
 from tunestack import NotFoundError
 
@@ -116,9 +117,9 @@ class TestSubmit:
 
 
 class TestJobs:
-    @pytest.mark.parametrize("verb", ["wait", "watch"])
+    @pytest.mark.parametrize("verb", every(2, ["wait", "watch"]))
     @pytest.mark.parametrize(
-        "moment", ["before-send.bedrock.*", "after-call.bedrock.*", "pause"], ids=str
+        "moment", every(2, ["before-send.bedrock.*", "after-call.bedrock.*", "pause"]), ids=str
     )
     @pytest.mark.parametrize("count", [1, 2])
     def test_jobs_continue(self, tuner, chat, running, repeat, verb, moment, count):
@@ -152,7 +153,7 @@ class TestEndpoints:
             ("pause", 1),
         ],
     )
-    @pytest.mark.parametrize("command", ["start", "promote"])
+    @pytest.mark.parametrize("command", every(2, ["start", "promote"]))
     def test_one_endpoint_is_started_in_all(self, job, tuner, repeat, command, moment, count):
         arguments = {
             "start": ("endpoints", "start", job.id),
@@ -166,7 +167,8 @@ class TestEndpoints:
         endpoint.stop()
 
     @pytest.mark.parametrize(
-        "moment", [f"before-send.bedrock.{DELETE}", f"after-call.bedrock.{DELETE}", "pause"]
+        "moment",
+        every(2, [f"before-send.bedrock.{DELETE}", f"after-call.bedrock.{DELETE}", "pause"]),
     )
     def test_stop_can_be_repeated(self, job, tuner, cli, sandbox, moment):
         endpoint = job.start_endpoint()
@@ -178,7 +180,8 @@ class TestEndpoints:
             tuner.endpoint(endpoint.id)
 
     @pytest.mark.parametrize(
-        "moment", [f"before-send.bedrock.{UPDATE}", f"after-call.bedrock.{UPDATE}", "pause"]
+        "moment",
+        every(2, [f"before-send.bedrock.{UPDATE}", f"after-call.bedrock.{UPDATE}", "pause"]),
     )
     def test_update_can_be_repeated(self, job, tuner, chat, repeat, moment):
         other = tuner.submit("nova-micro", chat, hyperparameters={"epochCount": 1}).wait()
@@ -190,13 +193,16 @@ class TestEndpoints:
 
     @pytest.mark.parametrize(
         ("moment", "is_requested"),
-        [
-            ("after-call.s3.PutObject", False),
-            ("after-call.bedrock.TagResource", False),
-            (f"before-send.bedrock.{UPDATE}", False),
-            (f"after-call.bedrock.{UPDATE}", True),
-            ("pause", True),
-        ],
+        every(
+            2,
+            [
+                ("after-call.s3.PutObject", False),
+                ("after-call.bedrock.TagResource", False),
+                (f"before-send.bedrock.{UPDATE}", False),
+                (f"after-call.bedrock.{UPDATE}", True),
+                ("pause", True),
+            ],
+        ),
     )
     def test_rollback_continues_or_can_be_repeated(
         self, job, tuner, chat, sandbox, repeat, moment, is_requested
@@ -224,7 +230,7 @@ class TestClosedPipe:
     """A reader that has ended, such as `head`, ends the command as SIGPIPE does, and quietly."""
 
     @pytest.mark.parametrize("option", [[], ["--json"]], ids=str)
-    @pytest.mark.parametrize("has_output", [True, False])
+    @pytest.mark.parametrize("has_output", every(2, [True, False]))
     @pytest.mark.parametrize(
         "command",
         [
@@ -265,7 +271,7 @@ class TestClosedPipe:
 class TestColumns:
     """The commands that wait print complete messages in terminals of any width."""
 
-    @pytest.mark.parametrize("columns", [40, 80, 120])
+    @pytest.mark.parametrize("columns", every(3, [40, 80, 120]))
     def test_submit_shows_the_plan_and_the_progress(self, submit, sandbox, columns):
         with open_terminal(*submit, "--yes", "--wait", columns=columns) as terminal:
             terminal.wait_for("elapsed")
@@ -275,7 +281,7 @@ class TestColumns:
         assert "model: nova-micro (amazon.nova-micro-v1:0:128k)" in text
         assert "is succeeded, after " in text
 
-    @pytest.mark.parametrize("columns", [40, 80, 120])
+    @pytest.mark.parametrize("columns", every(3, [40, 80, 120]))
     def test_endpoint_is_started_and_stopped(self, job, sandbox, columns):
         def advance(request):
             if request.method == "GET":

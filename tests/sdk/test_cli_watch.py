@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.parameters import every
 from tests.sdk.terminal import open_terminal, run_in_terminal
 from tunestack.cli.identifiers import short_id
 from tunestack_sandbox.messages import Response
@@ -99,7 +100,7 @@ def test_loss_of_openai_is_shown_while_it_trains(cli, tuner, chat, intercept):
 
 
 class TestInTerminal:
-    @pytest.mark.parametrize("columns", [40, 80, 120])
+    @pytest.mark.parametrize("columns", every(3, [40, 80, 120]))
     def test_live_lines_of_several_jobs_fit(self, jobs, sandbox, columns):
         arguments = ("jobs", "watch", *(short_id(job.id) for job in jobs))
         with open_terminal(*arguments, columns=columns) as terminal:
@@ -137,7 +138,7 @@ def test_wait_with_progress_in_a_pipe_prints_nothing(jobs, sandbox, capsys):
 
 
 class TestTables:
-    @pytest.mark.parametrize("columns", [40, 80, 120])
+    @pytest.mark.parametrize("columns", every(3, [40, 80, 120]))
     @pytest.mark.parametrize(
         "arguments",
         [("jobs", "list"), ("custom-models", "list"), ("models", "list"), ("cost", "--running")],

@@ -104,7 +104,7 @@ def test_endpoint_can_be_stopped_twice(job):
         job.endpoint()
 
 
-def test_endpoint_that_is_still_starting_can_be_stopped(job, tuner):
+def test_endpoint_that_is_still_starting_can_be_stopped(job, tuner, retry_at_once):
     with pytest.raises(
         EndpointTimeoutError, match="still 'Creating' after 1 minute; it continues"
     ) as raised:

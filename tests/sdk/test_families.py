@@ -9,6 +9,7 @@ import boto3
 import pytest
 
 from tests.day import AS_OF, SPRING
+from tests.parameters import every
 from tests.records.samples import TOOLS
 from tunestack import Poll, Tuner
 from tunestack.catalog import CATALOG, Content, LifecycleState, RecordFormat
@@ -73,7 +74,7 @@ def build_record(number, model):
 
 
 @pytest.mark.filterwarnings("ignore::tunestack.EndpointCostWarning")
-@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.key)
+@pytest.mark.parametrize("model", every(2, MODELS), ids=lambda model: model.key)
 def test_model_is_fine_tuned_from_chat_and_invoked(create_tuner, model):
     tuner = create_tuner(model)
     count = model.limits.validator_min_records or 100

@@ -44,7 +44,7 @@ def test_bootstrap_finetune(kind, configured, tuner, provider, figure):
     ("provider", "strategy"),
     [
         ("bedrock", "w -> p"),
-        ("bedrock", "w -> w"),
+        pytest.param("bedrock", "w -> w", marks=pytest.mark.campaign),
         ("openai", "w -> p"),
         pytest.param("openai", "w -> w", marks=pytest.mark.campaign),
         pytest.param("bedrock", "p -> w", marks=pytest.mark.campaign),

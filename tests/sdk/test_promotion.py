@@ -5,6 +5,7 @@ import json
 import boto3
 import pytest
 
+from tests.parameters import every
 from tunestack import EndpointState
 from tunestack.backends.bedrock.backend import BedrockBackend
 from tunestack.errors import (
@@ -91,7 +92,7 @@ def test_process_that_ends_during_the_update_loses_nothing(tuner, job, other):
     tuner.endpoint(NAME).stop()
 
 
-@pytest.mark.parametrize("reference", ["result", "id", "uri", "file"])
+@pytest.mark.parametrize("reference", every(2, ["result", "id", "uri", "file"]))
 def test_evaluation_allows_the_promotion(tuner, job, chat, tmp_path, reference):
     evaluation = job.evaluate(
         chat,

@@ -10,6 +10,7 @@ from datetime import timedelta
 import boto3
 import pytest
 
+from tests.parameters import every
 from tests.sdk.run_specs import ROWS, build_specs
 from tunestack import (
     ConfigError,
@@ -102,14 +103,17 @@ def test_failed_job_does_not_end_the_others(tuner, sandbox):
 
 @pytest.mark.parametrize(
     ("operation", "code", "times"),
-    [
-        ("CreateModelCustomizationJob", "ThrottlingException", 200),
-        ("CreateModelCustomizationJob", "ServiceQuotaExceededException", 400),
-        ("CreateModelCustomizationJob", "InternalServerException", 10),
-        ("GetModelCustomizationJob", "ThrottlingException", 10),
-        ("GetModelCustomizationJob", "InternalServerException", 10),
-        ("GetModelCustomizationJob", "ResourceNotFoundException", 3),
-    ],
+    every(
+        3,
+        [
+            ("CreateModelCustomizationJob", "ThrottlingException", 200),
+            ("CreateModelCustomizationJob", "ServiceQuotaExceededException", 400),
+            ("CreateModelCustomizationJob", "InternalServerException", 10),
+            ("GetModelCustomizationJob", "ThrottlingException", 10),
+            ("GetModelCustomizationJob", "InternalServerException", 10),
+            ("GetModelCustomizationJob", "ResourceNotFoundException", 3),
+        ],
+    ),
 )
 def test_service_errors_that_pass_are_waited_for(tuner, sandbox, operation, code, times):
     run = tuner.start_run(build_specs(1), name=f"{code}-{operation}"[:40])
@@ -121,7 +125,7 @@ def test_service_errors_that_pass_are_waited_for(tuner, sandbox, operation, code
     assert len(list(tuner.jobs())) == 1
 
 
-@pytest.mark.parametrize("code", ["ValidationException", "AccessDeniedException"])
+@pytest.mark.parametrize("code", every(2, ["ValidationException", "AccessDeniedException"]))
 def test_job_that_is_refused_has_the_reason(tuner, sandbox, code):
     rule = sandbox.faults.add("error", operation="CreateModelCustomizationJob", code=code, times=1)
     run = tuner.start_run(build_specs(2), name=f"refused-{code}", max_parallel=1).wait()

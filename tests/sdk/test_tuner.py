@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import pickle
+from datetime import timedelta
 
 import boto3
 import pytest
@@ -29,7 +30,7 @@ SETTINGS = {"epochCount": 3, "batchSize": 4, "learningRate": 1e-5}
 
 def test_job_from_submit_to_custom_model(tuner, chat, sandbox):
     job = tuner.submit("nova-micro", chat, hyperparameters=SETTINGS)
-    observations = [(info.state, info.phase) for info in job.watch()]
+    observations = [(info.state, info.phase) for info in job.watch(timedelta(hours=9))]
     assert observations[0] == (JobState.PENDING, "validation")
     assert (JobState.PENDING, "data processing") in observations
     assert (JobState.RUNNING, "training") in observations
@@ -291,7 +292,7 @@ def test_empty_validation_data_is_rejected(tuner, chat, empty):
 
 
 def test_jobs_and_endpoints_can_be_stopped_without_a_deployment(
-    tuner, chat, sandbox, poll, monkeypatch
+    tuner, chat, sandbox, poll, monkeypatch, retry_at_once
 ):
     """Jobs and endpoints are still billed after the stack was deleted."""
     job = tuner.submit("nova-micro", chat).wait()

@@ -1,5 +1,6 @@
 """Many jobs are followed with one List request per poll, and none is lost."""
 
+from datetime import timedelta
 from typing import Any
 
 import boto3
@@ -34,7 +35,9 @@ def test_follow_yields_every_change_until_all_jobs_have_ended(several, calls, po
     tuner = Tuner(session=session, poll=poll)
     jobs = [tuner.job(job.id) for job in several]
     counted.clear()
-    changes = [(job.id, job.info.state, job.info.phase) for job in tuner.follow(jobs)]
+    changes = [
+        (job.id, job.info.state, job.info.phase) for job in tuner.follow(jobs, timedelta(hours=9))
+    ]
     assert len(changes) == len(set(changes))
     for job in several:
         states = [state for name, state, _ in changes if name == job.id]

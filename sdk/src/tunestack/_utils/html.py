@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from enum import Enum
-from html import escape
 from typing import TYPE_CHECKING, Any
 
 from tunestack._utils.formatting import utc_text
@@ -26,6 +25,12 @@ class Markup(str):
     __slots__ = ()
 
 
+def _escape(text: str) -> str:
+    from html import escape  # noqa: PLC0415 - loads the names of all entities
+
+    return escape(text)
+
+
 def tag(name: str, /, *children: str, **attributes: object) -> Markup:
     """Write an element.
 
@@ -35,7 +40,7 @@ def tag(name: str, /, *children: str, **attributes: object) -> Markup:
         attributes: `class_` is `class`, and an underscore in a name is a hyphen; `None` leaves an attribute out.
     """
     written = "".join(
-        f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
+        f' {key.rstrip("_").replace("_", "-")}="{_escape(str(value))}"'
         for key, value in attributes.items()
         if value is not None
     )
@@ -47,7 +52,7 @@ def tag(name: str, /, *children: str, **attributes: object) -> Markup:
 def join(children: Iterable[str]) -> Markup:
     """Join text, which is escaped, and `Markup`."""
     return Markup(
-        "".join(child if isinstance(child, Markup) else escape(child) for child in children)
+        "".join(child if isinstance(child, Markup) else _escape(child) for child in children)
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import sys
 import warnings
-from importlib import import_module
 from importlib.util import find_spec
 from itertools import pairwise
+from types import MappingProxyType
 
 import click
 
@@ -53,6 +53,8 @@ _KNOWN_PLUGINS = {
 class _Commands(Group):
     """The commands of the SDK, and those that other distributions add."""
 
+    modules = MappingProxyType({name: module for name, (module, _) in _COMMANDS.items()})
+
     def descriptions(self, ctx: click.Context) -> dict[str, str]:  # noqa: ARG002 - loads no command
         """Return the description of each command."""
         return _descriptions()
@@ -60,13 +62,8 @@ class _Commands(Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - of click
         return sorted(_descriptions())
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - of click
-        if cmd_name not in _COMMANDS:
-            return _plugin(cmd_name)
-        with exit_at_interrupt():
-            module = import_module(f"tunestack.cli.{_COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
-        return command
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or _plugin(cmd_name)
 
 
 def _descriptions() -> dict[str, str]:

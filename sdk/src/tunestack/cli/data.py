@@ -6,15 +6,13 @@ import signal
 import sys
 import time
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tunestack import catalog
-from tunestack.cli.data_logs import from_logs
 from tunestack.cli.data_options import data_options
-from tunestack.cli.data_records import fix, sample
-from tunestack.cli.data_records import show as show_records
 from tunestack.cli.data_source import open_data
 from tunestack.cli.groups import Group, examples
 from tunestack.cli.options import DataFile, format_option, json_option, model_option
@@ -52,6 +50,15 @@ _limit = click.option(
 class _Group(Group):
     """Commands that write nothing when they are interrupted, and say so."""
 
+    modules = MappingProxyType(
+        {
+            "fix": "data_records",
+            "from-logs": "data_logs",
+            "sample": "data_records",
+            "show": "data_records",
+        }
+    )
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; SIGTERM is handled as Ctrl-C, so that partial files are removed."""
         signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -72,10 +79,6 @@ class _Group(Group):
 )
 def data() -> None:
     """Check, repair, convert and split training data; no account is needed."""
-
-
-for _command in (fix, from_logs, sample, show_records):
-    data.add_command(_command)
 
 
 @data.command(

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
 import click
+
+from tunestack.cli.interrupts import exit_at_interrupt
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _ALIASES = {"ls": ("list",), "ps": ("list",), "logs": ("events",), "rm": ("delete", "stop")}
 """Other names of commands, which `docker`, `gh` and `hf` use: an alias runs the first of these commands that the group has."""
@@ -18,6 +27,13 @@ def examples(*commands: str, page: str) -> str:
 class Group(click.Group):
     """A group of commands."""
 
+    modules: Mapping[str, str] = MappingProxyType({})
+    """The modules of commands that are loaded only when they are used, by the name of the command."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - of click
+        """Return the names of the commands."""
+        return sorted((*self.commands, *self.modules))
+
     def descriptions(self, ctx: click.Context) -> dict[str, str]:
         """Return the description of each command."""
         commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
@@ -29,7 +45,13 @@ class Group(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - of click
         """Return a command, by its name or an alias."""
-        return self.commands.get(self._resolve_alias(cmd_name))
+        name = self._resolve_alias(cmd_name)
+        if name not in self.modules:
+            return self.commands.get(name)
+        with exit_at_interrupt():
+            module = import_module(f"tunestack.cli.{self.modules[name]}")
+        command: click.Command = getattr(module, name.replace("-", "_"))
+        return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one sentence for each command, and its aliases."""
@@ -49,7 +71,9 @@ class Group(click.Group):
 
     def _resolve_alias(self, name: str) -> str:
         names = (name, *_ALIASES.get(name, ()))
-        return next((known for known in names if known in self.commands), name)
+        return next(
+            (known for known in names if known in self.commands or known in self.modules), name
+        )
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

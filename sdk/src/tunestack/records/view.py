@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -132,11 +131,7 @@ def view(
         chunks, source_format, _ = read_mapped(reader, target.source, shape, _NAME)
         target = replace(target, source=source_format)
         numbered = _number(chunks)
-        chosen = (
-            _sample(numbered, sample, random.Random(seed))  # noqa: S311 - not for security
-            if sample
-            else _choose(numbered, set(lines))
-        )
+        chosen = _sample(numbered, sample, seed) if sample else _choose(numbered, set(lines))
     return [_convert(number, line, rejected, target) for number, line, rejected in chosen]
 
 
@@ -166,8 +161,11 @@ def _choose(lines: Iterator[_Line], numbers: set[int]) -> list[_Line]:
     return chosen
 
 
-def _sample(lines: Iterator[_Line], size: int, dice: random.Random) -> list[_Line]:
+def _sample(lines: Iterator[_Line], size: int, seed: int) -> list[_Line]:
     """Choose records at random in one pass, each with the same probability."""
+    from random import Random  # noqa: PLC0415 - takes time to load
+
+    dice = Random(seed)  # noqa: S311 - not for security
     chosen: list[_Line] = []
     count = 0
     for item in lines:
