@@ -50,7 +50,7 @@ class Chunk:
 
     def reject_long_lines(self, limit: int) -> Chunk:
         """Replace the lines that are longer than a limit, and return the chunk."""
-        if any(len(line) > limit for line in self.lines):
+        if max(map(len, self.lines), default=0) > limit:
             lines, self.lines = self.lines, []
             for line in lines:
                 if len(line) > limit:

@@ -114,26 +114,35 @@ class FastPath:
             return None
         texts = [message.content for message in messages]
         encoded = self._encode_texts(texts, template)
-        if encoded is None or may_break_dspy_rule(texts, has_system=template.has_system):
+        # A single question and its answer break no rule of DSPy.
+        if encoded is None or (
+            len(texts) > 2 and may_break_dspy_rule(texts, has_system=template.has_system)
+        ):
             return None
         converted = template.fill(encoded)
         size = len(converted) - template.frame_size
-        if size > self._max_size or not _has_unique_keys(line, converted, template):
+        if size > self._max_size:
             return None
-        self._systems += template.has_system
+        # The length of a line, and then what takes more time, proves that no object has a key twice: the decoder would drop
+        # the first value.
+        if len(line) - len(converted) not in template.length_differences and not _has_unique_keys(
+            line, template
+        ):
+            return None
+        if template.has_system:
+            self._systems += 1
         return converted, size
 
     def _encode_texts(self, texts: list[str], template: LineTemplate) -> list[bytes] | None:
         """Encode texts as JSON; return `None` if one of them may break a rule."""
         encoded = []
+        if template.has_system:
+            system = self._encode_system_prompt(texts[0])
+            if system is None:
+                return None
+            encoded.append(system)
         patterns = self._prompt_patterns
-        for index, text in enumerate(texts):
-            if template.has_system and index == 0:
-                system = self._encode_system_prompt(text)
-                if system is None:
-                    return None
-                encoded.append(system)
-                continue
+        for text in texts[len(encoded) :]:
             if not text or text.isspace():
                 return None
             for anchor, search in patterns:  # `contains_match` without a call for each text
@@ -161,13 +170,8 @@ class FastPath:
         return encoded
 
 
-def _has_unique_keys(line: bytes, converted: bytes, template: LineTemplate) -> bool:
-    """Return whether no object of a line has a key twice: the decoder would drop the first value.
-
-    Checks what costs least first: the length of the line, its quotes, its known keys, all its keys.
-    """
-    if len(line) - len(converted) in template.length_differences:
-        return True
+def _has_unique_keys(line: bytes, template: LineTemplate) -> bool:
+    """Return whether a line has as many keys as its template: its quotes, its known keys, all its keys."""
     if line.count(b'"') == template.quote_count:
         return True
     # A key that is written with an escape would not be counted.

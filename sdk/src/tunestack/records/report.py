@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from tunestack._utils.html import rows_table
 from tunestack.records.findings import Severity, without_indices
 from tunestack.records.rules import RULES
 from tunestack.records.tokens import METHOD
@@ -200,6 +199,8 @@ class Report:
 
     def _repr_html_(self) -> str:
         """Show the report in a notebook."""
+        from tunestack._utils.html import rows_table  # noqa: PLC0415 - for notebooks only
+
         title, *notices = (line.strip() for line in self._summary_lines())
         tokens = f"{self.tokens.total:,}, estimated as {self.tokens.method}"
         rows = [

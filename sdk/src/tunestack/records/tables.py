@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import math
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -32,6 +31,8 @@ def read_csv(file: BinaryIO, delimiter: str) -> Iterator[Row]:
     Raises:
         ValueError: the file is not CSV in UTF-8; the message has the row.
     """
+    import csv  # noqa: PLC0415 - for this kind of file only
+
     # The default limit is 128 KiB, less than a long document.
     csv.field_size_limit(max(csv.field_size_limit(), 2**24))
     text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")

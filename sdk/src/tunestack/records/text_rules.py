@@ -50,6 +50,8 @@ class TextRule:
     """The characters that can precede the anchor, if the anchor is a colon."""
     word: str = ""
     """The word in the message."""
+    any_case: str = ""
+    """A pattern for the word in any case, if `pattern` leaves out the spellings that other rules have."""
 
 
 def _word_rules(
@@ -130,7 +132,7 @@ def _nova_word_rules(words: tuple[str, ...]) -> Iterator[TextRule]:
         yield from _word_rules(other_rule, spellings, _IN_ANSWER, (ANSWER,), ignore_case=False)
         exact = "".join(f"(?<!{re.escape(spelling)})" for spelling in spellings)
         for other in _word_rules(other_rule, (word,), _OTHER_CASE, _ALL_TEXTS, ignore_case=True):
-            yield replace(other, pattern=other.pattern + exact)
+            yield replace(other, pattern=other.pattern + exact, any_case=other.pattern)
     yield from _word_rules(
         other_rule, ("Thought:", "<unk>"), _NEWEST, _ALL_TEXTS, ignore_case=False
     )
@@ -157,9 +159,8 @@ def search_patterns(target: Target, text: str) -> tuple[tuple[str, Callable[[str
         text: the kind of text, `PROMPT` or `ANSWER`.
     """
     by_anchor: dict[str, list[TextRule]] = {}
-    for rule in _fast_path_rules(target):
-        if text in rule.texts:
-            by_anchor.setdefault(rule.anchor, []).append(rule)
+    for rule in _merge_cases(rule for rule in _fast_path_rules(target) if text in rule.texts):
+        by_anchor.setdefault(rule.anchor, []).append(rule)
     return tuple(
         (anchor, re.compile(_join_patterns(anchor, rules)).search)
         for anchor, rules in by_anchor.items()
@@ -176,6 +177,16 @@ def _fast_path_rules(target: Target) -> list[TextRule]:
         # A prompt that was written with a chat template is parsed into turns, or counted.
         rules += _word_rules("special-token", DISTINCTIVE_TOKENS, "", _ALL_TEXTS, ignore_case=False)
     return rules
+
+
+def _merge_cases(rules: Iterable[TextRule]) -> list[TextRule]:
+    """Replace the rules on the spellings of a word by one for any case, because each alternative of a pattern takes time."""
+    rules = list(rules)
+    merged = {
+        rule.word.lower(): replace(rule, pattern=rule.any_case) for rule in rules if rule.any_case
+    }
+    others = [rule for rule in rules if rule.word.lower() not in merged]
+    return [*merged.values(), *others]
 
 
 def _join_patterns(anchor: str, rules: list[TextRule]) -> str:

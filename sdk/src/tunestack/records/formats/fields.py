@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from tunestack.records.findings import field_path
@@ -81,6 +80,7 @@ def report_record_fields(
     value: Mapping[str, Any], known: Collection[str], findings: Findings
 ) -> None:
     """Report the fields of a record that its format does not have: they are metadata, unless they may be content."""
+    from difflib import get_close_matches  # noqa: PLC0415 - takes time to load
 
     def is_metadata(name: str) -> bool:
         return name not in _CONTENT and not get_close_matches(name, known, n=1, cutoff=0.85)
