@@ -120,11 +120,15 @@ class TestWeb:
 
     def test_address_is_printed_in_a_pipe(self, cli, job):
         code, out, err = cli("jobs", "show", "latest", "--web")
-        assert (code, out, err) == (0, f"{page_url(job.id)}\n", "")
+        assert (code, out, err) == (0, f"{page_url(job.model)}\n", "")
         row = json.loads(cli("custom-models", "show", job.model, "--web", "--json")[1])
         assert row == {"id": job.model, "url": page_url(job.model)}
         endpoint = job.start_endpoint()
-        assert page_url(endpoint.id) in cli("endpoints", "show", endpoint.id, "--web")[1]
+        assert page_url(job.model) in cli("endpoints", "show", endpoint.id, "--web")[1]
+
+    def test_running_job_opens_the_list(self, cli, tuner, chat):
+        job = tuner.submit("nova-micro", chat)
+        assert cli("jobs", "show", job.id, "--web")[1].endswith("#/custom-models\n")
 
     def test_browser_is_opened_in_a_terminal(self, job, tmp_path):
         opened = tmp_path / "opened"
@@ -135,8 +139,8 @@ class TestWeb:
         variables = {"BROWSER": f"{sys.executable} {browser} %s"}
         code, terminal = run_in_terminal("jobs", "show", job.id, "--web", columns=200, **variables)
         assert code == 0
-        assert opened.read_text() == page_url(job.id)
-        assert page_url(job.id) in terminal.text
+        assert opened.read_text() == page_url(job.model)
+        assert page_url(job.model) in terminal.text
 
     def test_missing_browser_is_a_warning(self, job, tmp_path):
         variables = {"BROWSER": "false", "PATH": str(tmp_path), "DISPLAY": ""}

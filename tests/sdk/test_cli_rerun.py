@@ -6,8 +6,6 @@ import pytest
 
 from tests.sdk.terminal import open_terminal
 
-GPT = "openai/gpt-4o-mini-2024-07-18"
-
 
 @pytest.fixture
 def original(tuner, chat):
@@ -88,12 +86,3 @@ def test_terminal_shows_the_plan_and_asks(tuner, original):
         terminal.type("y\n")
         assert terminal.finish() == 0, terminal.text
     assert len(list(tuner.jobs())) == 2
-
-
-def test_job_at_openai_names_the_command_to_use(cli, tuner, chat):
-    job = tuner.submit(GPT, chat)
-    code, _, err = cli("jobs", "rerun", job.id)
-    assert code == 2
-    assert "only jobs on Bedrock can" in err
-    assert "`tunestack submit FILE --model gpt-4o-mini-2024-07-18 --rerun`" in err
-    assert len(list(tuner.jobs(provider="openai"))) == 1

@@ -94,8 +94,10 @@ def test_every_block_of_the_readme_works(machine, tmp_path):
     first, (_, setup), (_, shells), (_, deployment), *rest = BLOCKS
     assert re.findall(r"^\./\w+", setup, re.MULTILINE) == ["./demo", "./check"]
     tools, sandbox = shells.splitlines()
+    (data,) = re.findall(r"^`(python examples/tickets\.py \S+)`", README, re.MULTILINE)
     account = "".join(
-        format_block(*block) for block in [("bash", deployment), rest[0], first, *rest[1:]]
+        format_block(*block)
+        for block in [("bash", deployment), rest[0], ("sh", f"{data}\n"), first, *rest[1:]]
     )
     (install,) = re.findall(r"`(pip install '\./sdk\[.*?\]')`", README)
     account += f"python3 -m venv app && app/bin/{install}\napp/bin/tunestack models list\n"
@@ -111,7 +113,7 @@ def test_every_block_of_the_readme_works(machine, tmp_path):
         f"{setup.replace('./check', './check --collect-only')}\n{tools} -i {shlex.quote(str(outside))}\n",
     )
     assert out.count("Nothing that costs money is left") == 2  # also after `uv sync && npm ci`
-    assert "Fine-tuning job status: succeeded" in out
+    assert "Endpoint deployed: " in out
     assert "gpt-4o-mini" in out
     assert sorted((tmp_path / "home").iterdir()) == []
 

@@ -89,6 +89,12 @@ class JobInfo:
     """Tokens that are billed, if the provider reports them."""
     expected: datetime | None = None
     """When the provider expects the job to end."""
+    method: str | None = None
+    """The method of a job at OpenAI, such as `supervised` or `dpo`."""
+    seed: int | None = None
+    """The random seed of a job at OpenAI, which OpenAI chooses if none was given."""
+    suffix: str | None = None
+    """The suffix of the fine-tuned model's name at OpenAI, as it was given."""
 
     @property
     def described(self) -> str:

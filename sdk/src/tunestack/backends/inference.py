@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
     from tunestack.backends.base import Completion, EndpointInfo, InferenceSettings
     from tunestack.records.conversation import Conversation
@@ -19,22 +19,6 @@ class Inference(Protocol):
         """Return the rendering of a fine-tuned model's training data; `None` if unknown, or for messages."""
         ...
 
-    def invoke(
-        self,
-        endpoint: EndpointInfo,
-        messages: Sequence[Mapping[str, str]],
-        *,
-        rendering: Rendering | None = None,
-    ) -> str:
-        """Send a conversation (`role`, `content`) to an endpoint or model and return the text of the answer.
-
-        Args:
-            endpoint: the endpoint.
-            messages: the conversation.
-            rendering: how the prompt is written, for models that are trained on prompts; by default as in the training data.
-        """
-        ...
-
     def complete(
         self,
         endpoint: EndpointInfo,
@@ -43,7 +27,13 @@ class Inference(Protocol):
         *,
         rendering: Rendering | None = None,
     ) -> Completion:
-        """Send a conversation, with its tools, to an endpoint or model and return the answer; see `invoke`.
+        """Send a conversation, with its tools, to an endpoint or model and return the answer.
+
+        Args:
+            endpoint: the endpoint.
+            conversation: the conversation.
+            settings: the settings of the request.
+            rendering: how the prompt is written, for models that are trained on prompts; by default as in the training data.
 
         Raises:
             InvalidRequestError: the provider, or this model, does not accept the conversation.

@@ -106,7 +106,7 @@ def show_models(models: tuple[str, ...], provider: Provider, tuner: Tuner, *, we
     """Show custom models."""
     found = find_each(find_custom_model, tuner, models, provider)
     if web:
-        open_pages(model.id for model in found)
+        open_pages((model.id, None) for model in found)
     else:
         show_each(model.info for model in found)
 

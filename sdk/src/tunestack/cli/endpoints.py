@@ -186,7 +186,7 @@ def show_endpoints(
     """Show endpoints and when they are deleted."""
     found = find_each(find_endpoint, tuner, endpoints, provider)
     if web:
-        open_pages(endpoint.id for endpoint in found)
+        open_pages((endpoint.id, endpoint.info.model) for endpoint in found)
     else:
         show_each(_fields(endpoint.info) for endpoint in found)
 

@@ -124,7 +124,7 @@ def show_jobs(jobs: tuple[str, ...], provider: Provider, tuner: Tuner, *, web: b
     """Show jobs."""
     found = find_each(find_job, tuner, jobs, provider)
     if web:
-        open_pages(job.id for job in found)
+        open_pages((job.id, job.info.model) for job in found)
     else:
         show_each(job.info for job in found)
 

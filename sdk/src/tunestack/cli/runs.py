@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tunestack.cli.confirmation import DeclinedError, require_confirmation
 from tunestack.cli.groups import Group, examples
 from tunestack.cli.identifiers import LATEST
 from tunestack.cli.options import (
@@ -21,7 +22,6 @@ from tunestack.cli.options import (
 from tunestack.cli.output import (
     MESSAGES_AS_JSON,
     NO,
-    is_interactive,
     is_text,
     note,
     out,
@@ -92,9 +92,9 @@ def start(
 
     def confirm(plan: RunPlan) -> None:
         _show_plan(plan, is_result=dry_run)
-        asks = not yes and is_interactive()
-        if dry_run or (asks and not click.confirm("Start this run?", err=True)):
-            raise _DeclinedError
+        if dry_run:
+            raise DeclinedError
+        require_confirmation("Start this run?", yes=yes)
 
     sweep = read_sweep(file)
     try:
@@ -105,16 +105,12 @@ def start(
             budget=sweep.budget if budget is None else budget,
             confirm=confirm,
         )
-    except _DeclinedError:
+    except DeclinedError:
         note("dry run: nothing was uploaded or created" if dry_run else "nothing was started")
         return None if dry_run else NO
     note(f"run {run.name}: `tunestack runs watch {run.name}` follows it")
     show(run.info)
     return None
-
-
-class _DeclinedError(Exception):
-    """The plan was not confirmed."""
 
 
 def _show_plan(plan: RunPlan, *, is_result: bool) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from tunestack.cli.confirmation import DeclinedError, require_confirmation
 from tunestack.cli.data_options import data_options
 from tunestack.cli.groups import examples
 from tunestack.cli.options import (
@@ -23,7 +24,6 @@ from tunestack.cli.options import (
 from tunestack.cli.output import (
     MESSAGES_AS_JSON,
     NO,
-    is_interactive,
     is_text,
     note,
     out,
@@ -127,13 +127,12 @@ def submit_job(
 
     def confirm(plan: Plan) -> None:
         _note_plan(plan)
-        asks = plan.existing is None and not yes and is_interactive()
-        if asks and not click.confirm("Submit this job?", err=True):
-            raise _DeclinedError
+        if plan.existing is None:
+            require_confirmation("Submit this job?", yes=yes)
 
     try:
         submitted = tuner.submit(model, data, confirm=confirm, **arguments)
-    except _DeclinedError:
+    except DeclinedError:
         note("nothing was submitted")
         return NO
     # Printed at once: whatever happens next, the id attaches to the job.
@@ -144,10 +143,6 @@ def submit_job(
         submitted.wait()
     show(submitted.info)
     return None
-
-
-class _DeclinedError(Exception):
-    """The plan was not confirmed."""
 
 
 def _show_plan(plan: Plan) -> None:

@@ -22,7 +22,7 @@ _DOMAINS = {
     "aws-us-gov": "console.amazonaws-us-gov.com",
 }
 # Those with an ARN are used by AWS's sample notebooks for fine-tuning on Bedrock. The page of custom models also lists jobs and
-# deployments; the addresses of their own pages are not documented.
+# deployments. Their own pages have no known addresses: neither AWS's documentation nor its samples have one.
 _PAGES = {
     "model-customization-job": "custom-models",
     "custom-model-deployment": "custom-models",
@@ -38,13 +38,19 @@ web_option = click.option(
 )
 
 
-def page_url(identifier: str) -> str:
+def page_url(identifier: str, model: str | None = None) -> str:
     """Return the address of the page of a job, an endpoint or a custom model.
+
+    Args:
+        identifier: the id.
+        model: the custom model of a job or endpoint. Its page is returned if Bedrock has no known page for them.
 
     Raises:
         ConfigError: it belongs to an OpenAI-compatible server.
     """
     arn = Arn.parse(identifier)
+    if model is not None and arn is not None and "{arn}" not in _PAGES.get(arn.resource_type, ""):
+        return page_url(model)
     if arn is not None and arn.partition in _DOMAINS and arn.resource_type in _PAGES:
         page = _PAGES[arn.resource_type].format(arn=arn)
         return f"https://{arn.region}.{_DOMAINS[arn.partition]}/bedrock/home?region={arn.region}#/{page}"
@@ -55,10 +61,14 @@ def page_url(identifier: str) -> str:
     raise ConfigError(f"the page of {identifier!r} is unknown: --web works for AWS and OpenAI")
 
 
-def open_pages(identifiers: Iterable[str]) -> None:
-    """Print the addresses of pages and, in a terminal, open them in the browser."""
-    for identifier in identifiers:
-        url = page_url(identifier)
+def open_pages(items: Iterable[tuple[str, str | None]]) -> None:
+    """Print the addresses of pages and, in a terminal, open them in the browser.
+
+    Args:
+        items: the arguments of `page_url`.
+    """
+    for identifier, model in items:
+        url = page_url(identifier, model)
         if is_text():
             out(url)
         else:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from tunestack._utils.formatting import duration_text, utc_text
-from tunestack.backends.base import EndpointInfo, EndpointState, Expiry
+from tunestack.backends.base import EndpointInfo, EndpointState, Expiry, InferenceSettings
 from tunestack.backends.handle import Handle
 from tunestack.backends.protocols import EndpointHost
 from tunestack.catalog import Serving
@@ -24,6 +24,7 @@ from tunestack.errors import (
     TunestackError,
 )
 from tunestack.polling import VISIBLE_WITHIN, Duration, to_timeout, watch
+from tunestack.records.conversation import from_messages
 from tunestack.spec.arguments import check_id
 
 if TYPE_CHECKING:
@@ -149,7 +150,10 @@ class Endpoint(Handle[EndpointInfo]):
             BusyError: the endpoint is not ready, or the request was throttled.
             NotFoundError: the endpoint was deleted.
         """
-        return self._backend.invoke(self._info, conversation(messages), rendering=rendering)
+        records = from_messages(conversation(messages))
+        return self._backend.complete(
+            self._info, records, InferenceSettings(), rendering=rendering
+        ).text
 
     def stop(self, timeout: Duration | None = STOP_TIMEOUT) -> None:
         """Delete the endpoint and wait until it is deleted; does nothing if it was deleted before, and at OpenAI.

@@ -130,8 +130,11 @@ def rollback(backend: Backend, name: str, *, timeout: Duration | None, poll: Pol
             f"endpoint {name!r} has no previous model: it was created by its first promotion, or was never promoted",
             job_id=info.id,
         )
-    if previous == info.model and info.target is None:
-        previous = _find_interrupted(backend, name, served=info.model)
+    if previous == info.model:
+        interrupted = _find_interrupted(backend, name, served=info.model)
+        # An update to another target is that of an interrupted promotion.
+        if info.target in (None, interrupted):
+            previous = interrupted
     if previous is None:
         raise StateError(
             f"endpoint {name!r} serves its previous model {info.model!r} already: the last promotion did not complete",
@@ -154,7 +157,7 @@ def rollback(backend: Backend, name: str, *, timeout: Duration | None, poll: Pol
 
 
 def _find_interrupted(backend: Backend, name: str, *, served: str) -> str | None:
-    """Return the model of a rollback that was recorded, and interrupted before the update; `None` if there is none."""
+    """Return the model of a rollback that was recorded, and whose update has not completed; `None` if there is none."""
     with suppress(TunestackError):
         last = next(promotions(backend, name), None)
         if last is not None and last["is_rollback"] and last["previous"] == served:

@@ -13,14 +13,14 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from tunestack import catalog
-from tunestack.backends.base import Completion, EndpointInfo, EndpointState, InferenceSettings
+from tunestack.backends.base import Completion, EndpointInfo, EndpointState
 from tunestack.backends.bedrock import wire
 from tunestack.backends.bedrock.arn import strip_route
 from tunestack.backends.bedrock.errors import translate_errors
 from tunestack.catalog import Serving, find_inference
 from tunestack.errors import AccessError, BusyError, InvalidRequestError, ModelError, NotFoundError
 from tunestack.records.chat_templates import TEMPLATES
-from tunestack.records.conversation import Text, from_messages
+from tunestack.records.conversation import Text
 from tunestack.records.formats import FORMATS
 from tunestack.records.formats.prompt import one_text
 from tunestack.records.target import Rendering
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from types_boto3_bedrock import BedrockClient
     from types_boto3_bedrock_runtime import BedrockRuntimeClient
 
+    from tunestack.backends.base import InferenceSettings
     from tunestack.catalog import BaseModel
     from tunestack.records.conversation import Conversation
 
@@ -84,17 +85,6 @@ class BedrockInference:
             return None
         value = {row["key"]: row["value"] for row in rows}.get(RENDERING_TAG)
         return cast("Rendering", value) if value in get_args(Rendering) else None
-
-    def invoke(
-        self,
-        endpoint: EndpointInfo,
-        messages: Sequence[Mapping[str, str]],
-        *,
-        rendering: Rendering | None = None,
-    ) -> str:
-        """Send messages and return the text of the response; on demand, billed by the token."""
-        settings = InferenceSettings()
-        return self.complete(endpoint, from_messages(messages), settings, rendering=rendering).text
 
     def complete(
         self,

@@ -9,22 +9,19 @@ from tunestack.backends.base import (
     Completion,
     EndpointInfo,
     EndpointState,
-    InferenceSettings,
     ToolCall,
 )
 from tunestack.backends.openai.errors import translate_errors
 from tunestack.backends.openai.identifiers import PREFIX
 from tunestack.catalog import RecordFormat, Serving
 from tunestack.errors import BusyError
-from tunestack.records.conversation import from_messages
 from tunestack.records.findings import Findings
 from tunestack.records.formats import FORMATS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     import openai
 
+    from tunestack.backends.base import InferenceSettings
     from tunestack.records.conversation import Conversation
     from tunestack.records.target import Rendering
 
@@ -37,17 +34,6 @@ class OpenAIInference:
     def rendering(self, model: str) -> Rendering | None:  # noqa: ARG002 - part of the protocol
         """Return `None`: OpenAI's models are trained on messages."""
         return None
-
-    def invoke(
-        self,
-        endpoint: EndpointInfo,
-        messages: Sequence[Mapping[str, str]],
-        *,
-        rendering: Rendering | None = None,
-    ) -> str:
-        """Send messages to a model and return the text of the response; billed by the token."""
-        settings = InferenceSettings()
-        return self.complete(endpoint, from_messages(messages), settings, rendering=rendering).text
 
     def complete(
         self,

@@ -166,6 +166,10 @@ def job_info(job: FineTuningJob) -> JobInfo:
         output=next(iter(job.result_files or ()), None),
         trained_tokens=job.trained_tokens,
         expected=_parse_timestamp(job.estimated_finish),
+        method=getattr(getattr(job, "method", None), "type", None),
+        seed=getattr(job, "seed", None),
+        # Not in the package's types, but in the responses.
+        suffix=getattr(job, "user_provided_suffix", None),
     )
 
 
