@@ -192,6 +192,14 @@ def test_a_user_has_the_policies_of_their_groups(sandbox, iam):
     assert client.list_custom_models()["modelSummaries"] == []
 
 
+def test_permissions_are_checked_without_requests_to_the_emulator(session_of, requests):
+    """Each request of a run would need six more, and hundreds of jobs would take hours."""
+    client = session_of(EVERYTHING).client("bedrock")
+    before = requests.total
+    client.list_custom_models()
+    assert requests.total == before + 1
+
+
 def test_a_session_ends_by_the_sandboxs_clock(sandbox, session_of):
     client = session_of(EVERYTHING).client("bedrock")
     client.list_custom_models()

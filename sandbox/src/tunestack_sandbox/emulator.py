@@ -116,15 +116,15 @@ class Emulator:
 
     def reset(self) -> None:
         """Delete all resources."""
-        self._run("reset")
+        self.run("reset")
 
     def delete_schedules(self) -> None:
         """Delete all schedules, but not their groups."""
-        self._run("delete-schedules")
+        self.run("delete-schedules")
 
     def set_clock(self, ahead: timedelta) -> None:
         """Set the difference to the real time, and fire the schedules that are due."""
-        self._run("set-clock", ahead=ahead.total_seconds())
+        self.run("set-clock", ahead=ahead.total_seconds())
 
     def wait_for_executions(self) -> float | None:
         """Wait until all executions of Step Functions wait for the clock, for an event, or have ended.
@@ -134,7 +134,7 @@ class Emulator:
         """
         deadline = time.monotonic() + _MAX_RUN_SECONDS
         while True:
-            state = self._run("find-next-wait")
+            state = self.run("find-next-wait")
             if not state["is_busy"] or time.monotonic() >= deadline:
                 due: float | None = state["due"]
                 return due
@@ -142,26 +142,26 @@ class Emulator:
 
     def end_executions(self) -> None:
         """Stop and delete all executions of Step Functions."""
-        self._run("end-executions")
+        self.run("end-executions")
         self.wait_for_executions()
 
     def send_event(self, account: str, region: str, entry: Mapping[str, Any]) -> None:
         """Send an event as an AWS service does, to all matching rules and their targets."""
-        self._run("send-event", account=account, region=region, entry=entry)
+        self.run("send-event", account=account, region=region, entry=entry)
 
     def find_credential(self, access_key: str, token: str | None) -> dict[str, Any]:
         """Return the principal of an access key, or `error` and `message`."""
-        credential: dict[str, Any] = self._run(
+        credential: dict[str, Any] = self.run(
             "find-credential", access_key=access_key, account=self._account, token=token
         )
         return credential
 
     def find_api_key(self, token: str) -> dict[str, Any]:
         """Return the principal of a long-term Bedrock API key, or `error`."""
-        credential: dict[str, Any] = self._run("find-api-key", token=token)
+        credential: dict[str, Any] = self.run("find-api-key", token=token)
         return credential
 
-    def _run(self, command: str, **arguments: Any) -> Any:
+    def run(self, command: str, **arguments: Any) -> Any:
         """Run a command in the process, see `emulator_process`."""
         with self._lock:
             process = self._process

@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 ACCOUNT_SECRET = "sandbox"  # noqa: S105 - of no real account
@@ -35,7 +35,13 @@ class EmulatorClient:
     """Reads and writes resources in one region of one account."""
 
     def __init__(
-        self, url: str, account: str, region: str, certificate: Path | None = None
+        self,
+        url: str,
+        account: str,
+        region: str,
+        *,
+        certificate: Path | None = None,
+        read: Callable[..., Any],
     ) -> None:
         """Initialize the client.
 
@@ -44,7 +50,10 @@ class EmulatorClient:
             account: The account. The emulator takes an access key of 12 digits for the account's root.
             region: The region.
             certificate: The file of the emulator's certificate, with TLS.
+            read: Runs a command in the emulator's process, see `Emulator.run`.
         """
+        self._account = account
+        self._read = read
         self._url = url
         self._region = region
         self._certificate = certificate
@@ -147,11 +156,9 @@ class EmulatorClient:
 
     def read_entity(self, kind: str, name: str) -> dict[str, Any] | None:
         """Return a `user` or `role` by its name; `None` if it does not exist."""
-        get = getattr(self.client("iam"), f"get_{kind}")
-        try:
-            entity: dict[str, Any] = get(**{f"{kind.title()}Name": name})[kind.title()]
-        except ClientError:
-            return None
+        entity: dict[str, Any] | None = self._read(
+            "read-entity", account=self._account, kind=kind, name=name
+        )
         return entity
 
     def read_identity_policies(self, kind: str, name: str) -> list[dict[str, Any]]:
@@ -159,22 +166,8 @@ class EmulatorClient:
 
         Those of a user include the policies of its groups.
         """
-        get_policy = getattr(self.client("iam"), f"get_{kind}_policy")
-        entity = {f"{kind.title()}Name": name}
-        documents = [
-            _parse_document(get_policy(**entity, PolicyName=policy)["PolicyDocument"])
-            for policy in self._list_all(f"list_{kind}_policies", "PolicyNames", entity)
-        ]
-        documents += [
-            self.read_managed_policy(policy["PolicyArn"])
-            for policy in self._list_all(
-                f"list_attached_{kind}_policies", "AttachedPolicies", entity
-            )
-        ]
-        if kind == "user":
-            for group in self._list_all("list_groups_for_user", "Groups", entity):
-                documents += self.read_identity_policies("group", group["GroupName"])
-        return documents
+        policies = self._read("read-identity-policies", account=self._account, kind=kind, name=name)
+        return [_parse_document(document, policy) for policy, document in policies]
 
     def read_managed_policy(self, arn: str) -> dict[str, Any]:
         """Return the document of a managed policy in its default version.
@@ -182,19 +175,12 @@ class EmulatorClient:
         Raises:
             UnknownPolicyError: The policy does not exist, or is an AWS managed policy that the emulator does not have.
         """
-        iam = self.client("iam")
-        try:
-            version = iam.get_policy(PolicyArn=arn)["Policy"]["DefaultVersionId"]
-            response = iam.get_policy_version(PolicyArn=arn, VersionId=version)
-        except ClientError as error:
-            raise UnknownPolicyError(f"the sandbox does not have the policy {arn}") from error
-        return _parse_document(response["PolicyVersion"]["Document"])
-
-    def _list_all(self, operation: str, member: str, params: Mapping[str, str]) -> Iterable[Any]:
-        for page in self.client("iam").get_paginator(operation).paginate(**params):
-            yield from page[member]
+        document = self._read("read-managed-policy", account=self._account, arn=arn)
+        return _parse_document(document, arn)
 
 
-def _parse_document(value: Any) -> dict[str, Any]:
+def _parse_document(value: Any, policy: str) -> dict[str, Any]:
+    if value is None:
+        raise UnknownPolicyError(f"the sandbox does not have the policy {policy}")
     document: dict[str, Any] = json.loads(value) if isinstance(value, str) else value
     return document

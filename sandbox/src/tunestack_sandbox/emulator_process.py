@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from tunestack_sandbox import (
     emulator_api_keys,
     emulator_deliveries,
+    emulator_policies,
     emulator_resources,
     emulator_states,
 )
@@ -221,6 +222,9 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "send-event": send_event,
     "find-credential": find_credential,
     "find-api-key": emulator_api_keys.find_api_key,
+    "read-entity": emulator_policies.read_entity,
+    "read-identity-policies": emulator_policies.read_identity_policies,
+    "read-managed-policy": emulator_policies.read_managed_policy,
     "find-next-wait": ACTIVITY.find_next,
     "end-executions": emulator_states.end_executions,
     "delete-schedules": delete_schedules,

@@ -347,7 +347,9 @@ class Sandbox:
 
     def _create_client(self, account: str, region: str) -> EmulatorClient:
         certificate = self._find_tls_file("server.crt")
-        return EmulatorClient(self._emulator.url, account, region, certificate)
+        return EmulatorClient(
+            self._emulator.url, account, region, certificate=certificate, read=self._emulator.run
+        )
 
     def _build_client_variables(self, *, internet: bool) -> dict[str, str]:
         proxy = self._proxies[internet].url
