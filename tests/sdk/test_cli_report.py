@@ -46,6 +46,16 @@ def test_rows_in_a_pipe_are_those_of_the_job(cli, overfitted):
     assert len(cli("jobs", "metrics", overfitted.id)[1].splitlines()) == 50
 
 
+def test_range_of_steps_has_the_warning_of_all(cli, overfitted):
+    steps = ("--from-step", "10", "--to-step", "12")
+    _, out, err = cli("jobs", "metrics", overfitted.id, "--json", *steps)
+    assert [json.loads(line)["step_number"] for line in out.splitlines()] == [10, 11, 12] * 2
+    assert "validation loss rises from step 14 on" in err
+    _, out, _ = cli("jobs", "metrics", overfitted.id, "--chart", *steps)
+    assert f"training: {TRAINING[11]:.4g} at step 12" in out
+    assert cli("jobs", "metrics", overfitted.id, "--from-step", "26")[1] == ""
+
+
 def test_rows_of_several_jobs_have_their_job(cli, overfitted, other):
     _, out, _ = cli("jobs", "metrics", overfitted.id, other.id, "--json")
     rows = [json.loads(line) for line in out.splitlines()]

@@ -151,8 +151,11 @@ class Tunestack(Construct):
                 usd=stage.monthly_budget_usd,
                 operations=self.operations,
             )
-        if stage.dashboard:
-            Dashboard(self, "Overview", stage=stage.name, guard=self.guard)
+        self.dashboard = (
+            Dashboard(self, "Overview", stage=stage.name, guard=self.guard).dashboard
+            if stage.dashboard
+            else None
+        )
 
     def _describe_deployment(self, stage: Stage, region: str) -> Deployment:
         bucket = self.data.bucket.bucket_name
@@ -221,9 +224,9 @@ class TunestackStack(Stack):
             )
             iam.PermissionsBoundary.of(self).apply(boundary)
         self.tunestack = Tunestack(self, "Default", stage=stage, region=region)
-        self._create_outputs()
+        self._create_outputs(region)
 
-    def _create_outputs(self) -> None:
+    def _create_outputs(self, region: str) -> None:
         for name, value in self.tunestack.deployment.environment().items():
             # Output IDs may contain letters and digits only.
             output_id = name.title().replace("_", "")
@@ -241,6 +244,16 @@ class TunestackStack(Stack):
                 f"{name.title()}RoleArn",
                 value=role.role_arn,
                 description=f"Role for {_USERS[name]}, if the stage lists them",
+            )
+        if self.tunestack.dashboard is not None:
+            is_gov = region.startswith("us-gov-")
+            console = "console.amazonaws-us-gov.com" if is_gov else "console.aws.amazon.com"
+            name = self.tunestack.dashboard.dashboard_name
+            CfnOutput(
+                self,
+                "DashboardUrl",
+                value=f"https://{region}.{console}/cloudwatch/home?region={region}#dashboards/dashboard/{name}",
+                description="The dashboard of the stage",
             )
 
 

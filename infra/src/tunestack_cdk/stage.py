@@ -177,7 +177,7 @@ class Stage(_Settings):
             stops nothing.
         roles: principals that may assume a role of the stage. The policies are created in any case.
         network: private network for jobs.
-        dashboard: whether to create a CloudWatch dashboard, which costs about $3 a month.
+        dashboard: whether to create a CloudWatch dashboard, which costs about $3 a month. Its address is the output `DashboardUrl`.
         permissions_boundary: name of an IAM policy of the account to set as the permissions boundary of every role.
         qualifier: qualifier of `cdk bootstrap`, if it is not the default.
     """

@@ -79,7 +79,7 @@ class Dashboard(Construct):
                 statistic="Maximum",
             )
 
-        dashboard = cloudwatch.Dashboard(self, "Dashboard")
+        self.dashboard = dashboard = cloudwatch.Dashboard(self, "Dashboard")
         dashboard.add_widgets(
             cloudwatch.GraphWidget(
                 title="Endpoints in each sweep",

@@ -101,9 +101,19 @@ def _plugin(name: str) -> click.Command | None:
         page="cli.md",
     ),
 )
+@click.option(
+    "--debug",
+    is_flag=True,
+    help="Print each request to standard error: method, address and status.",
+)
 @click.version_option(package_name="tunestack", prog_name="tunestack")
-def tunestack() -> None:
+@click.pass_context
+def tunestack(ctx: click.Context, *, debug: bool) -> None:
     """Fine-tune language models on Amazon Bedrock and at OpenAI: manage jobs, custom models and endpoints."""
+    if debug:
+        from tunestack.cli.debug import print_requests  # noqa: PLC0415 - loads botocore
+
+        ctx.with_resource(print_requests())
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -40,6 +41,8 @@ _output_option = click.option("--output", "-o", metavar="FILE", help="The file t
     default=None,
     help="Draw the losses, or print a row per step; by default a chart in a terminal only.",
 )
+@click.option("--from-step", type=int, default=0, help="Only from this step on.")
+@click.option("--to-step", type=int, help="Only up to this step.")
 @_output_option
 @click.option(
     "--log-to",
@@ -52,6 +55,8 @@ _output_option = click.option("--output", "-o", metavar="FILE", help="The file t
 def metrics(
     jobs: tuple[str, ...],
     chart: bool | None,  # noqa: FBT001 - click passes it by name
+    from_step: int,
+    to_step: int | None,
     output: str | None,
     log_to: str | None,
     provider: Provider,
@@ -67,9 +72,13 @@ def metrics(
     for job in found:
         _log(job, log_to)
     from tunestack.report import Losses, create_charts  # noqa: PLC0415 - not for `jobs --help`
+    from tunestack.report.curves import step_of  # noqa: PLC0415
 
     losses = [(job.info, Losses.of(rows[job.id], job.info)) for job in found]
-    charts = create_charts(losses)
+    last = math.inf if to_step is None else to_step
+    for job_id, all_rows in rows.items():
+        rows[job_id] = [row for row in all_rows if from_step <= (step_of(row) or 0) <= last]
+    charts = create_charts([(job.info, Losses.of(rows[job.id], job.info)) for job in found])
     if output is not None:
         _write_charts(Path(output), charts)
     elif is_text() and (sys.stdout.isatty() if chart is None else chart):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tunestack._utils.html import join, rows_table, tag
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
@@ -39,6 +41,15 @@ class ModelResult:
     """The number of records (`records`) and the value of each metric, by the value of a field."""
     confusion: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     """For metrics of labels: the number of records by expected and predicted label."""
+
+    def value_text(self, metric: str) -> str:
+        """Return the value of a metric in points, with its interval; empty if the model has none."""
+        if metric not in self.values:
+            return ""
+        text, interval = f"{100 * self.values[metric]:.1f}", self.intervals.get(metric)
+        if interval is None:
+            return text
+        return f"{text} ({100 * interval.low:.1f} to {100 * interval.high:.1f})"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,12 +161,7 @@ class Evaluation:
         """Yield the result as lines of text."""
         width = max(len(result.name) for result in self.models)
         for result in self.models:
-            values = "  ".join(
-                f"{name} {100 * value:.1f}"
-                + (f" ({100 * interval.low:.1f} to {100 * interval.high:.1f})" if interval else "")
-                for name, value in result.values.items()
-                for interval in (result.intervals.get(name),)
-            )
+            values = "  ".join(f"{name} {result.value_text(name)}" for name in result.values)
             cost = (
                 "cost unknown"
                 if result.cost_per_1000 is None
@@ -169,6 +175,9 @@ class Evaluation:
                     f"{name} {100 * share:.1f}" for name, share in row.items() if name != "records"
                 )
                 yield f"{'':<{width}}  {value} ({row['records']:.0f}): {parts}"
+        yield from self._remarks()
+
+    def _remarks(self) -> Iterator[str]:
         yield from self.sentences
         yield from (
             f"{'passed' if gate.passed else 'failed'}: {gate.gate}: {gate.detail}"
@@ -179,6 +188,27 @@ class Evaluation:
         yield f"{self.records} of {self.total} records; {settings}; this run cost ${self.cost:,.4f}"
         if self.uri:
             yield f"stored in {self.uri}"
+
+    def _repr_html_(self) -> str:
+        """Show the models as a table, and the comparisons, in a notebook."""
+        metrics = list(dict.fromkeys(name for result in self.models for name in result.values))
+        rows = [
+            (
+                result.name,
+                *map(result.value_text, metrics),
+                f"{result.latency['p50']:.2f} s",
+                f"{result.latency['p95']:.2f} s",
+                "unknown" if result.cost_per_1000 is None else f"${result.cost_per_1000:,.4f}",
+                f"{result.errors}",
+            )
+            for result in self.models
+        ]
+        names = (name.replace("_", " ") for name in metrics)
+        columns = ("model", *names, "latency p50", "p95", "cost of 1,000 requests", "errors")
+        title = f"Evaluation {self.id}: points of 100, with 95 % intervals"
+        return join(
+            [rows_table(title, columns, rows), *(tag("p", line) for line in self._remarks())]
+        )
 
 
 def notes(*, records: int, total: int, is_spent: bool, unparsed: int, judged: int) -> list[str]:

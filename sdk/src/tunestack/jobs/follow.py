@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _MAX_MISSING = 3
 """Lists that a job may be missing from before it is read by itself."""
+_DETAILS = ("hyperparameters", "training_data", "validation_data", "output")
 _CLOCK_TOLERANCE = timedelta(hours=1)
 """How much the clocks of creation times may differ."""
 
@@ -87,7 +89,7 @@ class _FollowedJobs:
             for job in self.running[job_id]:
                 before = (job.info.state, job.info.phase)
                 if info is not None and (info.state, info.phase) != before:
-                    job.update_info(info)
+                    job.update_info(_with_details(info, job.info))
                     changed.append(job)
         self.running = {
             job_id: handles
@@ -109,6 +111,12 @@ class _FollowedJobs:
         """Pause until there is an event of one of the jobs in the first one's region; other regions are polled only."""
         backend = next(iter(self.running.values()))[0].backend
         self._poll.pause(seconds, listener(backend, self.running.keys()))
+
+
+def _with_details(info: JobInfo, known: JobInfo) -> JobInfo:
+    """Return a job with the details of an earlier observation that a list does not have; they never change."""
+    missing = [name for name in _DETAILS if not getattr(info, name)]
+    return replace(info, **{name: getattr(known, name) for name in missing})
 
 
 def _list_jobs(jobs: Sequence[Job]) -> dict[str, JobInfo]:

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tunestack._utils.html import Markup, tag
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -55,6 +57,16 @@ class Chart:
             f"lowest {min(y for _, y in line.points):.4g}."
             for line in self.lines
         )
+
+    def _repr_html_(self) -> str:
+        """Show the chart in a notebook."""
+        return tag("div", tag("div", tag("b", self.title)), self.image())
+
+    def image(self) -> Markup:
+        """Return the chart as an image: the style sheet of an SVG element would change the notebook."""
+        from tunestack.report.svg import data_uri  # noqa: PLC0415 - which needs this class
+
+        return tag("img", alt=self.description, src=data_uri([self]), width="760")
 
 
 def create_charts(jobs: Sequence[tuple[JobInfo, Losses]]) -> list[Chart]:

@@ -80,7 +80,7 @@ class Losses:
         validation: dict[int, float] = {}
         epochs: dict[int, int] = {}
         for row in rows:
-            step = _read(row, _STEP)
+            step = step_of(row)
             if step is None:
                 continue
             for names, values in ((_TRAINING, training), (_VALIDATION, validation)):
@@ -128,6 +128,11 @@ class Losses:
             enough=self.epochs.get(steps[best]),
             parameter=parameter or EPOCH_PARAMETERS[0],
         )
+
+
+def step_of(row: Mapping[str, float]) -> float | None:
+    """Return the step of a row of `job.metrics()`; `None` if it has none."""
+    return _read(row, _STEP)
 
 
 def _read(row: Mapping[str, float], names: Sequence[str]) -> float | None:

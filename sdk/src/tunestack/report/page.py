@@ -9,7 +9,7 @@ from tunestack._utils.formatting import duration_text, utc_text
 from tunestack._utils.html import Markup, rows_table, tag
 from tunestack.report import sections
 from tunestack.report.charts import create_charts
-from tunestack.report.svg import data_uri, draw_figure, style_sheet
+from tunestack.report.svg import draw_figure, style_sheet
 from tunestack.spec.cost import usd_text
 
 if TYPE_CHECKING:
@@ -47,21 +47,15 @@ def write_page(report: JobReport) -> str:
 
 
 def write_summary(report: JobReport) -> str:
-    """Return the most important numbers and the losses, for a notebook.
-
-    The charts are images, because the style sheet of an SVG element would change the notebook.
-    """
+    """Return the most important numbers and the losses, for a notebook."""
     found = report.overfitting
     charts = create_charts([(report.info, report.losses)])
-    images = (
-        tag("img", alt=chart.description, src=data_uri([chart]), width="760") for chart in charts
-    )
     rows = [("state", report.info.described), *_figures(report)]
     return tag(
         "div",
         rows_table(f"Fine-tuning report: {report.info.name}", (), rows),
         tag("p", f"Overfitting: {found.text}.") if found else "",
-        *images,
+        *(chart.image() for chart in charts),
     )
 
 
