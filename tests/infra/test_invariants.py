@@ -22,6 +22,7 @@ from tunestack_cdk.stage import Stage
 
 LLAMA_MODELS = tuple(key for key in STAGES["dev"].base_models if key.startswith("llama"))
 EQUIVALENT_PROPERTIES = {
+    "Comment": "it describes the state machine",
     "Path": "`/` is the default",
     "State": "`ENABLED` is the default",
 }
