@@ -290,7 +290,7 @@ class TestColumns:
         with sandbox.intercept(advance):
             code, terminal = run_in_terminal("endpoints", "start", job.id, columns=columns)
             assert code == 0
-            assert "is ready, end: " in " ".join(terminal.text.split())
+            assert "is ready, expires: " in " ".join(terminal.text.split())
             command = ("endpoints", "stop", "latest", "--yes")
             code, terminal = run_in_terminal(*command, columns=columns)
         assert code == 0

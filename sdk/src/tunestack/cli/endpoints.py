@@ -115,7 +115,7 @@ def start(
             return NO
     endpoint = found.start_endpoint(serving, ttl=ttl, model_units=units, unguarded=unguarded)
     info = endpoint.refresh()
-    note(f"endpoint {info.name} is ready, end: {expiry_text(info)}")
+    note(f"endpoint {info.name} is ready, expires: {expiry_text(info)}")
     _show(info)
     return None
 

@@ -114,7 +114,7 @@ class Endpoint(Handle[EndpointInfo]):
         limit = to_timeout(timeout)
         info = self._wait_until_settled(limit)
         if info.state is EndpointState.READY:
-            logger.info("endpoint %s is ready, end: %s", info.name, expiry_text(info))
+            logger.info("endpoint %s is ready, expires: %s", info.name, expiry_text(info))
             return self
         if info.state is EndpointState.FAILED:
             reason = info.failure or "no reason given"

@@ -128,7 +128,7 @@ def start_endpoint(
             poll=poll,
             waits_for="another deployment to be ready",
         )
-    logger.info("endpoint %s is %s, end: %s", name, info.raw_state, expiry_text(info))
+    logger.info("endpoint %s is %s, expires: %s", name, info.raw_state, expiry_text(info))
     return Endpoint(backend, info, poll=poll)
 
 
@@ -300,7 +300,7 @@ def _adopt(
             found.model_units,
             existing_end(found),
         )
-    logger.info("endpoint %s exists already, end: %s", found.name, expiry_text(found))
+    logger.info("endpoint %s exists already, expires: %s", found.name, expiry_text(found))
     return found
 
 
