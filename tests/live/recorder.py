@@ -118,7 +118,9 @@ class Recorder:
         is_list = model.name.startswith("List")
         if service in SERVICES_WITH_VALUES:
             params = self._redactor.redact(params)
-            answer = self._redactor.redact(answer, learn=not is_list)
+            # Nothing is learned from requests that are not recorded: a replay would number the placeholders differently.
+            learns = not is_list and not _is_of_others(params)
+            answer = self._redactor.redact(answer, learn=learns)
             if is_list and model.name != "ListFoundationModels":
                 answer = _select_rows(answer, {*self._redactor.names.values()})
         else:
@@ -142,10 +144,14 @@ class Recorder:
         line = json.dumps(entry, sort_keys=True)
         is_poll = entry.get("operation", "").startswith(("Get", "List", "Receive"))
         # A poll that returns the same again is recorded once, and requests about resources of others never.
-        if (line != self._last or not is_poll) and "<other>" not in str(entry.get("params")):
+        if (line != self._last or not is_poll) and not _is_of_others(entry.get("params")):
             with self._path.open("a") as file:
                 file.write(line + "\n")
         self._last = line
+
+
+def _is_of_others(params):
+    return "<other>" in str(params)
 
 
 def _select_rows(answer, names):

@@ -48,12 +48,14 @@ def test_keys_of_nested_responses_and_lists_are_paths():
 
 def test_requests_responses_and_errors_are_recorded_without_rows_of_others(sandbox, tmp_path, job):
     names = {"123456789012": "<account>", "live-abcdef": "<stage>"}
-    recorder = Recorder(tmp_path / "a.jsonl", Redactor(names), {"region": "us-east-1"})
+    redactor = Redactor(names)
+    recorder = Recorder(tmp_path / "a.jsonl", redactor, {"region": "us-east-1"})
     session = boto3.Session()
     recorder.watch(session, "admin")
     bedrock = session.client("bedrock")
     bedrock.list_model_customization_jobs()
     bedrock.list_tags_for_resource(resourceARN=job.id)
+    bedrock.get_model_customization_job(jobIdentifier=job.id)
     with pytest.raises(ClientError):
         bedrock.get_model_customization_job(jobIdentifier="live-abcdef-a")
     session.client("sts").get_caller_identity()
@@ -66,6 +68,7 @@ def test_requests_responses_and_errors_are_recorded_without_rows_of_others(sandb
     assert refused["code"] == "ResourceNotFoundException"
     assert refused["params"] == {"jobIdentifier": "<stage>-a"}
     assert identity["answer"] == ["Account", "Arn", "UserId"]
+    assert redactor.ids == {}
 
 
 def test_clean_up_finds_nothing_of_other_stages(sandbox, job):
