@@ -5,7 +5,7 @@ set -euo pipefail
 source "$(dirname "$0")/toolchain.sh"
 
 tests=(
-    tests/sdk/test_{bootstrap_finetune,dspy,dspy_openai,optimizers,tuned_lms}.py
+    tests/sdk/test_{bootstrap_finetune,dspy,dspy_openai,dspy_runs,optimizers,tuned_lms}.py
     tests/sdk/test_openai{,_once,_refusals,_servers}.py
     tests/sandbox/test_openai.py
     tests/contract/test_dspy_contract.py

@@ -190,7 +190,7 @@ def test_openai_page_works(run_program, fast_sandbox, tickets):
 
 @pytest.mark.campaign
 def test_dspy_page_works(run_program, fast_sandbox, tickets):
-    first, later = read_blocks("dspy.md")
+    first, later, through_run = read_blocks("dspy.md")
     run_program(
         sys.executable,
         "-c",
@@ -214,3 +214,18 @@ def test_dspy_page_works(run_program, fast_sandbox, tickets):
         == "shipping\n"
     )
     assert list_endpoints(fast_sandbox, "us-east-1") == []
+    examples = (
+        "import json\n"
+        "from dspy import Example\n"
+        "rows = [json.loads(line)['messages'] for line in open('tickets.jsonl')][:20]\n"
+        "trainset = [Example(ticket=row[-2]['content']).with_inputs('ticket') for row in rows]\n"
+        "is_correct = None\n"
+    )
+    models = {
+        run_program(
+            sys.executable, "-c", f"{examples}{through_run}print(program.lm.model)"
+        ).splitlines()[-1]  # after DSPy's progress
+        for _ in range(2)
+    }
+    assert len(models) == 1
+    assert ":custom-model-deployment/" in models.pop()

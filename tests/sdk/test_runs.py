@@ -1,5 +1,6 @@
 """Runs: many jobs that the state machine of the stage submits and waits for, without a client."""
 
+import itertools
 import random
 import signal
 import subprocess
@@ -50,21 +51,33 @@ def _no_executions_of_other_tests(sandbox):
     ],
 )
 def test_jobs_fill_the_slots_of_the_account(tuner, sandbox, figure, count):
-    sandbox.quotas = Quotas(jobs=2)
+    sandbox.quotas = Quotas(jobs=2, custom_models=max(100, count))
     run = tuner.start_run(build_specs(count), name=f"slots-{count}")
-    running = [counts.get("running", 0) + counts.get("pending", 0) for counts in run.watch()]
-    assert run.state is RunState.SUCCEEDED
-    assert max(running) <= 2
+    assert run.wait().state is RunState.SUCCEEDED
     jobs = run.jobs()
     assert Counter(job.state for job in jobs) == {"succeeded": count}
     created = list(tuner.jobs())
     assert sorted(job.info.name for job in created) == sorted(job.name for job in jobs)
     times = [(job.info.created, job.info.ended) for job in created]
+    assert count_concurrent(times) == 2
     total = sum((end - start for start, end in times), timedelta())
     assert run.info.ended is not None
     overhead = (run.info.ended - run.info.created) / (total / 2) - 1
     figure(f"{count} jobs in 2 slots: {100 * overhead:.2f} % longer than without pauses")
     assert overhead < 0.05
+
+
+def test_wait_reads_only_the_state_of_the_run(tuner, requests):
+    run = tuner.start_run(build_specs(3), name="waits")
+    before = requests.sdk_counts.copy()
+    run.wait()
+    assert (requests.sdk_counts - before).keys() == {("stepfunctions", "DescribeExecution")}
+
+
+def count_concurrent(times):
+    """Return the largest number of periods that overlap."""
+    changes = sorted([(end, -1) for _, end in times] + [(start, 1) for start, _ in times])
+    return max(itertools.accumulate(change for _, change in changes))
 
 
 def test_the_same_run_again_is_the_running_one(tuner, sandbox):

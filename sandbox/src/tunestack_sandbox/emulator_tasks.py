@@ -136,7 +136,7 @@ def _create_credentials(role: str, execution: str) -> tuple[str, str, str]:
     return key, secret, token
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def _create_client(service: str, region: str, key: str, secret: str, token: str) -> Any:
     session = _get_session()
     return session.create_client(

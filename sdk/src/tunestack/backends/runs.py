@@ -48,8 +48,21 @@ class RunHost(Protocol):
         """Return the line of a job in the file of a run."""
         ...
 
+    @property
+    def state_machine(self) -> str:
+        """The id of the service's resource that submits the jobs.
+
+        Raises:
+            DeploymentError: the deployment has none.
+        """
+        ...
+
     def put_run_file(self, name: str, content: bytes) -> None:
         """Store a file of a run."""
+        ...
+
+    def create_run_file(self, name: str, content: bytes) -> bool:
+        """Store a file of a run, and return whether it did not exist; an existing file is kept."""
         ...
 
     def read_run_file(self, name: str) -> bytes:

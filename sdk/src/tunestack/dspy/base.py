@@ -58,7 +58,7 @@ class TunestackProvider(Provider):
             ConfigError: the model can't be fine-tuned, or an argument is invalid.
             QuotaError: the account's quota allows no jobs.
         """
-        self._check(self._tuner_for(lm), _model_to_finetune(lm), train_kwargs or lm.train_kwargs)
+        self._check(self.tuner_for(lm), model_to_finetune(lm), train_kwargs or lm.train_kwargs)
 
     def _check(self, tuner: Tuner, model: str, train_kwargs: object) -> None:
         tuner.check(model, **to_submit_arguments(train_kwargs)[0])
@@ -74,7 +74,7 @@ class TunestackProvider(Provider):
         tuner = self._tuner
         try:
             # The only place that chooses the tuner of a job.
-            tuner = self._tuner_for(lm_of_thread(job_arguments.get("thread"))).bind(model)
+            tuner = self.tuner_for(lm_of_thread(job_arguments.get("thread"))).bind(model)
             self._check(tuner, model, train_kwargs)
         except TunestackError as error:
             check_error = error
@@ -83,7 +83,7 @@ class TunestackProvider(Provider):
             job.set_exception(check_error)
         return job
 
-    def _tuner_for(self, lm: dspy.LM | None) -> Tuner:
+    def tuner_for(self, lm: dspy.LM | None) -> Tuner:
         """Return the tuner that fine-tunes an LM, with the LM's own credentials if it has any."""
         raise NotImplementedError
 
@@ -121,6 +121,6 @@ class TunestackProvider(Provider):
         return self
 
 
-def _model_to_finetune(lm: dspy.LM) -> str:
+def model_to_finetune(lm: dspy.LM) -> str:
     """Return the model that `dspy.LM.finetune` fine-tunes."""
     return str(lm.finetuning_model or lm.model)

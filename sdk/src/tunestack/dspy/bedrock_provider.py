@@ -88,7 +88,8 @@ class BedrockProvider(TunestackProvider):
     def _fine_tuned_lm_settings(self) -> dict[str, str]:
         return profile_settings(self._tuner)
 
-    def _tuner_for(self, lm: dspy.LM | None) -> Tuner:
+    def tuner_for(self, lm: dspy.LM | None) -> Tuner:
+        """Return the tuner that fine-tunes an LM, with the LM's own credentials if it has any."""
         return with_aws_credentials(self._tuner, lm)
 
     def _endpoint_tuner_for(self, lm: dspy.LM) -> Tuner:

@@ -10,7 +10,7 @@ import dspy
 from tunestack.dspy.bedrock_provider import BedrockProvider
 from tunestack.dspy.bootstrap_finetune import BootstrapFinetune
 from tunestack.dspy.student import require_lms
-from tunestack.errors import JobError, TunestackError
+from tunestack.errors import ConfigError, JobError, TunestackError
 
 
 class BetterTogether(dspy.BetterTogether):
@@ -24,18 +24,23 @@ class BetterTogether(dspy.BetterTogether):
     In every case, the endpoints of the returned program are stopped: `lm.launch()` starts them again.
     """
 
-    def __init__(self, metric: Any, *, raises: bool = False, **optimizers: Any) -> None:
+    def __init__(
+        self, metric: Any, *, raises: bool = False, run: str | None = None, **optimizers: Any
+    ) -> None:
         """Set the metric and the optimizers; see `dspy.BetterTogether`.
 
         Args:
             metric: scores programs.
             raises: raise a `JobError` if a step fails, instead of returning the best program before it.
+            run: the `run` of the default `BootstrapFinetune`. With optimizers of your own, pass it to them.
             optimizers: the optimizers, by their keys in the strategy, such as `p` and `w`.
         """
+        if run is not None and optimizers:
+            raise ConfigError("pass run to BootstrapFinetune: w=BootstrapFinetune(metric, run=...)")
         super().__init__(metric, **optimizers)
         self._raises = raises
         if not optimizers:
-            self.optimizers["w"] = BootstrapFinetune(metric=metric)
+            self.optimizers["w"] = BootstrapFinetune(metric=metric, run=run)
 
     def compile(self, student: Any, **kwargs: Any) -> Any:
         """Optimize a program; see `dspy.BetterTogether.compile`.

@@ -15,6 +15,12 @@ from dspy.utils.exceptions import AdapterParseError
 
 from tunestack import catalog
 from tunestack.dspy.base import TunestackProvider
+from tunestack.dspy.compile_run import (
+    CompileRun,
+    describe_examples,
+    describe_program,
+    source_of,
+)
 from tunestack.dspy.lm_state import LMState, is_on_demand
 from tunestack.dspy.student import data_format_of, require_finetunable_lms, require_lms
 from tunestack.errors import ConfigError, DataError
@@ -54,8 +60,9 @@ class BootstrapFinetune(dspy.BootstrapFinetune):
         num_threads: int | None = None,
         *,
         max_failed: float = 0.1,
+        run: str | None = None,
     ) -> None:
-        """Set the arguments of `dspy.BootstrapFinetune`, and the limit of failed runs.
+        """Set the arguments of `dspy.BootstrapFinetune`, the limit of failed runs, and the run of the jobs.
 
         Args:
             metric: scores a run. Runs that it accepts are used for training.
@@ -67,6 +74,8 @@ class BootstrapFinetune(dspy.BootstrapFinetune):
                 on-demand custom model, because its quota of requests may be small.
             max_failed: the share of runs that may raise an error, not counting answers that can't be parsed. If more fail,
                 `compile` raises an error and nothing is submitted.
+            run: submit the jobs as a run of this name, see `Tuner.start_run`: no client is needed while they wait for slots of
+                the account, and `compile` with the same arguments continues after the process was killed. Bedrock only.
         """
         super().__init__(
             metric=metric,
@@ -77,6 +86,7 @@ class BootstrapFinetune(dspy.BootstrapFinetune):
             num_threads=num_threads,
         )
         self._max_failed = max_failed
+        self._run = run
 
     def compile(self, student: Any, trainset: Any, teacher: Any = None) -> Any:
         """Fine-tune the LMs of a program; see `dspy.BootstrapFinetune.compile`.
@@ -98,20 +108,31 @@ class BootstrapFinetune(dspy.BootstrapFinetune):
             for program in (student, *teachers)
             for index, predictor in enumerate(program.predictors())
         ]
-        runs = self._collect_runs(teachers, trainset)
-        jobs: dict[Any, dict[str, Any]] = {}
-        for key in self._job_keys(student):
-            if key in jobs:
-                continue
-            lm, index = key
-            data, data_format = self._prepare_finetune_data(trace_data=runs, lm=lm, pred_ind=index)
-            jobs[key] = {
-                "lm": lm,
+        keys = list(dict.fromkeys(self._job_keys(student)))
+
+        def collect() -> list[list[dict[str, Any]]]:
+            runs = self._collect_runs(teachers, trainset)
+            return [self._prepare_finetune_data(runs, *key)[0] for key in keys]
+
+        run = self._create_run(student)
+        if run is None:
+            records = collect()
+        else:
+            records = run.load_or_collect(self._describe(teachers, trainset, keys), collect)
+        jobs = {
+            key: {
+                "lm": key[0],
                 "train_data": data,
-                "train_data_format": data_format,
-                "train_kwargs": self.train_kwargs[lm],
+                "train_data_format": data_format_of(self._adapter_for(key[0])),
+                "train_kwargs": self.train_kwargs[key[0]],
             }
-        fine_tuned = self.finetune_lms(jobs)
+            for key, data in zip(keys, records, strict=True)
+        }
+        if run is not None:
+            for lm, _ in keys:
+                lm.kill()  # the run may take days
+            run.submit_and_wait(jobs.values())
+        fine_tuned = self.finetune_lms(jobs)  # finds the jobs of the run
         for key, predictor in zip(self._job_keys(student), student.predictors(), strict=True):
             predictor.lm = fine_tuned[key]
             if self.exclude_demos:
@@ -136,6 +157,33 @@ class BootstrapFinetune(dspy.BootstrapFinetune):
             data_format_of(self._adapter_for(lm))
             if isinstance(getattr(lm, "provider", None), TunestackProvider):
                 lm.provider.check(lm, self.train_kwargs[lm])
+        self._create_run(student)
+
+    def _create_run(self, student: Any) -> CompileRun | None:
+        if self._run is None:
+            return None
+        lms = dict.fromkeys(predictor.lm for predictor in student.predictors())
+        return CompileRun.create(self._run, [(lm, self.train_kwargs[lm]) for lm in lms])
+
+    def _describe(
+        self, programs: list[Any], trainset: list[Any], keys: list[tuple[dspy.LM, int | None]]
+    ) -> dict[str, object]:
+        """Return what the records are collected from. `train_kwargs` are not: the records are the same."""
+        predictors = self._student.predictors()
+        return {
+            "programs": [describe_program(program) for program in (self._student, *programs)],
+            "examples": describe_examples(trainset),
+            "metric": source_of(self.metric),
+            "jobs": [
+                [
+                    source_of(type(self._adapter_for(lm))),
+                    index,
+                    [number for number, known in enumerate(predictors) if known.lm is lm],
+                ]
+                for lm, index in keys
+            ],
+            "exclude_demos": self.exclude_demos,
+        }
 
     def _collect_runs(self, teachers: list[Any], trainset: list[Any]) -> list[dict[str, Any]]:
         """Run the programs on the examples, and return the runs that have not raised an error."""

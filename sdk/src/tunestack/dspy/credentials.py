@@ -125,6 +125,11 @@ def replace_credentials(lm: dspy.LM, settings: Mapping[str, str]) -> None:
         lm.kwargs.update(settings)
 
 
+def is_credential(name: str) -> bool:
+    """Return whether an argument of an LM is a credential, or decides which server or region is called."""
+    return name in _INVOKE_ONLY or name.startswith("aws_")
+
+
 def _settings_of(lm: dspy.LM | None) -> dict[str, Any]:
     """Return the settings of an LM that have a value."""
     kwargs = {} if lm is None else lm.kwargs

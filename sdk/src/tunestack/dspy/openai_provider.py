@@ -83,7 +83,8 @@ class OpenAIProvider(TunestackProvider):
         """
         return dspy.LM(model, provider=self, **{**self.lm_settings, **settings})
 
-    def _tuner_for(self, lm: dspy.LM | None) -> Tuner:
+    def tuner_for(self, lm: dspy.LM | None) -> Tuner:
+        """Return the tuner that fine-tunes an LM, with the LM's own credentials if it has any."""
         return with_openai_credentials(self._tuner, lm)
 
     @property

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from tunestack.backends.accounts import Accounts
+    from tunestack.backends.runs import RunHost
     from tunestack.polling import Poll
     from tunestack.runs.plan import RunPlan
     from tunestack.runs.run import Run
@@ -63,6 +64,16 @@ class RunMethods:
             confirm=confirm,
             poll=self._poll,
         )
+
+    def run_host(self, model: str) -> RunHost:
+        """Return what starts the runs of a model, by any of its names; see `tunestack.backends.runs`.
+
+        Raises:
+            ConfigError: the model is not on Bedrock.
+        """
+        from tunestack.runs.find import require_host  # noqa: PLC0415 - takes time to load
+
+        return require_host(self._accounts.of_model(model).resolve(model).backend)
 
     def run(self, run_id: str) -> Run:
         """Return a run, by its ARN or name.

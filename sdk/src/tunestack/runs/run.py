@@ -128,30 +128,32 @@ class Run:
         Raises:
             JobTimeoutError: the run has not ended in time; it continues.
         """
-        limit = to_timeout(timeout)
         last: dict[str, int] | None = None
-        for state in watch(
-            self.status,
-            until=lambda state: state is not RunState.RUNNING,
-            timeout=limit,
-            poll=self._poll,
-        ):
+        for _ in self._watch_state(timeout):
             counts = self.counts()
             if counts != last:
                 yield counts
             last = counts
-            ended = state is not RunState.RUNNING
-        if not ended:
+
+    def wait(self, timeout: Duration | None = TIMEOUT) -> Run:
+        """Wait until all jobs have ended, in any state; raises `JobTimeoutError` as `watch` does."""
+        for _ in self._watch_state(timeout):
+            pass
+        return self
+
+    def _watch_state(self, timeout: Duration | None) -> Iterator[RunState]:
+        """Yield the state at each poll, until the run has ended; its jobs are not read."""
+        yield from watch(
+            self.status,
+            until=lambda state: state is not RunState.RUNNING,
+            timeout=to_timeout(timeout),
+            poll=self._poll,
+        )
+        if self.state is RunState.RUNNING:
             raise JobTimeoutError(
                 f"run {self.name!r} has not ended in time; it continues without this process",
                 job_id=self.id,
             )
-
-    def wait(self, timeout: Duration | None = TIMEOUT) -> Run:
-        """Wait until all jobs have ended, in any state; raises `JobTimeoutError` as `watch` does."""
-        for _ in self.watch(timeout):
-            pass
-        return self
 
     def cancel(self, *, jobs: bool = False) -> list[str]:
         """Stop submitting jobs.

@@ -38,6 +38,8 @@ MAX_JOBS = 10_000
 """The number of jobs in a run: the result of the map over them is limited to 256 KiB."""
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{0,39}")
 _MAX_ATTEMPTS = 100
+_CUSTOM_MODELS = 100
+"""The default quota of custom models in an account (Bedrock user guide, quotas of model customization)."""
 _MAX_PARALLEL = 1000
 
 
@@ -68,6 +70,11 @@ def start(
     )
     if confirm is not None:
         confirm(plan)
+    if len(jobs) - plan.existing > _CUSTOM_MODELS:
+        logger.warning(
+            "the run creates %d custom models, and Bedrock's default quota is %d: more jobs wait until it is increased, or models are deleted",
+            *(len(jobs) - plan.existing, _CUSTOM_MODELS),
+        )
     requests = [_upload(target, job, poll=poll) for target, job in planned[: len(jobs)]]
     content = b"".join(map(host.run_row, requests))
     # First the description, then the jobs, then the run: a run always has both files.
@@ -79,13 +86,18 @@ def start(
     return Run(backend, host, info, poll=poll)
 
 
-def _check(
-    specs: list[JobSpec], name: str, max_parallel: int | None, budget: float | None
-) -> list[JobSpec]:
+def check_name(name: str) -> None:
+    """Raise an error if this can't be the prefix of a run's name."""
     if not _NAME.fullmatch(check_type("name", name, str)):
         raise ConfigError(
             f"invalid name {shortened(name)}: use 1 to 40 letters, digits, hyphens and underscores"
         )
+
+
+def _check(
+    specs: list[JobSpec], name: str, max_parallel: int | None, budget: float | None
+) -> list[JobSpec]:
+    check_name(name)
     if not 1 <= len(specs) <= MAX_JOBS:
         raise ConfigError(f"a run has 1 to {MAX_JOBS:,} jobs, not {len(specs):,}")
     if max_parallel is not None and (

@@ -54,7 +54,8 @@ class BedrockRuns:
         return cast("SFNClient", self._clients.get("stepfunctions", self._region))
 
     @property
-    def _state_machine(self) -> str:
+    def state_machine(self) -> str:
+        """The ARN of the stage's state machine."""
         arn = self._deployment.state_machine_arn
         if arn is None:
             raise DeploymentError(
@@ -71,6 +72,11 @@ class BedrockRuns:
         """Store a file of a run."""
         location = self._run_file(name)
         self._store(self._deployment.owner(location.bucket)).write(location, content)
+
+    def create_run_file(self, name: str, content: bytes) -> bool:
+        """Store a file of a run, unless it exists."""
+        location = self._run_file(name)
+        return self._store(self._deployment.owner(location.bucket)).create(location, content)
 
     def read_run_file(self, name: str) -> bytes:
         """Read a file of a run."""
@@ -91,7 +97,7 @@ class BedrockRuns:
         try:
             with translate_errors(f"starting run {name!r}"):
                 response = self._states.start_execution(
-                    stateMachineArn=self._state_machine, name=name, input=text
+                    stateMachineArn=self.state_machine, name=name, input=text
                 )
         except ConflictError:
             return None
@@ -107,7 +113,7 @@ class BedrockRuns:
         """Get an execution, by its ARN or name."""
         arn = run_id
         if not run_id.startswith("arn:"):
-            arn = f"{self._state_machine.replace(':stateMachine:', ':execution:')}:{run_id}"
+            arn = f"{self.state_machine.replace(':stateMachine:', ':execution:')}:{run_id}"
         try:
             with translate_errors(f"getting run {run_id!r}"):
                 response = self._states.describe_execution(executionArn=arn)
@@ -129,7 +135,7 @@ class BedrockRuns:
     def runs(self) -> Iterator[RunInfo]:
         """List the executions, the newest first."""
         pages = self._states.get_paginator("list_executions").paginate(
-            stateMachineArn=self._state_machine
+            stateMachineArn=self.state_machine
         )
         with translate_errors("listing runs"):
             for page in pages:

@@ -164,8 +164,8 @@ class Store:
             for page in pages:
                 yield from page.get("Contents", ())
 
-    def write(self, location: Location, content: bytes) -> None:
-        """Write a small object."""
+    def write(self, location: Location, content: bytes, **conditions: Any) -> None:
+        """Write a small object, under conditions of PutObject."""
         with translate_errors(f"storing {location}"):
             self._client.put_object(
                 Bucket=location.bucket,
@@ -173,7 +173,16 @@ class Store:
                 ExpectedBucketOwner=self._owner,
                 Body=content,
                 ChecksumAlgorithm="SHA256",
+                **conditions,
             )
+
+    def create(self, location: Location, content: bytes) -> bool:
+        """Write a small object, and return whether it did not exist; an existing object is kept."""
+        try:
+            self.write(location, content, IfNoneMatch="*")
+        except ConflictError:
+            return False
+        return True
 
     def read(self, location: Location) -> bytes:
         """Read a small object."""
