@@ -80,6 +80,7 @@ def test_jobs_custom_models_and_costs(run_json, cli, tmp_path, tuner, chat, sand
     endpoint.stop()
     tuner.promote(job["id"], "support-bot")
     run_json("promote", job["id"], "--to", "support-bot")
+    run_json("endpoints", "history", "support-bot")
     code, _, err = cli("rollback", "support-bot", "--json")
     assert (code, json.loads(err)["type"]) == (1, "StateError")
     cli("endpoints", "stop", "support-bot")

@@ -1,5 +1,6 @@
 """Promotion of models to endpoints with names that applications use, and the way back."""
 
+import dataclasses
 import json
 
 import boto3
@@ -16,7 +17,6 @@ from tunestack.errors import (
     NotFoundError,
     StateError,
 )
-from tunestack.evaluation.promotion import promotions
 
 NAME = "support-bot"
 QUESTION = "What is number 3?"
@@ -54,9 +54,12 @@ def test_endpoint_is_created_updated_and_returned(tuner, job, other):
     assert (back.model, back.previous, back.is_rollback) == (job.model, other.model, True)
     assert endpoint.invoke(QUESTION) == "It is 3."
     assert tuner.rollback(name).model == other.model
-    recorded = list(promotions(job.backend, name))
-    assert [row["model"] for row in recorded] == [other.model, job.model, other.model, job.model]
-    assert [row["is_rollback"] for row in recorded] == [True, True, False, False]
+    recorded = list(tuner.promotions(name))
+    assert recorded[0] == dataclasses.replace(
+        second, previous=job.model, is_rollback=True, at=recorded[0].at
+    )
+    assert [row.model for row in recorded] == [other.model, job.model, other.model, job.model]
+    assert [row.is_rollback for row in recorded] == [True, True, False, False]
     job.stop_endpoint()
     other.stop_endpoint()
     assert [one.name for one in tuner.endpoints()] == [name], "it belongs to no job"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
@@ -46,8 +47,12 @@ _PAGE = "jobs.md"
 _ttl_help = "The lifetime of the endpoint from now on: 90m, 4h, 2d."
 
 
+class _Group(Group):
+    modules = MappingProxyType({"history": "promote"})
+
+
 @click.group(
-    cls=Group,
+    cls=_Group,
     epilog=examples(
         "tunestack endpoints start JOB --ttl 2h", "tunestack endpoints stop latest", page=_PAGE
     ),

@@ -1,4 +1,4 @@
-"""`tunestack promote` and `tunestack rollback`."""
+"""`tunestack promote`, `rollback` and `endpoints history`."""
 
 from __future__ import annotations
 
@@ -8,8 +8,14 @@ import click
 
 from tunestack.cli.groups import examples
 from tunestack.cli.identifiers import resolve_model
-from tunestack.cli.options import format_option, id_only_option, tuner_options
-from tunestack.cli.output import note, show
+from tunestack.cli.options import (
+    format_option,
+    id_only_option,
+    limit_option,
+    limited,
+    tuner_options,
+)
+from tunestack.cli.output import note, show, table
 
 if TYPE_CHECKING:
     from tunestack.tuner import Tuner
@@ -59,3 +65,20 @@ def rollback(name: str, tuner: Tuner) -> None:
     promotion = tuner.rollback(name)
     note(f"endpoint {name} serves {promotion.model} again")
     show(promotion)
+
+
+@click.command(
+    epilog=examples(
+        "tunestack endpoints history support-bot",
+        "tunestack endpoints history support-bot --limit 3 --json",
+        page="evaluation.md",
+    )
+)
+@click.argument("name")
+@limit_option
+@tuner_options
+@format_option
+def history(name: str, limit: int, tuner: Tuner) -> None:
+    """List the promotions and rollbacks of the endpoint NAME, the newest first."""
+    rows = limited(tuner.promotions(name), limit)
+    table(rows, ("at", "model", "by", "evaluation", "is_rollback"), of="promotions")

@@ -8,6 +8,8 @@ from tunestack.backends.identifiers import IdKind
 from tunestack.endpoints.endpoint import START_TIMEOUT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tunestack.backends.accounts import Accounts
     from tunestack.evaluation.promotion import Promotion
     from tunestack.evaluation.result import Evaluation
@@ -134,3 +136,24 @@ class EvaluationMethods:
 
         account, identifier = self._accounts.of_id(IdKind.ENDPOINT, name)
         return rollback(account.backend(identifier), identifier, timeout=timeout, poll=self._poll)
+
+    def promotions(self, name: str) -> Iterator[Promotion]:
+        """List the promotions and rollbacks of an endpoint, the newest first, as they were recorded in the data bucket.
+
+        Those of an endpoint that was deleted are listed, too. One that could not be recorded is missing.
+
+        ```python
+        for promotion in tuner.promotions("support-bot"):
+            print(promotion.at, promotion.by, promotion.model, promotion.evaluation)
+        ```
+
+        Args:
+            name: the name of the endpoint.
+
+        Raises:
+            AccessError: the caller may not read the results.
+        """
+        from tunestack.evaluation.promotion import promotions  # noqa: PLC0415
+
+        account, identifier = self._accounts.of_id(IdKind.ENDPOINT, name)
+        return promotions(account.backend(identifier), identifier)

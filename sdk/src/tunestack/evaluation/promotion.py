@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
 
 from tunestack.backends.inference import ResultStore
@@ -160,16 +161,16 @@ def _find_interrupted(backend: Backend, name: str, *, served: str) -> str | None
     """Return the model of a rollback that was recorded, and whose update has not completed; `None` if there is none."""
     with suppress(TunestackError):
         last = next(promotions(backend, name), None)
-        if last is not None and last["is_rollback"] and last["previous"] == served:
-            return str(last["model"])
+        if last is not None and last.is_rollback and last.previous == served:
+            return last.model
     return None
 
 
-def promotions(backend: Backend, name: str) -> Iterator[dict[str, Any]]:
-    """Read the promotions of an endpoint that were recorded, the newest first."""
+def promotions(backend: Backend, name: str) -> Iterator[Promotion]:
+    """Read the promotions of an endpoint that were recorded, the newest first; see `Tuner.promotions`."""
     if isinstance(backend, ResultStore):
         for stored in sorted(backend.list_results(f"promotions/{name}/"), reverse=True):
-            yield json.loads(backend.read_result(stored))
+            yield msgspec.json.decode(backend.read_result(stored), type=Promotion)
 
 
 def _require_host(backend: Backend) -> EndpointHost:
