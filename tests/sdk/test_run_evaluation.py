@@ -83,7 +83,7 @@ def list_endpoints(tuner):
     return [(endpoint.name, endpoint.info.model) for endpoint in tuner.endpoints()]
 
 
-def test_run_needs_no_client_after_its_start(evaluating, sandbox, tmp_path, asked):
+def test_run_needs_no_client_after_its_start(evaluating, sandbox, tmp_path, asked, figure):
     (tmp_path / "sweep.toml").write_text(SWEEP)
     (tmp_path / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     command = [sys.executable, "-m", "tunestack", "runs", "start", str(tmp_path / "sweep.toml")]
@@ -94,6 +94,7 @@ def test_run_needs_no_client_after_its_start(evaluating, sandbox, tmp_path, aske
     assert "promotion: endpoint nightly-tickets serves the best model" in dry.stdout
     subprocess.run([*command, "--json"], env=os.environ, check=True)
     sandbox.clock.advance(timedelta(days=1))
+    figure(f"memory of the function that evaluates: {measure_memory()}")
 
     (run,) = evaluating.runs()
     assert run.status() is RunState.SUCCEEDED
@@ -187,6 +188,17 @@ def list_function_processes():
         except OSError:
             continue
     return found
+
+
+def measure_memory():
+    """Return the highest memory of the processes that run functions."""
+    texts = [Path(f"/proc/{pid}/status").read_text() for pid in list_function_processes()]
+    return [
+        line.split(":")[1].strip()
+        for text in texts
+        for line in text.splitlines()
+        if "VmHWM" in line
+    ]
 
 
 @pytest.mark.parametrize("operation", ["Converse", "CreateCustomModelDeployment"])

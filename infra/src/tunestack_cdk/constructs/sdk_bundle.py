@@ -6,6 +6,7 @@ the function only if a version has changed.
 
 from __future__ import annotations
 
+import atexit
 import re
 import shutil
 import subprocess
@@ -38,9 +39,10 @@ def build_bundle(platform: str | None = PLATFORM, python_version: str = PYTHON_V
         python_version: the version of Python.
 
     Raises:
-        TunestackError: a package can't be installed, or the archive is too large.
+        TunestackError: a package can't be installed, or the code is too large.
     """
     folder = Path(tempfile.mkdtemp(prefix="tunestack-bundle-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     packages = folder / "packages"
     _install(list_requirements(), packages, platform, python_version)
     shutil.copytree(Path(tunestack.deployment.__file__).parent, packages / "tunestack")
