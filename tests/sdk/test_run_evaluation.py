@@ -14,6 +14,7 @@ import pytest
 
 from tests.sdk.evaluation_stage import deploy_stage
 from tests.sdk.run_specs import ROWS, build_specs
+from tests.sdk.test_cli_schema import check
 from tunestack import RunEvaluation, RunState, Tuner
 from tunestack_sandbox import Quotas
 
@@ -129,6 +130,7 @@ def test_run_needs_no_client_after_its_start(evaluating, sandbox, tmp_path, aske
             check=True,
         ).stdout
     )
+    check(document, "run-details")
     assert document["evaluation"]["best"] == best.job
 
 

@@ -75,6 +75,7 @@ class RunEvaluator(Construct):
             role=iam.Role.from_role_arn(self, "GivenRole", role.role_arn, mutable=False),
             # The longest that Lambda allows.
             timeout=Duration.minutes(15),
+            # It needs 160 MB, and the CPU share of this size: the confidence intervals are computed here.
             memory_size=1024,
             log_group=log_group,
             environment_encryption=key,
