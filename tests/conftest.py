@@ -142,7 +142,14 @@ def create_stack(stage, region="us-east-1"):
 
     context = json.loads((Path(__file__).parents[1] / "cdk.json").read_text())["context"]
     name = f"Tunestack-{stage.name}-{region}"
-    return TunestackStack(App(context=context), name, stage=stage, region=region)
+    return TunestackStack(
+        App(context=context),
+        name,
+        stage=stage,
+        region=region,
+        # Not the bundle, which has megabytes: functions in the sandbox import the SDK that is tested.
+        evaluator_code=Path(__file__).parent / "evaluator",
+    )
 
 
 def create_template(stage, region="us-east-1"):

@@ -12,9 +12,15 @@ EXAMPLES = {
     path.stem: runpy.run_path(str(path))["STAGES"]
     for path in sorted((ROOT / "examples/stages").glob("*.py"))
 }
+EVALUATING = EXAMPLES["three_stages"]["prod"].model_copy(update={"run_evaluation": True})
+"""The stage with the most settings. It is no example, because its code would be downloaded."""
 STAGE_REGIONS = [
     pytest.param(stage, region, id=f"{source}-{stage.name}-{region}")
-    for source, stages in {"default": STAGES, **EXAMPLES}.items()
+    for source, stages in {
+        "default": STAGES,
+        **EXAMPLES,
+        "evaluating": {"prod": EVALUATING},
+    }.items()
     for stage in stages.values()
     for region in stage.regions
 ]

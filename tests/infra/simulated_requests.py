@@ -8,6 +8,7 @@ ROLES = {
     "job": "AmazonBedrockJobRole",
     "guard": "GuardRole",
     "runs": "RunsRole",
+    "evaluator": "RunEvaluatorRole",
     "schedules": "GuardSchedulerRole",
 }
 STAGE_TAGS = {"aws:RequestTag/tunestack:stage": "prod", "aws:ResourceTag/tunestack:stage": "prod"}
@@ -200,8 +201,10 @@ def build_other_requests():
         ("parameter", "ssm", "parameter/tunestack/prod/deployment"),
         ("parameter of another stage", "ssm", "parameter/tunestack/dev/deployment"),
         ("guard", "lambda", "function:GuardFunction9CCE20FB"),
+        ("evaluator", "lambda", "function:RunEvaluatorFunction6A6542D0"),
         ("other function", "lambda", "function:x"),
         ("guard's log", "logs", "log-group:GuardLog047B64CB:log-stream:x"),
+        ("evaluator's log", "logs", "log-group:RunEvaluatorLog766AEDAA:log-stream:x"),
         ("other log", "logs", "log-group:x:log-stream:x"),
         ("topic", "sns", "OperationsTopic6D6844EA"),
         ("runs' log", "logs", "log-group:RunsLog1FAEFF39:log-stream:x"),

@@ -3,56 +3,12 @@
 The source of a row is the need of the operation, not the code of the stack. See docs/infrastructure.md.
 """
 
-import re
-
-from tunestack.catalog import CATALOG
-
-
-def allow(actions, resources, condition=None):
-    return {
-        "Effect": "Allow",
-        "Action": actions.split(),
-        "Resource": resources if isinstance(resources, list) else [resources],
-        "Condition": condition or {},
-    }
+from tests.infra.run_specification import RunSpecification
+from tests.infra.specification_base import allow
 
 
-class Specification:
+class Specification(RunSpecification):
     """The specified permissions and trust policies for one stage in one region."""
-
-    def __init__(self, stage, region, *, account="111122223333", partition="aws"):
-        self.stage, self.region, self.account, self.partition = stage, region, account, partition
-        self.url_suffix = {"aws-cn": "amazonaws.com.cn"}.get(partition, "amazonaws.com")
-        self.bucket = f"arn:{partition}:s3:::DataBucketE6B0FAA8"
-        self.owned = {"StringEquals": {"aws:ResourceAccount": account}}
-        self.has_no_other_stage_tag = {
-            "StringEqualsIfExists": {"aws:ResourceTag/tunestack:stage": stage.name}
-        }
-        self.has_stage_tag = {"StringEquals": {"aws:ResourceTag/tunestack:stage": stage.name}}
-        self.sets_stage_tag = {"StringEquals": {"aws:RequestTag/tunestack:stage": stage.name}}
-        self.data_key = self.arn("kms", "key/DataKey5F086070")
-        self.operations_key = self.arn("kms", "key/OperationsKeyD0717C64")
-        self.jobs = self.arn("bedrock", "model-customization-job/*")
-        self.models = self.arn("bedrock", "custom-model/*")
-        self.deployments = self.arn("bedrock", "custom-model-deployment/*")
-        self.throughputs = self.arn("bedrock", "provisioned-model/*")
-
-    def arn(self, service, rest, *, account=None):
-        account = self.account if account is None else account
-        return f"arn:{self.partition}:{service}:{self.region}:{account}:{rest}"
-
-    def role_arn(self, name):
-        return f"arn:{self.partition}:iam::{self.account}:role/{name}"
-
-    def called_via(self, service):
-        return {"StringEquals": {"kms:ViaService": f"{service}.{self.region}.{self.url_suffix}"}}
-
-    def object_arns(self, *folders):
-        return [f"{self.bucket}/{self.stage.data_prefix}/{folder}/*" for folder in folders]
-
-    def list_condition(self, *folders):
-        prefixes = [f"{self.stage.data_prefix}/{folder}/*" for folder in folders]
-        return {**self.owned, "StringLike": {"s3:prefix": prefixes}}
 
     def permissions(self):
         """Return the statements of each role and policy, by logical ID without its hash."""
@@ -66,6 +22,8 @@ class Specification:
             "AccessInvoker": self.invoker(),
             "AccessViewer": self.viewer(),
         }
+        if self.stage.run_evaluation:
+            statements["RunEvaluatorRole"] = self.evaluator()
         roles = self.stage.roles
         if roles.tuners:
             statements["AccessTunerRole"] = [*self.tuner(), *self.runner()]
@@ -163,11 +121,6 @@ class Specification:
             allow("kms:GenerateDataKey", self.operations_key, self.called_via("sqs")),
         ]
 
-    def read_deployment(self):
-        return allow(
-            "ssm:GetParameter", self.arn("ssm", f"parameter/tunestack/{self.stage.name}/deployment")
-        )
-
     def invoke_endpoints(self):
         resources = [self.deployments, self.throughputs]
         return allow(
@@ -176,111 +129,8 @@ class Specification:
             self.has_no_other_stage_tag,
         )
 
-    def invoked_base_models(self, families):
-        """Source: user guide, inference-profiles-prereq (read 2026-11-29): the profile, and the model in each of its regions."""
-        names = [arn.rpartition("/")[2] for arn in families]
-        models = [f"arn:{self.partition}:bedrock:*::foundation-model/{name}" for name in names]
-        return models + [self.arn("bedrock", f"inference-profile/*.{name}") for name in names]
-
-    def read_bedrock(self, *, jobs):
-        """The rows combine operations and resources of several kinds: an operation ignores other kinds."""
-        resources = [
-            self.deployments,
-            self.throughputs,
-            *([self.jobs, self.models] if jobs else []),
-        ]
-        get_actions = (
-            "bedrock:GetCustomModel bedrock:GetModelCustomizationJob bedrock:ListTagsForResource"
-            if jobs
-            else ""
-        )
-        list_actions = (
-            "bedrock:ListCustomModels bedrock:ListFoundationModels bedrock:ListModelCustomizationJobs "
-            # Public prices; the service authorization reference lists no resource types.
-            "pricing:GetProducts"
-            if jobs
-            else ""
-        )
-        return [
-            allow(
-                f"bedrock:GetCustomModelDeployment bedrock:GetProvisionedModelThroughput {get_actions}",
-                resources,
-            ),
-            allow(
-                "bedrock:ListCustomModelDeployments bedrock:ListProvisionedModelThroughputs "
-                + list_actions,
-                "*",
-            ),
-        ]
-
-    def use_model_key(self, actions):
-        if not self.stage.model_key:
-            return []
-        return [allow(actions, self.arn("kms", "key/ModelKey797AAF76"), self.called_via("bedrock"))]
-
-    @property
-    def foundation(self):
-        return f"arn:{self.partition}:bedrock:{self.region}::foundation-model"
-
-    def base_models(self):
-        return [
-            # The id with and without its context length, such as `:128k`.
-            f"{self.foundation}/{re.sub(r':[0-9]+k$', '', CATALOG[key].customization_id)}*"
-            for key in self.stage.base_models
-            if self.region in CATALOG[key].regions
-        ]
-
-    def state_machine(self):
-        return self.arn("states", f"stateMachine:tunestack-{self.stage.name}")
-
-    def executions(self):
-        """Source: developer guide, concepts-examine-map-run: the executions of a map have its label in their ARN."""
-        name = f"tunestack-{self.stage.name}"
-        return [self.arn("states", f"execution:{name}{separator}*") for separator in ":/"]
-
-    def runs(self):
-        to_bedrock = {"StringEquals": {"iam:PassedToService": "bedrock.amazonaws.com"}}
-        both = {**self.sets_stage_tag, **self.has_no_other_stage_tag}
-        return [
-            allow(
-                "bedrock:CreateModelCustomizationJob", [*self.base_models(), self.models, self.jobs]
-            ),
-            allow("bedrock:TagResource", [self.jobs, self.models], both),
-            allow("bedrock:GetModelCustomizationJob", self.jobs),
-            allow("iam:PassRole", self.role_arn("AmazonBedrockJobRole83283ADC"), to_bedrock),
-            *self.use_model_key("kms:CreateGrant kms:Decrypt kms:DescribeKey kms:GenerateDataKey"),
-            allow("s3:GetObject", self.object_arns("datasets/runs"), self.owned),
-            allow("kms:Decrypt", self.data_key, self.called_via("s3")),
-            # Source: developer guide, iam-policies-eg-dist-map.
-            allow("states:StartExecution", self.state_machine()),
-            allow("states:DescribeExecution states:StopExecution", self.executions()),
-            # Source: developer guide, cw-logs.
-            allow(
-                "logs:CreateLogDelivery logs:GetLogDelivery logs:UpdateLogDelivery logs:DeleteLogDelivery "
-                "logs:ListLogDeliveries logs:PutResourcePolicy logs:DescribeResourcePolicies "
-                "logs:DescribeLogGroups",
-                "*",
-            ),
-        ]
-
-    def runner(self):
-        map_runs = self.arn("states", f"mapRun:tunestack-{self.stage.name}/*")
-        return [
-            allow("states:StartExecution", self.state_machine()),
-            allow("states:ListExecutions", [self.state_machine(), map_runs]),
-            allow("states:DescribeExecution states:StopExecution", self.executions()),
-            allow("states:ListMapRuns", self.executions()),
-            allow("states:DescribeMapRun", map_runs),
-        ]
-
     def tuner(self):
-        foundation, base = self.foundation, self.base_models()
-        families = sorted(
-            {
-                f"{foundation}/{model.removeprefix(foundation + '/').split('-')[0]}*"
-                for model in base
-            }
-        )
+        base, families = self.base_models(), self.families()
         # An operation ignores resources of other kinds.
         models_and_deployments = self.arn("bedrock", "custom-model*")
         served = [models_and_deployments, self.throughputs]
@@ -390,6 +240,8 @@ class Specification:
                 )
             ],
         }
+        if self.stage.run_evaluation:
+            statements["RunEvaluatorRole"] = [allow_assume({"Service": "lambda.amazonaws.com"})]
         roles = self.stage.roles
         for name, principals in (
             ("AccessTunerRole", roles.tuners),

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.example_stages import EXAMPLES
+from tests.infra.example_stages import EVALUATING
 from tests.infra.resolver import Resolver, collect_policies
 from tests.infra.simulated_requests import ACCOUNT, REGION, ROLES, build_requests
 
@@ -39,7 +39,7 @@ def format_allowed(answer):
 
 @pytest.mark.campaign
 def test_each_role_is_allowed_exactly_the_listed_actions(synthesized):
-    template = synthesized(EXAMPLES["three_stages"]["prod"]).to_json()
+    template = synthesized(EVALUATING).to_json()
     resources = Resolver(template, account=ACCOUNT, region=REGION).resolve()
     policies = collect_policies(resources)
     roles: dict[str, dict[str, Any]] = {}

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from stages import STAGES
-from tests.infra.example_stages import EXAMPLES, STAGE_REGIONS
+from tests.infra.example_stages import EVALUATING, EXAMPLES, STAGE_REGIONS
 from tests.infra.invariants.stack import StackChecks
 from tests.infra.mutants import generate_mutants
 from tests.infra.proofs import build_policy, build_trust_policy, prove_equal
@@ -49,10 +49,12 @@ def test_policies_with_the_longest_names_are_below_the_size_limit(synthesized):
     """AWS accepts 6,144 characters without white space. Names that CloudFormation generates have up to 64 characters."""
     stage = Stage(
         name="a" * 20,
+        account="111122223333",
         regions=("us-west-2",),
         base_models=LLAMA_MODELS,
         data_prefix="p" * 50,
         model_key=True,
+        run_evaluation=True,
     )
     resources = Resolver(synthesized(stage, "us-west-2").to_json(), region="us-west-2").resolve()
     for name, row in resources.items():
@@ -102,6 +104,28 @@ def is_accepted(template, stage, region, proved):
         # The template is not valid.
         return False
     return True
+
+
+def test_every_relevant_change_of_the_evaluation_is_found(synthesized):
+    stage = EVALUATING.model_copy(update={"account": None, "network": None})
+    resolvable = synthesized(stage, "us-east-1").to_json()
+    for name, row in resolvable["Resources"].items():
+        if name.startswith("RunEvaluatorFunction"):
+            row["Properties"]["Code"]["S3Bucket"] = "assets"
+    proved: dict[Any, Any] = {}
+    assert is_accepted(resolvable, stage, "us-east-1", proved)
+    mutants = [
+        (description, mutant)
+        for description, mutant in generate_mutants(resolvable)
+        if "RunEvaluator" in description
+    ]
+    survivors = [
+        description
+        for description, mutant in mutants
+        if is_accepted(mutant, stage, "us-east-1", proved)
+    ]
+    assert len(mutants) > 20
+    assert {name.rpartition(".")[2] for name in survivors} <= {*EQUIVALENT_PROPERTIES, "S3Key"}
 
 
 @pytest.mark.parametrize(

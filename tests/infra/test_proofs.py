@@ -6,7 +6,7 @@ import functools
 import pytest
 
 from stages import STAGES
-from tests.infra.example_stages import EXAMPLES, STAGE_REGIONS
+from tests.infra.example_stages import EVALUATING, STAGE_REGIONS
 from tests.infra.proofs import build_policy, build_trust_policy, prove_equal
 from tests.infra.resolver import (
     Resolver,
@@ -100,7 +100,7 @@ def change_row(rows, index, change):
 
 def test_every_changed_policy_has_a_counterexample(resources, figure):
     """Negative control of the proofs: they find every difference."""
-    stage = EXAMPLES["three_stages"]["prod"]
+    stage = EVALUATING
     policies = collect_policies(resources(stage, "us-east-1"))
     total = 0
     for name, rows in Specification(stage, "us-east-1").permissions().items():
@@ -116,7 +116,7 @@ def test_every_changed_policy_has_a_counterexample(resources, figure):
 
 
 def test_every_changed_trust_policy_has_a_counterexample(resources):
-    stage = EXAMPLES["three_stages"]["prod"]
+    stage = EVALUATING
     policies = collect_trust_policies(resources(stage, "us-east-1"))
     total = 0
     for name, rows in Specification(stage, "us-east-1").trust_policies().items():

@@ -28,9 +28,12 @@ from tunestack_cdk.constructs.job_events import JobEvents
 from tunestack_cdk.constructs.job_role import JobRole
 from tunestack_cdk.constructs.network import JobNetwork
 from tunestack_cdk.constructs.operations import Operations
+from tunestack_cdk.constructs.run_evaluator import RunEvaluator
 from tunestack_cdk.constructs.runs import Runs
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tunestack_cdk.constructs.access import Identity
     from tunestack_cdk.stage import Stage
 
@@ -52,12 +55,30 @@ class Tunestack(Construct):
         guard: the function that deletes expired endpoints.
         job_events: the queue with the events of jobs.
         runs: the state machine that submits many jobs.
+        run_evaluator: the function that evaluates the models of runs, or `None`.
         network: the private network of jobs, or `None`.
         model_key: the KMS key of fine-tuned models, or `None` for an AWS owned key.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, stage: Stage, region: str) -> None:
-        """Create the resources of a stage in one of its regions."""
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: Stage,
+        region: str,
+        evaluator_code: Path | None = None,
+    ) -> None:
+        """Create the resources of a stage in one of its regions.
+
+        Args:
+            scope: the parent.
+            construct_id: the ID.
+            stage: the stage.
+            region: the region.
+            evaluator_code: the folder or archive with the code of the function for `run_evaluation`; by default, it is built
+                from the installed SDK.
+        """
         super().__init__(scope, construct_id)
         self.operations = Operations(
             self, "Operations", alert_email=stage.alert_email, retain=stage.retain_data
@@ -78,13 +99,25 @@ class Tunestack(Construct):
         self.guard = EndpointGuard(self, "Guard", stage=stage, operations=self.operations)
         self.job_events = JobEvents(self, "JobEvents", operations=self.operations)
         resources = self._collect_access_resources(stage, region)
+        statements = AccessStatements(resources)
+        self.run_evaluator = None
+        if stage.run_evaluation:
+            self.run_evaluator = RunEvaluator(
+                self,
+                "RunEvaluator",
+                stage=stage,
+                operations=self.operations,
+                statements=list(statements.evaluator()),
+                code=evaluator_code,
+            )
         self.runs = Runs(
             self,
             "Runs",
             stage=stage,
             data=self.data,
             operations=self.operations,
-            job_statements=list(AccessStatements(resources).job_creator()),
+            job_statements=list(statements.job_creator()),
+            evaluator=self.run_evaluator,
         )
         self.access = Access(self, "Access", resources=resources, runs=self.runs)
         self._create_cost_resources(stage, region)
@@ -188,6 +221,7 @@ class Tunestack(Construct):
             max_endpoint_hours=stage.max_endpoint_hours,
             event_queue_url=self.job_events.queue.queue_url,
             state_machine_arn=self.runs.state_machine_arn,
+            run_evaluation=stage.run_evaluation,
         )
 
 
@@ -205,9 +239,16 @@ class TunestackStack(Stack):
     """
 
     def __init__(
-        self, scope: Construct, construct_id: str, *, stage: Stage, region: str, **kwargs: Any
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        stage: Stage,
+        region: str,
+        evaluator_code: Path | None = None,
+        **kwargs: Any,
     ) -> None:
-        """Create the stack of a stage in one of its regions; `kwargs` are passed to `Stack`."""
+        """Create the stack of a stage in one of its regions; see `Tunestack`. `kwargs` are passed to `Stack`."""
         super().__init__(
             scope,
             construct_id,
@@ -223,7 +264,9 @@ class TunestackStack(Stack):
                 self, "Boundary", stage.permissions_boundary
             )
             iam.PermissionsBoundary.of(self).apply(boundary)
-        self.tunestack = Tunestack(self, "Default", stage=stage, region=region)
+        self.tunestack = Tunestack(
+            self, "Default", stage=stage, region=region, evaluator_code=evaluator_code
+        )
         self._create_outputs(region)
 
     def _create_outputs(self, region: str) -> None:

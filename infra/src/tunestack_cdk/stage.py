@@ -177,6 +177,8 @@ class Stage(_Settings):
             stops nothing.
         roles: principals that may assume a role of the stage. The policies are created in any case.
         network: private network for jobs.
+        run_evaluation: whether runs can evaluate their models and promote the best one in the account, without a client. The
+            stack then has a Lambda function with the SDK, whose packages are downloaded when the stack is synthesized.
         dashboard: whether to create a CloudWatch dashboard, which costs about $3 a month. Its address is the output `DashboardUrl`.
         permissions_boundary: name of an IAM policy of the account to set as the permissions boundary of every role.
         qualifier: qualifier of `cdk bootstrap`, if it is not the default.
@@ -197,6 +199,7 @@ class Stage(_Settings):
     monthly_budget_usd: int = Field(default=500, ge=1, le=10_000_000)
     roles: Roles = Roles()
     network: Network | None = None
+    run_evaluation: bool = False
     dashboard: bool = False
     permissions_boundary: Annotated[str, Field(pattern=r"^[a-zA-Z0-9+=,.@_-]+$")] | None = None
     qualifier: Annotated[str, Field(pattern=r"^[a-z0-9]{1,10}$")] | None = None

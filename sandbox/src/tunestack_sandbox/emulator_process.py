@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from tunestack_sandbox import (
     emulator_api_keys,
     emulator_deliveries,
+    emulator_functions,
     emulator_policies,
     emulator_resources,
     emulator_states,
@@ -266,6 +267,7 @@ def main() -> None:
     _run_functions_as_their_roles()
     emulator_api_keys.install()
     emulator_deliveries.install()
+    emulator_functions.install()
     emulator_resources.install()
     emulator_states.install(float(sys.argv[2]))
     config = Config()

@@ -23,6 +23,7 @@ from tunestack_sandbox.emulator_tasks import (
     TaskContext,
     find_machine,
     invoke,
+    invoke_function,
 )
 from tunestack_sandbox.emulator_threads import (
     ACTIVITY,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 _CHANGED = {
     "_add_event": "execution event_type details",
     "_apply_output_path": "state_def data ctx",
+    "_call_lambda": "func_ref event",
     "_create_state_machine": "data",
     "_execute_task": "state_def raw_input execution ctx",
     "_find_matching_retrier": "retriers error retry_counts",
@@ -97,6 +99,7 @@ def install(speed: float) -> None:
         "_add_event": partial(_add_event, original),
         "_run_execution": partial(_run_execution, original),
         "_execute_task": partial(_execute_task, original),
+        "_call_lambda": invoke_function,
         "_invoke_aws_sdk_integration": invoke,
         "_invoke_resource_with_timeout": _invoke_with_timeout,
         "_find_matching_retrier": partial(_find_retrier, original),

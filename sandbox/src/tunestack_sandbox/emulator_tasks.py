@@ -63,7 +63,6 @@ TASK: ContextVar[TaskContext | None] = ContextVar("TASK", default=None)
 
 def invoke(resource: str, parameters: Any) -> Any:
     """Call an operation for a task, and return its result."""
-    from ministack.core.responses import get_region  # noqa: PLC0415
     from ministack.services.stepfunctions import _ExecutionError  # noqa: PLC0415
 
     operation, task = find_operation(resource), TASK.get()
@@ -73,6 +72,37 @@ def invoke(resource: str, parameters: Any) -> Any:
     converted = converter.convert(parameters, operation)
     if converter.problems:
         raise _ExecutionError("States.Runtime", task.build_cause(parameters, converter.problems))
+    client = _create_role_client(operation.service_model.service_name, task)
+    response = _call(client, operation, converted)
+    return convert_result(response, operation.output_shape)
+
+
+def invoke_function(function: str, event: Any) -> Any:
+    """Invoke a Lambda function for a task as the execution role, and return its result.
+
+    Source: Step Functions developer guide, connect-lambda and concepts-error-handling: the error is that of the function.
+    """
+    from ministack.services.stepfunctions import _ExecutionError  # noqa: PLC0415
+
+    task = TASK.get()
+    if task is None:
+        raise _ExecutionError("States.Runtime", "The sandbox does not invoke functions here.")
+    client = _create_role_client("lambda", task)
+    operation = client.meta.service_model.operation_model("Invoke")
+    parameters = {"FunctionName": function, "Payload": json.dumps(event)}
+    response = _call(client, operation, parameters)
+    result = json.loads(response["Payload"].read() or b"null")
+    if "FunctionError" in response:
+        error = result if isinstance(result, dict) else {}
+        raise _ExecutionError(error.get("errorType", "Lambda.Unknown"), json.dumps(result))
+    return result
+
+
+def _create_role_client(service: str, task: TaskContext) -> Any:
+    """Create a client with the credentials of the execution role."""
+    from ministack.core.responses import get_region  # noqa: PLC0415
+    from ministack.services.stepfunctions import _ExecutionError  # noqa: PLC0415
+
     machine = find_machine(task.execution)
     role = "" if machine is None else machine["roleArn"]
     denial = explain_role_denial(role, machine_arn=get_machine_arn(task.execution))
@@ -80,8 +110,7 @@ def invoke(resource: str, parameters: Any) -> Any:
         raise _ExecutionError("States.Permissions", denial)
     credentials = _create_credentials(role, task.execution["executionArn"])
     with _lock:  # sessions are not thread-safe
-        client = _create_client(operation.service_model.service_name, get_region(), *credentials)
-    return _call(client, operation, converted)
+        return _create_client(service, get_region(), *credentials)
 
 
 def find_machine(execution: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -197,4 +226,4 @@ def _call(client: Any, operation: OperationModel, parameters: Mapping[str, Any])
         raise _ExecutionError(
             f"{service}.SdkClientException", f"Unable to execute HTTP request: {error}"
         ) from error
-    return convert_result(response, operation.output_shape)
+    return response

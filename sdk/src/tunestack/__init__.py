@@ -79,7 +79,9 @@ if TYPE_CHECKING:
     from tunestack.polling import Poll
     from tunestack.records.logs import LogFilter
     from tunestack.running_costs import RunningCost
+    from tunestack.runs.evaluation import RunEvaluation
     from tunestack.runs.plan import RunPlan
+    from tunestack.runs.results import ModelEvaluation, RunResult
     from tunestack.runs.run import Run, RunJob
     from tunestack.spec.cost import Cost
     from tunestack.spec.job_spec import JobSpec, SubmitArguments
@@ -132,6 +134,7 @@ _MODULES = {
     "LogFilter": "records.logs",
     "MissingExtraError": "errors",
     "ModelError": "errors",
+    "ModelEvaluation": "runs.results",
     "NetworkError": "errors",
     "NotFoundError": "errors",
     "PastDurations": "jobs.remaining",
@@ -142,9 +145,11 @@ _MODULES = {
     "QuotaError": "errors",
     "RoleError": "errors",
     "Run": "runs.run",
+    "RunEvaluation": "runs.evaluation",
     "RunInfo": "backends.runs",
     "RunJob": "runs.run",
     "RunPlan": "runs.plan",
+    "RunResult": "runs.results",
     "RunState": "backends.runs",
     "RunningCost": "running_costs",
     "Serving": "catalog",
@@ -201,6 +206,7 @@ __all__ = [
     "LogFilter",
     "MissingExtraError",
     "ModelError",
+    "ModelEvaluation",
     "NetworkError",
     "NotFoundError",
     "PastDurations",
@@ -211,9 +217,11 @@ __all__ = [
     "QuotaError",
     "RoleError",
     "Run",
+    "RunEvaluation",
     "RunInfo",
     "RunJob",
     "RunPlan",
+    "RunResult",
     "RunState",
     "RunningCost",
     "Serving",

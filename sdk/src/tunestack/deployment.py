@@ -205,6 +205,8 @@ class Deployment:
     """The SQS queue of Bedrock's job events; `None` if none is deployed."""
     state_machine_arn: str | None = None
     """The Step Functions state machine of runs; `None` if none is deployed."""
+    run_evaluation: bool = False
+    """Whether runs can evaluate and promote their models in the account."""
     version: int = VERSION
 
     @property

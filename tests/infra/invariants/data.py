@@ -170,6 +170,7 @@ class DataChecks(Checks):
             "region": self.region,
             "schedule_group": "GuardSchedulesE7822186",
             "scheduler_role_arn": f"arn:aws:iam::{self.account}:role/GuardSchedulerRole993ADB63",
+            "run_evaluation": stage.run_evaluation,
             "security_group_ids": [] if network is None else ["NetworkJobsEE1435FB"],
             "stage": stage.name,
             "subnet_ids": [] if network is None else list(network.subnet_ids),

@@ -1,8 +1,9 @@
-"""Checks of the endpoint guard: function, invocations, alarms, log group and schedule group."""
+"""Checks of the functions, above all of the endpoint guard: function, invocations, alarms, log group and schedule group."""
 
 from pathlib import Path
 
 from tests.infra.invariants.base import (
+    EVALUATOR_FUNCTION,
     GUARD_DEAD_LETTERS,
     GUARD_FUNCTION,
     JOB_DEAD_LETTERS,
@@ -19,7 +20,10 @@ AT_LEAST, BELOW = "GreaterThanOrEqualToThreshold", "LessThanThreshold"
 class GuardChecks(Checks):
     """The guard runs the code of this repository with the limits of the stage, and alarms when it does not run."""
 
-    def check_lambda_function(self, name, properties, _):
+    def check_lambda_function(self, name, properties, resource):
+        if name == EVALUATOR_FUNCTION:
+            self.check_evaluator(name, properties, resource)
+            return
         self.check_properties(
             name,
             properties,
@@ -44,6 +48,29 @@ class GuardChecks(Checks):
                     "MAX_HOURS": str(self.stage.max_endpoint_hours),
                 }
             },
+        )
+
+    def check_evaluator(self, name, properties, resource):
+        """Check the function that evaluates; its code is an asset."""
+        self.check_equal(name, "code", sorted(properties.get("Code", {})), ["S3Bucket", "S3Key"])
+        self.check_equal(
+            name, "dependencies", resource.get("DependsOn"), ["RunEvaluatorPolicy6AE58A0C"]
+        )
+        self.check_properties(
+            name,
+            properties,
+            Handler="tunestack.runs.function.handler",
+            Runtime="python3.14",
+            Architectures=["arm64"],
+            Timeout=900,
+            MemorySize=1024,
+            Role=f"arn:aws:iam::{self.account}:role/RunEvaluatorRoleDEFAFD3E",
+            KmsKeyArn=self.operations_key_arn,
+            DeadLetterConfig=None,
+            LoggingConfig={"LogGroup": "RunEvaluatorLog766AEDAA"},
+            ReservedConcurrentExecutions=None,
+            Layers=None,
+            Environment={"Variables": {"TUNESTACK_STAGE": self.stage.name}},
         )
 
     def check_lambda_eventinvokeconfig(self, name, properties, _):
@@ -80,11 +107,15 @@ class GuardChecks(Checks):
                 "notBreaching",
             ),
             "RunsFailed": ("ExecutionsFailed", AT_LEAST, 1, "notBreaching"),
+            "RunEvaluatorFailed": ("Errors", AT_LEAST, 1, "notBreaching"),
         }[name[:-8]]
         if "Undelivered" in name:
             namespace, statistic = "AWS/SQS", "Maximum"
             queue = JOB_DEAD_LETTERS if name.startswith("JobEvents") else GUARD_DEAD_LETTERS
             dimensions = [{"Name": "QueueName", "Value": queue}]
+        elif name.startswith("RunEvaluator"):
+            namespace, statistic = "AWS/Lambda", "Sum"
+            dimensions = [{"Name": "FunctionName", "Value": EVALUATOR_FUNCTION}]
         elif name.startswith("Runs"):
             namespace, statistic = "AWS/States", "Sum"
             machine = self.arn("states", f"stateMachine:tunestack-{self.stage.name}")

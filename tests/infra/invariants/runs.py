@@ -1,9 +1,21 @@
 """Checks of the state machine of runs."""
 
-from tests.infra.invariants.base import DATA_BUCKET, Checks
+from tests.infra.invariants.base import DATA_BUCKET, EVALUATOR_FUNCTION, Checks
 
 BUSY = ["Bedrock.ServiceQuotaExceededException", "Bedrock.ThrottlingException"]
 FAILING = ["Bedrock.InternalServerException", "Bedrock.SdkClientException"]
+FUNCTION_FAILING = [
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.SdkClientException",
+    "Lambda.AWSLambdaException",
+    "Lambda.ServiceException",
+    "Lambda.TooManyRequestsException",
+    "Lambda.Unknown",
+    "RetryableError",
+    "Runtime.ExitError",
+    "Sandbox.Timedout",
+    "States.Timeout",
+]
 REMEMBER = {
     "job": "{% $states.input.JobName %}",
     "submitted": "{% $states.context.State.EnteredTime %}",
@@ -109,7 +121,48 @@ class RunChecks(Checks):
                 "States": JOB_STATES,
             },
             "Output": {},
-            "End": True,
+            **({"Next": "HasEvaluation"} if self.stage.run_evaluation else {"End": True}),
         }
-        expected = {"QueryLanguage": "JSONata", "StartAt": "Jobs", "States": {"Jobs": jobs}}
+        evaluation = self.build_evaluation_states() if self.stage.run_evaluation else {}
+        expected = {
+            "QueryLanguage": "JSONata",
+            "StartAt": "Jobs",
+            "States": {"Jobs": jobs, **evaluation},
+        }
         self.check_equal(name, "definition", definition, expected)
+
+    def build_evaluation_states(self):
+        """Only runs that say so are evaluated, by a function that is invoked until it is done."""
+        condition = "{% $states.context.Execution.Input.evaluate = true %}"
+        return {
+            "HasEvaluation": {
+                "Type": "Choice",
+                "Choices": [{"Condition": condition, "Next": "Evaluate"}],
+                "Default": "Done",
+            },
+            "Evaluate": {
+                "Type": "Task",
+                "Resource": "arn:aws:states:::lambda:invoke",
+                "Arguments": {
+                    "FunctionName": self.arn("lambda", f"function:{EVALUATOR_FUNCTION}"),
+                    "Payload": {
+                        "run": "{% $states.context.Execution.Name %}",
+                        "key": "{% $states.context.Execution.Input.key %}",
+                    },
+                },
+                "Retry": [{**retry(FUNCTION_FAILING, 10, 2, 20), "JitterStrategy": "FULL"}],
+                "Output": "{% $states.result.Payload %}",
+                "Next": "IsEvaluated",
+            },
+            "IsEvaluated": {
+                "Type": "Choice",
+                "Choices": [{"Condition": "{% $states.input.done %}", "Next": "Done"}],
+                "Default": "WaitForEvaluation",
+            },
+            "WaitForEvaluation": {
+                "Type": "Wait",
+                "Seconds": "{% $states.input.seconds %}",
+                "Next": "Evaluate",
+            },
+            "Done": {"Type": "Succeed", "Output": {}},
+        }

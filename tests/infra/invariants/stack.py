@@ -47,17 +47,17 @@ class StackChecks(DataChecks, MessagingChecks, GuardChecks, RunChecks, AccessChe
         stage, network = self.stage, self.stage.network
         roles = (stage.roles.tuners, stage.roles.invokers, stage.roles.viewers, stage.roles.ci)
         expected = {
-            "AWS::CloudWatch::Alarm": 7,
+            "AWS::CloudWatch::Alarm": 7 + stage.run_evaluation,
             "AWS::CloudWatch::Dashboard": int(stage.dashboard),
             "AWS::Budgets::Budget": int(self.region == stage.regions[0]),
             "AWS::Events::Rule": 3,
-            "AWS::IAM::ManagedPolicy": 8,
-            "AWS::IAM::Role": 4 + sum(map(bool, roles)),
+            "AWS::IAM::ManagedPolicy": 8 + stage.run_evaluation,
+            "AWS::IAM::Role": 4 + stage.run_evaluation + sum(map(bool, roles)),
             "AWS::KMS::Key": 2 + stage.model_key,
             "AWS::Lambda::EventInvokeConfig": 1,
-            "AWS::Lambda::Function": 1,
+            "AWS::Lambda::Function": 1 + stage.run_evaluation,
             "AWS::Lambda::Permission": 1,
-            "AWS::Logs::LogGroup": 2,
+            "AWS::Logs::LogGroup": 2 + stage.run_evaluation,
             "AWS::S3::Bucket": 2,
             "AWS::S3::BucketPolicy": 2,
             "AWS::SNS::Subscription": 1,

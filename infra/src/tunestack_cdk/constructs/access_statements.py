@@ -9,7 +9,7 @@ from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 
 from tunestack.catalog import CATALOG
-from tunestack.deployment import EXPIRES_AT_TAG, evaluations_prefix, parameter_name
+from tunestack.deployment import EXPIRES_AT_TAG, evaluations_prefix, parameter_name, runs_prefix
 from tunestack_cdk.constructs.arns import customization_job_arns, endpoint_arns, regional_arn
 from tunestack_cdk.constructs.conditions import (
     called_via_service,
@@ -136,6 +136,58 @@ class AccessStatements:
             actions=["states:DescribeMapRun", "states:ListExecutions"],
             resources=[runs.map_run_arns],
         )
+
+    def evaluator(self) -> Iterator[iam.PolicyStatement]:
+        """Evaluate the models of runs, and promote the best one: as tuners may, on demand only, and without jobs."""
+        yield from self._read_bedrock(jobs=True)
+        yield iam.PolicyStatement(
+            actions=[
+                "bedrock:DeleteCustomModelDeployment",
+                *_INVOKE,
+                "bedrock:UpdateCustomModelDeployment",
+            ],
+            resources=[*self._models_and_endpoints, *self._invoked_base_models()],
+            conditions=resource_has_no_other_stage_tag(self._stage),
+        )
+        yield iam.PolicyStatement(
+            actions=["bedrock:CreateCustomModelDeployment"],
+            resources=list(self._models_and_endpoints),
+            conditions=request_sets_stage_tag(self._stage),
+        )
+        yield iam.PolicyStatement(
+            actions=["bedrock:TagResource"],
+            resources=list(self._models_and_endpoints),
+            conditions={
+                **request_sets_stage_tag(self._stage),
+                **resource_has_no_other_stage_tag(self._stage),
+            },
+        )
+        yield _pass_role(self._resources.guard.scheduler_role, "scheduler")
+        yield from self._schedule_expiry()
+        prefix = self._resources.stage.data_prefix
+        evaluations = evaluations_prefix(prefix)
+        yield iam.PolicyStatement(
+            actions=["s3:ListBucket"],
+            resources=[self._bucket],
+            conditions={**resource_owned_by(), "StringLike": {"s3:prefix": [f"{evaluations}*"]}},
+        )
+        yield iam.PolicyStatement(
+            actions=["s3:GetObject"],
+            resources=[f"{self._bucket}/{runs_prefix(prefix)}*"],
+            conditions=resource_owned_by(),
+        )
+        yield iam.PolicyStatement(
+            actions=["s3:GetObject", "s3:PutObject"],
+            resources=[f"{self._bucket}/{evaluations}*"],
+            conditions=resource_owned_by(),
+        )
+        yield iam.PolicyStatement(
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resources=[self._resources.data.key.key_arn],
+            conditions=called_via_service("s3"),
+        )
+        yield from self._use_model_key(MODEL_KEY_ACTIONS)
+        yield self._read_deployment()
 
     def invoker(self) -> Iterator[iam.PolicyStatement]:
         """Read and invoke endpoints."""

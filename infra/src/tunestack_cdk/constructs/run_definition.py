@@ -13,6 +13,20 @@ from aws_cdk import Aws
 _BEDROCK = "aws-sdk:bedrock:"
 _BUSY = ["Bedrock.ServiceQuotaExceededException", "Bedrock.ThrottlingException"]
 _FAILING = ["Bedrock.InternalServerException", "Bedrock.SdkClientException"]
+# Source: developer guide, bp-lambda-serviceexception, and concepts-error-handling for functions that end without a response.
+# RetryableError is raised by the function itself.
+_FUNCTION_FAILING = [
+    "Lambda.ClientExecutionTimeoutException",
+    "Lambda.SdkClientException",
+    "Lambda.AWSLambdaException",
+    "Lambda.ServiceException",
+    "Lambda.TooManyRequestsException",
+    "Lambda.Unknown",
+    "RetryableError",
+    "Runtime.ExitError",
+    "Sandbox.Timedout",
+    "States.Timeout",
+]
 # The maximum of Step Functions. An execution lasts a year at most.
 _ALWAYS = 99_999_999
 _SECONDS_BETWEEN_RETRIES = 300
@@ -21,14 +35,16 @@ _MAX_SECONDS = 900
 """The longest time between retries and between polls."""
 
 
-def create_definition(bucket: str) -> dict[str, Any]:
+def create_definition(bucket: str, evaluator_arn: str | None = None) -> dict[str, Any]:
     """Return the definition.
 
     The input of an execution is `{"key": ..., "max_parallel": ...}`: the file with the requests, and the number of jobs at once.
 
     Args:
         bucket: the name of the data bucket.
+        evaluator_arn: the function that evaluates the models of runs whose input has `"evaluate": true`; `None` if there is none.
     """
+    end: dict[str, Any] = {"End": True} if evaluator_arn is None else {"Next": "HasEvaluation"}
     return {
         "Comment": "Submits the jobs of a Tunestack run, and waits for them",
         "QueryLanguage": "JSONata",
@@ -52,8 +68,9 @@ def create_definition(bucket: str) -> dict[str, Any]:
                 },
                 # The result has an item for each job, and is limited to 256 KiB.
                 "Output": {},
-                "End": True,
-            }
+                **end,
+            },
+            **({} if evaluator_arn is None else _create_evaluation_states(evaluator_arn)),
         },
     }
 
@@ -132,6 +149,50 @@ def _create_job_states() -> dict[str, Any]:
             "Error": "JobFailed",
             "Cause": "{% 'job ' & $job & ': ' & $states.input.Status & ' ' & $states.input.FailureMessage %}",
         },
+    }
+
+
+def _create_evaluation_states(function_arn: str) -> dict[str, Any]:
+    """Return the states that invoke the function until it is done: each invocation does a part, and says when to go on."""
+    return {
+        "HasEvaluation": {
+            "Type": "Choice",
+            "Choices": [
+                {
+                    "Condition": "{% $states.context.Execution.Input.evaluate = true %}",
+                    "Next": "Evaluate",
+                }
+            ],
+            "Default": "Done",
+        },
+        "Evaluate": {
+            "Type": "Task",
+            "Resource": _integration("lambda:invoke"),
+            "Arguments": {
+                "FunctionName": function_arn,
+                "Payload": {
+                    "run": "{% $states.context.Execution.Name %}",
+                    "key": "{% $states.context.Execution.Input.key %}",
+                },
+            },
+            "Retry": [
+                # Also after a timeout, or if the function was killed: it continues where it was.
+                {**_create_retry(_FUNCTION_FAILING), "JitterStrategy": "FULL"}
+            ],
+            "Output": "{% $states.result.Payload %}",
+            "Next": "IsEvaluated",
+        },
+        "IsEvaluated": {
+            "Type": "Choice",
+            "Choices": [{"Condition": "{% $states.input.done %}", "Next": "Done"}],
+            "Default": "WaitForEvaluation",
+        },
+        "WaitForEvaluation": {
+            "Type": "Wait",
+            "Seconds": "{% $states.input.seconds %}",
+            "Next": "Evaluate",
+        },
+        "Done": {"Type": "Succeed", "Output": {}},
     }
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tunestack_cdk.constructs.data_store import DataStore
     from tunestack_cdk.constructs.operations import Operations
+    from tunestack_cdk.constructs.run_evaluator import RunEvaluator
     from tunestack_cdk.stage import Stage
 
 _FAILED = "A run could not submit its jobs. The execution of the state machine shows the error"
@@ -57,6 +58,7 @@ class Runs(Construct):
         data: DataStore,
         operations: Operations,
         job_statements: Sequence[iam.PolicyStatement],
+        evaluator: RunEvaluator | None = None,
     ) -> None:
         """Create the state machine.
 
@@ -67,6 +69,7 @@ class Runs(Construct):
             data: the bucket with the files of the runs.
             operations: the topic of the alarm, and the key of the logs.
             job_statements: the permissions to create jobs.
+            evaluator: the function that evaluates the models, or `None`.
         """
         super().__init__(scope, construct_id)
         # The role needs the ARN of the state machine, which needs the role: so the name is fixed, as that of the parameter
@@ -78,6 +81,7 @@ class Runs(Construct):
             regional_arn("states", f"execution:{name}/*"),
         ]
         self.map_run_arns = regional_arn("states", f"mapRun:{name}/*")
+        evaluator_arn = None if evaluator is None else evaluator.function.function_arn
         role = iam.Role(
             self,
             "Role",
@@ -96,7 +100,7 @@ class Runs(Construct):
             "Policy",
             description="Submit the jobs of runs, and follow them",
             roles=[role],
-            statements=[*job_statements, *self._statements(stage, data)],
+            statements=[*job_statements, *self._statements(stage, data, evaluator_arn)],
         )
         log_group = operations.create_log_group(self, "Log")
         machine = stepfunctions.CfnStateMachine(
@@ -105,7 +109,7 @@ class Runs(Construct):
             state_machine_name=name,
             state_machine_type="STANDARD",
             role_arn=role.role_arn,
-            definition=create_definition(data.bucket.bucket_name),
+            definition=create_definition(data.bucket.bucket_name, evaluator_arn),
             logging_configuration=stepfunctions.CfnStateMachine.LoggingConfigurationProperty(
                 level="ALL",
                 # Without the requests, which have the locations of training data.
@@ -123,7 +127,9 @@ class Runs(Construct):
         machine.node.add_dependency(policy)
         self._create_alarm(operations)
 
-    def _statements(self, stage: Stage, data: DataStore) -> Iterator[iam.PolicyStatement]:
+    def _statements(
+        self, stage: Stage, data: DataStore, evaluator_arn: str | None
+    ) -> Iterator[iam.PolicyStatement]:
         yield iam.PolicyStatement(
             actions=["bedrock:GetModelCustomizationJob"], resources=[customization_job_arns()]
         )
@@ -146,6 +152,8 @@ class Runs(Construct):
             resources=self.execution_arns,
         )
         yield iam.PolicyStatement(actions=_LOG_DELIVERY, resources=["*"])
+        if evaluator_arn is not None:
+            yield iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[evaluator_arn])
 
     def _create_alarm(self, operations: Operations) -> None:
         alarm = cloudwatch.Alarm(

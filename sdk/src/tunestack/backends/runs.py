@@ -69,7 +69,17 @@ class RunHost(Protocol):
         """Read a file of a run."""
         ...
 
-    def create_run(self, name: str, file: str, max_parallel: int) -> RunInfo | None:
+    def require_run_evaluation(self) -> None:
+        """Check that runs can evaluate their models in the account.
+
+        Raises:
+            DeploymentError: they can't.
+        """
+        ...
+
+    def create_run(
+        self, name: str, file: str, max_parallel: int, *, evaluate: bool = False
+    ) -> RunInfo | None:
         """Start a run; the same name, file and limit again return the running one.
 
         Returns:

@@ -103,6 +103,8 @@ def start(
             name=name or sweep.name,
             max_parallel=max_parallel or sweep.max_parallel,
             budget=sweep.budget if budget is None else budget,
+            evaluate=sweep.evaluate,
+            promote=sweep.promote,
             confirm=confirm,
         )
     except DeclinedError:
@@ -147,14 +149,16 @@ def list_runs(limit: int, tuner: Tuner) -> None:
 @tuner_options
 @format_option
 def show_run(run: str, tuner: Tuner) -> None:
-    """Show a run and its jobs."""
+    """Show a run, its jobs, and the result of its evaluation."""
     found = _find_run(tuner, run)
-    jobs = found.jobs()
+    jobs, evaluation = found.jobs(), found.evaluation()
     if not is_text():
-        write({**found.to_dict(), "jobs": jobs})
+        write({**found.to_dict(), "jobs": jobs, "evaluation": evaluation})
         return
     show(found.to_dict())
     table(jobs, _COLUMNS, of="jobs")
+    for line in () if evaluation is None else evaluation.lines():
+        out(line)
 
 
 @runs.command(

@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
@@ -39,6 +39,31 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The time from the request to the response, without retries."""
     error: str | None = None
     """Why the model did not answer: the provider refused this request."""
+
+
+class AnswerStore(Protocol):
+    """The stored answers of one model."""
+
+    def get(self, key: str) -> Answer | None:
+        """Return the stored answer of a request."""
+        ...
+
+    def put(self, key: str, answer: Answer) -> None:
+        """Store an answer durably."""
+        ...
+
+    def __enter__(self) -> Self:
+        """Return the store."""
+        ...
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        """Close the store."""
+        ...
 
 
 class _Line(msgspec.Struct, frozen=True):

@@ -67,7 +67,7 @@ def _create(spec: str | Function, examples: Sequence[Example]) -> Metric:
     if spec in _LABELS:
         return _create_label_metric(spec, examples)
     if spec in METRICS:
-        return METRICS[spec]() if spec in _LIBRARIES else Metric(name=spec, row=METRICS[spec])
+        return METRICS[spec]() if spec in LIBRARIES else Metric(name=spec, row=METRICS[spec])
     kind, colon, rest = spec.partition(":")
     if kind == "regex" and colon:
         return Metric(name=spec, row=partial(_regex, _compile(rest)))
@@ -279,7 +279,7 @@ _LABELS: dict[str, Callable[[Sequence[Any]], float]] = {
     "accuracy": _accuracy,
     "macro_f1": _macro_f1,
 }
-_LIBRARIES = ("bleu", "chrf", "rouge_l")
+LIBRARIES = ("bleu", "chrf", "rouge_l")
 
 METRICS: dict[str, Function] = {
     "exact_match": _exact_match,

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tunestack.errors import InvalidRequestError, TransientError
+from tunestack.errors import InvalidRequestError, TransientError, TunestackError
 from tunestack.evaluation.journal import Answer
 
 if TYPE_CHECKING:
@@ -17,13 +17,15 @@ if TYPE_CHECKING:
 
     from tunestack.backends.base import EndpointInfo, InferenceSettings
     from tunestack.evaluation.candidates import Candidate
-    from tunestack.evaluation.journal import Journal
+    from tunestack.evaluation.journal import AnswerStore
     from tunestack.polling import Poll
     from tunestack.records.conversation import Conversation
     from tunestack.records.target import Rendering
 
 logger = logging.getLogger(__name__)
 
+SAFETY = 1.5
+"""The factor of estimated tokens in limits of the cost: the estimate may be too low for some scripts."""
 _GRACE = 10.0
 """Seconds in which requests in progress may end after Ctrl-C: their answers are billed, and should be stored."""
 _RETRY_FOR = 1800.0
@@ -31,6 +33,10 @@ _RETRY_FOR = 1800.0
 _FIRST_INTERVAL = 0.25
 _LONGEST_INTERVAL = 60.0
 _HOUR = 3600.0
+
+
+class PausedError(TunestackError):
+    """The time of an evaluation is over: its answers are stored, and another call continues it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,12 +142,13 @@ class RequestSender:
     def __init__(
         self,
         *,
-        journals: Mapping[str, Journal],
+        journals: Mapping[str, AnswerStore],
         limiters: Mapping[str, Limiter],
         endpoints: Mapping[str, EndpointInfo],
         settings: InferenceSettings,
         rendering: Rendering | None,
         budget: Budget,
+        is_over: Callable[[], bool],
     ) -> None:
         """Store the arguments: journals, limiters and endpoints are by the name of the model."""
         self._journals = journals
@@ -150,6 +157,7 @@ class RequestSender:
         self._settings = settings
         self._rendering = rendering
         self._budget = budget
+        self._is_over = is_over
         self._stop = threading.Event()
         self.errors: dict[str, Answer] = {}
         """The requests that the provider refused, by key; they are not stored."""
@@ -158,6 +166,7 @@ class RequestSender:
         """Send requests in several threads; stops at the first error, at the limit of the budget, and at Ctrl-C.
 
         Raises:
+            PausedError: the time is over.
             TunestackError: the error of a request that can't be repeated, except one that the provider refuses.
         """
         pending, lock = iter(requests), threading.Lock()
@@ -166,6 +175,9 @@ class RequestSender:
         def work() -> None:
             try:
                 for request in _iterate_shared(pending, lock):
+                    if self._is_over():
+                        failures.append(PausedError("the time of the evaluation is over"))
+                        return
                     if self._stop.is_set() or not self._send(request):
                         return
             except BaseException as error:  # noqa: BLE001 - it is raised in the caller

@@ -6,6 +6,7 @@ import hashlib
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,31 +16,54 @@ from tunestack.evaluation import judge, scores, storage
 from tunestack.evaluation.candidates import MODEL, Candidate, CandidateResolver
 from tunestack.evaluation.endpoints import provide_endpoints
 from tunestack.evaluation.examples import read_examples
-from tunestack.evaluation.gate import OTHER_QUANTITIES, Gate, GateResult, parse_gate
+from tunestack.evaluation.gate import parse_gate
+from tunestack.evaluation.gate_values import check_gate
 from tunestack.evaluation.journal import Journal, request_key
 from tunestack.evaluation.metrics import create_metrics
-from tunestack.evaluation.requests import Budget, Limiter, Request, RequestSender
-from tunestack.evaluation.result import Comparison, Evaluation, ModelResult, notes
+from tunestack.evaluation.requests import SAFETY, Budget, Limiter, Request, RequestSender
+from tunestack.evaluation.result import Evaluation, notes
 from tunestack.records.tokens import content_size, count_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tunestack.backends.accounts import Accounts
     from tunestack.evaluation.examples import Example
-    from tunestack.evaluation.journal import Answer
+    from tunestack.evaluation.journal import Answer, AnswerStore
     from tunestack.evaluation.spec import EvaluationSpec
     from tunestack.polling import Poll
     from tunestack.records.conversation import Conversation
     from tunestack.records.source import Source
 
-_JUDGE = "judge"
-# The estimate of tokens may be too low for some scripts.
-_SAFETY = 1.5
+_JUDGE = judge.METRIC
 
 
-def evaluate(accounts: Accounts, data: Source, spec: EvaluationSpec, *, poll: Poll) -> Evaluation:
-    """Run an evaluation; see `Tuner.evaluate`."""
+def _never() -> bool:
+    return False
+
+
+def evaluate(
+    accounts: Accounts,
+    data: Source,
+    spec: EvaluationSpec,
+    *,
+    poll: Poll,
+    open_journal: Callable[[str], AnswerStore] | None = None,
+    is_over: Callable[[], bool] = _never,
+) -> Evaluation:
+    """Run an evaluation; see `Tuner.evaluate`.
+
+    Args:
+        accounts: the accounts of the models.
+        data: the held-out set.
+        spec: the evaluation.
+        poll: how to wait.
+        open_journal: returns the stored answers of a model, by its key; by default a file in the cache folder.
+        is_over: returns whether no more requests may be sent.
+
+    Raises:
+        PausedError: `is_over` returned true before all requests were answered.
+    """
     if isinstance(data, str) and data.startswith("s3://"):
         data = accounts.bedrock.backend().open(data)
     examples = read_examples(data, mapping=spec.mapping, limit=spec.limit)
@@ -57,7 +81,17 @@ def evaluate(accounts: Accounts, data: Source, spec: EvaluationSpec, *, poll: Po
     judge_model = None if spec.judge is None else resolver.resolve(_JUDGE, spec.judge)
     _require_prices([*candidates, *([judge_model] if judge_model else [])], spec)
     with ExitStack() as stack:
-        run = _Run(accounts, spec, examples, candidates, judge_model, poll=poll, stack=stack)
+        run = _Run(
+            accounts,
+            spec,
+            examples,
+            candidates,
+            judge_model,
+            open_journal=open_journal or partial(Journal, spec.cache_folder),
+            is_over=is_over,
+            poll=poll,
+            stack=stack,
+        )
         run.send_missing()
         chosen, answers = run.select_complete()
         verdicts = run.read_verdicts(chosen, answers)
@@ -94,7 +128,7 @@ def evaluate(accounts: Accounts, data: Source, spec: EvaluationSpec, *, poll: Po
             models=models,
             comparisons=tuple(comparisons),
             gates=tuple(
-                _check(gate, models, comparisons, is_complete=len(kept) == len(examples))
+                check_gate(gate, models, comparisons, is_complete=len(kept) == len(examples))
                 for gate in gates
             ),
             settings={
@@ -129,6 +163,8 @@ class _Run:
         candidates: Sequence[Candidate],
         judge_model: Candidate | None,
         *,
+        open_journal: Callable[[str], AnswerStore],
+        is_over: Callable[[], bool],
         poll: Poll,
         stack: ExitStack,
     ) -> None:
@@ -138,16 +174,15 @@ class _Run:
         self._examples = examples
         self._candidates = candidates
         self._arbiter = judge_model
+        self._is_over = is_over
         self._poll = poll
         self._stack = stack
         self.budget = Budget(spec.max_cost, clock=poll.clock)
         everyone = [*candidates, *([judge_model] if judge_model else [])]
-        opened: dict[str, Journal] = {}
+        opened: dict[str, AnswerStore] = {}
         for candidate in everyone:
             if candidate.key not in opened:
-                opened[candidate.key] = stack.enter_context(
-                    Journal(spec.cache_folder, candidate.key)
-                )
+                opened[candidate.key] = stack.enter_context(open_journal(candidate.key))
         self._journals = {candidate.name: opened[candidate.key] for candidate in everyone}
         self._requests = {
             candidate.name: [
@@ -160,7 +195,7 @@ class _Run:
 
     def _request(self, candidate: Candidate, conversation: Conversation) -> Request:
         rendering = self._spec.rendering if candidate.is_fine_tuned else None
-        tokens = int(_SAFETY * count_tokens(content_size(conversation)))
+        tokens = int(SAFETY * count_tokens(content_size(conversation)))
         price = candidate.price
         return Request(
             candidate=candidate,
@@ -208,6 +243,7 @@ class _Run:
                 settings=self._spec.settings,
                 rendering=self._spec.rendering,
                 budget=self.budget,
+                is_over=self._is_over,
             )
             sender.send_all(requests, workers=self._spec.workers)
             self._errors.update(sender.errors)
@@ -321,46 +357,6 @@ def _require_prices(candidates: Sequence[Candidate], spec: EvaluationSpec) -> No
                 f"the price of {candidate.name!r} ({candidate.model}) is unknown, so max_cost can't be checked: pass its price "
                 f"in US dollars per million tokens, prices={{{candidate.name!r}: (input, output)}} (--price), or remove max_cost"
             )
-
-
-def _check(
-    gate: Gate,
-    models: Sequence[ModelResult],
-    comparisons: Sequence[Comparison],
-    *,
-    is_complete: bool,
-) -> GateResult:
-    """Check a gate; a part of an evaluation passes none."""
-    if not is_complete:
-        return GateResult(gate=gate.text, passed=False, detail="not all records were answered")
-    results = {result.name: result for result in models}
-
-    def value(quantity: str, name: str | None) -> float | None:
-        if quantity == _JUDGE:
-            return _judge_share(comparisons, gate.model, is_other=name is not None)
-        result = results[name or MODEL]
-        if quantity not in OTHER_QUANTITIES:
-            return result.values[quantity]
-        if quantity == "cost":
-            return result.cost_per_1000
-        if quantity == "errors":
-            return float(result.errors)
-        return result.latency[quantity.removeprefix("latency_")]
-
-    return gate.check(value)
-
-
-def _judge_share(
-    comparisons: Sequence[Comparison], other: str | None, *, is_other: bool
-) -> float | None:
-    """Return the share of records that a model wins against another one (by default the first one)."""
-    found = (
-        (1 + comparison.difference) / 2
-        for comparison in comparisons
-        if comparison.metric == _JUDGE and other in (None, comparison.other)
-    )
-    share = next(found, None)
-    return 1 - share if is_other and share is not None else share
 
 
 def _store(evaluation: Evaluation, candidate: Candidate, spec: EvaluationSpec) -> Evaluation:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tunestack.backends.accounts import Accounts
     from tunestack.backends.runs import RunHost
     from tunestack.polling import Poll
+    from tunestack.runs.evaluation import RunEvaluation
     from tunestack.runs.plan import RunPlan
     from tunestack.runs.run import Run
     from tunestack.spec.job_spec import JobSpec
@@ -33,6 +34,8 @@ class RunMethods:
         name: str = "run",
         max_parallel: int | None = None,
         budget: float | None = None,
+        evaluate: RunEvaluation | None = None,
+        promote: str | None = None,
         confirm: Callable[[RunPlan], object] | None = None,
     ) -> Run:
         """Start a run: Step Functions submits these jobs, as slots become free, and waits for them. No client is needed then.
@@ -46,12 +49,15 @@ class RunMethods:
             name: the prefix of the run's name, at most 40 characters.
             max_parallel: the number of jobs at once; by default the account's quota.
             budget: the limit in US dollars for the highest estimates of the jobs together: jobs beyond it are not submitted.
+            evaluate: how to evaluate the models in the account when all jobs have ended; needs the stage setting
+                `run_evaluation`. Billed by the token, and with Lambda.
+            promote: the endpoint that serves the best model then, if it passed the conditions of `evaluate`; see `promote`.
             confirm: is called with the plan before anything is uploaded or created; an exception that it raises ends the start.
 
         Raises:
             ConfigError: an argument is invalid; `CostError` if there is a budget and a price is unknown.
-            DataError: the data of a job is invalid.
-            DeploymentError: the deployment has no state machine: deploy it again.
+            DataError: the data of a job, or the held-out set, is invalid.
+            DeploymentError: the deployment has no state machine, or does not evaluate: deploy it again.
         """
         from tunestack.runs.start import start  # noqa: PLC0415 - takes time to load
 
@@ -61,6 +67,8 @@ class RunMethods:
             name=name,
             max_parallel=max_parallel,
             budget=budget,
+            evaluate=evaluate,
+            promote=promote,
             confirm=confirm,
             poll=self._poll,
         )

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from tunestack.backends.base import JobInfo
+    from tunestack.runs.evaluation import PreparedEvaluation
     from tunestack.spec.cost import Cost
     from tunestack.spec.job_spec import JobSpec
 
@@ -46,6 +47,8 @@ class RunPlan:
     """The jobs that would exceed the budget; they are not submitted."""
     max_parallel: int
     budget: float | None
+    evaluation: PreparedEvaluation | None = None
+    """How the models are evaluated in the account."""
 
     @property
     def max_usd(self) -> float | None:
@@ -66,6 +69,8 @@ class RunPlan:
         yield f"cost: at most {usd_text(self.max_usd)}"
         if self.skipped:
             yield f"budget: ${self.budget:g} is not enough for {len(self.skipped)} more jobs, which are not submitted"
+        if self.evaluation is not None:
+            yield from self.evaluation.lines()
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan, with the numbers of jobs."""
@@ -77,6 +82,8 @@ class RunPlan:
             "max_parallel": self.max_parallel,
             "max_usd": self.max_usd,
             "budget": self.budget,
+            "evaluation": None if self.evaluation is None else self.evaluation.describe(),
+            "promote": None if self.evaluation is None else self.evaluation.promote,
         }
 
 

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tunestack.backends.base import JobState
+from tunestack.backends.inference import ResultStore
 from tunestack.backends.runs import RunState
 from tunestack.errors import JobTimeoutError, NotFoundError, StateError
 from tunestack.polling import to_timeout, watch
+from tunestack.runs.results import read_result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from tunestack.backends.protocols import Backend
     from tunestack.backends.runs import RunHost, RunInfo
     from tunestack.polling import Duration, Poll
+    from tunestack.runs.results import RunResult
 
 TIMEOUT = 30 * 86_400.0
 """Seconds that `Run.wait` waits by default."""
@@ -104,7 +107,7 @@ class Run:
 
     def _list_jobs(self, *, with_reasons: bool) -> list[RunJob]:
         document = self._read_document()
-        infos = self._find_jobs([row["name"] for row in document["jobs"]])
+        infos = find_jobs(self._backend, [row["name"] for row in document["jobs"]])
         missing = any(row["name"] not in infos for row in document["jobs"])
         failed = any(info.state is JobState.FAILED for info in infos.values())
         reasons: Mapping[str, str] = {}
@@ -112,6 +115,12 @@ class Run:
             reasons = self._host.failed_submissions(self.id)
         jobs = [_describe(row, infos.get(row["name"]), reasons) for row in document["jobs"]]
         return jobs + [_describe(row, None, {}, state=SKIPPED) for row in document["skipped"]]
+
+    def evaluation(self) -> RunResult | None:
+        """Read the result of the evaluation in the account; `None` if the run has none, or if it has not ended."""
+        if not isinstance(self._backend, ResultStore):
+            return None
+        return read_result(self._backend, self.name)
 
     def counts(self) -> dict[str, int]:
         """Return the number of jobs in each state."""
@@ -207,15 +216,17 @@ class Run:
             self._document = json.loads(self._host.read_run_file(f"{self._info.file}.json"))
         return self._document
 
-    def _find_jobs(self, names: list[str]) -> dict[str, JobInfo]:
-        if len(names) > _READ_ONE_BY_ONE:
-            known = set(names)
-            return {info.name: info for info in self._backend.jobs() if info.name in known}
-        found = {}
-        for name in names:
-            with suppress(NotFoundError):
-                found[name] = self._backend.job(name)
-        return found
+
+def find_jobs(backend: Backend, names: list[str]) -> dict[str, JobInfo]:
+    """Return the jobs that exist, by name."""
+    if len(names) > _READ_ONE_BY_ONE:
+        known = set(names)
+        return {info.name: info for info in backend.jobs() if info.name in known}
+    found = {}
+    for name in names:
+        with suppress(NotFoundError):
+            found[name] = backend.job(name)
+    return found
 
 
 def _describe(

@@ -17,6 +17,7 @@ from tunestack.jobs.submit import (
     prepare_job,
     upload_and_build_request,
 )
+from tunestack.runs.evaluation import prepare_evaluation
 from tunestack.runs.find import require_host
 from tunestack.runs.plan import PlannedJob, RunPlan, split_by_budget
 from tunestack.runs.run import Run
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from tunestack.backends.protocols import Backend, Target
     from tunestack.backends.runs import RunHost, RunInfo
     from tunestack.polling import Poll
+    from tunestack.runs.evaluation import RunEvaluation
     from tunestack.spec.job_spec import JobSpec
 
 logger = logging.getLogger(__name__)
@@ -50,6 +52,8 @@ def start(
     name: str,
     max_parallel: int | None,
     budget: float | None,
+    evaluate: RunEvaluation | None,
+    promote: str | None,
     confirm: Callable[[RunPlan], object] | None,
     poll: Poll,
 ) -> Run:
@@ -57,6 +61,15 @@ def start(
     rows = _resolve(accounts, _check(list(specs), name, max_parallel, budget))
     backend = rows[0][0].backend
     host = require_host(backend)
+    evaluation = None
+    if evaluate is not None:
+        host.require_run_evaluation()
+        bases = [target.base for target, _ in rows]
+        evaluation = prepare_evaluation(accounts, backend, evaluate, promote=promote, bases=bases)
+    elif promote is not None:
+        raise ConfigError(
+            "promote needs evaluate: a run promotes the best of the models that it evaluates"
+        )
     planned = _plan_jobs(rows, poll=poll)
     jobs, skipped = split_by_budget([job for _, job in planned], budget)
     if not jobs:
@@ -67,6 +80,7 @@ def start(
         skipped=skipped,
         max_parallel=max_parallel or _read_slots(backend),
         budget=budget,
+        evaluation=evaluation,
     )
     if confirm is not None:
         confirm(plan)
@@ -78,8 +92,13 @@ def start(
     requests = [_upload(target, job, poll=poll) for target, job in planned[: len(jobs)]]
     content = b"".join(map(host.run_row, requests))
     # First the description, then the jobs, then the run: a run always has both files.
-    file = hashlib.sha256(content + str(plan.max_parallel).encode()).hexdigest()[:32]
-    host.put_run_file(f"{file}.json", orjson.dumps(_describe(plan, requests)))
+    description = _describe(plan, requests)
+    parts = [content, str(plan.max_parallel).encode()]
+    if evaluation is not None:
+        host.put_run_file(evaluation.file, evaluation.content)
+        parts.append(orjson.dumps([description["evaluation"], promote]))
+    file = hashlib.sha256(b"".join(parts)).hexdigest()[:32]
+    host.put_run_file(f"{file}.json", orjson.dumps(description))
     host.put_run_file(f"{file}.jsonl", content)
     info = _create(host, name, file, plan)
     logger.info("run %s has %d jobs", info.name, len(jobs))
@@ -196,6 +215,8 @@ def _describe(plan: RunPlan, requests: Sequence[JobRequest]) -> dict[str, Any]:
         "budget": plan.budget,
         "jobs": [row(job, request.name) for job, request in zip(plan.jobs, requests, strict=True)],
         "skipped": [row(job, None) for job in plan.skipped],
+        "evaluation": None if plan.evaluation is None else plan.evaluation.describe(),
+        "promote": None if plan.evaluation is None else plan.evaluation.promote,
     }
 
 
@@ -204,7 +225,9 @@ def _create(host: RunHost, name: str, file: str, plan: RunPlan) -> RunInfo:
     is_done = all(job.existing is not None for job in plan.jobs)
     for attempt in range(1, _MAX_ATTEMPTS + 1):
         run_name = f"{name}-{file[:16]}-{attempt}"
-        info = host.create_run(run_name, file, plan.max_parallel)
+        info = host.create_run(
+            run_name, file, plan.max_parallel, evaluate=plan.evaluation is not None
+        )
         if info is not None:
             return info
         info = host.run(run_name)

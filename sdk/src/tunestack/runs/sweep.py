@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tunestack.errors import ConfigError, shortened
+from tunestack.runs.evaluation import RunEvaluation
 from tunestack.spec.job_spec import JobSpec, SubmitArguments
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 _NOT_IN_RUNS = {"rerun", "queue"}
 _JOB_KEYS = ({"model", "data"} | SubmitArguments.__annotations__.keys()) - _NOT_IN_RUNS
-_RUN_KEYS = {"name", "max_parallel", "budget", "job", "grid", "jobs"}
+_RUN_KEYS = {"name", "max_parallel", "budget", "job", "grid", "jobs", "evaluate", "promote"}
+_EVALUATION_KEYS = {field.name for field in fields(RunEvaluation)}
 _FILES = ("data", "validation_data")
 
 
@@ -29,6 +31,8 @@ class Sweep:
     name: str
     max_parallel: int | None = None
     budget: float | None = None
+    evaluate: RunEvaluation | None = None
+    promote: str | None = None
 
 
 def read_sweep(path: Path | str) -> Sweep:
@@ -36,6 +40,7 @@ def read_sweep(path: Path | str) -> Sweep:
 
     ```toml
     name = "epochs"
+    promote = "support-bot"       # optional: the endpoint of the best model
     max_parallel = 2
     budget = 50.0
 
@@ -49,6 +54,11 @@ def read_sweep(path: Path | str) -> Sweep:
 
     [[jobs]]                      # optional: the arguments of single jobs
     data = "tenants/a.jsonl"
+
+    [evaluate]                    # optional: the arguments of `RunEvaluation`
+    data = "test.jsonl"
+    metrics = ["token_f1"]
+    require = ["token_f1>=base"]
     ```
 
     With both, each of the jobs is combined with the grid.
@@ -86,7 +96,23 @@ def read_sweep(path: Path | str) -> Sweep:
         name=document.get("name", path.stem),
         max_parallel=document.get("max_parallel"),
         budget=document.get("budget"),
+        evaluate=_create_evaluation(document, path.parent),
+        promote=document.get("promote"),
     )
+
+
+def _create_evaluation(document: Mapping[str, Any], folder: Path) -> RunEvaluation | None:
+    if "evaluate" not in document:
+        return None
+    table = _read_table(document, "evaluate")
+    _check_keys(table, _EVALUATION_KEYS, "evaluate")
+    if not isinstance(table.get("data"), str):
+        raise ConfigError("evaluate has no data: set it to the file with the held-out set")
+    return RunEvaluation(**{**table, "data": _resolve_file(table["data"], folder)})
+
+
+def _resolve_file(name: str, folder: Path) -> str:
+    return name if name.startswith("s3://") else str(folder / name)
 
 
 def _read_table(document: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -121,8 +147,6 @@ def _create_spec(job: Mapping[str, Any], point: Mapping[str, Any], folder: Path)
             f"{', '.join(sorted(both))} is in the grid and in hyperparameters: remove one"
         )
     files = {
-        name: str(folder / job[name])
-        for name in _FILES
-        if isinstance(job.get(name), str) and not job[name].startswith("s3://")
+        name: _resolve_file(job[name], folder) for name in _FILES if isinstance(job.get(name), str)
     }
     return JobSpec(**{**job, **files, "hyperparameters": {**given, **point}})

@@ -87,13 +87,28 @@ class BedrockRuns:
         deployment = self._deployment
         return Location(deployment.data_bucket, runs_prefix(deployment.data_prefix) + name)
 
-    def create_run(self, name: str, file: str, max_parallel: int) -> RunInfo | None:
+    def require_run_evaluation(self) -> None:
+        """Check that the stage has the function that evaluates the models of runs."""
+        if not self._deployment.run_evaluation:
+            raise DeploymentError(
+                f"stage {self._deployment.stage!r} does not evaluate models in the account: set run_evaluation=True in "
+                "stages.py and run `cdk deploy`, or leave out evaluate"
+            )
+
+    def create_run(
+        self, name: str, file: str, max_parallel: int, *, evaluate: bool = False
+    ) -> RunInfo | None:
         """Start an execution; the same name and input again return the running one.
 
         Source: API reference, StartExecution (read 2026-11-29): names are unique for 90 days after the end.
         """
         key = self._run_file(f"{file}.jsonl").key
-        text = json.dumps({"key": key, "max_parallel": max_parallel}, sort_keys=True)
+        value = {
+            "key": key,
+            "max_parallel": max_parallel,
+            **({"evaluate": True} if evaluate else {}),
+        }
+        text = json.dumps(value, sort_keys=True)
         try:
             with translate_errors(f"starting run {name!r}"):
                 response = self._states.start_execution(

@@ -1,0 +1,84 @@
+"""The arguments of the evaluation of a run: checked before anything is uploaded or started."""
+
+import pytest
+
+from tests.sdk.evaluation_stage import deploy_stage
+from tests.sdk.run_specs import ROWS, build_specs
+from tunestack import ConfigError, DataError, DeploymentError, RunEvaluation, Tuner
+from tunestack.runs.sweep import read_sweep
+
+
+@pytest.fixture
+def evaluating(sandbox, poll, monkeypatch):
+    """Return a tuner of a stage that evaluates."""
+    deploy_stage()
+    for name in ("TUNESTACK_DEPLOYMENT", "DSPY_BEDROCK_S3_BUCKET", "DSPY_BEDROCK_ROLE_ARN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TUNESTACK_STAGE", "eval")
+    return Tuner(stage="eval", poll=poll)
+
+
+def start(tuner, *, promote=None, **arguments):
+    evaluation = RunEvaluation(**{"data": ROWS, **arguments})
+    return tuner.start_run(build_specs(1), name="invalid", evaluate=evaluation, promote=promote)
+
+
+def test_stage_without_the_setting_is_an_error_that_names_it(tuner, list_training_files):
+    files = list_training_files()
+    with pytest.raises(DeploymentError, match=r"set run_evaluation=True in stages.py and run `cdk"):
+        start(tuner)
+    assert list_training_files() == files
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"metrics": ["exact"]}, "invalid metric 'exact' of a run: use exact_match"),
+        ({"metrics": ["rouge_l"]}, "use Tuner.evaluate after the run"),
+        ({"metrics": ["module:function"]}, "code that is not available in the account"),
+        ({"metrics": "exact_match"}, "invalid metrics 'exact_match': use a list"),
+        ({"require": ["exact_match>base+"]}, "invalid condition"),
+        ({"require": ["token_f1>=0.5"]}, "it must start with one of exact_match"),
+        ({"against": ["nova-micr"]}, "unknown model 'nova-micr'"),
+        ({"against": ["openai/gpt-4o"]}, "compares with base models on Bedrock"),
+        ({"max_tokens": 0}, "invalid max_tokens 0"),
+        ({"max_cost": 1.0}, "the price of 'base'"),
+        (
+            {"max_cost": 0.0001, "prices": {"base": (1.0, 1.0)}},
+            "more than max_cost \\$0.0001: raise it",
+        ),
+        ({"promote": "tunestack-mine"}, "names of new endpoints can't start with 'tunestack-'"),
+    ],
+)
+def test_invalid_arguments_are_errors(evaluating, arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        start(evaluating, **arguments)
+    assert not [run for run in evaluating.runs() if run.name.startswith("invalid-")]
+
+
+def test_invalid_held_out_set_is_an_error(evaluating):
+    with pytest.raises(DataError, match="the last message is not an answer"):
+        start(evaluating, data=[{"messages": ROWS[0]["messages"][:1]}])
+
+
+def test_promotion_needs_an_evaluation(evaluating):
+    with pytest.raises(ConfigError, match="promote needs evaluate"):
+        evaluating.start_run(build_specs(1), promote="tickets")
+
+
+def test_sweep_file_has_the_evaluation(tmp_path):
+    path = tmp_path / "sweep.toml"
+    text = (
+        'promote = "tickets"\n[job]\nmodel = "nova-micro"\ndata = "a.jsonl"\n'
+        '[evaluate]\ndata = "test.jsonl"\nmetrics = ["token_f1"]\n'
+    )
+    path.write_text(text)
+    sweep = read_sweep(path)
+    assert sweep.evaluate == RunEvaluation(data=str(tmp_path / "test.jsonl"), metrics=["token_f1"])
+    assert sweep.promote == "tickets"
+    path.write_text(text.replace("metrics", "metric"))
+    with pytest.raises(ConfigError, match="unknown key 'metric' of evaluate: did you mean 'metr"):
+        read_sweep(path)
+    path.write_text(text.replace('data = "test.jsonl"\n', ""))
+    with pytest.raises(ConfigError, match="evaluate has no data"):
+        read_sweep(path)
