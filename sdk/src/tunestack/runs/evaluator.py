@@ -125,7 +125,8 @@ class RunEvaluator:
         if read_result(self._store, self._run) is not None:
             return Progress(is_done=True)
         if (failure := self._read("failure.json")) is not None:
-            self._stop_endpoints()
+            if not self._stop_endpoints():
+                return Progress(seconds=_SECONDS)
             raise TunestackError(failure["message"])
         try:
             models = self._list_models()
