@@ -12,6 +12,7 @@ from tests.day import AS_OF
 from tests.sdk.desks import GPT, NOVA
 from tunestack.cli.commands import run
 from tunestack.dspy import BedrockProvider, OpenAIProvider
+from tunestack_sandbox import Sandbox
 from tunestack_sandbox.openai.files import parse_form
 
 
@@ -19,6 +20,16 @@ from tunestack_sandbox.openai.files import parse_form
 def _simulated_date(monkeypatch):
     """Use the sandbox's date for estimates, which read the date of this machine."""
     monkeypatch.setattr("tunestack._utils.clock.today", AS_OF.date)
+
+
+@pytest.fixture(scope="module")
+def evaluating_sandbox(count_traffic, sweep_rules):
+    """Run a sandbox for the stage that evaluates: other tests expect that `dev` is the only one."""
+    with Sandbox(speed=1, as_of=AS_OF) as sandbox:
+        for client, rule in sweep_rules(sandbox):
+            client.disable_rule(Name=rule)
+        yield sandbox
+    count_traffic(sandbox.traffic)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from functools import partial
 import dspy
 import pytest
 
+from tests.parameters import every
 from tests.sdk.compile_program import TwoSteps, accept_all
 from tests.sdk.desks import (
     GPT,
@@ -121,14 +122,17 @@ def accept_billing(example, prediction, trace=None):
 
 @pytest.mark.parametrize(
     "change",
-    [
-        {"metric": accept_billing},
-        {"exclude_demos": True},
-        {"run": "other"},
-        {"trainset": TRAIN[:31]},
-        {"instructions": "Choose."},
-        {"temperature": 0.5},
-    ],
+    every(
+        3,
+        [
+            {"metric": accept_billing},
+            {"exclude_demos": True},
+            {"run": "other"},
+            {"trainset": TRAIN[:31]},
+            {"instructions": "Choose."},
+            {"temperature": 0.5},
+        ],
+    ),
     ids=lambda change: next(iter(change)),
 )
 def test_records_are_collected_again_after_a_change(lm, count_calls, change):
@@ -304,8 +308,11 @@ def compile_in_process(sandbox, point, when):
     )
 
 
-def test_killed_compile_continues(tuner, sandbox, figure):
-    for point, when in POINTS:
+@pytest.mark.parametrize(
+    "points", [POINTS[::3], pytest.param(POINTS, marks=pytest.mark.campaign)], ids=len
+)
+def test_killed_compile_continues(tuner, sandbox, figure, points):
+    for point, when in points:
         done = compile_in_process(sandbox, point, when)
         assert done.returncode == -signal.SIGKILL, done.stderr
     done = compile_in_process(sandbox, "nothing", "never")
@@ -316,4 +323,4 @@ def test_killed_compile_continues(tuner, sandbox, figure):
     assert len(list(tuner.jobs())) == 2
     endpoints = [endpoint.id.removeprefix("arn:") for endpoint in tuner.endpoints()]
     assert sorted(endpoints) == sorted(model.rpartition("arn:")[2] for model in result["models"])
-    figure(f"compile through a run killed {len(POINTS)} times: one run, 2 jobs, 2 deployments")
+    figure(f"compile through a run killed {len(points)} times: one run, 2 jobs, 2 deployments")

@@ -84,6 +84,7 @@ METHODS = {
     "submit": lambda tuner, value, chat: tuner.submit(value, chat),
     "cost": lambda tuner, value, chat: tuner.cost(value, chat),
     "preflight": lambda tuner, value, _: tuner.preflight(value),
+    "run_host": lambda tuner, value, _: tuner.run_host(value),
 }
 # The kinds that each method accepts.
 ALL_NAMES = NAMES | {name: BASES[name] for name in ("base model", "OpenAI's base model")}
@@ -101,6 +102,7 @@ ACCEPTED = {
     "submit": MODELS | OPENAI_MODELS | BASES | ENDPOINTS,
     "cost": MODELS | OPENAI_MODELS | BASES | ENDPOINTS,
     "preflight": BASES | OPENAI_MODELS | {"None": None},
+    "run_host": MODELS | OPENAI_MODELS | BASES | ENDPOINTS,
 }
 
 

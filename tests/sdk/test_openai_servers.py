@@ -10,6 +10,7 @@ import openai
 import pytest
 
 from tunestack import Tuner
+from tunestack.backends.base import InferenceSettings
 from tunestack.backends.openai.wire import endpoint_info
 from tunestack.errors import (
     AccessError,
@@ -20,6 +21,7 @@ from tunestack.errors import (
     NotFoundError,
     ProviderError,
 )
+from tunestack.records.conversation import from_messages
 from tunestack_sandbox.messages import Response
 
 BASE = "openai/gpt-4o-mini-2024-07-18"
@@ -200,8 +202,10 @@ def test_error_does_not_contain_the_request(tuner, intercept):
 
     intercept(echo)
     with pytest.raises(InvalidRequestError) as caught:
-        tuner._accounts.openai.backend().invoke(
-            endpoint_info("ft:x", None), [{"role": "user", "content": "my secret question"}]
+        tuner._accounts.openai.backend().complete(
+            endpoint_info("ft:x", None),
+            from_messages([{"role": "user", "content": "my secret question"}]),
+            InferenceSettings(),
         )
     assert "secret" not in str(caught.value)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from tests.parameters import every
 from tests.sdk.evaluation_stage import deploy_stage
 from tests.sdk.run_specs import ROWS, build_specs
 from tests.sdk.test_cli_schema import check
@@ -35,6 +36,15 @@ data = "train.jsonl"
 metrics = ["token_f1"]
 require = ["token_f1>=base+0.05"]
 """
+
+
+@pytest.fixture
+def sandbox(evaluating_sandbox, monkeypatch):
+    """Return the sandbox of these tests, without jobs and endpoints."""
+    for name, value in evaluating_sandbox.variables().items():
+        monkeypatch.setenv(name, value)
+    yield evaluating_sandbox
+    evaluating_sandbox.reset()
 
 
 @pytest.fixture(autouse=True)
@@ -203,7 +213,7 @@ def measure_memory():
     ]
 
 
-@pytest.mark.parametrize("operation", ["Converse", "CreateCustomModelDeployment"])
+@pytest.mark.parametrize("operation", every(2, ["Converse", "CreateCustomModelDeployment"]))
 def test_killed_function_continues(evaluating, sandbox, asked, operation):
     kills = 0
 
@@ -231,11 +241,14 @@ def test_killed_function_continues(evaluating, sandbox, asked, operation):
 
 @pytest.mark.parametrize(
     ("operation", "code", "times"),
-    [
-        ("Converse", "ThrottlingException", 3),
-        ("CreateCustomModelDeployment", "ThrottlingException", 8),
-        ("GetCustomModelDeployment", "InternalServerException", 20),
-    ],
+    every(
+        3,
+        [
+            ("Converse", "ThrottlingException", 3),
+            ("CreateCustomModelDeployment", "ThrottlingException", 8),
+            ("GetCustomModelDeployment", "InternalServerException", 20),
+        ],
+    ),
 )
 def test_service_errors_that_pass_are_waited_for(evaluating, sandbox, operation, code, times):
     name = f"{code}-{operation}"[:40]

@@ -9,6 +9,15 @@ from tunestack.runs.sweep import read_sweep
 
 
 @pytest.fixture
+def sandbox(evaluating_sandbox, monkeypatch):
+    """Return the sandbox of these tests, without jobs and endpoints."""
+    for name, value in evaluating_sandbox.variables().items():
+        monkeypatch.setenv(name, value)
+    yield evaluating_sandbox
+    evaluating_sandbox.reset()
+
+
+@pytest.fixture
 def evaluating(sandbox, poll, monkeypatch):
     """Return a tuner of a stage that evaluates."""
     deploy_stage()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunestack.backends.accounts import BEDROCK
+from tunestack.spec.arguments import check_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -81,7 +82,9 @@ class RunMethods:
         """
         from tunestack.runs.find import require_host  # noqa: PLC0415 - takes time to load
 
-        return require_host(self._accounts.of_model(model).resolve(model).backend)
+        return require_host(
+            self._accounts.of_model(check_type("model", model, str)).resolve(model).backend
+        )
 
     def run(self, run_id: str) -> Run:
         """Return a run, by its ARN or name.
