@@ -17,8 +17,8 @@ from botocore.credentials import Credentials
 
 from stages import STAGES
 from tests.day import AS_OF
-from tunestack import Poll, Tuner
-from tunestack.jobs.job import TIMEOUT as JOB_TIMEOUT
+from tests.few_polls import FewPolls
+from tunestack import Tuner
 from tunestack_sandbox import Sandbox
 from tunestack_sandbox.shapes import violations
 
@@ -299,18 +299,6 @@ def sandbox(tunestack_sandbox, request):
     if "breaks_the_model" not in request.keywords:
         assert tunestack_sandbox.traffic.refused == []
     assert tunestack_sandbox.traffic.violations == []
-
-
-class FewPolls(Poll):
-    """Polls a job of hours six times instead of forty, because a poll takes about 15 ms.
-
-    A test that needs each phase of a job passes a timeout of hours.
-    """
-
-    def pauses(self, timeout):
-        """Yield long pauses if the timeout is that of a job."""
-        longest = 3600 if timeout >= JOB_TIMEOUT else self.longest
-        return Poll(factor=10, longest=longest, sleep=self.sleep, clock=self.clock).pauses(timeout)
 
 
 @pytest.fixture
