@@ -10,6 +10,7 @@ import pytest
 
 from tests.day import AS_OF
 from tests.sdk.desks import GPT, NOVA
+from tunestack import Tuner
 from tunestack.cli.commands import run
 from tunestack.dspy import BedrockProvider, OpenAIProvider
 from tunestack_sandbox import Sandbox
@@ -23,13 +24,34 @@ def _simulated_date(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def evaluating_sandbox(count_traffic, sweep_rules):
+def evaluating_sandbox_process(count_traffic, sweep_rules):
     """Run a sandbox for the stage that evaluates: other tests expect that `dev` is the only one."""
     with Sandbox(speed=1, as_of=AS_OF) as sandbox:
         for client, rule in sweep_rules(sandbox):
             client.disable_rule(Name=rule)
         yield sandbox
     count_traffic(sandbox.traffic)
+
+
+@pytest.fixture
+def evaluating_sandbox(evaluating_sandbox_process, monkeypatch):
+    """Return that sandbox without jobs and endpoints, with its environment variables set."""
+    for name, value in evaluating_sandbox_process.variables().items():
+        monkeypatch.setenv(name, value)
+    yield evaluating_sandbox_process
+    evaluating_sandbox_process.reset()
+
+
+@pytest.fixture
+def evaluating(sandbox, poll, monkeypatch):
+    """Return a tuner of a stage that evaluates."""
+    from tests.sdk.evaluation_stage import deploy_stage  # starts Node
+
+    deploy_stage()
+    for name in ("TUNESTACK_DEPLOYMENT", "DSPY_BEDROCK_S3_BUCKET", "DSPY_BEDROCK_ROLE_ARN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TUNESTACK_STAGE", "eval")
+    return Tuner(stage="eval", poll=poll)
 
 
 @pytest.fixture

@@ -13,10 +13,9 @@ import boto3
 import pytest
 
 from tests.parameters import every
-from tests.sdk.evaluation_stage import deploy_stage
 from tests.sdk.run_specs import ROWS, build_specs
 from tests.sdk.test_cli_schema import check
-from tunestack import RunEvaluation, RunState, Tuner
+from tunestack import RunEvaluation, RunState
 from tunestack_sandbox import Quotas
 
 SWEEP = """
@@ -39,12 +38,8 @@ require = ["token_f1>=base+0.05"]
 
 
 @pytest.fixture
-def sandbox(evaluating_sandbox, monkeypatch):
-    """Return the sandbox of these tests, without jobs and endpoints."""
-    for name, value in evaluating_sandbox.variables().items():
-        monkeypatch.setenv(name, value)
-    yield evaluating_sandbox
-    evaluating_sandbox.reset()
+def sandbox(evaluating_sandbox):
+    return evaluating_sandbox
 
 
 @pytest.fixture(autouse=True)
@@ -57,16 +52,6 @@ def _no_executions_of_other_tests(sandbox):
         for row in rows:
             if row["status"] == "RUNNING":
                 states.stop_execution(executionArn=row["executionArn"])
-
-
-@pytest.fixture
-def evaluating(sandbox, poll, monkeypatch):
-    """Return a tuner of a stage that evaluates."""
-    deploy_stage()
-    for name in ("TUNESTACK_DEPLOYMENT", "DSPY_BEDROCK_S3_BUCKET", "DSPY_BEDROCK_ROLE_ARN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TUNESTACK_STAGE", "eval")
-    return Tuner(stage="eval", poll=poll)
 
 
 @pytest.fixture

@@ -2,29 +2,14 @@
 
 import pytest
 
-from tests.sdk.evaluation_stage import deploy_stage
 from tests.sdk.run_specs import ROWS, build_specs
-from tunestack import ConfigError, DataError, DeploymentError, RunEvaluation, Tuner
+from tunestack import ConfigError, DataError, DeploymentError, RunEvaluation
 from tunestack.runs.sweep import read_sweep
 
 
 @pytest.fixture
-def sandbox(evaluating_sandbox, monkeypatch):
-    """Return the sandbox of these tests, without jobs and endpoints."""
-    for name, value in evaluating_sandbox.variables().items():
-        monkeypatch.setenv(name, value)
-    yield evaluating_sandbox
-    evaluating_sandbox.reset()
-
-
-@pytest.fixture
-def evaluating(sandbox, poll, monkeypatch):
-    """Return a tuner of a stage that evaluates."""
-    deploy_stage()
-    for name in ("TUNESTACK_DEPLOYMENT", "DSPY_BEDROCK_S3_BUCKET", "DSPY_BEDROCK_ROLE_ARN"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("TUNESTACK_STAGE", "eval")
-    return Tuner(stage="eval", poll=poll)
+def sandbox(evaluating_sandbox):
+    return evaluating_sandbox
 
 
 def start(tuner, *, promote=None, **arguments):

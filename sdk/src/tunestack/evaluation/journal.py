@@ -86,6 +86,11 @@ def request_key(
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
 
+def journal_name(model: str) -> str:
+    """Return the name of the journal of a model, without a folder and suffix."""
+    return hashlib.sha256(model.encode()).hexdigest()[:24]
+
+
 class Journal:
     """The answers of one model."""
 
@@ -95,8 +100,7 @@ class Journal:
         Raises:
             ConfigError: the folder can't be read or written.
         """
-        name = hashlib.sha256(model.encode()).hexdigest()[:24]
-        self._path = folder / f"{name}.jsonl"
+        self._path = folder / f"{journal_name(model)}.jsonl"
         self._lock = threading.Lock()
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)

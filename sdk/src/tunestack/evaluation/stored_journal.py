@@ -6,7 +6,6 @@ when the journal is closed, makes reading them fast.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tunestack.errors import NotFoundError
-from tunestack.evaluation.journal import Answer
+from tunestack.evaluation.journal import Answer, journal_name
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -33,7 +32,7 @@ class StoredJournal:
     def __init__(self, store: ResultStore, model: str) -> None:
         """Read the answers that were stored."""
         self._store = store
-        self._folder = f"{_FOLDER}/{hashlib.sha256(model.encode()).hexdigest()[:24]}"
+        self._folder = f"{_FOLDER}/{journal_name(model)}"
         self._lock = threading.Lock()
         self._answers: dict[str, Answer] = {}
         with suppress(NotFoundError):
