@@ -148,7 +148,7 @@ def create_stack(stage, region="us-east-1"):
         stage=stage,
         region=region,
         # Not the bundle, which has megabytes: functions in the sandbox import the SDK that is tested.
-        evaluator_code=Path(__file__).parent / "evaluator",
+        function_code=Path(__file__).parent / "evaluator",
     )
 
 

@@ -6,13 +6,22 @@ from pathlib import Path
 import pytest
 
 from stages import STAGES
+from tunestack_cdk import RunSchedule
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {
     path.stem: runpy.run_path(str(path))["STAGES"]
     for path in sorted((ROOT / "examples/stages").glob("*.py"))
 }
-EVALUATING = EXAMPLES["three_stages"]["prod"].model_copy(update={"run_evaluation": True})
+SCHEDULES = (
+    RunSchedule(name="nightly", expression="cron(0 2 * * ? *)"),
+    RunSchedule(
+        name="curated", expression="rate(7 days)", sweep="s3://example-curated-data/tickets/a.toml"
+    ),
+)
+EVALUATING = EXAMPLES["three_stages"]["prod"].model_copy(
+    update={"run_evaluation": True, "run_schedules": SCHEDULES}
+)
 """The stage with the most settings. It is no example, because its code would be downloaded."""
 STAGE_REGIONS = [
     pytest.param(stage, region, id=f"{source}-{stage.name}-{region}")

@@ -1,4 +1,4 @@
-"""The permissions of runs: of the state machine, of the function that evaluates models, and of who starts runs."""
+"""The permissions of runs: of the state machine, of the functions that evaluate models and start runs, and of who starts runs."""
 
 from tests.infra.specification_base import SpecificationBase, allow
 
@@ -77,12 +77,53 @@ class RunSpecification(SpecificationBase):
             allow("kms:Decrypt kms:GenerateDataKey", self.data_key, self.called_via("s3")),
             *self.use_model_key("kms:CreateGrant kms:Decrypt kms:DescribeKey kms:GenerateDataKey"),
             self.read_deployment(),
+            *self.run_function("RunEvaluatorLog766AEDAA"),
+        ]
+
+    def run_function(self, log_group):
+        return [
             # The environment variables are encrypted.
             allow("kms:Decrypt", self.operations_key),
             allow(
                 "logs:CreateLogStream logs:PutLogEvents",
-                self.arn("logs", "log-group:RunEvaluatorLog766AEDAA:*"),
+                self.arn("logs", f"log-group:{log_group}:*"),
             ),
+        ]
+
+    def starter(self):
+        """What `Tuner.start_run` needs: read data, models and jobs, upload data, and start the state machine."""
+        rows = [
+            *self.read_bedrock(jobs=True),
+            allow("s3:GetObject s3:PutObject", self.object_arns("datasets"), self.owned),
+            allow("kms:Decrypt kms:GenerateDataKey", self.data_key, self.called_via("s3")),
+            allow("states:StartExecution", self.state_machine()),
+            allow("states:DescribeExecution", self.executions()),
+            self.read_deployment(),
+            *self.run_function("RunSchedulesStarterLog78CEE2F0"),
+            *self.send_undelivered_starts(),
+        ]
+        for location in self.stage.extra_data_locations:
+            owner = {"StringEquals": {"aws:ResourceAccount": location.owner or self.account}}
+            objects = f"arn:{self.partition}:s3:::{location.bucket}/{location.prefix}*"
+            rows.append(allow("s3:GetObject", objects, owner))
+            if location.key_arn:
+                rows.append(allow("kms:Decrypt", location.key_arn, self.called_via("s3")))
+        return rows
+
+    def send_undelivered_starts(self):
+        """Source: SQS developer guide, sqs-key-management: who sends to an encrypted queue needs both actions."""
+        return [
+            allow("sqs:SendMessage", self.arn("sqs", "RunSchedulesDeadLetters67191A0A")),
+            allow("kms:Decrypt kms:GenerateDataKey", self.operations_key, self.called_via("sqs")),
+        ]
+
+    def run_scheduler(self):
+        return [
+            allow(
+                "lambda:InvokeFunction",
+                self.arn("lambda", "function:RunSchedulesStarterFunction310E0338"),
+            ),
+            *self.send_undelivered_starts(),
         ]
 
     def runner(self):

@@ -9,7 +9,9 @@ ROLES = {
     "guard": "GuardRole",
     "runs": "RunsRole",
     "evaluator": "RunEvaluatorRole",
+    "starter": "RunSchedulesStarterRole",
     "schedules": "GuardSchedulerRole",
+    "run schedules": "RunSchedulesRole",
 }
 STAGE_TAGS = {"aws:RequestTag/tunestack:stage": "prod", "aws:ResourceTag/tunestack:stage": "prod"}
 OTHER_STAGE_TAGS = dict.fromkeys(STAGE_TAGS, "dev")
@@ -197,14 +199,17 @@ def build_other_requests():
         ("schedule group", "scheduler", "schedule-group/GuardSchedulesE7822186"),
         ("job events", "sqs", "JobEventsQueueD1562793"),
         ("dead letters", "sqs", "GuardDeadLetters4D72EFE5"),
+        ("starts' dead letters", "sqs", "RunSchedulesDeadLetters67191A0A"),
         ("other queue", "sqs", "x"),
         ("parameter", "ssm", "parameter/tunestack/prod/deployment"),
         ("parameter of another stage", "ssm", "parameter/tunestack/dev/deployment"),
         ("guard", "lambda", "function:GuardFunction9CCE20FB"),
         ("evaluator", "lambda", "function:RunEvaluatorFunction6A6542D0"),
+        ("starter", "lambda", "function:RunSchedulesStarterFunction310E0338"),
         ("other function", "lambda", "function:x"),
         ("guard's log", "logs", "log-group:GuardLog047B64CB:log-stream:x"),
         ("evaluator's log", "logs", "log-group:RunEvaluatorLog766AEDAA:log-stream:x"),
+        ("starter's log", "logs", "log-group:RunSchedulesStarterLog78CEE2F0:log-stream:x"),
         ("other log", "logs", "log-group:x:log-stream:x"),
         ("topic", "sns", "OperationsTopic6D6844EA"),
         ("runs' log", "logs", "log-group:RunsLog1FAEFF39:log-stream:x"),

@@ -24,6 +24,9 @@ class Specification(RunSpecification):
         }
         if self.stage.run_evaluation:
             statements["RunEvaluatorRole"] = self.evaluator()
+        if self.stage.get_run_schedules(self.region):
+            statements["RunSchedulesStarterRole"] = self.starter()
+            statements["RunSchedulesRole"] = self.run_scheduler()
         roles = self.stage.roles
         if roles.tuners:
             statements["AccessTunerRole"] = [*self.tuner(), *self.runner()]
@@ -242,6 +245,17 @@ class Specification(RunSpecification):
         }
         if self.stage.run_evaluation:
             statements["RunEvaluatorRole"] = [allow_assume({"Service": "lambda.amazonaws.com"})]
+        if self.stage.get_run_schedules(self.region):
+            group = self.arn("scheduler", "schedule-group/RunSchedulesGroup37B3A98E")
+            statements |= {
+                "RunSchedulesStarterRole": [allow_assume({"Service": "lambda.amazonaws.com"})],
+                "RunSchedulesRole": [
+                    allow_assume(
+                        {"Service": "scheduler.amazonaws.com"},
+                        {"StringEquals": {**own, "aws:SourceArn": group}},
+                    )
+                ],
+            }
         roles = self.stage.roles
         for name, principals in (
             ("AccessTunerRole", roles.tuners),

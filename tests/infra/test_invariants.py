@@ -106,18 +106,18 @@ def is_accepted(template, stage, region, proved):
     return True
 
 
-def test_every_relevant_change_of_the_evaluation_is_found(synthesized):
+def test_every_relevant_change_of_the_functions_of_runs_is_found(synthesized):
     stage = EVALUATING.model_copy(update={"account": None, "network": None})
     resolvable = synthesized(stage, "us-east-1").to_json()
     for name, row in resolvable["Resources"].items():
-        if name.startswith("RunEvaluatorFunction"):
+        if name.startswith(("RunEvaluatorFunction", "RunSchedulesStarterFunction")):
             row["Properties"]["Code"]["S3Bucket"] = "assets"
     proved: dict[Any, Any] = {}
     assert is_accepted(resolvable, stage, "us-east-1", proved)
     mutants = [
         (description, mutant)
         for description, mutant in generate_mutants(resolvable)
-        if "RunEvaluator" in description
+        if "RunEvaluator" in description or "RunSchedules" in description
     ]
     survivors = [
         description

@@ -1,4 +1,4 @@
-"""The code of the function that evaluates the models of runs."""
+"""The code of the functions that evaluate the models of runs, and start the runs of schedules."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[2]
 IMPORT = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from tunestack.runs.function import handler
+from tunestack.runs.function import evaluate, start
 import boto3, tunestack
 assert boto3.__file__.startswith(sys.argv[1]) and tunestack.__file__.startswith(sys.argv[1])
 """

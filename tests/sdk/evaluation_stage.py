@@ -1,4 +1,4 @@
-"""A stage of the sandbox that evaluates the models of runs in the account."""
+"""A stage of the sandbox with the functions of runs: it evaluates their models in the account, and can start them."""
 
 import io
 import json
@@ -20,18 +20,18 @@ STACK = "Tunestack-eval-us-east-1"
 
 
 def find_function(template):
-    """Return the properties of the function."""
+    """Return the properties of the function that evaluates; the other one has the same code."""
     functions = template.find_resources("AWS::Lambda::Function")
     (properties,) = [row["Properties"] for name, row in functions.items() if "Evaluator" in name]
     return properties
 
 
-def deploy_stage():
-    """Deploy the stage, unless it was deployed before. The function imports the SDK of this repository."""
+def deploy_stage(stage=STAGE):
+    """Deploy the stage, unless it was deployed before. The functions import the SDK of this repository."""
     cloudformation = boto3.client("cloudformation")
     if STACK in [row["StackName"] for row in cloudformation.describe_stacks()["Stacks"]]:
         return
-    template = create_template(STAGE)
+    template = create_template(stage)
     code = find_function(template)["Code"]
     s3 = boto3.client("s3")
     account = boto3.client("sts").get_caller_identity()["Account"]

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         Network,
         Oidc,
         Roles,
+        RunSchedule,
         Stage,
         StageError,
     )
@@ -36,6 +37,7 @@ _MODULES = {
     "Network": "stage",
     "Oidc": "stage",
     "Roles": "stage",
+    "RunSchedule": "stage",
     "Stage": "stage",
     "StageError": "stage",
     "Tunestack": "stack",
@@ -47,6 +49,7 @@ __all__ = [
     "Network",
     "Oidc",
     "Roles",
+    "RunSchedule",
     "Stage",
     "StageError",
     "Tunestack",

@@ -29,6 +29,7 @@ from tunestack_cdk.constructs.job_role import JobRole
 from tunestack_cdk.constructs.network import JobNetwork
 from tunestack_cdk.constructs.operations import Operations
 from tunestack_cdk.constructs.run_evaluator import RunEvaluator
+from tunestack_cdk.constructs.run_schedules import RunSchedules
 from tunestack_cdk.constructs.runs import Runs
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class Tunestack(Construct):
         job_events: the queue with the events of jobs.
         runs: the state machine that submits many jobs.
         run_evaluator: the function that evaluates the models of runs, or `None`.
+        run_schedules: the schedules that start runs, or `None`.
         network: the private network of jobs, or `None`.
         model_key: the KMS key of fine-tuned models, or `None` for an AWS owned key.
     """
@@ -67,7 +69,7 @@ class Tunestack(Construct):
         *,
         stage: Stage,
         region: str,
-        evaluator_code: Path | None = None,
+        function_code: Path | None = None,
     ) -> None:
         """Create the resources of a stage in one of its regions.
 
@@ -76,8 +78,8 @@ class Tunestack(Construct):
             construct_id: the ID.
             stage: the stage.
             region: the region.
-            evaluator_code: the folder or archive with the code of the function for `run_evaluation`; by default, it is built
-                from the installed SDK.
+            function_code: the folder or archive with the code of the functions for `run_evaluation` and `run_schedules`; by
+                default, it is built from the installed SDK.
         """
         super().__init__(scope, construct_id)
         self.operations = Operations(
@@ -108,7 +110,7 @@ class Tunestack(Construct):
                 stage=stage,
                 operations=self.operations,
                 statements=list(statements.evaluator()),
-                code=evaluator_code,
+                code=function_code,
             )
         self.runs = Runs(
             self,
@@ -119,6 +121,18 @@ class Tunestack(Construct):
             job_statements=list(statements.job_creator()),
             evaluator=self.run_evaluator,
         )
+        self.run_schedules = None
+        if schedules := stage.get_run_schedules(region):
+            self.run_schedules = RunSchedules(
+                self,
+                "RunSchedules",
+                stage=stage,
+                schedules=schedules,
+                data=self.data,
+                operations=self.operations,
+                statements=list(statements.starter(self.runs)),
+                code=function_code,
+            )
         self.access = Access(self, "Access", resources=resources, runs=self.runs)
         self._create_cost_resources(stage, region)
         self.deployment = self._describe_deployment(stage, region)
@@ -245,7 +259,7 @@ class TunestackStack(Stack):
         *,
         stage: Stage,
         region: str,
-        evaluator_code: Path | None = None,
+        function_code: Path | None = None,
         **kwargs: Any,
     ) -> None:
         """Create the stack of a stage in one of its regions; see `Tunestack`. `kwargs` are passed to `Stack`."""
@@ -265,7 +279,7 @@ class TunestackStack(Stack):
             )
             iam.PermissionsBoundary.of(self).apply(boundary)
         self.tunestack = Tunestack(
-            self, "Default", stage=stage, region=region, evaluator_code=evaluator_code
+            self, "Default", stage=stage, region=region, function_code=function_code
         )
         self._create_outputs(region)
 

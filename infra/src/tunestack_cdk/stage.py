@@ -21,6 +21,8 @@ _PREFIX = r"^[a-z0-9-]+(/[a-z0-9-]+)*$"
 _ROLE_OR_USER = r"^arn:aws(-cn|-us-gov)?:iam::[0-9]{12}:(root|(role|user)/[a-zA-Z0-9+=,.@_/-]+)$"
 _OIDC_PROVIDER = r"^arn:aws(-cn|-us-gov)?:iam::[0-9]{12}:oidc-provider/[a-zA-Z0-9._/-]+$"
 _KEY = r"^arn:aws(-cn|-us-gov)?:kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]+$"
+# Source: EventBridge Scheduler user guide, schedule-types (read 2026-11-29): six fields; the unit is singular for 1.
+_SCHEDULE = r"^(cron\(([A-Z0-9*?,/#-]+ ){5}[A-Z0-9*?,/#-]+\)|rate\((1 (minute|hour|day)|([2-9]|[1-9][0-9]+) (minutes|hours|days))\))$"
 _LOCATION = re.compile(
     r"s3://(?P<bucket>[a-z0-9][a-z0-9.-]{1,61}[a-z0-9])/(?P<prefix>(?:[\w!'()./=+@-]{1,200}/)?)"
 )
@@ -142,6 +144,28 @@ class Network(_Settings):
     bedrock_endpoints: bool = False
 
 
+class RunSchedule(_Settings):
+    """A run that is started regularly, for example a retraining every night.
+
+    ```python
+    RunSchedule(name="nightly", expression="cron(0 2 * * ? *)")
+    ```
+
+    Attributes:
+        name: name of the schedule.
+        expression: when the run is started, in UTC: `cron(minutes hours day-of-month month day-of-week year)` or
+            `rate(1 day)`. Source: EventBridge Scheduler user guide, schedule-types.
+        region: region of the base models, one of the stage's. By default the first one.
+        sweep: `s3://` location of the sweep file that describes the run, in a data location of the stage. By default
+            `schedules/NAME.toml` below the training data in the data bucket of the region.
+    """
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+    expression: Annotated[str, Field(pattern=_SCHEDULE)]
+    region: Region | None = None
+    sweep: Annotated[str, Field(pattern=r"^s3://.+\.toml$", max_length=1024)] | None = None
+
+
 class Stage(_Settings):
     """One AWS account and the regions in which it fine-tunes models.
 
@@ -179,6 +203,7 @@ class Stage(_Settings):
         network: private network for jobs.
         run_evaluation: whether runs can evaluate their models and promote the best one in the account, without a client. The
             stack then has a Lambda function with the SDK, whose packages are downloaded when the stack is synthesized.
+        run_schedules: runs that are started regularly. The stack then has another Lambda function with the SDK.
         dashboard: whether to create a CloudWatch dashboard, which costs about $3 a month. Its address is the output `DashboardUrl`.
         permissions_boundary: name of an IAM policy of the account to set as the permissions boundary of every role.
         qualifier: qualifier of `cdk bootstrap`, if it is not the default.
@@ -200,6 +225,7 @@ class Stage(_Settings):
     roles: Roles = Roles()
     network: Network | None = None
     run_evaluation: bool = False
+    run_schedules: tuple[RunSchedule, ...] = Field(default=(), max_length=20)
     dashboard: bool = False
     permissions_boundary: Annotated[str, Field(pattern=r"^[a-zA-Z0-9+=,.@_-]+$")] | None = None
     qualifier: Annotated[str, Field(pattern=r"^[a-z0-9]{1,10}$")] | None = None
@@ -234,6 +260,14 @@ class Stage(_Settings):
         """Return the catalog keys of the stage's base models that can be fine-tuned in a region."""
         return tuple(key for key in self.base_models if region in CATALOG[key].regions)
 
+    def get_run_schedules(self, region: str) -> tuple[RunSchedule, ...]:
+        """Return the schedules that start runs in a region."""
+        return tuple(
+            schedule
+            for schedule in self.run_schedules
+            if (schedule.region or self.regions[0]) == region
+        )
+
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:
         problems = [*self._find_conflicts(), *self._find_unknown_models()]
@@ -253,6 +287,7 @@ class Stage(_Settings):
                 f"default_endpoint_hours {self.default_endpoint_hours} is greater than "
                 f"max_endpoint_hours {self.max_endpoint_hours}"
             )
+        yield from self._find_schedule_conflicts()
         if self.network is not None and len(self.regions) > 1:
             yield "network: use one region, a VPC belongs to exactly one"
         owners = {
@@ -261,6 +296,20 @@ class Stage(_Settings):
         }
         if len(owners) > len({bucket for bucket, _ in owners}):
             yield "extra_data_locations: the same bucket is listed with two owners"
+
+    def _find_schedule_conflicts(self) -> Iterator[str]:
+        names = [schedule.name for schedule in self.run_schedules]
+        if len(set(names)) < len(names):
+            yield "run_schedules: duplicate names"
+        locations = tuple(location.uri for location in self.extra_data_locations)
+        for schedule in self.run_schedules:
+            if schedule.region is not None and schedule.region not in self.regions:
+                yield f"run_schedules: {schedule.region} is not in the regions of the stage: add it to the regions"
+            if schedule.sweep is not None and not schedule.sweep.startswith(locations):
+                yield (
+                    f"run_schedules: {schedule.sweep} is in no location of extra_data_locations: add its location, or leave out "
+                    "sweep to use the data bucket of the stage"
+                )
 
     def _find_unknown_models(self) -> Iterator[str]:
         models = {model.key: model for model in CATALOG if model.provider == "bedrock"}
@@ -294,6 +343,8 @@ _PATTERN_HINTS = {
     "account": "use 12 digits",
     "owner": "use 12 digits",
     "regions": "use region names such as us-east-1",
+    "expression": "use cron(0 2 * * ? *), with six fields, or rate(1 day)",
+    "sweep": "use the s3:// location of a .toml file",
     "data_prefix": "use at most 50 lowercase letters, digits and hyphens, separated by single slashes",
     "subjects": "use the 'sub' claim of the tokens, without a wildcard in the first four characters",
 }

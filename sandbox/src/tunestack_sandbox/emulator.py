@@ -119,7 +119,7 @@ class Emulator:
         self.run("reset")
 
     def delete_schedules(self) -> None:
-        """Delete all schedules, but not their groups."""
+        """Delete the schedules that delete endpoints."""
         self.run("delete-schedules")
 
     def set_clock(self, ahead: timedelta) -> None:

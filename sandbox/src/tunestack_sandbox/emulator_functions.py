@@ -1,11 +1,15 @@
-"""Errors of MiniStack's Lambda functions with the types that AWS reports; MiniStack's own are all `Runtime.HandlerError`.
+"""Lambda functions as on AWS: the types of their errors, and retries of those that EventBridge invokes.
 
-Source: Lambda developer guide, python-exceptions: the type of an error is the name of the exception's class. A function whose
-process ends has the type `Runtime.ExitError`.
+MiniStack's own errors are all `Runtime.HandlerError`. Source: Lambda developer guide, python-exceptions: the type of an error is
+the name of the exception's class. A function whose process ends has the type `Runtime.ExitError`.
+
+MiniStack does not repeat what rules and schedules invoke, and sends no dead letters. Source: Lambda developer guide,
+invocation-async-error-handling (read 2026-11-29): both invoke functions asynchronously, which is repeated twice after an error.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -20,8 +24,16 @@ _TRACEBACK = "Traceback (most recent call last):\n"
 
 
 def install() -> None:
-    """Correct the errors of functions."""
-    from ministack.services import lambda_svc  # noqa: PLC0415 - reads the environment on import
+    """Correct the errors of functions, and repeat asynchronous invocations."""
+    from ministack.services import eventbridge, lambda_svc  # noqa: PLC0415 - reads the environment on import
+
+    def invoke(arn: str, payload: str) -> None:
+        function, config, _ = lambda_svc._get_func_record_for_ref(arn)  # noqa: SLF001
+        if function and config:
+            record = lambda_svc._execution_record_for_config(function, config)  # noqa: SLF001
+            lambda_svc.invoke_async_with_retry(record, json.loads(payload))
+
+    eventbridge._dispatch_to_lambda = invoke  # noqa: SLF001
 
     lambda_svc._execute_function_warm = partial(  # noqa: SLF001
         _execute,

@@ -55,6 +55,9 @@ def set_clock(ahead: float) -> None:
     if ahead < TIME.ahead:  # after a reset, schedules must fire again
         scheduler._schedule_last_fired.clear()  # noqa: SLF001
         eventbridge._rule_last_fired.clear()  # noqa: SLF001
+    else:
+        # MiniStack fires a recurring schedule only if it saw the schedule before the time at which it is due.
+        scheduler._tick_schedules()  # noqa: SLF001 - no public API; the version of MiniStack is pinned
     TIME.ahead = ahead
     ACTIVITY.notify()
     scheduler._tick_schedules()  # noqa: SLF001 - no public API; the version of MiniStack is pinned
@@ -211,10 +214,13 @@ def reset() -> None:
 
 
 def delete_schedules() -> None:
-    """Delete all schedules of EventBridge Scheduler."""
+    """Delete the schedules that delete endpoints: those with an end. The others belong to stacks."""
     from ministack.services import scheduler  # noqa: PLC0415
 
-    scheduler._schedules.clear()  # noqa: SLF001
+    schedules = scheduler._schedules._data  # noqa: SLF001
+    for key, schedule in list(schedules.items()):
+        if schedule.get("EndDate") is not None:
+            del schedules[key]
     scheduler._schedule_last_fired.clear()  # noqa: SLF001
 
 

@@ -44,6 +44,7 @@ def install() -> None:
     _validate_security_groups(handlers["AWS::EC2::SecurityGroup"])
     _require_empty_buckets(handlers["AWS::S3::Bucket"])
     _check_log_keys(handlers["AWS::Logs::LogGroup"], provisioners)
+    _keep_dead_letter_queues(handlers["AWS::Lambda::Function"])
 
 
 def _build_reason(message: str, service: str, status: int) -> str:
@@ -210,6 +211,24 @@ def _check_log_keys(handlers: dict[str, Any], provisioners: Any) -> None:
     cloudwatch_logs._create_log_group = create_checked  # noqa: SLF001
     handlers.update(create=create_resource, update=update_resource)
     provisioners._cwlogs_create = create_resource  # noqa: SLF001 - updates that replace a log group call it
+
+
+def _keep_dead_letter_queues(handlers: dict[str, Any]) -> None:
+    """Keep the dead-letter queues of functions that stacks create or update."""
+    from ministack.services import lambda_svc  # noqa: PLC0415
+
+    def keep(handle: Callable[..., tuple[str, Any]], position: int) -> Callable[..., Any]:
+        def handle_resource(*arguments: Any) -> tuple[str, Any]:
+            name, values = handle(*arguments)
+            config = lambda_svc._functions[name]["config"]  # noqa: SLF001
+            config.pop("DeadLetterConfig", None)
+            if queue := arguments[position].get("DeadLetterConfig"):
+                config["DeadLetterConfig"] = queue
+            return name, values
+
+        return handle_resource
+
+    handlers.update(create=keep(handlers["create"], 1), update=keep(handlers["update"], 2))
 
 
 def _find_log_key_error(name: str, key: str | None) -> str | None:

@@ -218,7 +218,7 @@ class Sandbox:
         self._cleanup.stop()
 
     def reset(self, *, everything: bool = False) -> None:
-        """Delete all jobs, models, endpoints, schedules, executions and faults, and reset the clock and the quotas.
+        """Delete all jobs, models, endpoints and their schedules, executions and faults, and reset the clock and the quotas.
 
         Args:
             everything: Delete the resources of all other AWS services, too, and deploy the stage again, which takes a

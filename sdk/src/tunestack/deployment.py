@@ -151,6 +151,11 @@ def runs_prefix(data_prefix: str) -> str:
     return f"{datasets_prefix(data_prefix)}runs/"
 
 
+def schedules_prefix(data_prefix: str) -> str:
+    """Return the key prefix of the sweep files of schedules in the data bucket, which is part of the training data."""
+    return f"{datasets_prefix(data_prefix)}schedules/"
+
+
 def outputs_prefix(data_prefix: str) -> str:
     """Return the key prefix of job output in the data bucket."""
     return f"{data_prefix}/outputs/"

@@ -1,12 +1,16 @@
-"""Checks of the functions, above all of the endpoint guard: function, invocations, alarms, log group and schedule group."""
+"""Checks of the functions, above all of the endpoint guard: functions, invocations, alarms, log groups and schedules."""
 
+import json
 from pathlib import Path
 
 from tests.infra.invariants.base import (
+    DATA_BUCKET,
     EVALUATOR_FUNCTION,
     GUARD_DEAD_LETTERS,
     GUARD_FUNCTION,
     JOB_DEAD_LETTERS,
+    START_DEAD_LETTERS,
+    STARTER_FUNCTION,
     SWEEP_RULE,
     Checks,
 )
@@ -21,8 +25,8 @@ class GuardChecks(Checks):
     """The guard runs the code of this repository with the limits of the stage, and alarms when it does not run."""
 
     def check_lambda_function(self, name, properties, resource):
-        if name == EVALUATOR_FUNCTION:
-            self.check_evaluator(name, properties, resource)
+        if name in (EVALUATOR_FUNCTION, STARTER_FUNCTION):
+            self.check_run_function(name, properties, resource)
             return
         self.check_properties(
             name,
@@ -50,24 +54,41 @@ class GuardChecks(Checks):
             },
         )
 
-    def check_evaluator(self, name, properties, resource):
-        """Check the function that evaluates; its code is an asset."""
+    def check_run_function(self, name, properties, resource):
+        """Check a function with the SDK; its code is an asset."""
+        handler, policy, role, log, dead_letters, disk = {
+            EVALUATOR_FUNCTION: (
+                "evaluate",
+                "RunEvaluatorPolicy6AE58A0C",
+                "RunEvaluatorRoleDEFAFD3E",
+                "RunEvaluatorLog766AEDAA",
+                None,
+                None,
+            ),
+            STARTER_FUNCTION: (
+                "start",
+                "RunSchedulesStarterPolicy2A593407",
+                "RunSchedulesStarterRoleC044F81A",
+                "RunSchedulesStarterLog78CEE2F0",
+                {"TargetArn": self.queue_arn(START_DEAD_LETTERS)},
+                {"Size": 4096},
+            ),
+        }[name]
         self.check_equal(name, "code", sorted(properties.get("Code", {})), ["S3Bucket", "S3Key"])
-        self.check_equal(
-            name, "dependencies", resource.get("DependsOn"), ["RunEvaluatorPolicy6AE58A0C"]
-        )
+        self.check_equal(name, "dependencies", resource.get("DependsOn"), [policy])
         self.check_properties(
             name,
             properties,
-            Handler="tunestack.runs.function.handler",
+            Handler=f"tunestack.runs.function.{handler}",
             Runtime="python3.14",
             Architectures=["arm64"],
             Timeout=900,
             MemorySize=1024,
-            Role=f"arn:aws:iam::{self.account}:role/RunEvaluatorRoleDEFAFD3E",
+            EphemeralStorage=disk,
+            Role=f"arn:aws:iam::{self.account}:role/{role}",
             KmsKeyArn=self.operations_key_arn,
-            DeadLetterConfig=None,
-            LoggingConfig={"LogGroup": "RunEvaluatorLog766AEDAA"},
+            DeadLetterConfig=dead_letters,
+            LoggingConfig={"LogGroup": log},
             ReservedConcurrentExecutions=None,
             Layers=None,
             Environment={"Variables": {"TUNESTACK_STAGE": self.stage.name}},
@@ -106,12 +127,22 @@ class GuardChecks(Checks):
                 1,
                 "notBreaching",
             ),
+            "RunSchedulesUndelivered": (
+                "ApproximateNumberOfMessagesVisible",
+                AT_LEAST,
+                1,
+                "notBreaching",
+            ),
             "RunsFailed": ("ExecutionsFailed", AT_LEAST, 1, "notBreaching"),
             "RunEvaluatorFailed": ("Errors", AT_LEAST, 1, "notBreaching"),
         }[name[:-8]]
         if "Undelivered" in name:
             namespace, statistic = "AWS/SQS", "Maximum"
-            queue = JOB_DEAD_LETTERS if name.startswith("JobEvents") else GUARD_DEAD_LETTERS
+            queue = {
+                "JobEvents": JOB_DEAD_LETTERS,
+                "RunSchedules": START_DEAD_LETTERS,
+                "Guard": GUARD_DEAD_LETTERS,
+            }[name.partition("Undelivered")[0]]
             dimensions = [{"Name": "QueueName", "Value": queue}]
         elif name.startswith("RunEvaluator"):
             namespace, statistic = "AWS/Lambda", "Sum"
@@ -153,3 +184,32 @@ class GuardChecks(Checks):
 
     def check_scheduler_schedulegroup(self, name, properties, _):
         self.check_properties(name, properties, Name=None)
+
+    def check_scheduler_schedule(self, name, properties, _):
+        (schedule,) = [
+            row
+            for row in self.stage.get_run_schedules(self.region)
+            if name.startswith(f"RunSchedules{row.name}")
+        ]
+        file = (
+            f"s3://{DATA_BUCKET}/{self.stage.data_prefix}/datasets/schedules/{schedule.name}.toml"
+        )
+        self.check_properties(
+            name,
+            properties,
+            Name=schedule.name,
+            GroupName="RunSchedulesGroup37B3A98E",
+            ScheduleExpression=schedule.expression,
+            ScheduleExpressionTimezone=None,
+            FlexibleTimeWindow={"Mode": "OFF"},
+            State=None,
+            StartDate=None,
+            EndDate=None,
+            KmsKeyArn=None,
+            Target={
+                "Arn": self.arn("lambda", f"function:{STARTER_FUNCTION}"),
+                "RoleArn": f"arn:aws:iam::{self.account}:role/RunSchedulesRoleDFE1A77E",
+                "DeadLetterConfig": {"Arn": self.queue_arn(START_DEAD_LETTERS)},
+                "Input": json.dumps({"sweep": schedule.sweep or file}),
+            },
+        )

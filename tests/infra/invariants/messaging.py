@@ -7,6 +7,7 @@ from tests.infra.invariants.base import (
     HAS_ALERT_EMAIL,
     JOB_DEAD_LETTERS,
     JOB_QUEUE,
+    START_DEAD_LETTERS,
     SWEEP_RULE,
     Checks,
 )
@@ -56,6 +57,8 @@ class MessagingChecks(Checks):
                 "Condition": {"ArnEquals": {"aws:SourceArn": rule_arns}},
             },
         ]
+        if queue == START_DEAD_LETTERS:  # functions and schedules send with their roles
+            del statements[1]
         self.check_statements(name, properties, statements)
 
     def check_sns_topic(self, name, properties, _):

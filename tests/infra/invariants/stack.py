@@ -22,6 +22,7 @@ UNTAGGED_TYPES = {
     "AWS::SNS::Subscription",
     "AWS::SNS::TopicPolicy",
     "AWS::SQS::QueuePolicy",
+    "AWS::Scheduler::Schedule",
 }
 
 
@@ -45,28 +46,31 @@ class StackChecks(DataChecks, MessagingChecks, GuardChecks, RunChecks, AccessChe
     def check_resource_counts(self):
         """Check that no resource is missing, and that none is unexpected."""
         stage, network = self.stage, self.stage.network
+        schedules = len(stage.get_run_schedules(self.region))
+        starts, functions = bool(schedules), stage.run_evaluation + bool(schedules)
         roles = (stage.roles.tuners, stage.roles.invokers, stage.roles.viewers, stage.roles.ci)
         expected = {
-            "AWS::CloudWatch::Alarm": 7 + stage.run_evaluation,
+            "AWS::CloudWatch::Alarm": 7 + functions,
             "AWS::CloudWatch::Dashboard": int(stage.dashboard),
             "AWS::Budgets::Budget": int(self.region == stage.regions[0]),
             "AWS::Events::Rule": 3,
-            "AWS::IAM::ManagedPolicy": 8 + stage.run_evaluation,
-            "AWS::IAM::Role": 4 + stage.run_evaluation + sum(map(bool, roles)),
+            "AWS::IAM::ManagedPolicy": 8 + functions + starts,
+            "AWS::IAM::Role": 4 + functions + starts + sum(map(bool, roles)),
             "AWS::KMS::Key": 2 + stage.model_key,
             "AWS::Lambda::EventInvokeConfig": 1,
-            "AWS::Lambda::Function": 1 + stage.run_evaluation,
+            "AWS::Lambda::Function": 1 + functions,
             "AWS::Lambda::Permission": 1,
-            "AWS::Logs::LogGroup": 2 + stage.run_evaluation,
+            "AWS::Logs::LogGroup": 2 + functions,
             "AWS::S3::Bucket": 2,
             "AWS::S3::BucketPolicy": 2,
             "AWS::SNS::Subscription": 1,
             "AWS::SNS::Topic": 1,
             "AWS::SNS::TopicPolicy": 1,
-            "AWS::SQS::Queue": 3,
-            "AWS::SQS::QueuePolicy": 3,
+            "AWS::SQS::Queue": 3 + starts,
+            "AWS::SQS::QueuePolicy": 3 + starts,
             "AWS::SSM::Parameter": 1,
-            "AWS::Scheduler::ScheduleGroup": 1,
+            "AWS::Scheduler::Schedule": schedules,
+            "AWS::Scheduler::ScheduleGroup": 1 + starts,
             "AWS::StepFunctions::StateMachine": 1,
         }
         if network is not None:

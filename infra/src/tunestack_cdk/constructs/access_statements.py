@@ -19,7 +19,7 @@ from tunestack_cdk.constructs.conditions import (
     resource_has_stage_tag,
     resource_owned_by,
 )
-from tunestack_cdk.constructs.job_role import MODEL_KEY_ACTIONS
+from tunestack_cdk.constructs.job_role import MODEL_KEY_ACTIONS, read_location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -136,6 +136,29 @@ class AccessStatements:
             actions=["states:DescribeMapRun", "states:ListExecutions"],
             resources=[runs.map_run_arns],
         )
+
+    def starter(self, runs: Runs) -> Iterator[iam.PolicyStatement]:
+        """Start the runs of schedules: read data, also in extra locations, and upload it. No jobs, and no endpoints."""
+        yield from self._read_bedrock(jobs=True)
+        yield iam.PolicyStatement(
+            actions=["s3:GetObject", "s3:PutObject"],
+            resources=[f"{self._bucket}/{self._resources.stage.datasets_prefix}*"],
+            conditions=resource_owned_by(),
+        )
+        yield iam.PolicyStatement(
+            actions=["kms:Decrypt", "kms:GenerateDataKey"],
+            resources=[self._resources.data.key.key_arn],
+            conditions=called_via_service("s3"),
+        )
+        for location in self._resources.stage.extra_data_locations:
+            yield from read_location(location)
+        yield iam.PolicyStatement(
+            actions=["states:StartExecution"], resources=[runs.state_machine_arn]
+        )
+        yield iam.PolicyStatement(
+            actions=["states:DescribeExecution"], resources=runs.execution_arns
+        )
+        yield self._read_deployment()
 
     def evaluator(self) -> Iterator[iam.PolicyStatement]:
         """Evaluate the models of runs, and promote the best one: as tuners may, on demand only, and without jobs."""

@@ -114,28 +114,35 @@ def _data_statements(stage: Stage, data: DataStore) -> Iterator[iam.PolicyStatem
 def _extra_location_statements(
     location: DataLocation, number: int
 ) -> Iterator[iam.PolicyStatement]:
-    """Allow reading an extra location while its bucket belongs to the account that the stage names."""
-    owned = resource_owned_by(location.owner or Aws.ACCOUNT_ID)
-    bucket = f"arn:{Aws.PARTITION}:s3:::{location.bucket}"
     yield iam.PolicyStatement(
         sid=f"ListExtra{number}",
         actions=["s3:ListBucket"],
-        resources=[bucket],
-        conditions={**owned, "StringLike": {"s3:prefix": f"{location.prefix}*"}},
+        resources=[_bucket_arn(location)],
+        conditions={
+            **resource_owned_by(location.owner or Aws.ACCOUNT_ID),
+            "StringLike": {"s3:prefix": f"{location.prefix}*"},
+        },
     )
+    yield from read_location(location)
+
+
+def read_location(location: DataLocation) -> Iterator[iam.PolicyStatement]:
+    """Allow reading an extra location while its bucket belongs to the account that the stage names."""
     yield iam.PolicyStatement(
-        sid=f"ReadExtra{number}",
         actions=["s3:GetObject"],
-        resources=[f"{bucket}/{location.prefix}*"],
-        conditions=owned,
+        resources=[f"{_bucket_arn(location)}/{location.prefix}*"],
+        conditions=resource_owned_by(location.owner or Aws.ACCOUNT_ID),
     )
     if location.key_arn is not None:
         yield iam.PolicyStatement(
-            sid=f"DecryptExtra{number}",
             actions=["kms:Decrypt"],
             resources=[location.key_arn],
             conditions=called_via_service("s3"),
         )
+
+
+def _bucket_arn(location: DataLocation) -> str:
+    return f"arn:{Aws.PARTITION}:s3:::{location.bucket}"
 
 
 def _model_key_statement(key: kms.IKey) -> iam.PolicyStatement:

@@ -54,7 +54,7 @@ def build_bundle(platform: str | None = PLATFORM, python_version: str = PYTHON_V
         raise TunestackError(
             f"the code of the function has {size:,} bytes, and Lambda allows {MAX_BYTES:,}"
         )
-    archive = folder / "evaluator.zip"
+    archive = folder / "function.zip"
     with ZipFile(archive, "w", ZIP_DEFLATED) as target:
         for path in files:
             # Without the time and the mode of the file, which differ between machines.
@@ -93,8 +93,8 @@ def _install(
     uv = shutil.which("uv")
     if uv is None:
         raise TunestackError(
-            "run_evaluation needs uv to build the code of its function: install it (https://docs.astral.sh/uv), or pass the "
-            "code with evaluator_code"
+            "run_evaluation and run_schedules need uv to build the code of their functions: install it "
+            "(https://docs.astral.sh/uv), or pass the code with function_code"
         )
     for_platform = [] if platform is None else ["--python-platform", platform]
     command = [

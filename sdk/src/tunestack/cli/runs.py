@@ -59,7 +59,7 @@ def runs() -> None:
         page=_PAGE,
     )
 )
-@click.argument("file", type=click.Path(exists=True, dir_okay=False))
+@click.argument("file")
 @click.option("--name", help="The prefix of the run's name; by default that of the file.")
 @click.option(
     "--max-parallel",
@@ -84,11 +84,10 @@ def start(
     dry_run: bool,
     yes: bool,
 ) -> int | None:
-    """Start the run that the sweep FILE describes, after a confirmation if it is run in a terminal.
+    """Start the run that the sweep FILE (a path or S3 URI) describes, after a confirmation if it is run in a terminal.
 
     Starting the same run again returns the running one.
     """
-    from tunestack.runs.sweep import read_sweep  # noqa: PLC0415 - for this command only
 
     def confirm(plan: RunPlan) -> None:
         _show_plan(plan, is_result=dry_run)
@@ -96,16 +95,9 @@ def start(
             raise DeclinedError
         require_confirmation("Start this run?", yes=yes)
 
-    sweep = read_sweep(file)
     try:
-        run = tuner.start_run(
-            sweep.specs,
-            name=name or sweep.name,
-            max_parallel=max_parallel or sweep.max_parallel,
-            budget=sweep.budget if budget is None else budget,
-            evaluate=sweep.evaluate,
-            promote=sweep.promote,
-            confirm=confirm,
+        run = tuner.start_sweep(
+            file, name=name, max_parallel=max_parallel, budget=budget, confirm=confirm
         )
     except DeclinedError:
         note("dry run: nothing was uploaded or created" if dry_run else "nothing was started")

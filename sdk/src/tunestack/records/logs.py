@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import orjson
 import xxhash
 
-from tunestack.errors import ConfigError, DataError, TunestackError, shortened
+from tunestack.errors import ConfigError, DataError, TunestackError
 from tunestack.records.findings import Findings
 from tunestack.records.jsonline import decode, encode_or_explain
 from tunestack.records.shapes import ShapeError
@@ -276,6 +276,4 @@ class LogConverter:
             try:
                 return [orjson.loads(line) for line in content.splitlines() if line.strip()]
             except orjson.JSONDecodeError as error:
-                raise DataError(
-                    f"the log's object {shortened(uri)} is not JSON: {error}"
-                ) from error
+                raise DataError(f"the log's object {uri} is not JSON: {error}") from error

@@ -9,6 +9,7 @@ from tunestack.spec.arguments import check_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from tunestack.backends.accounts import Accounts
     from tunestack.backends.runs import RunHost
@@ -70,6 +71,39 @@ class RunMethods:
             budget=budget,
             evaluate=evaluate,
             promote=promote,
+            confirm=confirm,
+            poll=self._poll,
+        )
+
+    def start_sweep(
+        self,
+        file: Path | str,
+        *,
+        name: str | None = None,
+        max_parallel: int | None = None,
+        budget: float | None = None,
+        confirm: Callable[[RunPlan], object] | None = None,
+    ) -> Run:
+        """Start the run that a sweep file describes, as `start_run` does.
+
+        Args:
+            file: the path or the S3 URI of the file; see docs/runs.md. Files that it names are relative to it.
+            name: the prefix of the run's name; by default that of the file.
+            max_parallel: the number of jobs at once; by default that of the file, or the account's quota.
+            budget: the limit in US dollars; by default that of the file.
+            confirm: see `start_run`.
+
+        Raises:
+            ConfigError: the file can't be read, or has unknown keys or invalid values; and the errors of `start_run`.
+        """
+        from tunestack.runs.sweep import start_sweep  # noqa: PLC0415 - takes time to load
+
+        return start_sweep(
+            self._accounts,
+            file,
+            name=name,
+            max_parallel=max_parallel,
+            budget=budget,
             confirm=confirm,
             poll=self._poll,
         )

@@ -6,15 +6,21 @@ import itertools
 import tomllib
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from tunestack.errors import ConfigError, shortened
 from tunestack.runs.evaluation import RunEvaluation
+from tunestack.runs.start import start
 from tunestack.spec.job_spec import JobSpec, SubmitArguments
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
+
+    from tunestack.backends.accounts import Accounts
+    from tunestack.polling import Poll
+    from tunestack.runs.plan import RunPlan
+    from tunestack.runs.run import Run
 
 _NOT_IN_RUNS = {"rerun", "queue"}
 _JOB_KEYS = ({"model", "data"} | SubmitArguments.__annotations__.keys()) - _NOT_IN_RUNS
@@ -35,8 +41,51 @@ class Sweep:
     promote: str | None = None
 
 
+def start_sweep(
+    accounts: Accounts,
+    file: Path | str,
+    *,
+    name: str | None,
+    max_parallel: int | None,
+    budget: float | None,
+    confirm: Callable[[RunPlan], object] | None,
+    poll: Poll,
+) -> Run:
+    """Start the run that a sweep file describes; see `Tuner.start_sweep`."""
+    if isinstance(file, str) and file.startswith("s3://"):
+        with accounts.bedrock.backend().open(file) as stream:
+            sweep = parse_sweep(stream.read(), file)
+    else:
+        sweep = read_sweep(file)
+    return start(
+        accounts,
+        sweep.specs,
+        name=name or sweep.name,
+        max_parallel=max_parallel or sweep.max_parallel,
+        budget=sweep.budget if budget is None else budget,
+        evaluate=sweep.evaluate,
+        promote=sweep.promote,
+        confirm=confirm,
+        poll=poll,
+    )
+
+
 def read_sweep(path: Path | str) -> Sweep:
-    """Read a sweep file.
+    """Read a sweep file; see `parse_sweep`.
+
+    Raises:
+        ConfigError: the file can't be read, or has unknown keys or invalid values.
+    """
+    path = Path(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read: {error.strerror}") from error
+    return parse_sweep(content, path)
+
+
+def parse_sweep(content: bytes, location: Path | str) -> Sweep:
+    """Read the content of a sweep file.
 
     ```toml
     name = "epochs"
@@ -63,16 +112,17 @@ def read_sweep(path: Path | str) -> Sweep:
 
     With both, each of the jobs is combined with the grid.
 
+    Args:
+        content: the content.
+        location: the path or the S3 URI of the file, for the locations that are relative to it.
+
     Raises:
-        ConfigError: the file can't be read, or has unknown keys or invalid values.
+        ConfigError: it is not TOML, or has unknown keys or invalid values.
     """
-    path = Path(path)
     try:
-        document = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{shortened(str(path))} can't be read: {error.strerror}") from error
+        document = tomllib.loads(content.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{shortened(str(path))} is not TOML: {error}") from error
+        raise ConfigError(f"{location} is not TOML: {error}") from error
     _check_keys(document, _RUN_KEYS, "the file")
     common = _read_table(document, "job")
     jobs = document.get("jobs", [{}])
@@ -87,32 +137,37 @@ def read_sweep(path: Path | str) -> Sweep:
                     f"a job has no {required}: set it in [job], or in each of [[jobs]]"
                 )
     specs = [
-        _create_spec(job, point, path.parent)
+        _create_spec(job, point, location)
         for job in arguments
         for point in _list_points(_read_table(document, "grid"))
     ]
     return Sweep(
         specs=specs,
-        name=document.get("name", path.stem),
+        name=document.get("name", PurePath(location).stem),
         max_parallel=document.get("max_parallel"),
         budget=document.get("budget"),
-        evaluate=_create_evaluation(document, path.parent),
+        evaluate=_create_evaluation(document, location),
         promote=document.get("promote"),
     )
 
 
-def _create_evaluation(document: Mapping[str, Any], folder: Path) -> RunEvaluation | None:
+def _create_evaluation(document: Mapping[str, Any], location: Path | str) -> RunEvaluation | None:
     if "evaluate" not in document:
         return None
     table = _read_table(document, "evaluate")
     _check_keys(table, _EVALUATION_KEYS, "evaluate")
     if not isinstance(table.get("data"), str):
         raise ConfigError("evaluate has no data: set it to the file with the held-out set")
-    return RunEvaluation(**{**table, "data": _resolve_file(table["data"], folder)})
+    return RunEvaluation(**{**table, "data": _resolve_file(table["data"], location)})
 
 
-def _resolve_file(name: str, folder: Path) -> str:
-    return name if name.startswith("s3://") else str(folder / name)
+def _resolve_file(name: str, location: Path | str) -> str:
+    """Return the location of a file that is relative to the sweep file."""
+    if name.startswith("s3://"):
+        return name
+    if isinstance(location, Path):
+        return str(location.parent / name)
+    return f"{location.rpartition('/')[0]}/{name}"
 
 
 def _read_table(document: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -140,13 +195,15 @@ def _list_points(grid: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
 
 
-def _create_spec(job: Mapping[str, Any], point: Mapping[str, Any], folder: Path) -> JobSpec:
+def _create_spec(job: Mapping[str, Any], point: Mapping[str, Any], location: Path | str) -> JobSpec:
     given = job.get("hyperparameters") or {}
     if both := given.keys() & point.keys():
         raise ConfigError(
             f"{', '.join(sorted(both))} is in the grid and in hyperparameters: remove one"
         )
     files = {
-        name: _resolve_file(job[name], folder) for name in _FILES if isinstance(job.get(name), str)
+        name: _resolve_file(job[name], location)
+        for name in _FILES
+        if isinstance(job.get(name), str)
     }
     return JobSpec(**{**job, **files, "hyperparameters": {**given, **point}})

@@ -123,7 +123,7 @@ class Prefix:
         """
         bucket, _, key = uri.removeprefix("s3://").partition("/")
         if bucket != self._bucket:
-            raise DataError(f"the log's object {shortened(uri)} is not in the bucket of the log")
+            raise DataError(f"the log's object {uri} is not in the bucket of the log")
         content = self._read(key)
         if key.endswith(".gz"):
             import gzip  # noqa: PLC0415 - for few logs
