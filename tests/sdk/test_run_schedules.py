@@ -3,14 +3,15 @@
 import json
 import time
 from datetime import timedelta
+from typing import Any
 
 import boto3
 import pytest
 
 from tests.day import AS_OF
 from tests.sdk.evaluation_stage import STAGE, deploy_stage
-from tests.sdk.run_specs import ROWS
-from tunestack import ConfigError, NotFoundError, Poll, RunState, Tuner
+from tests.sdk.run_specs import ROWS, build_specs
+from tunestack import ConfigError, NotFoundError, Poll, RunEvaluation, RunState, Tuner
 from tunestack.cli.commands import run as run_command
 from tunestack_cdk import RunSchedule
 from tunestack_sandbox import Sandbox
@@ -79,6 +80,25 @@ def upload(bucket):
     return write
 
 
+def remove_permission(action):
+    """Remove an action from the policy of the function that evaluates."""
+    iam = boto3.client("iam")
+    (policy,) = [
+        row["Arn"]
+        for row in iam.list_policies(Scope="Local")["Policies"]
+        if "RunEvaluatorPolicy" in row["PolicyName"]
+    ]
+    version = iam.get_policy(PolicyArn=policy)["Policy"]["DefaultVersionId"]
+    document: Any = iam.get_policy_version(PolicyArn=policy, VersionId=version)
+    text = json.dumps(document["PolicyVersion"]["Document"])
+    assert f'"{action}"' in text
+    iam.create_policy_version(
+        PolicyArn=policy,
+        PolicyDocument=text.replace(action, "bedrock:GetCustomModelDeployment"),
+        SetAsDefault=True,
+    )
+
+
 def to_jsonl(rows):
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
@@ -118,6 +138,15 @@ def test_run_starts_every_night_that_the_data_has_changed(
     scheduling_sandbox.clock.advance(DAY)
     assert wait_for(lambda: len(list(tuner.runs())), 2) == 2, "the data has changed"
     next(tuner.runs()).cancel()
+
+
+def test_evaluation_needs_the_permissions_of_its_role(tuner):
+    """Negative control of the test above: the roles are enforced."""
+    remove_permission("bedrock:CreateCustomModelDeployment")
+    evaluation = RunEvaluation(data=ROWS, metrics=["token_f1"])
+    run = tuner.start_run(build_specs(1), evaluate=evaluation).wait()
+    assert run.state is RunState.FAILED
+    assert "bedrock:CreateCustomModelDeployment" in run.info.failure
 
 
 def test_start_that_fails_is_a_dead_letter_and_starts_nothing(tuner, upload, scheduling_sandbox):

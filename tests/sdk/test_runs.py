@@ -298,3 +298,13 @@ def test_transitions_of_a_job_cost_below_one_cent(tuner, sandbox, figure):
         f"a run of one job: {polls} polls, {transitions} transitions, ${transitions * 25e-6:.4f}"
     )
     assert 10 < transitions < 200
+
+
+def test_run_with_more_models_than_the_quota_warns(tuner, caplog, monkeypatch):
+    monkeypatch.setattr("tunestack.runs.start._CUSTOM_MODELS", 2)
+    run = tuner.start_run(build_specs(3), name="many")
+    assert "the run creates 3 custom models, and Bedrock's default quota is 2" in caplog.text
+    run.cancel(jobs=True)
+    caplog.clear()
+    tuner.start_run(build_specs(2), name="few").cancel(jobs=True)
+    assert "custom models" not in caplog.text

@@ -24,10 +24,6 @@ import orjson
 from tunestack.backends.base import EndpointState
 from tunestack.backends.inference import ResultStore
 from tunestack.backends.protocols import EndpointHost
-from tunestack.catalog import Serving
-from tunestack.endpoints.endpoint import Endpoint
-from tunestack.endpoints.expiry import with_expiry
-from tunestack.endpoints.start import name_of, start_endpoint
 from tunestack.errors import (
     ConfigError,
     ConflictError,
@@ -46,6 +42,7 @@ from tunestack.evaluation.requests import PausedError
 from tunestack.evaluation.run import evaluate
 from tunestack.evaluation.stored_journal import StoredJournal
 from tunestack.polling import Poll
+from tunestack.runs.endpoints import RunEndpoints, build_failure
 from tunestack.runs.evaluation import RunEvaluation
 from tunestack.runs.find import require_host
 from tunestack.runs.results import (
@@ -67,12 +64,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-RUN_TAG = "tunestack:run"
-"""The tag with the name of the run that started an endpoint, and stops it."""
 _ENDPOINTS = 2
 """The number of models that are evaluated at the same time; deployments have a quota."""
-_LEASE = timedelta(hours=4)
-"""The lifetime of an endpoint, after which the guard deletes it if nothing else does; extended while it is used."""
 _LONGEST = timedelta(days=7)
 _SECONDS = 60
 _MAX_PROMOTIONS = 3
@@ -110,10 +103,10 @@ class RunEvaluator:
         ):  # as types; Bedrock is both
             raise ConfigError("runs need Bedrock")
         self._store: ResultStore = self._backend
-        self._endpoints: EndpointHost = self._backend
         self._document = json.loads(self._files.read_run_file(f"{file}.json"))
         # Nothing is waited for here: the state machine waits, and calls again.
         self._poll = Poll(sleep=_pause)
+        self._endpoints = RunEndpoints(self._backend, run, poll=self._poll)
 
     def advance(self) -> Progress:
         """Do what is next.
@@ -170,7 +163,7 @@ class RunEvaluator:
     def _keep(self, result: ModelEvaluation, results: dict[str, ModelEvaluation]) -> None:
         """Store the result of a model, and stop its endpoint."""
         self._write(model_name(result.job), asdict(result))
-        self._stop(result.model)
+        self._endpoints.stop(result.model)
         results[result.job] = result
 
     def _list_models(self) -> dict[str, str]:
@@ -202,7 +195,7 @@ class RunEvaluator:
         ready, started = [], 0
         for job, model in list(pending.items())[:_ENDPOINTS]:
             try:
-                info = self._start(model)
+                info = self._start_endpoint(model)
             except QuotaError:
                 if not started:
                     raise
@@ -217,38 +210,12 @@ class RunEvaluator:
                 ready.append(job)
         return ready
 
-    def _start(self, model: str) -> EndpointInfo:
-        """Start the endpoint of a model with a bounded life, or find it."""
-        with suppress(NotFoundError):
-            info = self._backend.endpoint(name_of(model, Serving.ON_DEMAND), Serving.ON_DEMAND)
-            if info.state is EndpointState.FAILED and self._is_own(info):
-                raise _build_failure(info)
-            if info.state is EndpointState.READY and self._is_own(info):
-                self._extend(info)
-            return info
+    def _start_endpoint(self, model: str) -> EndpointInfo:
         tags = self._accounts.of_model(model).endpoint_tags(model)
-        return start_endpoint(
-            self._backend,
-            model,
-            self._backend.base(model),
-            serving=Serving.ON_DEMAND.value,
-            ttl=self._lease,
-            model_units=1,
-            tags={**tags, RUN_TAG: self._run},
-            unguarded=False,
-            poll=self._poll,
-        ).info
+        return self._endpoints.start(model, tags)
 
-    @property
-    def _lease(self) -> timedelta:
-        guard = self._endpoints.guard()
-        return _LEASE if guard is None else min(_LEASE, guard.longest)
-
-    def _extend(self, info: EndpointInfo) -> None:
-        """Extend the life of an endpoint that is used for longer than expected."""
-        end = with_expiry(self._backend, info).expires_at
-        if end is not None and end - self._backend.now() < self._lease / 2:
-            Endpoint(self._backend, info, poll=self._poll).extend(self._lease)
+    def _stop_endpoints(self) -> bool:
+        return self._endpoints.stop_all(self._list_models().values())
 
     def _evaluate(self, job: str, model: str) -> ModelEvaluation:
         """Evaluate a model whose endpoint is ready.
@@ -310,7 +277,7 @@ class RunEvaluator:
                 last = next(promotions(self._backend, name), None)
                 return {"name": name} if last is None else asdict(last)
             if info.state is EndpointState.FAILED:
-                raise _build_failure(info)
+                raise build_failure(info)
         if info is not None and info.state in {EndpointState.STARTING, EndpointState.UPDATING}:
             return None
         if started["attempts"] >= _MAX_PROMOTIONS:
@@ -333,28 +300,6 @@ class RunEvaluator:
             )
         return None
 
-    def _is_own(self, info: EndpointInfo) -> bool:
-        return self._endpoints.endpoint_tags(info.id).get(RUN_TAG) == self._run
-
-    def _stop(self, model: str) -> bool:
-        """Delete the endpoint of a model if this run started it; returns whether it is deleted, or being deleted."""
-        try:
-            info = self._backend.endpoint(name_of(model, Serving.ON_DEMAND), Serving.ON_DEMAND)
-            if info.model != model or not self._is_own(info):
-                return True
-            if info.state is EndpointState.STARTING:
-                return False
-            self._endpoints.delete_endpoint(info)
-        except NotFoundError:
-            return True
-        except (ConflictError, InvalidRequestError):  # the state has changed since it was read
-            return False
-        return True
-
-    def _stop_endpoints(self) -> bool:
-        are_stopped = [self._stop(model) for model in self._list_models().values()]
-        return all(are_stopped)
-
     def _read(self, name: str) -> dict[str, Any] | None:
         try:
             document: dict[str, Any] = orjson.loads(
@@ -370,13 +315,6 @@ class RunEvaluator:
 
 def _pause(_: float) -> None:
     raise PausedError("the state machine waits")
-
-
-def _build_failure(info: EndpointInfo) -> EndpointFailedError:
-    reason = info.failure or "no reason given"
-    return EndpointFailedError(
-        f"endpoint {info.name!r} failed: {reason}", endpoint_id=info.id, reason=reason
-    )
 
 
 def _summarize(job: str, evaluation: Evaluation) -> ModelEvaluation:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunestack.backends.base import JobState
 from tunestack.backends.inference import ResultStore
+from tunestack.backends.protocols import EndpointHost
 from tunestack.backends.runs import RunState
 from tunestack.errors import JobTimeoutError, NotFoundError, StateError
 from tunestack.polling import to_timeout, watch
@@ -165,7 +166,10 @@ class Run:
             )
 
     def cancel(self, *, jobs: bool = False) -> list[str]:
-        """Stop submitting jobs.
+        """Stop submitting jobs, and delete the endpoints of the evaluation.
+
+        An endpoint that is being created can't be deleted yet: the guard deletes it within 4 hours. Like the others, it is on
+        demand, and costs nothing while idle.
 
         Args:
             jobs: stop the jobs that run, too; the tokens trained so far are billed, and no model is created.
@@ -190,7 +194,18 @@ class Run:
             ):
                 self._backend.stop_job(job.id)
                 stopped.append(job.id)
+        self._stop_endpoints()
         return stopped
+
+    def _stop_endpoints(self) -> None:
+        from tunestack.runs.endpoints import RunEndpoints  # noqa: PLC0415 - for runs that evaluate only
+
+        document = self._read_document()
+        if document.get("evaluation") is None or not isinstance(self._backend, EndpointHost):
+            return
+        infos = find_jobs(self._backend, [row["name"] for row in document["jobs"]])
+        endpoints = RunEndpoints(self._backend, self.name, poll=self._poll)
+        endpoints.stop_all([info.model for info in infos.values() if info.model is not None])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the run, with the numbers of its jobs by state."""
