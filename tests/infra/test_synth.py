@@ -98,6 +98,7 @@ def synthesize(folder, **variables):
     return digest.hexdigest()
 
 
+@pytest.mark.campaign
 def test_templates_are_the_same_on_every_machine_and_in_tests(tmp_path, synthesized):
     """Machines differ in hash seed, time zone, home, user, language and date (about 30 years later)."""
     clock = tmp_path / "clock.js"

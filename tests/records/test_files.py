@@ -108,7 +108,7 @@ def hostile_lines(generator, number):
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
     """Write a file of several chunks."""
-    content = hostile_lines(Generator(7), 9_000)
+    content = hostile_lines(Generator(7), 4_000)
     return write(tmp_path_factory.mktemp("large") / "in.jsonl", content)
 
 

@@ -2,6 +2,7 @@
 
 import json
 from importlib.resources import files
+from pathlib import Path
 
 from tests.sandbox.samples import NOVA, converse_row
 
@@ -14,6 +15,18 @@ def read_template():
     """Return the template of the stage in us-east-1 that the sandbox deploys."""
     text = files("tunestack_sandbox").joinpath("templates", f"{STACK}.template.json").read_text()
     return json.loads(text)
+
+
+def read_released(stage, version="0.1.0"):
+    """Return the template of a stage in us-east-1 as a released version had it, without its budget, which MiniStack lacks."""
+    folder = Path(__file__).parents[1] / "infra/released" / version
+    template = json.loads((folder / f"{stage}.json").read_text())
+    template["Resources"] = {
+        name: row
+        for name, row in template["Resources"].items()
+        if row["Type"] != "AWS::Budgets::Budget"
+    }
+    return template
 
 
 def find_statement(template, sid):

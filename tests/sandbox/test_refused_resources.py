@@ -5,7 +5,7 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.sandbox.stacks import deploy, find_statement, read_template, wait
+from tests.sandbox.stacks import deploy, find_statement, read_released, read_template, wait
 from tunestack_cdk import Network, Stage
 
 INVALID = (
@@ -67,6 +67,12 @@ def test_stage_with_a_network_is_not_created_if_a_description_has_an_apostrophe(
         for rule in resource["Properties"].get("SecurityGroupIngress", ()):
             rule["Description"] = "Jobs, and everybody's resources with their security group"
     status, reasons = deploy(session, template)
+    assert status == "ROLLBACK_COMPLETE"
+    assert any(f"Invalid rule {INVALID}" in reason for reason in reasons)
+
+
+def test_network_of_the_first_release_is_refused(session):
+    status, reasons = deploy(session, read_released("prod"))
     assert status == "ROLLBACK_COMPLETE"
     assert any(f"Invalid rule {INVALID}" in reason for reason in reasons)
 

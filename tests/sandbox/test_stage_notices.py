@@ -1,11 +1,19 @@
 """The notice of a finished job arrives with the policies of the stage, and becomes a dead letter with other policies."""
 
+import copy
 import json
 
 import pytest
 
 from tests.sandbox.samples import A_JOB
-from tests.sandbox.stacks import STACK, create_job, deploy, find_statement, read_template
+from tests.sandbox.stacks import (
+    STACK,
+    create_job,
+    deploy,
+    find_statement,
+    read_released,
+    read_template,
+)
 
 SAME_ACCOUNT = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
 LET_TOPIC_SEND = {
@@ -65,6 +73,21 @@ def test_notice_arrives_with_the_policies_of_the_stage(empty_sandbox, session):
     (notice,) = receive(session, notices)
     assert "Fine-tuning job job: Completed" in json.loads(notice["Body"])["Message"]
     assert receive(session, dead_letters) == []
+
+
+def test_notice_of_the_first_release_is_a_dead_letter(empty_sandbox, session):
+    template = read_released("dev")
+    _, reasons = deploy(session, copy.deepcopy(template), "refused")
+    assert any("KMS key does not exist or is not allowed" in reason for reason in reasons)
+    # With the permissions that CloudWatch Logs needs, it is created, but the notice does not arrive.
+    find_statement(template, "LetLogsEncrypt")["Action"] += ["kms:Describe*", "kms:ReEncrypt*"]
+    assert deploy(session, template) == ("CREATE_COMPLETE", [])
+    notices, dead_letters = subscribe(session)
+    create_job(empty_sandbox, session)
+    empty_sandbox.clock.advance(A_JOB)
+    assert receive(session, notices) == []
+    (event,) = receive(session, dead_letters)
+    assert "sns:Publish" in event["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
 
 
 @pytest.mark.parametrize(

@@ -92,7 +92,7 @@ def _body(body, part):
 def test_an_object_in_another_bucket_is_refused(bucket, tmp_path):
     foreign = entry(1, None, {}) | {"input": {"inputBodyS3Path": "s3://somebody-else/key"}}
     bucket.put(f"{FOLDER}/2026/11/01/00/part.json.gz", pack([foreign]))
-    with pytest.raises(DataError, match="'s3://somebody-else/key' is not in the bucket of the log"):
+    with pytest.raises(DataError, match="s3://somebody-else/key is not in the bucket of the log"):
         collect_logs(bucket.uri, tmp_path / "out.jsonl")
 
 

@@ -76,6 +76,7 @@ def test_better_together(strategy, configured, tuner, provider, figure):
     assert endpoint_names(tuner) == []
 
 
+@pytest.mark.campaign
 def test_better_together_starts_and_stops_provisioned_throughput(west, figure):
     lm = dspy.LM(LLAMA, provider=BedrockProvider(west), cache=False)
     student = ticket_program(lm)

@@ -52,8 +52,6 @@ OUTPUTS = {
     "docs/runs.md": "succeeded",
 }
 """A part of the output of a page."""
-ALWAYS = ("docs/start/quickstart.md",)
-"""Pages that every check runs; ./check --full runs the others, too."""
 TO_RUN = {
     page: blocks
     for page, all_blocks in PAGES.items()
@@ -109,13 +107,8 @@ def run(fast_sandbox, sandbox_of_today, tmp_path):
     return call
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        pytest.param(page, marks=() if page in ALWAYS else pytest.mark.campaign, id=page)
-        for page in TO_RUN
-    ],
-)
+@pytest.mark.campaign
+@pytest.mark.parametrize("page", TO_RUN)
 def test_blocks_of_the_page_work(run, page):
     run("bash", BEFORE.get(page, ""))
     names = NAMES.get(page, "")

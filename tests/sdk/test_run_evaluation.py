@@ -190,16 +190,14 @@ def test_killed_function_continues(evaluating, sandbox, asked, operation):
     assert repeated <= 4 * kills, "only requests in progress, of which no answer was stored"
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     ("operation", "code", "times"),
-    every(
-        3,
-        [
-            ("Converse", "ThrottlingException", 3),
-            ("CreateCustomModelDeployment", "ThrottlingException", 8),
-            ("GetCustomModelDeployment", "InternalServerException", 20),
-        ],
-    ),
+    [
+        ("Converse", "ThrottlingException", 3),
+        ("CreateCustomModelDeployment", "ThrottlingException", 8),
+        ("GetCustomModelDeployment", "InternalServerException", 20),
+    ],
 )
 def test_service_errors_that_pass_are_waited_for(evaluating, sandbox, operation, code, times):
     name = f"{code}-{operation}"[:40]

@@ -18,8 +18,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.parameters import every
-
 ROOT = Path(__file__).parents[2]
 BASE_PYTHON = vars(sys)["_base_executable"]
 UV = Path(shutil.which("uv") or ROOT / ".tools/uv-0.13.9/bin/uv")
@@ -193,7 +191,8 @@ def build_install_script(registry):
     )
 
 
-@pytest.mark.parametrize("variable", every(3, VARIABLES))
+@pytest.mark.campaign
+@pytest.mark.parametrize("variable", VARIABLES)
 def test_custom_ca_is_trusted_by_npm_uv_and_pip(bash, checkout, registry, certificates, variable):
     process = bash(build_install_script(registry), **{variable: str(certificates / "ca.pem")})
     assert process.returncode == 0, process.stderr
