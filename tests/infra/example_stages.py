@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from stages import STAGES
+from tests.parameters import every
 from tunestack_cdk import RunSchedule
 
 ROOT = Path(__file__).parents[2]
@@ -23,14 +24,17 @@ EVALUATING = EXAMPLES["three_stages"]["prod"].model_copy(
     update={"run_evaluation": True, "run_schedules": SCHEDULES}
 )
 """The stage with the most settings. It is no example, because its code would be downloaded."""
-STAGE_REGIONS = [
-    pytest.param(stage, region, id=f"{source}-{stage.name}-{region}")
-    for source, stages in {
-        "default": STAGES,
-        **EXAMPLES,
-        "evaluating": {"prod": EVALUATING},
-    }.items()
-    for stage in stages.values()
-    for region in stage.regions
-]
-"""Parameters `stage` and `region`, one set for each stack."""
+STAGE_REGIONS = every(
+    3,
+    [
+        pytest.param(stage, region, id=f"{source}-{stage.name}-{region}")
+        for source, stages in {
+            "evaluating": {"prod": EVALUATING},
+            "default": STAGES,
+            **EXAMPLES,
+        }.items()
+        for stage in stages.values()
+        for region in stage.regions
+    ],
+)
+"""Parameters `stage` and `region`, one set for each stack, of which a part runs always."""

@@ -2,6 +2,7 @@
 
 import copy
 import functools
+import itertools
 
 import pytest
 
@@ -33,7 +34,7 @@ def get_by_prefix(policies, prefix):
     return policies[name]
 
 
-@pytest.mark.parametrize(("stage", "region"), every(3, STAGE_REGIONS))
+@pytest.mark.parametrize(("stage", "region"), STAGE_REGIONS)
 def test_granted_permissions_equal_the_specification(resources, stage, region):
     policies = collect_policies(resources(stage, region))
     specified = Specification(stage, region).permissions()
@@ -53,7 +54,7 @@ def test_trust_policies_equal_the_specification(resources, stage, region):
             assert verdict.is_proved, (name, verdict)
 
 
-@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov"])
+@pytest.mark.parametrize("partition", every(3, ["aws-cn", "aws-us-gov", "aws"]))
 def test_granted_permissions_equal_the_specification_in_every_partition(synthesized, partition):
     stage = STAGES["dev"]
     template = synthesized(stage, "us-east-1").to_json()
@@ -98,7 +99,10 @@ def change_row(rows, index, change):
     return [*rows[:index], {**rows[index], **change}, *rows[index + 1 :]]
 
 
-def test_every_changed_policy_has_a_counterexample(resources, figure):
+@pytest.mark.parametrize(
+    "step", [4, pytest.param(1, marks=pytest.mark.campaign)], ids=["some", "all"]
+)
+def test_every_changed_policy_has_a_counterexample(resources, figure, step):
     """Negative control of the proofs: they find every difference."""
     stage = EVALUATING
     policies = collect_policies(resources(stage, "us-east-1"))
@@ -106,13 +110,14 @@ def test_every_changed_policy_has_a_counterexample(resources, figure):
     for name, rows in Specification(stage, "us-east-1").permissions().items():
         if name.endswith("Role") and name.startswith("Access"):
             continue  # It has the statements of the policy with the same name.
-        for description, variant in generate_variants(get_by_prefix(policies, name)):
+        variants = generate_variants(get_by_prefix(policies, name))
+        for description, variant in itertools.islice(variants, 0, None, step):
             verdicts = prove_equal(variant, rows, build_policy)
             assert not any(verdict.is_unknown for verdict in verdicts), (name, description)
             assert not all(verdict.is_proved for verdict in verdicts), (name, description)
             total += 1
     figure(f"{total} policies that differ in one thing: each has a counterexample")
-    assert total > 150
+    assert total > 400 / step
 
 
 def test_every_changed_trust_policy_has_a_counterexample(resources):

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.parameters import every
 from tests.records.samples import PLAIN, Generator, row, turn
 from tunestack.catalog import CATALOG
 from tunestack.errors import DataError, TunestackError
@@ -237,8 +238,8 @@ def test_progress_reports_bytes_and_records(tmp_path):
 
 @pytest.mark.parametrize(
     "kind",
-    ["bomb", "long line", "many lines"],
-    ids=["zip bomb", "a line of 1 GiB", "128 MiB of lines"],
+    every(3, ["many lines", "bomb", "long line"]),
+    ids=["128 MiB of lines", "zip bomb", "a line of 1 GiB"],
 )
 def test_memory_is_bounded(tmp_path, kind):
     """Measure the peak of a process: 64 MiB and 16 bytes per record, beside Python and the libraries."""

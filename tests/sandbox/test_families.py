@@ -9,6 +9,7 @@ import pytest
 from botocore.config import Config
 
 from tests.day import AS_OF, SPRING
+from tests.parameters import every
 from tests.sandbox.samples import (
     A_JOB,
     A_THROUGHPUT,
@@ -108,7 +109,7 @@ def request(sandbox, model, region, rows):
 
 @pytest.mark.parametrize(
     ("day", "model"),
-    [("today", model) for model in LIVING] + [("spring", model) for model in RETIRED],
+    every(3, [("today", model) for model in LIVING] + [("spring", model) for model in RETIRED]),
     ids=lambda value: value if isinstance(value, str) else value.key,
 )
 def test_a_model_is_fine_tuned_deployed_and_invoked_in_its_own_format(on, day, model):

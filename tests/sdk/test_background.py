@@ -9,6 +9,7 @@ from typing import Any
 import dspy
 import pytest
 
+from tests.parameters import every
 from tests.sdk.desks import IGNORED_WARNINGS, NOVA
 from tunestack import Tuner
 from tunestack.dspy import BedrockProvider, background
@@ -84,7 +85,9 @@ def test_process_submits_its_jobs_before_it_exits(script, tuner):
     assert f"Tuner().job({job.id!r})" in stderr
 
 
-@pytest.mark.parametrize("end", ["", "import os, signal; os.kill(os.getpid(), signal.SIGINT)\n"])
+@pytest.mark.parametrize(
+    "end", every(2, ["import os, signal; os.kill(os.getpid(), signal.SIGINT)\n", ""])
+)
 def test_temporary_files_exist_until_the_submission(script, tuner, tmp_path, end):
     """Python removes those of `tempfile.TemporaryDirectory` before the handlers at exit that were registered earlier."""
     process = script(

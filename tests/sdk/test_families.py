@@ -74,7 +74,7 @@ def build_record(number, model):
 
 
 @pytest.mark.filterwarnings("ignore::tunestack.EndpointCostWarning")
-@pytest.mark.parametrize("model", every(2, MODELS), ids=lambda model: model.key)
+@pytest.mark.parametrize("model", every(4, MODELS), ids=lambda model: model.key)
 def test_model_is_fine_tuned_from_chat_and_invoked(create_tuner, model):
     tuner = create_tuner(model)
     count = model.limits.validator_min_records or 100

@@ -11,6 +11,7 @@ import cloudpickle
 import openai
 import pytest
 
+from tests.parameters import every
 from tunestack import Deployment, Poll, Tuner
 from tunestack.endpoints.endpoint import Endpoint
 from tunestack.jobs.job import Job
@@ -31,7 +32,7 @@ def handle(request, tuner, chat):
     return tuner.submit("nova-micro" if request.param == "bedrock" else GPT, chat).wait()
 
 
-@pytest.mark.parametrize("method", COPY_METHODS)
+@pytest.mark.parametrize("method", every(2, COPY_METHODS))
 def test_copied_job_is_equal_and_can_be_used(handle, method):
     copied = COPY_METHODS[method](handle)
     assert type(copied) is Job
@@ -47,7 +48,7 @@ def test_copied_job_is_equal_and_can_be_used(handle, method):
     assert handle.endpoint() == copied.endpoint()
 
 
-@pytest.mark.parametrize("method", COPY_METHODS)
+@pytest.mark.parametrize("method", every(2, COPY_METHODS))
 def test_copied_endpoint_is_equal_and_can_be_used(handle, method):
     handle.start_endpoint()
     endpoint = handle.endpoint()

@@ -4,6 +4,7 @@ import inspect
 
 import pytest
 
+from tests.parameters import every
 from tunestack import Tuner
 from tunestack.errors import ConfigError, NotFoundError, TunestackError, shortened
 
@@ -120,7 +121,9 @@ def test_all_methods_with_an_identifier_are_tested():
 
 @pytest.mark.parametrize(
     ("method", "kind"),
-    [(method, kind) for method in METHODS for kind in KINDS if kind not in ACCEPTED[method]],
+    every(
+        4, [(method, kind) for method in METHODS for kind in KINDS if kind not in ACCEPTED[method]]
+    ),
 )
 def test_identifier_of_another_kind_is_rejected_with_the_expected_kind(tuner, chat, method, kind):
     value = KINDS[kind]
@@ -136,7 +139,8 @@ def test_identifier_of_another_kind_is_rejected_with_the_expected_kind(tuner, ch
 
 
 @pytest.mark.parametrize(
-    ("method", "kind"), [(method, kind) for method in METHODS for kind in ACCEPTED[method]]
+    ("method", "kind"),
+    every(3, [(method, kind) for method in METHODS for kind in ACCEPTED[method]]),
 )
 def test_missing_resource_raises_an_error_of_tunestack(tuner, chat, method, kind):
     try:

@@ -134,6 +134,7 @@ def test_progress_without_notebook_and_terminal_is_logged(tuner, chat, capsys, c
     assert f"job {job.name} is succeeded" in caplog.text
 
 
+@pytest.mark.campaign
 def test_progress_in_a_notebook_updates_one_line(sandbox, tuner, chat, tmp_path):
     job = tuner.submit("nova-micro", chat)
     code = (

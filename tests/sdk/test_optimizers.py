@@ -3,6 +3,7 @@
 import dspy
 import pytest
 
+from tests.parameters import every
 from tests.sdk.desks import (
     IGNORED_WARNINGS,
     LLAMA,
@@ -25,7 +26,7 @@ from tunestack.errors import JobError
 pytestmark = IGNORED_WARNINGS
 
 
-@pytest.mark.parametrize("kind", [dspy.BootstrapFinetune, BootstrapFinetune])
+@pytest.mark.parametrize("kind", every(2, [BootstrapFinetune, dspy.BootstrapFinetune]))
 def test_bootstrap_finetune(kind, configured, tuner, provider, figure):
     student = ticket_program(configured)
     before = accuracy(student, TEST)
@@ -109,6 +110,7 @@ def test_better_together_starts_and_stops_provisioned_throughput(west, figure):
     assert endpoint_names(west) == []
 
 
+@pytest.mark.campaign
 def test_launched_endpoints_are_stopped_after_ctrl_c(west):
     """DSPy's own class leaves them running after Ctrl-C, and after an error in an evaluation."""
     lm = dspy.LM(LLAMA, provider=BedrockProvider(west), cache=False)

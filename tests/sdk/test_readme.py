@@ -32,7 +32,7 @@ def run_sandbox(count_traffic, **options):
 def fast_sandbox(count_traffic):
     with run_sandbox(count_traffic, as_of=AS_OF) as sandbox:
         yield sandbox
-    assert sandbox.traffic.requests > 100
+    assert sandbox.traffic.requests > 50
 
 
 @pytest.fixture

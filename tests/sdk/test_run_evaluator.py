@@ -191,7 +191,7 @@ def test_invocations_that_end_early_send_no_request_twice(
 
     class Context:
         def get_remaining_time_in_millis(self):
-            return 1000 * 120 + 250
+            return 1000 * 120 + 400
 
     event = {"run": run.name, "key": f"runs/{evaluating.run(run.name).info.file}.jsonl"}
     answers: list[dict[str, Any]] = []
@@ -200,7 +200,7 @@ def test_invocations_that_end_early_send_no_request_twice(
             answers.append(function.evaluate(event, Context()))
             if answers[-1]["seconds"]:
                 sandbox.clock.advance(MINUTE)
-            assert len(answers) < 60
+            assert len(answers) < 1000
     assert len([row for row in answers if row == {"done": False, "seconds": 0}]) >= 2
     assert set(asked.values()) == {1}
     assert len(asked) == 2 * len(ROWS)
