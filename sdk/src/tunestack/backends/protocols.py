@@ -302,19 +302,6 @@ def listener(
     return lambda _: False
 
 
-@runtime_checkable
-class PausableJobs(Protocol):
-    """A backend whose jobs can be paused."""
-
-    def pause_job(self, job_id: str) -> None:
-        """Pause a job."""
-        ...
-
-    def resume_job(self, job_id: str) -> None:
-        """Resume a paused job."""
-        ...
-
-
 Store_co = TypeVar("Store_co", bound=DataStore, covariant=True)
 
 

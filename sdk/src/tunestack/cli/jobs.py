@@ -10,6 +10,7 @@ from tunestack.backends.base import JobState
 from tunestack.cli.groups import Group, examples
 from tunestack.cli.identifiers import find_job
 from tunestack.cli.options import (
+    Pair,
     base_filter,
     base_option,
     format_option,
@@ -159,6 +160,27 @@ def cancel(jobs: tuple[str, ...], provider: Provider, tuner: Tuner, *, yes: bool
 
     for_each(found, cancel_job)
     return None
+
+
+@jobs.command(
+    epilog=examples(
+        "tunestack jobs tag latest team=search",
+        "tunestack jobs tag JOB kept=yes reviewed-by=ana --json",
+        page=_PAGE,
+    )
+)
+@click.argument("job")
+@click.argument("tags", metavar="KEY=VALUE...", type=Pair(), nargs=-1)
+@provider_option
+@tuner_options
+@format_option
+def tag(job: str, tags: tuple[tuple[str, str], ...], provider: Provider, tuner: Tuner) -> None:
+    """Add tags to a job on Bedrock, or replace their values, and show all tags; without KEY=VALUE, show them only.
+
+    OpenAI's jobs have the tags of their submission only.
+    """
+    found = find_job(tuner, job, provider)
+    show(found.add_tags(dict(once(tags))) if tags else found.tags())
 
 
 @jobs.command(

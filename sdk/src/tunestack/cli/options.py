@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tunestack.cli.interrupts import exit_at_interrupt
-from tunestack.cli.output import FORMAT, FORMATS, ID_ONLY, is_text, note
-from tunestack.errors import ModelError
+from tunestack.cli.output import FORMAT, FORMATS, ID_ONLY, QUERY, is_text, note
+from tunestack.errors import ModelError, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -40,9 +40,30 @@ def _store(key: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     return store
 
 
+def _compile_query(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is None:
+        return
+    import jmespath  # noqa: PLC0415 - for this option only
+
+    try:
+        ctx.meta[QUERY] = jmespath.compile(value)
+    except jmespath.exceptions.JMESPathError as error:
+        raise click.BadParameter(
+            f"{shortened(value)} is not a JMESPath expression: {error}; an example is '{{id: id, state: state}}'"
+        ) from error
+    ctx.meta.setdefault(FORMAT, "json")
+
+
 def format_option(command: Command) -> Command:
-    """Add `--format` and `--json`, which `show`, `table` and `write` read."""
+    """Add `--format`, `--json` and `--query`, which `show`, `table` and `write` read."""
     for option in (
+        click.option(
+            "--query",
+            metavar="JMESPATH",
+            expose_value=False,
+            callback=_compile_query,
+            help="Print only these fields of each JSON object, as the AWS CLI does: state, '{id: id, model: model}'.",
+        ),
         click.option(
             "--json",
             is_flag=True,

@@ -33,6 +33,8 @@ NO, USAGE, PROVIDER, INTERRUPTED = 1, 2, 3, 130
 FORMATS = ("table", "json", "yaml")
 FORMAT = "tunestack.format"
 """The key in click's context that is set by `--format` and `--json`."""
+QUERY = "tunestack.query"
+"""The key in click's context that is set by `--query`: a compiled JMESPath expression."""
 ID_ONLY = "tunestack.id-only"
 """The key in click's context that is set by `--id-only`."""
 
@@ -68,7 +70,13 @@ def is_interactive() -> bool:
 
 
 def write(value: object) -> None:
-    """Print one object as JSON or YAML, as `--format` says."""
+    """Print one object as JSON or YAML, as `--format` says, or what `--query` selects of it; text without quotes."""
+    query = _context_value(QUERY)
+    if query is not None:
+        value = query.search(json.loads(as_json(value)))
+        if isinstance(value, str):
+            out(value)
+            return
     out(as_yaml(value) if _format() == "yaml" else as_json(value))
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 from tunestack.backends.base import JobInfo
 from tunestack.backends.handle import Handle
-from tunestack.backends.protocols import PausableJobs
+from tunestack.backends.jobs import PausableJobs, TaggableJobs
 from tunestack.errors import ConfigError
+from tunestack.spec.arguments import check_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class JobDetails(Handle[JobInfo]):
-    """The part of `Job` that pauses and resumes it, and reads its messages, checkpoints and metrics."""
+    """The part of `Job` that pauses, resumes and tags it, and reads its messages, checkpoints and metrics."""
 
     def refresh(self) -> JobInfo:
         """Get the job from the provider."""
@@ -41,6 +42,27 @@ class JobDetails(Handle[JobInfo]):
         raise ConfigError(
             f"job {self.name!r} can't be paused or resumed: Bedrock does not support that; cancel() stops it"
         )
+
+    def tags(self) -> dict[str, str]:
+        """Read the tags of the job; at OpenAI, its metadata."""
+        return dict(self._backend.job_tags(self.id))
+
+    def add_tags(self, tags: Mapping[str, str]) -> dict[str, str]:
+        """Add tags to the job (Bedrock only), or replace their values, and return all tags; its model keeps its own.
+
+        Args:
+            tags: as those of `submit`, for example `{"team": "search"}`. AWS allows 50 tags in all.
+
+        Raises:
+            ConfigError: a tag is invalid or reserved, or the provider can't change the tags of a job.
+        """
+        check_tags(tags)
+        if not isinstance(self._backend, TaggableJobs):
+            raise ConfigError(
+                f"job {self.name!r} can't get tags: OpenAI does not support that after its creation; submit has tags"
+            )
+        self._backend.tag_job(self.id, tags)
+        return self.tags()
 
     def messages(self) -> Iterator[JobMessage]:
         """List the provider's messages about the job, the newest first; on Bedrock, the changes of its phases."""

@@ -20,6 +20,7 @@ from tunestack.backends.bedrock.runs import BedrockRuns
 from tunestack.backends.bedrock.s3 import Location, Store, open_object, require_region
 from tunestack.backends.bedrock.storage import BedrockStorage
 from tunestack.catalog import Serving
+from tunestack.deployment import STAGE_TAG
 from tunestack.errors import (
     ConfigError,
     DeploymentError,
@@ -229,6 +230,17 @@ class BedrockBackend(
     def job_tags(self, job_id: str) -> Mapping[str, str]:
         """Get the tags of a job, by its ARN."""
         return self._tags("job", job_id)
+
+    def tag_job(self, job_id: str, tags: Mapping[str, str]) -> None:
+        """Add tags to a job, by its ARN."""
+        self._add_tags("job", job_id, tags)
+
+    def _add_tags(self, kind: str, arn: str, tags: Mapping[str, str]) -> None:
+        """Add tags to a resource, and the tag of the stage, which the tuner policy requires."""
+        stage = self._deployment.stage
+        stage_tags = {} if stage is None else {STAGE_TAG: stage}
+        with translate_errors(f"tagging {kind} {arn!r}"):
+            self._control.tag_resource(**wire.tag_resource(arn, {**tags, **stage_tags}))
 
     def _tags(self, kind: str, arn: str) -> Mapping[str, str]:
         with translate_errors(f"getting the tags of {kind} {arn!r}"):

@@ -12,7 +12,6 @@ from tunestack.backends.bedrock.guard import with_expiry
 from tunestack.backends.bedrock.quotas import explain_quota_errors
 from tunestack.backends.identifiers import IdKind
 from tunestack.catalog import Serving
-from tunestack.deployment import STAGE_TAG
 from tunestack.errors import NotFoundError, TunestackError
 
 if TYPE_CHECKING:
@@ -41,6 +40,9 @@ class BedrockEndpoints:
         raise NotImplementedError
 
     def _tags(self, kind: str, arn: str) -> Mapping[str, str]:
+        raise NotImplementedError
+
+    def _add_tags(self, kind: str, arn: str, tags: Mapping[str, str]) -> None:
         raise NotImplementedError
 
     def create_endpoint(self, request: EndpointRequest) -> str:
@@ -130,11 +132,8 @@ class BedrockEndpoints:
         return self._tags("endpoint", endpoint_id)
 
     def tag_endpoint(self, endpoint_id: str, tags: Mapping[str, str]) -> None:
-        """Add tags to an endpoint, by its ARN, and the tag of the stage, which the tuner policy requires."""
-        stage = self._deployment.stage
-        stage_tags = {} if stage is None else {STAGE_TAG: stage}
-        with translate_errors(f"tagging endpoint {endpoint_id!r}"):
-            self._control.tag_resource(**wire.tag_resource(endpoint_id, {**tags, **stage_tags}))
+        """Add tags to an endpoint, by its ARN."""
+        self._add_tags("endpoint", endpoint_id, tags)
 
     def with_expiry(self, endpoint: EndpointInfo) -> EndpointInfo:
         """Add the time at which the endpoint guard deletes the endpoint, from its tags and the limits of the stage."""
