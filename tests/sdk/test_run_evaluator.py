@@ -151,6 +151,19 @@ def test_life_of_an_endpoint_is_extended_while_it_is_used(
     assert list(evaluating.endpoints()) == []
 
 
+def test_quota_of_endpoints_is_waited_for(evaluating, sandbox, start_trained, build, caplog):
+    run = start_trained(build_specs(1), "quota")
+    rule = {"operation": "CreateCustomModelDeployment", "code": "ServiceQuotaExceededException"}
+    sandbox.faults.add("error", **rule)
+    for _ in range(3):
+        progress = build(run).advance()
+        assert (progress.is_done, progress.seconds) == (False, 600)
+    assert "waits for an endpoint: " in caplog.text
+    sandbox.faults.clear()
+    finish(build(run), sandbox)
+    assert run.evaluation().models[0].error is None
+
+
 def test_evaluation_ends_after_a_week(evaluating, sandbox, start_trained, build):
     run = start_trained(build_specs(1), "week")
     assert not build(run).advance().is_done

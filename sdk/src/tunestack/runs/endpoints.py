@@ -75,6 +75,13 @@ class RunEndpoints:
             poll=self._poll,
         ).info
 
+    def is_ready(self, model: str) -> bool:
+        """Return whether the endpoint of a model exists and can be invoked."""
+        with suppress(NotFoundError):
+            info = self._backend.endpoint(name_of(model, Serving.ON_DEMAND), Serving.ON_DEMAND)
+            return info.state is EndpointState.READY
+        return False
+
     def stop(self, model: str) -> bool:
         """Delete the endpoint of a model if the run started it; returns whether it is deleted, or being deleted."""
         try:

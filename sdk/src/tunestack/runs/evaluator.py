@@ -68,6 +68,8 @@ _ENDPOINTS = 2
 """The number of models that are evaluated at the same time; deployments have a quota."""
 _LONGEST = timedelta(days=7)
 _SECONDS = 60
+_QUOTA_SECONDS = 600
+"""Seconds until a quota of endpoints that is used up is tried again."""
 _MAX_PROMOTIONS = 3
 
 
@@ -106,6 +108,7 @@ class RunEvaluator:
         self._document = json.loads(self._files.read_run_file(f"{file}.json"))
         # Nothing is waited for here: the state machine waits, and calls again.
         self._poll = Poll(sleep=_pause)
+        self._pause = _SECONDS
         self._endpoints = RunEndpoints(self._backend, run, poll=self._poll)
 
     def advance(self) -> Progress:
@@ -143,7 +146,8 @@ class RunEvaluator:
             self._write("started.json", {"time": self._backend.now().isoformat()})
         elif self._backend.now() - datetime.fromisoformat(started["time"]) > _LONGEST:
             raise DataError(
-                f"the models of run {self._run!r} could not be evaluated within {_LONGEST.days} days"
+                f"the models of run {self._run!r} could not be evaluated within {_LONGEST.days} days; the log of the "
+                "function shows what it waited for"
             )
 
     def _advance(self, models: Mapping[str, str]) -> Progress:
@@ -154,7 +158,7 @@ class RunEvaluator:
                 return Progress()
             ready = self._provide_endpoints(pending, results)
             if not ready and not results.keys() & pending.keys():
-                return Progress(seconds=_SECONDS)
+                return Progress(seconds=self._pause)
             for job in ready:
                 self._keep(self._evaluate(job, pending[job]), results)
             pending = {job: model for job, model in pending.items() if job not in results}
@@ -196,9 +200,10 @@ class RunEvaluator:
         for job, model in list(pending.items())[:_ENDPOINTS]:
             try:
                 info = self._start_endpoint(model)
-            except QuotaError:
+            except QuotaError as error:
                 if not started:
-                    raise
+                    logger.warning("run %s waits for an endpoint: %s", self._run, error)
+                    self._pause = _QUOTA_SECONDS
                 break
             except (EndpointFailedError, InvalidRequestError) as error:
                 self._keep(ModelEvaluation(job=job, model=model, error=str(error)), results)
@@ -237,6 +242,11 @@ class RunEvaluator:
                 open_journal=partial(StoredJournal, self._store),
                 is_over=self._is_over,
             )
+        except NotFoundError as error:
+            if self._endpoints.is_ready(model):
+                raise
+            # The guard or a person deleted it: the next call starts another one.
+            raise PausedError(f"the endpoint of {model!r} was deleted") from error
         except DataError as error:  # the provider refused all requests
             return ModelEvaluation(job=job, model=model, error=str(error))
         if evaluation.uri is None:

@@ -150,6 +150,8 @@ CODES: Mapping[str, tuple[type[ProviderError], str]] = MappingProxyType(
         "InternalError": (BusyError, _LATER),
         "InternalServerError": (BusyError, _LATER),
         "InternalServerException": (BusyError, _LATER),
+        # Source: API reference, Converse: an error while processing the model, with a status of its own.
+        "ModelErrorException": (BusyError, _LATER),
         "ModelNotReadyException": (BusyError, "wait until the endpoint is ready"),
         "ModelTimeoutException": (BusyError, _LATER),
         "RequestTimeout": (BusyError, _LATER),

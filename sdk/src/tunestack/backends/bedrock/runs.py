@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import orjson
 
@@ -144,7 +144,7 @@ class BedrockRuns:
             created=response["startDate"],
             ended=response.get("stopDate"),
             file=key.rpartition("/")[2].removesuffix(".jsonl") or None,
-            failure=response.get("cause") or response.get("error"),
+            failure=_reason(response),
         )
 
     def runs(self) -> Iterator[RunInfo]:
@@ -175,10 +175,18 @@ class BedrockRuns:
                     for row in page["executions"]:
                         child = self._states.describe_execution(executionArn=row["executionArn"])
                         name = json.loads(child["input"])["JobName"]
-                        failures[name] = child.get("cause") or child.get("error") or "unknown"
+                        failures[name] = _reason(child) or "unknown"
         return failures
 
     def stop_run(self, run_id: str) -> None:
         """Stop an execution, and those of its jobs; jobs that were created continue."""
         with translate_errors(f"stopping run {run_id!r}"):
             self._states.stop_execution(executionArn=run_id, cause="cancelled with Tunestack")
+
+
+def _reason(execution: Mapping[str, Any]) -> str | None:
+    """Return why an execution failed: the message, and the name of the error unless the message has it."""
+    cause, error = execution.get("cause"), execution.get("error")
+    if cause and error and error not in cause:
+        return f"{cause} ({error})"
+    return cause or error
