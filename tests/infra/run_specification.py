@@ -103,6 +103,11 @@ class RunSpecification(SpecificationBase):
             *self.send_undelivered_starts(),
         ]
         for location in self.stage.extra_data_locations:
+            if not any(
+                (row.sweep or "").startswith(location.uri)
+                for row in self.stage.get_run_schedules(self.region)
+            ):
+                continue  # nothing of it is read
             owner = {"StringEquals": {"aws:ResourceAccount": location.owner or self.account}}
             objects = f"arn:{self.partition}:s3:::{location.bucket}/{location.prefix}*"
             rows.append(allow("s3:GetObject", objects, owner))

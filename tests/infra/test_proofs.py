@@ -155,3 +155,11 @@ def test_unsupported_references_and_statements_are_errors():
     }
     with pytest.raises(ValueError, match="unsupported statement"):
         build_policy([statement], None)
+
+
+def test_starter_reads_no_location_without_a_sweep_file(resources):
+    stage = EVALUATING.model_copy(update={"run_schedules": EVALUATING.run_schedules[:1]})
+    rows = get_by_prefix(collect_policies(resources(stage, "us-east-1")), "RunSchedulesStarterRole")
+    assert "example-curated-data" not in str(rows)
+    specified = Specification(stage, "us-east-1").permissions()["RunSchedulesStarterRole"]
+    assert all(verdict.is_proved for verdict in prove_equal(rows, specified, build_policy))

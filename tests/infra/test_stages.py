@@ -1,6 +1,7 @@
 """Invalid stages raise `StageError` before anything is synthesized."""
 
 import pickle
+import re
 from datetime import date
 from typing import Any
 
@@ -10,7 +11,7 @@ import tunestack_cdk
 from stages import STAGES
 from tunestack import catalog
 from tunestack.errors import TunestackError
-from tunestack_cdk.stage import Stage, StageError
+from tunestack_cdk.stage import RunSchedule, Stage, StageError
 
 OIDC_PROVIDER = "arn:aws:iam::123456789012:oidc-provider/token.example.com"
 NETWORK = {"vpc_id": "vpc-0a1b2c3d", "subnet_ids": ("subnet-0a1b2c3d",)}
@@ -47,11 +48,14 @@ VALID: dict[str, Any] = {"name": "dev", "regions": ("us-east-1",), "base_models"
         ),
         (
             {"extra_data_locations": ({"uri": "s3://bucket/a/", "owner": "1"},)},
-            "extra_data_locations.0.owner '1': use 12 digits",
+            "extra_data_locations.0: invalid data location: owner '1': use 12 digits",
         ),
-        ({"network": {"vpc_id": "vpc-0a", "subnet_ids": ("subnet-0a1b2c3d",)}}, "network.vpc_id"),
+        (
+            {"network": {"vpc_id": "vpc-0a", "subnet_ids": ("subnet-0a1b2c3d",)}},
+            "network: invalid network: vpc_id 'vpc-0a': use the ID of a VPC",
+        ),
         ({"network": NETWORK, "regions": ("us-east-1", "us-west-2")}, "network: use one region"),
-        ({"roles": {"tuners": ("*",)}}, "roles.tuners.0"),
+        ({"roles": {"tuners": ("*",)}}, "roles: invalid roles: tuners.0 '.': use ARNs of roles"),
         ({"roles": {"ci": {"provider_arn": OIDC_PROVIDER, "subjects": ("*",)}}}, "a wildcard"),
         ({"roles": {"ci": {"provider_arn": OIDC_PROVIDER, "subjects": ()}}}, "at least one"),
         ({"alert_email": "a@b, c@d"}, "alert_email"),
@@ -65,6 +69,30 @@ def test_invalid_setting_is_named_in_the_message(changes, message):
         Stage(**VALID | changes)
     assert "\n" not in str(error.value)
     assert "pydantic" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"expression": "cron(0 2 * * *)"}, "use cron(0 2 * * ? *), with six fields"),
+        ({"expression": "rate(1 days)"}, "or rate(1 day)"),
+        ({"expression": "at(2026-12-01T02:00:00)"}, "or rate(1 day)"),
+        ({"name": "Every night"}, "lowercase"),
+        ({"region": "us-west-2"}, "us-west-2 is not in the regions of the stage"),
+        ({"sweep": "s3://elsewhere/a.toml"}, "is in no location of extra_data_locations"),
+        ({"sweep": "nightly.toml"}, "use the s3:// location of a .toml file"),
+    ],
+)
+def test_invalid_schedule_is_named_in_the_message(changes, message):
+    schedule = {"name": "nightly", "expression": "cron(0 2 * * ? *)", **changes}
+    with pytest.raises(StageError, match=re.escape(message)):
+        Stage(**VALID | {"run_schedules": (RunSchedule(**schedule),)})
+
+
+def test_schedules_with_one_name_are_refused():
+    schedule = RunSchedule(name="nightly", expression="rate(12 hours)")
+    with pytest.raises(StageError, match="run_schedules: duplicate names"):
+        Stage(**VALID | {"run_schedules": (schedule, schedule)})
 
 
 def test_all_invalid_settings_are_in_one_message():

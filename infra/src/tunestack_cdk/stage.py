@@ -40,6 +40,22 @@ class StageError(TunestackError, ValueError):
 class _Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
+    if not TYPE_CHECKING:  # type checkers take the parameters from the fields
+
+        def __init__(self, **settings: Any) -> None:
+            """Validate the settings, before anything is synthesized.
+
+            Raises:
+                StageError: lists every invalid setting.
+            """
+            try:
+                super().__init__(**settings)
+            except ValidationError as error:
+                kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(self).__name__).lower()
+                name = f" {settings['name']!r}" if "name" in settings else ""
+                problems = [_format_problem(row) for row in error.errors(include_url=False)]
+                raise StageError(f"invalid {kind}{name}: {'; '.join(problems)}") from None
+
 
 class DataLocation(_Settings):
     """Training data outside the bucket of the stage that jobs may read.
@@ -160,7 +176,7 @@ class RunSchedule(_Settings):
             `schedules/NAME.toml` below the training data in the data bucket of the region.
     """
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,19}$")]
     expression: Annotated[str, Field(pattern=_SCHEDULE)]
     region: Region | None = None
     sweep: Annotated[str, Field(pattern=r"^s3://.+\.toml$", max_length=1024)] | None = None
@@ -229,22 +245,6 @@ class Stage(_Settings):
     dashboard: bool = False
     permissions_boundary: Annotated[str, Field(pattern=r"^[a-zA-Z0-9+=,.@_-]+$")] | None = None
     qualifier: Annotated[str, Field(pattern=r"^[a-z0-9]{1,10}$")] | None = None
-
-    if not TYPE_CHECKING:  # type checkers take the parameters from the fields
-
-        def __init__(self, **settings: Any) -> None:
-            """Validate the settings, before anything is synthesized.
-
-            Raises:
-                StageError: lists every invalid setting.
-            """
-            try:
-                super().__init__(**settings)
-            except ValidationError as error:
-                problems = "; ".join(
-                    _format_problem(row) for row in error.errors(include_url=False)
-                )
-                raise StageError(f"invalid stage {settings.get('name')!r}: {problems}") from None
 
     @property
     def datasets_prefix(self) -> str:
@@ -345,6 +345,18 @@ _PATTERN_HINTS = {
     "regions": "use region names such as us-east-1",
     "expression": "use cron(0 2 * * ? *), with six fields, or rate(1 day)",
     "sweep": "use the s3:// location of a .toml file",
+    "vpc_id": "use the ID of a VPC, such as vpc-0a1b2c3d4e5f60718",
+    "subnet_ids": "use IDs of subnets, such as subnet-0a1b2c3d4e5f60718",
+    "route_table_ids": "use IDs of route tables, such as rtb-0a1b2c3d4e5f60718",
+    "tuners": "use ARNs of roles, users or account roots",
+    "invokers": "use ARNs of roles, users or account roots",
+    "viewers": "use ARNs of roles, users or account roots",
+    "provider_arn": "use the ARN of an OpenID Connect provider",
+    "audience": "use the 'aud' claim of the tokens, without wildcards",
+    "key_arn": "use the ARN of a KMS key",
+    "alert_email": "use one e-mail address",
+    "permissions_boundary": "use the name of an IAM policy, not its ARN",
+    "qualifier": "use 1 to 10 lowercase letters and digits",
     "data_prefix": "use at most 50 lowercase letters, digits and hyphens, separated by single slashes",
     "subjects": "use the 'sub' claim of the tokens, without a wildcard in the first four characters",
 }
@@ -358,8 +370,9 @@ def _format_problem(problem: ErrorDetails) -> str:
     if len(value) >= 100:
         value = f"{value[:100]}..."
     match problem["type"]:
-        case "stage":
-            return f"{path}: {problem['msg']}" if path else problem["msg"]
+        case "stage" | "value_error":  # the second one of settings that are a part of others
+            message = problem["msg"].removeprefix("Value error, ")
+            return f"{path}: {message}" if path else message
         case "missing":
             return f"{path} is missing"
         case "extra_forbidden":

@@ -138,11 +138,16 @@ class AccessStatements:
         )
 
     def starter(self, runs: Runs) -> Iterator[iam.PolicyStatement]:
-        """Start the runs of schedules: read data, also in extra locations, and upload it. No jobs, and no endpoints."""
+        """Start the runs of schedules: read data, and upload it. No jobs, and no endpoints.
+
+        Of the extra locations, which users may not read, only those with a sweep file.
+        """
+        stage = self._resources.stage
+        sweeps = [row.sweep or "" for row in stage.get_run_schedules(self._resources.region)]
         yield from self._read_bedrock(jobs=True)
         yield iam.PolicyStatement(
             actions=["s3:GetObject", "s3:PutObject"],
-            resources=[f"{self._bucket}/{self._resources.stage.datasets_prefix}*"],
+            resources=[f"{self._bucket}/{stage.datasets_prefix}*"],
             conditions=resource_owned_by(),
         )
         yield iam.PolicyStatement(
@@ -150,8 +155,9 @@ class AccessStatements:
             resources=[self._resources.data.key.key_arn],
             conditions=called_via_service("s3"),
         )
-        for location in self._resources.stage.extra_data_locations:
-            yield from read_location(location)
+        for location in stage.extra_data_locations:
+            if any(sweep.startswith(location.uri) for sweep in sweeps):
+                yield from read_location(location)
         yield iam.PolicyStatement(
             actions=["states:StartExecution"], resources=[runs.state_machine_arn]
         )
