@@ -32,7 +32,6 @@ def run_sandbox(count_traffic, **options):
 def fast_sandbox(count_traffic):
     with run_sandbox(count_traffic, as_of=AS_OF) as sandbox:
         yield sandbox
-    assert sandbox.traffic.requests > 50
 
 
 @pytest.fixture
@@ -101,6 +100,7 @@ def test_first_example_has_ten_lines():
 
 def test_first_example_of_the_readme(run_program, fast_sandbox, tickets):
     out = run_program(sys.executable, "-c", PYTHON[0])
+    assert fast_sandbox.traffic.requests > 10
     assert "Endpoint deployed: tunestack-" in out
     assert out.endswith("shipping\n")
     assert list_endpoints(fast_sandbox, "us-east-1") == []
