@@ -99,8 +99,8 @@ def test_every_option_of_submit_works_offline(offline, file, capsys):
     estimate = json.loads(capsys.readouterr().out)
     assert (estimate["model"], estimate["epochs"]) == ("nova-micro", 2)
     assert run(["cost", file, "-m", GPT, *build_options(OPENAI)]) == 0
-    all_options = {"file", "validation_data", "rendering", "mapping", *OPTIONS, *OPENAI}
-    assert all_options == {param.name for param in submit.params}
+    others = {"file", "validation_data", "rendering", "mapping", "query"}
+    assert {*others, *OPTIONS, *OPENAI} == {param.name for param in submit.params}
 
 
 def test_validation_data_is_checked_offline(offline, file, validation, tmp_path, capsys):
