@@ -20,7 +20,7 @@ from constructs import Construct
 
 from tunestack.deployment import STAGE_TAG, Deployment, parameter_name
 from tunestack_cdk.constructs.access import Access
-from tunestack_cdk.constructs.access_statements import AccessResources, AccessStatements
+from tunestack_cdk.constructs.access_statements import AccessResources
 from tunestack_cdk.constructs.cost import Dashboard, MonthlyBudget, supports_budgets
 from tunestack_cdk.constructs.data_store import DataStore
 from tunestack_cdk.constructs.endpoint_guard import EndpointGuard
@@ -30,6 +30,7 @@ from tunestack_cdk.constructs.network import JobNetwork
 from tunestack_cdk.constructs.operations import Operations
 from tunestack_cdk.constructs.run_evaluator import RunEvaluator
 from tunestack_cdk.constructs.run_schedules import RunSchedules
+from tunestack_cdk.constructs.run_statements import RunStatements
 from tunestack_cdk.constructs.runs import Runs
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Tunestack(Construct):
         self.guard = EndpointGuard(self, "Guard", stage=stage, operations=self.operations)
         self.job_events = JobEvents(self, "JobEvents", operations=self.operations)
         resources = self._collect_access_resources(stage, region)
-        statements = AccessStatements(resources)
+        statements = RunStatements(resources)
         self.run_evaluator = None
         if stage.run_evaluation:
             self.run_evaluator = RunEvaluator(

@@ -8,7 +8,7 @@ from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
-from tunestack_cdk.constructs.access_statements import AccessStatements
+from tunestack_cdk.constructs.run_statements import RunStatements
 
 if TYPE_CHECKING:
     from tunestack_cdk.constructs.access_statements import AccessResources
@@ -62,7 +62,7 @@ class Access(Construct):
     def _create_policies(
         self, resources: AccessResources, runs: Runs
     ) -> dict[str, iam.ManagedPolicy]:
-        statements = AccessStatements(resources)
+        statements = RunStatements(resources)
         # CloudFormation replaces a policy if its description changes.
         return {
             name: iam.ManagedPolicy(

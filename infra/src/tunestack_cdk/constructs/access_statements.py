@@ -1,4 +1,4 @@
-"""The statements of the policies *tuner*, *runner*, *invoker* and *viewer*."""
+"""The statements of the policies *tuner*, *invoker* and *viewer*."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 
 from tunestack.catalog import CATALOG
-from tunestack.deployment import EXPIRES_AT_TAG, evaluations_prefix, parameter_name, runs_prefix
+from tunestack.deployment import EXPIRES_AT_TAG, evaluations_prefix, parameter_name
 from tunestack_cdk.constructs.arns import customization_job_arns, endpoint_arns, regional_arn
 from tunestack_cdk.constructs.conditions import (
     called_via_service,
@@ -19,7 +19,7 @@ from tunestack_cdk.constructs.conditions import (
     resource_has_stage_tag,
     resource_owned_by,
 )
-from tunestack_cdk.constructs.job_role import MODEL_KEY_ACTIONS, read_location
+from tunestack_cdk.constructs.job_role import MODEL_KEY_ACTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,11 +31,11 @@ if TYPE_CHECKING:
     from tunestack_cdk.constructs.job_events import JobEvents
     from tunestack_cdk.constructs.job_role import JobRole
     from tunestack_cdk.constructs.operations import Operations
-    from tunestack_cdk.constructs.runs import Runs
     from tunestack_cdk.stage import Stage
 
 
-_INVOKE = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
+INVOKE = ("bedrock:InvokeModel", "bedrock:InvokeModelWithResponseStream")
+"""The actions that invoke a model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ class AccessStatements:
             actions=[
                 "bedrock:DeleteCustomModelDeployment",
                 "bedrock:DeleteProvisionedModelThroughput",
-                *_INVOKE,
+                *INVOKE,
                 "bedrock:StopModelCustomizationJob",
                 "bedrock:UpdateCustomModelDeployment",
                 "bedrock:UpdateProvisionedModelThroughput",
@@ -105,116 +105,6 @@ class AccessStatements:
         yield from self._access_data(write=True)
         yield from self._schedule_expiry()
         yield from self._read_job_events()
-        yield from self._use_model_key(MODEL_KEY_ACTIONS)
-        yield self._read_deployment()
-
-    def job_creator(self) -> Iterator[iam.PolicyStatement]:
-        """Create jobs, as tuners may."""
-        yield self._create_jobs()
-        yield iam.PolicyStatement(
-            actions=["bedrock:TagResource"],
-            resources=[self._jobs, self._models],
-            conditions={
-                **request_sets_stage_tag(self._stage),
-                **resource_has_no_other_stage_tag(self._stage),
-            },
-        )
-        yield _pass_role(self._resources.job_role.role, "bedrock")
-        yield from self._use_model_key(MODEL_KEY_ACTIONS)
-
-    def runner(self, runs: Runs) -> Iterator[iam.PolicyStatement]:
-        """Start, follow and cancel runs; for tuners. Another policy, because of the size of the policy *tuner*."""
-        yield iam.PolicyStatement(
-            actions=["states:ListExecutions", "states:StartExecution"],
-            resources=[runs.state_machine_arn],
-        )
-        yield iam.PolicyStatement(
-            actions=["states:DescribeExecution", "states:ListMapRuns", "states:StopExecution"],
-            resources=runs.execution_arns,
-        )
-        yield iam.PolicyStatement(
-            actions=["states:DescribeMapRun", "states:ListExecutions"],
-            resources=[runs.map_run_arns],
-        )
-
-    def starter(self, runs: Runs) -> Iterator[iam.PolicyStatement]:
-        """Start the runs of schedules: read data, and upload it. No jobs, and no endpoints.
-
-        Of the extra locations, which users may not read, only those with a sweep file.
-        """
-        stage = self._resources.stage
-        sweeps = [row.sweep or "" for row in stage.get_run_schedules(self._resources.region)]
-        yield from self._read_bedrock(jobs=True)
-        yield iam.PolicyStatement(
-            actions=["s3:GetObject", "s3:PutObject"],
-            resources=[f"{self._bucket}/{stage.datasets_prefix}*"],
-            conditions=resource_owned_by(),
-        )
-        yield iam.PolicyStatement(
-            actions=["kms:Decrypt", "kms:GenerateDataKey"],
-            resources=[self._resources.data.key.key_arn],
-            conditions=called_via_service("s3"),
-        )
-        for location in stage.extra_data_locations:
-            if any(sweep.startswith(location.uri) for sweep in sweeps):
-                yield from read_location(location)
-        yield iam.PolicyStatement(
-            actions=["states:StartExecution"], resources=[runs.state_machine_arn]
-        )
-        yield iam.PolicyStatement(
-            actions=["states:DescribeExecution"], resources=runs.execution_arns
-        )
-        yield self._read_deployment()
-
-    def evaluator(self) -> Iterator[iam.PolicyStatement]:
-        """Evaluate the models of runs, and promote the best one: as tuners may, on demand only, and without jobs."""
-        yield from self._read_bedrock(jobs=True)
-        yield iam.PolicyStatement(
-            actions=[
-                "bedrock:DeleteCustomModelDeployment",
-                *_INVOKE,
-                "bedrock:UpdateCustomModelDeployment",
-            ],
-            resources=[*self._models_and_endpoints, *self._invoked_base_models()],
-            conditions=resource_has_no_other_stage_tag(self._stage),
-        )
-        yield iam.PolicyStatement(
-            actions=["bedrock:CreateCustomModelDeployment"],
-            resources=list(self._models_and_endpoints),
-            conditions=request_sets_stage_tag(self._stage),
-        )
-        yield iam.PolicyStatement(
-            actions=["bedrock:TagResource"],
-            resources=list(self._models_and_endpoints),
-            conditions={
-                **request_sets_stage_tag(self._stage),
-                **resource_has_no_other_stage_tag(self._stage),
-            },
-        )
-        yield _pass_role(self._resources.guard.scheduler_role, "scheduler")
-        yield from self._schedule_expiry()
-        prefix = self._resources.stage.data_prefix
-        evaluations = evaluations_prefix(prefix)
-        yield iam.PolicyStatement(
-            actions=["s3:ListBucket"],
-            resources=[self._bucket],
-            conditions={**resource_owned_by(), "StringLike": {"s3:prefix": [f"{evaluations}*"]}},
-        )
-        yield iam.PolicyStatement(
-            actions=["s3:GetObject"],
-            resources=[f"{self._bucket}/{runs_prefix(prefix)}*"],
-            conditions=resource_owned_by(),
-        )
-        yield iam.PolicyStatement(
-            actions=["s3:GetObject", "s3:PutObject"],
-            resources=[f"{self._bucket}/{evaluations}*"],
-            conditions=resource_owned_by(),
-        )
-        yield iam.PolicyStatement(
-            actions=["kms:Decrypt", "kms:GenerateDataKey"],
-            resources=[self._resources.data.key.key_arn],
-            conditions=called_via_service("s3"),
-        )
         yield from self._use_model_key(MODEL_KEY_ACTIONS)
         yield self._read_deployment()
 
@@ -311,7 +201,7 @@ class AccessStatements:
 
     def _invoke_endpoints(self) -> iam.PolicyStatement:
         return iam.PolicyStatement(
-            actions=list(_INVOKE),
+            actions=list(INVOKE),
             resources=self._endpoints,
             conditions=resource_has_no_other_stage_tag(self._stage),
         )
@@ -331,7 +221,7 @@ class AccessStatements:
             (self._resources.job_role.role, "bedrock"),
             (self._resources.guard.scheduler_role, "scheduler"),
         ):
-            yield _pass_role(role, service)
+            yield pass_role(role, service)
 
     def _access_data(self, *, write: bool) -> Iterator[iam.PolicyStatement]:
         """Read job output, and read and write training data and evaluations if requested."""
@@ -401,7 +291,8 @@ class AccessStatements:
         )
 
 
-def _pass_role(role: iam.IRole, service: str) -> iam.PolicyStatement:
+def pass_role(role: iam.IRole, service: str) -> iam.PolicyStatement:
+    """Let a principal pass a role to a service."""
     return iam.PolicyStatement(
         actions=["iam:PassRole"],
         resources=[role.role_arn],
