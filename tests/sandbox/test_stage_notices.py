@@ -52,6 +52,14 @@ def subscribe(session):
     return url["QueueUrl"], sqs.get_queue_url(QueueName=dead_letters)["QueueUrl"]
 
 
+def complete_job(sandbox, session):
+    """Run a job to its end, and return the notices of the topic and the dead letters."""
+    notices, dead_letters = subscribe(session)
+    create_job(sandbox, session)
+    sandbox.clock.advance(A_JOB)
+    return receive(session, notices), receive(session, dead_letters)
+
+
 def add_condition(sid):
     def change(template):
         find_statement(template, sid)["Condition"] = SAME_ACCOUNT
@@ -67,12 +75,9 @@ def remove_topic_policy(template):
 
 def test_notice_arrives_with_the_policies_of_the_stage(empty_sandbox, session):
     assert deploy(session, read_template()) == ("CREATE_COMPLETE", [])
-    notices, dead_letters = subscribe(session)
-    create_job(empty_sandbox, session)
-    empty_sandbox.clock.advance(A_JOB)
-    (notice,) = receive(session, notices)
+    (notice,), dead_letters = complete_job(empty_sandbox, session)
     assert "Fine-tuning job job: Completed" in json.loads(notice["Body"])["Message"]
-    assert receive(session, dead_letters) == []
+    assert dead_letters == []
 
 
 def test_notice_of_the_first_release_is_a_dead_letter(empty_sandbox, session):
@@ -82,11 +87,8 @@ def test_notice_of_the_first_release_is_a_dead_letter(empty_sandbox, session):
     # With the permissions that CloudWatch Logs needs, it is created, but the notice does not arrive.
     find_statement(template, "LetLogsEncrypt")["Action"] += ["kms:Describe*", "kms:ReEncrypt*"]
     assert deploy(session, template) == ("CREATE_COMPLETE", [])
-    notices, dead_letters = subscribe(session)
-    create_job(empty_sandbox, session)
-    empty_sandbox.clock.advance(A_JOB)
-    assert receive(session, notices) == []
-    (event,) = receive(session, dead_letters)
+    notices, (event,) = complete_job(empty_sandbox, session)
+    assert notices == []
     assert "sns:Publish" in event["MessageAttributes"]["ERROR_MESSAGE"]["StringValue"]
 
 
@@ -104,11 +106,8 @@ def test_notice_that_a_policy_does_not_allow_is_a_dead_letter(
     template = read_template()
     change(template)
     assert deploy(session, template) == ("CREATE_COMPLETE", [])
-    notices, dead_letters = subscribe(session)
-    create_job(empty_sandbox, session)
-    empty_sandbox.clock.advance(A_JOB)
-    assert receive(session, notices) == []
-    (event,) = receive(session, dead_letters)
+    notices, (event,) = complete_job(empty_sandbox, session)
+    assert notices == []
     assert json.loads(event["Body"])["detail"]["jobStatus"] == "Completed"
     attributes = event["MessageAttributes"]
     assert attributes["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
