@@ -72,7 +72,7 @@ def test_model_key_needs_additional_actions(synthesized):
         assert granted == {*ACTIONS[name], *more}
 
 
-def test_only_list_actions_and_prices_are_granted_on_all_resources(statements):
+def test_only_list_actions_prices_and_metrics_are_granted_on_all_resources(statements):
     on_all_resources = set().union(
         *(get_actions(row) for row in filter_allowed(statements) if row["Resource"] == "*")
     )
@@ -82,6 +82,7 @@ def test_only_list_actions_and_prices_are_granted_on_all_resources(statements):
         "bedrock:ListFoundationModels",
         "bedrock:ListModelCustomizationJobs",
         "bedrock:ListProvisionedModelThroughputs",
+        "cloudwatch:GetMetricData",
         "pricing:GetProducts",
     }
 

@@ -145,6 +145,7 @@ class Specification(RunSpecification):
         rows = [
             allow("bedrock:CreateModelCustomizationJob", [*base, self.models, self.jobs]),
             *self.read_bedrock(jobs=True),
+            self.read_metrics(),
             # A deleted model can't be restored, so the tag of the stage is required.
             allow("bedrock:DeleteCustomModel", self.models, self.has_stage_tag),
             allow("bedrock:StopModelCustomizationJob", used, self.has_no_other_stage_tag),
@@ -209,6 +210,7 @@ class Specification(RunSpecification):
     def viewer(self):
         return [
             *self.read_bedrock(jobs=True),
+            self.read_metrics(),
             allow("s3:ListBucket", self.bucket, self.list_condition("outputs")),
             allow("s3:GetObject", self.object_arns("outputs"), self.owned),
             allow("kms:Decrypt", self.data_key, self.called_via("s3")),

@@ -93,6 +93,10 @@ class SpecificationBase:
             ),
         ]
 
+    def read_metrics(self):
+        """Source: iam-data 0.21.202609261: the only resource type is a dataset of OpenTelemetry metrics, not those of services."""
+        return allow("cloudwatch:GetMetricData", "*")
+
     def use_model_key(self, actions):
         if not self.stage.model_key:
             return []

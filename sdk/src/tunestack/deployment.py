@@ -53,6 +53,7 @@ _SEE_JOBS = (
 )
 _FIND = ("ssm:GetParameter",)
 _SEE_PRICES = ("pricing:GetProducts",)
+_SEE_METRICS = ("cloudwatch:GetMetricData",)
 
 ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -63,6 +64,7 @@ ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
                     *_INVOKE,
                     *_SEE_JOBS,
                     *_SEE_PRICES,
+                    *_SEE_METRICS,
                     *_FIND,
                     "bedrock:CreateCustomModelDeployment",
                     "bedrock:CreateModelCustomizationJob",
@@ -107,6 +109,7 @@ ACTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType(
                     *_SEE_ENDPOINTS,
                     *_SEE_JOBS,
                     *_SEE_PRICES,
+                    *_SEE_METRICS,
                     *_FIND,
                     "bedrock:ListFoundationModels",
                     "bedrock:ListTagsForResource",

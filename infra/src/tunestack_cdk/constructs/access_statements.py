@@ -73,6 +73,7 @@ class AccessStatements:
         """Submit, follow and cancel jobs; start, invoke, update and delete endpoints."""
         yield self._create_jobs()
         yield from self._read_bedrock(jobs=True)
+        yield self._read_metrics()
         yield iam.PolicyStatement(
             actions=[
                 "bedrock:DeleteCustomModelDeployment",
@@ -118,8 +119,9 @@ class AccessStatements:
         yield self._read_deployment()
 
     def viewer(self) -> Iterator[iam.PolicyStatement]:
-        """Read jobs, models, endpoints and job output."""
+        """Read jobs, models, endpoints, their metrics and job output."""
         yield from self._read_bedrock(jobs=True)
+        yield self._read_metrics()
         yield from self._access_data(write=False)
         yield self._read_deployment()
 
@@ -198,6 +200,14 @@ class AccessStatements:
         yield iam.PolicyStatement(actions=get, resources=resources)
         # The List actions and the Price List API do not support resource-level permissions.
         yield iam.PolicyStatement(actions=list_, resources=["*"])
+
+    def _read_metrics(self) -> iam.PolicyStatement:
+        """Read the metrics of endpoints.
+
+        The only resource type of the action is a dataset of OpenTelemetry metrics (iam-data 0.21.202609261), and Bedrock's
+        metrics are in none: the action reads all metrics of the account in the region.
+        """
+        return iam.PolicyStatement(actions=["cloudwatch:GetMetricData"], resources=["*"])
 
     def _invoke_endpoints(self) -> iam.PolicyStatement:
         return iam.PolicyStatement(
