@@ -15,7 +15,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
-from tunestack import Poll, Tuner
+from tunestack import AccessError, Poll, Tuner
 from tunestack_sandbox import Sandbox
 
 ROOT = Path(__file__).parents[2]
@@ -50,10 +50,14 @@ def assume_role(enforced):
 
 
 @pytest.fixture
-def tuner_policy(enforced):
+def outputs(enforced):
     cloudformation = boto3.Session().client("cloudformation")
     (stack,) = cloudformation.describe_stacks(StackName="Tunestack-dev-us-east-1")["Stacks"]
-    outputs = {row["OutputKey"]: row["OutputValue"] for row in stack["Outputs"]}
+    return {row["OutputKey"]: row["OutputValue"] for row in stack["Outputs"]}
+
+
+@pytest.fixture
+def tuner_policy(outputs):
     return outputs["TunerPolicyArn"]
 
 
@@ -181,3 +185,25 @@ def test_http2_is_negotiated_and_signatures_are_checked_as_over_http1(enforced, 
         assert version == answer.http_version
         codes.append(answer.headers.get("x-amzn-errortype"))
     assert codes == [None, "InvalidSignatureException"]
+
+
+def test_tuners_and_viewers_may_read_the_metrics_of_endpoints(enforced, assume_role, outputs, chat):
+    poll = Poll(sleep=enforced.clock.advance, clock=enforced.clock.monotonic)
+    endpoint = Tuner(poll=poll).submit("nova-micro", chat).wait().start_endpoint()
+    endpoint.invoke("What is number 7?")
+
+    def read(policy):
+        return (
+            Tuner(session=assume_role(outputs[policy]), poll=poll).endpoint(endpoint.id).metrics()
+        )
+
+    assert [row.invocations for row in read("TunerPolicyArn")] == [1]
+    assert read("ViewerPolicyArn") == read("TunerPolicyArn")
+    # As in a stage that an earlier version deployed.
+    with pytest.raises(
+        AccessError, match="no permission for cloudwatch:GetMetricData.*run `cdk deploy` again"
+    ) as raised:
+        read("InvokerPolicyArn")
+    assert raised.value.code in {"AccessDenied", "AccessDeniedException"}
+    assert isinstance(raised.value.__cause__, ClientError)
+    endpoint.stop()

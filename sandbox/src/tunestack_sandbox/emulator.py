@@ -21,9 +21,11 @@ from tunestack_sandbox.addresses import LOOPBACK
 from tunestack_sandbox.cleanup import close_in_children
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
     from pathlib import Path
+
+    from tunestack_sandbox.emulator_metrics import Metric
 
 START_TIMEOUT = 60.0
 """Seconds within which MiniStack must start. It takes one or two."""
@@ -121,6 +123,18 @@ class Emulator:
     def delete_schedules(self) -> None:
         """Delete the schedules that delete endpoints."""
         self.run("delete-schedules")
+
+    def record_metrics(
+        self, account: str, region: str, at: float, model: str, metrics: Sequence[Metric]
+    ) -> None:
+        """Record metrics of Bedrock for a `ModelId`: a name, a unit and a value of each."""
+        self.run(
+            "record-metrics", account=account, region=region, at=at, model=model, metrics=metrics
+        )
+
+    def delete_metrics(self) -> None:
+        """Delete the metrics of Bedrock."""
+        self.run("delete-metrics")
 
     def set_clock(self, ahead: timedelta) -> None:
         """Set the difference to the real time, and fire the schedules that are due."""

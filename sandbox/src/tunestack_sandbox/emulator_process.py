@@ -20,6 +20,7 @@ from tunestack_sandbox import (
     emulator_api_keys,
     emulator_deliveries,
     emulator_functions,
+    emulator_metrics,
     emulator_policies,
     emulator_resources,
     emulator_states,
@@ -235,6 +236,8 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "find-next-wait": ACTIVITY.find_next,
     "end-executions": emulator_states.end_executions,
     "delete-schedules": delete_schedules,
+    "record-metrics": emulator_metrics.record,
+    "delete-metrics": emulator_metrics.delete,
     "reset": reset,
 }
 """The commands by name; the other members of the line are the arguments."""
@@ -274,6 +277,7 @@ def main() -> None:
     emulator_api_keys.install()
     emulator_deliveries.install()
     emulator_functions.install()
+    emulator_metrics.install()
     emulator_resources.install()
     emulator_states.install(float(sys.argv[2]))
     config = Config()

@@ -355,9 +355,23 @@ class FaultInjector:
         Raises:
             LostReplyError: The connection must be closed.
         """
+        self.delay(operation)
+        self.lose_reply(operation)
+
+    def delay(self, operation: str) -> float:
+        """Delay the response after an operation took effect, if that is to be injected, and return the seconds."""
         slow = self.trigger(FaultKind.SLOW, operation=operation)
-        if slow is not None:
-            time.sleep(slow.seconds)
+        if slow is None:
+            return 0
+        time.sleep(slow.seconds)
+        return slow.seconds
+
+    def lose_reply(self, operation: str) -> None:
+        """Lose the response after an operation took effect, if that is to be injected.
+
+        Raises:
+            LostReplyError: The connection must be closed.
+        """
         if self.trigger(FaultKind.LOST_REPLY, operation=operation):
             raise LostReplyError
 

@@ -85,6 +85,15 @@ class OperationCall:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Invocation:
+    """What an invocation of a model was metered as."""
+
+    account: str
+    input_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class OperationResult:
     """The result of an AWS operation."""
 
@@ -93,6 +102,8 @@ class OperationResult:
     """Headers in addition to those of the service model."""
     ignored: bool = False
     """Whether the request repeats a token and was ignored: the response is empty, against the service model."""
+    invocation: Invocation | None = None
+    """The invocation of a model, if the operation is one."""
 
 
 @dataclass(slots=True)

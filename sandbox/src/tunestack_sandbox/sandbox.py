@@ -233,6 +233,7 @@ class Sandbox:
             self._services.bedrock.quotas = self._quotas
             self._services.openai.reset()
         self._emulator.delete_schedules()
+        self._emulator.delete_metrics()
         if everything:
             self._emulator.reset()
             if not self._is_empty:

@@ -75,6 +75,7 @@ class LocalServices:
             faults=self.faults,
             settings=settings,
             send_event=emulator.send_event,
+            record_metrics=emulator.record_metrics,
         )
         self.openai = openai.OpenAI(clock=clock, faults=self.faults, traffic=self.traffic)
         others = JsonProtocol(

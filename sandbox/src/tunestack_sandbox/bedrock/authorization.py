@@ -59,7 +59,7 @@ _TAGGED_RESOURCES = {
 """The resources that are tagged when they are created, by parameter or operation."""
 _FOUNDATION_MODEL_OPERATIONS = {"GetFoundationModel", "CountTokens"}
 _GEOGRAPHIES = ("us", "eu", "apac", "au", "ca", "jp", "global", "us-gov")
-_INVOKE_OPERATIONS = {
+INVOKE_OPERATIONS = {
     "Converse",
     "ConverseStream",
     "InvokeModel",
@@ -135,7 +135,7 @@ def _list_operation_permissions(
             context={"iam:PassedToService": BEDROCK_PRINCIPAL},
         )
         yield from _list_key_permissions(region, params)
-    elif operation in _INVOKE_OPERATIONS:
+    elif operation in INVOKE_OPERATIONS:
         yield from _list_invoke_permissions(region, action, params["modelId"])
     elif operation in _FOUNDATION_MODEL_OPERATIONS:
         name = params.get("modelIdentifier") or params["modelId"]

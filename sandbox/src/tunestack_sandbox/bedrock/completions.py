@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from tunestack_sandbox.bedrock.tool_choice import Tool, ToolUse
 
 
+LATENCY_MS = 1
+"""The simulated latency of an invocation."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prompt:
     """The input of a model."""

@@ -6,7 +6,12 @@ import json
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from tunestack_sandbox.bedrock.completions import Completion, Prompt, split_into_chunks
+from tunestack_sandbox.bedrock.completions import (
+    LATENCY_MS,
+    Completion,
+    Prompt,
+    split_into_chunks,
+)
 from tunestack_sandbox.bedrock.tool_choice import find_forced_tool
 from tunestack_sandbox.messages import ServiceError
 
@@ -99,7 +104,7 @@ def build_stream(completion: Completion) -> list[Mapping[str, Any]]:
         *_build_content_events(completion),
         {"contentBlockStop": {"contentBlockIndex": 0}},
         {"messageStop": {"stopReason": completion.stop_reason}},
-        {"metadata": {"usage": _build_usage(completion), "metrics": {"latencyMs": 1}}},
+        {"metadata": {"usage": _build_usage(completion), "metrics": {"latencyMs": LATENCY_MS}}},
     ]
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from tunestack.catalog import CATALOG, find_inference
 from tunestack_sandbox.bedrock import converse_messages
-from tunestack_sandbox.bedrock.completions import Completion, Prompt
+from tunestack_sandbox.bedrock.completions import LATENCY_MS, Completion, Prompt
 from tunestack_sandbox.bedrock.foundation_models import INVALID_MODEL, require_not_retired
 from tunestack_sandbox.bedrock.invoke_bodies import find_body_format, read_prompt
 from tunestack_sandbox.bedrock.tool_choice import build_tool_use, require_tool_support
 from tunestack_sandbox.bedrock.training_data import estimate_tokens
-from tunestack_sandbox.messages import OperationResult, ServiceError
+from tunestack_sandbox.messages import Invocation, OperationResult, ServiceError
 from tunestack_sandbox.simulated_models import LABEL, answer_untrained
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ def converse(region: Region, params: Params) -> OperationResult:
     base, index = _find_model(region, params["modelId"])
     require_tool_support(base, params, streams=False)
     completion = _complete(base, index, converse_messages.read_prompt(params))
-    result = {**converse_messages.build_response(completion), "metrics": {"latencyMs": 1}}
-    return OperationResult(result=result, headers=completion.headers)
+    metrics = {"latencyMs": LATENCY_MS}
+    result = {**converse_messages.build_response(completion), "metrics": metrics}
+    return _build_result(region, result, completion)
 
 
 def converse_stream(region: Region, params: Params) -> OperationResult:
@@ -45,7 +46,7 @@ def converse_stream(region: Region, params: Params) -> OperationResult:
     require_tool_support(base, params, streams=True)
     completion = _complete(base, index, converse_messages.read_prompt(params))
     events = converse_messages.build_stream(completion)
-    return OperationResult(result={"stream": events}, headers=completion.headers)
+    return _build_result(region, {"stream": events}, completion)
 
 
 def invoke_model(region: Region, params: Params) -> OperationResult:
@@ -55,7 +56,7 @@ def invoke_model(region: Region, params: Params) -> OperationResult:
     completion = _complete(base, index, read_prompt(params.get("body", b""), body_format))
     body = json.dumps(body_format.build_response(completion)).encode()
     result = {"body": body, "contentType": "application/json"}
-    return OperationResult(result=result, headers=completion.headers)
+    return _build_result(region, result, completion)
 
 
 def invoke_model_with_response_stream(region: Region, params: Params) -> OperationResult:
@@ -67,15 +68,24 @@ def invoke_model_with_response_stream(region: Region, params: Params) -> Operati
     last = {**last, "amazon-bedrock-invocationMetrics": _build_metrics(completion)}
     chunks = [{"chunk": {"bytes": json.dumps(chunk).encode()}} for chunk in (*first, last)]
     result = {"body": chunks, "contentType": "application/json"}
-    return OperationResult(result=result, headers=completion.headers)
+    return _build_result(region, result, completion)
+
+
+def _build_result(region: Region, result: Params, completion: Completion) -> OperationResult:
+    invocation = Invocation(
+        account=region.account,
+        input_tokens=completion.input_tokens,
+        output_tokens=completion.output_tokens,
+    )
+    return OperationResult(result=result, headers=completion.headers, invocation=invocation)
 
 
 def _build_metrics(completion: Completion) -> Params:
     return {
         "inputTokenCount": completion.input_tokens,
         "outputTokenCount": completion.output_tokens,
-        "invocationLatency": 1,
-        "firstByteLatency": 1,
+        "invocationLatency": LATENCY_MS,
+        "firstByteLatency": LATENCY_MS,
     }
 
 
@@ -93,6 +103,15 @@ def count_tokens(region: Region, params: Params) -> OperationResult:
     return OperationResult(
         result={"inputTokens": estimate_tokens(text)}, headers={LABEL: "estimated"}
     )
+
+
+def serves(region: Region, identifier: str) -> bool:
+    """Return whether an identifier names a model or an endpoint of the region, ready or not."""
+    try:
+        _find_model(region, identifier)
+    except ServiceError as error:
+        return error.code == "ModelNotReadyException"
+    return True
 
 
 def _complete(base: BaseModel, index: AnswerIndex | None, prompt: Prompt) -> Completion:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,9 @@ from tunestack_sandbox.bedrock import (
     serving,
     tags,
 )
-from tunestack_sandbox.bedrock.authorization import authorize
+from tunestack_sandbox.bedrock.authorization import INVOKE_OPERATIONS, authorize
+from tunestack_sandbox.bedrock.completions import LATENCY_MS
+from tunestack_sandbox.bedrock.invocation_metrics import list_error_metrics, list_metrics
 from tunestack_sandbox.bedrock.snapshot import dump_region
 from tunestack_sandbox.bedrock.state import Region, find
 from tunestack_sandbox.emulator_client import UnknownPolicyError
@@ -30,7 +33,7 @@ from tunestack_sandbox.routing import ANY_METHOD, Route
 from tunestack_sandbox.simulated_models import LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from botocore.model import OperationModel
 
@@ -38,6 +41,7 @@ if TYPE_CHECKING:
     from tunestack_sandbox.bedrock.state import Quotas, Settings
     from tunestack_sandbox.clock import Clock
     from tunestack_sandbox.emulator_client import EmulatorClient
+    from tunestack_sandbox.emulator_metrics import Metric
     from tunestack_sandbox.faults import FaultInjector
     from tunestack_sandbox.rest_json import RestJsonProtocol
 
@@ -95,6 +99,7 @@ class Bedrock:
         faults: FaultInjector,
         settings: Settings,
         send_event: Callable[[str, str, Mapping[str, Any]], object],
+        record_metrics: Callable[[str, str, float, str, Sequence[Metric]], object],
     ) -> None:
         """Initialize the service.
 
@@ -106,6 +111,7 @@ class Bedrock:
             faults: Injects faults.
             settings: The settings of every region.
             send_event: Sends an event to the EventBridge rules of an account and region.
+            record_metrics: Records CloudWatch metrics of a model in an account and region, at a time.
         """
         self._protocol = protocol
         self._clock = clock
@@ -114,6 +120,7 @@ class Bedrock:
         self._faults = faults
         self._settings = settings
         self._send_event = send_event
+        self._record_metrics = record_metrics
         self._interceptors: list[OperationInterceptor] = []
         self._regions: dict[tuple[str, str], Region] = {}
 
@@ -146,11 +153,33 @@ class Bedrock:
             return self._protocol.build_error(None, error)
         try:
             self._faults.raise_error(operation)
-            response = self._protocol.build_response(operation, self._call_interceptors(call))
+            result = self._call_interceptors(call)
+            response = self._protocol.build_response(operation, result)
         except ServiceError as error:
             response = self._protocol.build_error(operation, error)
-        self._faults.delay_or_lose_reply(operation.name)
+            if operation.name in INVOKE_OPERATIONS:
+                self._record_failed_invocation(call, error.code, response.status)
+            self._faults.delay(operation.name)
+        else:
+            delay = self._faults.delay(operation.name)
+            if result.invocation is not None:
+                metrics = list_metrics(result.invocation, LATENCY_MS + 1000 * delay)
+                self._record(call, result.invocation.account, metrics)
+        self._faults.lose_reply(operation.name)
         return response
+
+    def _record_failed_invocation(self, call: OperationCall, code: str, status: int) -> None:
+        metrics = list_error_metrics(code, status)
+        if not metrics:
+            return
+        with suppress(ServiceError), self._clock.lock:
+            account = self._authenticator.authenticate(call).account
+            if runtime.serves(self.region(call.region, account), call.params["modelId"]):
+                self._record(call, account, metrics)
+
+    def _record(self, call: OperationCall, account: str, metrics: list[Metric]) -> None:
+        now = self._clock.now().timestamp()
+        self._record_metrics(account, call.region, now, call.params["modelId"], metrics)
 
     def _handle_unknown(self, request: Request, _: Mapping[str, str]) -> Response:
         message = f"no operation {request.method} {request.path}"
