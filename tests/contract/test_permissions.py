@@ -130,6 +130,7 @@ def test_every_call_of_the_sdk_is_granted(tuner, west, chat, completions, reques
     tuner.cost("nova-micro", chat)
     job.start_endpoint()
     job.endpoint().invoke("What is number 7?")
+    job.endpoint().metrics()
     list(tuner.endpoints())
     other = tuner.submit("nova-micro", chat[:9]).wait()
     list(tuner.jobs(tags={"tunestack:stage": "dev"}))

@@ -76,6 +76,7 @@ def test_jobs_custom_models_and_costs(run_json, cli, tmp_path, tuner, chat, sand
     run_json("endpoints", "extend", endpoint.id, "--ttl", "2h")
     run_json("endpoints", "update", endpoint.id, "latest")
     run_json("endpoints", "invoke", endpoint.id, "What is number 7?")
+    run_json("endpoints", "metrics", endpoint.id)
     run_json("evaluate", str(file), "-m", job["id"], "--limit", "2", "--no-store")
     endpoint.stop()
     tuner.promote(job["id"], "support-bot")

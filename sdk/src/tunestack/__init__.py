@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Verdict,
     )
     from tunestack.backends.bedrock.logs import LogDataset, collect_logs
+    from tunestack.backends.endpoint_metrics import EndpointMetrics
     from tunestack.backends.runs import RunInfo, RunState
     from tunestack.catalog import Serving
     from tunestack.custom_models import CustomModel
@@ -111,6 +112,7 @@ _MODULES = {
     "EndpointError": "errors",
     "EndpointFailedError": "errors",
     "EndpointInfo": "backends.base",
+    "EndpointMetrics": "backends.endpoint_metrics",
     "EndpointState": "backends.base",
     "EndpointTimeoutError": "errors",
     "Evaluation": "evaluation.result",
@@ -183,6 +185,7 @@ __all__ = [
     "EndpointError",
     "EndpointFailedError",
     "EndpointInfo",
+    "EndpointMetrics",
     "EndpointState",
     "EndpointTimeoutError",
     "Evaluation",

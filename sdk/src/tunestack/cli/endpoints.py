@@ -48,7 +48,7 @@ _ttl_help = "The lifetime of the endpoint from now on: 90m, 4h, 2d."
 
 
 class _Group(Group):
-    modules = MappingProxyType({"history": "promote"})
+    modules = MappingProxyType({"history": "promote", "metrics": "endpoint_metrics"})
 
 
 @click.group(

@@ -14,6 +14,7 @@ from tunestack.backends.protocols import EndpointHost
 from tunestack.catalog import Serving
 from tunestack.deployment import EXPIRES_AT_TAG
 from tunestack.endpoints.expiry import expiry_text, round_up, time_text, to_ttl, with_expiry
+from tunestack.endpoints.metrics import SINCE, read_metrics
 from tunestack.errors import (
     ConfigError,
     ConflictError,
@@ -30,6 +31,7 @@ from tunestack.spec.arguments import check_id
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from tunestack.backends.endpoint_metrics import EndpointMetrics
     from tunestack.records.target import Rendering
 
 logger = logging.getLogger(__name__)
@@ -154,6 +156,23 @@ class Endpoint(Handle[EndpointInfo]):
         return self._backend.complete(
             self._info, records, InferenceSettings(), rendering=rendering
         ).text
+
+    def metrics(
+        self, since: datetime | Duration = SINCE, period: Duration | None = None
+    ) -> Sequence[EndpointMetrics]:
+        """Read the metrics of the endpoint (Bedrock only), the oldest period first; periods without data are left out.
+
+        CloudWatch has them some minutes after the invocations, for 455 days, and bills each metric that is read.
+
+        Args:
+            since: the start: a time, or seconds or a `timedelta` before now; by default 3 hours.
+            period: seconds or a `timedelta`, a multiple of 1 minute; by default one with which there are few periods.
+
+        Raises:
+            ConfigError: the provider has no metrics, or none of that time or period.
+            AccessError: the caller may not read them.
+        """
+        return read_metrics(self._backend, self._info, since, period)
 
     def stop(self, timeout: Duration | None = STOP_TIMEOUT) -> None:
         """Delete the endpoint and wait until it is deleted; does nothing if it was deleted before, and at OpenAI.

@@ -13,6 +13,7 @@ from tunestack.backends.bedrock.errors import translate_errors
 from tunestack.backends.bedrock.events import JobEvents
 from tunestack.backends.bedrock.guard import ScheduledGuard
 from tunestack.backends.bedrock.inference import BedrockInference
+from tunestack.backends.bedrock.metrics import BedrockMetrics
 from tunestack.backends.bedrock.models import BedrockModels
 from tunestack.backends.bedrock.quotas import explain_quota_errors, read_job_slots, require_job_slot
 from tunestack.backends.bedrock.results import BedrockResults
@@ -56,9 +57,15 @@ _PAGE = 1000
 
 
 class BedrockBackend(
-    BedrockModels, BedrockStorage, BedrockInference, BedrockResults, BedrockRuns, BedrockEndpoints
+    BedrockModels,
+    BedrockStorage,
+    BedrockInference,
+    BedrockResults,
+    BedrockRuns,
+    BedrockEndpoints,
+    BedrockMetrics,
 ):
-    """`Backend`, `EndpointHost`, `EventSource`, `ResultStore` and `RunHost` on Amazon Bedrock, in one region of one account."""
+    """`Backend` and the optional protocols of endpoints, metrics, events, results and runs, in one region of one account."""
 
     serving = (Serving.PROVISIONED, Serving.ON_DEMAND)
     has_idempotency_tokens = True
