@@ -66,6 +66,7 @@ _ROWS = (
     ("converse", "`Converse` accepts the ARN of a deployment.", "user guide", "Fine-tuned models can't be queried by DSPy and `endpoint.invoke`.", "`InvokeModel` remains."),
     ("invoke-model", "`InvokeModel` accepts the ARN of a deployment and the body of the base model.", "user guide", "Clients that use `InvokeModel` fail.", "The SDK uses `Converse` only."),
     ("litellm", "litellm calls a deployment as `bedrock/converse/<ARN>`.", "executed with a local HTTP server", "DSPy can't call fine-tuned models.", "`endpoint.invoke` does not use litellm."),
+    ("endpoint-metrics", "CloudWatch counts the invocations of a deployment with the ARN or the id of the deployment as `ModelId`.", "user guide, without the value of `ModelId`; another program uses ARNs", "`endpoint.metrics()` is empty.", "Both values are read. Nothing else depends on the metrics."),
     ("deployment-update", "A deployment can be updated to another model with the same base model, and stays `Active`.", "documented", "`endpoint.update` raises an error.", "The endpoint continues with the old model."),
     ("guard-sweep", "The sweep of the guard alone deletes an expired endpoint within 15 minutes.", "documentation of EventBridge and Lambda", "Provisioned throughput is billed after its expiry.", "Three independent layers and alarms (ADR 10)."),
     ("guard-schedule", "The schedule of an endpoint alone deletes it within 15 minutes after its expiry.", "documentation of EventBridge Scheduler", "As for `guard-sweep`.", "As for `guard-sweep`."),

@@ -74,11 +74,12 @@ def serve(run):
 
 
 @step(
-    settles=("converse", "invoke-model", "litellm", "endpoint-resource-tags"),
+    settles=("converse", "invoke-model", "litellm", "endpoint-resource-tags", "endpoint-metrics"),
     usd=0.05,
+    duration="20 minutes",
 )
 def invoke(run):
-    """Query the deployment with Converse, InvokeModel and litellm, and as another stage."""
+    """Query the deployment with Converse, InvokeModel and litellm, and as another stage; then read its metrics."""
     arn = _require_arn(run)
     runtime = run.tuner_session.client("bedrock-runtime")
     messages = [{"role": "user", "content": [{"text": _QUESTION.format(run.run_id)}]}]
@@ -97,6 +98,14 @@ def invoke(run):
             ("AccessDeniedException",),
             lambda: runtime.converse(**converse),
         )
+    endpoint = run.tuner.endpoint(arn)
+    try:
+        rows = run.wait_for("the metrics", endpoint.metrics, minutes=20) or []
+    except TunestackError as error:
+        run.check("endpoint-metrics", False, error)
+    else:
+        invocations = sum(row.invocations for row in rows)
+        run.check("endpoint-metrics", invocations, f"{invocations} invocations")
 
 
 def _call_litellm(run, arn):

@@ -70,9 +70,21 @@ def install() -> None:
     """Change MiniStack's CloudWatch. The Query protocol, which old SDKs use, keeps MiniStack's behavior."""
     from ministack.services import cloudwatch  # noqa: PLC0415
 
-    cloudwatch.TWO_WEEKS_SECONDS = _RETENTION
+    cloudwatch._evict_old_metrics = _evict_old_points  # noqa: SLF001
     for name, operation in (("_get_metric_data", _get_data), ("_list_metrics", _list_metrics)):
         setattr(cloudwatch, name, partial(_handle, getattr(cloudwatch, name), operation))
+
+
+def _evict_old_points() -> None:
+    """Delete the points that CloudWatch does not keep. Other points are not moved, because another thread records them."""
+    from ministack.services import cloudwatch  # noqa: PLC0415
+
+    oldest = time.time() - _RETENTION
+    for key, points in cloudwatch._metrics.items():  # noqa: SLF001
+        if any(point["Timestamp"] < oldest for point in points):
+            points[:] = [point for point in points if point["Timestamp"] >= oldest]
+            if not points:
+                del cloudwatch._metrics[key]  # noqa: SLF001
 
 
 class _Error(Exception):

@@ -105,7 +105,7 @@ class BedrockMetrics:
                 field, _, _ = result["Id"].rpartition("_")
                 for at, value in zip(result["Timestamps"], result["Values"], strict=True):
                     is_count = _STATISTICS[field][1] == "Sum"
-                    values[at.astimezone(UTC)][field] = round(value) if is_count else value
+                    values[at.astimezone(UTC)][field] = round(value) if is_count else float(value)
         return values
 
 
