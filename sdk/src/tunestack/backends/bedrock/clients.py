@@ -135,7 +135,7 @@ class Clients:
         """Read the time from each response, and whether the credentials have expired."""
         if parsed.get("Error", {}).get("Code") in _EXPIRED:
             self._expired = True
-        if service in ("bedrock", "bedrock-runtime"):
+        if service == "bedrock":
             with suppress(ValueError, TypeError, KeyError):
                 bedrock_time = parsedate_to_datetime(http_response.headers["date"])
                 self._clock_offsets[region] = bedrock_time - datetime.now(UTC)

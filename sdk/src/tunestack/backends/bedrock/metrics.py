@@ -43,6 +43,7 @@ _MOST_PERIODS = 40
 _RESOLUTIONS = ((timedelta(days=63), 3600), (timedelta(days=15), 300), (timedelta(0), _MINUTE))
 """The age from which CloudWatch has values for multiples of a period only, in seconds."""
 _RETENTION = timedelta(days=455)
+_MARGIN = timedelta(hours=1)
 _DENIED = ("AccessDenied", "AccessDeniedException")
 
 
@@ -62,10 +63,11 @@ class BedrockMetrics:
         """Read the metrics with one GetMetricData request, or more if there are many periods."""
         now = self.now()
         seconds = _choose_period(since, now, period)
-        # Data points begin at multiples of the period.
+        # Data points begin at multiples of the period. The time is that of an earlier response, so the end is later.
+        latest = (now + _MARGIN).timestamp()
         start, end = (
-            datetime.fromtimestamp(rounded * seconds, UTC)
-            for rounded in (since.timestamp() // seconds, math.ceil(now.timestamp() / seconds))
+            datetime.fromtimestamp(number * seconds, UTC)
+            for number in (since.timestamp() // seconds, math.ceil(latest / seconds))
         )
         operation = f"reading the metrics of endpoint {endpoint.name!r}"
         try:
