@@ -23,6 +23,7 @@ from tunestack_sandbox.cleanup import close_in_children
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import timedelta
+    from io import FileIO
     from pathlib import Path
 
     from tunestack_sandbox.emulator_metrics import Metric
@@ -53,6 +54,7 @@ class Emulator:
         self._port: int = self._socket.getsockname()[1]
         self._process: subprocess.Popen[str] | None = None
         self._log: Path
+        self._metrics: FileIO
         self._lock = threading.Lock()
 
     @property
@@ -68,11 +70,13 @@ class Emulator:
             environment: The environment of the process and of the Lambda functions in it.
         """
         self._log = folder / "ministack.log"
+        metrics = folder / "metrics.jsonl"
+        self._metrics = metrics.open("ab", buffering=0)
         with self._log.open("wb") as output, self._socket:
             self._process = subprocess.Popen(  # noqa: S603 - a fixed command
                 [
                     *(sys.executable, "-m", emulator_process.__name__),
-                    *(str(self._socket.fileno()), str(self._speed)),
+                    *(str(self._socket.fileno()), str(self._speed), str(metrics)),
                 ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -127,13 +131,12 @@ class Emulator:
     def record_metrics(
         self, account: str, region: str, at: float, model: str, metrics: Sequence[Metric]
     ) -> None:
-        """Record metrics of Bedrock for a `ModelId`: a name, a unit and a value of each."""
-        self.run(
-            "record-metrics", account=account, region=region, at=at, model=model, metrics=metrics
-        )
+        """Record metrics of Bedrock for a `ModelId`. CloudWatch has them from its next request on."""
+        self._metrics.write(json.dumps([account, region, at, model, metrics]).encode() + b"\n")
 
     def delete_metrics(self) -> None:
         """Delete the metrics of Bedrock."""
+        self._metrics.truncate(0)
         self.run("delete-metrics")
 
     def set_clock(self, ahead: timedelta) -> None:
@@ -201,6 +204,7 @@ class Emulator:
         self._socket.close()
         if process is None or process.stdin is None or process.stdout is None:
             return
+        self._metrics.close()
         with suppress(BrokenPipeError):  # the process has already ended
             process.stdin.close()  # the process ends with its standard input
         process.stdout.close()

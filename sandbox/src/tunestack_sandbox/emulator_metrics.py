@@ -6,9 +6,12 @@ GetMetricData, MetricStat and ListMetrics (read 2026-11-29).
 
 from __future__ import annotations
 
+import json
+import os
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,22 +32,68 @@ _MAX_QUERIES, _MAX_DATA_POINTS, _MAX_METRICS = 500, 100_800, 500
 
 _latest: dict[tuple[str, str, tuple[str, str, str]], tuple[float, dict[float, dict[str, Any]]]] = {}
 """The points of the latest minute of each metric, by value."""
+_file: BinaryIO
+"""The metrics that the sandbox writes, a line of JSON for each invocation. Commands would delay the invocations."""
 
 
-def record(account: str, region: str, at: float, model: str, metrics: Sequence[Metric]) -> None:
-    """Record metrics of Bedrock with the dimension `ModelId`.
+def install(path: str) -> None:
+    """Change MiniStack's CloudWatch. The Query protocol, which old SDKs use, keeps MiniStack's behavior.
+
+    Args:
+        path: The file with Bedrock's metrics: account, region, time and model of an invocation, and its metrics.
+    """
+    global _file  # noqa: PLW0603
+    from ministack.services import cloudwatch  # noqa: PLC0415
+
+    _file = Path(path).open("rb")  # noqa: SIM115 - until the process ends
+    # MiniStack calls it before each operation.
+    cloudwatch._evict_old_metrics = _update  # noqa: SLF001 - no public API; the version of MiniStack is pinned
+    for name, operation in (("_get_metric_data", _get_data), ("_list_metrics", _list_metrics)):
+        setattr(cloudwatch, name, partial(_handle, getattr(cloudwatch, name), operation))
+
+
+def delete() -> None:
+    """Delete the metrics of Bedrock. The sandbox has emptied the file."""
+    from ministack.services import cloudwatch  # noqa: PLC0415
+
+    _file.seek(0)
+    metrics = cloudwatch._metrics._data  # noqa: SLF001
+    for account, region, key in list(metrics):
+        if key[0] == _NAMESPACE:
+            del metrics[account, region, key]
+
+
+def _update() -> None:
+    """Record what the sandbox has written, and delete what CloudWatch does not keep."""
+    from ministack.services import cloudwatch  # noqa: PLC0415
+
+    for line in _file:
+        if not line.endswith(b"\n"):  # it is being written
+            _file.seek(-len(line), os.SEEK_CUR)
+            break
+        _record(*json.loads(line))
+    oldest = time.time() - _RETENTION
+    for key, points in cloudwatch._metrics.items():  # noqa: SLF001
+        if any(point["Timestamp"] < oldest for point in points):
+            points[:] = [point for point in points if point["Timestamp"] >= oldest]
+            if not points:
+                del cloudwatch._metrics[key]  # noqa: SLF001
+
+
+def _record(account: str, region: str, at: float, model: str, metrics: Sequence[Metric]) -> None:
+    """Record metrics with the dimension `ModelId`.
 
     Equal values of a minute, the resolution of Bedrock's metrics, are one point with a count.
     """
-    from ministack.core.responses import set_request_account_id, set_request_region  # noqa: PLC0415
     from ministack.services import cloudwatch  # noqa: PLC0415
 
-    set_request_account_id(account)
-    set_request_region(region)
     dimensions, minute = {"ModelId": model}, at // 60 * 60
     for name, unit, value in metrics:
         key = (_NAMESPACE, name, cloudwatch._dims_key(dimensions))  # noqa: SLF001
-        points = cloudwatch._metric_bucket(key)  # noqa: SLF001 - no public API; the version of MiniStack is pinned
+        points = cloudwatch._metrics.get_scoped(account, region, key)  # noqa: SLF001
+        if points is None:
+            points = []
+            cloudwatch._metrics.set_scoped(account, region, key, points)  # noqa: SLF001
         latest = _latest.get((account, region, key))
         if latest is None or latest[0] != minute or not points:
             latest = _latest[account, region, key] = (minute, {})
@@ -54,37 +103,6 @@ def record(account: str, region: str, at: float, model: str, metrics: Sequence[M
             point |= {"Unit": unit, "Dimensions": dimensions}
             points.append(point)
         point["Count"] += 1
-
-
-def delete() -> None:
-    """Delete the metrics of Bedrock."""
-    from ministack.services import cloudwatch  # noqa: PLC0415
-
-    metrics = cloudwatch._metrics._data  # noqa: SLF001
-    for account, region, key in list(metrics):
-        if key[0] == _NAMESPACE:
-            del metrics[account, region, key]
-
-
-def install() -> None:
-    """Change MiniStack's CloudWatch. The Query protocol, which old SDKs use, keeps MiniStack's behavior."""
-    from ministack.services import cloudwatch  # noqa: PLC0415
-
-    cloudwatch._evict_old_metrics = _evict_old_points  # noqa: SLF001
-    for name, operation in (("_get_metric_data", _get_data), ("_list_metrics", _list_metrics)):
-        setattr(cloudwatch, name, partial(_handle, getattr(cloudwatch, name), operation))
-
-
-def _evict_old_points() -> None:
-    """Delete the points that CloudWatch does not keep. Other points are not moved, because another thread records them."""
-    from ministack.services import cloudwatch  # noqa: PLC0415
-
-    oldest = time.time() - _RETENTION
-    for key, points in cloudwatch._metrics.items():  # noqa: SLF001
-        if any(point["Timestamp"] < oldest for point in points):
-            points[:] = [point for point in points if point["Timestamp"] >= oldest]
-            if not points:
-                del cloudwatch._metrics[key]  # noqa: SLF001
 
 
 class _Error(Exception):

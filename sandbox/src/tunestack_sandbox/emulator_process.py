@@ -236,7 +236,6 @@ COMMANDS: dict[str, Callable[..., object]] = {
     "find-next-wait": ACTIVITY.find_next,
     "end-executions": emulator_states.end_executions,
     "delete-schedules": delete_schedules,
-    "record-metrics": emulator_metrics.record,
     "delete-metrics": emulator_metrics.delete,
     "reset": reset,
 }
@@ -259,7 +258,7 @@ def _run_commands(output: TextIO) -> None:
 def main() -> None:
     """Serve on the socket with the file descriptor of the first argument, until standard input ends.
 
-    The second argument is the speed of the sandbox.
+    The second argument is the speed of the sandbox, the third the file with the metrics of Bedrock.
     """
     output = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # other prints go to the log
@@ -277,7 +276,7 @@ def main() -> None:
     emulator_api_keys.install()
     emulator_deliveries.install()
     emulator_functions.install()
-    emulator_metrics.install()
+    emulator_metrics.install(sys.argv[3])
     emulator_resources.install()
     emulator_states.install(float(sys.argv[2]))
     config = Config()
