@@ -171,7 +171,6 @@ class AccessStatements:
         )
         yield iam.PolicyStatement(
             # A Deny statement: no other policy of the principal can allow provisioned throughput without an expiry.
-            sid="NoEndpointWithoutEnd",
             effect=iam.Effect.DENY,
             actions=["bedrock:CreateProvisionedModelThroughput"],
             resources=["*"],
