@@ -65,6 +65,7 @@ def test_jobs_custom_models_and_costs(run_json, cli, tmp_path, tuner, chat, sand
     run_json("jobs", "list")
     run_json("cost", str(file), "-m", "nova-micro")
     run_json("cost", "--running", kind="cost --running")
+    run_json("cost", "--billed", kind="cost --billed")
     run_json("custom-models", "list")
     run_json("custom-models", "show", "latest")
     run_json("custom-models", "show", "latest", "--web", kind="custom-models show --web")
