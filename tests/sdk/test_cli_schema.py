@@ -65,7 +65,6 @@ def test_jobs_custom_models_and_costs(run_json, cli, tmp_path, tuner, chat, sand
     run_json("jobs", "list")
     run_json("cost", str(file), "-m", "nova-micro")
     run_json("cost", "--running", kind="cost --running")
-    run_json("cost", "--billed", kind="cost --billed")
     run_json("custom-models", "list")
     run_json("custom-models", "show", "latest")
     run_json("custom-models", "show", "latest", "--web", kind="custom-models show --web")
@@ -86,6 +85,11 @@ def test_jobs_custom_models_and_costs(run_json, cli, tmp_path, tuner, chat, sand
     assert (code, json.loads(err)["type"]) == (1, "StateError")
     cli("endpoints", "stop", "support-bot")
     run_json("custom-models", "delete", "latest", "--yes")
+
+
+@pytest.mark.as_root
+def test_bill(run_json, job):
+    run_json("cost", "--billed", kind="cost --billed")
 
 
 def test_job_is_submitted_again(run_json, job):
