@@ -87,6 +87,11 @@ def test_jobs_custom_models_and_costs(run_json, cli, tmp_path, tuner, chat, sand
     run_json("custom-models", "delete", "latest", "--yes")
 
 
+@pytest.mark.as_root
+def test_bill(run_json, job):
+    run_json("cost", "--billed", kind="cost --billed")
+
+
 def test_job_is_submitted_again(run_json, job):
     run_json("jobs", "rerun", job.id)
 

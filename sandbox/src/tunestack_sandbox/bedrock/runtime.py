@@ -10,6 +10,7 @@ from tunestack_sandbox.bedrock import converse_messages
 from tunestack_sandbox.bedrock.completions import Completion, Prompt
 from tunestack_sandbox.bedrock.foundation_models import INVALID_MODEL, require_not_retired
 from tunestack_sandbox.bedrock.invoke_bodies import find_body_format, read_prompt
+from tunestack_sandbox.bedrock.metering import meter_invocation
 from tunestack_sandbox.bedrock.tool_choice import build_tool_use, require_tool_support
 from tunestack_sandbox.bedrock.training_data import estimate_tokens
 from tunestack_sandbox.messages import OperationResult, ServiceError
@@ -35,6 +36,7 @@ def converse(region: Region, params: Params) -> OperationResult:
     base, index = _find_model(region, params["modelId"])
     require_tool_support(base, params, streams=False)
     completion = _complete(base, index, converse_messages.read_prompt(params))
+    meter_invocation(region, params["modelId"], completion)
     result = {**converse_messages.build_response(completion), "metrics": {"latencyMs": 1}}
     return OperationResult(result=result, headers=completion.headers)
 
@@ -44,6 +46,7 @@ def converse_stream(region: Region, params: Params) -> OperationResult:
     base, index = _find_model(region, params["modelId"])
     require_tool_support(base, params, streams=True)
     completion = _complete(base, index, converse_messages.read_prompt(params))
+    meter_invocation(region, params["modelId"], completion)
     events = converse_messages.build_stream(completion)
     return OperationResult(result={"stream": events}, headers=completion.headers)
 
@@ -53,6 +56,7 @@ def invoke_model(region: Region, params: Params) -> OperationResult:
     base, index = _find_model(region, params["modelId"])
     body_format = find_body_format(base.publisher, base.family)
     completion = _complete(base, index, read_prompt(params.get("body", b""), body_format))
+    meter_invocation(region, params["modelId"], completion)
     body = json.dumps(body_format.build_response(completion)).encode()
     result = {"body": body, "contentType": "application/json"}
     return OperationResult(result=result, headers=completion.headers)
@@ -63,6 +67,7 @@ def invoke_model_with_response_stream(region: Region, params: Params) -> Operati
     base, index = _find_model(region, params["modelId"])
     body_format = find_body_format(base.publisher, base.family)
     completion = _complete(base, index, read_prompt(params.get("body", b""), body_format))
+    meter_invocation(region, params["modelId"], completion)
     *first, last = body_format.build_stream(completion)
     last = {**last, "amazon-bedrock-invocationMetrics": _build_metrics(completion)}
     chunks = [{"chunk": {"bytes": json.dumps(chunk).encode()}} for chunk in (*first, last)]
