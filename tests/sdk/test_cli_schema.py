@@ -1,5 +1,6 @@
 """The JSON output of every command matches docs/cli-schema.json."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -35,7 +36,15 @@ def run_json(cli):
 
 
 def check(row, definition):
-    jsonschema.validate(row, {"$ref": f"#/$defs/{definition}", "$defs": SCHEMA["$defs"]})
+    validator(definition).validate(row)
+
+
+@functools.cache  # `jsonschema.validate` would check the whole schema again for each row
+def validator(definition):
+    schema = {"$ref": f"#/$defs/{definition}", "$defs": SCHEMA["$defs"]}
+    kind = jsonschema.validators.validator_for(schema)
+    kind.check_schema(schema)
+    return kind(schema)
 
 
 def test_every_command_has_a_definition():
