@@ -245,7 +245,7 @@ def run_cases(sandbox, job_request, create_credentials, monkeypatch, tmp_path):
     # The CLI sets this variable on import, but the sandbox removes all variables of AWS from the environment.
     monkeypatch.setenv("AWS_DATA_PATH", str(Path(awscli.__file__).parent / "data"))
 
-    unchanged = []
+    unchanged: list[Account] = []
 
     def run(operation, client):
         account = unchanged.pop() if unchanged else Account(sandbox, job_request)
