@@ -20,6 +20,7 @@ MODELS = {
     for service in ("bedrock", "pricing", "scheduler", "sqs", "ssm")
 }
 OTHER_OPERATIONS = {
+    "ce": ("GetCostAndUsage", "GetDimensionValues"),
     "iam": ("GetRole",),
     "s3": ("PutObject", "GetObject", "HeadBucket", "HeadObject", "ListObjectsV2"),
     "service-quotas": ("GetAWSDefaultServiceQuota", "GetServiceQuota"),

@@ -35,6 +35,8 @@ ONLY_AS_FAULT = {
     ("InvokeModel", "ServiceQuotaExceededException"),
     ("InvokeModelWithResponseStream", "ServiceQuotaExceededException"),
 }
+READING = ("Get", "List", "Converse", "CountTokens")
+"""The beginnings of operations that do not change the account."""
 # The CLI does not support streams.
 NOT_IN_CLI = {"ConverseStream", "InvokeModelWithResponseStream"}
 _VOLATILE = [
@@ -243,8 +245,11 @@ def run_cases(sandbox, job_request, create_credentials, monkeypatch, tmp_path):
     # The CLI sets this variable on import, but the sandbox removes all variables of AWS from the environment.
     monkeypatch.setenv("AWS_DATA_PATH", str(Path(awscli.__file__).parent / "data"))
 
+    unchanged: list[Account] = []
+
     def run(operation, client):
-        account, results = Account(sandbox, job_request), []
+        account = unchanged.pop() if unchanged else Account(sandbox, job_request)
+        results = []
         # The successful call and a reached quota change the account, so they come last.
         for case in sorted(
             list_cases(operation), key=lambda case: (case.code is None, _reaches_quota(case))
@@ -262,10 +267,12 @@ def run_cases(sandbox, job_request, create_credentials, monkeypatch, tmp_path):
                     patch.setenv(name, value)
                 code, message = client(case, account.fill_placeholders(case.params))
             results.append((case, code, message))
-        sandbox.reset()
+        if operation.startswith(READING):
+            unchanged.append(account)
         return results
 
-    return run
+    yield run
+    sandbox.reset()
 
 
 @pytest.mark.breaks_the_model

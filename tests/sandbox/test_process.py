@@ -14,6 +14,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from tests.parameters import every
 from tunestack.errors import ConfigError, TunestackError
 from tunestack_sandbox import Sandbox
 from tunestack_sandbox.cleanup_process import PREFIX
@@ -142,7 +143,7 @@ def starting(place, before=""):
             parent.kill()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+@pytest.mark.parametrize("number", every(3, [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]))
 def test_nothing_is_left_behind_after_an_interrupted_start(place, number):
     with starting(place) as parent:
         assert soon(lambda: left_of(place)[0])

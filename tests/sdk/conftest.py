@@ -23,6 +23,12 @@ def _simulated_date(monkeypatch):
     monkeypatch.setattr("tunestack._utils.clock.today", AS_OF.date)
 
 
+@pytest.fixture(autouse=True)
+def _no_aliases(monkeypatch, tmp_path_factory):
+    """Use a folder without aliases, instead of that of the user who runs the tests."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "config"))
+
+
 @pytest.fixture(scope="module")
 def evaluating_sandbox_process(count_traffic, sweep_rules):
     """Run a sandbox for the stage that evaluates: other tests expect that `dev` is the only one."""

@@ -137,7 +137,7 @@ def test_python_m_is_the_same_command():
         (["jobs", "lst"], "did you mean 'tunestack jobs list'?"),
         (["jobs", "sho"], "did you mean 'tunestack jobs show'?"),
         (["jobs", "list", "--limt", "3"], "--limit"),
-        (["dance"], "use completion, cost, custom-models, data,"),
+        (["dance"], "use alias, completion, cost, custom-models, data,"),
     ],
     ids=" ".join,
 )

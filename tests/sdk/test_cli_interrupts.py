@@ -80,13 +80,16 @@ def running(tuner, chat):
 class TestSubmit:
     @pytest.mark.parametrize(
         ("moment", "jobs", "files"),
-        [
-            ("before-send.s3.PutObject", 0, 0),
-            ("after-call.s3.PutObject", 0, 1),
-            (f"before-send.bedrock.{CREATE}", 0, 1),
-            (f"after-call.bedrock.{CREATE}", 1, 1),
-            ("pause", 1, 1),
-        ],
+        every(
+            3,
+            [
+                (f"after-call.bedrock.{CREATE}", 1, 1),
+                ("before-send.s3.PutObject", 0, 0),
+                ("after-call.s3.PutObject", 0, 1),
+                (f"before-send.bedrock.{CREATE}", 0, 1),
+                ("pause", 1, 1),
+            ],
+        ),
     )
     def test_one_job_is_created_in_all(
         self, submit, folder, tuner, repeat, list_training_files, moment, jobs, files
@@ -121,7 +124,7 @@ class TestJobs:
     @pytest.mark.parametrize(
         "moment", every(2, ["before-send.bedrock.*", "after-call.bedrock.*", "pause"]), ids=str
     )
-    @pytest.mark.parametrize("count", [1, 2])
+    @pytest.mark.parametrize("count", every(2, [2, 1]))
     def test_jobs_continue(self, tuner, chat, running, repeat, verb, moment, count):
         jobs = [running, tuner.submit("nova-micro", chat, hyperparameters={"epochCount": 2})]
         ids = [job.id for job in jobs[:count]]
@@ -147,11 +150,14 @@ class TestJobs:
 class TestEndpoints:
     @pytest.mark.parametrize(
         ("moment", "count"),
-        [
-            (f"before-send.bedrock.{DEPLOY}", 0),
-            (f"after-call.bedrock.{DEPLOY}", 1),
-            ("pause", 1),
-        ],
+        every(
+            2,
+            [
+                (f"after-call.bedrock.{DEPLOY}", 1),
+                (f"before-send.bedrock.{DEPLOY}", 0),
+                ("pause", 1),
+            ],
+        ),
     )
     @pytest.mark.parametrize("command", every(2, ["start", "promote"]))
     def test_one_endpoint_is_started_in_all(self, job, tuner, repeat, command, moment, count):
@@ -168,7 +174,7 @@ class TestEndpoints:
 
     @pytest.mark.parametrize(
         "moment",
-        every(2, [f"before-send.bedrock.{DELETE}", f"after-call.bedrock.{DELETE}", "pause"]),
+        every(3, [f"after-call.bedrock.{DELETE}", f"before-send.bedrock.{DELETE}", "pause"]),
     )
     def test_stop_can_be_repeated(self, job, tuner, cli, sandbox, moment):
         endpoint = job.start_endpoint()
@@ -181,7 +187,7 @@ class TestEndpoints:
 
     @pytest.mark.parametrize(
         "moment",
-        every(2, [f"before-send.bedrock.{UPDATE}", f"after-call.bedrock.{UPDATE}", "pause"]),
+        every(3, [f"after-call.bedrock.{UPDATE}", f"before-send.bedrock.{UPDATE}", "pause"]),
     )
     def test_update_can_be_repeated(self, job, tuner, chat, repeat, moment):
         other = tuner.submit("nova-micro", chat, hyperparameters={"epochCount": 1}).wait()
@@ -194,7 +200,7 @@ class TestEndpoints:
     @pytest.mark.parametrize(
         ("moment", "is_requested"),
         every(
-            2,
+            3,
             [
                 ("after-call.s3.PutObject", False),
                 ("after-call.bedrock.TagResource", False),

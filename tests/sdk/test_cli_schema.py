@@ -1,5 +1,6 @@
 """The JSON output of every command matches docs/cli-schema.json."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -35,7 +36,15 @@ def run_json(cli):
 
 
 def check(row, definition):
-    jsonschema.validate(row, {"$ref": f"#/$defs/{definition}", "$defs": SCHEMA["$defs"]})
+    validator(definition).validate(row)
+
+
+@functools.cache  # `jsonschema.validate` would check the whole schema again for each row
+def validator(definition):
+    schema = {"$ref": f"#/$defs/{definition}", "$defs": SCHEMA["$defs"]}
+    kind = jsonschema.validators.validator_for(schema)
+    kind.check_schema(schema)
+    return kind(schema)
 
 
 def test_every_command_has_a_definition():
@@ -88,6 +97,11 @@ def test_jobs_custom_models_and_costs(run_json, cli, tmp_path, tuner, chat, sand
     run_json("custom-models", "delete", "latest", "--yes")
 
 
+@pytest.mark.as_root
+def test_bill(run_json, job):
+    run_json("cost", "--billed", kind="cost --billed")
+
+
 def test_job_is_submitted_again(run_json, job):
     run_json("jobs", "rerun", job.id)
 
@@ -129,6 +143,9 @@ def test_commands_without_jobs(run_json, tmp_path, chat, sandbox):
     run_json("models", "list")
     run_json("models", "show", "nova-micro")
     run_json("env")
+    run_json("alias", "set", "failed", "jobs list --state failed")
+    run_json("alias", "list")
+    run_json("alias", "delete", "failed")
     run_json("doctor", "--stage", "nothing", expected=1)
     run_json("data", "check", str(file), *model)
     run_json("data", "report", str(file), *model)

@@ -123,7 +123,7 @@ def accept_billing(example, prediction, trace=None):
 @pytest.mark.parametrize(
     "change",
     every(
-        3,
+        6,
         [
             {"metric": accept_billing},
             {"exclude_demos": True},

@@ -46,7 +46,7 @@ def test_bootstrap_finetune(kind, configured, tuner, provider, figure):
     [
         ("bedrock", "w -> p"),
         pytest.param("bedrock", "w -> w", marks=pytest.mark.campaign),
-        ("openai", "w -> p"),
+        pytest.param("openai", "w -> p", marks=pytest.mark.campaign),
         pytest.param("openai", "w -> w", marks=pytest.mark.campaign),
         pytest.param("bedrock", "p -> w", marks=pytest.mark.campaign),
         pytest.param("openai", "p -> w", marks=pytest.mark.campaign),

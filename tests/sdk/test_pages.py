@@ -38,6 +38,7 @@ NAMES = {
 """What the Python code of a page expects."""
 REPLACED = {" JOB": " latest", "time.sleep(60)": "time.sleep(0.1)"}
 OUTPUTS = {
+    "docs/cli.md": "jobs list --state $1",
     "docs/index.md": "shipping",
     "docs/start/quickstart.md": "shipping",
     "docs/start/application-developer.md": "did you mean 'nova-micro'?",
@@ -81,7 +82,12 @@ def run(fast_sandbox, sandbox_of_today, tmp_path):
     fast_sandbox.reset()
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-    changes = {"PATH": path, "XDG_CACHE_HOME": str(tmp_path / "cache"), "COLUMNS": "200"}
+    changes = {
+        "PATH": path,
+        "XDG_CACHE_HOME": str(tmp_path / "cache"),
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "COLUMNS": "200",
+    }
 
     def call(language, code):
         sandbox = sandbox_of_today if "tunestack doctor" in code else fast_sandbox

@@ -144,12 +144,12 @@ def test_shell_examples_of_the_readme(count_traffic, folder):
         pytest.param(
             *(name, answer, region, with_ssm),
             id=f"{name}-{'ssm' if with_ssm else 'seed variables'}",
-            # Every check runs one for OpenAI, and one without DSPy. The README has one for Bedrock.
+            # Every check runs one without DSPy. The README has one for Bedrock.
             marks=() if with_ssm == default else pytest.mark.campaign,
         )
         for name, answer, region, default in (
             ("from_dspy.py", "refunds", "us-east-1", None),
-            ("openai_from_dspy.py", "refunds", "us-east-1", False),
+            ("openai_from_dspy.py", "refunds", "us-east-1", None),
             ("from_python.py", "repairs", "us-west-2", True),
             ("llama_from_dspy.py", "shipping", "us-west-2", None),
         )

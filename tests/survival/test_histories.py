@@ -165,7 +165,7 @@ DIRECTED_HISTORIES = {
 
 
 @pytest.mark.filterwarnings("ignore::tunestack.EndpointCostWarning")
-@pytest.mark.parametrize("steps", every(2, DIRECTED_HISTORIES.values()), ids=DIRECTED_HISTORIES)
+@pytest.mark.parametrize("steps", every(3, DIRECTED_HISTORIES.values()), ids=DIRECTED_HISTORIES)
 def test_directed_history_keeps_the_invariants(world, steps):
     world.reset(())
     world.run(steps)

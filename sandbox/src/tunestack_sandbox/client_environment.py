@@ -43,6 +43,7 @@ class ClientEnvironment:
             "AWS_ENDPOINT_URL": self.emulator_url,
             "AWS_ENDPOINT_URL_BEDROCK": self.url,
             "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.url,
+            "AWS_ENDPOINT_URL_COST_EXPLORER": self.url,
             "AWS_ENDPOINT_URL_PRICING": self.url,
             "AWS_ENDPOINT_URL_SERVICE_QUOTAS": self.url,
             "AWS_BEDROCK_RUNTIME_ENDPOINT": self.url,  # litellm reads only this one

@@ -10,6 +10,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from tunestack_sandbox.bedrock.metering import INPUT, OUTPUT, PROVISIONED, STORAGE, TRAINING
 from tunestack_sandbox.messages import OperationCall, ServiceError
 
 if TYPE_CHECKING:
@@ -23,41 +24,39 @@ _REGIONS = {
     "USE1": ("us-east-1", "US East (N. Virginia)"),
     "USW2": ("us-west-2", "US West (Oregon)"),
 }
-_TRAINING, _STORAGE = "Customization-Training", "Customization-Storage"
-_INPUT, _OUTPUT = "input-tokens-custom-model", "output-tokens-custom-model"
-_PROVISIONED = "ProvisionedThroughput-NoCommit-ModelUnits"
-_UNITS = {_STORAGE: "Model", _PROVISIONED: "hour"}
-_FEATURES = {_PROVISIONED: "Provisioned Throughput Inference - no commit"}
+_UNITS = {STORAGE: "Model", PROVISIONED: "hour"}
+_TOKENS = "1K tokens"
+_FEATURES = {PROVISIONED: "Provisioned Throughput Inference - no commit"}
 _FAMILIES: Mapping[str, tuple[str, Mapping[str, str]]] = {
     "USE1-NovaMicro": (
         "Nova Micro",
-        {_TRAINING: "0.00105", _STORAGE: "1.96", _INPUT: "0.000036", _OUTPUT: "0.000145"},
+        {TRAINING: "0.00105", STORAGE: "1.96", INPUT: "0.000036", OUTPUT: "0.000145"},
     ),
     "USE1-NovaLite": (
         "Nova Lite",
-        {_TRAINING: "0.0021", _STORAGE: "1.96", _INPUT: "0.000062", _OUTPUT: "0.000245"}
-        | {_PROVISIONED: "108.2"},
+        {TRAINING: "0.0021", STORAGE: "1.96", INPUT: "0.000062", OUTPUT: "0.000245"}
+        | {PROVISIONED: "108.2"},
     ),
     "USE1-NovaPro": (
         "Nova Pro",
-        {_TRAINING: "0.0081", _STORAGE: "1.96", _INPUT: "0.00082", _OUTPUT: "0.00325"},
+        {TRAINING: "0.0081", STORAGE: "1.96", INPUT: "0.00082", OUTPUT: "0.00325"},
     ),
     "USE1-Nova2.0Lite": (
         "Nova 2.0 Lite",
-        {_TRAINING: "0.0038", _STORAGE: "1.96", _INPUT: "0.00031", _OUTPUT: "0.00255"}
-        | {_PROVISIONED: "60.6"},
+        {TRAINING: "0.0038", STORAGE: "1.96", INPUT: "0.00031", OUTPUT: "0.00255"}
+        | {PROVISIONED: "60.6"},
     ),
     "USW2-Llama3-1-8B": (
         "Llama 3.1 8B Instruct",
-        {_TRAINING: "0.0015", _STORAGE: "1.96", _PROVISIONED: "21.3"},
+        {TRAINING: "0.0015", STORAGE: "1.96", PROVISIONED: "21.3"},
     ),
     "USW2-Llama3-1-70B": (
         "Llama 3.1 70B Instruct",
-        {_TRAINING: "0.008", _STORAGE: "1.96", _PROVISIONED: "24.1"},
+        {TRAINING: "0.008", STORAGE: "1.96", PROVISIONED: "24.1"},
     ),
     "USW2-Llama3-3-70B": (
         "Llama 3.3 70B Instruct",
-        {_TRAINING: "0.0034", _STORAGE: "1.96", _INPUT: "0.00073", _OUTPUT: "0.00073"},
+        {TRAINING: "0.0034", STORAGE: "1.96", INPUT: "0.00073", OUTPUT: "0.00073"},
     ),
 }
 _PAGE = 100
@@ -73,6 +72,21 @@ class PriceList:
     def operations(self) -> Mapping[str, Callable[[OperationCall, Caller], Mapping[str, Any]]]:
         """The operations that the sandbox implements."""
         return {"GetProducts": _get_products}
+
+
+def find_price(region: str, family: str, kind: str) -> tuple[str, str, float] | None:
+    """Return the usage type, the unit and the price in US dollars, or `None` if the list has no such price.
+
+    Args:
+        region: The region.
+        family: The name of the base model in usage types.
+        kind: The end of the usage type.
+    """
+    for code, (name, _) in _REGIONS.items():
+        usd = _FAMILIES.get(f"{code}-{family}", ("", {}))[1].get(kind)
+        if name == region and usd is not None:
+            return f"{code}-{family}-{kind}", _UNITS.get(kind, _TOKENS), float(usd)
+    return None
 
 
 def _get_products(call: OperationCall, _: Caller) -> Mapping[str, Any]:
@@ -116,7 +130,7 @@ def _build_product(family: str, model: str, kind: str, usd: str) -> dict[str, An
     usage_type = f"{family}-{kind}"
     region, location = _REGIONS[family[:4]]
     sku = hashlib.sha256(usage_type.encode()).hexdigest()[:16].upper()
-    unit = _UNITS.get(kind, "1K tokens")
+    unit = _UNITS.get(kind, _TOKENS)
     term = f"{sku}.JRTCKXETXF"
     dimension = {
         "unit": unit,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tunestack_sandbox.admin import AdminApi
 from tunestack_sandbox.authentication import Authenticator
 from tunestack_sandbox.bedrock import OPERATIONS, Bedrock, Settings
+from tunestack_sandbox.cost_explorer import CostExplorer
 from tunestack_sandbox.faults import FaultInjector
 from tunestack_sandbox.json_protocol import JsonProtocol
 from tunestack_sandbox.openai import service as openai
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class LocalServices:
-    """Bedrock, OpenAI, Service Quotas, the Price List API and the admin API, with one route table."""
+    """Bedrock, OpenAI, Service Quotas, the Price List API, Cost Explorer and the admin API, with one route table."""
 
     def __init__(
         self,
@@ -79,7 +80,12 @@ class LocalServices:
         )
         self.openai = openai.OpenAI(clock=clock, faults=self.faults, traffic=self.traffic)
         others = JsonProtocol(
-            [ServiceQuotas(lambda: self.bedrock.quotas), PriceList()], authenticator
+            [
+                ServiceQuotas(lambda: self.bedrock.quotas),
+                PriceList(),
+                CostExplorer(self.bedrock.regions, clock),
+            ],
+            authenticator,
         )
         admin = AdminApi(clock=clock, faults=self.faults, state=state, reset=reset)
         router = Router(

@@ -101,5 +101,6 @@ def _build_message(subject: str, constraint: str) -> str:
 def _compile(pattern: str) -> re.Pattern[str]:
     # Python does not have Java's Unicode classes, which some service models use.
     pattern = pattern.replace(r"\p{L}", r"\w").replace(r"\p{N}", r"\d")
+    pattern = pattern.replace(r"\p{Z}-_", r"\s_-")
     # The pattern of job names backtracks exponentially on hyphens; this one matches the same names.
     return re.compile(pattern.replace(r"(-*[a-zA-Z0-9\+\-\.])*", r"[a-zA-Z0-9+\-.]*"))

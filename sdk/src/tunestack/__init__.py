@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         Verdict,
     )
     from tunestack.backends.bedrock.logs import LogDataset, collect_logs
+    from tunestack.backends.bills import BilledCost, BilledCosts, UsageKind
     from tunestack.backends.endpoint_metrics import EndpointMetrics
     from tunestack.backends.runs import RunInfo, RunState
     from tunestack.catalog import Serving
@@ -93,6 +94,8 @@ __version__ = "0.2.0"
 # Loaded on first use: importing the deployment or the catalog, as the stacks do, must not load boto3.
 _MODULES = {
     "AccessError": "errors",
+    "BilledCost": "backends.bills",
+    "BilledCosts": "backends.bills",
     "BusyError": "errors",
     "Check": "backends.base",
     "Checkpoint": "backends.base",
@@ -160,12 +163,15 @@ _MODULES = {
     "TransientError": "errors",
     "Tuner": "tuner",
     "TunestackError": "errors",
+    "UsageKind": "backends.bills",
     "Verdict": "backends.base",
     "collect_logs": "backends.bedrock.logs",
 }
 
 __all__ = [
     "AccessError",
+    "BilledCost",
+    "BilledCosts",
     "BusyError",
     "Check",
     "Checkpoint",
@@ -233,6 +239,7 @@ __all__ = [
     "TransientError",
     "Tuner",
     "TunestackError",
+    "UsageKind",
     "Verdict",
     "collect_logs",
 ]

@@ -9,6 +9,7 @@ from tunestack.backends.accounts import BEDROCK, AccountResolver
 from tunestack.backends.base import JobState
 from tunestack.backends.identifiers import IdKind
 from tunestack.backends.openai.client import restore_client
+from tunestack.billed_costs import BillMethods
 from tunestack.custom_models import CustomModel
 from tunestack.endpoints.endpoint import START_TIMEOUT, Endpoint
 from tunestack.endpoints.expiry import with_expiry
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from tunestack.spec.job_spec import SubmitArguments
 
 
-class Tuner(EvaluationMethods, RunMethods, Estimates):
+class Tuner(EvaluationMethods, RunMethods, BillMethods, Estimates):
     """Fine-tunes models on Bedrock, in a stage that `cdk deploy` deployed, and at OpenAI.
 
     The stage is found by argument, environment (`eval "$(tunestack env)"`) or its SSM parameter, OpenAI by its own variables

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tunestack_sandbox.bedrock.metering import list_storage
 from tunestack_sandbox.bedrock.pagination import build_page
 from tunestack_sandbox.bedrock.state import Model, Region, drop_none, require
 from tunestack_sandbox.bedrock.training import build_configuration
@@ -77,6 +78,7 @@ def delete_model(region: Region, params: Params) -> Params:
     endpoints = (*region.deployments.values(), *region.throughputs.values())
     if any(model in (endpoint.model, endpoint.next_model) for endpoint in endpoints):
         raise ServiceError("ConflictException", f"The model {model.name} is in use by an endpoint.")
+    region.past_usage += list_storage(region, model)
     del region.models[model.arn]
     region.tags.pop(model.arn, None)
     return {}

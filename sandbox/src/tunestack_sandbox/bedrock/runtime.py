@@ -10,6 +10,7 @@ from tunestack_sandbox.bedrock import converse_messages
 from tunestack_sandbox.bedrock.completions import LATENCY_MS, Completion, Prompt
 from tunestack_sandbox.bedrock.foundation_models import INVALID_MODEL, require_not_retired
 from tunestack_sandbox.bedrock.invoke_bodies import find_body_format, read_prompt
+from tunestack_sandbox.bedrock.metering import meter_invocation
 from tunestack_sandbox.bedrock.tool_choice import build_tool_use, require_tool_support
 from tunestack_sandbox.bedrock.training_data import estimate_tokens
 from tunestack_sandbox.messages import Invocation, OperationResult, ServiceError
@@ -37,7 +38,7 @@ def converse(region: Region, params: Params) -> OperationResult:
     completion = _complete(base, index, converse_messages.read_prompt(params))
     metrics = {"latencyMs": LATENCY_MS}
     result = {**converse_messages.build_response(completion), "metrics": metrics}
-    return _build_result(region, result, completion)
+    return _build_result(region, params["modelId"], result, completion)
 
 
 def converse_stream(region: Region, params: Params) -> OperationResult:
@@ -46,7 +47,7 @@ def converse_stream(region: Region, params: Params) -> OperationResult:
     require_tool_support(base, params, streams=True)
     completion = _complete(base, index, converse_messages.read_prompt(params))
     events = converse_messages.build_stream(completion)
-    return _build_result(region, {"stream": events}, completion)
+    return _build_result(region, params["modelId"], {"stream": events}, completion)
 
 
 def invoke_model(region: Region, params: Params) -> OperationResult:
@@ -56,7 +57,7 @@ def invoke_model(region: Region, params: Params) -> OperationResult:
     completion = _complete(base, index, read_prompt(params.get("body", b""), body_format))
     body = json.dumps(body_format.build_response(completion)).encode()
     result = {"body": body, "contentType": "application/json"}
-    return _build_result(region, result, completion)
+    return _build_result(region, params["modelId"], result, completion)
 
 
 def invoke_model_with_response_stream(region: Region, params: Params) -> OperationResult:
@@ -68,10 +69,14 @@ def invoke_model_with_response_stream(region: Region, params: Params) -> Operati
     last = {**last, "amazon-bedrock-invocationMetrics": _build_metrics(completion)}
     chunks = [{"chunk": {"bytes": json.dumps(chunk).encode()}} for chunk in (*first, last)]
     result = {"body": chunks, "contentType": "application/json"}
-    return _build_result(region, result, completion)
+    return _build_result(region, params["modelId"], result, completion)
 
 
-def _build_result(region: Region, result: Params, completion: Completion) -> OperationResult:
+def _build_result(
+    region: Region, model: str, result: Params, completion: Completion
+) -> OperationResult:
+    """Return the result of an invocation, which is billed and counted."""
+    meter_invocation(region, model, completion)
     invocation = Invocation(
         account=region.account,
         input_tokens=completion.input_tokens,

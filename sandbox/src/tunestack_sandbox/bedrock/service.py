@@ -249,6 +249,10 @@ class Bedrock:
             self._clock.settle()
             return [dump_region(region) for region in self._regions.values()]
 
+    def regions(self, account: str) -> list[Region]:
+        """Return the state of each region of an account in use."""
+        return [region for (owner, _), region in self._regions.items() if owner == account]
+
     def region(self, name: str, account: str) -> Region:
         """Return the state of a region of an account."""
         if (account, name) not in self._regions:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunestack.catalog import Serving
 from tunestack_sandbox.bedrock.foundation_models import require_active, require_not_retired
+from tunestack_sandbox.bedrock.metering import list_throughput
 from tunestack_sandbox.bedrock.pagination import build_page
 from tunestack_sandbox.bedrock.state import (
     Endpoint,
@@ -274,6 +275,7 @@ def delete_throughput(region: Region, params: Params) -> Params:
             "ConflictException",
             f"The provisioned model {endpoint.name} can't be deleted before its commitment ends.",
         )
+    region.past_usage += list_throughput(region, endpoint)
     del region.throughputs[endpoint.arn]
     region.tags.pop(endpoint.arn, None)
     return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -10,9 +11,10 @@ from tunestack_sandbox.messages import ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from datetime import datetime
+    from datetime import date, datetime
 
     from tunestack.catalog import BaseModel
+    from tunestack_sandbox.bedrock.metering import Usage
     from tunestack_sandbox.clock import Clock
     from tunestack_sandbox.emulator_client import EmulatorClient
     from tunestack_sandbox.faults import FaultInjector
@@ -91,6 +93,10 @@ class Job:
     failure_reason: str | None = None
     """The reason that AWS does not return, for users of the sandbox."""
     answer_index: AnswerIndex | None = None
+    tokens: int = 0
+    """The tokens in the training file, estimated."""
+    phase_due: datetime | None = None
+    """When the current phase ends, unless the job is stopped."""
     model: str | None = None
     """The ARN of the custom model."""
     training_loss: float | None = None
@@ -146,6 +152,12 @@ class Region:
     )
     """The parameters and the response of each request, by operation and `clientRequestToken`."""
     use_case: bytes | None = None
+    tokens_used: Counter[tuple[date, str, str, tuple[tuple[str, str], ...]]] = field(
+        default_factory=Counter
+    )
+    """The tokens that are billed, by day, key of the base model, end of the usage type, and tags."""
+    past_usage: list[Usage] = field(default_factory=list)
+    """The usage of models and provisioned throughput that were deleted."""
 
     def new_arn(self, resource: str) -> str:
         """Return the ARN of a new resource, `<resource>/<12 characters>`."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunestack_sandbox.bedrock import metrics
 from tunestack_sandbox.bedrock.job_role import JobRole, RoleError
+from tunestack_sandbox.bedrock.metering import meter_training
 from tunestack_sandbox.bedrock.state import PHASES, Job, Model, Region, drop_none
 from tunestack_sandbox.bedrock.training_data import (
     InvalidDataError,
@@ -67,7 +68,7 @@ def _start_phase(region: Region, job: Job, number: int, now: datetime) -> None:
         job.phases[phase] |= {"status": "Completed", "lastModifiedTime": due}
         _start_phase(region, job, number + 1, due)
 
-    region.clock.after(now, seconds + (slow.seconds if slow else 0), finish)
+    job.phase_due = region.clock.after(now, seconds + (slow.seconds if slow else 0), finish)
 
 
 def _run_phase(region: Region, job: Job, phase: str, now: datetime) -> None:
@@ -108,6 +109,7 @@ def _validate_data(job: Job, role: JobRole) -> None:
         name, content = metrics.build_manifest(kind, uri, file.rows)
         role.write_file(output, f"{folder}/{name}", content)
     job.answer_index = AnswerIndex(files[0][2].pairs)
+    job.tokens = files[0][2].tokens
 
 
 def _read_file(role: JobRole, job: Job, uri: str, *, is_validation: bool) -> ParsedFile:
@@ -157,6 +159,7 @@ def end_job(region: Region, job: Job, status: str, now: datetime) -> None:
     """End a job with a status."""
     job.status = status
     job.modified = job.ended = now
+    meter_training(region, job, now)
     for phase in job.phases.values():
         if phase["status"] in ("InProgress", "Stopping"):
             phase |= {"status": status, "lastModifiedTime": now}

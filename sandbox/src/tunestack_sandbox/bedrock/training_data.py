@@ -58,10 +58,11 @@ class InvalidDataError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ParsedFile:
-    """The number of records in a training file, and their prompts and completions."""
+    """The number of records in a training file, their prompts and completions, and their estimated tokens."""
 
     rows: int
     pairs: list[Pair]
+    tokens: int
 
 
 def parse_training_file(
@@ -92,6 +93,7 @@ def parse_training_file(
         )
     parse_row, format_text = _PARSERS[base.record_format]
     all_pairs: list[Pair] = []
+    tokens = 0
     for line, row in enumerate(rows, start=1):
         try:
             pairs = list(parse_row(row, base))
@@ -105,7 +107,9 @@ def parse_training_file(
         _check_tokens(pairs, base, line)
         _check_reserved_keywords(row, pairs, base, line, name)
         all_pairs += pairs
-    return ParsedFile(len(rows), all_pairs)
+        # The last prompt of a conversation contains the others.
+        tokens += sum(map(estimate_tokens, pairs[-1]))
+    return ParsedFile(len(rows), all_pairs, tokens)
 
 
 def _parse_lines(content: bytes, name: str) -> Iterator[dict[str, Any]]:

@@ -8,6 +8,7 @@ import warnings
 from importlib.util import find_spec
 from itertools import pairwise
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,8 +17,12 @@ from tunestack.cli.interrupts import exit_at_interrupt
 from tunestack.cli.output import INTERRUPTED, MESSAGES_AS_JSON, exit_code, note, note_error
 from tunestack.errors import DataError, MissingExtraError, TunestackError
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 # Modules are loaded when a command runs: `tunestack --help` and `tunestack data` need no AWS client.
 _COMMANDS = {
+    "alias": ("alias", "Set, list and delete aliases: your own names for commands."),
     "completion": ("completion", "Print the script that completes commands in a shell."),
     "cost": ("cost", "Estimate the cost of a job and of serving its model, offline."),
     "custom-models": ("custom_models", "List, show and delete custom (fine-tuned) models."),
@@ -64,6 +69,30 @@ class _Commands(Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         return super().get_command(ctx, cmd_name) or _plugin(cmd_name)
+
+    def suggestions(self, ctx: click.Context) -> list[str]:
+        from tunestack.cli.alias import read_aliases  # noqa: PLC0415 - for the message only
+
+        return [*self.list_commands(ctx), *read_aliases()]
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; an unknown name can be an alias of the user."""
+        if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            from tunestack.cli.alias import expand  # noqa: PLC0415 - commands do not need it
+
+            expanded = expand(args, to_complete=ctx.resilient_parsing)
+            if expanded is not None:
+                args = expanded
+                MESSAGES_AS_JSON.set(_has_json(args))
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete the names of commands and aliases, and options."""
+        from tunestack.cli.alias import complete_alias  # noqa: PLC0415 - for completion only
+
+        return [*super().shell_complete(ctx, incomplete), *complete_alias(incomplete)]
 
 
 def _descriptions() -> dict[str, str]:

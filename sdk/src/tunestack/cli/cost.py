@@ -1,4 +1,4 @@
-"""`tunestack cost`: estimate the cost of a job."""
+"""`tunestack cost`: estimate the cost of a job, or show what is or was billed."""
 
 from __future__ import annotations
 
@@ -7,39 +7,17 @@ from typing import Any
 
 import click
 
+from tunestack.cli.billed import show_billed_costs
 from tunestack.cli.groups import examples
-from tunestack.cli.options import new_tuner
+from tunestack.cli.options import new_tuner, since_option, until_option
 from tunestack.cli.output import is_text, out, write
 from tunestack.cli.running import show_running_costs
 from tunestack.cli.submit import submit, to_arguments
 
 _WITHOUT_EFFECT = ("wait", "dry_run", "yes")
 """Options of `submit` that do not change the cost."""
-
-
-def _cost(
-    file: str | None,
-    model: str | None,
-    stage: str | None,
-    region: str | None,
-    *,
-    running: bool,
-    **options: Any,
-) -> None:
-    if running:
-        show_running_costs(stage, region)
-        return
-    if file is None or model is None:
-        missing = "argument FILE" if file is None else "option --model"
-        raise click.UsageError(f"missing {missing}; or use --running, for what is billed now")
-    for name in _WITHOUT_EFFECT:
-        del options[name]
-    estimated = new_tuner(stage, region).cost(model, file, **to_arguments(options))
-    if not is_text():
-        write(estimated)
-        return
-    for line in estimated.lines():
-        out(line)
+_BILL = ("since", "until", "period")
+"""Options for `--billed` only."""
 
 
 def _optional(parameter: click.Parameter) -> click.Parameter:
@@ -50,24 +28,76 @@ def _optional(parameter: click.Parameter) -> click.Parameter:
     return optional
 
 
-# Has the parameters of `submit`, so that replacing `submit` with `cost` in a command line always works.
-cost = click.Command(
-    "cost",
-    params=[
-        *map(_optional, submit.params),
-        click.Option(
-            ["--running"],
-            is_flag=True,
-            help="List what is billed now by the hour or month, with prices and ends, instead of an estimate.",
-        ),
-    ],
-    callback=_cost,
-    help="Estimate the cost of a job and of serving its model, by AWS's price list or, offline, by the catalog.\n\n"
-    "Needs no account and no network; takes the options of `tunestack submit`. With --running, lists provisioned throughput, "
-    "custom models and stored data, in all regions where models can be fine-tuned unless --region is set.",
+@click.command(
     epilog=examples(
         "tunestack cost train.jsonl --model nova-micro -p epochCount=3",
-        "tunestack cost --running",
+        "tunestack cost --billed --since 30d",
         page="cli.md",
     ),
 )
+@since_option()
+@until_option()
+@click.option(
+    "--period",
+    type=click.Choice(["day", "month"]),
+    help="The length of the periods of --billed; by default days up to 62 days, and months beyond.",
+)
+@click.option(
+    "--billed",
+    is_flag=True,
+    help="Show what AWS billed in the past, from AWS Cost Explorer, instead of an estimate; AWS bills $0.01 for each request.",
+)
+@click.option(
+    "--running",
+    is_flag=True,
+    help="List what is billed now by the hour or month, with prices and ends, instead of an estimate.",
+)
+def cost(
+    file: str | None,
+    model: str | None,
+    stage: str | None,
+    region: str | None,
+    *,
+    running: bool,
+    billed: bool,
+    **options: Any,
+) -> None:
+    """Estimate the cost of a job and of serving its model, by AWS's price list or, offline, by the catalog.
+
+    Needs no account and no network; takes the options of `tunestack submit`. With --running, lists provisioned throughput,
+    custom models and stored data, in all regions where models can be fine-tuned unless --region is set.
+
+    With --billed, shows what AWS billed the account for Amazon Bedrock in the last 30 days, by day and usage type, in all regions
+    unless --region is set. --tag selects resources by an active cost allocation tag. AWS bills $0.01 for each request: two, and
+    one for each further page. The costs are up to 24 hours old. The caller needs ce:GetDimensionValues and ce:GetCostAndUsage,
+    which no policy of the stage grants.
+    """
+    bill = {name: options.pop(name) for name in _BILL}
+    if running and billed:
+        raise click.UsageError("use either --running or --billed")
+    if billed:
+        show_billed_costs(stage, region, tags=options["tags"], **bill)
+        return
+    for name in _BILL:
+        if bill[name] is not None:
+            raise click.UsageError(f"--{name} needs --billed")
+    if running:
+        show_running_costs(stage, region)
+        return
+    if file is None or model is None:
+        missing = "argument FILE" if file is None else "option --model"
+        raise click.UsageError(
+            f"missing {missing}; or use --running, for what is billed now, or --billed, for past bills"
+        )
+    for name in _WITHOUT_EFFECT:
+        del options[name]
+    estimated = new_tuner(stage, region).cost(model, file, **to_arguments(options))
+    if not is_text():
+        write(estimated)
+        return
+    for line in estimated.lines():
+        out(line)
+
+
+# The parameters of `submit`, so that replacing `submit` with `cost` in a command line always works.
+cost.params[:0] = map(_optional, submit.params)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from tunestack.cli.groups import examples
-from tunestack.cli.options import Pair, Since, format_option, once, since_option
+from tunestack.cli.options import Pair, format_option, once, since_option, until_option
 from tunestack.cli.output import is_text, note, out, write
 from tunestack.records.logs import LogFilter, Unique
 
@@ -40,7 +40,7 @@ _EVERY = 0.5
     help="A part of the model id, such as claude-sonnet-4; by default all models.",
 )
 @since_option()
-@click.option("--until", type=Since(), help="Only before then: a time as for --since.")
+@until_option()
 @click.option(
     "--metadata",
     type=Pair(),

@@ -13,7 +13,7 @@ from tunestack.cli.interrupts import exit_at_interrupt
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_ALIASES = {"ls": ("list",), "ps": ("list",), "logs": ("events",), "rm": ("delete", "stop")}
+BUILT_IN_ALIASES = {"ls": ("list",), "ps": ("list",), "logs": ("events",), "rm": ("delete", "stop")}
 """Other names of commands, which `docker`, `gh` and `hf` use: an alias runs the first of these commands that the group has."""
 _DOCS = "https://github.com/tunestack/tunestack/blob/main/docs/"
 
@@ -56,7 +56,7 @@ class Group(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write one sentence for each command, and its aliases."""
         aliases: dict[str, list[str]] = {}
-        for alias in _ALIASES:
+        for alias in BUILT_IN_ALIASES:
             aliases.setdefault(self._resolve_alias(alias), []).append(alias)
         with formatter.section("Commands"):
             formatter.write_dl(
@@ -70,23 +70,27 @@ class Group(click.Group):
             )
 
     def _resolve_alias(self, name: str) -> str:
-        names = (name, *_ALIASES.get(name, ()))
+        names = (name, *BUILT_IN_ALIASES.get(name, ()))
         return next(
             (known for known in names if known in self.commands or known in self.modules), name
         )
+
+    def suggestions(self, ctx: click.Context) -> list[str]:
+        """Return the names that the error for an unknown command suggests."""
+        return self.list_commands(ctx)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; an unknown name is an error that names similar commands."""
         name = args[0]
-        known = self.list_commands(ctx)
-        if name in known or name.startswith("-") or ctx.resilient_parsing:
+        if name in self.list_commands(ctx) or name.startswith("-") or ctx.resilient_parsing:
             return super().resolve_command(ctx, args)
         if self.get_command(ctx, name) is not None:
             return super().resolve_command(ctx, args)
         from difflib import get_close_matches  # noqa: PLC0415 - for the message only
 
+        known = self.suggestions(ctx)
         near = get_close_matches(name, known, n=1) or [
             other for other in known if other.startswith(name)
         ]

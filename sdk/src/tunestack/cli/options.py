@@ -179,6 +179,13 @@ def since_option() -> Callable[[Command], Command]:
     )
 
 
+def until_option() -> Callable[[Command], Command]:
+    """Return the option `--until`."""
+    return click.option(
+        "--until", type=Since(), metavar="TIME", help="Only before then: a time as for --since."
+    )
+
+
 def sort_option(*orders: str) -> Callable[[Command], Command]:
     """Return the option `--sort`; the first order is the default."""
     newest = " (the newest first)" if orders[0] == "created" else ""

@@ -148,11 +148,12 @@ def _usd_of(price: Price | None) -> float | None:
 
 
 def usd_text(amount: float | None) -> str:
-    """Format an amount of US dollars; `None` is unknown."""
+    """Format an amount of US dollars, which is negative for a credit; `None` is unknown."""
     if amount is None:
         return "an unknown amount"
-    if 0 < amount < 1 / _MILLION:
+    size, sign = abs(amount), "-" if amount < 0 else ""
+    if 0 < size < 1 / _MILLION:
         return "less than $0.000001"
-    if 0 < amount < _CENT:
-        return f"${amount:.6f}".rstrip("0")
-    return f"${amount:,.2f}"
+    if 0 < size < _CENT:
+        return f"{sign}${size:.6f}".rstrip("0")
+    return f"{sign}${size:,.2f}"

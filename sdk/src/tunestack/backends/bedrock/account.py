@@ -13,6 +13,7 @@ from tunestack import catalog
 from tunestack.backends.base import Check, Verdict
 from tunestack.backends.bedrock.arn import Arn, check_bedrock_id, region_of, strip_route
 from tunestack.backends.bedrock.backend import BedrockBackend
+from tunestack.backends.bedrock.bills import read_billed_costs
 from tunestack.backends.bedrock.clients import Clients, new_session
 from tunestack.backends.bedrock.discovery import Deployments, find_region, require_region
 from tunestack.backends.bedrock.errors import translate_errors
@@ -38,9 +39,11 @@ from tunestack.spec.arguments import OWN_TAGS, check_type
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from datetime import date
 
     import boto3
 
+    from tunestack.backends.bills import BilledCosts, BillPeriod
     from tunestack.catalog import BaseModel
     from tunestack.deployment import Deployment
 
@@ -51,7 +54,7 @@ _MODEL_ACCESS = "https://{0}.console.aws.amazon.com/bedrock/home?region={0}#/mod
 
 
 class BedrockAccount:
-    """`tunestack.backends.protocols.Account` on AWS; nothing is called before it is needed.
+    """`Account` and `BilledAccount` on AWS; nothing is called before it is needed.
 
     Attributes:
         session: the boto3 session that was passed, if any.
@@ -214,6 +217,18 @@ class BedrockAccount:
             is_open = check.verdict is Verdict.PASS
             results.append(check if is_open else replace(check, link=_MODEL_ACCESS.format(region)))
         return results
+
+    def billed_costs(
+        self,
+        start: date,
+        end: date,
+        *,
+        period: BillPeriod,
+        region: str | None,
+        tags: Mapping[str, str],
+    ) -> BilledCosts:
+        """Read what AWS billed for Bedrock; no deployment is needed."""
+        return read_billed_costs(self._clients, start, end, period=period, region=region, tags=tags)
 
     def __getstate__(self) -> dict[str, Any]:
         """Keep the arguments, and leave out the session and its credentials."""

@@ -122,6 +122,10 @@ class BedrockBackend(
     def _store(self, owner: str) -> Store:
         return Store(self._clients.get("s3", self._region), owner)
 
+    @property
+    def _data_store(self) -> Store:
+        return self._store(self._deployment.account)
+
     def base(self, identifier: str) -> BaseModel:
         """Return the base model, by its id or by the ARN of a custom model."""
         return catalog.find(identifier) or catalog.of_custom_model(identifier)

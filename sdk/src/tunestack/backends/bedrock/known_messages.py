@@ -1,8 +1,9 @@
-"""Messages of Bedrock whose cause is not in their error code: what they mean, and what to do.
+"""Messages of Bedrock and Cost Explorer whose cause is not in their error code: what they mean, and what to do.
 
 Sources (read 2026-11-29): user guide, fine-tuning-troubleshooting and encryption-custom-job; AWS re:Post knowledge center,
 bedrock-invokemodel-api-error and bedrock-fine-tuning-errors; messages that users reported: aws-samples/amazon-bedrock-workshop
-#100 and #367, ministryofjustice/modernisation-platform-environments #18323.
+#100 and #367, ministryofjustice/modernisation-platform-environments #18323; of Cost Explorer: aws-samples/aws-cost-explorer-report
+#15, redhat-performance/cloud-governance #1011; user guide of AWS Cost Management, ce-enable and ce-access.
 """
 
 from __future__ import annotations
@@ -53,6 +54,24 @@ _REFUSALS = (
         re.compile(r"with on-demand throughput isn.t supported"),
         InvalidRequestError,
         "use an inference profile of the model, whose id has a geography before the model id: `us.`, `eu.` or `global.`",
+    ),
+    Refusal(
+        re.compile(r"not authorized to perform: ce:"),
+        AccessError,
+        "grant ce:GetDimensionValues and ce:GetCostAndUsage (resource *) to the caller: no policy of the stage grants them, because "
+        "a bill shows the whole account, and in the management account the whole organization",
+    ),
+    Refusal(
+        re.compile(r"not enabled for cost explorer", re.IGNORECASE),
+        AccessError,
+        "open Cost Explorer once in the Billing and Cost Management console of the management account (costs appear within 24 "
+        "hours); it must allow member accounts to use Cost Explorer (Cost Management preferences), and the account must have IAM "
+        "access to billing activated (by the root user, on the Account page)",
+    ),
+    Refusal(
+        re.compile(r"beyond (the past )?14 months"),
+        InvalidRequestError,
+        "use a later first day: Cost Explorer has 14 months, and up to 38 by month if the management account has enabled them",
     ),
 )
 _FAILURES = (

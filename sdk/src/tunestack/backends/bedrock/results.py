@@ -26,7 +26,8 @@ class BedrockResults:
     def _deployment(self) -> Deployment:
         raise NotImplementedError
 
-    def _store(self, owner: str) -> Store:
+    @property
+    def _data_store(self) -> Store:
         raise NotImplementedError
 
     def _result_location(self, name: str) -> Location:
@@ -36,19 +37,19 @@ class BedrockResults:
     def put_result(self, name: str, content: bytes) -> str:
         """Store a result and return its S3 URI."""
         location = self._result_location(name)
-        self._store(self._deployment.owner(location.bucket)).write(location, content)
+        self._data_store.write(location, content)
         return str(location)
 
     def read_result(self, name: str) -> bytes:
         """Read a result."""
         location = self._result_location(name)
-        return self._store(self._deployment.owner(location.bucket)).read(location)
+        return self._data_store.read(location)
 
     def list_results(self, prefix: str) -> Iterator[str]:
         """List the names of the results that start with a prefix."""
         location = self._result_location(prefix)
         start = len(location.key) - len(prefix)
-        store = self._store(self._deployment.owner(location.bucket))
+        store = self._data_store
         return (key[start:] for key in store.list_keys(location))
 
     def caller(self) -> str:

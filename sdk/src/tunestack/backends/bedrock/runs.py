@@ -46,7 +46,8 @@ class BedrockRuns:
     def _deployment(self) -> Deployment:
         raise NotImplementedError
 
-    def _store(self, owner: str) -> Store:
+    @property
+    def _data_store(self) -> Store:
         raise NotImplementedError
 
     @property
@@ -71,17 +72,17 @@ class BedrockRuns:
     def put_run_file(self, name: str, content: bytes) -> None:
         """Store a file of a run."""
         location = self._run_file(name)
-        self._store(self._deployment.owner(location.bucket)).write(location, content)
+        self._data_store.write(location, content)
 
     def create_run_file(self, name: str, content: bytes) -> bool:
         """Store a file of a run, unless it exists."""
         location = self._run_file(name)
-        return self._store(self._deployment.owner(location.bucket)).create(location, content)
+        return self._data_store.create(location, content)
 
     def read_run_file(self, name: str) -> bytes:
         """Read a file of a run."""
         location = self._run_file(name)
-        return self._store(self._deployment.owner(location.bucket)).read(location)
+        return self._data_store.read(location)
 
     def _run_file(self, name: str) -> Location:
         deployment = self._deployment

@@ -25,7 +25,8 @@ class BedrockStorage:
     def _deployment(self) -> Deployment:
         raise NotImplementedError
 
-    def _store(self, owner: str) -> Store:
+    @property
+    def _data_store(self) -> Store:
         raise NotImplementedError
 
     def stored_data(self) -> Iterator[StoredData]:
@@ -34,7 +35,7 @@ class BedrockStorage:
             deployment = self._deployment
         except TunestackError:  # nothing is deployed here
             return
-        store = self._store(deployment.account)
+        store = self._data_store
         for prefix in (deployment.datasets_prefix, deployment.outputs_prefix):
             location = Location(deployment.data_bucket, prefix)
             try:
