@@ -1,7 +1,6 @@
 """Fixtures of all tests: one sandbox, and a check of every request of an AWS client."""
 
 import asyncio
-import functools
 import gc
 import json
 import os
@@ -11,14 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import boto3
-import botocore.compat
 import botocore.handlers
-import botocore.hooks
-import botocore.session
 import pytest
 from botocore.credentials import Credentials
 
 from stages import STAGES
+from tests.botocore_caches import share_caches
 from tests.day import AS_OF
 from tests.few_polls import FewPolls
 from tunestack import Tuner
@@ -127,10 +124,7 @@ botocore.handlers.BUILTIN_HANDLERS += [
     ("before-parameter-build", REQUESTS.check),
     ("before-sign", TUNER.sign),
 ]
-# botocore inspects the signatures of its 200 handlers again for each session.
-botocore.hooks.accepts_kwargs = functools.cache(botocore.compat.accepts_kwargs)
-# Sessions share a loader, because parsing the model of a service takes 100 ms for each client.
-botocore.session.create_loader = functools.cache(botocore.session.create_loader)
+share_caches()
 
 
 def pytest_addoption(parser):

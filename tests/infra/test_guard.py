@@ -144,7 +144,7 @@ def test_error_while_listing_endpoints_is_raised(account):
 
 
 def test_no_endpoint_outlives_its_limit(account):
-    run_histories(account, range(60))
+    run_histories(account, range(30))
 
 
 @pytest.mark.campaign

@@ -9,6 +9,7 @@ import dspy
 import pytest
 
 from tests.day import AS_OF
+from tests.parameters import every
 from tests.sdk.desks import GPT, NOVA
 from tunestack import Tuner
 from tunestack.cli.commands import run
@@ -73,7 +74,7 @@ def cli(capsys):
     return call
 
 
-@pytest.fixture(params=["bedrock", "openai"])
+@pytest.fixture(params=every(2, ["bedrock", "openai"]))
 def provider(request):
     return request.param
 

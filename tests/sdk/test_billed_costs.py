@@ -115,7 +115,7 @@ def test_long_bills_have_months_and_several_pages(tuner, job, sandbox):
     assert months[-1].end == until
     assert months.requests == 2
     assert [cost.start for cost in months if cost.is_estimated] == [date(2027, 3, 1)]
-    days = tuner.billed_costs(since=TODAY, until=until, period="day")
+    days = tuner.billed_costs(since=TODAY, until=until, granularity="day")
     assert days.requests == 3
     assert len(days) == 131
     assert days.usd == pytest.approx(months.usd)
@@ -263,7 +263,7 @@ def test_old_bills_need_monthly_data_of_several_years(tuner):
             {"since": TODAY, "until": TODAY},
             r"since \(2026-11-01\) must be before until \(2026-11-01\)",
         ),
-        ({"period": "week"}, "unknown period 'week': use one of day, month"),
+        ({"granularity": "week"}, "unknown granularity 'week': use one of day, month"),
         ({"since": datetime(2026, 11, 1)}, "since has no time zone"),  # noqa: DTZ001
         ({"until": "2026-11-01"}, "invalid until '2026-11-01'"),
         ({"region": "Oregon"}, "invalid region 'Oregon'"),
@@ -301,7 +301,7 @@ class TestCommand:
 
     def test_filters(self, cli, job):
         period = ("cost", "--billed", "--since", "2026-10-20")
-        code, out, err = cli(*period, "--region", "us-west-2", "--period", "month")
+        code, out, err = cli(*period, "--region", "us-west-2", "--granularity", "month")
         assert (code, out) == (0, "")
         assert "no billed costs of Amazon Bedrock in us-west-2" in err
         assert "training" in cli(*period, "--tag", "tunestack:stage=dev")[1]
@@ -314,7 +314,7 @@ class TestCommand:
         [
             (("--billed", "--running"), "use either --running or --billed"),
             (("--since", "7d"), "--since needs --billed"),
-            (("--running", "--period", "month"), "--period needs --billed"),
+            (("--running", "--granularity", "month"), "--granularity needs --billed"),
             (("--billed", "--stage", "prod"), "use --tag tunestack:stage=prod"),
             (("--billed", "--id-only"), "costs have no ids"),
             ((), "or --billed, for past bills"),

@@ -1,13 +1,13 @@
-"""Metrics, compared with the reference libraries, published values and examples."""
+"""Metrics, compared with the reference libraries, published values and examples.
+
+The libraries are imported by the tests that use them: they take seconds, in every process that collects the tests.
+"""
 
 import json
 import random
 
 import dspy
 import pytest
-import sacrebleu
-from rouge_score.rouge_scorer import RougeScorer
-from sklearn.metrics import accuracy_score, f1_score
 
 from tunestack.backends.base import ToolCall
 from tunestack.errors import ConfigError
@@ -42,6 +42,8 @@ def evaluate(spec, pairs):
 
 
 def test_rouge_l_is_that_of_rouge_score():
+    from rouge_score.rouge_scorer import RougeScorer
+
     scorer = RougeScorer(["rougeL"])
     expected = [scorer.score(one, two)["rougeL"].fmeasure for one, two in TEXTS]
     assert evaluate("rouge_l", TEXTS)[1] == pytest.approx(expected)
@@ -49,11 +51,15 @@ def test_rouge_l_is_that_of_rouge_score():
 
 def test_rouge_l_supports_other_scripts():
     """The tokenizer of rouge-score drops all letters but ASCII, so it returns 0 here."""
+    from rouge_score.rouge_scorer import RougeScorer
+
     assert RougeScorer(["rougeL"]).score("где посылка", "где посылка")["rougeL"].fmeasure == 0
     assert evaluate("rouge_l", [("где посылка", "где посылка")])[0] == 1
 
 
 def test_bleu_and_chrf_are_those_of_sacrebleu():
+    import sacrebleu
+
     expected, actual = zip(*TEXTS, strict=True)
     corpus = sacrebleu.corpus_bleu(list(actual), [list(expected)]).score / 100
     sentences = [sacrebleu.sentence_bleu(two, [one]).score / 100 for one, two in TEXTS]
@@ -65,6 +71,8 @@ def test_bleu_and_chrf_are_those_of_sacrebleu():
 
 
 def test_labels_have_the_accuracy_and_f1_of_scikit_learn():
+    from sklearn.metrics import accuracy_score, f1_score
+
     labels = ["billing", "shipping", "returns"]
     pairs = [(RANDOM.choice(labels), RANDOM.choice([*labels, "none", ""])) for _ in range(200)]
     expected, actual = zip(*pairs, strict=True)

@@ -5,7 +5,6 @@ import time
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from tunestack.evaluation.statistics import bootstrap, mean, paired_bootstrap, percentile
 
@@ -24,6 +23,8 @@ def test_percentile_is_that_of_numpy(values, share):
 
 @pytest.mark.parametrize(("one", "two"), [(ONE, TWO), (SCORES, OTHERS)], ids=["0 or 1", "numbers"])
 def test_paired_interval_is_that_of_scipy(one, two):
+    from scipy import stats  # takes seconds, in every process that collects the tests
+
     expected = stats.bootstrap(
         (one, two),
         lambda one, two, axis: np.mean(one, axis=axis) - np.mean(two, axis=axis),
@@ -41,6 +42,8 @@ def test_paired_interval_is_that_of_scipy(one, two):
 
 def test_statistic_of_many_rows_has_the_interval_of_scipy():
     """A statistic that is not a mean takes another path: here the ratio of two sums."""
+    from scipy import stats
+
     rows = [(score, other + 0.5) for score, other in zip(SCORES, OTHERS, strict=True)]
 
     def ratio(rows):

@@ -15,8 +15,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cfnlint.schema import PROVIDER_SCHEMA_MANAGER, ResourceNotFoundError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -110,6 +108,11 @@ class _CreateOnlyProperties(dict[str, list[list[str]]]):
     """Paths of the properties that always or sometimes force a replacement, by resource type; loaded on first use."""
 
     def __missing__(self, kind: str) -> list[list[str]]:
+        from cfnlint.schema import (  # noqa: PLC0415 - takes a second
+            PROVIDER_SCHEMA_MANAGER,
+            ResourceNotFoundError,
+        )
+
         try:
             schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema
         except ResourceNotFoundError:  # A custom resource has no schema.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from tunestack._utils import clock
 from tunestack.backends.accounts import BEDROCK
-from tunestack.backends.bills import BilledAccount, BillPeriod
+from tunestack.backends.bills import BilledAccount, Granularity
 from tunestack.errors import ConfigError
 from tunestack.settings import region_code
 from tunestack.spec.arguments import check_choice, check_time, check_type
@@ -37,7 +37,7 @@ class BillMethods:
         *,
         since: date | None = None,
         until: date | None = None,
-        period: Literal["day", "month"] | None = None,
+        granularity: Literal["day", "month"] | None = None,
         region: str | None = None,
         tags: dict[str, str] | None = None,
         provider: Provider = BEDROCK,
@@ -51,7 +51,7 @@ class BillMethods:
         Args:
             since: the first day in UTC, or a time in it; by default 30 days ago.
             until: the day after the last one; by default tomorrow.
-            period: `day` or `month`; by default days up to 62 days, and months beyond.
+            granularity: `day` or `month`; by default days up to 62 days, and months beyond.
             region: only costs in this region; by default all regions, whatever the tuner's region is.
             tags: only costs of resources with all of these tags, which have to be active cost allocation tags, for example
                 `{"tunestack:stage": "prod"}`.
@@ -68,11 +68,13 @@ class BillMethods:
         start = _to_date("since", since) or min(clock.today(), end) - _DEFAULT
         if start >= end:
             raise ConfigError(f"invalid period: since ({start}) must be before until ({end})")
-        default = BillPeriod.DAY if (end - start).days <= _MOST_DAYS else BillPeriod.MONTH
+        default = Granularity.DAY if (end - start).days <= _MOST_DAYS else Granularity.MONTH
         return account.billed_costs(
             start,
             end,
-            period=default if period is None else check_choice("period", period, BillPeriod),
+            granularity=default
+            if granularity is None
+            else check_choice("granularity", granularity, Granularity),
             region=None
             if region is None
             else region_code("region", check_type("region", region, str)),

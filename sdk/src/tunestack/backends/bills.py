@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from datetime import date
 
 
-class BillPeriod(StrEnum):
+class Granularity(StrEnum):
     """The length of the periods of a bill."""
 
     DAY = "day"
@@ -94,7 +94,7 @@ class BilledAccount(Protocol):
         start: date,
         end: date,
         *,
-        period: BillPeriod,
+        granularity: Granularity,
         region: str | None,
         tags: Mapping[str, str],
     ) -> BilledCosts:
@@ -103,7 +103,7 @@ class BilledAccount(Protocol):
         Args:
             start: the first day (UTC).
             end: the day after the last one.
-            period: the length of the periods.
+            granularity: the length of the periods.
             region: only costs in this region.
             tags: only costs of resources with all of these tags.
 

@@ -16,7 +16,7 @@ from tunestack.cli.submit import submit, to_arguments
 
 _WITHOUT_EFFECT = ("wait", "dry_run", "yes")
 """Options of `submit` that do not change the cost."""
-_BILL = ("since", "until", "period")
+_BILL = ("since", "until", "granularity")
 """Options for `--billed` only."""
 
 
@@ -38,7 +38,7 @@ def _optional(parameter: click.Parameter) -> click.Parameter:
 @since_option()
 @until_option()
 @click.option(
-    "--period",
+    "--granularity",
     type=click.Choice(["day", "month"]),
     help="The length of the periods of --billed; by default days up to 62 days, and months beyond.",
 )

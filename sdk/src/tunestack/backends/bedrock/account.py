@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     import boto3
 
-    from tunestack.backends.bills import BilledCosts, BillPeriod
+    from tunestack.backends.bills import BilledCosts, Granularity
     from tunestack.catalog import BaseModel
     from tunestack.deployment import Deployment
 
@@ -223,12 +223,14 @@ class BedrockAccount:
         start: date,
         end: date,
         *,
-        period: BillPeriod,
+        granularity: Granularity,
         region: str | None,
         tags: Mapping[str, str],
     ) -> BilledCosts:
         """Read what AWS billed for Bedrock; no deployment is needed."""
-        return read_billed_costs(self._clients, start, end, period=period, region=region, tags=tags)
+        return read_billed_costs(
+            self._clients, start, end, granularity=granularity, region=region, tags=tags
+        )
 
     def __getstate__(self) -> dict[str, Any]:
         """Keep the arguments, and leave out the session and its credentials."""

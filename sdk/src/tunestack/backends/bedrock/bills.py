@@ -13,7 +13,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from tunestack.backends.bedrock.errors import translate_errors
-from tunestack.backends.bills import BilledCost, BilledCosts, BillPeriod, UsageKind
+from tunestack.backends.bills import BilledCost, BilledCosts, Granularity, UsageKind
 from tunestack.catalog import CATALOG
 from tunestack.errors import ProviderError
 
@@ -28,7 +28,7 @@ _REGION = "us-east-1"
 """Cost Explorer has one endpoint for all regions, which is in this one."""
 _SERVICES = "Bedrock"
 """A part of the names of all services that bill models on Bedrock: models of other publishers have services of their own."""
-_GRANULARITIES = {BillPeriod.DAY: "DAILY", BillPeriod.MONTH: "MONTHLY"}
+_GRANULARITIES = {Granularity.DAY: "DAILY", Granularity.MONTH: "MONTHLY"}
 _COST, _QUANTITY = "UnblendedCost", "UsageQuantity"
 _WITHOUT_UNIT = "N/A"
 _KINDS = tuple(
@@ -53,7 +53,7 @@ def read_billed_costs(
     start: date,
     end: date,
     *,
-    period: BillPeriod,
+    granularity: Granularity,
     region: str | None,
     tags: Mapping[str, str],
 ) -> BilledCosts:
@@ -84,7 +84,7 @@ def read_billed_costs(
         clients,
         "get_cost_and_usage",
         costs,
-        Granularity=_GRANULARITIES[period],
+        Granularity=_GRANULARITIES[granularity],
         Metrics=[_COST, _QUANTITY],
         GroupBy=[{"Type": "DIMENSION", "Key": key} for key in ("SERVICE", "USAGE_TYPE")],
         Filter=_build_filter(services, region, tags),
