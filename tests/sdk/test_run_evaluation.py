@@ -90,7 +90,7 @@ def test_run_needs_no_client_after_its_start(evaluating, sandbox, tmp_path, aske
     assert "promotion: endpoint nightly-tickets serves the best model" in dry.stdout
     subprocess.run([*command, "--json"], env=os.environ, check=True)
     sandbox.clock.advance(timedelta(days=1))
-    figure(f"memory of the function that evaluates: {measure_memory()}")
+    figure(f"memory of the function that evaluates: {measure_memory(sandbox)}")
 
     (run,) = evaluating.runs()
     assert run.status() is RunState.SUCCEEDED
@@ -138,24 +138,25 @@ def test_evaluation_is_a_part_of_the_run(evaluating, sandbox):
     assert second.id != first.id
 
 
-def list_function_processes():
-    """Return the processes that run functions: they have a variable that no other has."""
+def list_function_processes(sandbox):
+    """Return the processes that run functions of the stage in a sandbox, not those of other sandboxes on this machine."""
+    address = sandbox.variables()["AWS_ENDPOINT_URL"]
+    expected = {f"AWS_ENDPOINT_URL={address}".encode(), b"TUNESTACK_STAGE=eval"}
     found = []
     for file in Path("/proc").glob("[0-9]*/environ"):
         try:
-            if (
-                b"TUNESTACK_STAGE=eval" in file.read_bytes()
-                and b"AWS_LAMBDA_FUNCTION_NAME=" in file.read_bytes()
-            ):
-                found.append(int(file.parent.name))
+            variables = file.read_bytes().split(b"\0")
         except OSError:
             continue
+        is_function = any(row.startswith(b"AWS_LAMBDA_FUNCTION_NAME=") for row in variables)
+        if is_function and expected <= {*variables}:
+            found.append(int(file.parent.name))
     return found
 
 
-def measure_memory():
+def measure_memory(sandbox):
     """Return the highest memory of the processes that run functions."""
-    texts = [Path(f"/proc/{pid}/status").read_text() for pid in list_function_processes()]
+    texts = [Path(f"/proc/{pid}/status").read_text() for pid in list_function_processes(sandbox)]
     return [
         line.split(":")[1].strip()
         for text in texts
@@ -166,15 +167,16 @@ def measure_memory():
 
 @pytest.mark.parametrize("operation", every(2, ["Converse", "CreateCustomModelDeployment"]))
 def test_killed_function_continues(evaluating, sandbox, asked, operation):
-    kills = 0
+    kills, killed = 0, []
 
     def kill(call, handler):
         nonlocal kills
         if call.operation.name == operation and kills < 2:
             kills += 1
             response = handler(call)
-            for pid in list_function_processes():
+            for pid in list_function_processes(sandbox):
                 os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
             return response
         return handler(call)
 
@@ -184,6 +186,7 @@ def test_killed_function_continues(evaluating, sandbox, asked, operation):
     with sandbox.intercept_operations(kill):
         run.wait()
     assert kills == 2
+    assert killed
     assert run.state is RunState.SUCCEEDED, run.info.failure
     assert [name for name, _ in list_endpoints(evaluating)] == ["kill"]
     repeated = sum(asked.values()) - len(asked)

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _UNKNOWN = "Runtime.HandlerError"
-_ENDED = "Worker process died"
+_ENDED = ("Worker process died", "Worker process exited immediately")
+"""The beginnings of MiniStack's messages for a process that ends in an invocation, or at its start."""
 _LAST_LINE = re.compile(r"^(?:\w+\.)*(?P<name>[A-Za-z_]\w*)(?::|$)", re.MULTILINE)
 _TRACEBACK = "Traceback (most recent call last):\n"
 
@@ -44,13 +45,14 @@ def install() -> None:
 def _execute(execute: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
     result = execute(*arguments)
     body = result.get("body")
-    if isinstance(body, dict) and result.get("error") and body.get("errorType") == _UNKNOWN:
-        body["errorType"] = _find_type(str(body.get("errorMessage")), str(result.get("log")))
+    if isinstance(body, dict) and result.get("error"):
+        if str(body.get("errorMessage")).startswith(_ENDED):
+            body["errorType"] = "Runtime.ExitError"
+        elif body.get("errorType") == _UNKNOWN:
+            body["errorType"] = _find_type(str(result.get("log")))
     return result
 
 
-def _find_type(message: str, log: str) -> str:
-    if message == _ENDED:
-        return "Runtime.ExitError"
+def _find_type(log: str) -> str:
     match = _LAST_LINE.search(log.rpartition(_TRACEBACK)[2])
     return _UNKNOWN if match is None or _TRACEBACK not in log else match["name"]
