@@ -73,15 +73,15 @@ def test_expired_endpoints_are_deleted_despite_invalid_tags_and_errors(account):
 
 
 def test_sweep_reads_all_pages(account):
-    for _ in range(299):
+    for _ in range(119):
         account.create_endpoint(build_tags(account, 20))
     expired = account.create_endpoint(build_tags(account, 1))
     account.clock.advance(timedelta(hours=2))
     counts = account.sweep()
-    assert (counts["ended"], counts["kept"], counts["unseen"]) == (1, 299, 0)
+    assert (counts["ended"], counts["kept"], counts["unseen"]) == (1, 119, 0)
     assert expired not in account.list_names()
     account.clock.advance(timedelta(hours=20))
-    assert account.sweep()["ended"] == 299
+    assert account.sweep()["ended"] == 119
     assert account.list_names() == set()
 
 

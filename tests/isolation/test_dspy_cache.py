@@ -17,6 +17,7 @@ print(bool(lm.history[-1]["response"].cache_hit) if hasattr(lm.history[-1]["resp
 """
 
 
+@pytest.mark.campaign
 def test_a_command_does_not_use_the_cache_of_the_user(sandbox, tmp_path):
     """DSPy's cache outside the sandbox is neither read nor written."""
     outside = {**os.environ, "HOME": str(tmp_path), "DSPY_CACHEDIR": str(tmp_path / "given")}

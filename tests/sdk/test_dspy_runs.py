@@ -269,6 +269,7 @@ def test_invalid_run_is_refused_before_the_program_is_called(lm, count_calls):
         BetterTogether(is_correct, run="no", w=BootstrapFinetune(is_correct))
 
 
+@pytest.mark.campaign
 def test_better_together_fine_tunes_through_runs(lm, tuner, count_calls):
     def optimize():
         optimizer = BetterTogether(is_correct, raises=True, run="together")

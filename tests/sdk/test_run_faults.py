@@ -13,7 +13,6 @@ from datetime import timedelta
 import boto3
 import pytest
 
-from tests.parameters import every
 from tests.sdk.run_specs import ROWS, build_specs
 from tunestack import RunEvaluation, RunState
 from tunestack_sandbox import Quotas
@@ -93,9 +92,10 @@ def describe(run):
     return f"{run.info.failure or ''} {' '.join(reasons)}"
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize(
     ("fault", "outcome"),
-    every(30, FAULTS.items()),
+    FAULTS.items(),
     ids=[f"{operation}-{code}-{times or 'always'}" for operation, code, times in FAULTS],
 )
 def test_task_that_fails_leaves_nothing_billed(evaluating, sandbox, start, figure, fault, outcome):

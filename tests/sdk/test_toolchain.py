@@ -201,6 +201,7 @@ def test_custom_ca_is_trusted_by_npm_uv_and_pip(bash, checkout, registry, certif
     assert (checkout / "by-pip/tiny-1.0.dist-info").exists()
 
 
+@pytest.mark.campaign
 def test_node_trusts_the_ca_of_each_variable(bash, checkout, certificates, tmp_path):
     """One variable has the CAs of the system, another one has the custom CA."""
     other = tmp_path / "other.pem"

@@ -113,13 +113,6 @@ def run_kills(sandbox, job, chat, folder, kills):
     return done, repeated
 
 
-def test_killed_evaluation_continues(sandbox, job, chat, tmp_path):
-    job.start_endpoint()
-    done, repeated = run_kills(sandbox, job, chat, tmp_path, 1)
-    assert repeated <= 3 * done, "only requests in progress are repeated: there are three workers"
-    job.stop_endpoint()
-
-
 @pytest.mark.campaign
 def test_evaluation_killed_at_100_moments_continues(sandbox, job, chat, tmp_path, figure):
     job.start_endpoint()
