@@ -1,4 +1,4 @@
-"""Lets all sessions of a test process share what botocore computes for each of them; otherwise, it takes a tenth of the time of the tests."""
+"""Lets all sessions of a test process share what botocore computes for each of them, which makes the tests some 7 % faster."""
 
 import functools
 

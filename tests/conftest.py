@@ -1,10 +1,7 @@
 """Fixtures of all tests: one sandbox, and a check of every request of an AWS client."""
 
 import asyncio
-import gc
 import json
-import os
-import signal
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +15,7 @@ from stages import STAGES
 from tests.botocore_caches import share_caches
 from tests.day import AS_OF
 from tests.few_polls import FewPolls
+from tests.process import configure_process
 from tunestack import Tuner
 from tunestack_sandbox import Sandbox
 from tunestack_sandbox.shapes import violations
@@ -54,21 +52,7 @@ class TunerUser:
 
 def pytest_configure():
     """Configure the process before tests are collected."""
-    # A collection of all objects takes 0.2 s with the packages that tests import; by default, there are hundreds.
-    gc.set_threshold(50_000, 20, 10)
-    # Without this variable, litellm downloads its price list when it is imported.
-    os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
-    restore_signals()
-
-
-def restore_signals():
-    """Restore the signal handlers, because processes in the background or with `nohup` ignore signals, and so do their children."""
-    for number, handler in (
-        (signal.SIGINT, signal.default_int_handler),
-        (signal.SIGHUP, signal.SIG_DFL),
-    ):
-        if signal.getsignal(number) is signal.SIG_IGN:
-            signal.signal(number, handler)
+    configure_process()
 
 
 def root(sandbox, service, region="us-east-1"):

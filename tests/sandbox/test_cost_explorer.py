@@ -2,13 +2,13 @@
 
 import re
 from datetime import date, timedelta
-from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from tests.day import AS_OF
+from tests.sandbox.users import User
 from tunestack_sandbox import Sandbox
 
 TODAY = AS_OF.date()
@@ -278,23 +278,8 @@ def test_request_that_breaks_the_model_is_refused(client, code_of):
 
 def test_a_caller_needs_the_permission():
     with Sandbox(empty=True, enforce_iam=True) as sandbox:
-        variables = sandbox.variables()
-        root: dict[str, Any] = {
-            "region_name": "us-east-1",
-            "verify": variables["AWS_CA_BUNDLE"],
-            "aws_access_key_id": variables["AWS_ACCESS_KEY_ID"],
-            "aws_secret_access_key": variables["AWS_SECRET_ACCESS_KEY"],
-        }
-        iam = boto3.client("iam", endpoint_url=variables["AWS_ENDPOINT_URL"], **root)
-        iam.create_user(UserName="accountant")
-        key = iam.create_access_key(UserName="accountant")["AccessKey"]
-        keys = {
-            "aws_access_key_id": key["AccessKeyId"],
-            "aws_secret_access_key": key["SecretAccessKey"],
-        }
-        client = boto3.client(
-            "ce", endpoint_url=variables["AWS_ENDPOINT_URL_COST_EXPLORER"], **root | keys
-        )
+        accountant = User(sandbox, "accountant")
+        client = accountant.create_client("ce", "AWS_ENDPOINT_URL_COST_EXPLORER")
         today = sandbox.clock.now().date()
         request = {
             "TimePeriod": period(today - timedelta(days=1), today),
@@ -303,6 +288,5 @@ def test_a_caller_needs_the_permission():
         }
         with pytest.raises(ClientError, match="not authorized to perform: ce:GetCostAndUsage"):
             client.get_cost_and_usage(**request)
-        policy = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ce:GetCostAndUsage", "Resource": "*"}]}'
-        iam.put_user_policy(UserName="accountant", PolicyName="read", PolicyDocument=policy)
+        accountant.allow("ce:GetCostAndUsage")
         assert len(client.get_cost_and_usage(**request)["ResultsByTime"]) == 1

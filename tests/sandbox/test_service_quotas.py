@@ -1,11 +1,10 @@
 """Bedrock's quotas in Service Quotas of the sandbox, called with boto3."""
 
-from typing import Any
-
 import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.sandbox.users import User
 from tunestack_sandbox import Quotas, Sandbox
 
 
@@ -49,28 +48,10 @@ def test_other_quotas_are_not_found(tunestack_sandbox, code, service):
 
 def test_a_caller_needs_the_permission():
     with Sandbox(empty=True, enforce_iam=True) as sandbox:
-        variables = sandbox.variables()
-        root: dict[str, Any] = {
-            "region_name": "us-east-1",
-            "verify": variables["AWS_CA_BUNDLE"],
-            "aws_access_key_id": variables["AWS_ACCESS_KEY_ID"],
-            "aws_secret_access_key": variables["AWS_SECRET_ACCESS_KEY"],
-        }
-        iam = boto3.client("iam", endpoint_url=variables["AWS_ENDPOINT_URL"], **root)
-        iam.create_user(UserName="reader")
-        key = iam.create_access_key(UserName="reader")["AccessKey"]
-        reader = boto3.client(
-            "service-quotas",
-            endpoint_url=variables["AWS_ENDPOINT_URL_SERVICE_QUOTAS"],
-            **root
-            | {
-                "aws_access_key_id": key["AccessKeyId"],
-                "aws_secret_access_key": key["SecretAccessKey"],
-            },
-        )
+        user = User(sandbox, "reader")
+        reader = user.create_client("service-quotas", "AWS_ENDPOINT_URL_SERVICE_QUOTAS")
         with pytest.raises(ClientError) as caught:
             read(reader, "L-0406044C")
         assert caught.value.response["Error"]["Code"] == "AccessDeniedException"
-        policy = '{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "servicequotas:GetServiceQuota", "Resource": "*"}]}'
-        iam.put_user_policy(UserName="reader", PolicyName="read", PolicyDocument=policy)
+        user.allow("servicequotas:GetServiceQuota")
         assert read(reader, "L-0406044C")["Value"] == 10.0

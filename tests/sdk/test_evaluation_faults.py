@@ -11,12 +11,6 @@ from tunestack_sandbox.messages import ServiceError
 
 
 @pytest.fixture
-def no_delays(monkeypatch):
-    """Remove the delays between botocore's retries."""
-    monkeypatch.setattr("botocore.endpoint.time.sleep", lambda _: None)
-
-
-@pytest.fixture
 def asked(sandbox):
     """Count the requests for each question, those that were answered."""
     counts: Counter = Counter()
@@ -34,7 +28,7 @@ def asked(sandbox):
 # With a rate of 0.8, one evaluation of a hundred would be throttled for half an hour, and be given up.
 @pytest.mark.parametrize(("rate", "workers"), [(0.5, 8), (0.7, 1)])
 def test_throttled_evaluation_completes(
-    job, chat, tmp_path, sandbox, no_delays, rate, workers, asked
+    job, chat, tmp_path, sandbox, retry_at_once, rate, workers, asked
 ):
     job.start_endpoint()
     sandbox.faults.add("throttle", operation="Converse", rate=rate)
@@ -46,7 +40,7 @@ def test_throttled_evaluation_completes(
     job.stop_endpoint()
 
 
-def test_model_that_is_always_throttled_is_given_up(job, chat, tmp_path, sandbox, no_delays):
+def test_model_that_is_always_throttled_is_given_up(job, chat, tmp_path, sandbox, retry_at_once):
     sandbox.faults.add("throttle", operation="Converse")
     with pytest.raises(Exception, match="Too many requests"):
         Tuner(poll=job._poll).evaluate(chat, "nova-micro", cache=tmp_path)

@@ -56,6 +56,12 @@ _REFUSALS = (
         "use an inference profile of the model, whose id has a geography before the model id: `us.`, `eu.` or `global.`",
     ),
     Refusal(
+        re.compile(r"not authorized to perform: cloudwatch:GetMetricData"),
+        AccessError,
+        "the caller has no permission for cloudwatch:GetMetricData, which the stage's tuner and viewer policies allow since this "
+        "version: run `cdk deploy` again",
+    ),
+    Refusal(
         re.compile(r"not authorized to perform: ce:"),
         AccessError,
         "grant ce:GetDimensionValues and ce:GetCostAndUsage (resource *) to the caller: no policy of the stage grants them, because "

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tunestack._utils.formatting import duration_text, utc_text
 from tunestack.backends.bedrock.errors import translate_errors
 from tunestack.backends.endpoint_metrics import EndpointMetrics
-from tunestack.errors import AccessError, BusyError, ConfigError
+from tunestack.errors import BusyError, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +44,6 @@ _RESOLUTIONS = ((timedelta(days=63), 3600), (timedelta(days=15), 300), (timedelt
 """The age from which CloudWatch has values for multiples of a period only, in seconds."""
 _RETENTION = timedelta(days=455)
 _MARGIN = timedelta(hours=1)
-_DENIED = ("AccessDenied", "AccessDeniedException")
 
 
 class BedrockMetrics:
@@ -69,19 +68,8 @@ class BedrockMetrics:
             datetime.fromtimestamp(number * seconds, UTC)
             for number in (since.timestamp() // seconds, math.ceil(latest / seconds))
         )
-        operation = f"reading the metrics of endpoint {endpoint.name!r}"
-        try:
-            with translate_errors(operation):
-                values = self._read_values(_list_queries(endpoint.id, seconds), start, end)
-        except AccessError as error:
-            if error.code not in _DENIED:
-                raise
-            raise AccessError(
-                f"{operation}: the caller has no permission for cloudwatch:GetMetricData, which the stage's tuner and viewer "
-                "policies allow since this version: run `cdk deploy` again",
-                code=error.code,
-                request_id=error.request_id,
-            ) from error.__cause__
+        with translate_errors(f"reading the metrics of endpoint {endpoint.name!r}"):
+            values = self._read_values(_list_queries(endpoint.id, seconds), start, end)
         length = timedelta(seconds=seconds)
         return [
             EndpointMetrics(start=at, period=length, **fields)
