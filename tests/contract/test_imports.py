@@ -1,5 +1,6 @@
 """Import rules: what a module loads, and that import-linter finds every breach of a rule."""
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -122,3 +123,31 @@ def test_module_without_a_layer_is_found(copy):
 def test_code_keeps_every_contract(copy):
     completed = run_lint_imports(copy)
     assert completed.returncode == 0, completed.stdout
+
+
+def list_cdk_modules(file):
+    """Return the modules of the CDK that a file imports."""
+    imports = [
+        node for node in ast.walk(ast.parse(file.read_text())) if type(node) is ast.ImportFrom
+    ]
+    submodules = {
+        f"aws_cdk.{alias.name}"
+        for node in imports
+        if node.module == "aws_cdk"
+        for alias in node.names
+        if alias.name.startswith("aws_")
+    }
+    return submodules | {
+        node.module for node in imports if (node.module or "").startswith("aws_cdk")
+    }
+
+
+def test_mypy_reads_the_cdk_modules_in_use():
+    """It skips the others, which would take most of its time, and does not check calls of what it skips."""
+    used = set()
+    for folder in ("infra/src", "tests"):
+        for file in (ROOT / folder).rglob("*.py"):
+            used |= list_cdk_modules(file)
+    overrides = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["mypy"]["overrides"]
+    [read] = [row["module"] for row in overrides if row.get("follow_imports") == "normal"]
+    assert read == [*sorted(used), "aws_cdk.interfaces.*"]
