@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from datetime import date
 from fnmatch import fnmatchcase
@@ -51,6 +50,8 @@ def find_inference(key: str) -> Inference | None:
 
 @cache
 def _read_inference() -> Mapping[str, Inference]:
+    import tomllib  # noqa: PLC0415 - takes time to load
+
     document = tomllib.loads(_DATA.read_text("utf-8"))
     return {
         key: msgspec.convert(row | {"seen": document["seen"]}, Inference)

@@ -11,6 +11,9 @@ def main() -> None:
     """
     # Nothing is imported above: Ctrl-C at any moment ends the process without a traceback.
     try:
+        import gc  # noqa: PLC0415
+
+        gc.set_threshold(50_000)  # what modules create stays: searching it for garbage takes time
         from tunestack.cli.interrupts import exit_at_interrupt  # noqa: PLC0415
 
         with exit_at_interrupt():
@@ -26,6 +29,7 @@ def main() -> None:
                 sys.stderr.write(f"error: {missing_extra('cli', error)}\n")
                 raise SystemExit(2) from error
         code = run()
+        gc.freeze()  # the process ends: its memory is not searched once more
     except KeyboardInterrupt:
         code = 130
     raise SystemExit(code)

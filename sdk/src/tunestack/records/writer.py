@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import queue
 import threading
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 from tunestack.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from hashlib import _Hash
     from pathlib import Path
 
 _MAX_QUEUED_BLOCKS = 4
@@ -29,7 +29,7 @@ class Writer:
     def __init__(self, path: Path | None) -> None:
         """Take the path of the file, or `None` to write nothing and only count bytes."""
         self._path = path
-        self._digest = hashlib.sha256()
+        self._digest: _Hash | None = None
         self._blocks: queue.Queue[bytes | None] = queue.Queue(_MAX_QUEUED_BLOCKS)
         self._error: OSError | None = None
         self._parts: list[bytes] = []
@@ -41,6 +41,9 @@ class Writer:
         self.bytes = 0
 
     def _open(self, path: Path) -> int:
+        from hashlib import sha256  # noqa: PLC0415 - takes time to load
+
+        self._digest = sha256()
         self._target = path.resolve()
         if self._target.exists() and not self._target.is_file():
             # A pipe or a device can't be replaced.
@@ -51,8 +54,8 @@ class Writer:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 in hex of the content that was written; complete after `close`."""
-        return self._digest.hexdigest()
+        """SHA-256 in hex of the content that was written; complete after `close`. Empty if nothing is written."""
+        return "" if self._digest is None else self._digest.hexdigest()
 
     def write(self, data: bytes) -> None:
         """Append to the file.
@@ -134,7 +137,7 @@ class Writer:
             self._process(block)
 
     def _process(self, block: bytes) -> None:
-        if self._error is None:
+        if self._error is None and self._digest is not None:
             self._digest.update(block)
             self._write_all(block)
 
