@@ -12,7 +12,7 @@ import pytest
 from botocore.credentials import Credentials
 
 from stages import STAGES
-from tests.botocore_caches import share_caches
+from tests.client_caches import share_caches
 from tests.day import AS_OF
 from tests.few_polls import FewPolls
 from tests.process import configure_process

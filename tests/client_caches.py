@@ -1,10 +1,13 @@
-"""Lets all sessions of a test process share what botocore computes for each of them, which makes the tests some 7 % faster."""
+"""Lets all clients of a test process share what botocore and httpx compute for each of them, which makes the tests faster."""
 
 import functools
+import os
 
 import botocore.compat
 import botocore.hooks
 import botocore.session
+import httpx._config
+import httpx._transports.default
 from botocore.client import ClientCreator
 from botocore.hooks import EventAliaser
 from botocore.model import ServiceModel
@@ -13,11 +16,12 @@ _event_names: dict[str, str] = {}
 
 
 def share_caches():
-    """Share the loader, the parsed models of services, the signatures of handlers, and the names of events."""
+    """Share the loader, the parsed models of services, the signatures of handlers, the names of events, and CA certificates."""
     botocore.session.create_loader = functools.cache(botocore.session.create_loader)
     ClientCreator._load_service_model = _load_model  # type: ignore[attr-defined]
     botocore.hooks.accepts_kwargs = functools.cache(botocore.compat.accepts_kwargs)
     EventAliaser.__init__ = _initialize  # type: ignore[method-assign]
+    httpx._transports.default.create_ssl_context = _create_ssl_context  # type: ignore[attr-defined]
 
 
 def _load_model(creator, service_name, api_version=None):
@@ -37,3 +41,14 @@ def _initialize(aliaser, event_emitter, event_aliases=None):
     _initialize_aliaser(aliaser, event_emitter, event_aliases)
     if event_aliases is None:
         aliaser._alias_name_cache = _event_names
+
+
+def _create_ssl_context(verify=True, cert=None, trust_env=True):
+    files = (os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+    return _load_certificates(verify, cert, trust_env, files)
+
+
+@functools.cache
+def _load_certificates(verify, cert, trust_env, _files):
+    # An OpenAI client would read all certificates once for itself, and once for each proxy.
+    return httpx._config.create_ssl_context(verify, cert, trust_env)
