@@ -90,7 +90,9 @@ def list_certificate_variables(certificate: Path, bundle: Path) -> dict[str, str
         certificate: The file of the sandbox's certificate.
         bundle: The file of this certificate together with the system's, which does not exist on all systems.
     """
-    # Most of these variables replace the system's certificates.
+    # These variables replace the system's certificates.
     path = str(bundle if bundle.exists() else certificate)
-    names = ("AWS_CA_BUNDLE", "CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
-    return {**dict.fromkeys(names, path), "NODE_EXTRA_CA_CERTS": str(certificate)}
+    names = ("CURL_CA_BUNDLE", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+    # Node.js adds this one to its own; AWS clients need no other, and would read the bundle for each connection.
+    alone = dict.fromkeys(("AWS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"), str(certificate))
+    return dict.fromkeys(names, path) | alone

@@ -286,6 +286,8 @@ def main() -> None:
     if tls.use_ssl_enabled():
         config.certfile, config.keyfile = tls.resolve_tls_material()
         tls.ca_bundle_path(config.certfile)
+        # Of functions: MiniStack's default is the bundle, which they would read for each connection.
+        os.environ["AWS_CA_BUNDLE"] = config.certfile
     asyncio.run(serve(app, config))
 
 
