@@ -317,6 +317,9 @@ class TestCommand:
             (("--running", "--granularity", "month"), "--granularity needs --billed"),
             (("--billed", "--stage", "prod"), "use --tag tunestack:stage=prod"),
             (("--billed", "--id-only"), "costs have no ids"),
+            (("--billed", "--model", "nova-micro"), "--model has no effect with --billed"),
+            (("--running", "--tag", "team=a"), "--tag has no effect with --running"),
+            (("--running", __file__), "FILE has no effect with --running"),
             ((), "or --billed, for past bills"),
         ],
     )

@@ -3,9 +3,11 @@
 import json
 import re
 
+import boto3
 import pytest
 
 from tests.sdk.terminal import open_terminal, run_in_terminal
+from tunestack import EndpointFailedError, EndpointState
 
 
 @pytest.fixture
@@ -155,6 +157,30 @@ class TestRunningCosts:
         objects = [json.loads(line) for line in cli("cost", "--running", "--json")[1].splitlines()]
         assert [item["id"] for item in objects] == [row[0] for row in rows]
         assert objects[0].keys() >= {"usd", "per", "expires_at", "region", "source"}
+
+    @pytest.mark.filterwarnings("ignore::tunestack.EndpointCostWarning")
+    def test_endpoint_that_failed_is_not_billed(self, cli, west, many, sandbox):
+        sandbox.faults.add("endpoint-failure", times=1)
+        job = west.submit("llama-3-1-8b", many).wait()
+        with pytest.raises(EndpointFailedError):
+            job.start_endpoint()
+        (endpoint,) = west.endpoints()
+        assert endpoint.state is EndpointState.FAILED
+        assert endpoint.id not in cli("cost", "--running")[1]
+        endpoint.stop()
+
+    @pytest.mark.filterwarnings("ignore::tunestack.EndpointCostWarning")
+    def test_price_with_a_commitment_is_not_known(self, cli, west, many):
+        model = west.submit("llama-3-1-8b", many).wait().model
+        arn = boto3.client("bedrock", "us-west-2").create_provisioned_model_throughput(
+            provisionedModelName="committed",
+            modelId=model,
+            modelUnits=1,
+            commitmentDuration="OneMonth",
+        )["provisionedModelArn"]
+        lines = cli("cost", "--running", "--json")[1].splitlines()
+        (row,) = [row for row in map(json.loads, lines) if row["id"] == arn]
+        assert row["usd"] is None
 
     def test_region_limits_the_list(self, cli, west, many):
         west.submit("llama-3-1-8b", many).wait()

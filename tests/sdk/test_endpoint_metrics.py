@@ -6,7 +6,7 @@ import boto3
 import pytest
 
 from tunestack import EndpointCostWarning, Tuner
-from tunestack.errors import BusyError, ConfigError
+from tunestack.errors import AccessError, BusyError, ConfigError
 from tunestack_sandbox.bedrock.training_data import estimate_tokens
 
 MINUTES = timedelta(minutes=1)
@@ -181,14 +181,21 @@ def test_metrics_with_the_id_instead_of_the_arn_are_read(endpoint, sandbox):
     assert (row.invocations, row.latency_ms) == (4, None)
 
 
-def test_incomplete_answer_is_an_error(endpoint, poll):
+@pytest.mark.parametrize(
+    ("code", "error", "message"),
+    [
+        ("InternalError", BusyError, "can't return Invocations now: try again later"),
+        ("Forbidden", AccessError, "Invocations: allow cloudwatch:GetMetricData"),
+    ],
+)
+def test_incomplete_answer_is_an_error(endpoint, poll, code, error, message):
     session = boto3.Session()
 
     def fail(parsed, **_):
-        parsed["MetricDataResults"][0]["StatusCode"] = "InternalError"
+        parsed["MetricDataResults"][0]["StatusCode"] = code
 
     session.events.register("after-call.cloudwatch.GetMetricData", fail)
-    with pytest.raises(BusyError, match="CloudWatch can't return Invocations now: try again later"):
+    with pytest.raises(error, match=message):
         Tuner(session=session, poll=poll).endpoint(endpoint.id).metrics()
 
 

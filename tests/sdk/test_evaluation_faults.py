@@ -1,12 +1,14 @@
 """Evaluations that are throttled, interrupted, refused or out of budget."""
 
 import _thread
+import time
 from collections import Counter
 
 import pytest
 
 from tunestack import Tuner
-from tunestack.errors import AccessError, ConfigError, CostError
+from tunestack.backends.base import EndpointState
+from tunestack.errors import AccessError, ConfigError, CostError, EndpointTimeoutError
 from tunestack_sandbox.messages import ServiceError
 
 
@@ -86,6 +88,26 @@ def test_endpoint_that_existed_is_kept(job, chat, tmp_path, tuner):
     job.stop_endpoint()
 
 
+def test_endpoint_that_another_caller_starts_is_used_and_kept(job, chat, tmp_path, tuner):
+    with pytest.raises(EndpointTimeoutError):
+        job.start_endpoint(timeout=0)
+    evaluation = job.evaluate(chat, cache=tmp_path, start_endpoint=True)
+    assert evaluation.is_complete
+    assert [endpoint.state for endpoint in tuner.endpoints()] == [EndpointState.READY]
+    job.stop_endpoint()
+
+
+def test_endpoint_that_can_not_be_stopped_does_not_keep_the_others(
+    job, chat, tmp_path, tuner, inject_error
+):
+    other = tuner.submit("nova-micro", chat[:-1]).wait()
+    inject_error("DeleteCustomModelDeployment", "AccessDeniedException", times=1)
+    with pytest.raises(AccessError):
+        job.evaluate(chat, against=[other.model], cache=tmp_path, start_endpoint=True)
+    (left,) = tuner.endpoints()
+    left.stop()
+
+
 def test_endpoint_is_stopped_after_an_error(job, chat, tmp_path, tuner, inject_error):
     inject_error("Converse", "AccessDeniedException")
     with pytest.raises(AccessError):
@@ -124,6 +146,51 @@ def test_endpoint_is_stopped_after_an_interrupt_while_it_starts(
         job.evaluate(chat, cache=tmp_path, start_endpoint=True)
     assert len(created) == 1
     assert list(tuner.endpoints()) == []
+
+
+def test_no_request_is_sent_after_an_interrupt(chat, tmp_path, sandbox):
+    """Each worker waits for a second when the evaluation is interrupted."""
+    sent = []
+
+    def interrupt(call, handler):
+        if call.operation.name == "Converse":
+            sent.append(call)
+            _thread.interrupt_main()
+        return handler(call)
+
+    with sandbox.intercept_operations(interrupt):
+        with pytest.raises(KeyboardInterrupt):
+            Tuner().evaluate(chat, "nova-micro", cache=tmp_path, requests_per_minute=60, workers=4)
+        time.sleep(1.2)
+    assert len(sent) == 1
+
+
+def test_judge_without_enough_budget_passes_no_condition(tuner, chat, tmp_path):
+    evaluation = tuner.evaluate(
+        chat,
+        "nova-micro",
+        against=["nova-lite"],
+        judge="nova-pro",
+        require=["judge>=0"],
+        prices={"model": (0, 0), "nova-lite": (0, 0), "judge": (1000, 1000)},
+        max_tokens=100,
+        max_cost=1,
+        workers=1,
+        cache=tmp_path,
+    )
+    assert evaluation.is_complete
+    assert evaluation.comparisons[-1].metric == "judge"
+    assert not evaluation.passed
+
+
+def test_model_on_provisioned_throughput_has_no_price_of_tokens(job, chat, tmp_path):
+    with pytest.warns(match="billed by the hour"):
+        job.start_endpoint("provisioned")
+    prices = {"base": (1.0, 1.0)}
+    evaluation = job.evaluate(chat, against=["base"], prices=prices, cache=tmp_path)
+    assert evaluation.model("model").cost_per_1000 is None
+    assert evaluation.model("base").cost_per_1000 > 0
+    job.stop_endpoint()
 
 
 def test_record_that_the_provider_refuses_counts_as_wrong(job, chat, tmp_path, sandbox):

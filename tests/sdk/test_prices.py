@@ -80,7 +80,9 @@ def test_caller_without_permission_gets_the_prices_of_the_catalog(poll, chat, re
     key = boto3.client("iam").create_access_key(UserName="no-prices")["AccessKey"]
     session = boto3.Session(key["AccessKeyId"], key["SecretAccessKey"])
     before = count_requests(requests)
-    assert_catalog_prices(Tuner(session=session, poll=poll).cost("nova-micro", chat))
+    tuner = Tuner(session=session, poll=poll)
+    for _ in range(2):
+        assert_catalog_prices(tuner.cost("nova-micro", chat))
     assert count_requests(requests) - before == 1
 
 

@@ -42,7 +42,8 @@ def test_endpoint_is_created_updated_and_returned(tuner, job, other):
     endpoint = tuner.endpoint(name)
     assert (first.model, first.previous, first.id) == (job.model, None, endpoint.id)
     assert endpoint.invoke(QUESTION) == "It is 3."
-    second = tuner.promote(other.model, name)
+    second = tuner.promote(other.model, endpoint.id)
+    assert second.name == name
     assert (second.model, second.previous, second.id) == (other.model, job.model, endpoint.id)
     assert endpoint.invoke(QUESTION) == "No."
     tags = read_tags(endpoint.id)
@@ -53,7 +54,8 @@ def test_endpoint_is_created_updated_and_returned(tuner, job, other):
     back = tuner.rollback(name)
     assert (back.model, back.previous, back.is_rollback) == (job.model, other.model, True)
     assert endpoint.invoke(QUESTION) == "It is 3."
-    assert tuner.rollback(name).model == other.model
+    assert tuner.rollback(endpoint.id).model == other.model
+    assert [*tuner.promotions(endpoint.id)] == [*tuner.promotions(name)]
     recorded = list(tuner.promotions(name))
     assert recorded[0] == dataclasses.replace(
         second, previous=job.model, is_rollback=True, at=recorded[0].at

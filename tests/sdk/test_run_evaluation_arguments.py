@@ -1,9 +1,12 @@
 """The arguments of the evaluation of a run: checked before anything is uploaded or started."""
 
+import re
+from dataclasses import replace
+
 import pytest
 
 from tests.sdk.run_specs import ROWS, build_specs
-from tunestack import ConfigError, DataError, DeploymentError, RunEvaluation
+from tunestack import ConfigError, CostError, DataError, DeploymentError, RunEvaluation
 from tunestack.runs.sweep import read_sweep
 
 
@@ -48,6 +51,22 @@ def test_invalid_arguments_are_errors(evaluating, arguments, message):
     with pytest.raises(ConfigError, match=message):
         start(evaluating, **arguments)
     assert not [run for run in evaluating.runs() if run.name.startswith("invalid-")]
+
+
+def read_estimate(tuner, specs):
+    """Return the highest estimate of an evaluation, from its error."""
+    evaluation = RunEvaluation(data=ROWS, max_cost=0.0001, prices={"base": (1000.0, 1000.0)})
+    with pytest.raises(CostError) as raised:
+        tuner.start_run(specs, name="invalid", evaluate=evaluation)
+    match = re.search(r"may cost \$([\d.]+)", str(raised.value))
+    assert match is not None
+    return float(match[1])
+
+
+def test_max_cost_counts_each_base_model_once(evaluating):
+    one, two = build_specs(2)
+    same = read_estimate(evaluating, [one, two])
+    assert read_estimate(evaluating, [one, replace(two, model="nova-lite")]) > 1.9 * same
 
 
 def test_invalid_held_out_set_is_an_error(evaluating):

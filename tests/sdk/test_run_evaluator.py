@@ -133,6 +133,21 @@ def test_error_while_an_endpoint_starts_stops_both(evaluating, sandbox, start_tr
     assert list(evaluating.endpoints()) == []
 
 
+def test_model_whose_endpoint_was_updated_is_not_evaluated(
+    evaluating, sandbox, start_trained, build
+):
+    specs = build_specs(2)
+    run = start_trained(specs[:1], "updated")
+    other = evaluating.submit(specs[1].model, specs[1].data, hyperparameters={"epochCount": 1})
+    (trained,) = run.jobs()
+    endpoint = evaluating.start_endpoint(trained.model)
+    endpoint.update(other.wait().model)
+    finish(build(run), sandbox)
+    (result,) = run.evaluation().models
+    assert "was updated to" in result.error
+    endpoint.stop()
+
+
 def test_life_of_an_endpoint_is_extended_while_it_is_used(
     evaluating, sandbox, start_trained, build
 ):

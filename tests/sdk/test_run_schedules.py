@@ -140,13 +140,16 @@ def test_run_starts_every_night_that_the_data_has_changed(
     next(tuner.runs()).cancel()
 
 
-def test_evaluation_needs_the_permissions_of_its_role(tuner):
+def test_evaluation_needs_the_permissions_of_its_role(tuner, capsys):
     """Negative control of the test above: the roles are enforced."""
     remove_permission("bedrock:CreateCustomModelDeployment")
     evaluation = RunEvaluation(data=ROWS, metrics=["token_f1"])
     run = tuner.start_run(build_specs(1), evaluate=evaluation).wait()
     assert run.state is RunState.FAILED
     assert "bedrock:CreateCustomModelDeployment" in run.info.failure
+    assert run.counts() == {"succeeded": 1}
+    assert run_command(["runs", "watch", run.name]) == 1
+    assert f"run {run.name} failed: " in capsys.readouterr().err
 
 
 def test_start_that_fails_is_a_dead_letter_and_starts_nothing(tuner, upload, scheduling_sandbox):

@@ -15,6 +15,7 @@ from tests.parameters import every
 from tests.sdk.run_specs import ROWS, build_specs
 from tunestack import (
     ConfigError,
+    ConflictError,
     JobSpec,
     JobTimeoutError,
     NotFoundError,
@@ -188,6 +189,20 @@ def test_cancel_stops_jobs_on_request(tuner, sandbox):
     assert len(run.cancel(jobs=True)) == 2
     sandbox.clock.advance(timedelta(days=2))
     assert run.counts() == {"stopped": 2, "waiting": 2}
+
+
+def test_job_that_can_not_be_stopped_does_not_keep_the_others(tuner, sandbox, inject_error):
+    run = tuner.start_run(build_specs(4), name="cancel-one", max_parallel=2)
+    sandbox.clock.advance(timedelta(minutes=10))
+    inject_error("StopModelCustomizationJob", "ConflictException", times=1)
+    with pytest.raises(ConflictError):
+        run.cancel(jobs=True)
+    sandbox.clock.advance(timedelta(days=2))
+    assert run.counts() == {"stopped": 1, "succeeded": 1, "waiting": 2}
+
+
+def test_state_that_is_not_known_is_not_the_end():
+    assert [state for state in RunState if not state.is_terminal] == ["running", "unknown"]
 
 
 def test_timeout_leaves_the_run(tuner, sandbox):

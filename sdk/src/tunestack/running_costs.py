@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from tunestack.backends.base import Expiry
+from tunestack.backends.base import EndpointState, Expiry
 from tunestack.catalog import Serving
 from tunestack.endpoints.expiry import with_expiry
 from tunestack.errors import TunestackError
@@ -44,8 +44,11 @@ def running_costs(backend: Backend) -> Iterator[RunningCost]:
     if Serving.PROVISIONED not in backend.serving:  # at OpenAI, nothing is billed while idle
         return
     for found in backend.endpoints(serving=Serving.PROVISIONED):
+        if found.state is EndpointState.FAILED:  # not billed
+            continue
         info = with_expiry(backend, found)
-        price = _price(backend, info.model, "provisioned")
+        # Only prices without commitment are known.
+        price = None if info.commitment else _price(backend, info.model, "provisioned")
         yield RunningCost(
             id=info.id,
             kind="endpoint",
@@ -59,6 +62,8 @@ def running_costs(backend: Backend) -> Iterator[RunningCost]:
             expires_at=info.expires_at,
         )
     for model in backend.custom_models():
+        if model.state == "Failed":
+            continue
         price = _price(backend, model.id, "storage")
         yield RunningCost(
             id=model.id,

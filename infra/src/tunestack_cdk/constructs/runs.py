@@ -41,7 +41,7 @@ _LOG_DELIVERY = [
 class Runs(Construct):
     """A state machine that submits many jobs and waits for them, without a client.
 
-    It is free while no run is started. A job costs about 155 state transitions, below $0.01.
+    It is free while no run is started. A job of 97 minutes costs 155 state transitions, $0.004, one of a day $0.015.
 
     Attributes:
         state_machine_arn: the ARN of the state machine.

@@ -119,6 +119,8 @@ class EndpointInfo:
     """The fine-tuned model that it is being updated to."""
     model_units: int | None = None
     """The number of model units, each billed by the hour; provisioned throughput only."""
+    commitment: str | None = None
+    """The commitment, such as `OneMonth`, of provisioned throughput that Tunestack did not start; its price is not known."""
     failure: str | None = None
     created: datetime | None = None
     expiry: Expiry = Expiry.UNKNOWN

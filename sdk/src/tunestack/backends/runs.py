@@ -23,6 +23,12 @@ class RunState(StrEnum):
     """Its jobs could not be read or submitted."""
     CANCELLED = "cancelled"
     UNKNOWN = "unknown"
+    """The service has a new word for it."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the run has ended."""
+        return self not in {RunState.RUNNING, RunState.UNKNOWN}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,9 +54,8 @@ class RunHost(Protocol):
         """Return the line of a job in the file of a run."""
         ...
 
-    @property
     def state_machine(self) -> str:
-        """The id of the service's resource that submits the jobs.
+        """Return the id of the service's resource that submits the jobs.
 
         Raises:
             DeploymentError: the deployment has none.

@@ -18,6 +18,9 @@ _WITHOUT_EFFECT = ("wait", "dry_run", "yes")
 """Options of `submit` that do not change the cost."""
 _BILL = ("since", "until", "granularity")
 """Options for `--billed` only."""
+_COMMON = {"stage", "region", "format", "json", "query", "id_only"}
+_USED = {"running": {"running", *_COMMON}, "billed": {"billed", "tags", *_BILL, *_COMMON}}
+"""The parameters that are used without an estimate."""
 
 
 def _optional(parameter: click.Parameter) -> click.Parameter:
@@ -75,12 +78,10 @@ def cost(
     bill = {name: options.pop(name) for name in _BILL}
     if running and billed:
         raise click.UsageError("use either --running or --billed")
+    _require_effect("running" if running else "billed" if billed else None)
     if billed:
         show_billed_costs(stage, region, tags=options["tags"], **bill)
         return
-    for name in _BILL:
-        if bill[name] is not None:
-            raise click.UsageError(f"--{name} needs --billed")
     if running:
         show_running_costs(stage, region)
         return
@@ -97,6 +98,20 @@ def cost(
         return
     for line in estimated.lines():
         out(line)
+
+
+def _require_effect(mode: str | None) -> None:
+    """Refuse parameters that have no effect: what is shown would seem to be of that model or file only."""
+    ctx = click.get_current_context()
+    for parameter in ctx.command.params:
+        name = str(parameter.name)
+        if ctx.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:
+            continue
+        given = "FILE" if isinstance(parameter, click.Argument) else parameter.opts[0]
+        if mode != "billed" and name in _BILL:
+            raise click.UsageError(f"{given} needs --billed")
+        if mode is not None and name not in _USED[mode]:
+            raise click.UsageError(f"{given} has no effect with --{mode}: leave it out")
 
 
 # The parameters of `submit`, so that replacing `submit` with `cost` in a command line always works.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from tunestack.backends.runs import RunState
 from tunestack.cli.confirmation import DeclinedError, require_confirmation
 from tunestack.cli.groups import Group, examples
 from tunestack.cli.identifiers import LATEST
@@ -177,9 +178,13 @@ def watch(run: str, timeout: timedelta, tuner: Tuner) -> int | None:
             note(", ".join(f"{number} {state}" for state, number in sorted(counts.items())))
         else:
             write(found.to_dict())
+    jobs = found.jobs()
     if is_text():
-        table(found.jobs(), _COLUMNS, of="jobs")
-    return None if found.counts().keys() == {"succeeded"} else NO
+        table(jobs, _COLUMNS, of="jobs")
+    if found.info.failure:
+        note(f"run {found.name} failed: {found.info.failure}")
+    has_succeeded = found.state is RunState.SUCCEEDED
+    return None if has_succeeded and {job.state for job in jobs} == {"succeeded"} else NO
 
 
 @runs.command(

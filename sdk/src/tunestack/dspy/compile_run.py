@@ -80,7 +80,7 @@ class CompileRun:
                     )
             tuner = provider.tuner_for(lm)
             host = tuner.run_host(model_to_finetune(lm))
-            runs.setdefault(host.state_machine, cls(name=name, tuner=tuner, host=host))
+            runs.setdefault(host.state_machine(), cls(name=name, tuner=tuner, host=host))
         if len(runs) > 1:
             raise ConfigError(
                 f"the LMs of a run must use one stage and region, and these use {', '.join(sorted(runs))}: remove run"

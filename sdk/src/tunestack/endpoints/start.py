@@ -173,8 +173,9 @@ def _arm_guard(
     guard = host.guard()
     if guard is None:
         if not unguarded:
+            effect = "be billed until you stop it" if way is Serving.PROVISIONED else "not expire"
             raise ConfigError(
-                f"no endpoint guard is deployed, so endpoint {name!r} would be billed until you stop it: "
+                f"no endpoint guard is deployed, so endpoint {name!r} would {effect}: "
                 "run `cdk deploy`, or pass unguarded=True (--unguarded)"
             )
         time = round_up(now + (ttl or DEFAULT_TTL))

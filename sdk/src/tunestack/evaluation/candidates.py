@@ -61,8 +61,10 @@ class Candidate:
     """The prompt before each record: system messages, and examples."""
     price: TokenPrice | None
     """The price of tokens; `None` if it is unknown, or if the model is billed by the hour."""
+    is_hourly: bool = False
+    """Whether the model is billed by the hour."""
     endpoint: EndpointInfo | None = None
-    """The endpoint that the caller named."""
+    """The endpoint that the caller named, or that was found."""
     job: str | None = None
     """The id of the job that the caller named."""
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tunestack.backends.base import EndpointState
 from tunestack.backends.protocols import EndpointHost
 from tunestack.catalog import Serving
+from tunestack.endpoints.endpoint import STOP_TIMEOUT, Endpoint
 from tunestack.endpoints.start import (
     DEFAULT_TTL,
     choose_serving,
     own_endpoints,
     start_endpoint,
-    stop_own_endpoints,
+    try_all,
 )
 from tunestack.errors import ConfigError, CostError
+from tunestack.polling import retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -28,6 +32,9 @@ if TYPE_CHECKING:
     from tunestack.polling import Duration, Poll
 
 logger = logging.getLogger(__name__)
+
+_TAG = "tunestack:evaluation"
+"""The tag of an endpoint that an evaluation started, with the evaluation that stops it; it may use others."""
 
 
 @contextmanager
@@ -49,8 +56,10 @@ def provide_endpoints(
     endpoints: dict[str, EndpointInfo] = {}
     missing = []
     for candidate in candidates:
-        found = candidate.endpoint or _find(candidate, poll)
+        found = candidate.endpoint or find_endpoint(candidate, poll)
         if found is not None:
+            if found.state is EndpointState.STARTING:
+                found = Endpoint(candidate.backend, found, poll=poll).wait().info
             endpoints[candidate.name] = found
         elif spec.start_endpoint:
             missing.append(candidate)
@@ -60,6 +69,7 @@ def provide_endpoints(
                 "start it and stop it at the end with start_endpoint=True (--start-endpoint)"
             )
     started: list[Candidate] = []
+    own = uuid.uuid4().hex
     try:
         for candidate in missing:
             _require_price(candidate, spec)
@@ -72,7 +82,7 @@ def provide_endpoints(
                 serving=spec.serving,
                 ttl=_ttl(candidate, spec),
                 model_units=1,
-                tags=tags(candidate),
+                tags={**tags(candidate), _TAG: own},
                 unguarded=False,
                 poll=poll,
             )
@@ -81,21 +91,35 @@ def provide_endpoints(
             endpoints[candidate.name] = endpoint.wait().info
         yield endpoints
     finally:
-        for candidate in started:
-            logger.info("stopping the endpoint of %s", candidate.model)
-            stop_own_endpoints(candidate.backend, candidate.model, poll=poll)
+        try_all(partial(_stop, candidate, own, poll) for candidate in started)
 
 
-def _find(candidate: Candidate, poll: Poll) -> EndpointInfo | None:
-    """Find a ready endpoint of a model: one that Tunestack started, or another one."""
+def _stop(candidate: Candidate, tag: str, poll: Poll) -> None:
+    """Stop the endpoint of a model, if it has the tag of this evaluation."""
+    logger.info("stopping the endpoint of %s", candidate.model)
+    search = partial(own_endpoints, candidate.backend, candidate.model, poll=poll)
+    host = candidate.backend
+    for endpoint in retry(search, timeout=STOP_TIMEOUT, poll=poll):
+        if isinstance(host, EndpointHost) and host.endpoint_tags(endpoint.id).get(_TAG) == tag:
+            endpoint.stop()
+
+
+def find_endpoint(candidate: Candidate, poll: Poll) -> EndpointInfo | None:
+    """Find an endpoint of a model, one that Tunestack started or another one, that is ready or will be."""
     if not isinstance(candidate.backend, EndpointHost):
         return candidate.backend.endpoint(candidate.model)
     own = [
         endpoint.info for endpoint in own_endpoints(candidate.backend, candidate.model, poll=poll)
     ]
-    for info in (*own, *candidate.backend.endpoints(model=candidate.model)):
-        if info.state is EndpointState.READY and info.model == candidate.model:
-            return info
+    found = [
+        info
+        for info in (*own, *candidate.backend.endpoints(model=candidate.model))
+        if info.model == candidate.model
+    ]
+    for state in (EndpointState.READY, EndpointState.STARTING):
+        for info in found:
+            if info.state is state:
+                return info
     return None
 
 

@@ -6,7 +6,7 @@ import json
 import logging
 import re
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +99,7 @@ def promote(
     if existing is not None and previous == model and existing.target in (None, model):
         previous = _previous(host, existing)  # promoted before: what it can return to stays
     promotion = Promotion(
-        name=name,
+        name=name if existing is None else existing.name,
         id=name if existing is None else existing.id,
         model=model,
         previous=previous,
@@ -110,7 +110,7 @@ def promote(
     )
     if existing is None:
         endpoint = _start(candidate, name, {**tags, **_tags(promotion)}, poll)
-        promotion = _with_id(promotion, endpoint.id)
+        promotion = replace(promotion, id=endpoint.id)
         _record(backend, promotion)
         endpoint.wait(timeout)
         return promotion
@@ -125,6 +125,7 @@ def rollback(backend: Backend, name: str, *, timeout: Duration | None, poll: Pol
     """Let an endpoint serve its previous model again; see `Tuner.rollback`."""
     host = _require_host(backend)
     info = backend.endpoint(name)
+    name = info.name
     previous = _previous(host, info)
     if previous is None:
         raise StateError(
@@ -169,6 +170,8 @@ def _find_interrupted(backend: Backend, name: str, *, served: str) -> str | None
 def promotions(backend: Backend, name: str) -> Iterator[Promotion]:
     """Read the promotions of an endpoint that were recorded, the newest first; see `Tuner.promotions`."""
     if isinstance(backend, ResultStore):
+        if name.startswith("arn:"):
+            name = backend.endpoint(name).name
         for stored in sorted(backend.list_results(f"promotions/{name}/"), reverse=True):
             yield msgspec.json.decode(backend.read_result(stored), type=Promotion)
 
@@ -307,7 +310,3 @@ def _record(backend: Backend, promotion: Promotion) -> None:
         backend.put_result(name, orjson.dumps(asdict(promotion), option=orjson.OPT_INDENT_2))
     except TunestackError as error:
         logger.warning("the promotion is not recorded in the data bucket: %s", error)
-
-
-def _with_id(promotion: Promotion, endpoint_id: str) -> Promotion:
-    return Promotion(**{**asdict(promotion), "id": endpoint_id})

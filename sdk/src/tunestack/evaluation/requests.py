@@ -66,13 +66,15 @@ class Limiter:
         self._next = -math.inf
         self._failing_since: float | None = None
 
-    def wait(self) -> None:
-        """Wait until the next request may be sent."""
+    def wait(self, stop: threading.Event) -> None:
+        """Wait until the next request may be sent; on the real clock, an event ends the wait."""
         with self._lock:
             now = self._poll.clock()
             at = max(now, self._next)
             self._next = at + self._interval
-        if at > now:
+        if at > now and self._poll.sleep is time.sleep:
+            stop.wait(at - now)
+        elif at > now:
             self._poll.sleep(at - now)
 
     def succeeded(self) -> None:
@@ -235,7 +237,9 @@ class RequestSender:
         candidate = request.candidate
         limiter = self._limiters[candidate.name]
         while not self._stop.is_set():
-            limiter.wait()
+            limiter.wait(self._stop)
+            if self._stop.is_set():
+                break
             start = time.perf_counter()
             try:
                 completion = candidate.backend.complete(

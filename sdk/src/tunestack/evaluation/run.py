@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tunestack.catalog import Serving
 from tunestack.errors import CostError, DataError
 from tunestack.evaluation import judge, scores, storage
 from tunestack.evaluation.candidates import MODEL, Candidate, CandidateResolver
-from tunestack.evaluation.endpoints import provide_endpoints
+from tunestack.evaluation.endpoints import find_endpoint, provide_endpoints
 from tunestack.evaluation.examples import read_examples
 from tunestack.evaluation.gate import parse_gate
 from tunestack.evaluation.gate_values import check_gate
@@ -77,8 +78,10 @@ def evaluate(
     candidates = [
         resolver.resolve(name, text) for name, text in {MODEL: spec.model, **spec.models}.items()
     ]
-    candidates = [_remove_token_price(candidate, spec) for candidate in candidates]
-    judge_model = None if spec.judge is None else resolver.resolve(_JUDGE, spec.judge)
+    candidates = [_remove_token_price(candidate, spec, poll) for candidate in candidates]
+    judge_model = None
+    if spec.judge is not None:
+        judge_model = _remove_token_price(resolver.resolve(_JUDGE, spec.judge), spec, poll)
     _require_prices([*candidates, *([judge_model] if judge_model else [])], spec)
     with ExitStack() as stack:
         run = _Run(
@@ -117,6 +120,7 @@ def evaluate(
                 if found
             ),
         ]
+        is_complete = len(kept) == len(examples) and not run.budget.is_spent
         unparsed = sum(number for found in verdicts.values() for _, number in found)
         evaluation = Evaluation(
             id=run.digest(names),
@@ -128,8 +132,7 @@ def evaluate(
             models=models,
             comparisons=tuple(comparisons),
             gates=tuple(
-                check_gate(gate, models, comparisons, is_complete=len(kept) == len(examples))
-                for gate in gates
+                check_gate(gate, models, comparisons, is_complete=is_complete) for gate in gates
             ),
             settings={
                 "temperature": spec.temperature,
@@ -335,11 +338,19 @@ def _unique(requests: Sequence[Request]) -> list[Request]:
     return list({(one.candidate.key, one.key): one for one in requests}.values())
 
 
-def _remove_token_price(candidate: Candidate, spec: EvaluationSpec) -> Candidate:
-    """Remove the price of tokens of a model on provisioned throughput."""
-    if candidate.is_fine_tuned and spec.serving == "provisioned":
-        return replace(candidate, price=None)
-    return candidate
+def _remove_token_price(candidate: Candidate, spec: EvaluationSpec, poll: Poll) -> Candidate:
+    """Find the endpoint of a model, and remove the price of tokens if it is provisioned throughput."""
+    if not candidate.is_fine_tuned or candidate.base is None:
+        return candidate
+    if Serving.PROVISIONED not in candidate.base.serving:
+        return candidate
+    endpoint = candidate.endpoint or find_endpoint(candidate, poll)
+    serving = spec.serving if endpoint is None else endpoint.serving
+    if serving == "auto":
+        serving = candidate.base.serving[0]
+    is_hourly = serving == Serving.PROVISIONED
+    price = None if is_hourly else candidate.price
+    return replace(candidate, endpoint=endpoint, price=price, is_hourly=is_hourly)
 
 
 def _require_prices(candidates: Sequence[Candidate], spec: EvaluationSpec) -> None:
@@ -347,12 +358,7 @@ def _require_prices(candidates: Sequence[Candidate], spec: EvaluationSpec) -> No
     if spec.max_cost is None:
         return
     for candidate in candidates:
-        is_hourly = (
-            candidate.is_fine_tuned
-            and candidate.base is not None
-            and (spec.serving == "provisioned" or candidate.base.serving[:1] == ("provisioned",))
-        )
-        if candidate.price is None and not is_hourly:
+        if candidate.price is None and not candidate.is_hourly:
             raise CostError(
                 f"the price of {candidate.name!r} ({candidate.model}) is unknown, so max_cost can't be checked: pass its price "
                 f"in US dollars per million tokens, prices={{{candidate.name!r}: (input, output)}} (--price), or remove max_cost"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tunestack._utils.formatting import duration_text
 from tunestack._utils.html import Markup, display_text, join, tag
-from tunestack.backends.base import JobState
+from tunestack.backends.base import EndpointState, JobState
 from tunestack.catalog import Serving
 from tunestack.catalog.load import PRICE_UNITS
 from tunestack.endpoints.expiry import expiry_text
@@ -206,9 +206,11 @@ def _running(report: JobReport) -> Iterator[tuple[str, str, str]]:
     hourly = report.prices.get("provisioned")
     for endpoint in report.endpoints:
         name = f"endpoint {endpoint.name}"
-        if endpoint.serving is not Serving.PROVISIONED:
+        if endpoint.state is EndpointState.FAILED:
+            yield name, "$0.00", "failed, so it is not billed"
+        elif endpoint.serving is not Serving.PROVISIONED:
             yield name, "$0.00", "while idle; billed by the token"
-        elif hourly is None or endpoint.created is None:
+        elif hourly is None or endpoint.created is None or endpoint.commitment:
             yield name, "unknown", "billed by the hour; the price is unknown"
         else:
             units, age = endpoint.model_units or 1, report.created - endpoint.created

@@ -54,15 +54,24 @@ class RunEndpoints:
         """Start the endpoint of a model with a bounded life, or find it, and extend its life if it is used for long.
 
         Raises:
-            EndpointFailedError: the endpoint that the run started has failed.
+            EndpointFailedError: the endpoint that the run started has failed, or the endpoint serves another model.
         """
         with suppress(NotFoundError):
             info = self._backend.endpoint(name_of(model, Serving.ON_DEMAND), Serving.ON_DEMAND)
-            if info.state is EndpointState.FAILED and self._is_own(info):
+            if info.model != model:
+                raise EndpointFailedError(
+                    f"endpoint {info.name!r} was updated to {info.model!r}, so the model can't be evaluated",
+                    endpoint_id=info.id,
+                    reason="serves another model",
+                )
+            is_own = self._is_own(info)
+            if info.state is EndpointState.FAILED and is_own:
                 raise build_failure(info)
-            if info.state is EndpointState.READY and self._is_own(info):
+            if info.state is EndpointState.READY and is_own:
                 self._extend(info)
-            return info
+            if info.state is not EndpointState.FAILED:
+                return info
+        # One that has failed, of another caller, is replaced.
         return start_endpoint(
             self._backend,
             model,

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tunestack.backends.accounts import Accounts
     from tunestack.backends.protocols import Backend
     from tunestack.catalog import BaseModel
+    from tunestack.evaluation.candidates import Candidate
     from tunestack.evaluation.examples import Example
     from tunestack.records.source import Source
 
@@ -171,20 +172,13 @@ def _check_cost(
     bases: Sequence[BaseModel],
 ) -> None:
     """Check the compared models, and the highest estimate of all requests."""
-    resolver = CandidateResolver(accounts, prompts={}, prices=evaluation.prices)
-    resolver.resolve(MODEL, bases[0].key)
-    others = [resolver.resolve(name, text) for name, text in spec.models.items()]
-    for other in others:
-        if other.is_fine_tuned or other.backend.scope == "openai":
-            raise ConfigError(
-                f"invalid model {other.name!r} in against: a run compares with base models on Bedrock"
-            )
+    others = _resolve_others(accounts, evaluation, spec, bases)
     limit = evaluation.max_cost
     if limit is None:
         return
     tokens = [int(SAFETY * count_tokens(content_size(one.conversation))) for one in examples]
     usd = 0.0
-    backend = others[0].backend if others else accounts.bedrock.backend()
+    backend = accounts.bedrock.backend()
     for base in bases:
         prices = backend.prices(base)
         if "input" not in prices or "output" not in prices:
@@ -203,6 +197,24 @@ def _check_cost(
         raise CostError(
             f"the evaluation may cost ${usd:,.4f}, more than max_cost ${limit:g}: raise it, or lower limit or max_tokens"
         )
+
+
+def _resolve_others(
+    accounts: Accounts, evaluation: RunEvaluation, spec: EvaluationSpec, bases: Sequence[BaseModel]
+) -> list[Candidate]:
+    """Return the compared models of all jobs: `base` is another one for each base model."""
+    others: dict[str, Candidate] = {}
+    for base in {base.key: base for base in bases}.values():
+        resolver = CandidateResolver(accounts, prompts={}, prices=evaluation.prices)
+        resolver.resolve(MODEL, base.key)
+        for name, text in spec.models.items():
+            other = resolver.resolve(name, text)
+            if other.is_fine_tuned or other.backend.scope == "openai":
+                raise ConfigError(
+                    f"invalid model {name!r} in against: a run compares with base models on Bedrock"
+                )
+            others[other.key] = other
+    return list(others.values())
 
 
 def _highest(tokens: Sequence[int], max_tokens: int, input_usd: float, output_usd: float) -> float:

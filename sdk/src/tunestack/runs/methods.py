@@ -42,7 +42,7 @@ class RunMethods:
     ) -> Run:
         """Start a run: Step Functions submits these jobs, as slots become free, and waits for them. No client is needed then.
 
-        Billed by the token trained, as with `submit`, and by the state transition: at most $0.005 a job. All data is checked
+        Billed by the token trained, as with `submit`, and by the state transition: $0.004 for a job of 97 minutes, $0.015 for one of a day. All data is checked
         before anything is uploaded. The jobs are those of `submit`: a job that exists is not billed again. Starting the same
         run again, from any process, returns the running one; jobs that have failed get another attempt in another run.
 

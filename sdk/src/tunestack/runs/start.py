@@ -231,7 +231,7 @@ def _create(host: RunHost, name: str, file: str, plan: RunPlan) -> RunInfo:
         if info is not None:
             return info
         info = host.run(run_name)
-        if info.state is RunState.RUNNING or (info.state is RunState.SUCCEEDED and is_done):
+        if not info.state.is_terminal or (info.state is RunState.SUCCEEDED and is_done):
             logger.info("run %s exists already", run_name)
             return info
     raise ConflictError(

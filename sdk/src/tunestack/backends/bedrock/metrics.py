@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tunestack._utils.formatting import duration_text, utc_text
 from tunestack.backends.bedrock.errors import translate_errors
 from tunestack.backends.endpoint_metrics import EndpointMetrics
-from tunestack.errors import BusyError, ConfigError
+from tunestack.errors import AccessError, BusyError, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,6 +91,10 @@ class BedrockMetrics:
                 if result["StatusCode"] == "InternalError":
                     raise BusyError(
                         f"CloudWatch can't return {result['Label']} now: try again later"
+                    )
+                if result["StatusCode"] == "Forbidden":
+                    raise AccessError(
+                        f"CloudWatch does not allow reading {result['Label']}: allow cloudwatch:GetMetricData"
                     )
                 field, _, _ = result["Id"].rpartition("_")
                 for at, value in zip(result["Timestamps"], result["Values"], strict=True):

@@ -10,6 +10,7 @@ import json
 import logging
 import math
 import re
+import time
 from datetime import date
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,8 @@ _USAGE_TYPES: Mapping[PriceKind, str] = MappingProxyType(
         "provisioned": "ProvisionedThroughput-NoCommit-ModelUnits",
     }
 )
+_RETRY_AFTER = 300.0
+"""Seconds without a request after one has failed: without permission or network, each would fail, or take seconds."""
 _TOKENS = re.compile(r"1([KM]) tokens", re.IGNORECASE)
 _MILLIONS = {"K": 1000, "M": 1}
 _OTHER_UNITS: Mapping[PriceKind, re.Pattern[str]] = MappingProxyType(
@@ -57,6 +60,7 @@ class PriceReader:
         """Store the clients; no call is made here."""
         self._clients = clients
         self._found: dict[tuple[str, str, date], Mapping[PriceKind, Price]] = {}
+        self._failed = -math.inf
 
     def read(self, model: BaseModel, region: str) -> Mapping[PriceKind, Price]:
         """Return the prices of a base model: those of the price list, and for others those of the catalog.
@@ -64,12 +68,15 @@ class PriceReader:
         If the price list can't be read, for whatever reason, the prices are those of the catalog. No error is raised.
         """
         key = (model.key, region, clock.today())
+        if key not in self._found and time.monotonic() - self._failed < _RETRY_AFTER:
+            return model.prices
         if key not in self._found:
             try:
                 self._found[key] = self._read_list(model, region)
             # botocore raises the built-in errors for an answer of an unknown form.
             except (TunestackError, AttributeError, LookupError, TypeError) as error:
                 logger.info("AWS's price list can't be read, using the catalog's prices: %s", error)
+                self._failed = time.monotonic()
                 return model.prices
         return {**model.prices, **self._found[key]}
 

@@ -54,9 +54,8 @@ class BedrockRuns:
     def _states(self) -> SFNClient:
         return cast("SFNClient", self._clients.get("stepfunctions", self._region))
 
-    @property
     def state_machine(self) -> str:
-        """The ARN of the stage's state machine."""
+        """Return the ARN of the stage's state machine."""
         arn = self._deployment.state_machine_arn
         if arn is None:
             raise DeploymentError(
@@ -113,7 +112,7 @@ class BedrockRuns:
         try:
             with translate_errors(f"starting run {name!r}"):
                 response = self._states.start_execution(
-                    stateMachineArn=self.state_machine, name=name, input=text
+                    stateMachineArn=self.state_machine(), name=name, input=text
                 )
         except ConflictError:
             return None
@@ -129,7 +128,7 @@ class BedrockRuns:
         """Get an execution, by its ARN or name."""
         arn = run_id
         if not run_id.startswith("arn:"):
-            arn = f"{self.state_machine.replace(':stateMachine:', ':execution:')}:{run_id}"
+            arn = f"{self.state_machine().replace(':stateMachine:', ':execution:')}:{run_id}"
         try:
             with translate_errors(f"getting run {run_id!r}"):
                 response = self._states.describe_execution(executionArn=arn)
@@ -151,7 +150,7 @@ class BedrockRuns:
     def runs(self) -> Iterator[RunInfo]:
         """List the executions, the newest first."""
         pages = self._states.get_paginator("list_executions").paginate(
-            stateMachineArn=self.state_machine
+            stateMachineArn=self.state_machine()
         )
         with translate_errors("listing runs"):
             for page in pages:

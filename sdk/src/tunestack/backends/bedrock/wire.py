@@ -297,6 +297,7 @@ def throughput_info(response: Mapping[str, Any]) -> EndpointInfo:
         model=response["modelArn"],
         target=None if is_updated else desired,
         model_units=response["modelUnits"],
+        commitment=response.get("commitmentDuration"),
         failure=response.get("failureMessage"),
         created=response["creationTime"],
     )
