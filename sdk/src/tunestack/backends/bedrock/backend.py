@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from tunestack import catalog
 from tunestack.backends.bedrock import wire
@@ -18,10 +19,9 @@ from tunestack.backends.bedrock.models import BedrockModels
 from tunestack.backends.bedrock.quotas import explain_quota_errors, read_job_slots, require_job_slot
 from tunestack.backends.bedrock.results import BedrockResults
 from tunestack.backends.bedrock.runs import BedrockRuns
-from tunestack.backends.bedrock.s3 import Location, Store, open_object, require_region
+from tunestack.backends.bedrock.s3 import Location, open_object, require_region
 from tunestack.backends.bedrock.storage import BedrockStorage
 from tunestack.catalog import Serving
-from tunestack.deployment import STAGE_TAG
 from tunestack.errors import (
     ConfigError,
     DeploymentError,
@@ -30,13 +30,10 @@ from tunestack.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
     from threading import Event
-
-    from types_boto3_bedrock import BedrockClient
-    from types_boto3_bedrock_runtime import BedrockRuntimeClient
 
     from tunestack.backends.base import (
         Check,
@@ -47,11 +44,8 @@ if TYPE_CHECKING:
         JobSlots,
         JobState,
     )
-    from tunestack.backends.bedrock.clients import Clients
-    from tunestack.backends.bedrock.prices import PriceReader
     from tunestack.backends.protocols import Guard
     from tunestack.catalog import BaseModel
-    from tunestack.deployment import Deployment
 
 _PAGE = 1000
 
@@ -71,60 +65,9 @@ class BedrockBackend(
     has_idempotency_tokens = True
     has_catalog_dates = True
 
-    def __init__(
-        self,
-        clients: Clients,
-        region: str,
-        *,
-        find_deployment: Callable[[], Deployment],
-        find_with_guard: Callable[[], Deployment],
-        price_reader: PriceReader,
-    ) -> None:
-        """Store the arguments; no call is made here.
-
-        Args:
-            clients: the clients that make the calls.
-            region: the AWS region.
-            find_deployment: returns the deployment of the stage in this region; needed to create jobs.
-            find_with_guard: returns the same deployment with its endpoint guard, if it has one; needed for endpoints that
-                are deleted automatically.
-            price_reader: reads AWS's price list.
-        """
-        super().__init__()
-        self._clients = clients
-        self._region = region
-        self._find_deployment = find_deployment
-        self._find_with_guard = find_with_guard
-        self._price_reader = price_reader
-        self._events: JobEvents | None = None
-
     def __getstate__(self) -> dict[str, object]:
         """Leave out the reader of the event queue, which is created again."""
-        return {**self.__dict__, "_events": None}
-
-    @property
-    def scope(self) -> str:
-        """The region."""
-        return self._region
-
-    @property
-    def _deployment(self) -> Deployment:
-        return self._find_deployment()
-
-    @property
-    def _control(self) -> BedrockClient:
-        return cast("BedrockClient", self._clients.get("bedrock", self._region))
-
-    @property
-    def _runtime(self) -> BedrockRuntimeClient:
-        return cast("BedrockRuntimeClient", self._clients.get("bedrock-runtime", self._region))
-
-    def _store(self, owner: str) -> Store:
-        return Store(self._clients.get("s3", self._region), owner)
-
-    @property
-    def _data_store(self) -> Store:
-        return self._store(self._deployment.account)
+        return {name: value for name, value in self.__dict__.items() if name != "_events"}
 
     def base(self, identifier: str) -> BaseModel:
         """Return the base model, by its id or by the ARN of a custom model."""
@@ -246,29 +189,19 @@ class BedrockBackend(
         """Add tags to a job, by its ARN."""
         self._add_tags("job", job_id, tags)
 
-    def _add_tags(self, kind: str, arn: str, tags: Mapping[str, str]) -> None:
-        """Add tags to a resource, and the tag of the stage, which the tuner policy requires."""
-        stage = self._deployment.stage
-        stage_tags = {} if stage is None else {STAGE_TAG: stage}
-        with translate_errors(f"tagging {kind} {arn!r}"):
-            self._control.tag_resource(**wire.tag_resource(arn, {**tags, **stage_tags}))
-
-    def _tags(self, kind: str, arn: str) -> Mapping[str, str]:
-        with translate_errors(f"getting the tags of {kind} {arn!r}"):
-            rows = self._control.list_tags_for_resource(resourceARN=arn).get("tags", ())
-        return {row["key"]: row["value"] for row in rows}
-
     def listen(
         self, job_ids: Collection[str], timeout: float, *, stop: Event | None = None
     ) -> bool:
         """Wait for an event of one of these jobs in the stage's event queue."""
-        if self._events is None:
-            try:
-                queue = self._deployment.event_queue_url
-            except TunestackError:
-                queue = None
-            self._events = JobEvents(self._clients, self._region, queue)
         return self._events.listen(job_ids, timeout, stop=stop)
+
+    @cached_property
+    def _events(self) -> JobEvents:
+        try:
+            queue = self._deployment.event_queue_url
+        except TunestackError:
+            queue = None
+        return JobEvents(self._clients, self._region, queue)
 
     def stop_job(self, job_id: str) -> None:
         """Stop a job; it can't be resumed, creates no model, and the tokens trained so far are billed."""
@@ -314,7 +247,3 @@ class BedrockBackend(
             deployment = self._find_with_guard()
             return ScheduledGuard(self._clients, deployment) if deployment.guard_arn else None
         return None
-
-    def now(self) -> datetime:
-        """Return the time by Bedrock's clock, as of its last response."""
-        return self._clients.now(self._region)

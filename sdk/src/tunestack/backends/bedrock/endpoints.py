@@ -10,40 +10,19 @@ from tunestack.backends.bedrock.arn import Arn, check_bedrock_id
 from tunestack.backends.bedrock.errors import translate_errors
 from tunestack.backends.bedrock.guard import with_expiry
 from tunestack.backends.bedrock.quotas import explain_quota_errors
+from tunestack.backends.bedrock.region import BedrockRegion
 from tunestack.backends.identifiers import IdKind
 from tunestack.catalog import Serving
 from tunestack.errors import NotFoundError, TunestackError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    from types_boto3_bedrock import BedrockClient
+    from collections.abc import Iterator, Mapping
 
     from tunestack.backends.base import EndpointInfo, EndpointRequest
-    from tunestack.backends.bedrock.clients import Clients
-    from tunestack.deployment import Deployment
 
 
-class BedrockEndpoints:
+class BedrockEndpoints(BedrockRegion):
     """`tunestack.backends.protocols.EndpointHost`, in one region of one account."""
-
-    _clients: Clients
-    _region: str
-    _find_with_guard: Callable[[], Deployment]
-
-    @property
-    def _deployment(self) -> Deployment:
-        raise NotImplementedError
-
-    @property
-    def _control(self) -> BedrockClient:
-        raise NotImplementedError
-
-    def _tags(self, kind: str, arn: str) -> Mapping[str, str]:
-        raise NotImplementedError
-
-    def _add_tags(self, kind: str, arn: str, tags: Mapping[str, str]) -> None:
-        raise NotImplementedError
 
     def create_endpoint(self, request: EndpointRequest) -> str:
         """Create a deployment (free while idle) or provisioned throughput (billed by the hour) and return its ARN."""

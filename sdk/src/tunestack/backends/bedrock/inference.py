@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast, get_args
 
 from tunestack import catalog
@@ -17,6 +18,7 @@ from tunestack.backends.base import Completion, EndpointInfo, EndpointState
 from tunestack.backends.bedrock import wire
 from tunestack.backends.bedrock.arn import strip_route
 from tunestack.backends.bedrock.errors import translate_errors
+from tunestack.backends.bedrock.region import BedrockRegion
 from tunestack.catalog import Serving, find_inference
 from tunestack.errors import AccessError, BusyError, InvalidRequestError, ModelError, NotFoundError
 from tunestack.records.chat_templates import TEMPLATES
@@ -28,9 +30,6 @@ from tunestack.spec.job_spec import RENDERING_TAG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    from types_boto3_bedrock import BedrockClient
-    from types_boto3_bedrock_runtime import BedrockRuntimeClient
 
     from tunestack.backends.base import InferenceSettings
     from tunestack.catalog import BaseModel
@@ -47,22 +46,13 @@ _REQUEST_QUOTAS = {"llama-3-3-70b": 4.0}
 """Requests per minute of an on-demand custom model, by its base model; of others, no value was found."""
 
 
-class BedrockInference:
+class BedrockInference(BedrockRegion):
     """The part of `tunestack.backends.protocols.Backend` for inference, in one region of one account."""
 
-    def __init__(self) -> None:
-        """Start without known renderings."""
-        self._renderings: dict[str, Rendering | None] = {}
-
-    _region: str
-
-    @property
-    def _control(self) -> BedrockClient:
-        raise NotImplementedError
-
-    @property
-    def _runtime(self) -> BedrockRuntimeClient:
-        raise NotImplementedError
+    @cached_property
+    def _renderings(self) -> dict[str, Rendering | None]:
+        """The renderings that are known, by model."""
+        return {}
 
     def rendering(self, model: str) -> Rendering | None:
         """Return the rendering of the training data of a custom model, by its ARN; one call, and none for the same model again.

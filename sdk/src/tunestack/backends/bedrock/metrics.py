@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunestack._utils.formatting import duration_text, utc_text
 from tunestack.backends.bedrock.errors import translate_errors
+from tunestack.backends.bedrock.region import BedrockRegion
 from tunestack.backends.endpoint_metrics import EndpointMetrics
 from tunestack.errors import AccessError, BusyError, ConfigError
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tunestack.backends.base import EndpointInfo
-    from tunestack.backends.bedrock.clients import Clients
 
 _STATISTICS = {
     "invocations": ("Invocations", "Sum"),
@@ -46,15 +46,8 @@ _RETENTION = timedelta(days=455)
 _MARGIN = timedelta(hours=1)
 
 
-class BedrockMetrics:
+class BedrockMetrics(BedrockRegion):
     """`tunestack.backends.endpoint_metrics.MeteredEndpoints`, in one region of one account."""
-
-    _clients: Clients
-    _region: str
-
-    def now(self) -> datetime:
-        """Return the time by Bedrock's clock."""
-        raise NotImplementedError
 
     def endpoint_metrics(
         self, endpoint: EndpointInfo, since: datetime, period: timedelta | None

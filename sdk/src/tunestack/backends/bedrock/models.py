@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING
 
 from tunestack.backends.bedrock import wire
 from tunestack.backends.bedrock.errors import translate_errors
+from tunestack.backends.bedrock.region import BedrockRegion
 from tunestack.catalog import LifecycleState
 from tunestack.errors import AccessError, TransientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from datetime import datetime
-
-    from types_boto3_bedrock import BedrockClient
 
     from tunestack.backends.base import CustomModelInfo
-    from tunestack.backends.bedrock.prices import PriceReader
     from tunestack.catalog import BaseModel, Price
     from tunestack.catalog.model import PriceKind
 
@@ -26,19 +23,8 @@ logger = logging.getLogger(__name__)
 _PAGE = 1000
 
 
-class BedrockModels:
+class BedrockModels(BedrockRegion):
     """The part of `tunestack.backends.protocols.Backend` for models on Amazon Bedrock, in one region of one account."""
-
-    _region: str
-    _price_reader: PriceReader
-
-    @property
-    def _control(self) -> BedrockClient:
-        raise NotImplementedError
-
-    def now(self) -> datetime:
-        """Return the time by Bedrock's clock."""
-        raise NotImplementedError
 
     def latest_loss(self, job_id: str) -> None:
         """Return `None`: Bedrock writes the losses when the job has succeeded."""

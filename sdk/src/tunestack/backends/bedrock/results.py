@@ -5,30 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunestack.backends.bedrock.errors import translate_errors
+from tunestack.backends.bedrock.region import BedrockRegion
 from tunestack.backends.bedrock.s3 import Location
 from tunestack.deployment import evaluations_prefix
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tunestack.backends.bedrock.clients import Clients
-    from tunestack.backends.bedrock.s3 import Store
-    from tunestack.deployment import Deployment
 
-
-class BedrockResults:
+class BedrockResults(BedrockRegion):
     """`tunestack.backends.inference.ResultStore`, in one region of one account."""
-
-    _clients: Clients
-    _region: str
-
-    @property
-    def _deployment(self) -> Deployment:
-        raise NotImplementedError
-
-    @property
-    def _data_store(self) -> Store:
-        raise NotImplementedError
 
     def _result_location(self, name: str) -> Location:
         deployment = self._deployment

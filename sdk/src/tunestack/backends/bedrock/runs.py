@@ -10,6 +10,7 @@ import orjson
 
 from tunestack.backends.bedrock import wire
 from tunestack.backends.bedrock.errors import translate_errors
+from tunestack.backends.bedrock.region import BedrockRegion
 from tunestack.backends.bedrock.s3 import Location
 from tunestack.backends.runs import RunInfo, RunState
 from tunestack.deployment import runs_prefix
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from types_boto3_stepfunctions import SFNClient
 
     from tunestack.backends.base import JobRequest
-    from tunestack.backends.bedrock.clients import Clients
-    from tunestack.backends.bedrock.s3 import Store
-    from tunestack.deployment import Deployment
 
 _STATES: Mapping[str, RunState] = MappingProxyType(
     {
@@ -36,19 +34,8 @@ _STATES: Mapping[str, RunState] = MappingProxyType(
 )
 
 
-class BedrockRuns:
+class BedrockRuns(BedrockRegion):
     """`tunestack.backends.runs.RunHost`, in one region of one account."""
-
-    _clients: Clients
-    _region: str
-
-    @property
-    def _deployment(self) -> Deployment:
-        raise NotImplementedError
-
-    @property
-    def _data_store(self) -> Store:
-        raise NotImplementedError
 
     @property
     def _states(self) -> SFNClient:

@@ -5,29 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tunestack.backends.base import StoredData
-from tunestack.backends.bedrock.s3 import Location, Store
+from tunestack.backends.bedrock.region import BedrockRegion
+from tunestack.backends.bedrock.s3 import Location
 from tunestack.errors import AccessError, TunestackError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tunestack.deployment import Deployment
 
 _USD_PER_GB_MONTH = 0.023
 """S3 Standard, the first 50 TB, in us-east-1 and us-west-2 (https://aws.amazon.com/s3/pricing/)."""
 _GB = 2**30
 
 
-class BedrockStorage:
+class BedrockStorage(BedrockRegion):
     """The part of `tunestack.backends.protocols.Backend` for stored data on Amazon Bedrock."""
-
-    @property
-    def _deployment(self) -> Deployment:
-        raise NotImplementedError
-
-    @property
-    def _data_store(self) -> Store:
-        raise NotImplementedError
 
     def stored_data(self) -> Iterator[StoredData]:
         """Measure the datasets and the outputs of jobs, without older versions; the tuner policy allows to list outputs only."""
