@@ -1,4 +1,4 @@
-"""The undocumented behaviour of DSPy that the SDK relies on. A new version that changes it fails here."""
+"""The undocumented behavior of DSPy that the SDK relies on. A new version that changes it fails here."""
 
 import inspect
 import tomllib

@@ -99,7 +99,7 @@ def test_calls_in_consecutive_messages_are_merged(tmp_path):
 def test_invalid_lines_are_errors_and_nothing_is_written(tmp_path):
     with pytest.raises(DataError) as raised:
         fixed(tmp_path, json.dumps(PLAIN).encode() + b"\n{torn\n" + b'{"messages": 1}\n')
-    assert "2 lines that are no valid record, and nothing was written" in str(raised.value)
+    assert "2 invalid lines, and nothing was written" in str(raised.value)
     assert "line 2" in str(raised.value)
     assert "line 3, $.messages: expected an array" in str(raised.value)
     assert [path.name for path in tmp_path.iterdir()] == ["in.jsonl"]
@@ -146,7 +146,7 @@ def test_command_lists_the_changes(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr()
     assert printed.out.splitlines()[0] == "1 records (bedrock-conversation-2024): 1 changed"
     assert "          1 x $.system: is empty, and was removed" in printed.out
-    assert "wrote rejected.jsonl: 1 lines that are no valid record" in printed.err
+    assert "wrote rejected.jsonl: 1 invalid lines" in printed.err
     assert (
         run(["data", "fix", "in.jsonl", "-o", "out.jsonl", "--rejected", "r.jsonl", "--json"]) == 0
     )

@@ -324,7 +324,7 @@ def test_command_prints_what_was_left_out(logs, tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ("--since yesterday", "'yesterday' is no time: use a duration before now"),
+        ("--since yesterday", "'yesterday' is not a time: use a duration before now"),
         ("--filter clean", "invalid function 'clean': use module:function"),
         ("--filter no_such_module:clean", "can't be imported"),
         ("--filter json:clean", "the module 'json' has no function 'clean'"),

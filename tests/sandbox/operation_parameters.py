@@ -99,7 +99,7 @@ PARAMETERS: dict[str, tuple[Parameters, *tuple[tuple[str, str, Parameters], ...]
         (
             "a name that is in use",
             "ValidationException",
-            {**DEPLOYMENT, "modelDeploymentName": "deployed"},
+            {**DEPLOYMENT, "modelDeploymentName": "endpoint-1"},
         ),
         (
             "a model that does not exist",
@@ -131,7 +131,7 @@ PARAMETERS: dict[str, tuple[Parameters, *tuple[tuple[str, str, Parameters], ...]
         ("an unknown status", "ValidationException", {"statusEquals": "ACTIVE"}),
     ),
     "UpdateCustomModelDeployment": (
-        {"customModelDeploymentIdentifier": "deployed", "modelArn": "{spare_model}"},
+        {"customModelDeploymentIdentifier": "endpoint-1", "modelArn": "{spare_model}"},
         (
             "being created",
             "ValidationException",
@@ -145,11 +145,11 @@ PARAMETERS: dict[str, tuple[Parameters, *tuple[tuple[str, str, Parameters], ...]
         (
             "a model that does not exist",
             "ResourceNotFoundException",
-            {"customModelDeploymentIdentifier": "deployed", "modelArn": "{no_model}"},
+            {"customModelDeploymentIdentifier": "endpoint-1", "modelArn": "{no_model}"},
         ),
     ),
     "DeleteCustomModelDeployment": (
-        {"customModelDeploymentIdentifier": "deployed"},
+        {"customModelDeploymentIdentifier": "endpoint-1"},
         (
             "being created",
             "ValidationException",
@@ -171,7 +171,7 @@ PARAMETERS: dict[str, tuple[Parameters, *tuple[tuple[str, str, Parameters], ...]
         (
             "a name that is in use",
             "ValidationException",
-            {**THROUGHPUT, "provisionedModelName": "bought"},
+            {**THROUGHPUT, "provisionedModelName": "throughput-1"},
         ),
         (
             "a model that does not exist",
@@ -186,7 +186,7 @@ PARAMETERS: dict[str, tuple[Parameters, *tuple[tuple[str, str, Parameters], ...]
         ),
     ),
     "GetProvisionedModelThroughput": (
-        {"provisionedModelId": "bought"},
+        {"provisionedModelId": "throughput-1"},
         ("an identifier with a space", "ValidationException", {"provisionedModelId": "a b"}),
         ("does not exist", "ResourceNotFoundException", {"provisionedModelId": "nobody"}),
     ),
@@ -195,25 +195,25 @@ PARAMETERS: dict[str, tuple[Parameters, *tuple[tuple[str, str, Parameters], ...]
         ("an unknown status", "ValidationException", {"statusEquals": "Active"}),
     ),
     "UpdateProvisionedModelThroughput": (
-        {"provisionedModelId": "bought", "desiredProvisionedModelName": "renamed"},
+        {"provisionedModelId": "throughput-1", "desiredProvisionedModelName": "renamed"},
         (
             "a model of another base model",
             "ValidationException",
-            {"provisionedModelId": "bought", "desiredModelId": "{lite_model}"},
+            {"provisionedModelId": "throughput-1", "desiredModelId": "{lite_model}"},
         ),
         (
             "a name that is in use",
             "ValidationException",
-            {"provisionedModelId": "bought", "desiredProvisionedModelName": "committed"},
+            {"provisionedModelId": "throughput-1", "desiredProvisionedModelName": "throughput-2"},
         ),
         ("does not exist", "ResourceNotFoundException", {"provisionedModelId": "nobody"}),
     ),
     "DeleteProvisionedModelThroughput": (
-        {"provisionedModelId": "bought"},
+        {"provisionedModelId": "throughput-1"},
         ("an identifier with a space", "ValidationException", {"provisionedModelId": "a b"}),
         ("does not exist", "ResourceNotFoundException", {"provisionedModelId": "nobody"}),
-        ("being created", "ConflictException", {"provisionedModelId": "buying"}),
-        ("with a commitment", "ConflictException", {"provisionedModelId": "committed"}),
+        ("being created", "ConflictException", {"provisionedModelId": "throughput-3"}),
+        ("with a commitment", "ConflictException", {"provisionedModelId": "throughput-2"}),
     ),
     "TagResource": (
         {"resourceARN": "{job}", "tags": [{"key": "a", "value": "b"}]},

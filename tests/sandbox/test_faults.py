@@ -34,7 +34,7 @@ def codes(call, count):
 def test_a_fault_occurs_the_requested_number_of_times(sandbox, once):
     rule = sandbox.faults.add("throttle", operation="List*", times=2)
     assert codes(once.list_custom_models, 3) == ["ThrottlingException", "ThrottlingException", ""]
-    assert rule.struck == 2
+    assert rule.injected_count == 2
     sandbox.faults.add("throttle", operation="Get*")
     assert codes(once.list_custom_models, 1) == [""]
 
@@ -210,7 +210,7 @@ def test_faults_are_managed_over_http(sandbox, call_http_api, once):
     status, listed = call_http_api("GET", "faults")
     assert (
         status,
-        [(rule["kind"], rule["struck"]) for rule in listed],
+        [(rule["kind"], rule["injected_count"]) for rule in listed],
     ) == (200, [("throttle", 1), ("stall", 0)])
     call_http_api("DELETE", "faults")
     assert call_http_api("GET", "faults") == (200, [])

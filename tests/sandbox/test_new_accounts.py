@@ -27,7 +27,7 @@ def test_role_of_a_job_can_be_assumed_after_some_minutes(sandbox, bedrock, creat
     assert bedrock.list_model_customization_jobs()["modelCustomizationJobSummaries"] == []
     sandbox.clock.advance(20)
     arn = bedrock.create_model_customization_job(**request)["jobArn"]
-    assert fault.struck == 2
+    assert fault.injected_count == 2
     assert sandbox.faults.listed() == []
     sandbox.clock.advance(A_JOB)
     assert bedrock.get_model_customization_job(jobIdentifier=arn)["status"] == "Completed"

@@ -64,14 +64,14 @@ class Account:
         for name in ("old", "spare", "lite"):
             job = self.bedrock.get_model_customization_job(jobIdentifier=name)
             models[name] = job["outputModelArn"]
-        self.create_throughput("bought", models["old"])
-        self.create_throughput("committed", models["old"], commitmentDuration="OneMonth")
-        deployment = self.deploy("deployed", models["old"])
+        self.create_throughput("throughput-1", models["old"])
+        self.create_throughput("throughput-2", models["old"], commitmentDuration="OneMonth")
+        deployment = self.deploy("endpoint-1", models["old"])
         sandbox.clock.advance(max(A_DEPLOYMENT, A_THROUGHPUT))
         running = self.bedrock.create_model_customization_job(
             **job_request("running"), clientRequestToken="used"
         )
-        self.create_throughput("buying", models["old"])
+        self.create_throughput("throughput-3", models["old"])
         job = self.bedrock.get_model_customization_job(jobIdentifier="old")
         self.names = {
             "role": sandbox.deployment().job_role_arn,
@@ -92,7 +92,7 @@ class Account:
             "no_deployment": deployment[:-12] + UNKNOWN_ID,
             "west": deployment.replace("us-east-1", "us-west-2"),
             "throughput": self.bedrock.get_provisioned_model_throughput(
-                provisionedModelId="bought"
+                provisionedModelId="throughput-1"
             )["provisionedModelArn"],
             "over_quota": "over",
         }

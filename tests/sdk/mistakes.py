@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 JOB_ARN = "arn:aws:bedrock:{}:{}:model-customization-job/amazon.nova-micro-v1:0:128k/abcdefghijkl"
 SUBMIT = "submit train.jsonl -m nova-micro"
-LIST_JOBS = "`tunestack jobs list` lists those that exist in this region, and --region another one"
+LIST_JOBS = "`tunestack jobs list` lists the jobs in this region; for another region, add --region"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,15 +94,15 @@ MISTAKES = {
         code=2,
         parts=(
             "stage 'prod' is not deployed in us-east-1",
-            "only dev (--stage)",
-            "run `cdk deploy`",
+            'deployed stages: dev. Use stage="dev" (--stage dev)',
+            "or run `cdk deploy` for 'prod', or set TUNESTACK_DEPLOYMENT",
         ),
         fix=(f"{SUBMIT} --stage dev",),
     ),
     "misspelt stage": Mistake(
         line=f"{SUBMIT} --stage dve",
         code=2,
-        parts=("did you mean 'dev'?",),
+        parts=('deployed stages: dev. Use stage="dev" (--stage dev)',),
         fix=(f"{SUBMIT} --stage dev",),
     ),
     "region without the model": Mistake(
@@ -129,7 +129,7 @@ MISTAKES = {
         parts=("epochCount='99' is out of range: use an integer from 1 to 5 (default 2)",),
         fix=(f"{SUBMIT} -p epochCount=5",),
     ),
-    "hyperparameter that is no number": Mistake(
+    "hyperparameter that is not a number": Mistake(
         line=f"{SUBMIT} -p epochCount=three",
         code=2,
         parts=("epochCount='three' is not a number: use an integer from 1 to 5",),
@@ -152,7 +152,7 @@ MISTAKES = {
         code=3,
         parts=(
             "us-west-2",
-            "`tunestack jobs list --region us-west-2` lists those that exist in the region of the ARN",
+            "`tunestack jobs list --region us-west-2` lists the jobs in the region of the ARN",
         ),
         fix=("jobs list --region us-west-2", "jobs show JOB"),
     ),
@@ -182,7 +182,7 @@ MISTAKES = {
     "unknown endpoint": Mistake(
         line="endpoints invoke nothing hello",
         code=3,
-        parts=("'nothing'", "`tunestack endpoints list` lists those that exist"),
+        parts=("'nothing'", "`tunestack endpoints list` lists the endpoints in this region"),
         fix=("endpoints list", "endpoints invoke ENDPOINT hello"),
     ),
     "invoke without an endpoint": Mistake(

@@ -73,7 +73,7 @@ def test_latest_at_openai(cli, tuner, chat):
 def test_latest_of_nothing_is_a_clear_error(cli, sandbox, group, text):
     code, _, err = cli(group, "show", "latest")
     assert code == 3
-    assert f"there is no latest one: this region has no {text}: " in err
+    assert f"`latest` not found: this region has no {text}: " in err
 
 
 def test_unknown_short_id_is_looked_up_as_a_name(cli, jobs):

@@ -170,7 +170,7 @@ def test_report_as_json_has_the_numbers_and_writes_no_file(cli, overfitted, tmp_
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "No such file"), ("{", "is no JSON file"), ("[]", 'use {"data"')],
+    [(None, "No such file"), ("{", "is not a JSON file"), ("[]", 'use {"data"')],
 )
 def test_invalid_evaluation_file_is_an_error(cli, overfitted, tmp_path, content, message):
     path = tmp_path / "result.json"

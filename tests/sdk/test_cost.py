@@ -18,7 +18,7 @@ def test_training_cost_is_tokens_times_epochs_times_price():
     assert training.startswith(
         "training: $6.00 ($4.00 to $8.00): 2,000,000 tokens (estimated) x 3 epochs at $1.00"
     )
-    assert training.endswith("confidence) per million tokens")
+    assert training.endswith("confidence)")
 
 
 def test_hourly_serving_cost_is_shown():

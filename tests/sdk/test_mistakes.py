@@ -96,7 +96,7 @@ class TestStates:
         tuner.endpoint(name).stop()
         code, _, err = cli("endpoints", "stop", name)
         assert code == 3
-        assert "`tunestack endpoints list` lists those that exist" in err
+        assert "`tunestack endpoints list` lists the endpoints" in err
 
     def test_endpoint_of_a_running_job_says_to_wait(self, cli, tuner, chat):
         job = tuner.submit("nova-micro", chat)

@@ -76,7 +76,7 @@ def test_submit_retries_until_the_role_can_be_assumed(create_tuner, chat, sent):
 def test_role_of_a_new_account_is_awaited(sandbox, tuner, chat):
     fault = sandbox.faults.add("role-not-ready", seconds=100)
     job = tuner.submit("nova-micro", chat)
-    assert fault.struck > 1
+    assert fault.injected_count > 1
     assert list_job_names() == [job.name]
     assert job.wait().model
 

@@ -24,7 +24,7 @@ def test_estimate_has_the_prices_of_the_price_list(tuner, chat):
     assert cost.storage_usd_a_month == 1.96
     assert cost.prices["training"] == "$1.05 (price list of 2026-10-30)"
     assert cost.prices["output"] == "$0.14 (price list of 2026-10-30)"
-    assert "at $1.05 (price list of 2026-10-30) per million tokens" in "\n".join(cost.lines())
+    assert "at $1.05 per million tokens (price list of 2026-10-30)" in "\n".join(cost.lines())
 
 
 def test_hourly_price_is_that_of_the_price_list(west, completions):
@@ -41,7 +41,9 @@ def test_price_that_the_list_lacks_is_that_of_the_catalog(west, completions):
 
 def test_limit_is_compared_with_the_price_of_the_list(tuner, chat):
     """The catalog has no price of training Nova Pro."""
-    with pytest.raises(CostError, match=r"at \$8\.10 \(price list of 2026-10-30\) per million"):
+    with pytest.raises(
+        CostError, match=r"at \$8\.10 per million tokens \(price list of 2026-10-30\)"
+    ):
         tuner.submit("nova-pro", chat, max_cost=0.00001)
     assert tuner.submit("nova-pro", chat, max_cost=1)
 
@@ -173,7 +175,7 @@ def test_command_shows_the_source_of_each_price(sandbox, tmp_path, chat, capsys)
     file = tmp_path / "train.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in chat))
     assert run(["cost", str(file), "-m", "nova-micro"]) == 0
-    assert "at $1.05 (price list of 2026-10-30)" in capsys.readouterr().out
+    assert "at $1.05 per million tokens (price list of 2026-10-30)" in capsys.readouterr().out
     assert run(["cost", str(file), "-m", "nova-micro", "--json"]) == 0
     prices = json.loads(capsys.readouterr().out)["prices"]
     assert prices["storage"] == "$1.96 (price list of 2026-10-30)"

@@ -199,7 +199,7 @@ def test_dspy_page_works(run_program, fast_sandbox, tickets):
         "train_data = [json.loads(line) for line in open('tickets.jsonl')]\n"
         f"{first}"
         "program = dspy.Predict('ticket -> desk')\n"
-        "program.set_lm(tuned)\n"
+        "program.set_lm(fine_tuned)\n"
         "program.save('program.json')\n"
         "job.stop_endpoint()\n",
     )

@@ -126,13 +126,13 @@ class World(FaultHooks, VirtualGuard):
     def _expire_faults(self):
         for rule, added_at in self.active_faults:
             if self.step_number - added_at > 4:
-                rule.times = rule.struck
+                rule.times = rule.injected_count
         self.active_faults = [
             pair for pair in self.active_faults if self.step_number - pair[1] <= 4
         ]
 
     def _is_undisturbed(self):
-        is_pending = any(rule.struck < (rule.times or 0) for rule, _ in self.active_faults)
+        is_pending = any(rule.injected_count < (rule.times or 0) for rule, _ in self.active_faults)
         return not (
             is_pending
             or self.hidden_responses

@@ -51,7 +51,9 @@ class VirtualGuard(WorldChecks):
             self.check_lifetimes(region)
 
     def _count_injected_faults(self):
-        return sum(rule.struck for rule in self.sandbox.faults.rules) - self.hidden_responses
+        return (
+            sum(rule.injected_count for rule in self.sandbox.faults.rules) - self.hidden_responses
+        )
 
     def _read_endpoints(self, region):
         """Return all endpoints by name, and the names of those that the guard may delete."""

@@ -204,8 +204,8 @@ class Stage(_Settings):
         retain_data: whether to keep buckets and keys when the stack is deleted, and to turn on termination protection. If
             false, `cdk destroy` deletes the data bucket, and fails if it still contains data. The access log bucket is
             always kept: S3 delivers access logs for hours after the last request.
-        extra_data_locations: other locations that jobs may read training data from. The stack grants nobody else access to
-            them.
+        extra_data_locations: other locations that jobs may read training data from. The stack grants access only to
+            the job role (and the function of `run_schedules`).
         model_key: whether to encrypt fine-tuned models with a KMS key of the stage instead of an AWS owned key.
         allow_provisioned_throughput: whether the tuner policy allows buying provisioned throughput, which is billed by the
             hour.

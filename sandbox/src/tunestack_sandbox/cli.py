@@ -53,6 +53,7 @@ Documentation: https://github.com/tunestack/tunestack/blob/main/docs/sandbox.md"
 @click.option(
     "--as-of",
     type=click.DateTime(["%Y-%m-%d"]),
+    metavar="DATE",
     help="Simulate a date (UTC), for models that are retired today.",
 )
 @click.option(

@@ -1,7 +1,7 @@
 """The process of the emulator: it runs MiniStack on a socket of the sandbox, and commands from its standard input.
 
 The commands are those that no AWS API has, see `COMMANDS`. Each is a line of JSON, as is its response on standard output.
-The process ends with its standard input, so it does not outlive the sandbox. See docs/adr/0007-one-line-to-the-emulator.md.
+The process ends with its standard input, so it does not outlive the sandbox. See docs/adr/0007-commands-to-the-emulator.md.
 """
 
 from __future__ import annotations

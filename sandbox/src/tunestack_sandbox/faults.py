@@ -134,7 +134,7 @@ class FaultRule:
     code: str = "InternalServerException"
     seconds: float = 0.0
     phase: str | None = None
-    struck: int = 0
+    injected_count: int = 0
     """The number of times that the fault was injected."""
 
     def __post_init__(self) -> None:
@@ -193,7 +193,7 @@ class FaultInjector:
     ```python
     lost = sandbox.faults.add("lost-reply", operation="CreateModelCustomizationJob", times=1)
     ...
-    assert lost.struck == 1
+    assert lost.injected_count == 1
     ```
     """
 
@@ -220,7 +220,7 @@ class FaultInjector:
                 `code`, `seconds` or `phase`.
 
         Returns:
-            The rule. Its `struck` is the number of times that the fault was injected.
+            The rule. Its `injected_count` is the number of times that the fault was injected.
 
         Raises:
             ConfigError: The kind or an argument is invalid, or the fault can never occur.
@@ -307,11 +307,11 @@ class FaultInjector:
             for rule in () if self._is_paused else self._rules:
                 if (
                     matches(rule)
-                    and (rule.times is None or rule.struck < rule.times)
+                    and (rule.times is None or rule.injected_count < rule.times)
                     and (not operation or rule.affects(operation))
                     and self._random.random() < rule.rate
                 ):
-                    rule.struck += 1
+                    rule.injected_count += 1
                     return rule
         return None
 

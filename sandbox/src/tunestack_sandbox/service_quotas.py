@@ -22,7 +22,7 @@ _AWS_DEFAULTS = Quotas(model_units=0, model_units_per_model=0)
 
 
 class ServiceQuotas:
-    """The service, a `JsonService`."""
+    """Service Quotas of the sandbox, a `JsonService`."""
 
     name = "service-quotas"
     invalid_code = "IllegalArgumentException"

@@ -11,7 +11,8 @@ job.stop_endpoint()
 
 From DSPy: `tunestack.dspy.BedrockProvider` and `OpenAIProvider`. From a shell: `tunestack --help`.
 
-The API is what `tunestack`, `tunestack.catalog`, `tunestack.records` and `tunestack.dspy` export; other modules are private.
+The public API is what `tunestack`, `tunestack.catalog`, `tunestack.records`, `tunestack.report` and `tunestack.dspy` export,
+`tunestack.deployment.ACTIONS`, and the classes of `tunestack.evaluation` in the reference. Other modules are private.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ TunestackError
 ├── DataError (ValueError)              training data that the job would fail on: every problem, with its line
 ├── IsolationError (ConnectionRefusedError)  a connection that would leave the machine while the sandbox is active
 ├── MissingExtraError (ImportError)     an optional dependency is not installed; the message says which
+├── GateError                           an evaluation did not pass its conditions; nothing was changed
 ├── ProviderError                       the provider refused or failed; `__cause__` is its own error
 │   ├── AccessError                     credentials are missing, or lack a permission
 │   │   ├── RoleError                   Bedrock can't assume the job role

@@ -246,7 +246,7 @@ class AccessStatements:
                 actions=["s3:GetObject", "s3:PutObject"],
                 resources=[
                     f"{self._bucket}/{datasets}*",
-                    # Evaluations, beside the output of the jobs, which nobody may change.
+                    # Evaluations are stored beside the output of the jobs; that output is read-only.
                     f"{self._bucket}/{evaluations_prefix(self._resources.stage.data_prefix)}*",
                 ],
                 conditions=resource_owned_by(),

@@ -53,7 +53,7 @@ def create_dead_letter_alarm(
 def create_shared_queue(
     scope: Construct, construct_id: str, *, dead_letters: sqs.Queue, key: kms.IKey
 ) -> sqs.Queue:
-    """Create a queue that several processes read. Messages that nobody deletes go to the dead-letter queue."""
+    """Create a queue that several processes read. Messages that are not deleted go to the dead-letter queue."""
     return sqs.Queue(
         scope,
         construct_id,

@@ -109,7 +109,7 @@ def _require_ready_role(region: Region) -> None:
     rule = region.faults.trigger(FaultKind.ROLE_NOT_READY)
     if rule is None:
         return
-    if rule.struck == 1:
+    if rule.injected_count == 1:
         region.clock.after(region.clock.now(), rule.seconds, lambda _: region.faults.remove(rule))
     raise ServiceError("ValidationException", NOT_ASSUMED)
 

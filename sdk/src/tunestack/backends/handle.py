@@ -48,7 +48,7 @@ class Handle(Generic[Info]):
 
     @property
     def backend(self) -> Backend:
-        """The service that it belongs to."""
+        """The backend of this object."""
         return self._backend
 
     def _repr_html_(self) -> str:

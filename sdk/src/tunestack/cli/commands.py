@@ -37,9 +37,12 @@ _COMMANDS = {
     "jobs": ("jobs", "Submit, list, follow and cancel fine-tuning jobs."),
     "man": ("man", "Write the man pages of all commands to a folder."),
     "models": ("models", "List the base models that can be fine-tuned, or show one."),
-    "promote": ("promote", "Let an endpoint with a name of your own serve a fine-tuned model."),
-    "rollback": ("promote", "Let an endpoint serve its previous model again."),
-    "runs": ("runs", "Start, list, follow and cancel runs: many jobs without a client."),
+    "promote": ("promote", "Serve a fine-tuned model on an endpoint with a name of your own."),
+    "rollback": ("promote", "Serve the previous model of an endpoint again."),
+    "runs": (
+        "runs",
+        "Start, list, follow and cancel runs: many jobs, submitted from the AWS account.",
+    ),
     "submit": ("submit", "Submit a fine-tuning job: the short form of `jobs submit`."),
 }
 """The module of each command, and its description in `tunestack --help`."""

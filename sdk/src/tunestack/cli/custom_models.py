@@ -124,7 +124,7 @@ def show_models(models: tuple[str, ...], provider: Provider, tuner: Tuner, *, we
 @tuner_options
 @format_option
 def delete(models: tuple[str, ...], provider: Provider, tuner: Tuner, *, yes: bool) -> int | None:
-    """Delete custom models, after a confirmation; refused while an endpoint serves them."""
+    """Delete custom models. Asks for confirmation; refused while an endpoint serves them."""
     require_terminal("the deletion", yes=yes)
     found = find_each(find_custom_model, tuner, models, provider)
     lines = [_description(model) for model in found]

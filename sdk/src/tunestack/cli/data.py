@@ -96,7 +96,7 @@ def data() -> None:
 @click.option(
     "--against",
     type=DataFile(),
-    help="Training data to check FILE, its validation data, against.",
+    help="The training data; reports records that are also in FILE.",
 )
 @_limit
 @json_option

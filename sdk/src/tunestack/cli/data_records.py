@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 )
 @click.argument("file", type=DataFile())
 @click.option("--output", "-o", required=True, metavar="FILE", help="The file to write.")
-@click.option(
-    "--rejected", metavar="FILE", help="A file for the lines that are no valid record, unchanged."
-)
+@click.option("--rejected", metavar="FILE", help="A file for the invalid lines, unchanged.")
 @click.option(
     "--map",
     "mapping",
@@ -65,7 +63,7 @@ def fix(
         out(f"  {count:>9,} x {change}")
     note(f"wrote {output}")
     if fixed.rejected:
-        note(f"wrote {rejected}: {fixed.rejected:,} lines that are no valid record")
+        note(f"wrote {rejected}: {fixed.rejected:,} invalid lines")
 
 
 @click.command(

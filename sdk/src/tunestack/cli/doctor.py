@@ -8,7 +8,7 @@ import click
 
 from tunestack.backends.base import Check, Verdict
 from tunestack.cli.groups import examples
-from tunestack.cli.options import ModelName, format_option, new_tuner, place_options
+from tunestack.cli.options import ModelName, format_option, model_place_options, new_tuner
 from tunestack.cli.output import NO, is_text, out, write
 from tunestack.errors import TunestackError
 
@@ -20,7 +20,7 @@ _MARKS = {Verdict.PASS: "ok", Verdict.FAIL: "FAILS", Verdict.UNKNOWN: "unknown"}
 
 @click.command(
     epilog=examples(
-        "tunestack doctor", "tunestack doctor --model nova-micro --json", page="infrastructure.md"
+        "tunestack doctor", "tunestack doctor --model nova-micro --json", page="jobs.md"
     )
 )
 @click.option(
@@ -34,7 +34,7 @@ _MARKS = {Verdict.PASS: "ok", Verdict.FAIL: "FAILS", Verdict.UNKNOWN: "unknown"}
     type=click.Choice(["bedrock", "openai"]),
     help="The provider; by default that of the model, or bedrock.",
 )
-@place_options
+@model_place_options
 @format_option
 def doctor(
     model: str | None, provider: Provider | None, stage: str | None, region: str | None

@@ -107,8 +107,8 @@ def start(
 ) -> int | None:
     """Start the endpoint of a job's model and wait until it is ready.
 
-    Provisioned throughput is billed by the hour: a message shows its price and its end, and in a terminal it has to be
-    confirmed.
+    Provisioned throughput is billed by the hour: a message shows its price and expiry, and in a terminal, the command
+    asks for confirmation.
     """
     found = find_job(tuner, job, provider)
     if not yes and is_interactive() and _is_hourly(found.base, serving):
@@ -153,7 +153,7 @@ def list_endpoints(
     provider: Provider,
     tuner: Tuner,
 ) -> None:
-    """List the endpoints of the account in the region with their ends, or the fine-tuned models at OpenAI."""
+    """List the endpoints of the account in the region with their expiry times, or the fine-tuned models at OpenAI."""
     has_base = base_filter(model, provider)
     infos = [
         endpoint.info
@@ -201,7 +201,7 @@ def _show(info: EndpointInfo) -> None:
 
 
 def _fields(info: EndpointInfo) -> dict[str, Any]:
-    """Return the fields to print; in text, the end is one field."""
+    """Return the fields to print; in text, the expiry is one field."""
     fields = {field.name: getattr(info, field.name) for field in dataclasses.fields(info)}
     if not is_text():
         return fields
@@ -273,7 +273,7 @@ def update(endpoint: str, model: str, provider: Provider, tuner: Tuner) -> None:
 @tuner_options
 @format_option
 def stop(endpoints: tuple[str, ...], provider: Provider, tuner: Tuner, *, yes: bool) -> int | None:
-    """Stop endpoints and wait until they are deleted, after a confirmation if it is run in a terminal."""
+    """Stop endpoints and wait until they are deleted. Asks for confirmation in a terminal."""
     if len(endpoints) > 1:
         require_terminal("the deletion of several endpoints", yes=yes)
     found = find_each(find_endpoint, tuner, endpoints, provider)

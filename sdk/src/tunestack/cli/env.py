@@ -16,7 +16,7 @@ from tunestack.deployment import ENVIRONMENT_FORMATS, format_environment
     epilog=examples(
         'eval "$(tunestack env)"',
         "tunestack env --stage prod --region us-west-2 --format dotenv",
-        page="infrastructure.md",
+        page="start/application-developer.md",
     )
 )
 @place_options

@@ -109,22 +109,23 @@ def _explain(text: str, command: str, provider: Provider) -> Iterator[None]:
 
 
 def _lists(text: str, command: str, provider: Provider) -> str:
+    items = command.split()[1].replace("-", " ")
     if provider == "openai" or text.startswith((JOB_PREFIX, MODEL_PREFIX, PREFIX)):
-        return f"`{command} --provider openai` lists those that exist"
+        return f"`{command} --provider openai` lists the {items} at OpenAI"
     if (arn := Arn.parse(text)) is not None:
-        return f"`{command} --region {arn.region}` lists those that exist in the region of the ARN"
-    return f"`{command}` lists those that exist in this region, and --region another one"
+        return f"`{command} --region {arn.region}` lists the {items} in the region of the ARN"
+    return f"`{command}` lists the {items} in this region; for another region, add --region"
 
 
 def _full_id(
     text: str, infos: Callable[[], Iterable[_Info]], provider: Provider, *, missing: str
 ) -> str:
-    """Return the full id that a text means, among the listed items; the text itself if it is none of theirs."""
+    """Return the full id that a text means, among the listed items; the text itself if it matches no item."""
     if text == LATEST:
         dated = [(info.created, info.id) for info in infos() if info.created]
         if not dated:
             place = "the project at OpenAI" if provider == "openai" else "this region"
-            raise NotFoundError(f"there is no latest one: {place} has {missing}")
+            raise NotFoundError(f"`{LATEST}` not found: {place} has {missing}")
         return max(dated)[1]
     if not _SHORT.fullmatch(text):
         return text

@@ -141,9 +141,9 @@ def show_jobs(jobs: tuple[str, ...], provider: Provider, tuner: Tuner, *, web: b
 @tuner_options
 @format_option
 def cancel(jobs: tuple[str, ...], provider: Provider, tuner: Tuner, *, yes: bool) -> int | None:
-    """Cancel jobs, after a confirmation if it is run in a terminal.
+    """Cancel jobs. Asks for confirmation in a terminal.
 
-    They create no models, and the tokens that were processed are billed.
+    A cancelled job creates no model; processed tokens are billed.
     """
     if len(jobs) > 1:
         require_terminal("the cancellation of several jobs", yes=yes)
@@ -170,12 +170,12 @@ def cancel(jobs: tuple[str, ...], provider: Provider, tuner: Tuner, *, yes: bool
     )
 )
 @click.argument("job")
-@click.argument("tags", metavar="KEY=VALUE...", type=Pair(), nargs=-1)
+@click.argument("tags", metavar="[KEY=VALUE]...", type=Pair(), nargs=-1)
 @provider_option
 @tuner_options
 @format_option
 def tag(job: str, tags: tuple[tuple[str, str], ...], provider: Provider, tuner: Tuner) -> None:
-    """Add tags to a job on Bedrock, or replace their values, and show all tags; without KEY=VALUE, show them only.
+    """Add or replace tags of a job on Bedrock, and show all tags. Without KEY=VALUE, only show them.
 
     OpenAI's jobs have the tags of their submission only.
     """

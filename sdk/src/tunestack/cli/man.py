@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 _EXIT_STATUS = {
     0: "Success.",
-    1: "The check or the job failed.",
+    1: "A check, job, endpoint or evaluation failed, or the data is invalid.",
     2: "Invalid usage or settings.",
     3: "The provider refused or failed.",
     130: "Interrupted by Ctrl-C.",

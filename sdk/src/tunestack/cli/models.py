@@ -17,7 +17,7 @@ from tunestack.cli.output import is_text, out, show, table, write
 if TYPE_CHECKING:
     from tunestack.catalog import BaseModel
 
-_PAGE = "jobs.md"
+_PAGE = "cli.md"
 
 
 @click.group(

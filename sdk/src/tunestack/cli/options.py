@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _MOST_LISTED = 30
+_REGION = "AWS region; by default AWS_REGION, or the region of the AWS profile."
+_MODEL_REGION = (
+    "AWS region; by default AWS_REGION, the region of the AWS profile, or that of the model."
+)
 
 Item = TypeVar("Item")
 
@@ -120,14 +124,22 @@ def new_tuner(stage: str | None, region: str | None) -> Tuner:
     return Tuner(stage, region=region)
 
 
-def place_options(command: Command) -> Command:
-    """Add `--stage` and `--region`."""
-    command = click.option(
-        "--region", help="AWS region; by default AWS_REGION, or the model's region."
-    )(command)
+def place_options(command: Command, *, region: str = _REGION) -> Command:
+    """Add `--stage` and `--region`.
+
+    Args:
+        command: the command.
+        region: the help of `--region`.
+    """
+    command = click.option("--region", help=region)(command)
     return click.option("--stage", help="Deployed stage; by default TUNESTACK_STAGE, or dev.")(
         command
     )
+
+
+def model_place_options(command: Command) -> Command:
+    """Add `--stage` and `--region` to a command with a base model, which determines the region if nothing else does."""
+    return place_options(command, region=_MODEL_REGION)
 
 
 def tuner_options(command: Command) -> Command:
@@ -300,7 +312,7 @@ class Since(click.ParamType[datetime]):
             time = datetime.fromisoformat(str(value))
         except (ValueError, OverflowError):
             self.fail(
-                f"{value!r} is no time: use a duration before now (90m, 12h, 7d) or a date in UTC (2026-11-01)",
+                f"{value!r} is not a time: use a duration before now (90m, 12h, 7d) or a date in UTC (2026-11-01)",
                 param,
                 ctx,
             )

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 NO, USAGE, PROVIDER, INTERRUPTED = 1, 2, 3, 130
-"""Exit codes: the check or the job failed, invalid usage or settings, the provider refused or failed, Ctrl-C."""
+"""Exit codes: a check, job, endpoint or evaluation failed, or the data is invalid; invalid usage or settings, the provider refused or failed, Ctrl-C."""
 
 FORMATS = ("table", "json", "yaml")
 FORMAT = "tunestack.format"

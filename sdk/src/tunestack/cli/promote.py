@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @id_only_option
 @format_option
 def promote(model: str, to: str, evaluation: str | None, tuner: Tuner) -> None:
-    """Let the endpoint NAME serve a fine-tuned model, by its job, ARN or endpoint.
+    """Serve MODEL on the endpoint of --to. MODEL is a job, the ARN of a custom model, or an endpoint.
 
     An existing endpoint is updated in place, and its previous model is recorded. If there is none, an on-demand deployment is
     created. Exits with 1 if the evaluation did not pass; nothing is changed then.
@@ -61,7 +61,7 @@ def promote(model: str, to: str, evaluation: str | None, tuner: Tuner) -> None:
 @id_only_option
 @format_option
 def rollback(name: str, tuner: Tuner) -> None:
-    """Let the endpoint NAME serve the model again that it served before the last promotion."""
+    """Serve the model again that endpoint NAME served before the last promotion."""
     promotion = tuner.rollback(name)
     note(f"endpoint {name} serves {promotion.model} again")
     show(promotion)

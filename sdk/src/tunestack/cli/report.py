@@ -199,7 +199,7 @@ def _read_evaluation(path: Path) -> Mapping[str, object]:
     try:
         result: Mapping[str, object] = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        raise ConfigError(f"the evaluation {str(path)!r} is no JSON file: {error}") from error
+        raise ConfigError(f"the evaluation {str(path)!r} is not a JSON file: {error}") from error
     return result
 
 

@@ -47,7 +47,7 @@ _COLUMNS = ("name", "state", "hyperparameters", "model", "reason")
     cls=Group, epilog=examples("tunestack runs start sweep.toml", "tunestack runs list", page=_PAGE)
 )
 def runs() -> None:
-    """Start, list, follow and cancel runs: many jobs that are submitted in the account, without a client.
+    """Start, list, follow and cancel runs: many jobs, submitted from the AWS account.
 
     RUN is the name or ARN of a run, or `latest`.
     """
@@ -85,7 +85,7 @@ def start(
     dry_run: bool,
     yes: bool,
 ) -> int | None:
-    """Start the run that the sweep FILE (a path or S3 URI) describes, after a confirmation if it is run in a terminal.
+    """Start the run that the sweep FILE (a path or S3 URI) describes. Asks for confirmation in a terminal.
 
     Starting the same run again returns the running one.
     """

@@ -15,9 +15,10 @@ from tunestack.cli.options import (
     format_option,
     id_only_option,
     model_option,
+    model_place_options,
     once,
+    pass_tuner,
     tags_option,
-    tuner_options,
     values_option,
     yes_option,
 )
@@ -44,7 +45,7 @@ def submission_options(command: Command) -> Command:
         click.option(
             "--dry-run",
             is_flag=True,
-            help="Do all but the upload and the creation of the job, and show the plan.",
+            help="Show the plan without uploading data or creating a job.",
         ),
         click.option("--wait", is_flag=True, help="Wait until the job has ended."),
         click.option(
@@ -98,11 +99,12 @@ def submission_options(command: Command) -> Command:
 @click.option("--suffix", help="A part of the model's name (OpenAI).")
 @submission_options
 @yes_option
-@tuner_options
+@model_place_options
+@pass_tuner
 @format_option
 @id_only_option
 def submit(file: str, model: str, tuner: Tuner, **options: Any) -> int | None:
-    """Submit a fine-tuning job for FILE, after a confirmation if it is run in a terminal.
+    """Submit a fine-tuning job for FILE. Asks for confirmation in a terminal.
 
     FILE is a path or an s3:// URI: see docs/my-data.md. Submitting the same content again returns the same job, which is billed
     once.

@@ -98,7 +98,7 @@ class TuningJob(TrainingJob):
 
     @property
     def is_unsubmitted(self) -> bool:
-        """Whether a thread has still to submit the job."""
+        """Whether the job is not submitted yet."""
         has_thread = self.thread is None or self.thread.ident is not None
         return has_thread and not self.done() and not self._is_settled.is_set()
 

@@ -18,7 +18,7 @@ class EndpointCostWarning(UserWarning):
 
 
 def warn_about_cost(what: str, price: Price | None, units: int, end: str) -> None:
-    """Warn that an endpoint is billed by the hour, with its price and its end."""
+    """Warn that an endpoint is billed by the hour, with its price and its expiry."""
     cost = (
         "at a price that Tunestack does not know (see the Bedrock pricing page)"
         if price is None

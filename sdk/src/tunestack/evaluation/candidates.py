@@ -74,7 +74,7 @@ class Candidate:
         return f"{self.backend.scope}/{self.model}"
 
     def create_request(self, conversation: Conversation) -> Conversation:
-        """Return what the model is asked for a record: all system messages, the examples of the prompt, and the record."""
+        """Build the request for a record: all system messages, the examples of the prompt, and the record."""
         if not self.prefix.turns:
             return conversation
         turns = (*self.prefix.turns, *conversation.turns)

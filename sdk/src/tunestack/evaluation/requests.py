@@ -112,7 +112,7 @@ class Budget:
 
     @property
     def spent(self) -> float:
-        """What was spent."""
+        """The amount spent, in US dollars."""
         return self._spent + sum(self._hours(start) * usd for usd, start in self._hourly)
 
     def _hours(self, start: float) -> int:

@@ -33,7 +33,7 @@ _QUOTED_MARK = re.compile(rb'"TEXT\d+TEXT"')
 
 @dataclass(frozen=True, slots=True)
 class LineTemplate:
-    """How a line of one sequence of roles is written."""
+    """A line template for one sequence of roles."""
 
     parts: list[bytes]
     """The bytes around the texts, with an empty part for each text."""

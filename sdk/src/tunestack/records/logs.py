@@ -102,7 +102,7 @@ class LogFilter:
         return not is_early and (self.until is None or time < _utc(self.until))
 
     def reject_answer(self, log: Log) -> str | None:
-        """Return why the answer of an entry, whose bodies were read, is not used."""
+        """Return the reason to skip the answer of an entry, or `None`. The bodies of the entry must have been read."""
         output = log.get("output")
         output = output if isinstance(output, dict) else {}
         count = output.get("outputTokenCount")

@@ -123,7 +123,7 @@ class _Fixer:
         self.problems: list[Problem] = []
 
     def fix(self, line: bytes, problem: Finding | None) -> bytes | None:
-        """Return a line with its changes, empty for a blank line; `None` if it is no valid record.
+        """Return a line with its changes, empty for a blank line; `None` if it is not a valid record.
 
         Args:
             line: the line.
@@ -189,7 +189,7 @@ def _create_error(fixer: _Fixer) -> DataError:
         return group_problems(fixer.problems)
 
     return DataError(
-        f"{_NAME} has {fixer.rejected:,} lines that are no valid record, and nothing was written: "
+        f"{_NAME} has {fixer.rejected:,} invalid lines, and nothing was written: "
         "fix them, or write them to a file of their own with --rejected FILE",
         list(groups()),
     )

@@ -130,7 +130,7 @@ _ALL = (
     Rule(
         "tool-result",
         ERROR,
-        "a result belongs to an earlier call, and is its only one",
+        "each result belongs to an earlier call; a call has only one result",
         "[ns], [nf]",
     ),
     Rule("tool-arguments", ERROR, "the arguments of a call are a JSON object", "[api]"),

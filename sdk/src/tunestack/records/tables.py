@@ -1,6 +1,6 @@
 """Rows of tables as records: CSV files, and with the extra `tables` parquet, Arrow and Excel files; DataFrames.
 
-`pip install 'tunestack[tables]'` installs pyarrow and openpyxl.
+`pip install './sdk[tables]'` installs pyarrow and openpyxl.
 """
 
 from __future__ import annotations

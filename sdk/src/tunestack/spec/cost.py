@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _MILLION = 1_000_000
 _CENT = 0.01
-_BILLED_BY_TOKEN = ("training", "input")
 _FEWEST_TOKENS, _MOST_TOKENS = 4 / 6, 4 / 3
 """The range of tokens, as a share of the estimate: AWS's user guide counts six characters per token, its script for Claude
 three; the estimate counts four."""
@@ -53,16 +52,15 @@ class Cost:
         trained = f"{self.tokens:,} tokens (estimated) x {self.epochs} epochs"
         between = self.training_usd_range
         spread = "" if between is None else f" ({usd_text(between[0])} to {usd_text(between[1])})"
-        yield f"training: {usd_text(self.training_usd)}{spread}: {trained}{self._price('training')}"
+        yield f"training: {usd_text(self.training_usd)}{spread}: {trained}{self._token_price('training')}"
         # The price of the storage of one model is its cost.
         storage = self.prices.get("storage", usd_text(self.storage_usd_a_month))
-        price, *source = storage.split(" ", 1)
-        yield " ".join(("storing the model:", price, "a month", *source))
+        yield f"storing the model: {_with_unit(storage, 'a month')}"
         if self.hosting_usd_an_hour == 0:
-            yield f"serving: nothing while idle; by the token{self._price('input')}"
+            yield f"serving: nothing while idle; by the token{self._token_price('input')}"
         else:
-            hour = usd_text(self.hosting_usd_an_hour)
-            yield f"serving: {hour} an hour for each model unit{self._price('provisioned')}"
+            hourly = self.prices.get("provisioned", usd_text(self.hosting_usd_an_hour))
+            yield f"serving: {_with_unit(hourly, 'an hour for each model unit')}"
 
     def _repr_html_(self) -> str:
         """Show the estimate in a notebook."""
@@ -70,9 +68,10 @@ class Cost:
         title = f"Estimated cost of fine-tuning {self.model}"
         return rows_table(title, (), ((what, text) for what, _, text in rows))
 
-    def _price(self, of: str) -> str:
-        per = " per million tokens" if of in _BILLED_BY_TOKEN else ""
-        return f" at {self.prices[of]}{per}" if of in self.prices else ""
+    def _token_price(self, of: str) -> str:
+        return (
+            f" at {_with_unit(self.prices[of], 'per million tokens')}" if of in self.prices else ""
+        )
 
     def require_below(self, most: float) -> None:
         """Check the training cost against a limit.
@@ -91,7 +90,7 @@ class Cost:
         if self.training_usd > most:
             raise CostError(
                 f"training would cost about {usd_text(self.training_usd)} ({self.tokens:,} tokens x "
-                f"{self.epochs} epochs{self._price('training')}), more than max_cost {usd_text(most)}: "
+                f"{self.epochs} epochs{self._token_price('training')}), more than max_cost {usd_text(most)}: "
                 "use fewer epochs or less data, or raise max_cost"
             )
 
@@ -145,6 +144,12 @@ def _default_epochs(model: BaseModel, records: int) -> int:
 
 def _usd_of(price: Price | None) -> float | None:
     return None if price is None else price.usd
+
+
+def _with_unit(price: str, unit: str) -> str:
+    """Insert the unit of a price before its source."""
+    amount, separator, source = price.partition(" (")
+    return f"{amount} {unit}{separator}{source}"
 
 
 def usd_text(amount: float | None) -> str:

@@ -113,7 +113,7 @@ class BedrockAccount:
         return strip_route(identifier).startswith("arn:")
 
     def check_id(self, kind: IdKind, identifier: str) -> str:
-        """Return an ARN or a name, if it can be one of a kind."""
+        """Return the ARN or name; raise ConfigError if it can't be the id of this kind of resource."""
         return check_bedrock_id(kind, identifier)
 
     def resolve(self, model: str) -> Target[Backend]:

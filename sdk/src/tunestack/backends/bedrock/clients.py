@@ -119,7 +119,7 @@ class Clients:
             self.get(service, region)
 
     def now(self, region: str) -> datetime:
-        """Return the time by Bedrock's clock in a region, as of its last response; by this machine's before the first.
+        """Return the time by Bedrock's clock in a region, as of its last response. Before the first response, return the local time.
 
         The endpoint guard uses AWS's clock, and the clock of this machine may be wrong.
         """

@@ -77,8 +77,8 @@ def read_published_deployment(clients: Clients, *, stage: str, region: str) -> D
             response = clients.get("ssm", region).get_parameter(Name=name)
     except NotFoundError as error:
         raise DeploymentError(
-            f"stage {stage!r} is not deployed in {region} (no SSM parameter {name!r}){_deployed(clients, stage, region)}: "
-            f"run `cdk deploy` for it, or set {DEPLOYMENT}, "
+            f"stage {stage!r} is not deployed in {region} (no SSM parameter {name!r}): "
+            f"{_deployed(clients, stage, region)}run `cdk deploy` for {stage!r}, or set {DEPLOYMENT}, "
             f"or {S3_BUCKET}, {ROLE_ARN} and {REGION}, or pass deployment="
         ) from error
     return Deployment.from_json(
@@ -87,7 +87,10 @@ def read_published_deployment(clients: Clients, *, stage: str, region: str) -> D
 
 
 def _deployed(clients: Clients, stage: str, region: str) -> str:
-    """Return the stages that are deployed in a region, if the caller may list parameters; the tuner policy does not allow it."""
+    """Return a sentence with the stages that are deployed in a region, and the one to use.
+
+    It is empty if the caller is not allowed to list parameters; the tuner policy does not allow it.
+    """
     stages: list[str] = []
     with suppress(TunestackError), translate_errors("listing stages"):
         pages = clients.get("ssm", region).get_paginator("describe_parameters")
@@ -99,9 +102,9 @@ def _deployed(clients: Clients, stage: str, region: str) -> str:
         return ""
     from difflib import get_close_matches  # noqa: PLC0415 - for messages only
 
-    near = get_close_matches(stage, stages, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    return f", only {', '.join(sorted(stages))} (--stage){hint}"
+    near = get_close_matches(stage, stages, n=1) or stages
+    use = f'stage="{near[0]}" (--stage {near[0]})' if len(near) == 1 else "one of them (--stage)"
+    return f"deployed stages: {', '.join(sorted(stages))}. Use {use}, or "
 
 
 def require_region(

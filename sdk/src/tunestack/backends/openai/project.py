@@ -68,7 +68,7 @@ class OpenAIProject:
         return identifier.startswith((PREFIX, JOB_PREFIX, MODEL_PREFIX))
 
     def check_id(self, kind: IdKind, identifier: str) -> str:
-        """Return an id without `openai/`, if it can be one of a kind."""
+        """Return the id without `openai/`; raise ConfigError if it can't be the id of this kind of resource."""
         return check_openai_id(kind, identifier)
 
     def resolve(self, model: str) -> Target[Backend]:
