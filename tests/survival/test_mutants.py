@@ -60,7 +60,7 @@ def use_random_endpoint_names(patch):
     name_of = serving.name_of
 
     def create_name(*arguments):
-        stem = serving._PREFIX
+        stem = serving.OWN_PREFIX
         return f"{stem}{secrets.token_hex(2)}{name_of(*arguments).removeprefix(stem)}"
 
     patch.setattr(serving, "name_of", create_name)

@@ -43,7 +43,7 @@ ServingChoice = Literal["auto", "on-demand", "provisioned"]
 DEFAULT_TTL = timedelta(hours=4)
 """The lifetime of provisioned throughput if neither the caller nor the stage specifies one."""
 
-_PREFIX = "tunestack-"
+OWN_PREFIX = "tunestack-"
 """The prefix of the names of endpoints that are started here."""
 # How often one endpoint can be started again in the time that a repeated token is remembered.
 _MAX_GENERATIONS = 20
@@ -51,7 +51,13 @@ _MAX_GENERATIONS = 20
 
 def name_of(model: str, serving: Serving) -> str:
     """Return the name of the endpoint of a fine-tuned model: the same in every process, one for each kind."""
-    return f"{_PREFIX}{model.rsplit('/', 1)[1]}-{serving.value}"
+    return f"{OWN_PREFIX}{model.rsplit('/', 1)[1]}-{serving.value}"
+
+
+def default_lease(host: EndpointHost) -> timedelta | None:
+    """Return the lifetime of an endpoint for a task: 4 hours, or the longest that the guard allows; `None` without a guard."""
+    guard = host.guard()
+    return None if guard is None else min(DEFAULT_TTL, guard.longest)
 
 
 def choose_serving(base: BaseModel, serving: str) -> Serving:
@@ -271,7 +277,7 @@ def _find_by_name(backend: Backend, model: str, way: Serving) -> list[EndpointIn
 def _list_updated(backend: Backend, model: str, way: Serving) -> list[EndpointInfo]:
     """Find the endpoints that were started for other models and updated to this one."""
     listed = backend.endpoints(model=model, serving=way)
-    return [info for info in listed if info.name.startswith(_PREFIX)]
+    return [info for info in listed if info.name.startswith(OWN_PREFIX)]
 
 
 def _check_model_units(model_units: object) -> None:

@@ -13,8 +13,8 @@ from tunestack.backends.protocols import EndpointHost
 from tunestack.catalog import Serving
 from tunestack.endpoints.endpoint import STOP_TIMEOUT, Endpoint
 from tunestack.endpoints.start import (
-    DEFAULT_TTL,
     choose_serving,
+    default_lease,
     own_endpoints,
     start_endpoint,
     try_all,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_TAG = "tunestack:evaluation"
+_TAG = "tunestack:started-by"
 """The tag of an endpoint that an evaluation started, with the evaluation that stops it; it may use others."""
 
 
@@ -69,7 +69,7 @@ def provide_endpoints(
                 "start it and stop it at the end with start_endpoint=True (--start-endpoint)"
             )
     started: list[Candidate] = []
-    own = uuid.uuid4().hex
+    own = f"evaluation-{uuid.uuid4().hex}"
     try:
         for candidate in missing:
             _require_price(candidate, spec)
@@ -126,8 +126,8 @@ def find_endpoint(candidate: Candidate, poll: Poll) -> EndpointInfo | None:
 def _ttl(candidate: Candidate, spec: EvaluationSpec) -> Duration | None:
     """Return the lifetime: also on demand there is one if a guard is deployed, as this process may be killed."""
     host = candidate.backend
-    if spec.ttl is None and isinstance(host, EndpointHost) and (guard := host.guard()) is not None:
-        return min(DEFAULT_TTL, guard.longest)
+    if spec.ttl is None and isinstance(host, EndpointHost):
+        return default_lease(host)
     return spec.ttl
 
 

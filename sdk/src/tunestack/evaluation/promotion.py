@@ -18,7 +18,7 @@ from tunestack.backends.protocols import EndpointHost
 from tunestack.catalog import Serving
 from tunestack.endpoints.endpoint import Endpoint
 from tunestack.endpoints.expiry import time_text
-from tunestack.endpoints.start import start_endpoint
+from tunestack.endpoints.start import OWN_PREFIX, start_endpoint
 from tunestack.errors import (
     ConfigError,
     GateError,
@@ -46,7 +46,6 @@ BY_TAG = f"{OWN_TAGS}promoted-by"
 AT_TAG = f"{OWN_TAGS}promoted-at"
 EVALUATION_TAG = f"{OWN_TAGS}evaluation"
 
-_OWN_PREFIX = "tunestack-"
 _NONE = "none"
 # botocore's pattern of TagValue, and its maximum length.
 _NOT_IN_TAGS = re.compile(r"[^a-zA-Z0-9\s._:/=+@-]")
@@ -207,9 +206,9 @@ def _require_same_base(backend: Backend, existing: EndpointInfo, model: str) -> 
 
 def _start(candidate: Candidate, name: str, tags: Mapping[str, str], poll: Poll) -> Endpoint:
     base = candidate.backend.base(candidate.model)
-    if name.startswith(_OWN_PREFIX):
+    if name.startswith(OWN_PREFIX):
         raise ConfigError(
-            f"no endpoint is named {shortened(name)}, and names of new endpoints can't start with {_OWN_PREFIX!r}: "
+            f"no endpoint is named {shortened(name)}, and names of new endpoints can't start with {OWN_PREFIX!r}: "
             "choose the name that applications use"
         )
     if Serving.ON_DEMAND not in base.serving:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from tunestack.backends.base import EndpointState
@@ -11,7 +10,7 @@ from tunestack.backends.protocols import Backend, EndpointHost
 from tunestack.catalog import Serving
 from tunestack.endpoints.endpoint import Endpoint
 from tunestack.endpoints.expiry import with_expiry
-from tunestack.endpoints.start import name_of, start_endpoint
+from tunestack.endpoints.start import DEFAULT_TTL, default_lease, name_of, start_endpoint
 from tunestack.errors import (
     ConflictError,
     EndpointFailedError,
@@ -21,14 +20,13 @@ from tunestack.errors import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import timedelta
 
     from tunestack.backends.base import EndpointInfo
     from tunestack.polling import Poll
 
 RUN_TAG = "tunestack:run"
 """The tag with the name of the run that started an endpoint, and stops it."""
-_LEASE = timedelta(hours=4)
-"""The lifetime of an endpoint, after which the guard deletes it if nothing else does; extended while it is used."""
 
 
 class RunBackend(Backend, EndpointHost, Protocol):
@@ -116,8 +114,7 @@ class RunEndpoints:
 
     @property
     def _lease(self) -> timedelta:
-        guard = self._backend.guard()
-        return _LEASE if guard is None else min(_LEASE, guard.longest)
+        return default_lease(self._backend) or DEFAULT_TTL
 
     def _extend(self, info: EndpointInfo) -> None:
         end = with_expiry(self._backend, info).expires_at

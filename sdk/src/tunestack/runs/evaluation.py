@@ -10,6 +10,7 @@ import orjson
 
 from tunestack.backends.identifiers import IdKind
 from tunestack.catalog import Serving
+from tunestack.endpoints.start import OWN_PREFIX
 from tunestack.errors import ConfigError, CostError, NotFoundError, shortened
 from tunestack.evaluation.candidates import BASE, MODEL, CandidateResolver
 from tunestack.evaluation.examples import read_examples
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from tunestack.evaluation.candidates import Candidate
     from tunestack.evaluation.examples import Example
     from tunestack.records.source import Source
-
-_OWN_PREFIX = "tunestack-"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -237,9 +236,9 @@ def _check_endpoint(
     try:
         served = backend.base(backend.endpoint(name).model)
     except NotFoundError:
-        if name.startswith(_OWN_PREFIX):
+        if name.startswith(OWN_PREFIX):
             raise ConfigError(
-                f"invalid promote {shortened(name)}: names of new endpoints can't start with {_OWN_PREFIX!r}"
+                f"invalid promote {shortened(name)}: names of new endpoints can't start with {OWN_PREFIX!r}"
             ) from None
         return
     if served.key not in keys:
