@@ -6,6 +6,7 @@ from datetime import timedelta
 import pytest
 
 from tests.sdk.run_specs import ROWS
+from tests.sdk.terminal import open_terminal
 from tunestack import ConfigError
 from tunestack.runs.sweep import read_sweep
 
@@ -60,6 +61,12 @@ def test_cancel_with_jobs(cli, sweep, sandbox, tuner):
     assert code == 0, err
     sandbox.clock.advance(timedelta(minutes=10))
     code, _, err = cli("runs", "cancel", "latest", "--jobs")
+    assert (code, "confirm the cancellation of jobs with --yes" in err) == (2, True)
+    with open_terminal("runs", "cancel", "latest", "--jobs") as terminal:
+        terminal.wait_for("Cancel these 2 jobs?")
+        terminal.type("n\n")
+        assert terminal.finish() == 1
+    code, _, err = cli("runs", "cancel", "latest", "--jobs", "--yes")
     assert code == 0, err
     assert "2 jobs are stopped" in err
 

@@ -29,7 +29,13 @@ from tunestack.cli.options import (
 from tunestack.cli.output import NO, note, show, show_each, table
 from tunestack.cli.report import metrics, report
 from tunestack.cli.rerun import rerun
-from tunestack.cli.several import confirm_all, find_each, for_each, require_terminal
+from tunestack.cli.several import (
+    CANCEL_EFFECT,
+    confirm_all,
+    find_each,
+    for_each,
+    require_terminal,
+)
 from tunestack.cli.submit import submit
 from tunestack.cli.watch import wait, watch
 from tunestack.cli.web import open_pages, web_option
@@ -149,8 +155,7 @@ def cancel(jobs: tuple[str, ...], provider: Provider, tuner: Tuner, *, yes: bool
         require_terminal("the cancellation of several jobs", yes=yes)
     found = find_each(find_job, tuner, jobs, provider)
     lines = [f"job {job.name}: {job.info.described}" for job in found]
-    effect = "A cancelled job creates no model, and the tokens that were processed are billed."
-    if not confirm_all(lines, "Cancel", "job", effect=effect, yes=yes):
+    if not confirm_all(lines, "Cancel", "job", effect=CANCEL_EFFECT, yes=yes):
         return NO
 
     def cancel_job(job: Job) -> None:

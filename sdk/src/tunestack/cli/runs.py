@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING
 
 import click
 
+from tunestack.backends.base import JobState
 from tunestack.backends.runs import RunState
 from tunestack.cli.confirmation import DeclinedError, require_confirmation
 from tunestack.cli.groups import Group, examples
-from tunestack.cli.identifiers import LATEST
 from tunestack.cli.options import (
     Duration,
     format_option,
@@ -30,13 +29,12 @@ from tunestack.cli.output import (
     table,
     write,
 )
-from tunestack.errors import NotFoundError
+from tunestack.cli.several import CANCEL_EFFECT, confirm_all, require_terminal
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from tunestack.runs.plan import RunPlan
-    from tunestack.runs.run import Run
     from tunestack.tuner import Tuner
 
 _PAGE = "runs.md"
@@ -188,20 +186,34 @@ def watch(run: str, timeout: timedelta, tuner: Tuner) -> int | None:
 
 
 @runs.command(
-    epilog=examples("tunestack runs cancel latest", "tunestack runs cancel RUN --jobs", page=_PAGE)
+    epilog=examples(
+        "tunestack runs cancel latest", "tunestack runs cancel RUN --jobs --yes", page=_PAGE
+    )
 )
 @click.argument("run")
 @click.option(
     "--jobs", is_flag=True, help="Cancel the jobs that run, too; trained tokens are billed."
 )
+@yes_option
 @tuner_options
 @format_option
-def cancel(run: str, tuner: Tuner, *, jobs: bool) -> None:
-    """Stop submitting the jobs of a run; the jobs that run continue unless --jobs is set."""
+def cancel(run: str, tuner: Tuner, *, jobs: bool, yes: bool) -> int | None:
+    """Stop submitting the jobs of a run; the jobs that run continue unless --jobs is set.
+
+    With --jobs, asks for confirmation in a terminal.
+    """
+    if jobs:
+        require_terminal("the cancellation of jobs", yes=yes)
     found = _find_run(tuner, run)
+    if jobs and not yes:
+        running = [job for job in found.jobs() if job.id and not JobState(job.state).is_terminal]
+        lines = [f"job {job.name}: {job.state}" for job in running]
+        if running and not confirm_all(lines, "Cancel", "job", effect=CANCEL_EFFECT, yes=yes):
+            return NO
     stopped = found.cancel(jobs=jobs)
     note(f"run {found.name}: {found.state}, {len(stopped)} jobs are stopped")
     show(found.to_dict())
+    return None
 
 
 def _find_run(tuner: Tuner, text: str) -> Run:

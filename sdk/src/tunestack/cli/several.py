@@ -36,6 +36,9 @@ def find_each(
     return list({item.id: item for item in found}.values())
 
 
+CANCEL_EFFECT = "A cancelled job creates no model, and the tokens that were processed are billed."
+
+
 def require_terminal(action: str, *, yes: bool) -> None:
     """Raise unless the action is confirmed by `--yes`, or can be confirmed in a terminal."""
     if not yes and not _has_terminal():
