@@ -2,7 +2,7 @@
 
 import json
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta, timezone
 
 import boto3
 import pytest
@@ -24,6 +24,7 @@ from tunestack_sandbox.messages import Response
 pytestmark = pytest.mark.as_root
 
 TODAY = AS_OF.date()
+WEST, EAST = timezone(timedelta(hours=-12)), timezone(timedelta(hours=14))
 CLAUDE = "Claude 3 Haiku (Amazon Bedrock Edition)"
 
 
@@ -125,8 +126,26 @@ def test_long_bills_have_months_and_several_pages(tuner, job, sandbox):
 def test_days_are_in_utc(tuner, job, sandbox):
     sandbox.clock.advance(timedelta(days=3))
     night = datetime.fromisoformat("2026-11-01T23:30:00-05:00")
-    costs = tuner.billed_costs(since=night, until=datetime(2026, 11, 3, 5, tzinfo=UTC))
+    costs = tuner.billed_costs(since=night, until=date(2026, 11, 3))
     assert {cost.start for cost in costs} == {date(2026, 11, 2)}
+
+
+@pytest.mark.parametrize(
+    ("until", "last"),
+    [
+        (date(2026, 11, 3), 2),
+        (datetime(2026, 11, 3, tzinfo=UTC), 2),
+        (datetime(2026, 11, 3, 0, 0, 1, tzinfo=UTC), 3),
+        (datetime(2026, 11, 3, 18, tzinfo=UTC), 3),
+        (datetime.fromisoformat("2026-11-02T19:00:00-05:00"), 2),
+        (datetime.fromisoformat("2026-11-02T23:30:00-05:00"), 3),
+    ],
+    ids=str,
+)
+def test_day_of_a_time_is_included(tuner, job, sandbox, until, last):
+    sandbox.clock.advance(timedelta(days=3))
+    costs = tuner.billed_costs(since=TODAY, until=until)
+    assert max(cost.start for cost in costs) == date(2026, 11, last)
 
 
 def test_region_and_tags_filter_the_bill(tuner, west, job, completions):
@@ -251,9 +270,18 @@ def test_cost_explorer_that_is_not_enabled(tuner, answer, code, text, kind, reme
     assert remedy in str(caught.value)
 
 
-def test_old_bills_need_monthly_data_of_several_years(tuner):
-    with pytest.raises(InvalidRequestError, match="14 months, and up to 38 by month"):
-        tuner.billed_costs(since=date(2025, 1, 1))
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"since": date(2025, 1, 1)}, "14 months, and up to 38 by month"),
+        ({"until": date(1, 1, 5)}, "14 months, and up to 38 by month"),
+        ({"until": datetime.max.replace(tzinfo=UTC)}, "end date past the beginning of next month"),
+    ],
+    ids=str,
+)
+def test_aws_limits_the_period(tuner, arguments, message):
+    with pytest.raises(InvalidRequestError, match=message):
+        tuner.billed_costs(**arguments)
 
 
 @pytest.mark.parametrize(
@@ -266,6 +294,12 @@ def test_old_bills_need_monthly_data_of_several_years(tuner):
         ({"granularity": "week"}, "unknown granularity 'week': use one of day, month"),
         ({"since": datetime(2026, 11, 1)}, "since has no time zone"),  # noqa: DTZ001
         ({"until": "2026-11-01"}, "invalid until '2026-11-01'"),
+        (
+            {"since": datetime.max.replace(tzinfo=WEST)},
+            "invalid since 9999-12-31T23:59:59.999999-12:00: use a time in the years 1 to 9999",
+        ),
+        ({"until": datetime.min.replace(tzinfo=EAST)}, "invalid until 0001-01-01T00:00:00"),
+        ({"until": date.min}, "must be before until"),
         ({"region": "Oregon"}, "invalid region 'Oregon'"),
         ({"tags": ["team"]}, "invalid tags"),
         pytest.param(
@@ -299,6 +333,11 @@ class TestCommand:
         assert re.search(r"in total \$0\.\d+ from 2026-11-01 to 2026-11-01 \(UTC\), estimated", err)
         assert "AWS bills $0.02 for 2 requests to Cost Explorer" in err
 
+    def test_day_of_a_time_in_until_is_included(self, cli, job):
+        period = ("cost", "--billed", "--since", "2026-10-20", "--until")
+        assert cli(*period, "2026-11-01")[1] == ""
+        assert "training" in cli(*period, "2026-11-01T06:00")[1]
+
     def test_filters(self, cli, job):
         period = ("cost", "--billed", "--since", "2026-10-20")
         code, out, err = cli(*period, "--region", "us-west-2", "--granularity", "month")
@@ -321,6 +360,14 @@ class TestCommand:
             (("--running", "--tag", "team=a"), "--tag has no effect with --running"),
             (("--running", __file__), "FILE has no effect with --running"),
             ((), "or --billed, for past bills"),
+            (
+                ("--billed", "--since", "0001-01-01T00:00+14:00"),
+                "'0001-01-01T00:00+14:00' is no time",
+            ),
+            (
+                ("--billed", "--until", "9999-12-31T23:00-12:00"),
+                "'9999-12-31T23:00-12:00' is no time",
+            ),
         ],
     )
     def test_invalid_combinations(self, cli, sandbox, arguments, message):

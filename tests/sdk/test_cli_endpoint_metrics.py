@@ -72,3 +72,8 @@ def test_model_at_openai_has_no_metrics(tuner, chat, cli):
     code, _, err = cli("endpoints", "metrics", job.model)
     assert (code, "no API for the metrics of a model" in err) == (2, True)
     job.backend.delete_custom_model(job.model)
+
+
+def test_help_has_the_default_period(cli):
+    _, out, _ = cli("endpoints", "metrics", "--help")
+    assert "at most 40 periods, or 1d for a longer time" in " ".join(out.split())

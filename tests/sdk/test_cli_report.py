@@ -95,6 +95,55 @@ def test_invalid_file_of_a_chart_is_an_error(cli, overfitted, tmp_path, name, me
     assert message in err
 
 
+def test_no_chart_in_these_steps_is_a_warning(cli, overfitted, tmp_path):
+    path = tmp_path / "x.svg"
+    code, out, err = cli("jobs", "metrics", overfitted.id, "-o", str(path), "--from-step", "9999")
+    assert (code, out) == (0, "")
+    assert f"warning: {path} is not written: there are no losses in these steps" in err
+    assert not path.exists()
+
+
+TRACKERS = {
+    "mlflow": (
+        "class MlflowException(Exception): ...\ndef start_run(**_): raise MlflowException('API request failed')\n",
+        "can't be logged to MLflow: MlflowException: API request failed: check the server",
+    ),
+    "wandb": (
+        "class Error(Exception): ...\ndef init(**_): raise Error('No API key configured.')\n",
+        "can't be logged to Weights & Biases: Error: No API key configured: check WANDB_API_KEY",
+    ),
+}
+
+
+@pytest.fixture(params=TRACKERS)
+def failing_tracker(request, tmp_path, monkeypatch):
+    """Install a package of a tracker that fails to connect, and return its name and the message."""
+    name = request.param
+    code, message = TRACKERS[name]
+    package = tmp_path / "packages" / name
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text(code)
+    (package / "entities.py").write_text("Metric = None\n")
+    monkeypatch.syspath_prepend(package.parent)
+    yield name, message
+    for module in (name, f"{name}.entities"):
+        sys.modules.pop(module, None)
+
+
+def test_tracker_that_fails_is_an_error_with_a_remedy(cli, overfitted, failing_tracker):
+    name, message = failing_tracker
+    code, out, err = cli("jobs", "metrics", overfitted.id, "--log-to", name)
+    assert (code, out) == (3, "")
+    assert f"job '{overfitted.name}' {message}" in err
+
+
+def test_file_name_is_checked_before_a_job_is_logged(cli, overfitted, failing_tracker, tmp_path):
+    output = str(tmp_path / "x.jpg")
+    arguments = ("--log-to", failing_tracker[0], "--output", output)
+    code, _, err = cli("jobs", "metrics", overfitted.id, *arguments)
+    assert (code, "use .svg, .png or .html" in err) == (2, True)
+
+
 def test_job_without_losses_says_its_state(cli, tuner, chat):
     job = tuner.submit("nova-micro", chat)
     code, out, err = cli("jobs", "metrics", job.id, "--chart")
@@ -170,7 +219,13 @@ def test_report_as_json_has_the_numbers_and_writes_no_file(cli, overfitted, tmp_
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(None, "No such file"), ("{", "is not a JSON file"), ("[]", 'use {"data"')],
+    [
+        (None, "No such file"),
+        ("{", "is not a JSON file"),
+        ("[" * 5000, "is not a JSON file"),
+        ("[]", 'use {"data"'),
+    ],
+    ids=["missing", "not JSON", "too deep", "list"],
 )
 def test_invalid_evaluation_file_is_an_error(cli, overfitted, tmp_path, content, message):
     path = tmp_path / "result.json"

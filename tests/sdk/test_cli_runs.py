@@ -91,7 +91,13 @@ def test_jobs_are_combined_with_the_grid(sweep):
         ("[grid]", "rerun = true\n[grid]", "rerun is not an argument of the jobs of a run"),
         ("[grid]", "epochs = 3\n[grid]", "unknown key 'epochs' of a job"),
         ("[job]", "[job", "is not TOML"),
+        ("{ batchSize = 1 }", '"a"', "hyperparameters must be a table"),
+        ("[grid]", '[evaluate]\ndata = ["a"]\n[grid]', "evaluate has no data"),
+        ("max_parallel = 2", f"x = {'[' * 5000}", "sweep.toml has too many nested arrays"),
+        ("max_parallel = 2", f"x = {'{a = ' * 5000}", "sweep.toml has too many nested arrays"),
+        ("max_parallel = 2", f"max_parallel = {'9' * 5000}", "sweep.toml is not TOML"),
     ],
+    ids=lambda text: text[:20],
 )
 def test_invalid_sweep_is_an_error(sweep, old, new, message):
     sweep.write_text(SWEEP.replace(old, new))

@@ -40,6 +40,14 @@ def test_enum_member_is_shown_by_its_value(member):
     assert repr(member.value) == shortened(member)
 
 
+def test_value_that_has_no_representation_is_shown_by_its_type():
+    deep: list[object] = []
+    for _ in range(5000):
+        deep = [deep]
+    assert shortened(deep) == "a value of type list"
+    assert shortened(10**5000) == "a value of type int"
+
+
 MESSAGES = {
     "ttl": (lambda job: job.start_endpoint(ttl=timedelta(hours=-2)), "invalid ttl -2 hours"),
     "ttl too long": (

@@ -1,6 +1,6 @@
 """The metrics of endpoints, from CloudWatch."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 
 import boto3
 import pytest
@@ -10,6 +10,7 @@ from tunestack.errors import AccessError, BusyError, ConfigError
 from tunestack_sandbox.bedrock.training_data import estimate_tokens
 
 MINUTES = timedelta(minutes=1)
+EAST = timezone(timedelta(hours=14))
 
 
 @pytest.fixture
@@ -110,6 +111,8 @@ def test_period_and_start_can_be_specified(endpoint, sandbox):
         (timedelta(days=1), timedelta(hours=1)),
         (timedelta(days=7), timedelta(hours=6)),
         (timedelta(days=300), timedelta(days=1)),
+        (timedelta(days=400), timedelta(days=1)),
+        (timedelta(days=455), timedelta(days=1)),
     ],
 )
 def test_default_period_gives_few_periods(endpoint, since, period):
@@ -141,6 +144,8 @@ def test_old_metrics_have_longer_periods(endpoint, sandbox):
         (3600, 2 * 86_400, "up to 1 day"),
         (3600, "5m", "invalid period '5m': use seconds or a timedelta"),
         ("3h", None, "invalid since '3h'"),
+        (timedelta(days=456), None, "invalid since 456 days: use a duration from 0 to 455 days"),
+        (datetime.min.replace(tzinfo=EAST), None, "use a time in the years 1 to 9999"),
         (datetime(2026, 10, 1), None, "since has no time zone"),  # noqa: DTZ001
         (datetime(2020, 1, 1, tzinfo=UTC), None, "CloudWatch keeps metrics for 455 days"),
         (datetime(2099, 1, 1, tzinfo=UTC), None, "use a time before now"),

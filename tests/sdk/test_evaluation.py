@@ -1,12 +1,17 @@
 """Evaluations: their results, and where they are stored."""
 
 import json
+import math
+from contextlib import suppress
+from dataclasses import fields
+from typing import Any
 
 import boto3
 import pyarrow.parquet as pq
 import pytest
 
 from tunestack.errors import ConfigError, CostError, DataError
+from tunestack.evaluation.spec import EvaluationSpec
 
 NUMBERS = ("p50", "p90", "p95", "p99")
 
@@ -181,6 +186,53 @@ def test_invalid_argument_is_an_error_before_a_model_is_asked(
 ):
     with pytest.raises(ConfigError, match=message):
         job.evaluate(chat, cache=tmp_path, **arguments)
+
+
+VALUES: tuple[Any, ...] = (
+    5,
+    2.5,
+    "5",
+    True,
+    None,
+    b"5",
+    [5],
+    [[]],
+    {},
+    {"base": 5},
+    {5: "base"},
+    math.nan,
+    10**400,
+)
+
+
+@pytest.mark.parametrize("name", [field.name for field in fields(EvaluationSpec)])
+def test_arguments_of_other_types_are_errors(name):
+    for value in VALUES:
+        with suppress(ConfigError):
+            EvaluationSpec(**{"model": "nova-micro", name: value})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"metrics": 5}, "invalid metrics 5: use a list of names and functions"),
+        ({"metrics": [5]}, r"invalid metrics \[5\]"),
+        ({"against": [5]}, r"invalid against \[5\]: use a list of models, or a mapping"),
+        ({"against": {"other": 5}}, "invalid against"),
+        ({"require": [5]}, r"invalid require \[5\]: use a list of conditions"),
+        ({"prompts": 5}, "invalid prompts 5: use a mapping of names of models to prompts"),
+        ({"prices": 5}, "invalid prices 5: use a mapping"),
+        ({"prices": {"model": 3}}, "invalid price 3 of 'model': use US dollars per million"),
+        ({"limit": "5"}, "invalid limit '5': use an integer from 1"),
+        ({"limit": 2.5}, "invalid limit 2.5: use an integer from 1"),
+        ({"max_cost": "5"}, "invalid max_cost '5': use a number from 0"),
+        ({"rendering": 5}, "invalid rendering 5: use 'raw' or 'chat-template'"),
+        ({"output": 5}, "invalid output 5: use a path"),
+    ],
+)
+def test_message_of_an_argument_of_another_type(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        EvaluationSpec(model="nova-micro", **arguments)
 
 
 def test_model_without_endpoint_is_an_error(job, chat, tmp_path):

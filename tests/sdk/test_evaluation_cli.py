@@ -65,8 +65,11 @@ def test_prompt_and_price(run, tmp_path):
         (("--require", "x>1"), "invalid condition 'x>1'"),
         (("--price", "model=cheap"), "invalid price 'cheap': use INPUT,OUTPUT"),
         (("--workers", "0"), "invalid workers 0"),
+        (("--prompt", "model=DEEP"), "is not valid JSON"),
     ],
 )
-def test_invalid_usage(cli, test_file, arguments, message):
+def test_invalid_usage(cli, test_file, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "DEEP").write_text("[" * 5000)
     code, _, err = cli("evaluate", test_file, "--model", "nova-micro", *arguments)
     assert (code, message in err) == (2, True), err

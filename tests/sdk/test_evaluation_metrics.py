@@ -121,6 +121,31 @@ def test_metric_of_one_answer(metric, expected, actual, value):
     assert evaluate(metric, [(expected, actual)])[0] == pytest.approx(value)
 
 
+@pytest.mark.parametrize("depth", [300, 600, 5000])
+@pytest.mark.parametrize("parts", ['{"a": %s}', "[%s]"])
+def test_answer_that_is_nested_deeply_is_scored(depth, parts):
+    start, end = parts.split("%s")
+    answer = f"{start * depth}1{end * depth}"
+    assert evaluate("json_fields", [('{"b": 1}', answer)]) == (0, [0])
+    assert evaluate("json_valid", [("", answer)])[0] == (depth < 1000)
+
+
+def test_arguments_of_tools_that_are_nested_deeply_are_compared():
+    deep: list[dict[str, object]] = [{}, {}]
+    for _ in range(5000):
+        deep = [{"a": value} for value in deep]
+    expected, actual = ((ToolCall(name="find", input=value),) for value in deep)
+    (metric,) = create_metrics(["tool_calls"], [])
+    assert metric.row(example("", expected), Answer(text="", tool_calls=actual)) == 1
+
+
+@pytest.mark.parametrize("value", [True, 1.0, "1", [1], {}, []])
+def test_arguments_of_tools_that_differ_in_type_are_not_equal(value):
+    expected, actual = ((ToolCall(name="find", input={"a": argument}),) for argument in (1, value))
+    (metric,) = create_metrics(["tool_calls"], [])
+    assert metric.row(example("", expected), Answer(text="", tool_calls=actual)) == 0
+
+
 def test_tool_calls_are_compared_in_any_order():
     calls = (ToolCall(name="find", input={"a": 1, "b": 2}), ToolCall(name="track", input={}))
     (metric,) = create_metrics(["tool_calls"], [])

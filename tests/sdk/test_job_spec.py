@@ -75,6 +75,21 @@ def test_queue_is_converted_to_a_timeout(queue, seconds):
     assert JobSpec(model="nova-micro", queue=queue).queue_timeout == seconds
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"data_format": ["chat"]}, "invalid data_format .*: expected text, not list"),
+        ({"ignore": 5}, "invalid ignore 5: use a list of rules"),
+        ({"ignore": [[]]}, "invalid ignore"),
+        ({"mapping": 5}, "invalid mapping 5: use a mapping of names to fields"),
+        ({"mapping": {"prompt": 5}}, "invalid mapping"),
+    ],
+)
+def test_arguments_of_other_types_are_errors(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        JobSpec(model="nova-micro", **arguments)
+
+
 def test_specification_is_checked_for_a_model():
     spec = JobSpec(model="nova-micro", seed=1)
     spec.check(CATALOG["gpt-4o-mini-2024-07-18"])

@@ -110,8 +110,10 @@ def test_epochs_that_are_counted_from_0_are_shown_from_1():
         [2.0, 1.0, 1.01],
         [3.0, 2.0, 1.5, 1.2, 1.0],
         [1 + 0.01 * (-1) ** step for step in range(60)],
+        [0.5, 0.0, 0.0, 0.0, 0.0],
+        [-0.5, -1.0, -1.0, -1.0, -1.0],
     ],
-    ids=["none", "one", "two", "within noise", "falling", "noise"],
+    ids=["none", "one", "two", "within noise", "falling", "noise", "zero", "negative"],
 )
 def test_validation_loss_that_does_not_rise_is_not_reported(validation):
     info = describe(epochCount="5")
@@ -131,6 +133,40 @@ def test_values_that_are_not_finite_are_left_out():
     losses = Losses.of(rows, describe())
     assert not losses
     assert create_charts([(describe(), losses)]) == []
+
+
+@pytest.mark.parametrize("epochs", ["1", "3"])
+def test_one_step_that_is_0_is_in_the_first_epoch(epochs):
+    losses = Losses.of([{"step": 0, "train_loss": 1.0}], describe(n_epochs=epochs))
+    assert losses.epochs == {0: 1}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [1e17, 1e17],
+        [1e99, 1e99],
+        [-1e17, -1e17],
+        [1e17, 1e17 + 16],
+        [0.0, 0.0],
+        [0.0, 5e-324],
+        [1.0, 1.0 + 2e-16],
+        [-1e99, 1e99],
+        [1.0, 1e308, -1e308],
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("first", [0, 10**17])
+def test_losses_of_every_size_can_be_drawn(values, first):
+    info = describe()
+    rows = [{"step": first + step, "train_loss": value} for step, value in enumerate(values)]
+    charts = create_charts([(info, Losses.of(rows, info))])
+    (chart,) = charts
+    low, high = chart.y_range
+    assert low < high
+    assert all(low <= value <= high for _, value in chart.lines[0].points)
+    ET.fromstring(svg_file(charts))
+    assert all(list(draw_text(chart)))
 
 
 def create_chart():

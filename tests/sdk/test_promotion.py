@@ -135,6 +135,55 @@ def test_evaluation_that_did_not_pass_changes_nothing(tuner, job, other, chat, t
     assert list(tuner.endpoints()) == []
 
 
+RESULT = {
+    "id": "0123",
+    "passed": True,
+    "models": [{"model": "MODEL"}],
+    "gates": [{"gate": "errors<1", "passed": True, "detail": ""}],
+    "sentences": [],
+    "records": 1,
+    "total": 1,
+}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "5",
+        "{",
+        "[" * 5000,
+        json.dumps({name: value for name, value in RESULT.items() if name != "gates"}),
+        json.dumps(RESULT | {"models": []}),
+        json.dumps(RESULT | {"models": [1]}),
+        json.dumps(RESULT | {"gates": [1]}),
+        json.dumps(RESULT | {"records": "1"}),
+        json.dumps(RESULT | {"sentences": 5}),
+    ],
+    ids=lambda content: content[-40:],
+)
+def test_file_that_is_not_an_evaluation_is_an_error(tuner, job, tmp_path, content):
+    path = tmp_path / "evaluation.json"
+    path.write_text(content.replace("MODEL", job.model))
+    with pytest.raises(ConfigError, match="can't be read: .*: expected its id, or the path of"):
+        tuner.promote(job.id, NAME, evaluation=str(path))
+    assert list(tuner.endpoints()) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"models": [{"model": "arn"}]}, "evaluation 0123 is of 'arn', not of"),
+        ({"total": 2}, "answered 1 of 2 records"),
+        ({"gates": [{"gate": "x", "passed": False, "detail": "y"}]}, "did not pass: x: y"),
+    ],
+)
+def test_evaluation_in_a_file_is_checked(tuner, job, tmp_path, changed, message):
+    path = tmp_path / "evaluation.json"
+    path.write_text(json.dumps(RESULT | changed).replace("MODEL", job.model))
+    with pytest.raises(GateError, match=message):
+        tuner.promote(job.id, NAME, evaluation=str(path))
+
+
 def test_model_of_another_base_model_is_an_error(tuner, job, chat):
     tuner.promote(job.id, NAME)
     lite = tuner.submit("nova-lite", chat).wait()

@@ -13,6 +13,7 @@ from tunestack._utils.formatting import utc_text
 from tunestack.errors import ConfigError
 from tunestack.records import check
 from tunestack.report import create_report
+from tunestack.report.scores import Scores
 from tunestack.spec.cost import usd_text
 
 EVALUATION = {
@@ -277,12 +278,34 @@ def test_report_has_the_result_of_evaluate(job):
         {"scores": {"F1": {"base": {"low": 1}}}},
         {"scores": {"F1": {"base": {"value": 1, "low": "x"}}}},
         {"scores": {"F1": {"base": 1}}, "records": "many"},
+        {"scores": {"F1": {"base": 10**400}}},
+        {"scores": {"F1": {"base": {"value": 1, "high": -(10**400)}}}},
     ],
-    ids=str,
+    ids=lambda evaluation: str(evaluation)[:60],
 )
 def test_invalid_evaluation_is_rejected_with_an_example(job, evaluation):
     with pytest.raises(ConfigError, match=r'use \{"data"'):
         create_report(job, evaluation=evaluation)
+
+
+@pytest.mark.parametrize("name", ["notes", "sentences"])
+@pytest.mark.parametrize("value", [5, {"a": 1}, True])
+def test_invalid_notes_of_an_evaluation_are_errors(name, value):
+    model = {"name": "base", "model": "x", "values": {"F1": 0.5}}
+    with pytest.raises(ConfigError, match=f"invalid {name} .* of an evaluation: use a list"):
+        Scores.from_mapping({"models": [model], name: value})
+    if name == "notes":
+        with pytest.raises(ConfigError, match=f"invalid {name}"):
+            Scores.from_mapping({"scores": {"F1": {"base": 0.5}}, name: value})
+
+
+@pytest.mark.parametrize(
+    ("notes", "read"), [("one", ("one",)), (["a", "b"], ("a", "b")), (None, ())]
+)
+def test_notes_of_an_evaluation_are_a_text_or_a_list(notes, read):
+    model = {"name": "base", "model": "x", "values": {"F1": 0.5}}
+    assert Scores.from_mapping({"models": [model], "sentences": notes}).notes == read
+    assert Scores.from_mapping({"scores": {"F1": {"base": 0.5}}, "notes": notes}).notes == read
 
 
 def test_report_of_a_running_job_says_so(tuner, chat):

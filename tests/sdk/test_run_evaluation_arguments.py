@@ -69,6 +69,23 @@ def test_max_cost_counts_each_base_model_once(evaluating):
     assert read_estimate(evaluating, [one, replace(two, model="nova-lite")]) > 1.9 * same
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"metrics": 5}, "invalid metrics 5"),
+        ({"against": 5}, "invalid against 5"),
+        ({"require": [5]}, r"invalid require \[5\]"),
+        ({"prices": 5}, "invalid prices 5"),
+        ({"prices": {"base": 3}}, "invalid price 3 of 'base'"),
+        ({"limit": "5"}, "invalid limit '5'"),
+        ({"max_cost": "5"}, "invalid max_cost '5'"),
+    ],
+)
+def test_arguments_of_other_types_are_errors(arguments, message):
+    with pytest.raises(ConfigError, match=message):
+        RunEvaluation(data=ROWS, **arguments).to_spec("nova-micro")
+
+
 def test_invalid_held_out_set_is_an_error(evaluating):
     with pytest.raises(DataError, match="the last message is not an answer"):
         start(evaluating, data=[{"messages": ROWS[0]["messages"][:1]}])

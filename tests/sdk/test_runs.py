@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from datetime import timedelta
+from datetime import date, timedelta
 
 import boto3
 import pytest
@@ -222,6 +222,11 @@ def test_timeout_leaves_the_run(tuner, sandbox):
         ({"name": "a b"}, "invalid name 'a b'"),
         ({"max_parallel": 0}, "invalid max_parallel 0"),
         ({"budget": -1}, "invalid budget -1"),
+        ({"budget": "50"}, "invalid budget '50': use an amount of US dollars"),
+        ({"budget": date(2026, 1, 1)}, "invalid budget"),
+        ({"budget": 10**400}, "invalid budget 1000"),
+        ({"specs": 5}, "invalid specs 5: use a list of JobSpec"),
+        ({"specs": ["nova-micro"]}, "invalid job 'nova-micro': expected JobSpec"),
         ({"specs": build_specs(1, rerun=True)}, "rerun is not an argument"),
         ({"specs": [JobSpec(model="gpt-4o-mini-2024-07-18", data=ROWS)]}, "runs need Bedrock"),
     ],
@@ -230,6 +235,11 @@ def test_invalid_arguments_are_errors(tuner, arguments, message):
     with pytest.raises(ConfigError, match=message):
         tuner.start_run(**{"specs": build_specs(1), **arguments})
     assert list_executions_named("run-") == []
+
+
+def test_sweep_file_that_is_not_a_path_is_an_error(tuner):
+    with pytest.raises(ConfigError, match="invalid file 5: use a path or an S3 URI"):
+        tuner.start_sweep(5)
 
 
 def list_executions_named(prefix):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from tunestack._utils import clock
@@ -50,7 +50,7 @@ class BillMethods:
 
         Args:
             since: the first day in UTC, or a time in it; by default 30 days ago.
-            until: the day after the last one; by default tomorrow.
+            until: the day after the last one, or a time in the last one; by default tomorrow.
             granularity: `day` or `month`; by default days up to 62 days, and months beyond.
             region: only costs in this region; by default all regions, whatever the tuner's region is.
             tags: only costs of resources with all of these tags, which have to be active cost allocation tags, for example
@@ -64,8 +64,8 @@ class BillMethods:
         account = self._accounts.of_provider(provider)
         if not isinstance(account, BilledAccount):
             raise ConfigError(_NO_BILLS)
-        end = _to_date("until", until) or clock.today() + timedelta(days=1)
-        start = _to_date("since", since) or min(clock.today(), end) - _DEFAULT
+        end = _to_end(until) or clock.today() + timedelta(days=1)
+        start = _to_date("since", since) or _first_day(min(clock.today(), end))
         if start >= end:
             raise ConfigError(f"invalid period: since ({start}) must be before until ({end})")
         default = Granularity.DAY if (end - start).days <= _MOST_DAYS else Granularity.MONTH
@@ -86,4 +86,16 @@ def _to_date(name: str, value: date | None) -> date | None:
     """Return the day in UTC."""
     if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
         return value
-    return check_time(name, value).astimezone(UTC).date()
+    return check_time(name, value).date()
+
+
+def _to_end(value: date | None) -> date | None:
+    """Return the day in UTC, which is not included; the day after that of a time, unless it is midnight."""
+    day = _to_date("until", value)
+    if day is None or not isinstance(value, datetime) or value.astimezone(UTC).time() == time.min:
+        return day
+    return min(day, date.max - timedelta(days=1)) + timedelta(days=1)
+
+
+def _first_day(end: date) -> date:
+    return end - min(_DEFAULT, end - date.min)

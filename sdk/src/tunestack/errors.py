@@ -50,8 +50,8 @@ def shortened(value: object) -> str:
     """Return the repr of a value for a message, cut to 60 characters."""
     try:
         quoted = repr(value.value if isinstance(value, Enum) else value)
-    except ValueError:  # an int of thousands of digits
-        quoted = f"a {type(value).__name__}"
+    except (ValueError, RecursionError):  # an int of thousands of digits, or a deeply nested value
+        quoted = f"a value of type {type(value).__name__}"
     return quoted if len(quoted) <= _LONGEST_QUOTE else f"{quoted[: _LONGEST_QUOTE - 3]}..."
 
 

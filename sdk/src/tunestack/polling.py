@@ -366,22 +366,23 @@ def _is_visible(result: object) -> bool:
     return result is not None
 
 
-def to_seconds(duration: object, name: str = "timeout") -> float:
+def to_seconds(duration: object, name: str = "timeout", *, longest: float = _LONGEST) -> float:
     """Return a duration in seconds; checked before anything is created or billed.
 
     Args:
         duration: seconds, or a `timedelta`.
         name: the name of the argument, for the message.
+        longest: the longest valid duration, in seconds.
 
     Raises:
-        ConfigError: it is neither, or negative, or longer than a year.
+        ConfigError: it is neither, or negative, or longer than the longest one.
     """
     seconds = duration.total_seconds() if isinstance(duration, timedelta) else duration
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         raise ConfigError(f"invalid {name} {shortened(duration)}: use seconds or a timedelta")
-    if not 0 <= seconds <= _LONGEST:
+    if not 0 <= seconds <= longest:
         raise ConfigError(
-            f"invalid {name} {value_text(duration)}: use a duration from 0 to {duration_text(_LONGEST)}"
+            f"invalid {name} {value_text(duration)}: use a duration from 0 to {duration_text(longest)}"
         )
     return float(seconds)
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from tunestack.backends.base import EndpointInfo
+
+RETENTION = timedelta(days=455)
+"""How long CloudWatch keeps metrics."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -71,8 +71,9 @@ def cost(
     custom models and stored data, in all regions where models can be fine-tuned unless --region is set.
 
     With --billed, shows what AWS billed the account for Amazon Bedrock in the last 30 days, by day and usage type, in all regions
-    unless --region is set. --tag selects resources by an active cost allocation tag. AWS bills $0.01 per request. A bill needs
-    at least two requests, plus one per additional page. The costs are up to 24 hours old. The caller needs ce:GetDimensionValues and ce:GetCostAndUsage,
+    unless --region is set. Days are in UTC: a date in --until is the day after the last one, a time is in the last one. --tag
+    selects resources by an active cost allocation tag. AWS bills $0.01 per request. A bill needs at least two requests, plus
+    one per additional page. The costs are up to 24 hours old. The caller needs ce:GetDimensionValues and ce:GetCostAndUsage,
     which no policy of the stage grants.
     """
     bill = {name: options.pop(name) for name in _BILL}

@@ -45,7 +45,7 @@ _COLUMNS = (
 @click.option(
     "--period",
     type=Duration(),
-    help="The length of a period, a multiple of 1m up to 1d; by default one with which there are at most 40 periods.",
+    help="The length of a period, a multiple of 1m up to 1d; by default one with which there are at most 40 periods, or 1d for a longer time.",
 )
 @provider_option
 @tuner_options

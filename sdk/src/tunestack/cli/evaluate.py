@@ -120,7 +120,7 @@ def _prompt(path: str) -> Any:
         return text
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"the prompt in {path!r} is not valid JSON: {error}") from error
 
 

@@ -310,13 +310,13 @@ class Since(click.ParamType[datetime]):
             if duration is not None:
                 return datetime.now(UTC) - duration
             time = datetime.fromisoformat(str(value))
+            return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
         except (ValueError, OverflowError):
             self.fail(
                 f"{value!r} is not a time: use a duration before now (90m, 12h, 7d) or a date in UTC (2026-11-01)",
                 param,
                 ctx,
             )
-        return time if time.tzinfo else time.replace(tzinfo=UTC)
 
 
 def _read_duration(text: str) -> timedelta | None:

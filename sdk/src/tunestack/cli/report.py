@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tunestack.tuner import Tuner
 
 _PAGE = "report.md"
+_CHART_SUFFIXES = (".svg", ".png", ".html")
 _output_option = click.option("--output", "-o", metavar="FILE", help="The file to write.")
 
 
@@ -67,6 +68,7 @@ def metrics(
     In a terminal, the losses are a chart; several jobs are compared. In a pipe, and with --json, there is a row per step. With
     --output, the chart is written to a file: .svg, .png (needs the extra `plots`) or .html.
     """
+    path = None if output is None else _to_chart_path(output)
     found = [find_job(tuner, job, provider) for job in jobs]
     rows = {job.id: job.metrics() for job in found}
     for job in found:
@@ -79,8 +81,8 @@ def metrics(
     for job_id, all_rows in rows.items():
         rows[job_id] = [row for row in all_rows if from_step <= (step_of(row) or 0) <= last]
     charts = create_charts([(job.info, Losses.of(rows[job.id], job.info)) for job in found])
-    if output is not None:
-        _write_charts(Path(output), charts)
+    if path is not None:
+        _write_charts(path, charts)
     elif is_text() and (sys.stdout.isatty() if chart is None else chart):
         _draw(charts)
     else:
@@ -177,7 +179,17 @@ def _note_overfitting(losses: Sequence[tuple[JobInfo, Losses]]) -> None:
             note(f"job {info.name}: {found.text}", level="warning")
 
 
+def _to_chart_path(name: str) -> Path:
+    path = Path(name)
+    if path.suffix.lower() not in _CHART_SUFFIXES:
+        raise ConfigError(f"invalid file name {shortened(name)}: use .svg, .png or .html")
+    return path
+
+
 def _write_charts(path: Path, charts: Sequence[Chart]) -> None:
+    if not charts:
+        note(f"{path} is not written: there are no losses in these steps", level="warning")
+        return
     from tunestack.report import png_file, svg_file  # noqa: PLC0415 - not for `jobs --help`
     from tunestack.report.page import write_charts_page  # noqa: PLC0415
 
@@ -186,11 +198,8 @@ def _write_charts(path: Path, charts: Sequence[Chart]) -> None:
         ".png": lambda: png_file(charts),
         ".html": lambda: write_charts_page(charts).encode(),
     }
-    if path.suffix.lower() not in writers:
-        raise ConfigError(f"invalid file name {shortened(str(path))}: use .svg, .png or .html")
-    if charts:
-        _write_file(path, writers[path.suffix.lower()]())
-        note(f"the chart is in {path}")
+    _write_file(path, writers[path.suffix.lower()]())
+    note(f"the chart is in {path}")
 
 
 def _read_evaluation(path: Path) -> Mapping[str, object]:
@@ -198,7 +207,7 @@ def _read_evaluation(path: Path) -> Mapping[str, object]:
 
     try:
         result: Mapping[str, object] = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ConfigError(f"the evaluation {str(path)!r} is not a JSON file: {error}") from error
     return result
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,7 @@ from tunestack.backends.base import JobState
 from tunestack.backends.runs import RunState
 from tunestack.cli.confirmation import DeclinedError, require_confirmation
 from tunestack.cli.groups import Group, examples
+from tunestack.cli.identifiers import LATEST
 from tunestack.cli.options import (
     Duration,
     format_option,
@@ -30,11 +32,13 @@ from tunestack.cli.output import (
     write,
 )
 from tunestack.cli.several import CANCEL_EFFECT, confirm_all, require_terminal
+from tunestack.errors import NotFoundError
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from tunestack.runs.plan import RunPlan
+    from tunestack.runs.run import Run
     from tunestack.tuner import Tuner
 
 _PAGE = "runs.md"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from tunestack.backends.endpoint_metrics import MeteredEndpoints
+from tunestack.backends.endpoint_metrics import RETENTION, MeteredEndpoints
 from tunestack.errors import ConfigError
 from tunestack.polling import to_seconds
 from tunestack.spec.arguments import check_time
@@ -36,6 +36,7 @@ def read_metrics(
     if isinstance(since, datetime):
         start = check_time("since", since)
     else:
-        start = backend.now() - timedelta(seconds=to_seconds(since, "since"))
+        seconds = to_seconds(since, "since", longest=RETENTION.total_seconds())
+        start = backend.now() - timedelta(seconds=seconds)
     length = None if period is None else timedelta(seconds=to_seconds(period, "period"))
     return backend.endpoint_metrics(endpoint, start, length)

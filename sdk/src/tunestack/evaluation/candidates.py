@@ -272,14 +272,8 @@ class CandidateResolver:
     def _price(self, name: str, backend: Backend, base: BaseModel | None) -> TokenPrice | None:
         """Return the price that the caller gave, or that of a fine-tuned model: the catalog has none of base models."""
         if name in self._prices:
-            given = self._prices[name]
-            if len(given) != 2 or not all(
-                isinstance(usd, int | float) and usd >= 0 for usd in given
-            ):
-                raise ConfigError(
-                    f"invalid price {shortened(given)} of {name!r}: use US dollars per million input and output tokens"
-                )
-            return TokenPrice(input=given[0], output=given[1], source="given")
+            usd_input, usd_output = self._prices[name]
+            return TokenPrice(input=usd_input, output=usd_output, source="given")
         prices = {} if base is None else backend.prices(base)
         if "input" not in prices or "output" not in prices:
             return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from tunestack.backends.base import ToolCall
-from tunestack.errors import ConfigError, DataError, shortened
+from tunestack.errors import DataError
 from tunestack.records.chat_templates import detect_template
 from tunestack.records.conversation import Conversation, Text, ToolUse, Turn
 from tunestack.records.findings import Findings, Severity
@@ -63,8 +63,6 @@ def read_examples(
     Raises:
         DataError: a record is invalid, or has no answer; the message has its line.
     """
-    if limit is not None and limit < 1:
-        raise ConfigError(f"invalid limit {shortened(limit)}: use an integer from 1")
     examples = list(islice(_read(source, mapping), limit))
     if not examples:
         raise DataError(f"{_NAME} has no records")

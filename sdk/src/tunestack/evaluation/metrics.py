@@ -6,7 +6,7 @@ import json
 import re
 import string
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from tunestack.evaluation import libraries
 from tunestack.evaluation.statistics import mean
 
 if TYPE_CHECKING:
+    from tunestack.backends.base import ToolCall
     from tunestack.evaluation.examples import Example
     from tunestack.evaluation.journal import Answer
 
@@ -188,28 +189,30 @@ def _json_fields(example: Example, answer: Answer) -> float:
     return equal / len(fields)
 
 
-def _leaves(
-    value: object, path: tuple[object, ...] = ()
-) -> list[tuple[tuple[object, ...], object]]:
-    """Return the values in a JSON document that have no parts, with their paths."""
-    parts = (
-        value.items()
-        if isinstance(value, dict)
-        else enumerate(value)
-        if isinstance(value, list)
-        else ()
-    )
-    found = [leaf for key, part in parts for leaf in _leaves(part, (*path, key))]
-    return found or [(path, value)]
+def _leaves(document: object) -> Iterator[tuple[tuple[object, ...], object]]:
+    """Yield the values in a JSON document that have no parts, with their paths."""
+    pending: list[tuple[tuple[object, ...], object]] = [((), document)]
+    while pending:
+        path, value = pending.pop()
+        if value and isinstance(value, dict):
+            pending += [((*path, key), part) for key, part in value.items()]
+        elif value and isinstance(value, list):
+            pending += [((*path, index), part) for index, part in enumerate(value)]
+        else:
+            yield path, value
 
 
 def _tool_calls(example: Example, answer: Answer) -> float:
     """Return whether the same tools are called with the same arguments, in any order."""
     expected, actual = (
-        Counter((call.name, json.dumps(call.input, sort_keys=True)) for call in calls)
-        for calls in (example.expected_calls, answer.tool_calls)
+        Counter(map(_describe_call, calls)) for calls in (example.expected_calls, answer.tool_calls)
     )
     return float(expected == actual)
+
+
+def _describe_call(call: ToolCall) -> tuple[object, ...]:
+    """Return the name of a tool and its arguments, so that equal calls are equal; the arguments may be nested deeply."""
+    return call.name, frozenset((path, json.dumps(value)) for path, value in _leaves(call.input))
 
 
 def _regex(pattern: re.Pattern[str], _: Example, answer: Answer) -> float:

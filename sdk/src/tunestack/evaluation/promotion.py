@@ -8,7 +8,7 @@ import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, NotRequired, TypedDict
 
 import msgspec
 import orjson
@@ -50,6 +50,10 @@ _NONE = "none"
 # botocore's pattern of TagValue, and its maximum length.
 _NOT_IN_TAGS = re.compile(r"[^a-zA-Z0-9\s._:/=+@-]")
 _MAX_TAG = 256
+_UNREADABLE = (
+    *(AttributeError, OSError, RecursionError, TypeError, ValueError),
+    msgspec.ValidationError,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -230,32 +234,51 @@ def _start(candidate: Candidate, name: str, tags: Mapping[str, str], poll: Poll)
     )
 
 
-def _load(evaluation: Evaluation | str | None, candidate: Candidate) -> dict[str, Any] | None:
+class _Gate(TypedDict):
+    gate: str
+    passed: bool
+    detail: str
+
+
+class _Model(TypedDict):
+    model: str
+
+
+class _Result(TypedDict):
+    """What a promotion needs of the result of an evaluation."""
+
+    id: str
+    models: Annotated[list[_Model], msgspec.Meta(min_length=1)]
+    gates: list[_Gate]
+    sentences: list[str]
+    records: int
+    total: int
+    uri: NotRequired[str | None]
+
+
+def _load(evaluation: Evaluation | str | None, candidate: Candidate) -> _Result | None:
     """Read an evaluation: a result, the path of its file or folder, or its id in the data bucket."""
     if evaluation is None:
         return None
     if isinstance(evaluation, Evaluation):
-        return evaluation.to_dict()
-    path = Path(evaluation)
+        return msgspec.convert(evaluation.to_dict(), _Result)
     try:
+        path = Path(evaluation)
         if path.exists():
             content = (path / "evaluation.json" if path.is_dir() else path).read_bytes()
         elif isinstance(candidate.backend, ResultStore):
             identifier = evaluation.rstrip("/").rpartition("/")[2]
             folder = result_folder(candidate.model, identifier)
             content = candidate.backend.read_result(f"{folder}/evaluation.json")
-        document: dict[str, Any] = json.loads(content)
-        if not {"id", "passed", "models", "sentences", "records", "total"} <= document.keys():
-            raise ValueError("it is not the result of an evaluation")  # noqa: TRY301 - the same error
-    except (OSError, ValueError, AttributeError, NotFoundError) as error:
+        return msgspec.convert(json.loads(content), _Result)
+    except (*_UNREADABLE, NotFoundError) as error:
         raise ConfigError(
             f"evaluation {shortened(evaluation)} of {candidate.model!r} can't be read: {error}: expected its id, or the path of "
             "its evaluation.json"
         ) from error
-    return document
 
 
-def _require_gates(document: Mapping[str, Any] | None, candidate: Candidate) -> None:
+def _require_gates(document: _Result | None, candidate: Candidate) -> None:
     """Check that the evaluation is of this model, complete, and passed its gates."""
     if document is None:
         return

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
 
 from tunestack.backends.inference import ResultStore
@@ -30,7 +31,8 @@ def list_files(evaluation: Evaluation) -> dict[str, bytes]:
     document = orjson.dumps(
         evaluation.to_dict(), option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
     )
-    lines = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in evaluation.rows)
+    # The arguments of tools may be nested more deeply than orjson supports.
+    lines = b"".join(msgspec.json.encode(row) + b"\n" for row in evaluation.rows)
     files = {RESULT: document, "records.jsonl": lines}
     parquet = _parquet(evaluation.rows)
     return files if parquet is None else files | {"records.parquet": parquet}
@@ -45,7 +47,7 @@ def _parquet(rows: Any) -> bytes | None:
     if not rows:
         return None
     # The arguments of tools have no common type.
-    flat = [{**row, "tool_calls": orjson.dumps(row["tool_calls"]).decode()} for row in rows]
+    flat = [{**row, "tool_calls": msgspec.json.encode(row["tool_calls"]).decode()} for row in rows]
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(flat), sink)
     return sink.getvalue()

@@ -127,6 +127,9 @@ def _loss(point: Point) -> float:
 
 def _extent(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
-    if low == high:
-        return low - 0.5, high + 0.5
+    largest = max(abs(low), abs(high))
+    # In a smaller range, floating-point numbers are too far apart for ticks.
+    if high - low <= max(largest * 1e-12, 1e-300):
+        margin = max(0.5, largest * 1e-9)
+        return low - margin, high + margin
     return low, high

@@ -18,8 +18,9 @@ _TRAINING = ("training_loss", "train_loss")
 _VALIDATION = ("validation_loss", "valid_loss", "full_valid_loss")
 EPOCH_PARAMETERS = ("epochCount", "n_epochs")
 """The hyperparameter with the number of epochs, at Bedrock and OpenAI."""
-_RISE = 1.02
-"""The validation loss rises if it ends this many times higher than its lowest value, so that noise is not reported."""
+_RISE = 0.02
+"""The validation loss rises if it ends higher than its lowest value by more than this part of it: less is noise."""
+_LARGEST = 1e100
 _SMOOTHED_PART = 10
 """The validation loss is averaged over this part of the steps: a tenth."""
 
@@ -113,7 +114,7 @@ class Losses:
         half = len(values) // _SMOOTHED_PART // 2
         smooth = _smooth(values, half)
         lowest = min(range(len(smooth)), key=smooth.__getitem__, default=0)
-        if lowest >= len(steps) - 2 or smooth[-1] < smooth[lowest] * _RISE:
+        if lowest >= len(steps) - 2 or smooth[-1] - smooth[lowest] <= abs(smooth[lowest]) * _RISE:
             return None
         near = range(max(0, lowest - half), min(len(values), lowest + half + 1))
         best = min(near, key=values.__getitem__)
@@ -136,9 +137,9 @@ def step_of(row: Mapping[str, float]) -> float | None:
 
 
 def _read(row: Mapping[str, float], names: Sequence[str]) -> float | None:
-    """Return the first of these columns that has a finite number."""
+    """Return the first of these columns that has a number which charts can show: not NaN, and not too large."""
     values = (row.get(name) for name in names)
-    return next((value for value in values if value is not None and math.isfinite(value)), None)
+    return next((value for value in values if value is not None and abs(value) <= _LARGEST), None)
 
 
 def _estimate_epochs(steps: Sequence[int], info: JobInfo) -> dict[int, int]:
@@ -153,7 +154,8 @@ def _estimate_epochs(steps: Sequence[int], info: JobInfo) -> dict[int, int]:
     )
     if given is None or not given.isdecimal() or not steps:
         return {}
-    return {step: max(1, math.ceil(step * int(given) / steps[-1])) for step in steps}
+    last = max(1, steps[-1])
+    return {step: max(1, math.ceil(step * int(given) / last)) for step in steps}
 
 
 def _last(values: Mapping[int, float], step: int) -> float | None:

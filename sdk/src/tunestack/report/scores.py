@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tunestack.errors import ConfigError, shortened
+from tunestack.spec.arguments import is_list_of
 
 _EXPECTED = 'use {"data": "test.jsonl", "records": 100, "scores": {"accuracy": {"base": 0.61, "fine-tuned": 0.84}}}'
 
@@ -56,14 +57,14 @@ class Scores:
         scores = value.get("scores") if isinstance(value, Mapping) else None
         if not isinstance(value, Mapping) or not isinstance(scores, Mapping) or not scores:
             raise ConfigError(f"invalid evaluation {shortened(value)}: {_EXPECTED}")
-        records, notes = value.get("records"), value.get("notes") or ()
+        records = value.get("records")
         if not isinstance(records, int | None) or isinstance(records, bool):
             raise ConfigError(f"invalid records {shortened(records)} of an evaluation: {_EXPECTED}")
         return cls(
             scores={str(metric): _read_models(metric, models) for metric, models in scores.items()},
             data=None if value.get("data") is None else str(value["data"]),
             records=records,
-            notes=(notes,) if isinstance(notes, str) else tuple(map(str, notes)),
+            notes=_read_notes(value, "notes"),
         )
 
 
@@ -82,8 +83,19 @@ def _from_evaluate(result: Mapping[Any, Any]) -> dict[str, object]:
         ]
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(f"invalid evaluation {shortened(dict(result))}: {_EXPECTED}") from error
-    notes = [*(result.get("sentences") or ()), *gates, *(result.get("notes") or ())]
+    notes = [*_read_notes(result, "sentences"), *gates, *_read_notes(result, "notes")]
     return {"scores": scores, "records": result.get("records"), "notes": notes}
+
+
+def _read_notes(result: Mapping[Any, Any], name: str) -> tuple[str, ...]:
+    notes = result.get(name) or ()
+    if isinstance(notes, str):
+        return (notes,)
+    if not is_list_of(notes, object):
+        raise ConfigError(
+            f"invalid {name} {shortened(notes)} of an evaluation: use a list of texts"
+        )
+    return tuple(map(str, notes))
 
 
 def _read_models(metric: object, models: object) -> dict[str, Score]:
@@ -105,6 +117,6 @@ def _read_score(metric: object, score: object) -> Score:
 
 
 def _read_number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value)
+    return float(value) if abs(value) <= sys.float_info.max else None

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from tunestack._utils.extras import missing_extra
+from tunestack.errors import ProviderError, TunestackError
 from tunestack.report.collect import create_report
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ def log_to_mlflow(job: Job, *, experiment: str | None = None, read_data: bool = 
 
     Raises:
         MissingExtraError: the package `mlflow` (or `mlflow-skinny`) is not installed.
+        ProviderError: the tracking server refused or failed, or can't be reached.
     """
     try:
         import mlflow  # noqa: PLC0415 - optional
@@ -37,22 +40,23 @@ def log_to_mlflow(job: Job, *, experiment: str | None = None, read_data: bool = 
     except ModuleNotFoundError as error:
         raise missing_extra("mlflow", error) from error
     report = create_report(job, read_data=read_data)
-    if experiment is not None:
-        mlflow.set_experiment(experiment)
-    with mlflow.start_run(run_name=report.info.name, tags=_tags(report)) as run:
-        run_id: str = run.info.run_id
-        mlflow.log_params(dict(report.hyperparameters))
-        time = int((report.info.ended or report.created).timestamp() * 1000)
-        metrics = [
-            Metric(name, value, time, step)
-            for step, values in _steps(report)
-            for name, value in values.items()
-        ]
-        client = mlflow.MlflowClient()
-        # MLflow accepts 1000 metrics in a request.
-        for start in range(0, len(metrics), 1000):
-            client.log_batch(run_id, metrics=metrics[start : start + 1000])
-        mlflow.log_text(report.html(), "report.html")
+    with _translate(report, "MLflow", "check the server, and its address in MLFLOW_TRACKING_URI"):
+        if experiment is not None:
+            mlflow.set_experiment(experiment)
+        with mlflow.start_run(run_name=report.info.name, tags=_tags(report)) as run:
+            run_id: str = run.info.run_id
+            mlflow.log_params(dict(report.hyperparameters))
+            time = int((report.info.ended or report.created).timestamp() * 1000)
+            metrics = [
+                Metric(name, value, time, step)
+                for step, values in _steps(report)
+                for name, value in values.items()
+            ]
+            client = mlflow.MlflowClient()
+            # MLflow accepts 1000 metrics in a request.
+            for start in range(0, len(metrics), 1000):
+                client.log_batch(run_id, metrics=metrics[start : start + 1000])
+            mlflow.log_text(report.html(), "report.html")
     return run_id
 
 
@@ -72,6 +76,7 @@ def log_to_wandb(job: Job, *, project: str | None = None, read_data: bool = True
 
     Raises:
         MissingExtraError: the package `wandb` is not installed.
+        ProviderError: there is no key, or the server refused or failed, or can't be reached.
     """
     try:
         import wandb  # noqa: PLC0415 - optional
@@ -80,18 +85,39 @@ def log_to_wandb(job: Job, *, project: str | None = None, read_data: bool = True
     report = create_report(job, read_data=read_data)
     run_id = re.sub(r"\W+", "-", report.info.name)[-64:]
     settings: dict[str, Any] = {"project": project} if project else {}
-    with wandb.init(
-        id=run_id,
-        name=report.info.name,
-        config={**report.hyperparameters, **_tags(report)},
-        resume="allow",
-        **settings,
-    ) as run:
+    with (
+        _translate(
+            report,
+            "Weights & Biases",
+            "check WANDB_API_KEY and WANDB_BASE_URL, or set WANDB_MODE=offline",
+        ),
+        wandb.init(
+            id=run_id,
+            name=report.info.name,
+            config={**report.hyperparameters, **_tags(report)},
+            resume="allow",
+            **settings,
+        ) as run,
+    ):
         for step, values in _steps(report):
             run.log(values, step=step)
         run.log({"report": wandb.Html(report.html(), inject=False)})
         run.summary.update(_summary(report))
     return run_id
+
+
+@contextmanager
+def _translate(report: JobReport, tracker: str, remedy: str) -> Iterator[None]:
+    """Raise the errors of a tracker as `ProviderError`."""
+    try:
+        yield
+    except TunestackError:
+        raise
+    except Exception as error:  # of the tracker, or of its database, HTTP client or settings
+        reason = f"{type(error).__name__}: {error}".rstrip(".")
+        raise ProviderError(
+            f"job {report.info.name!r} can't be logged to {tracker}: {reason}: {remedy}"
+        ) from error
 
 
 def _steps(report: JobReport) -> Iterator[tuple[int, dict[str, float]]]:

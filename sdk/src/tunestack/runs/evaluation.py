@@ -17,7 +17,7 @@ from tunestack.evaluation.examples import read_examples
 from tunestack.evaluation.gate import parse_gate
 from tunestack.evaluation.metrics import LIBRARIES, METRICS, create_metrics
 from tunestack.evaluation.requests import SAFETY
-from tunestack.evaluation.spec import EvaluationSpec
+from tunestack.evaluation.spec import EvaluationSpec, check_max_cost
 from tunestack.records.tokens import content_size, count_tokens
 from tunestack.spec.arguments import check_type
 
@@ -67,8 +67,9 @@ class RunEvaluation:
         Raises:
             ConfigError: an argument is invalid.
         """
-        arguments = self.to_dict()
-        del arguments["max_cost"]
+        check_max_cost(self.max_cost)
+        unused = ("data", "max_cost")
+        arguments = {name: value for name, value in vars(self).items() if name not in unused}
         return EvaluationSpec(model=model, **arguments)
 
     def to_dict(self) -> dict[str, Any]:

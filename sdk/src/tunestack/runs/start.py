@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -22,9 +23,10 @@ from tunestack.runs.find import require_host
 from tunestack.runs.plan import PlannedJob, RunPlan, split_by_budget
 from tunestack.runs.run import Run
 from tunestack.spec.arguments import check_type
+from tunestack.spec.job_spec import JobSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from tunestack.backends.accounts import Accounts
     from tunestack.backends.base import JobRequest
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
     from tunestack.backends.runs import RunHost, RunInfo
     from tunestack.polling import Poll
     from tunestack.runs.evaluation import RunEvaluation
-    from tunestack.spec.job_spec import JobSpec
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ _MAX_ATTEMPTS = 100
 _CUSTOM_MODELS = 100
 """The default quota of custom models in an account (Bedrock user guide, quotas of model customization)."""
 _MAX_PARALLEL = 1000
+_MAX_BUDGET = 10**9
 
 
 def start(
@@ -58,6 +60,8 @@ def start(
     poll: Poll,
 ) -> Run:
     """Start a run; see `Tuner.start_run`."""
+    if not isinstance(specs, Iterable):
+        raise ConfigError(f"invalid specs {shortened(specs)}: use a list of JobSpec")
     rows = _resolve(accounts, _check(list(specs), name, max_parallel, budget))
     backend = rows[0][0].backend
     host = require_host(backend)
@@ -123,10 +127,17 @@ def _check(
         isinstance(max_parallel, bool)
         or not 1 <= check_type("max_parallel", max_parallel, int) <= _MAX_PARALLEL
     ):
-        raise ConfigError(f"invalid max_parallel {max_parallel!r}: use 1 to {_MAX_PARALLEL}")
-    if budget is not None and (isinstance(budget, bool) or not budget > 0):
-        raise ConfigError(f"invalid budget {budget!r}: use an amount of US dollars")
+        raise ConfigError(
+            f"invalid max_parallel {shortened(max_parallel)}: use 1 to {_MAX_PARALLEL}"
+        )
+    if budget is not None and (
+        isinstance(budget, bool)
+        or not isinstance(budget, int | float)
+        or not 0 < budget < _MAX_BUDGET
+    ):
+        raise ConfigError(f"invalid budget {shortened(budget)}: use an amount of US dollars")
     for spec in specs:
+        check_type("job", spec, JobSpec)
         if spec.rerun or spec.queue:
             argument = "rerun" if spec.rerun else "queue"
             raise ConfigError(f"{argument} is not an argument of the jobs of a run: remove it")

@@ -6,6 +6,7 @@ import itertools
 import tomllib
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
+from os import PathLike
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,8 @@ def start_sweep(
     poll: Poll,
 ) -> Run:
     """Start the run that a sweep file describes; see `Tuner.start_sweep`."""
+    if not isinstance(file, str | PathLike):
+        raise ConfigError(f"invalid file {shortened(file)}: use a path or an S3 URI")
     if isinstance(file, str) and file.startswith("s3://"):
         with accounts.bedrock.backend().open(file) as stream:
             sweep = parse_sweep(stream.read(), file)
@@ -121,8 +124,10 @@ def parse_sweep(content: bytes, location: Path | str) -> Sweep:
     """
     try:
         document = tomllib.loads(content.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # not UTF-8, not TOML, or an integer of thousands of digits
         raise ConfigError(f"{location} is not TOML: {error}") from error
+    except RecursionError as error:
+        raise ConfigError(f"{location} has too many nested arrays or tables") from error
     _check_keys(document, _RUN_KEYS, "the file")
     common = _read_table(document, "job")
     jobs = document.get("jobs", [{}])
@@ -196,7 +201,7 @@ def _list_points(grid: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _create_spec(job: Mapping[str, Any], point: Mapping[str, Any], location: Path | str) -> JobSpec:
-    given = job.get("hyperparameters") or {}
+    given = _read_table(job, "hyperparameters")
     if both := given.keys() & point.keys():
         raise ConfigError(
             f"{', '.join(sorted(both))} is in the grid and in hyperparameters: remove one"

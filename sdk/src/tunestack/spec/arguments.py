@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tunestack.errors import ConfigError, shortened
 
@@ -39,6 +39,20 @@ def check_type(name: str, value: object, kind: type[T]) -> T:
     return value
 
 
+def is_list_of(value: object, *kinds: Any) -> bool:
+    """Return whether the value is a list, or another collection but text and mappings, whose items have one of the types."""
+    return (
+        isinstance(value, Collection)
+        and not isinstance(value, str | Mapping)
+        and all(isinstance(item, kinds) for item in value)
+    )
+
+
+def is_mapping_of_text(value: object) -> bool:
+    """Return whether the value is a mapping of text to text."""
+    return isinstance(value, Mapping) and is_list_of([*value, *value.values()], str)
+
+
 def check_choice(name: str, value: object, choices: type[Choice]) -> Choice:
     """Return the member of an enum that has the value.
 
@@ -64,15 +78,20 @@ def check_id(name: str, value: object) -> str:
 
 
 def check_time(name: str, value: object) -> datetime:
-    """Return the time if it has a time zone.
+    """Return the time in UTC if it has a time zone.
 
     Raises:
-        ConfigError: it has none, or is not a `datetime`.
+        ConfigError: it has none, is before the year 1 or after 9999 in UTC, or is not a `datetime`.
     """
     time = check_type(name, value, datetime)
     if time.tzinfo is None:
         raise ConfigError(f"{name} has no time zone: use datetime.now(UTC) - timedelta(...)")
-    return time
+    try:
+        return time.astimezone(UTC)
+    except OverflowError as error:
+        raise ConfigError(
+            f"invalid {name} {time.isoformat()}: use a time in the years 1 to 9999 in UTC"
+        ) from error
 
 
 def check_tags(tags: object) -> None:

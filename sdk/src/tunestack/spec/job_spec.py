@@ -11,7 +11,13 @@ from tunestack.errors import ConfigError, HyperparameterError, shortened
 from tunestack.polling import to_seconds
 from tunestack.records.shapes import create_mapping
 from tunestack.records.target import Target as RecordTarget
-from tunestack.spec.arguments import OWN_TAGS, check_tags, check_type
+from tunestack.spec.arguments import (
+    OWN_TAGS,
+    check_tags,
+    check_type,
+    is_list_of,
+    is_mapping_of_text,
+)
 from tunestack.spec.hyperparameters import complete, resolve
 
 if TYPE_CHECKING:
@@ -92,6 +98,7 @@ class JobSpec:
         check_type("model", self.model, str)
         check_type("rerun", self.rerun, bool)
         check_tags({} if self.tags is None else self.tags)
+        self._check_records()
         self._check_name()
         self._check_s3_path()
         self._check_method()
@@ -161,6 +168,16 @@ class JobSpec:
     def complete_hyperparameters(self, base: BaseModel) -> dict[str, str]:
         """Return the hyperparameters as they are sent, and the model's defaults for the others."""
         return complete(base, self.resolved_hyperparameters(base))
+
+    def _check_records(self) -> None:
+        if self.data_format is not None:
+            check_type("data_format", self.data_format, str)
+        if not is_list_of(self.ignore, str):
+            raise ConfigError(f"invalid ignore {shortened(self.ignore)}: use a list of rules")
+        if self.mapping is not None and not is_mapping_of_text(self.mapping):
+            raise ConfigError(
+                f"invalid mapping {shortened(self.mapping)}: use a mapping of names to fields"
+            )
 
     def _check_name(self) -> None:
         if not _NAME.fullmatch(check_type("name", self.name, str)):

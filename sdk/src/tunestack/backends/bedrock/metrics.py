@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tunestack._utils.formatting import duration_text, utc_text
 from tunestack.backends.bedrock.errors import translate_errors
 from tunestack.backends.bedrock.region import BedrockRegion
-from tunestack.backends.endpoint_metrics import EndpointMetrics
+from tunestack.backends.endpoint_metrics import RETENTION, EndpointMetrics
 from tunestack.errors import AccessError, BusyError, ConfigError
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ _MOST_PERIODS = 40
 """How many periods there are at most, if the caller specifies no period and 86,400 seconds are not too short."""
 _RESOLUTIONS = ((timedelta(days=63), 3600), (timedelta(days=15), 300), (timedelta(0), _MINUTE))
 """The age from which CloudWatch has values for multiples of a period only, in seconds."""
-_RETENTION = timedelta(days=455)
 _MARGIN = timedelta(hours=1)
 
 
@@ -125,9 +124,9 @@ def _choose_period(since: datetime, now: datetime, period: timedelta | None) -> 
     age = now - since
     if age <= timedelta(0):
         raise ConfigError(f"invalid since {utc_text(since)}: use a time before now")
-    if age > _RETENTION:
+    if age > RETENTION + _MARGIN:
         raise ConfigError(
-            f"invalid since {utc_text(since)}: CloudWatch keeps metrics for {duration_text(_RETENTION)}"
+            f"invalid since {utc_text(since)}: CloudWatch keeps metrics for {duration_text(RETENTION)}"
         )
     limit, resolution = next(row for row in _RESOLUTIONS if age > row[0])
     if period is None:
