@@ -362,11 +362,11 @@ class TestCommand:
             ((), "or --billed, for past bills"),
             (
                 ("--billed", "--since", "0001-01-01T00:00+14:00"),
-                "'0001-01-01T00:00+14:00' is no time",
+                "'0001-01-01T00:00+14:00' is not a time",
             ),
             (
                 ("--billed", "--until", "9999-12-31T23:00-12:00"),
-                "'9999-12-31T23:00-12:00' is no time",
+                "'9999-12-31T23:00-12:00' is not a time",
             ),
         ],
     )

@@ -117,7 +117,7 @@ def test_runs(run_json, tmp_path, chat, sandbox):
     run_json("runs", "watch", "latest")
     run_json("runs", "show", "latest")
     run_json("runs", "start", str(file))
-    run_json("runs", "cancel", "latest", "--jobs")
+    run_json("runs", "cancel", "latest", "--jobs", "--yes")
 
 
 def test_endpoint_is_stopped(run_json, tuner, chat):
