@@ -120,7 +120,7 @@ def test_text_is_escaped():
 
 def test_progress_receives_each_observation(tuner, chat):
     seen: list[str] = []
-    job = tuner.submit("nova-micro", chat).wait(progress=lambda info: seen.append(info.described))
+    job = tuner.submit("nova-micro", chat).wait(progress=lambda info: seen.append(info.description))
     assert seen[0] == "pending (validation)"
     assert "running (training)" in seen
     assert seen[-1] == "succeeded"

@@ -163,7 +163,7 @@ def test_job_from_submit_to_invocation(tuner, chat):
     job = tuner.submit("gpt-4o-mini", chat, validation_data=[row("What number?", "None.")])
     assert [job.id] == [other.id for other in tuner.jobs(provider="openai")]
     assert job.id == tuner.job(job.id).id == tuner.job(f"openai/{job.id}").id
-    states = [info.described for info in job.watch()]
+    states = [info.description for info in job.watch()]
     assert list(dict.fromkeys(states)) == [
         "pending (validation)",
         "pending (queued)",

@@ -97,7 +97,7 @@ class JobInfo:
     """The suffix of the fine-tuned model's name at OpenAI, as it was given."""
 
     @property
-    def described(self) -> str:
+    def description(self) -> str:
         """The state and the phase: `running (training)`."""
         state = self.raw_state if self.state is JobState.UNKNOWN else self.state.value
         return f"{state} ({self.phase})" if self.phase else state

@@ -154,7 +154,7 @@ def cancel(jobs: tuple[str, ...], provider: Provider, tuner: Tuner, *, yes: bool
     if len(jobs) > 1:
         require_terminal("the cancellation of several jobs", yes=yes)
     found = find_each(find_job, tuner, jobs, provider)
-    lines = [f"job {job.name}: {job.info.described}" for job in found]
+    lines = [f"job {job.name}: {job.info.description}" for job in found]
     if not confirm_all(lines, "Cancel", "job", effect=CANCEL_EFFECT, yes=yes):
         return NO
 

@@ -174,7 +174,7 @@ def _note_overfitting(losses: Sequence[tuple[JobInfo, Losses]]) -> None:
     for info, values in losses:
         found = values.overfitting(info)
         if not values:
-            note(f"job {info.name} has no losses: it is {info.described}")
+            note(f"job {info.name} has no losses: it is {info.description}")
         elif found is not None:
             note(f"job {info.name}: {found.text}", level="warning")
 

@@ -204,7 +204,7 @@ class CandidateResolver:
             job = backend.job(job_id)
             if job.model is None:
                 raise StateError(
-                    f"job {job.name!r} is {job.described} and has no model to evaluate",
+                    f"job {job.name!r} is {job.description} and has no model to evaluate",
                     job_id=job.id,
                 )
             return self._fine_tuned(name, backend, None, model=job.model, job=job.id)

@@ -124,7 +124,7 @@ class Job(JobEvaluation):
         before, self._info = self._info, info
         if (info.state, info.phase) != (before.state, before.phase):
             level = logging.WARNING if info.state is JobState.UNKNOWN else logging.INFO
-            logger.log(level, "job %s is %s", self.name, info.described)
+            logger.log(level, "job %s is %s", self.name, info.description)
         return info
 
     def fetch(self) -> JobInfo:
@@ -247,7 +247,7 @@ class Job(JobEvaluation):
                 job_id=info.id,
             )
         raise JobTimeoutError(
-            f"job {info.name!r} is still {info.described} after {duration_text(waited)}; it continues: "
+            f"job {info.name!r} is still {info.description} after {duration_text(waited)}; it continues: "
             f"wait again, or attach to {info.id!r} later",
             job_id=info.id,
         )
@@ -353,7 +353,7 @@ class Job(JobEvaluation):
         if (model := self.model) is None:
             remedy = "" if self._info.state.is_terminal else ": call wait() first"
             raise StateError(
-                f"job {self.name!r} is {self._info.described} and has no model{remedy}",
+                f"job {self.name!r} is {self._info.description} and has no model{remedy}",
                 job_id=self._info.id,
             )
         return model
@@ -364,7 +364,7 @@ class Job(JobEvaluation):
 
     def __repr__(self) -> str:
         """Show the name and the last state."""
-        return f"<Job {self.name} {self._info.described}>"
+        return f"<Job {self.name} {self._info.description}>"
 
 
 def has_ended(info: JobInfo) -> bool:

@@ -39,9 +39,9 @@ def to_observer(progress: object, backend: Backend, info: JobInfo) -> Observer:
     reader = ProgressReader(backend, info.base_model)
 
     def show(info: JobInfo) -> None:
-        details = str(reader.read(info)).removeprefix(info.described)
+        details = str(reader.read(info)).removeprefix(info.description)
         failure = f": {info.failure}" if info.failure else ""
-        state = tag("b", info.described)
+        state = tag("b", info.description)
         display(tag("div", f"job {info.name}: ", state, details + failure, role="status"))
 
     return show

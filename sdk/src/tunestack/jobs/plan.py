@@ -58,7 +58,7 @@ class Plan:
         created = "" if job.created is None else f", created {utc_text(job.created)}"
         tags = ", ".join(f"{name}={value}" for name, value in sorted(self.existing_tags.items()))
         return (
-            f"job {job.name} has the same content: {job.described}{created}"
+            f"job {job.name} has the same content: {job.description}{created}"
             + (f", tags {tags}" if tags else "")
             + ". It is returned, and nothing is billed; rerun=True (--rerun) trains again"
         )

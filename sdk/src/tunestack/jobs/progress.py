@@ -40,7 +40,7 @@ class Progress:
 
     def __str__(self) -> str:
         """Describe the progress in a line."""
-        parts = [self.info.described]
+        parts = [self.info.description]
         if self.elapsed is not None:
             elapsed = duration_text(_whole(self.elapsed))
             parts.append(

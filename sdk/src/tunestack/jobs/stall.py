@@ -80,7 +80,7 @@ class StallDetector:
             else "longer than expected: wait again, or cancel it and submit again"
         )
         raise JobStalledError(
-            f"job {info.name!r} has been {info.described} for {duration_text(unchanged)}, {remedy}; "
+            f"job {info.name!r} has been {info.description} for {duration_text(unchanged)}, {remedy}; "
             f"it continues: {info.id!r}",
             job_id=info.id,
         )

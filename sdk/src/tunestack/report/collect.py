@@ -91,7 +91,7 @@ class JobReport:
 
     def __repr__(self) -> str:
         """Show the name and the state of the job."""
-        return f"<JobReport {self.info.name} {self.info.described}>"
+        return f"<JobReport {self.info.name} {self.info.description}>"
 
     def _repr_html_(self) -> str:
         """Show the most important numbers and the losses in a notebook."""

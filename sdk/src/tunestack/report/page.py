@@ -50,7 +50,7 @@ def write_summary(report: JobReport) -> str:
     """Return the most important numbers and the losses, for a notebook."""
     found = report.overfitting
     charts = create_charts([(report.info, report.losses)])
-    rows = [("state", report.info.described), *_figures(report)]
+    rows = [("state", report.info.description), *_figures(report)]
     return tag(
         "div",
         rows_table(f"Fine-tuning report: {report.info.name}", (), rows),
@@ -84,7 +84,7 @@ def _page(title: str, main: Markup, footer: str) -> str:
 def _heading(report: JobReport) -> Iterator[Markup]:
     info = report.info
     base = info.base_model if report.base is None else report.base.name
-    state = tag("span", info.described, class_=f"state {info.state.value}")
+    state = tag("span", info.description, class_=f"state {info.state.value}")
     yield tag(
         "header",
         tag("p", "Fine-tuning report", class_="kind"),

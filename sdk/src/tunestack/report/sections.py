@@ -36,7 +36,7 @@ def result(report: JobReport) -> Iterator[Markup]:
     if info.remedy:
         yield tag("p", tag("strong", "What to do: "), info.remedy)
     if not info.state.is_terminal:
-        yield tag("p", f"The job is {info.described}: this report shows what is known so far.")
+        yield tag("p", f"The job is {info.description}: this report shows what is known so far.")
     if info.state is JobState.STOPPED:
         yield tag(
             "p",
@@ -51,7 +51,7 @@ def losses(report: JobReport) -> Iterator[Markup]:
     """Draw the losses."""
     charts = create_charts([(report.info, report.losses)])
     if not charts:
-        reason = report.unread.get("losses", f"none, the job is {report.info.described}")
+        reason = report.unread.get("losses", f"none, the job is {report.info.description}")
         yield _missing("Losses", reason)
         return
     for chart in charts:
