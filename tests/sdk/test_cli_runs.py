@@ -87,6 +87,11 @@ def test_jobs_are_combined_with_the_grid(sweep):
         ("[job]", "[jop]", "unknown key 'jop' of the file: did you mean 'job'"),
         ('data = "train.jsonl"', "", r"a job has no data: set it in \[job\]"),
         ("epochCount = [1, 2]", "epochCount = 1", "the grid's epochCount must be a list"),
+        (
+            "epochCount = [1, 2]",
+            "\n".join(f"n{number} = {[0] * 99}" for number in range(9)),
+            "a run has 1 to 10,000 jobs, not 1,827,034",
+        ),
         ("batchSize = 1", "epochCount = 1", "epochCount is in the grid and in hyperparameters"),
         ("[grid]", "rerun = true\n[grid]", "rerun is not an argument of the jobs of a run"),
         ("[grid]", "epochs = 3\n[grid]", "unknown key 'epochs' of a job"),

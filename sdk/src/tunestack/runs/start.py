@@ -117,12 +117,17 @@ def check_name(name: str) -> None:
         )
 
 
+def check_job_count(count: int) -> None:
+    """Raise `ConfigError` unless a run can have this number of jobs."""
+    if not 1 <= count <= MAX_JOBS:
+        raise ConfigError(f"a run has 1 to {MAX_JOBS:,} jobs, not {count:,}")
+
+
 def _check(
     specs: list[JobSpec], name: str, max_parallel: int | None, budget: float | None
 ) -> list[JobSpec]:
     check_name(name)
-    if not 1 <= len(specs) <= MAX_JOBS:
-        raise ConfigError(f"a run has 1 to {MAX_JOBS:,} jobs, not {len(specs):,}")
+    check_job_count(len(specs))
     if max_parallel is not None and (
         isinstance(max_parallel, bool)
         or not 1 <= check_type("max_parallel", max_parallel, int) <= _MAX_PARALLEL

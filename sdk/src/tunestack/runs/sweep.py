@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import tomllib
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tunestack.errors import ConfigError, shortened
 from tunestack.runs.evaluation import RunEvaluation
-from tunestack.runs.start import start
+from tunestack.runs.start import check_job_count, start
 from tunestack.spec.job_spec import JobSpec, SubmitArguments
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def start_sweep(
         accounts,
         sweep.specs,
         name=name or sweep.name,
-        max_parallel=max_parallel or sweep.max_parallel,
+        max_parallel=sweep.max_parallel if max_parallel is None else max_parallel,
         budget=sweep.budget if budget is None else budget,
         evaluate=sweep.evaluate,
         promote=sweep.promote,
@@ -141,11 +142,11 @@ def parse_sweep(content: bytes, location: Path | str) -> Sweep:
                 raise ConfigError(
                     f"a job has no {required}: set it in [job], or in each of [[jobs]]"
                 )
-    specs = [
-        _create_spec(job, point, location)
-        for job in arguments
-        for point in _list_points(_read_table(document, "grid"))
-    ]
+    grid = _read_grid(document)
+    # Before the grid is expanded: it can have any number of points.
+    check_job_count(len(arguments) * math.prod(map(len, grid.values())))
+    points = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    specs = [_create_spec(job, point, location) for job in arguments for point in points]
     return Sweep(
         specs=specs,
         name=document.get("name", PurePath(location).stem),
@@ -192,12 +193,13 @@ def _check_keys(table: Mapping[str, Any], known: Collection[str], of: str) -> No
             raise ConfigError(f"unknown key {shortened(key)} of {of}: {hint}")
 
 
-def _list_points(grid: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Return each combination of the values of a grid."""
+def _read_grid(document: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Return the values of each hyperparameter."""
+    grid = _read_table(document, "grid")
     for name, values in grid.items():
         if not isinstance(values, list) or not values:
             raise ConfigError(f"the grid's {name} must be a list of values: {name} = [1, 2, 3]")
-    return [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    return grid
 
 
 def _create_spec(job: Mapping[str, Any], point: Mapping[str, Any], location: Path | str) -> JobSpec:
