@@ -20,7 +20,9 @@ PAGES = read_all()
 BEFORE = {
     "docs/evaluation.md": "python examples/tickets.py all.jsonl\n"
     "tunestack submit all.jsonl -m nova-micro --yes --wait\n",
-    "docs/jobs.md": "python examples/tickets.py tickets.jsonl\n",
+    "docs/jobs.md": "python examples/tickets.py tickets.jsonl\n"
+    "tunestack submit tickets.jsonl -m nova-lite --yes --wait\n"
+    "tunestack endpoints start latest\n",
     "docs/my-data.md": 'python -c \'for n in range(20): print(f"a{n},b{n}" if n else "question,answer")\' > tickets.csv\n',
     "docs/runs.md": "python examples/tickets.py tickets.jsonl\n"
     "cat > sweep.toml <<'TOML'\n" + SWEEP + "TOML\n",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tunestack._utils.formatting import utc_text
+from tunestack._utils.formatting import duration_text, utc_text
 from tunestack.cli.groups import examples
 from tunestack.cli.identifiers import find_endpoint
 from tunestack.cli.options import (
@@ -18,10 +19,11 @@ from tunestack.cli.options import (
     tuner_options,
 )
 from tunestack.cli.output import is_text, note, table
+from tunestack.endpoints.metrics import SINCE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     from tunestack.backends.accounts import Provider
     from tunestack.backends.endpoint_metrics import EndpointMetrics
@@ -41,7 +43,7 @@ _COLUMNS = (
     )
 )
 @click.argument("endpoint")
-@since_option()
+@since_option(keep_durations=True)
 @click.option(
     "--period",
     type=Duration(),
@@ -52,7 +54,7 @@ _COLUMNS = (
 @format_option
 def metrics(
     endpoint: str,
-    since: datetime | None,
+    since: datetime | timedelta | None,
     period: timedelta | None,
     provider: Provider,
     tuner: Tuner,
@@ -63,11 +65,15 @@ def metrics(
     the invocations, and bills reading them: less than $0.001 for this command.
     """
     found = find_endpoint(tuner, endpoint, provider)
-    rows = found.metrics(period=period) if since is None else found.metrics(since, period)
+    since = SINCE if since is None else since
+    rows = found.metrics(since, period)
     if rows:
         note(_describe_total(rows))
     else:
-        start = "in the last 3 hours" if since is None else f"since {utc_text(since)}"
+        if isinstance(since, datetime):
+            start = f"since {utc_text(since)}"
+        else:
+            start = f"in the last {duration_text(since)}"
         note(
             f"no metrics of endpoint {found.name} {start}: CloudWatch has them some minutes after the invocations"
         )

@@ -181,11 +181,15 @@ limit_option = click.option(
 )
 
 
-def since_option() -> Callable[[Command], Command]:
-    """Return the option `--since`."""
+def since_option(*, keep_durations: bool = False) -> Callable[[Command], Command]:
+    """Return the option `--since`.
+
+    Args:
+        keep_durations: pass a duration as it is, for a function that subtracts it from the time of the service.
+    """
     return click.option(
         "--since",
-        type=Since(),
+        type=Since(keep_durations=keep_durations),
         metavar="TIME",
         help="Only since then: a duration before now (90m, 12h, 7d) or a date in UTC (2026-11-01).",
     )
@@ -296,19 +300,23 @@ class Duration(click.ParamType[timedelta]):
         return duration
 
 
-class Since(click.ParamType[datetime]):
+class Since(click.ParamType[datetime | timedelta]):
     """A time in the past: a duration before now, or a date or time in UTC."""
 
     name = "time"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> datetime:
+    def __init__(self, *, keep_durations: bool = False) -> None:
+        """Store whether a duration is not subtracted from the time of this machine."""
+        self._keep_durations = keep_durations
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> datetime | timedelta:
         """Read a duration, or a time in ISO 8601."""
-        if isinstance(value, datetime):
+        if isinstance(value, datetime | timedelta):
             return value
         try:
             duration = _read_duration(str(value))
             if duration is not None:
-                return datetime.now(UTC) - duration
+                return duration if self._keep_durations else datetime.now(UTC) - duration
             time = datetime.fromisoformat(str(value))
             return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
         except (ValueError, OverflowError):
