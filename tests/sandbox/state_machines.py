@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from itertools import count
 
 ACCOUNT = "123456789012"
 BEDROCK = "arn:aws:states:::aws-sdk:bedrock:"
@@ -93,18 +94,20 @@ def to_parameters(request):
     }
 
 
+_NUMBERS = count()
+"""Numbers for the names of roles and state machines, which outlive the object that created them."""
+
+
 class Account:
     """The root user of an account, who creates state machines and starts executions."""
 
     def __init__(self, session):
         self.states = session.client("stepfunctions")
         self.iam = session.client("iam")
-        self.number = 0
 
     def create_role(self, *statements, trust=None):
         """Create an execution role and return its ARN."""
-        self.number += 1
-        name = f"states-{id(self)}-{self.number}"
+        name = f"states-{next(_NUMBERS)}"
         document = json.dumps(TRUST if trust is None else trust)
         role = self.iam.create_role(RoleName=name, AssumeRolePolicyDocument=document)["Role"]
         if statements:
@@ -116,9 +119,8 @@ class Account:
 
     def create(self, definition, role):
         """Create a state machine and return its ARN."""
-        self.number += 1
         return self.states.create_state_machine(
-            name=f"machine-{id(self)}-{self.number}",
+            name=f"machine-{next(_NUMBERS)}",
             definition=json.dumps(definition),
             roleArn=role,
         )["stateMachineArn"]
