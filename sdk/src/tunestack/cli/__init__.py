@@ -6,8 +6,8 @@ from __future__ import annotations
 def main() -> None:
     """Run the command line of the process, and exit.
 
-    Exit codes: 0 done; 1 a check, job, endpoint or evaluation failed, or the data is invalid; 2 invalid usage or settings; 3 the provider refused or failed;
-    130 interrupted.
+    Exit codes: 0 done; 1 a check, job, endpoint or evaluation failed, or the data is invalid; 2 invalid usage or settings;
+    3 the provider refused or failed; 130 interrupted.
     """
     # Nothing is imported above: Ctrl-C at any moment ends the process without a traceback.
     try:

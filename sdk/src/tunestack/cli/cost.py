@@ -9,10 +9,11 @@ import click
 
 from tunestack.cli.billed import show_billed_costs
 from tunestack.cli.groups import examples
-from tunestack.cli.options import new_tuner, since_option, until_option
+from tunestack.cli.options import new_tuner
 from tunestack.cli.output import is_text, out, write
 from tunestack.cli.running import show_running_costs
 from tunestack.cli.submit import submit, to_arguments
+from tunestack.cli.time_options import since_option, until_option
 
 _WITHOUT_EFFECT = ("wait", "dry_run", "yes")
 """Options of `submit` that do not change the cost."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from tunestack.cli.groups import examples
-from tunestack.cli.options import Pair, format_option, once, since_option, until_option
+from tunestack.cli.options import Pair, format_option, once
 from tunestack.cli.output import is_text, note, out, write
+from tunestack.cli.time_options import since_option, until_option
 from tunestack.records.logs import LogFilter, Unique
 
 if TYPE_CHECKING:

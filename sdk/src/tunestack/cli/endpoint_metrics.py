@@ -11,14 +11,9 @@ import click
 from tunestack._utils.formatting import duration_text, utc_text
 from tunestack.cli.groups import examples
 from tunestack.cli.identifiers import find_endpoint
-from tunestack.cli.options import (
-    Duration,
-    format_option,
-    provider_option,
-    since_option,
-    tuner_options,
-)
+from tunestack.cli.options import format_option, provider_option, tuner_options
 from tunestack.cli.output import is_text, note, table
+from tunestack.cli.time_options import Duration, since_option
 from tunestack.endpoints.metrics import SINCE
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ from tunestack.catalog import Serving
 from tunestack.cli.groups import Group, examples
 from tunestack.cli.identifiers import find_custom_model, find_endpoint, find_job
 from tunestack.cli.options import (
-    Duration,
     base_filter,
     base_option,
     format_option,
@@ -29,6 +28,7 @@ from tunestack.cli.options import (
 )
 from tunestack.cli.output import NO, is_interactive, is_text, note, out, show, show_each, table
 from tunestack.cli.several import confirm_all, find_each, for_each, require_terminal
+from tunestack.cli.time_options import Duration
 from tunestack.cli.web import open_pages, web_option
 from tunestack.endpoints.expiry import expiry_text
 from tunestack.records.target import Rendering

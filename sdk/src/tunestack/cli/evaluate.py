@@ -12,15 +12,9 @@ import click
 from tunestack.cli.data_options import FieldMap
 from tunestack.cli.groups import examples
 from tunestack.cli.identifiers import resolve_model
-from tunestack.cli.options import (
-    DataFile,
-    Duration,
-    Pair,
-    format_option,
-    once,
-    tuner_options,
-)
+from tunestack.cli.options import DataFile, Pair, format_option, once, tuner_options
 from tunestack.cli.output import NO, is_text, out, write
+from tunestack.cli.time_options import Duration
 from tunestack.errors import ConfigError
 from tunestack.records.target import Rendering
 

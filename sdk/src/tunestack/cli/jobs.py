@@ -20,7 +20,6 @@ from tunestack.cli.options import (
     list_options,
     once,
     provider_option,
-    since_option,
     state_option,
     tags_option,
     tuner_options,
@@ -37,6 +36,7 @@ from tunestack.cli.several import (
     require_terminal,
 )
 from tunestack.cli.submit import submit
+from tunestack.cli.time_options import since_option
 from tunestack.cli.watch import wait, watch
 from tunestack.cli.web import open_pages, web_option
 

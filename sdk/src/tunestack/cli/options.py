@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from functools import wraps
 from itertools import islice
 from pathlib import Path
@@ -14,6 +12,7 @@ import click
 
 from tunestack.cli.interrupts import exit_at_interrupt
 from tunestack.cli.output import FORMAT, FORMATS, ID_ONLY, QUERY, is_text, note
+from tunestack.cli.time_options import since_option
 from tunestack.errors import ModelError, shortened
 
 if TYPE_CHECKING:
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 
     Command = Callable[..., Any]
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _MOST_LISTED = 30
 _REGION = "AWS region; by default AWS_REGION, or the region of the AWS profile."
 _MODEL_REGION = (
@@ -181,27 +179,6 @@ limit_option = click.option(
 )
 
 
-def since_option(*, keep_durations: bool = False) -> Callable[[Command], Command]:
-    """Return the option `--since`.
-
-    Args:
-        keep_durations: pass a duration as it is, for a function that subtracts it from the time of the service.
-    """
-    return click.option(
-        "--since",
-        type=Since(keep_durations=keep_durations),
-        metavar="TIME",
-        help="Only since then: a duration before now (90m, 12h, 7d) or a date in UTC (2026-11-01).",
-    )
-
-
-def until_option() -> Callable[[Command], Command]:
-    """Return the option `--until`."""
-    return click.option(
-        "--until", type=Since(), metavar="TIME", help="Only before then: a time as for --since."
-    )
-
-
 def sort_option(*orders: str) -> Callable[[Command], Command]:
     """Return the option `--sort`; the first order is the default."""
     newest = " (the newest first)" if orders[0] == "created" else ""
@@ -280,56 +257,6 @@ class ModelName(click.ParamType[str]):
         return (
             "Specify a base model, such as --model nova-micro: `tunestack models list` lists them."
         )
-
-
-class Duration(click.ParamType[timedelta]):
-    """`30s`, `90m`, `4h`, `2d`."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> timedelta:
-        """Read a number and a unit."""
-        if isinstance(value, timedelta):
-            return value
-        try:
-            duration = _read_duration(str(value))
-        except OverflowError:
-            self.fail(f"{value!r} is too long", param, ctx)
-        if duration is None:
-            self.fail(f"{value!r} is not a duration: use 30s, 90m, 4h or 2d", param, ctx)
-        return duration
-
-
-class Since(click.ParamType[datetime | timedelta]):
-    """A time in the past: a duration before now, or a date or time in UTC."""
-
-    name = "time"
-
-    def __init__(self, *, keep_durations: bool = False) -> None:
-        """Store whether a duration is not subtracted from the time of this machine."""
-        self._keep_durations = keep_durations
-
-    def convert(self, value: Any, param: Any, ctx: Any) -> datetime | timedelta:
-        """Read a duration, or a time in ISO 8601."""
-        if isinstance(value, datetime | timedelta):
-            return value
-        try:
-            duration = _read_duration(str(value))
-            if duration is not None:
-                return duration if self._keep_durations else datetime.now(UTC) - duration
-            time = datetime.fromisoformat(str(value))
-            return time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
-        except (ValueError, OverflowError):
-            self.fail(
-                f"{value!r} is not a time: use a duration before now (90m, 12h, 7d) or a date in UTC (2026-11-01)",
-                param,
-                ctx,
-            )
-
-
-def _read_duration(text: str) -> timedelta | None:
-    match = re.fullmatch(r"(\d+)([smhd])", text)
-    return timedelta(**{_UNITS[match[2]]: int(match[1])}) if match else None
 
 
 def once(pairs: tuple[tuple[str, str], ...]) -> dict[str, str]:

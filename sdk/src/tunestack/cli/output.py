@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 
 NO, USAGE, PROVIDER, INTERRUPTED = 1, 2, 3, 130
-"""Exit codes: a check, job, endpoint or evaluation failed, or the data is invalid; invalid usage or settings, the provider refused or failed, Ctrl-C."""
+"""Exit codes: a check, job, endpoint or evaluation failed, or the data is invalid; invalid usage or settings; the provider refused
+or failed; Ctrl-C.
+"""
 
 FORMATS = ("table", "json", "yaml")
 FORMAT = "tunestack.format"

@@ -13,7 +13,6 @@ from tunestack.cli.confirmation import DeclinedError, require_confirmation
 from tunestack.cli.groups import Group, examples
 from tunestack.cli.identifiers import LATEST
 from tunestack.cli.options import (
-    Duration,
     format_option,
     id_only_option,
     limit_option,
@@ -32,6 +31,7 @@ from tunestack.cli.output import (
     write,
 )
 from tunestack.cli.several import CANCEL_EFFECT, confirm_all, require_terminal
+from tunestack.cli.time_options import Duration
 from tunestack.errors import NotFoundError
 
 if TYPE_CHECKING:

@@ -24,6 +24,8 @@ class _Item(Protocol):
 
 Item = TypeVar("Item", bound=_Item)
 
+CANCEL_EFFECT = "A cancelled job creates no model, and the tokens that were processed are billed."
+
 
 def find_each(
     find: Callable[[Tuner, str, Provider], Item],
@@ -34,9 +36,6 @@ def find_each(
     """Return the items of several ids, each item once; an unknown id is an error before anything is done."""
     found = [find(tuner, text, provider) for text in texts]
     return list({item.id: item for item in found}.values())
-
-
-CANCEL_EFFECT = "A cancelled job creates no model, and the tokens that were processed are billed."
 
 
 def require_terminal(action: str, *, yes: bool) -> None:

@@ -11,7 +11,6 @@ from tunestack.cli.data_options import data_options
 from tunestack.cli.groups import examples
 from tunestack.cli.options import (
     DataFile,
-    Duration,
     format_option,
     id_only_option,
     model_option,
@@ -31,6 +30,7 @@ from tunestack.cli.output import (
     show,
     write,
 )
+from tunestack.cli.time_options import Duration
 from tunestack.cli.watch import follow_jobs
 
 if TYPE_CHECKING:

@@ -11,8 +11,9 @@ import click
 
 from tunestack.cli.groups import examples
 from tunestack.cli.identifiers import find_job, short_id
-from tunestack.cli.options import Duration, format_option, provider_option, tuner_options
+from tunestack.cli.options import format_option, provider_option, tuner_options
 from tunestack.cli.output import is_text, note, show, write
+from tunestack.cli.time_options import Duration
 from tunestack.jobs.job import TIMEOUT
 from tunestack.jobs.progress import Progress, ProgressReader
 

@@ -72,10 +72,9 @@ class Limiter:
             now = self._poll.clock()
             at = max(now, self._next)
             self._next = at + self._interval
-        if at > now and self._poll.sleep is time.sleep:
-            stop.wait(at - now)
-        elif at > now:
-            self._poll.sleep(at - now)
+        if at > now:
+            sleep = stop.wait if self._poll.sleep is time.sleep else self._poll.sleep
+            sleep(at - now)
 
     def succeeded(self) -> None:
         """Note a response."""

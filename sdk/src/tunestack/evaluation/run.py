@@ -78,10 +78,10 @@ def evaluate(
     candidates = [
         resolver.resolve(name, text) for name, text in {MODEL: spec.model, **spec.models}.items()
     ]
-    candidates = [_remove_token_price(candidate, spec, poll) for candidate in candidates]
+    candidates = [_find_serving(candidate, spec, poll) for candidate in candidates]
     judge_model = None
     if spec.judge is not None:
-        judge_model = _remove_token_price(resolver.resolve(_JUDGE, spec.judge), spec, poll)
+        judge_model = _find_serving(resolver.resolve(_JUDGE, spec.judge), spec, poll)
     _require_prices([*candidates, *([judge_model] if judge_model else [])], spec)
     with ExitStack() as stack:
         run = _Run(
@@ -338,16 +338,15 @@ def _unique(requests: Sequence[Request]) -> list[Request]:
     return list({(one.candidate.key, one.key): one for one in requests}.values())
 
 
-def _remove_token_price(candidate: Candidate, spec: EvaluationSpec, poll: Poll) -> Candidate:
+def _find_serving(candidate: Candidate, spec: EvaluationSpec, poll: Poll) -> Candidate:
     """Find the endpoint of a model, and remove the price of tokens if it is provisioned throughput."""
-    if not candidate.is_fine_tuned or candidate.base is None:
-        return candidate
-    if Serving.PROVISIONED not in candidate.base.serving:
+    base = candidate.base if candidate.is_fine_tuned else None
+    if base is None or Serving.PROVISIONED not in base.serving:
         return candidate
     endpoint = candidate.endpoint or find_endpoint(candidate, poll)
     serving = spec.serving if endpoint is None else endpoint.serving
     if serving == "auto":
-        serving = candidate.base.serving[0]
+        serving = base.serving[0]
     is_hourly = serving == Serving.PROVISIONED
     price = None if is_hourly else candidate.price
     return replace(candidate, endpoint=endpoint, price=price, is_hourly=is_hourly)

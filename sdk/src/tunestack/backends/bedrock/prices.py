@@ -68,9 +68,9 @@ class PriceReader:
         If the price list can't be read, for whatever reason, the prices are those of the catalog. No error is raised.
         """
         key = (model.key, region, clock.today())
-        if key not in self._found and time.monotonic() - self._failed < _RETRY_AFTER:
-            return model.prices
         if key not in self._found:
+            if time.monotonic() - self._failed < _RETRY_AFTER:
+                return model.prices
             try:
                 self._found[key] = self._read_list(model, region)
             # botocore raises the built-in errors for an answer of an unknown form.
