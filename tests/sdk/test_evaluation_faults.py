@@ -165,6 +165,30 @@ def test_no_request_is_sent_after_an_interrupt(chat, tmp_path, sandbox):
     assert len(sent) == 1
 
 
+def test_interrupt_while_threads_start_stops_them(chat, tmp_path, sandbox, monkeypatch):
+    """As on a busy machine, where the first thread sends its request before the others have started."""
+    start, started, sent = threading.Thread.start, [], []
+
+    def interrupt(thread):
+        start(thread)
+        if thread.name == "tunestack-evaluation":
+            started.append(thread)
+            if len(started) == 3:
+                raise KeyboardInterrupt
+
+    def note(call, handler):
+        if call.operation.name == "Converse":
+            sent.append(call)
+        return handler(call)
+
+    monkeypatch.setattr(threading.Thread, "start", interrupt)
+    with sandbox.intercept_operations(note), pytest.raises(KeyboardInterrupt):
+        Tuner().evaluate(chat, "nova-micro", cache=tmp_path, requests_per_minute=2, workers=4)
+    assert len(started) == 3
+    assert not [thread for thread in started if thread.is_alive()]
+    assert len(sent) <= 1
+
+
 def test_judge_without_enough_budget_passes_no_condition(tuner, chat, tmp_path):
     evaluation = tuner.evaluate(
         chat,

@@ -196,9 +196,9 @@ class RequestSender:
             threading.Thread(target=work, name="tunestack-evaluation", daemon=True)
             for _ in range(workers)
         ]
-        for thread in threads:
-            thread.start()
         try:
+            for thread in threads:
+                thread.start()
             for thread in threads:
                 while thread.is_alive():
                     thread.join(0.1)
@@ -206,7 +206,8 @@ class RequestSender:
             self._stop.set()
             end = time.monotonic() + _GRACE
             for thread in threads:
-                thread.join(max(0.0, end - time.monotonic()))
+                if thread.is_alive():  # Ctrl-C may arrive before all of them have started
+                    thread.join(max(0.0, end - time.monotonic()))
             raise
 
     def _send(self, request: Request) -> bool:

@@ -116,12 +116,13 @@ def show_progress(backend: Backend, name: str, last: Callable[[], JobInfo]) -> I
 
     thread = threading.Thread(target=update, name="tunestack-progress", daemon=True)
     draw()
-    thread.start()
     try:
+        thread.start()
         yield
     finally:
         stop.set()
-        thread.join()
+        if thread.is_alive():  # Ctrl-C may arrive while it starts
+            thread.join()
         draw()
         sys.stderr.write("\n")
 

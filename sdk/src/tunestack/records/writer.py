@@ -152,7 +152,8 @@ class Writer:
     def _stop(self) -> None:
         if self._thread is not None:
             self._blocks.put(None)
-            self._thread.join()
+            if self._thread.is_alive():  # Ctrl-C may arrive while it starts
+                self._thread.join()
             self._thread = None
         if self._file is not None:
             try:
