@@ -41,10 +41,11 @@ def measure_duration():
 
 def test_ctrl_c_at_any_time_of_the_start_exits_with_130(figure):
     # The first run also reads the files from disk.
-    length = min(measure_duration() for _ in range(3))
+    shortest = min(measure_duration() for _ in range(3))
     codes: dict[int, int] = {}
     for number in range(INTERRUPTS):
-        code, errors = interrupt(["models", "list"], length * number / INTERRUPTS)
+        # The command may take twice as long beside other processes.
+        code, errors = interrupt(["models", "list"], 2 * shortest * number / INTERRUPTS)
         codes[code] = codes.get(code, 0) + 1
         # Before `main` runs, the interrupt stops Python while it starts or loads the package.
         assert not IN_MAIN.search(errors), errors

@@ -4,6 +4,7 @@ import json
 import os
 import struct
 import sys
+import time
 from pathlib import Path
 
 job_id, folder = sys.argv[1], Path(sys.argv[2])
@@ -46,6 +47,8 @@ def read_records(content):
             position += 32768 - position % 32768
             continue
         size, kind = struct.unpack("<HB", content[position + 4 : position + 7])
+        if position + 7 + size > len(content):  # it is being written
+            return
         record += content[position + 7 : position + 7 + size]
         position += 7 + size
         if kind in (1, 4):  # a full record, or its last part
@@ -54,12 +57,13 @@ def read_records(content):
 
 
 def read_wandb():
-    """Return what Weights & Biases stored in its file of an offline run."""
+    """Return what Weights & Biases stored in its file of an offline run, or `None` if it has not written all of it."""
     (path,) = folder.glob("wandb/offline-run-*/run-*.wandb")
-    history, config = [], {}
+    history, config, is_complete = [], {}, False
     for data in read_records(path.read_bytes()):
         record = wandb_internal_pb2.Record()
         record.ParseFromString(data)
+        is_complete = is_complete or record.HasField("exit")
         for item in record.run.config.update:
             config[item.key] = json.loads(item.value_json)
         row = {
@@ -70,10 +74,13 @@ def read_wandb():
             history.append(
                 {name: row.get(name) for name in ("_step", "training_loss", "validation_loss")}
             )
-    return {"config": config, "history": history}
+    return {"config": config, "history": history} if is_complete else None
 
 
 job = Tuner().job(job_id)
 mlflow_run = read_mlflow(log_to_mlflow(job, experiment="parcels"))
 wandb_id = log_to_wandb(job, project="parcels")
-print(json.dumps({"mlflow": mlflow_run, "wandb": read_wandb(), "wandb_id": wandb_id}))
+end = time.monotonic() + 60
+while (wandb_run := read_wandb()) is None and time.monotonic() < end:
+    time.sleep(0.1)  # its process writes the file, also after the run was finished
+print(json.dumps({"mlflow": mlflow_run, "wandb": wandb_run, "wandb_id": wandb_id}))
