@@ -36,7 +36,7 @@ class TwoSteps(dspy.Module):
 
 
 CALLS: list[str] = []
-KILL: tuple[str, ...] = ("nothing", "never")
+KILL = ["nothing", "never"]
 """A pattern of the description of a request or call, and `before` or `after` it."""
 
 
@@ -52,9 +52,9 @@ def kill_at(description, when):
 
 
 def main():
-    """Compile the program; the arguments are the point, and `before` or `after`."""
-    global KILL  # noqa: PLW0603
-    KILL = tuple(sys.argv[1:])
+    """Compile the program; the arguments are the name of the run, the point, and `before` or `after`."""
+    global KILL
+    name, *KILL = sys.argv[1:]
     simulated = [0.0]
     send = URLLib3Session.send
 
@@ -76,7 +76,7 @@ def main():
     program = TwoSteps()
     program.set_lm(dspy.LM(NOVA, provider=BedrockProvider(Tuner(poll=poll)), cache=False))
     optimizer = BootstrapFinetune(
-        metric=accept_all, multitask=False, run="desks", train_kwargs={"epochCount": 1}
+        metric=accept_all, multitask=False, run=name, train_kwargs={"epochCount": 1}
     )
     compiled = optimizer.compile(program, trainset=TRAIN[:10])
     models = [predictor.lm.model for predictor in compiled.predictors()]

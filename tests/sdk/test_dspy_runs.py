@@ -299,9 +299,9 @@ POINTS = [
 """Moments at which the process is killed: collecting, storing the records, starting the run, waiting, deploying."""
 
 
-def compile_in_process(sandbox, point, when):
+def compile_in_process(sandbox, name, point, when):
     return subprocess.run(
-        [sys.executable, "-m", "tests.sdk.compile_program", point, when],
+        [sys.executable, "-m", "tests.sdk.compile_program", name, point, when],
         env={**sandbox.environment(), "ADMIN": sandbox.admin_url},
         capture_output=True,
         text=True,
@@ -313,14 +313,15 @@ def compile_in_process(sandbox, point, when):
     "points", [POINTS[3:4], pytest.param(POINTS, marks=pytest.mark.campaign)], ids=len
 )
 def test_killed_compile_continues(tuner, sandbox, figure, points):
+    name = f"desks{len(points)}"  # the records of the other variant are still in S3
     for point, when in points:
-        done = compile_in_process(sandbox, point, when)
+        done = compile_in_process(sandbox, name, point, when)
         assert done.returncode == -signal.SIGKILL, done.stderr
-    done = compile_in_process(sandbox, "nothing", "never")
+    done = compile_in_process(sandbox, name, "nothing", "never")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout.splitlines()[-1])
     assert result["calls"] == 0, "the records of the killed process are used"
-    assert len(run_names(tuner, "desks-")) == 1
+    assert len(run_names(tuner, f"{name}-")) == 1
     assert len(list(tuner.jobs())) == 2
     endpoints = [endpoint.id.removeprefix("arn:") for endpoint in tuner.endpoints()]
     assert sorted(endpoints) == sorted(model.rpartition("arn:")[2] for model in result["models"])
