@@ -26,7 +26,8 @@ for version in "${versions[@]}"; do
     printf '\n== Python %s\n' "$version"
     env=$tools/matrix/$version
     UV_PROJECT_ENVIRONMENT=$env "$uv" sync --frozen --quiet --group dev --python "$python"
-    PATH=$env/bin:$PATH "$env/bin/python" -m pytest -p no:cacheprovider --numprocesses auto --dist loadfile "$@"
+    PATH=$env/bin:$PATH "$env/bin/python" -m pytest -p no:cacheprovider --numprocesses auto --dist loadfile \
+        --no-loadscope-reorder "$@"
     tested="$tested $version"
 done
 [ "$tested" ] || fail "none of Python ${versions[*]} is installed"

@@ -47,7 +47,7 @@ class Queue:
 
     def taken(self, count=None):
         """Receive and delete the messages; with a count, wait for that number."""
-        found, deadline = [], time.monotonic() + 20
+        found, deadline = [], time.monotonic() + 60
         while True:
             answer = self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10)
             for row in answer.get("Messages", ()):

@@ -109,7 +109,8 @@ def test_nothing_is_left_behind_after_fifty_killed_parents(place):
 
 
 def test_a_command_ends_with_a_sandbox_that_is_killed(place):
-    mark = "import sys, time; print('runs', flush=True); time.sleep(300)"
+    # The sandbox notes the process right after it has started.
+    mark = "import time; time.sleep(1); print('runs', flush=True); time.sleep(300)"
     parent = subprocess.Popen(
         [PROGRAM, "sandbox", "--empty", "--", sys.executable, "-c", mark],
         stdout=subprocess.PIPE,
@@ -124,6 +125,30 @@ def test_a_command_ends_with_a_sandbox_that_is_killed(place):
     parent.stdout.close()
     assert soon(lambda: not processes_with("time.sleep(300)"))
     assert soon(lambda: left_of(place) == ([], []))
+
+
+def test_a_signal_while_the_command_starts_is_passed_to_it(place):
+    code = """
+import os, signal, subprocess, sys
+
+class Interrupted(subprocess.Popen):
+    def __init__(self, arguments, **options):
+        super().__init__(arguments, **options)
+        if arguments == ("sleep", "300"):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+subprocess.Popen = Interrupted
+sys.argv[1:] = ["sandbox", "--empty", "--", "sleep", "300"]
+from tunestack.cli import main; main()
+"""
+    parent = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "TMPDIR": str(place)},
+        timeout=120,
+        check=False,
+    )
+    assert parent.returncode == 128 + signal.SIGTERM
+    assert left_of(place) == ([], [])
 
 
 @contextmanager

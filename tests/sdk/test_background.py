@@ -129,15 +129,14 @@ def test_job_goes_on_after_background_end(sandbox, chat, tuner):
     """Uses the real clock: the job is in a pause, and listens for events."""
     job = dspy.LM(NOVA, provider=BedrockProvider(Tuner())).finetune(chat, "chat")
     assert job in background.running()
-    while job.job is None:
+    while job.is_unsubmitted:
         time.sleep(0.01)
-    assert not job.is_unsubmitted
     background.end()
     begun = time.monotonic()
     with pytest.raises(JobTimeoutError, match="continues without this process") as caught:
-        job.result(timeout=30)
+        job.result(timeout=120)
     assert caught.value.job_id == job.job.id
-    assert time.monotonic() - begun < 15
+    assert time.monotonic() - begun < 60
     assert background.join(10)
     assert job not in background.running()
     assert not tuner.job(job.job.id).info.state.is_terminal

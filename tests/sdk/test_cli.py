@@ -227,6 +227,16 @@ def start_cli(*arguments, **options):
     )
 
 
+def read_environment(process):
+    """Read the lines that a sandbox prints, until the last one."""
+    lines = []
+    for line in process.stdout:
+        lines.append(line.strip())
+        if "LITELLM_LOCAL_MODEL_COST_MAP" in line:
+            return lines
+    pytest.fail(f"the sandbox ended: {process.communicate(timeout=60)}")
+
+
 class TestSandbox:
     def test_exit_code_is_that_of_the_command(self):
         command = "import boto3, sys; print(boto3.client('sts').get_caller_identity()['Account']); sys.exit(7)"
@@ -276,21 +286,17 @@ class TestSandbox:
             "OPENAI_ORG_ID": "secret",
         }
         process = start_cli("sandbox", "--empty", "--format", form, env=environment)
-        lines: set[str] = set()
-        while "LITELLM_LOCAL_MODEL_COST_MAP" not in str(lines):
-            lines.add(process.stdout.readline().strip())
+        lines = read_environment(process)
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)
-        assert {
-            unset.format(name) for name in ("AWS_BEARER_TOKEN_BEDROCK", "OPENAI_ORG_ID")
-        } <= lines
+        assert {unset.format(name) for name in ("AWS_BEARER_TOKEN_BEDROCK", "OPENAI_ORG_ID")} <= {
+            *lines
+        }
 
     def test_variables_that_a_dotenv_file_can_not_unset_are_named(self):
         environment = os.environ | {"AWS_CA_BUNDLE": "/nowhere"}
         process = start_cli("sandbox", "--empty", "--format", "dotenv", env=environment)
-        lines: list[str] = []
-        while "LITELLM_LOCAL_MODEL_COST_MAP" not in str(lines):
-            lines.append(process.stdout.readline())
+        lines = read_environment(process)
         process.send_signal(signal.SIGTERM)
         _, err = process.communicate(timeout=60)
         assert "AWS_CA_BUNDLE" not in str(lines)
@@ -298,8 +304,7 @@ class TestSandbox:
 
     def test_several_signals_stop_the_sandbox_like_one(self):
         process = start_cli("sandbox", "--empty")
-        while "LITELLM_LOCAL_MODEL_COST_MAP" not in process.stdout.readline():
-            pass
+        read_environment(process)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
             process.send_signal(number)
         process.communicate(timeout=60)

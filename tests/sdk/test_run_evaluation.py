@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -156,7 +157,10 @@ def list_function_processes(sandbox):
 
 def measure_memory(sandbox):
     """Return the highest memory of the processes that run functions."""
-    texts = [Path(f"/proc/{pid}/status").read_text() for pid in list_function_processes(sandbox)]
+    texts = []
+    for pid in list_function_processes(sandbox):
+        with suppress(FileNotFoundError):  # it has ended
+            texts.append(Path(f"/proc/{pid}/status").read_text())
     return [
         line.split(":")[1].strip()
         for text in texts
@@ -175,8 +179,9 @@ def test_killed_function_continues(evaluating, sandbox, asked, operation):
             kills += 1
             response = handler(call)
             for pid in list_function_processes(sandbox):
-                os.kill(pid, signal.SIGKILL)
-                killed.append(pid)
+                with suppress(ProcessLookupError):  # it has ended
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(pid)
             return response
         return handler(call)
 

@@ -214,12 +214,12 @@ def test_invocations_that_end_early_send_no_request_twice(
     def delay(call, handler):
         if call.operation.name == "Converse":
             asked[f"{call.params['modelId']} {call.params['messages']}"] += 1
-            time.sleep(0.05)
+            time.sleep(0.1)
         return handler(call)
 
     class Context:
         def get_remaining_time_in_millis(self):
-            return 1000 * 120 + 400
+            return 1000 * 120 + 800
 
     event = {"run": run.name, "key": f"runs/{evaluating.run(run.name).info.file}.jsonl"}
     answers: list[dict[str, Any]] = []

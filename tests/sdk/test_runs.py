@@ -29,8 +29,12 @@ from tunestack_sandbox import Quotas
 def list_executions():
     """Return the executions of the state machine, without those of jobs."""
     states = boto3.client("stepfunctions")
-    (machine,) = states.list_state_machines()["stateMachines"]
-    return states.list_executions(stateMachineArn=machine["stateMachineArn"])["executions"]
+    (machine,) = (
+        row["stateMachineArn"]
+        for row in states.list_state_machines()["stateMachines"]
+        if row["name"] == "tunestack-dev"
+    )
+    return states.list_executions(stateMachineArn=machine)["executions"]
 
 
 @pytest.fixture(autouse=True)

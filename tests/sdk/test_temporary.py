@@ -1,4 +1,4 @@
-"""A missing temporary directory is a clear error."""
+"""A missing temporary directory is a clear error, and Ctrl-C leaves no temporary directory."""
 
 import json
 import subprocess
@@ -29,3 +29,41 @@ def test_missing_temporary_directory_is_a_clear_error(sandbox, chat, tmp_path, c
     assert line.startswith("error: ")
     assert "no temporary directory" in line
     assert "set TMPDIR to " in line
+
+
+MAKE = (
+    "make = Path.mkdir\n"
+    "def interrupted(path, mode):\n"
+    "    make(path, mode)\n"
+    "    raise KeyboardInterrupt\n"
+    "Path.mkdir = interrupted\n"
+)
+REMOVE = (
+    "remove = shutil.rmtree\n"
+    "def interrupted(path, ignore_errors):\n"
+    "    shutil.rmtree = remove\n"
+    "    raise KeyboardInterrupt\n"
+    "shutil.rmtree = interrupted\n"
+)
+
+
+@pytest.mark.parametrize("interrupt", [MAKE, REMOVE], ids=["make", "remove"])
+def test_ctrl_c_leaves_no_directory(tmp_path, interrupt):
+    """While it is made, and while it is removed."""
+    code = (
+        "import shutil\n"
+        "from pathlib import Path\n"
+        "from tunestack._utils.temporary import temporary_directory\n"
+        f"{interrupt}"
+        "with temporary_directory() as directory:\n"
+        "    (directory / 'data').write_bytes(b'data')\n"
+    )
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "KeyboardInterrupt" in process.stderr
+    assert list(tmp_path.iterdir()) == []

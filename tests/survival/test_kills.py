@@ -56,10 +56,10 @@ def kill_and_abandon(stage, kind, steps, point, layer, *, mutant=""):
         return message
     # A request that was sent before the kill may take effect a moment later.
     if not wait_for(
-        lambda: stage.list_creation_times(kind) or stage.list_schedules(REGIONS[kind]), 0.1
+        lambda: stage.list_creation_times(kind) or stage.list_schedules(REGIONS[kind]), 0.5
     ):
         return "none"
-    wait_for(lambda: stage.list_creation_times(kind), 0.1)
+    wait_for(lambda: stage.list_creation_times(kind), 0.5)
     created = stage.list_creation_times(kind)
     if layer != "schedule":
         stage.delete_schedules(REGIONS[kind])
@@ -71,7 +71,7 @@ def kill_and_abandon(stage, kind, steps, point, layer, *, mutant=""):
     clock.advance(first + TTL - timedelta(minutes=1) - clock.now())
     early = len(stage.list_creation_times(kind)) < len(created) and steps[-1] == "start"
     # After the latest expiry, the guard runs once in each period.
-    for late, seconds in ((PERIOD, 2), (2 * PERIOD, 6)):
+    for late, seconds in ((PERIOD, 2), (2 * PERIOD, 6 if layer == "none" else 30)):
         clock.advance(last + TTL + late - clock.now())
         wait_for(lambda: not stage.list_creation_times(kind), seconds)
     clock.advance(last + MAX_LIFETIME - clock.now())
@@ -85,7 +85,7 @@ def wait_for(condition, seconds=6.0):
     """Wait in real time until a condition is true: functions of the account need a moment, the first run seconds."""
     give_up_at = time.monotonic() + seconds
     while not (result := condition()) and time.monotonic() < give_up_at:
-        pass
+        time.sleep(0.02)
     return result
 
 
@@ -107,8 +107,12 @@ def test_killed_script_continues_when_it_is_run_again(stage):
 def test_abandoned_endpoint_is_deleted_by_each_layer_alone(stage, layer, expected):
     steps = STEPS[:3]
     points = stage.list_points("provisioned", steps)
-    point = points[len(points) * 4 // 5]
-    assert kill_and_abandon(stage, "provisioned", steps, point, layer) == expected
+    # A script may need fewer system calls than the one that was recorded.
+    outcomes = (
+        kill_and_abandon(stage, "provisioned", steps, point, layer)
+        for point in points[len(points) * 4 // 5 :]
+    )
+    assert next(outcome for outcome in outcomes if outcome != MISSED) == expected
 
 
 def report(figure, label, counts):

@@ -16,6 +16,7 @@ from tunestack.errors import ConfigError
 from tunestack_sandbox.environment_variables import build_unset_command
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from tunestack_sandbox import Sandbox
@@ -155,6 +156,13 @@ def _record_interrupts() -> list[int]:
     return interrupts
 
 
+def _handle_stop_signals(handler: Callable[[int, FrameType | None], None]) -> None:
+    """Handle the signals that stop a process; those that are ignored stay so, as with `nohup` and in the background of a script."""
+    for number in _STOP_SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
 def _add_fault(sandbox: Sandbox, text: str) -> None:
     kind, *pairs = (part.strip() for part in text.split(","))
     arguments: dict[str, object] = {}
@@ -178,10 +186,7 @@ def _parse_value(text: str) -> int | float | str:
 def _serve(sandbox: Sandbox, form: str) -> None:
     """Print the environment, and wait for a signal."""
     signals: list[int] = []
-    for number in _STOP_SIGNALS:
-        # Ignored signals stay ignored, as with `nohup` and in the background of a script.
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, lambda number, _: signals.append(number))
+    _handle_stop_signals(lambda number, _: signals.append(number))
     # Variables that could lead to a real account must not remain in the environment that evaluates the output.
     cleared = list(filter(str.isidentifier, sandbox.cleared()))
     if form in _UNSET_COMMANDS:
@@ -203,15 +208,25 @@ def _serve(sandbox: Sandbox, form: str) -> None:
 
 def _run(command: tuple[str, ...], sandbox: Sandbox) -> int:
     """Run a command and return its exit code, or 128 plus the number of the signal that ended it."""
+    processes: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        if not processes:
+            early.append(number)
+        elif number != signal.SIGINT:  # a terminal sends Ctrl-C to the command, too
+            processes[0].send_signal(number)
+
+    # Before the command runs, which would otherwise go on without the sandbox.
+    _handle_stop_signals(pass_on)
     try:
         process = subprocess.Popen(command, env=sandbox.environment())  # noqa: S603 - from the user
     except OSError as error:
         raise ConfigError(f"can't run {command[0]!r}: {error}") from error
     sandbox.take_along(process.pid)
-    # A terminal sends Ctrl-C to the command, too, which handles it; the sandbox waits.
-    signal.signal(signal.SIGINT, lambda *_: None)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda number, _: process.send_signal(number))
+    processes.append(process)
+    for number in early:
+        process.send_signal(number)
     code = process.wait()
     sandbox.leave(process.pid)
     return code if code >= 0 else 128 - code

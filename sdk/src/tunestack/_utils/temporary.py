@@ -19,7 +19,7 @@ from tunestack.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_processes: dict[str, int] = {}
+_processes: dict[Path, int] = {}
 """The process that made each directory."""
 
 
@@ -31,23 +31,25 @@ def temporary_directory() -> Iterator[Path]:
         ConfigError: no directory for temporary files can be written.
     """
     try:
-        name = tempfile.mkdtemp(prefix="tunestack-")
+        directory = Path(tempfile.gettempdir()) / f"tunestack-{os.urandom(8).hex()}"
+        # Before it is made and until it is removed, so that Ctrl-C at any time leaves no copy of the training data.
+        _processes[directory] = os.getpid()
+        directory.mkdir(mode=0o700)
     except OSError as error:
         raise ConfigError(
             f"no temporary directory can be written ({error.strerror or error}): "
             "set TMPDIR to a directory with space for a copy of the training data"
         ) from error
-    _processes[name] = os.getpid()
     try:
-        yield Path(name)
+        yield directory
     finally:
-        del _processes[name]
-        shutil.rmtree(name, ignore_errors=True)
+        shutil.rmtree(directory, ignore_errors=True)
+        _processes.pop(directory, None)
 
 
 @atexit.register
 def _remove_all() -> None:
     """Remove the directories of threads that end with the process; not those of the process that this one was forked from."""
-    for name, process in list(_processes.items()):
+    for directory, process in list(_processes.items()):
         if process == os.getpid():
-            shutil.rmtree(name, ignore_errors=True)
+            shutil.rmtree(directory, ignore_errors=True)
