@@ -75,9 +75,9 @@ def test_records_with_values_of_other_types_raise_no_other_error(name):
 
 @pytest.mark.campaign
 @pytest.mark.skipif(sys.platform != "linux", reason="atheris is for Linux")
-def test_a_million_files_of_a_coverage_guided_fuzzer(seeds, tmp_path, figure):
+def test_200_000_files_of_a_coverage_guided_fuzzer(seeds, tmp_path, figure):
     corpus = tmp_path / "corpus"
-    executed, peak = run_fuzzer("fuzz_detection.py", corpus, seeds, runs=1_000_000)
-    assert executed >= 1_000_000
+    executed, peak = run_fuzzer("fuzz_detection.py", corpus, seeds, runs=200_000)
+    assert executed >= 200_000
     assert peak < 1000
     figure(f"detection: {executed:,} files, {peak} MB at the peak")
