@@ -26,8 +26,7 @@ for version in "${versions[@]}"; do
     printf '\n== Python %s\n' "$version"
     env=$tools/matrix/$version
     UV_PROJECT_ENVIRONMENT=$env "$uv" sync --frozen --quiet --group dev --python "$python"
-    PATH=$env/bin:$PATH "$env/bin/python" -m pytest -p no:cacheprovider --numprocesses auto --dist loadfile \
-        --no-loadscope-reorder "$@"
+    PATH=$env/bin:$PATH "$env/bin/python" -m pytest -p no:cacheprovider --numprocesses auto --dist loadfile "$@"
     tested="$tested $version"
 done
 [ "$tested" ] || fail "none of Python ${versions[*]} is installed"

@@ -23,7 +23,7 @@ run_tests() {
     uv pip install --quiet --python "$env/bin/python" --override "$env/overrides.txt" "$@"
     uv pip list --python "$env/bin/python" 2>/dev/null | grep -E '^(boto3|botocore|dspy|litellm|openai) ' | tr -s ' ' | paste -sd, -
     PATH=$env/bin:$PATH "$env/bin/python" -m pytest -p no:cacheprovider -m "campaign or not campaign" \
-        --numprocesses auto --dist loadfile --no-loadscope-reorder "${tests[@]}"
+        --numprocesses auto --dist loadfile "${tests[@]}"
 }
 
 run_tests oldest dspy==3.3.0 openai==2.20.0 boto3==1.43.11 botocore==1.43.11
