@@ -1,7 +1,9 @@
 """Lets all clients of a test process share what botocore and httpx compute for each of them, which makes the tests faster."""
 
 import functools
+import inspect
 import os
+from types import MethodType
 
 import botocore.compat
 import botocore.hooks
@@ -16,10 +18,10 @@ _event_names: dict[str, str] = {}
 
 
 def share_caches():
-    """Share the loader, the parsed models of services, the signatures of handlers, the names of events, and CA certificates."""
+    """Share the loader, the parsed models of services, the names of events, and CA certificates; read signatures faster."""
     botocore.session.create_loader = functools.cache(botocore.session.create_loader)
     ClientCreator._load_service_model = _load_model  # type: ignore[attr-defined]
-    botocore.hooks.accepts_kwargs = functools.cache(botocore.compat.accepts_kwargs)
+    botocore.hooks.accepts_kwargs = accepts_kwargs
     EventAliaser.__init__ = _initialize  # type: ignore[method-assign]
     httpx._transports.default.create_ssl_context = _create_ssl_context  # type: ignore[attr-defined]
 
@@ -32,6 +34,16 @@ def _load_model(creator, service_name, api_version=None):
 def _parse_model(loader, service_name, api_version):
     content = loader.load_service_model(service_name, "service-2", api_version=api_version)
     return ServiceModel(content, service_name=service_name)
+
+
+def accepts_kwargs(handler):
+    # No cache: handlers refer to clients, which it would keep, 4 GB of them in the survival tests.
+    function = handler
+    while isinstance(function, (functools.partial, MethodType)):
+        function = function.func if isinstance(function, functools.partial) else function.__func__
+    if not inspect.isfunction(function):
+        return botocore.compat.accepts_kwargs(handler)
+    return bool(function.__code__.co_flags & inspect.CO_VARKEYWORDS)
 
 
 _initialize_aliaser = EventAliaser.__init__

@@ -11,8 +11,10 @@ def run_fuzzer(script, corpus, seeds, *, runs, arguments=()):
     corpus.mkdir()
     for number, content in enumerate(seeds):
         (corpus / str(number)).write_bytes(content)
+    command = [sys.executable, Path(__file__).with_name(script), *arguments, str(runs), corpus]
+    # libFuzzer limits ru_maxrss, which a child inherits from pytest, but not from a shell's small process.
     done = subprocess.run(
-        [sys.executable, Path(__file__).with_name(script), *arguments, str(runs), corpus],
+        ["sh", "-c", '"$@"; exit $?', "sh", *command],
         capture_output=True,
         text=True,
         check=False,

@@ -20,6 +20,17 @@ def ask(endpoint):
     return answer["output"]["message"]["content"][0]["text"]
 
 
+def test_id_of_a_resource_has_a_letter(create, monkeypatch):
+    """Twelve digits are redacted as an account ID."""
+    monkeypatch.setattr("secrets.choice", max)
+    arn = create()
+    monkeypatch.setattr("secrets.choice", min)
+    assert [arn.rpartition("/")[2], create("other").rpartition("/")[2]] == [
+        "z" * 12,
+        "a" + "0" * 11,
+    ]
+
+
 @pytest.mark.parametrize(("seconds", "phase"), [(0, 0), (121, 1), (421, 2)])
 def test_a_job_can_be_stopped_in_every_phase(sandbox, bedrock, create, seconds, phase):
     arn = create()

@@ -1,6 +1,7 @@
 """Submitting, attaching, following and stopping jobs, on the sandbox."""
 
 import dataclasses
+import gc
 import json
 import os
 import pickle
@@ -43,6 +44,20 @@ def test_job_from_submit_to_custom_model(tuner, chat, sandbox):
     assert info.training_data.startswith(sandbox.deployment().data_locations[0])
     assert job.metrics()[0].keys() >= {"step_number", "epoch_number", "training_loss"}
     assert info.training_loss == job.metrics()[-1]["training_loss"]
+
+
+def test_unused_tuner_leaves_no_clients(sandbox):
+    def count_clients():
+        gc.collect()
+        return sum(type(value).__name__ == "Bedrock" for value in gc.get_objects())
+
+    session = boto3.Session()
+    before = count_clients()
+    tuner = Tuner(session=session)
+    list(tuner.jobs())
+    assert count_clients() > before
+    del tuner
+    assert count_clients() == before
 
 
 def test_uploaded_data_has_all_records(tuner, chat, sandbox):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import string
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,6 +26,8 @@ PHASES = ("validationDetails", "dataProcessingDetails", "trainingDetails")
 
 MAX_TAGS = 50
 """The number of tags that a resource can have."""
+
+_ID_CHARACTERS = string.ascii_lowercase + string.digits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,7 +164,10 @@ class Region:
 
     def new_arn(self, resource: str) -> str:
         """Return the ARN of a new resource, `<resource>/<12 characters>`."""
-        return f"arn:aws:bedrock:{self.name}:{self.account}:{resource}/{secrets.token_hex(6)}"
+        # With a letter, so that it is never taken for an account ID.
+        first = secrets.choice(string.ascii_lowercase)
+        rest = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(11))
+        return f"arn:aws:bedrock:{self.name}:{self.account}:{resource}/{first}{rest}"
 
     def condition_keys(self) -> dict[str, str]:
         """Return the condition keys that every request in the region has."""
