@@ -1,12 +1,8 @@
 """Lets all clients of a test process share what botocore and httpx compute for each of them, which makes the tests faster."""
 
 import functools
-import inspect
 import os
-from types import MethodType
 
-import botocore.compat
-import botocore.hooks
 import botocore.session
 import httpx._config
 import httpx._transports.default
@@ -18,10 +14,9 @@ _event_names: dict[str, str] = {}
 
 
 def share_caches():
-    """Share the loader, the parsed models of services, the names of events, and CA certificates; read signatures faster."""
+    """Share the loader, the parsed models of services, the names of events, and CA certificates."""
     botocore.session.create_loader = functools.cache(botocore.session.create_loader)
     ClientCreator._load_service_model = _load_model  # type: ignore[attr-defined]
-    botocore.hooks.accepts_kwargs = accepts_kwargs
     EventAliaser.__init__ = _initialize  # type: ignore[method-assign]
     httpx._transports.default.create_ssl_context = _create_ssl_context  # type: ignore[attr-defined]
 
@@ -34,16 +29,6 @@ def _load_model(creator, service_name, api_version=None):
 def _parse_model(loader, service_name, api_version):
     content = loader.load_service_model(service_name, "service-2", api_version=api_version)
     return ServiceModel(content, service_name=service_name)
-
-
-def accepts_kwargs(handler):
-    # No cache: handlers refer to clients, which it would keep, 4 GB of them in the survival tests.
-    function = handler
-    while isinstance(function, (functools.partial, MethodType)):
-        function = function.func if isinstance(function, functools.partial) else function.__func__
-    if not inspect.isfunction(function):
-        return botocore.compat.accepts_kwargs(handler)
-    return bool(function.__code__.co_flags & inspect.CO_VARKEYWORDS)
 
 
 _initialize_aliaser = EventAliaser.__init__

@@ -5,6 +5,7 @@ import gc
 import json
 import os
 import pickle
+import weakref
 from datetime import timedelta
 
 import boto3
@@ -47,17 +48,20 @@ def test_job_from_submit_to_custom_model(tuner, chat, sandbox):
 
 
 def test_unused_tuner_leaves_no_clients(sandbox):
-    def count_clients():
-        gc.collect()
-        return sum(type(value).__name__ == "Bedrock" for value in gc.get_objects())
+    clients = []
 
-    session = boto3.Session()
-    before = count_clients()
-    tuner = Tuner(session=session)
+    class Session(boto3.Session):
+        def client(self, *arguments, **options):
+            client = super().client(*arguments, **options)
+            clients.append(weakref.ref(client))
+            return client
+
+    tuner = Tuner(session=Session())
     list(tuner.jobs())
-    assert count_clients() > before
+    assert clients
     del tuner
-    assert count_clients() == before
+    gc.collect()
+    assert [client() for client in clients] == [None] * len(clients)
 
 
 def test_uploaded_data_has_all_records(tuner, chat, sandbox):

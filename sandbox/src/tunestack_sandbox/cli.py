@@ -208,14 +208,14 @@ def _serve(sandbox: Sandbox, form: str) -> None:
 
 def _run(command: tuple[str, ...], sandbox: Sandbox) -> int:
     """Run a command and return its exit code, or 128 plus the number of the signal that ended it."""
-    processes: list[subprocess.Popen[bytes]] = []
+    process: subprocess.Popen[bytes] | None = None
     early: list[int] = []
 
     def pass_on(number: int, _: FrameType | None) -> None:
-        if not processes:
+        if process is None:
             early.append(number)
         elif number != signal.SIGINT:  # a terminal sends Ctrl-C to the command, too
-            processes[0].send_signal(number)
+            process.send_signal(number)
 
     # Before the command runs, which would otherwise go on without the sandbox.
     _handle_stop_signals(pass_on)
@@ -224,7 +224,6 @@ def _run(command: tuple[str, ...], sandbox: Sandbox) -> int:
     except OSError as error:
         raise ConfigError(f"can't run {command[0]!r}: {error}") from error
     sandbox.take_along(process.pid)
-    processes.append(process)
     for number in early:
         process.send_signal(number)
     code = process.wait()

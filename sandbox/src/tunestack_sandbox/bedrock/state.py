@@ -163,7 +163,7 @@ class Region:
     """The usage of models and provisioned throughput that were deleted."""
 
     def new_arn(self, resource: str) -> str:
-        """Return the ARN of a new resource, `<resource>/<12 characters>`."""
+        """Return the ARN of a new resource, `<resource>/<ID>`; the ID matches `[a-z0-9]{12}`, as in botocore's service model."""
         # With a letter, so that it is never taken for an account ID.
         first = secrets.choice(string.ascii_lowercase)
         rest = "".join(secrets.choice(_ID_CHARACTERS) for _ in range(11))
