@@ -82,27 +82,27 @@ def test_fast_path_writes_the_same_bytes_as_the_slow_path(key):
     odd = list(lines())
     decided = 0
     for line in odd:
-        converted, _, remaining = FastPath(target).convert([PLAIN + b"\n", line + b"\n"])
+        converted = FastPath(target).convert([PLAIN + b"\n", line + b"\n"])
         result = convert_record(line, target)
-        if 1 in remaining:
-            assert converted[1] == b"", line
+        if 1 in converted.remaining:
+            assert converted.lines[1] == b"", line
             continue
         decided += 1
-        assert (converted[1], result.problems, result.losses) == (result.line, (), ()), line
+        assert (converted.lines[1], result.problems, result.losses) == (result.line, (), ()), line
     assert len(odd) / 8 < decided < len(odd)
 
 
 def test_escaped_texts_take_the_fast_path():
     target = Target.create(CATALOG["nova-micro"], source="chat")
     escaped = PLAIN.replace(b"Ho", b"\\u0041")
-    _, sizes, remaining = FastPath(target).convert([escaped + b"\n"] * 100)
-    assert (len(sizes), remaining) == (100, [])
+    converted = FastPath(target).convert([escaped + b"\n"] * 100)
+    assert (len(converted.sizes), converted.remaining) == (100, [])
     totals = Totals(target, 10)
     output = ChunkConverter(totals).convert(Chunk([escaped + b"\n"] * 100))
     assert output.count(b'"text":"A"') == totals.records == 100
 
 
 def test_comparison_finds_a_fast_path_without_rules(monkeypatch):
-    monkeypatch.setattr("tunestack.records.fast_path.search_patterns", lambda *_: ())
+    monkeypatch.setattr("tunestack.records.fast_path.create_searches", lambda *_: ())
     with pytest.raises(AssertionError):
         test_fast_path_writes_the_same_bytes_as_the_slow_path("nova-micro")

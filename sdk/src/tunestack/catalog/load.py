@@ -32,19 +32,22 @@ _DATA = Path(__file__).with_name("data")
 
 
 class _Catalog:
-    """The base models by key. The data files are read on first use, so that the import stays fast."""
+    """The base models by key. A data file is read when a model is searched there, so that the import stays fast."""
 
     def __iter__(self) -> Iterator[BaseModel]:
-        return iter(_read_models().values())
+        return (model for file in _data_files() for model in _read_file(file))
 
     def __len__(self) -> int:
-        return len(_read_models())
+        return sum(1 for _ in self)
 
     def __contains__(self, key: object) -> bool:
-        return key in _read_models()
+        return any(model.key == key for model in self)
 
     def __getitem__(self, key: str) -> BaseModel:
-        return _read_models()[key]
+        for model in self:
+            if model.key == key:
+                return model
+        raise KeyError(key)
 
 
 CATALOG = _Catalog()
@@ -52,14 +55,13 @@ CATALOG = _Catalog()
 
 
 @cache
-def _read_models() -> Mapping[str, BaseModel]:
-    models: dict[str, BaseModel] = {}
-    for file in sorted(_DATA.glob("*.toml")):
-        for model in parse(file.read_text("utf-8"), file.name):
-            if model.key in models:
-                raise ValueError(f"{file.name}: model {model.key!r} appears twice in the catalog")
-            models[model.key] = model
-    return MappingProxyType(models)
+def _data_files() -> tuple[Path, ...]:
+    return tuple(sorted(_DATA.glob("*.toml")))
+
+
+@cache
+def _read_file(file: Path) -> list[BaseModel]:
+    return parse(file.read_text("utf-8"), file.name)
 
 
 def parse(text: str, name: str) -> list[BaseModel]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from tunestack.settings import REGION
 
@@ -44,8 +45,7 @@ _CONTEXT = re.compile(r"(?:(?<=:\d):\d+k|\[\w+\])$")
 _FINE_TUNED = re.compile(r"ft:([^:]+)(?::[^:]*)*")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ModelName:
+class ModelName(msgspec.Struct, frozen=True, kw_only=True):
     """A parsed model name."""
 
     identifier: str

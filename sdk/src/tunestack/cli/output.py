@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import sys
@@ -24,7 +23,7 @@ from tunestack.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
 
 NO, USAGE, PROVIDER, INTERRUPTED = 1, 2, 3, 130
@@ -209,10 +208,17 @@ def _format() -> str:
 
 
 def _fields(value: Any) -> Mapping[str, Any]:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    names = _field_names(value)
+    if names:
+        return {name: getattr(value, name) for name in names}
     fields: Mapping[str, Any] = value
     return fields
+
+
+def _field_names(value: object) -> Collection[str]:
+    """Return the names of the fields of a dataclass or a struct of msgspec; most commands import neither module."""
+    names: Collection[str] = getattr(value, "__struct_fields__", ())
+    return names or getattr(value, "__dataclass_fields__", ())
 
 
 def _plain(value: object) -> object:
@@ -220,9 +226,6 @@ def _plain(value: object) -> object:
         return value.isoformat()
     if isinstance(value, timedelta):
         return value.total_seconds()
-    if dataclasses.is_dataclass(value):
+    if _field_names(value):
         return _fields(value)
-    # The types of the catalog are msgspec's, which most commands do not import.
-    if names := getattr(value, "__struct_fields__", ()):
-        return {name: getattr(value, name) for name in names}
     return dict(value) if isinstance(value, Mapping) else str(value)

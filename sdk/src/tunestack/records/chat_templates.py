@@ -8,8 +8,9 @@ with InvokeModel and the same template.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tunestack.catalog import ChatTemplate
 
@@ -20,8 +21,7 @@ Message = tuple[str, str]
 """A role and a text."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Template:
+class Template(msgspec.Struct, frozen=True, kw_only=True):
     """The strings around the texts of a conversation."""
 
     begin: str = ""

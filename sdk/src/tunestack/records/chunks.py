@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tunestack.records.findings import Finding
 
@@ -20,8 +21,7 @@ _PLACEHOLDER = b"\xff"
 """Replaces a line that was rejected: it is never valid JSON."""
 
 
-@dataclass(slots=True)
-class Chunk:
+class Chunk(msgspec.Struct):
     """Consecutive lines, with their line feeds."""
 
     lines: list[bytes]
@@ -29,9 +29,9 @@ class Chunk:
     """Bytes before the first line in the (decompressed) file; `None` for an iterable."""
     end: int = 0
     """Bytes of the (decompressed) file that were read so far."""
-    rejected: dict[int, Finding] = field(default_factory=dict)
+    rejected: dict[int, Finding] = msgspec.field(default_factory=dict)
     """Problems of lines that were not kept, by index."""
-    lengths: dict[int, int] = field(default_factory=dict)
+    lengths: dict[int, int] = msgspec.field(default_factory=dict)
     """Lengths in the file of lines that were replaced, by index."""
 
     def reject(self, problem: Finding) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import bz2
 import codecs
-import gzip
 import io
 import json
-import lzma
 import re
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import msgspec
 
 from tunestack._utils.extras import missing_extra
 from tunestack.errors import DataError, TunestackError
@@ -46,11 +44,10 @@ _UNSUPPORTED = {
 _DATA_SUFFIXES = (".jsonl", ".json", ".csv", ".tsv", ".parquet", ".arrow", ".ndjson")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Container:
+class Container(msgspec.Struct, frozen=True, kw_only=True):
     """What was detected."""
 
-    file: BinaryIO = field(default_factory=io.BytesIO)
+    file: BinaryIO = msgspec.field(default_factory=io.BytesIO)
     """The content: JSON Lines in UTF-8, unless there are `rows` or `lines`."""
     is_plain: bool = False
     """Whether the file itself is JSON Lines, without compression."""
@@ -104,7 +101,9 @@ def detect_container(file: BinaryIO, name: str, *, suffix: str = "") -> Containe
             raise DataError(f"{name} is {reason}")
     for start, decompress in _COMPRESSED.items():
         if head.startswith(start):
-            return replace(detect_container(decompress(stream), name), is_plain=False)
+            return msgspec.structs.replace(
+                detect_container(decompress(stream), name), is_plain=False
+            )
     if suffix == ".gz":
         raise DataError(f"{name} is not a complete gzip file: compress or download it again")
     table = _detect_table(head, stream, file, name)
@@ -113,7 +112,9 @@ def detect_container(file: BinaryIO, name: str, *, suffix: str = "") -> Containe
     if encoding := _detect_utf16(head):
         recoded = cast("BinaryIO", codecs.EncodedFile(stream, "utf-8", encoding))
         inner = detect_container(recoded, name, suffix=suffix)
-        return replace(inner, kind=f"{inner.kind or 'JSON Lines'} in UTF-16", is_plain=False)
+        return msgspec.structs.replace(
+            inner, kind=f"{inner.kind or 'JSON Lines'} in UTF-16", is_plain=False
+        )
     if b"\0" in head and b"\n" not in head:
         raise DataError(
             f"{name} is a binary file of an unknown kind: use JSON Lines, JSON, CSV or parquet"
@@ -225,7 +226,9 @@ def _open_zip(file: BinaryIO, name: str) -> Container:
     # For a damaged archive, zipfile also raises IndexError, NotImplementedError, RuntimeError and others.
     except Exception as error:
         raise DataError(f"{name} is a zip archive that can't be read: {error}") from error
-    return replace(inner, kind=f"{inner.kind or 'JSON Lines'} in a zip archive", is_plain=False)
+    return msgspec.structs.replace(
+        inner, kind=f"{inner.kind or 'JSON Lines'} in a zip archive", is_plain=False
+    )
 
 
 def _choose_member(members: list[str], name: str) -> str:
@@ -266,10 +269,29 @@ class _Translated(io.RawIOBase):
         return data
 
 
-_COMPRESSED: dict[bytes, Callable[[Any], Any]] = {
-    b"\x1f\x8b": lambda file: gzip.GzipFile(fileobj=file),
-    b"BZh": bz2.BZ2File,
-    b"\xfd7zXZ\x00": lzma.LZMAFile,
+# These modules take time to load, and most files are not compressed.
+def _open_gzip(file: BinaryIO) -> BinaryIO:
+    import gzip  # noqa: PLC0415
+
+    return cast("BinaryIO", gzip.GzipFile(fileobj=file))
+
+
+def _open_bzip2(file: BinaryIO) -> BinaryIO:
+    import bz2  # noqa: PLC0415
+
+    return cast("BinaryIO", bz2.BZ2File(file))
+
+
+def _open_xz(file: BinaryIO) -> BinaryIO:
+    import lzma  # noqa: PLC0415
+
+    return cast("BinaryIO", lzma.LZMAFile(file))
+
+
+_COMPRESSED: dict[bytes, Callable[[BinaryIO], BinaryIO]] = {
+    b"\x1f\x8b": _open_gzip,
+    b"BZh": _open_bzip2,
+    b"\xfd7zXZ\x00": _open_xz,
     b"\x28\xb5\x2f\xfd": _open_zstandard,
 }
 """Compressed files, by their first bytes."""

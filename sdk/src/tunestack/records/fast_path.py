@@ -1,13 +1,14 @@
-"""The fast path: convert plain records that keep every rule.
+"""The fast path: convert records that need no decision.
 
-A plain record has only texts: an optional system message, then alternating user and assistant messages. The fast path
-never reports a problem: it returns `None` for every record that may break a rule, and the slow path decides. Both write the
-same bytes, because the bytes around the texts come from the slow path, once for each sequence of roles.
+These are records of texts (an optional system prompt, then alternating user and assistant messages), and records with tool
+calls that have the same tools and structure as one before. The fast path never reports a problem: the slow path decides on
+every record that may break a rule. Both write the same bytes, because the bytes around the values of a record come from the
+slow path, see `line_templates`.
 """
 
 from __future__ import annotations
 
-import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
@@ -16,24 +17,20 @@ import orjson
 from tunestack.catalog import RecordFormat
 from tunestack.records.line_templates import LineTemplates
 from tunestack.records.text_rules import (
-    ANSWER,
-    PROMPT,
+    COMPLETED,
+    DSPY,
     contains_match,
+    create_searches,
     may_break_dspy_rule,
-    search_patterns,
 )
 from tunestack.records.tokens import largest_size_below_limits
+from tunestack.records.tool_records import DECODE_ERRORS, ToolRecords
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tunestack.records.line_templates import LineTemplate
     from tunestack.records.target import Target
-
-_MAX_SYSTEM_PROMPTS = 256
-"""System prompts whose JSON is cached."""
-_MAX_CACHED_LENGTH = 2**14
-_KEY = re.compile(rb'"\s*:')
 
 
 class _Message(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -60,8 +57,35 @@ _RECORD_TYPES: dict[RecordFormat, type[_Chat | _Completion]] = {
 }
 
 
+class Converted(msgspec.Struct):
+    """Lines that the fast path converted."""
+
+    lines: list[bytes]
+    """The converted line for each line; empty if the slow path has to decide."""
+    remaining: list[int]
+    """The indices of the lines for the slow path."""
+    sizes: list[int]
+    """Bytes of the text of each converted record, see `tokens`."""
+    templates: Counter[LineTemplate]
+    """How often each template was used."""
+
+
+class _Candidates(msgspec.Struct):
+    """Records of a chunk that have a template; their values are not checked yet."""
+
+    # Lists of what exists already: a tuple for each record would be searched for garbage.
+    indices: list[int] = msgspec.field(default_factory=list)
+    templates: list[LineTemplate] = msgspec.field(default_factory=list)
+    values: list[str] = msgspec.field(default_factory=list)
+    """The values of all records: texts, and IDs and arguments of tool calls."""
+    objects: dict[int, bytes] = msgspec.field(default_factory=dict)
+    """Arguments that are written as objects, by their index in the values."""
+    uncounted: dict[int, int] = msgspec.field(default_factory=dict)
+    """Bytes of values that do not count for the size of a record, by the index of the line."""
+
+
 class FastPath:
-    """Converts plain records for one target."""
+    """Converts records that need no decision, for one target."""
 
     def __init__(self, target: Target) -> None:
         """Compile the patterns of the target's rules."""
@@ -70,111 +94,102 @@ class FastPath:
             None if record_type is None else msgspec.json.Decoder(record_type).decode
         )
         self._templates = LineTemplates(target)
-        self._prompt_patterns = search_patterns(target, PROMPT)
-        self._answer_patterns = search_patterns(target, ANSWER)
+        self._tool_records = (
+            ToolRecords(self._templates) if target.source is RecordFormat.CHAT else None
+        )
+        self._searches = create_searches(target)
         self._max_size = largest_size_below_limits(target)
-        self._system_prompts: dict[str, bytes | None] = {}
-        self._systems = 0
 
-    def take_systems(self) -> int:
-        """Return how many records with a system prompt were converted since the last call."""
-        systems, self._systems = self._systems, 0
-        return systems
+    def convert(self, lines: Sequence[bytes]) -> Converted:
+        """Convert the lines that need no decision.
 
-    def convert(self, lines: Sequence[bytes]) -> tuple[list[bytes], list[int], list[int]]:
-        """Convert lines.
-
-        Returns:
-            The converted line for each line, empty if the slow path has to decide; the sizes of the texts of the
-            converted records; and the indices of the lines for the slow path.
+        The values of all lines are searched and encoded together, which takes less time than line by line.
         """
-        if self._decode is None:
-            return [b""] * len(lines), [], list(range(len(lines)))
-        converted: list[bytes] = []
+        candidates = self._read(lines)
+        values, uncounted = candidates.values, candidates.uncounted
+        may_break_rule = self._may_break_rule(values)
+        encoded = list(map(orjson.dumps, values))
+        for index, value in candidates.objects.items():
+            encoded[index] = value
+        converted = [b""] * len(lines)
         sizes: list[int] = []
-        remaining: list[int] = []
-        convert_line = self._convert_line
-        for line in lines:
-            result = convert_line(line)
-            if result is None:
-                remaining.append(len(converted))
-                converted.append(b"")
-            else:
-                converted.append(result[0])
-                sizes.append(result[1])
-        return converted, sizes, remaining
+        used: list[LineTemplate] = []
+        end = 0
+        for index, template in zip(candidates.indices, candidates.templates, strict=True):
+            start, end = end, end + template.count
+            if may_break_rule and self._may_break_rule(values[start:end]):
+                continue
+            parts = encoded[start:end]
+            line = template.fill(parts)
+            size = len(line) - template.frame_size
+            if uncounted:
+                size -= uncounted.get(index, 0)
+            source = lines[index]
+            if size <= self._max_size and (
+                len(source) - len(line) in template.length_differences
+                or template.has_unique_keys(source, line, parts)
+            ):
+                converted[index] = line
+                sizes.append(size)
+                used.append(template)
+        remaining = [index for index, line in enumerate(converted) if not line]
+        return Converted(converted, remaining, sizes, Counter(used))
 
-    def _convert_line(self, line: bytes) -> tuple[bytes, int] | None:
-        try:
-            messages = self._decode(line).messages  # type: ignore[misc]
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return None
-        template = self._templates.get(tuple([message.role for message in messages]))
-        if template is None:
-            return None
-        texts = [message.content for message in messages]
-        encoded = self._encode_texts(texts, template)
-        # A single question and its answer break no rule of DSPy.
-        if encoded is None or (
-            len(texts) > 2 and may_break_dspy_rule(texts, has_system=template.has_system)
-        ):
-            return None
-        converted = template.fill(encoded)
-        size = len(converted) - template.frame_size
-        if size > self._max_size:
-            return None
-        # The length of a line, and then what takes more time, proves that no object has a key twice: the decoder would drop
-        # the first value.
-        if len(line) - len(converted) not in template.length_differences and not _has_unique_keys(
-            line, template
-        ):
-            return None
-        if template.has_system:
-            self._systems += 1
-        return converted, size
+    def _read(self, lines: Sequence[bytes]) -> _Candidates:
+        """Decode the lines, and find their templates."""
+        candidates = _Candidates()
+        decode = self._decode
+        if decode is None:
+            return candidates
+        get_template = self._templates.get
+        indices, templates, all_values = candidates.indices, candidates.templates, candidates.values
+        expects_tools = False  # as in the record before, so that most lines are decoded once
+        for index, line in enumerate(lines):
+            if expects_tools and self._read_tool_record(line, index, candidates):
+                continue
+            try:
+                messages = decode(line).messages
+            except DECODE_ERRORS:
+                expects_tools = not expects_tools and self._read_tool_record(
+                    line, index, candidates
+                )
+                continue
+            expects_tools = False
+            template = get_template(tuple([message.role for message in messages]))
+            if template is None:
+                continue
+            values = [message.content for message in messages]
+            is_suspect = len(values) > 3 and values[-1] in values[:-1]
+            if template.has_system:
+                is_suspect |= COMPLETED in values[0] or DSPY in values[0]
+            if is_suspect and _may_break_dspy_rule(values, has_system=template.has_system):
+                continue
+            indices.append(index)
+            templates.append(template)
+            all_values += values
+        return candidates
 
-    def _encode_texts(self, texts: list[str], template: LineTemplate) -> list[bytes] | None:
-        """Encode texts as JSON; return `None` if one of them may break a rule."""
-        encoded = []
-        if template.has_system:
-            system = self._encode_system_prompt(texts[0])
-            if system is None:
-                return None
-            encoded.append(system)
-        patterns = self._prompt_patterns
-        for text in texts[len(encoded) :]:
-            if not text or text.isspace():
-                return None
-            for anchor, search in patterns:  # `contains_match` without a call for each text
-                if anchor in text and search(text):
-                    return None
-            encoded.append(orjson.dumps(text))
-            patterns = (
-                self._answer_patterns
-                if patterns is self._prompt_patterns
-                else self._prompt_patterns
-            )
-        return encoded
-
-    def _encode_system_prompt(self, text: str) -> bytes | None:
-        """Encode a system prompt; most records of a file share a few."""
-        try:
-            return self._system_prompts[text]
-        except KeyError:
-            pass
-        encoded = None
-        if text and not text.isspace() and not contains_match(text, self._prompt_patterns):
-            encoded = orjson.dumps(text)
-        if len(self._system_prompts) < _MAX_SYSTEM_PROMPTS and len(text) < _MAX_CACHED_LENGTH:
-            self._system_prompts[text] = encoded
-        return encoded
-
-
-def _has_unique_keys(line: bytes, template: LineTemplate) -> bool:
-    """Return whether a line has as many keys as its template: its quotes, its known keys, all its keys."""
-    if line.count(b'"') == template.quote_count:
+    def _read_tool_record(self, line: bytes, index: int, candidates: _Candidates) -> bool:
+        record = None if self._tool_records is None else self._tool_records.read(line)
+        if record is None:
+            return False
+        offset = len(candidates.values)
+        candidates.indices.append(index)
+        candidates.templates.append(record.template)
+        candidates.uncounted[index] = record.uncounted
+        candidates.values += record.values
+        for position, value in record.objects:
+            candidates.objects[offset + position] = value
         return True
-    # A key that is written with an escape would not be counted.
-    if b"\\u" not in line and all(line.count(key) == count for key, count in template.key_counts):
-        return True
-    return len(line) < _MAX_CACHED_LENGTH and len(_KEY.findall(line)) == template.key_count
+
+    def _may_break_rule(self, texts: Sequence[str]) -> bool:
+        """Return whether one of the texts may break a rule on texts."""
+        return (
+            not all(texts) or any(map(str.isspace, texts)) or contains_match(texts, self._searches)
+        )
+
+
+def _may_break_dspy_rule(texts: Sequence[str], *, has_system: bool) -> bool:
+    """Return whether alternating texts may break a rule of DSPy."""
+    system = texts[0] if has_system else ""
+    return may_break_dspy_rule(system, texts[has_system::2], texts[has_system + 1 :: 2])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tunestack.catalog import Content
 
@@ -117,8 +118,7 @@ def check_near_duplicates(totals: Totals) -> None:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class FileSummary:
+class FileSummary(msgspec.Struct, frozen=True, kw_only=True):
     """What of a file is compared with another one."""
 
     model: BaseModel

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from array import array
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import xxhash
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ _PART_SIZE = 250_000
 _NOT_WRITTEN = xxhash.xxh3_64_intdigest(b"")
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicates:
+class Duplicates(msgspec.Struct, frozen=True):
     """Lines that are equal to another line."""
 
     count: int

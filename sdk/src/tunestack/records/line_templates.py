@@ -1,4 +1,4 @@
-"""The bytes around the texts of a converted line, for each sequence of roles.
+"""The bytes around the values of a converted line, for each structure of records.
 
 They are taken from a line that the slow path wrote, so that no format is described twice.
 """
@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
 import orjson
 
 from tunestack.catalog import RecordFormat
@@ -22,104 +22,147 @@ if TYPE_CHECKING:
 
     Roles = tuple[str, ...]
 
-# In so few messages, a duplicate key takes more bytes than the spaces that `json.dumps` writes: a line of the expected
-# length has none.
 _MAX_MESSAGES_BY_LENGTH = 3
+"""In more messages, the spaces that `json.dumps` writes may take as many bytes as a duplicate key."""
 _MAX_MESSAGES = 64
 """Longer conversations get no template, because templates are cached."""
 _MARK = re.compile(rb"TEXT\d+TEXT")
-_QUOTED_MARK = re.compile(rb'"TEXT\d+TEXT"')
+_WHOLE_VALUE = re.compile(
+    rb'"TEXT\d+TEXT"|(?P<object>\{"TEXT\d+TEXT":0\})|"\{\\"TEXT\d+TEXT\\":0\}"'
+)
+"""A mark that is a JSON string of its own, or the arguments of a tool call, as an object or as text."""
 
 
-@dataclass(frozen=True, slots=True)
-class LineTemplate:
-    """A line template for one sequence of roles."""
+def mark(index: int) -> str:
+    """Return the text that stands for a value in the record that a template is created from."""
+    return f"TEXT{index}TEXT"
+
+
+class LineTemplate(msgspec.Struct, frozen=True, eq=False):
+    """A line template for one structure of records."""
 
     parts: list[bytes]
-    """The bytes around the texts, with an empty part for each text."""
+    """The bytes around the values, with an empty part for each value."""
+    count: int
+    """The number of values."""
     frame_size: int
-    """Bytes of the line that are not text."""
+    """Bytes of the line that are not values."""
     keeps_quotes: bool
-    """Whether each text is a JSON string of its own, quotes included."""
+    """Whether each value is a JSON string or object of its own."""
+    has_objects: bool
+    """Whether the arguments of tool calls are written as objects, not as text."""
     length_differences: tuple[int, ...]
-    """Source length minus converted length, for compact JSON and for `json.dumps`."""
-    key_counts: tuple[tuple[bytes, int], ...]
-    """How often each key is in the source."""
-    key_count: int
-    quote_count: int
-    """Quotes in the source if no text has one."""
+    """Source length minus converted length, for the layouts in which the length proves that no object has a key twice."""
+    spaced_difference: int | None
+    """Source length minus converted length, for the layout of `json.dumps`."""
+    source_parts: list[bytes]
+    """The bytes around the values in that layout."""
+    quote_difference: int
+    """Quotes in the source minus quotes in the converted line."""
     has_system: bool
+    content: tuple[str, ...]
+    """Content other than text, as in `RecordResult`."""
 
     def fill(self, encoded: Sequence[bytes]) -> bytes:
-        """Return the line with these JSON strings."""
+        """Return the line with these JSON strings and objects."""
         self.parts[1::2] = encoded if self.keeps_quotes else [text[1:-1] for text in encoded]
         return b"".join(self.parts)
 
+    def has_unique_keys(self, source: bytes, converted: bytes, encoded: Sequence[bytes]) -> bool:
+        """Return whether no object of a source line has a key twice: the decoder would drop the first value.
+
+        The line is as `json.dumps` writes it, or has the expected number of quotes: each quote of a value is in both lines,
+        unless the source has it as a number. This may return `False` for a line with unique keys.
+        """
+        if len(source) - len(converted) == self.spaced_difference:
+            self.source_parts[1::2] = encoded
+            return source == b"".join(self.source_parts)
+        difference = source.count(b'"') - converted.count(b'"')
+        return difference == self.quote_difference and b"\\u0022" not in source
+
 
 class LineTemplates:
-    """The line templates of one target, created when a sequence of roles occurs first."""
+    """The line templates of one target, created when a structure occurs."""
 
     def __init__(self, target: Target) -> None:
         """Start without templates."""
         self._target = target
-        self._templates: dict[Roles, LineTemplate | None] = {}
+        self._by_roles: dict[Roles, LineTemplate | None] = {}
 
     def get(self, roles: Roles) -> LineTemplate | None:
-        """Return the template for a sequence of roles; `None` if the slow path has to write it."""
+        """Return the template for messages of text with these roles; `None` if the slow path has to write them."""
         try:
-            return self._templates[roles]
+            return self._by_roles[roles]
         except KeyError:
             if len(roles) > _MAX_MESSAGES or not _alternate(roles):
                 return None
-        template = self._templates[roles] = _create_template(roles, self._target)
+        template = self._by_roles[roles] = self._create_for_texts(roles)
         return template
 
+    def _create_for_texts(self, roles: Roles) -> LineTemplate | None:
+        marks = [mark(index) for index in range(len(roles))]
+        source = _source_record(roles, marks, self._target)
+        compact, spaced = orjson.dumps(source) + b"\n", json.dumps(source).encode() + b"\n"
+        template = self.create(compact, marks)
+        if template is None:
+            return None
+        converted = len(template.fill([orjson.dumps(text) for text in marks]))
+        # In a few messages, a duplicate key takes more bytes than all spaces.
+        layouts = (compact, spaced) if len(roles) <= _MAX_MESSAGES_BY_LENGTH else (compact,)
+        return msgspec.structs.replace(
+            template,
+            length_differences=tuple(len(layout) - converted for layout in layouts),
+            spaced_difference=len(spaced) - converted,
+            source_parts=_split(spaced, list(_WHOLE_VALUE.finditer(spaced))),
+        )
 
-def _create_template(roles: Roles, target: Target) -> LineTemplate | None:
-    """Convert a record of these roles with the slow path and split the line at its texts."""
-    marks = [f"TEXT{index}TEXT" for index in range(len(roles))]
-    result = convert_record(orjson.dumps(_source_record(roles, marks, target)), target)
-    line = result.line
-    if line is None or result.problems or result.losses:
-        return None
-    if [mark.decode() for mark in _MARK.findall(line)] != marks:
-        return None
-    keeps_quotes = all(f':"{mark}"'.encode() in line for mark in marks)
-    is_chat = target.source is RecordFormat.CHAT
-    key_counts = _source_key_counts(len(roles), is_chat=is_chat)
-    key_count = sum(count for _, count in key_counts)
-    value_count = len(roles) * (2 if is_chat else 1)
-    pieces = (_QUOTED_MARK if keeps_quotes else _MARK).split(line)
-    return LineTemplate(
-        parts=[part for piece in pieces for part in (piece, b"")][:-1],
-        frame_size=len(line) - result.size,
-        keeps_quotes=keeps_quotes,
-        length_differences=_length_differences(roles, target, len(line) - len("".join(marks))),
-        key_counts=key_counts,
-        key_count=key_count,
-        quote_count=2 * key_count + 2 * value_count,
-        has_system=roles[0] == "system",
-    )
+    def create(self, source: bytes, marks: Sequence[str]) -> LineTemplate | None:
+        """Create a template by converting a record with the slow path, and splitting the line at its values.
+
+        Args:
+            source: the record, with a mark for each value.
+            marks: the marks in the order of the values.
+
+        Returns:
+            The template; `None` if the slow path reports something, or writes the values in another order.
+        """
+        result = convert_record(source, self._target)
+        line = result.line
+        if line is None or result.problems or result.losses:
+            return None
+        if [found.decode() for found in _MARK.findall(line)] != marks:
+            return None
+        values = list(_WHOLE_VALUE.finditer(line))
+        keeps_quotes = len(values) == len(marks)
+        return LineTemplate(
+            parts=_split(line, values if keeps_quotes else list(_MARK.finditer(line))),
+            count=len(marks),
+            frame_size=len(line) - result.size,
+            keeps_quotes=keeps_quotes,
+            has_objects=any(value["object"] for value in values),
+            length_differences=(),
+            spaced_difference=None,
+            source_parts=[],
+            quote_difference=source.count(b'"') - line.count(b'"'),
+            has_system=result.has_system,
+            content=result.content,
+        )
+
+
+def _split(line: bytes, values: Sequence[re.Match[bytes]]) -> list[bytes]:
+    """Return the bytes before, between and after the values, with an empty part for each value."""
+    parts = []
+    end = 0
+    for value in values:
+        parts += [line[end : value.start()], b""]
+        end = value.end()
+    return [*parts, line[end:]]
 
 
 def _alternate(roles: Roles) -> bool:
     """Return whether user and assistant alternate after an optional system prompt."""
     turns = roles[1:] if roles[:1] == ("system",) else roles
     return len(turns) > 0 and turns == ("user", "assistant") * (len(turns) // 2)
-
-
-def _length_differences(roles: Roles, target: Target, converted: int) -> tuple[int, ...]:
-    source = _source_record(roles, [""] * len(roles), target)
-    layouts = [orjson.dumps(source)]
-    if len(roles) <= _MAX_MESSAGES_BY_LENGTH:
-        layouts.append(json.dumps(source).encode())
-    return tuple(len(layout) + 1 - converted for layout in layouts)
-
-
-def _source_key_counts(messages: int, *, is_chat: bool) -> tuple[tuple[bytes, int], ...]:
-    if is_chat:
-        return (b'"messages"', 1), (b'"role"', messages), (b'"content"', messages)
-    return (b'"prompt"', 1), (b'"completion"', 1)
 
 
 def _source_record(roles: Roles, texts: list[str], target: Target) -> dict[str, object]:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import io
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
 import orjson
 import xxhash
 
@@ -39,8 +39,7 @@ _INCOMPLETE = {
 """Stop reasons of an answer that is truncated or blocked, in lower case."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class LogFilter:
+class LogFilter(msgspec.Struct, frozen=True, kw_only=True):
     """The log entries to use.
 
     ```python
@@ -54,7 +53,7 @@ class LogFilter:
     """The earliest time; UTC if it has no time zone."""
     until: datetime | None = None
     """The time before which the request was made; UTC if it has no time zone."""
-    metadata: Mapping[str, str] = field(default_factory=dict)
+    metadata: Mapping[str, str] = msgspec.field(default_factory=dict)
     """The request metadata that an entry must have."""
     min_output_tokens: int = 0
     """Answers with fewer tokens are left out."""

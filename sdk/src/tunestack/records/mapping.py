@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from tunestack.records.shapes import Shape
 
 _MAX_NAMES = 8
-_MAX_CHUNKS = 16
-"""Chunks in which a first record is searched."""
+_MAX_SEARCHED = 2**24
+"""Bytes in which a first record is searched."""
+_MAX_SIZE = 2**20
+"""Bytes of the chunks with the first records."""
 _MAX_RECORDS = 100
 """Records by which a shape is detected."""
 
@@ -74,9 +76,19 @@ def read_first(chunks: Iterator[Chunk]) -> tuple[list[dict[str, Any]], Iterator[
     """Read the first records, by which a shape is detected; return them, and all chunks."""
     first: list[Chunk] = []
     records: list[dict[str, Any]] = []
-    while not records and len(first) < _MAX_CHUNKS and (chunk := next(chunks, None)):
+    searched = size = 0
+    while (
+        len(records) < _MAX_RECORDS
+        and searched < _MAX_SEARCHED
+        and size < _MAX_SIZE
+        and (chunk := next(chunks, None))
+    ):
         first.append(chunk)
         lines = (line.rstrip(b"\r\n") for line in chunk.lines)
         decoded = (decode(line, Findings()) for line in lines)
-        records = list(islice((record for record in decoded if record is not None), _MAX_RECORDS))
+        found = (record for record in decoded if record is not None)
+        records += islice(found, _MAX_RECORDS - len(records))
+        chunk_size = sum(map(len, chunk.lines))
+        searched += chunk_size
+        size += chunk_size if records else 0
     return records, chain(first, chunks)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import msgspec
 import orjson
 
 from tunestack.catalog import RecordFormat
@@ -29,8 +29,7 @@ if TYPE_CHECKING:
     from tunestack.records.writer import Writer
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
+class Progress(msgspec.Struct, frozen=True, kw_only=True):
     """The progress of reading training data."""
 
     records: int
@@ -83,7 +82,7 @@ def run(
     """
     start = time.monotonic()
     chunks, source, mapper = read_mapped(reader, target.source, mapping, name)
-    target = replace(target, source=source)
+    target = msgspec.structs.replace(target, source=source)
     totals = Totals(
         target,
         max_problems,
@@ -167,10 +166,11 @@ class ChunkConverter:
     def convert(self, chunk: Chunk) -> bytes:
         """Convert the lines of the next chunk; lines with errors are left out."""
         totals = self._totals
-        converted, sizes, remaining = self._fast_path.convert(chunk.lines)
-        totals.add_sizes(sizes)
+        converted = self._fast_path.convert(chunk.lines)
+        totals.add_converted(converted)
+        lines = converted.lines
         offsets = _Offsets(chunk)
-        for index in remaining:
+        for index in converted.remaining:
             line = chunk.lines[index].rstrip(b"\r\n")
             is_record = bool(line.removeprefix(BOM).strip(b" \t\r"))
             totals.records += is_record
@@ -185,16 +185,15 @@ class ChunkConverter:
             )
             totals.add_result(result, index, offsets.of(index))
             if result.line is not None:
-                converted[index] = result.line
-        totals.systems += self._fast_path.take_systems()
-        totals.fingerprints.add(converted)
+                lines[index] = result.line
+        totals.fingerprints.add(lines)
         if totals.simplified is not None:
-            totals.simplified.add(map(simplify, converted))
+            totals.simplified.add(map(simplify, lines))
         if totals.conversations is not None:
-            for line in filter(None, converted):
+            for line in filter(None, lines):
                 totals.conversations.add(orjson.loads(line))
         totals.lines += len(chunk.lines)
-        return b"".join(converted)
+        return b"".join(lines)
 
 
 class _Offsets:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import orjson
 
 from tunestack.errors import ConfigError, DataError, shortened
@@ -45,8 +45,7 @@ _LISTED_PROBLEMS = 20
 """Problems in the message of an error."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Dataset:
+class Dataset(msgspec.Struct, frozen=True, kw_only=True):
     """A training file in the format of a model, on disk."""
 
     path: Path
@@ -178,7 +177,7 @@ def prepare(
             there is one, or `{"messages": "turns"}`. By default the format is detected.
         max_problems: the number of errors after which only the fast path is used, and the number of listed problems of
             each rule.
-        progress: called after each chunk of about 1 MiB.
+        progress: called after each chunk of about 64 KiB.
 
     Raises:
         DataError: the data has errors, or can't be read or written. `error.report` has all problems.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
 
 from tunestack.errors import ConfigError, DataError
@@ -28,8 +28,7 @@ _NAME = "data"
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RecordView:
+class RecordView(msgspec.Struct, frozen=True, kw_only=True):
     """A record as the model will see it."""
 
     line: int
@@ -129,7 +128,7 @@ def view(
     shape = None if mapping is None else create_mapping(mapping)
     with open_source(source, _NAME, max_length=target.max_line_length) as reader:
         chunks, source_format, _ = read_mapped(reader, target.source, shape, _NAME)
-        target = replace(target, source=source_format)
+        target = msgspec.structs.replace(target, source=source_format)
         numbered = _number(chunks)
         chosen = _sample(numbered, sample, seed) if sample else _choose(numbered, set(lines))
     return [_convert(number, line, rejected, target) for number, line, rejected in chosen]

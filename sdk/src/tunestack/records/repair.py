@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tunestack.errors import DataError
 from tunestack.records.findings import Finding, Findings, Severity, without_indices
@@ -30,8 +31,7 @@ _LISTED = 20
 _BOM_RULE = "byte-order-mark"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Fix:
+class Fix(msgspec.Struct, frozen=True, kw_only=True):
     """A repaired file."""
 
     path: Path

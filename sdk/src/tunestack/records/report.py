@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tunestack.records.findings import Severity, without_indices
 from tunestack.records.rules import RULES
@@ -20,8 +21,7 @@ _LISTED_PROBLEMS = 20
 _BAR_WIDTH = 40
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """A problem in one record or in the whole file."""
 
     rule: str
@@ -64,8 +64,7 @@ def group_problems(problems: Iterable[Problem]) -> Iterator[str]:
         yield f"lines {listed}{others}, {path}: {message} [{rule}]"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tokens:
+class Tokens(msgspec.Struct, frozen=True, kw_only=True):
     """Estimated tokens per record."""
 
     method: str = METHOD
@@ -75,7 +74,7 @@ class Tokens:
     p90: int = 0
     p99: int = 0
     max: int = 0
-    histogram: Mapping[int, int] = field(default_factory=dict)
+    histogram: Mapping[int, int] = msgspec.field(default_factory=dict)
     """Records by their number of tokens."""
 
     @classmethod
@@ -97,8 +96,7 @@ class Tokens:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
+class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The result of checking training data."""
 
     model: str

@@ -9,9 +9,10 @@ aws-samples/amazon-nova-samples@1e88f24, [nf] amzn-nova-forge 1.4.10, [hk] AWS's
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tunestack.records.findings import Severity
 
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 ERROR, WARNING, HINT = Severity
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """A validation rule."""
 
     name: str

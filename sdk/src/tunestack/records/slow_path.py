@@ -5,7 +5,6 @@ Records that the fast path can't decide come here. This is the only place that k
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -61,7 +60,7 @@ def convert_record(line: bytes, target: Target) -> RecordResult:
         return _result(None, 0, None, target, findings)
     source = target.source or detect_format(record)
     if target.source is None:
-        target = replace(target, source=source)
+        target = msgspec.structs.replace(target, source=source)
     conversation, findings = _read(record, source, target, findings)
     # With fields missing or invalid, other rules would only repeat the same problem.
     checked = conversation

@@ -5,12 +5,9 @@ A line ends with a line feed only: `str.splitlines` would also split at U+2028, 
 
 from __future__ import annotations
 
-import gzip
 import io
-import lzma
 import os
 import stat
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from os import PathLike
@@ -27,8 +24,9 @@ if TYPE_CHECKING:
     Source = str | PathLike[str] | BinaryIO | Iterable[object]
     """A path, a file opened with `"rb"`, a DataFrame, or an iterable of records."""
 
-CHUNK_SIZE = 2**20
-"""Bytes that are read at once."""
+CHUNK_SIZE = 2**16
+"""Bytes that are read at once. The memory of larger chunks is returned to the operating system after each, which takes longer
+than to convert them."""
 _MAX_SKIPPED_LENGTH = 2**30
 
 
@@ -79,17 +77,16 @@ class FileReader:
         offset = 0
         data = self._read()
         while data:
-            end = data.rfind(b"\n") + 1
-            if end:
-                complete = b"".join((*rest, data[:end]))
+            lines = _split_lines(data)
+            last = b"" if data.endswith(b"\n") else lines.pop()
+            if lines:
+                lines[0] = b"".join((*rest, lines[0]))
+                end = offset + sum(map(len, rest)) + len(data) - len(last)
                 rest = []
-                lines = _split_lines(complete)
-                yield Chunk(lines, offset, offset + len(complete)).reject_long_lines(
-                    self._max_length
-                )
-                offset += len(complete)
-            if end < len(data):
-                rest.append(data[end:])
+                yield Chunk(lines, offset, end).reject_long_lines(self._max_length)
+                offset = end
+            if last:
+                rest.append(last)
             data = b""
             if sum(map(len, rest)) > self._max_length:
                 length, data = self._skip_line(sum(map(len, rest)))
@@ -304,16 +301,25 @@ def _translate_read_errors(name: str) -> Iterator[None]:
     """Raise a `DataError` for every error of reading."""
     try:
         yield
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DataError(
-            f"{name} is not a complete gzip file: compress or download it again"
-        ) from error
-    except lzma.LZMAError as error:
-        raise DataError(
-            f"{name} is not a complete xz file: compress or download it again"
-        ) from error
-    except (OSError, ValueError) as error:
-        if isinstance(error, DataError):
+    except TunestackError:
+        raise
+    except Exception as error:
+        problem = _describe_read_error(error)
+        if problem is None:
             raise
-        why = error.strerror or error if isinstance(error, OSError) else error
-        raise DataError(f"{name} can't be read: {why}") from error
+        raise DataError(f"{name} {problem}") from error
+
+
+def _describe_read_error(error: Exception) -> str | None:
+    """Return what is wrong with the file; `None` if the error is not one of reading it."""
+    import gzip  # noqa: PLC0415 - with those below, takes time to load
+    import lzma  # noqa: PLC0415
+    import zlib  # noqa: PLC0415
+
+    if isinstance(error, gzip.BadGzipFile | EOFError | zlib.error):
+        return "is not a complete gzip file: compress or download it again"
+    if isinstance(error, lzma.LZMAError):
+        return "is not a complete xz file: compress or download it again"
+    if isinstance(error, OSError):
+        return f"can't be read: {error.strerror or error}"
+    return f"can't be read: {error}" if isinstance(error, ValueError) else None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter, defaultdict
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
 import xxhash
 
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 _NAME = "data"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Split:
+class Split(msgspec.Struct, frozen=True, kw_only=True):
     """The files of a split."""
 
     training: Path

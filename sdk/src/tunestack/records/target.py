@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, cast, get_args
+
+import msgspec
 
 from tunestack.catalog import CATALOG, Content, RecordFormat, unknown
 from tunestack.errors import ConfigError, shortened
@@ -32,8 +33,7 @@ for inference.
 _PROMPT_FORMATS = (RecordFormat.COMPLETION, RecordFormat.INPUT_OUTPUT_TEXT)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Target:
+class Target(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The target of a conversion."""
 
     model_key: str
@@ -43,7 +43,7 @@ class Target:
     """The format that is read; `None` if it is detected from the first record."""
     is_lossy: bool = False
     """Whether content that the format can't represent is left out and counted, instead of being an error."""
-    ignored: frozenset[str] = field(default_factory=frozenset)
+    ignored: frozenset[str] = frozenset()
     """Validation rules to skip."""
     owner: str | None = None
     """AWS account that owns the buckets of images."""

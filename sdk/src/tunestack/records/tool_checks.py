@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tunestack.records.target import Target
 
 _TOOL_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-_TOOL_USE_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
+TOOL_USE_ID = re.compile(r"[a-zA-Z0-9_.:-]{1,64}")
 
 Calls = list[tuple["Turn", ToolUse | ToolResult]]
 
@@ -77,7 +77,7 @@ def _check_tool_uses(
         if names and block.name not in names:
             message = f"calls {quote(block.name)}, which is not one of the record's tools"
             findings.add("tool-call", turn.path, message)
-        is_valid = target.is_openai or _TOOL_USE_ID.fullmatch(block.id)
+        is_valid = target.is_openai or TOOL_USE_ID.fullmatch(block.id)
         if block.id in identifiers or not is_valid:
             message = "the id must be unique, and have 1 to 64 letters, digits and _ . : -"
             findings.add("tool-call", turn.path, message)

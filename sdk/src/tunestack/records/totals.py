@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from tunestack.catalog import RecordFormat
 from tunestack.records.conversations import Conversations
@@ -16,6 +17,7 @@ from tunestack.records.rules import RULES
 from tunestack.records.tokens import BYTES_PER_TOKEN, count_tokens
 
 if TYPE_CHECKING:
+    from tunestack.records.fast_path import Converted
     from tunestack.records.slow_path import RecordResult
     from tunestack.records.target import Rendering, Target
 
@@ -23,8 +25,7 @@ _MAX_LOSS_PATHS = 100
 """Losses at more paths than these are counted together."""
 
 
-@dataclass(slots=True)
-class Totals:
+class Totals(msgspec.Struct):
     """Totals of a file, updated record by record."""
 
     target: Target
@@ -37,23 +38,23 @@ class Totals:
     unchecked: int = 0
     """Records that the fast path could not decide after `max_problems` errors."""
     errors: int = 0
-    counts: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = msgspec.field(default_factory=Counter)
     """How often each rule was broken."""
-    losses: Counter[str] = field(default_factory=Counter)
-    content: Counter[str] = field(default_factory=Counter)
+    losses: Counter[str] = msgspec.field(default_factory=Counter)
+    content: Counter[str] = msgspec.field(default_factory=Counter)
     """Records with each kind of content other than text."""
     systems: int = 0
     """Records with a system prompt."""
     rendered: int = 0
     """Records whose prompt is written with a chat template already."""
-    tokens: Counter[int] = field(default_factory=Counter)
+    tokens: Counter[int] = msgspec.field(default_factory=Counter)
     """Records by their number of tokens."""
-    notices: list[str] = field(default_factory=list)
+    notices: list[str] = msgspec.field(default_factory=list)
     """How the data was read, if it is not in one of Tunestack's formats."""
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[Problem] = msgspec.field(default_factory=list)
     conversations: Conversations | None = None
     """The conversations of the written records, if they are compared with another file."""
-    fingerprints: Fingerprints = field(default_factory=Fingerprints)
+    fingerprints: Fingerprints = msgspec.field(default_factory=Fingerprints)
     simplified: Fingerprints | None = None
     """The fingerprints of the simplified records, if near-duplicates are searched."""
 
@@ -62,11 +63,14 @@ class Totals:
         """Whether the limit of errors is reached."""
         return self.errors >= self.max_problems
 
-    def add_sizes(self, sizes: list[int]) -> None:
-        """Add records that the fast path converted, by the sizes of their texts."""
-        self.records += len(sizes)
+    def add_converted(self, converted: Converted) -> None:
+        """Add records that the fast path converted."""
+        self.records += len(converted.sizes)
         # `count_tokens` without a call for each record.
-        self.tokens.update([-(-size // BYTES_PER_TOKEN) for size in sizes])
+        self.tokens.update([-(-size // BYTES_PER_TOKEN) for size in converted.sizes])
+        for template, records in converted.templates.items():
+            self.systems += records * template.has_system
+            self.content.update(dict.fromkeys(template.content, records))
 
     def add_result(self, result: RecordResult, index: int, offset: int | None) -> None:
         """Add the result of the slow path for a line.

@@ -1,10 +1,8 @@
-"""Writes a training file and computes its checksum in a thread."""
+"""Writes a training file and computes its checksum."""
 
 from __future__ import annotations
 
 import os
-import queue
-import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
@@ -14,13 +12,9 @@ if TYPE_CHECKING:
     from hashlib import _Hash
     from pathlib import Path
 
-_MAX_QUEUED_BLOCKS = 4
-_BLOCK_SIZE = 2**19
-"""Bytes. Smaller parts are joined first, as each switch between threads takes time."""
-
 
 class Writer:
-    """Writes a file in a thread: hashing and writing don't hold the interpreter's lock.
+    """Writes a file.
 
     The content goes to a temporary file in the same folder, which replaces the file in `commit`. Without `commit`, an
     existing file stays as it was.
@@ -30,11 +24,6 @@ class Writer:
         """Take the path of the file, or `None` to write nothing and only count bytes."""
         self._path = path
         self._digest: _Hash | None = None
-        self._blocks: queue.Queue[bytes | None] = queue.Queue(_MAX_QUEUED_BLOCKS)
-        self._error: OSError | None = None
-        self._parts: list[bytes] = []
-        self._buffered = 0
-        self._thread: threading.Thread | None = None
         self._temporary: Path | None = None
         self._target: Path | None = None
         self._file: int | None = None
@@ -64,23 +53,28 @@ class Writer:
             DataError: the file can't be written.
         """
         self.bytes += len(data)
-        if self._path is None:
+        if self._digest is None or self._file is None:
             return
-        self._parts.append(data)
-        self._buffered += len(data)
-        if self._buffered >= _BLOCK_SIZE:
-            self._queue_parts()
+        self._digest.update(data)
+        view = memoryview(data)
+        try:
+            while view:
+                view = view[os.write(self._file, view) :]
+        except OSError as error:
+            raise self._create_error(error) from error
 
     def close(self) -> None:
-        """Write the remaining content and close the file.
+        """Close the file.
 
         Raises:
-            DataError: the file can't be written.
+            DataError: the content can't be written.
         """
-        if self._parts and self._error is None:
-            self._queue_parts()
-        self._stop()
-        self._raise_error()
+        file, self._file = self._file, None
+        if file is not None:
+            try:
+                os.close(file)
+            except OSError as error:
+                raise self._create_error(error) from error
 
     def commit(self) -> None:
         """Replace the file at the path.
@@ -95,7 +89,7 @@ class Writer:
             self._temporary.chmod(mode)
             self._temporary.replace(self._target)
         except OSError as error:
-            raise DataError(f"{str(self._path)!r} can't be written: {_why(error)}") from error
+            raise self._create_error(error) from error
         self._temporary = None
 
     def __enter__(self) -> Self:
@@ -116,56 +110,14 @@ class Writer:
 
     def __exit__(self, *_: object) -> None:
         """Delete the temporary file, unless it was committed."""
-        self._stop()
+        with suppress(DataError):
+            self.close()
         if self._temporary is not None:
             with suppress(OSError):
                 self._temporary.unlink()
 
-    def _queue_parts(self) -> None:
-        self._raise_error()
-        block = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
-        self._parts, self._buffered = [], 0
-        if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._process_blocks, name="tunestack-writer", daemon=True
-            )
-            self._thread.start()
-        self._blocks.put(block)
-
-    def _process_blocks(self) -> None:
-        while (block := self._blocks.get()) is not None:
-            self._process(block)
-
-    def _process(self, block: bytes) -> None:
-        if self._error is None and self._digest is not None:
-            self._digest.update(block)
-            self._write_all(block)
-
-    def _write_all(self, block: bytes) -> None:
-        view = memoryview(block)
-        try:
-            while self._file is not None and view:
-                view = view[os.write(self._file, view) :]
-        except OSError as error:
-            self._error = error
-
-    def _stop(self) -> None:
-        if self._thread is not None:
-            self._blocks.put(None)
-            if self._thread.is_alive():  # Ctrl-C may arrive while it starts
-                self._thread.join()
-            self._thread = None
-        if self._file is not None:
-            try:
-                os.close(self._file)
-            except OSError as error:
-                self._error = self._error or error
-            self._file = None
-
-    def _raise_error(self) -> None:
-        if self._error is not None:
-            why = f"{str(self._path)!r} can't be written: {_why(self._error)}"
-            raise DataError(why) from self._error
+    def _create_error(self, error: OSError) -> DataError:
+        return DataError(f"{str(self._path)!r} can't be written: {_why(error)}")
 
 
 def _why(error: Exception) -> str:

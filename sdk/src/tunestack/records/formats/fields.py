@@ -80,9 +80,10 @@ def report_record_fields(
     value: Mapping[str, Any], known: Collection[str], findings: Findings
 ) -> None:
     """Report the fields of a record that its format does not have: they are metadata, unless they may be content."""
-    from difflib import get_close_matches  # noqa: PLC0415 - takes time to load
 
     def is_metadata(name: str) -> bool:
+        from difflib import get_close_matches  # noqa: PLC0415 - takes time to load
+
         return name not in _CONTENT and not get_close_matches(name, known, n=1, cutoff=0.85)
 
     report_unknown(value, known, "$", findings, is_metadata=is_metadata)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from tunestack.catalog import RecordFormat
 from tunestack.records.formats import chat, chat_writer, claude, converse, prompt
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from tunestack.records.conversation import Conversation
 
 
-@dataclass(frozen=True, slots=True)
-class Format:
+class Format(msgspec.Struct, frozen=True):
     """The reader and writer of a format."""
 
     read: Callable[..., Conversation]

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import orjson
 
 from tunestack.catalog import RecordFormat
@@ -29,8 +29,7 @@ class ShapeError(Exception):
         self.message = message
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Shape:
+class Shape(msgspec.Struct, frozen=True, kw_only=True):
     """A shape of records, and its mapping to a format."""
 
     name: str
