@@ -1,15 +1,20 @@
 """Import rules: what a module loads, and that import-linter finds every breach of a rule."""
 
 import ast
+import inspect
 import shutil
 import subprocess
 import sys
 import tomllib
+from functools import partial
+from inspect import isclass
 from pathlib import Path
 
 import pytest
 
 import tunestack
+import tunestack.catalog
+import tunestack.records
 
 ROOT = Path(__file__).parents[2]
 HEAVY = ("boto3", "botocore", "openai", "dspy", "litellm", "aws_cdk")
@@ -48,6 +53,15 @@ def test_public_names_exist_and_are_sorted():
         assert getattr(tunestack, name).__name__ == name
     with pytest.raises(AttributeError, match="no attribute 'Tunner'"):
         tunestack.Tunner  # noqa: B018
+
+
+@pytest.mark.parametrize("module", [tunestack.catalog, tunestack.records])
+def test_signatures_of_public_classes_can_be_read(module):
+    """Their annotations are evaluated, also by the documentation."""
+    classes = [value for value in map(partial(getattr, module), module.__all__) if isclass(value)]
+    assert len(classes) > 5
+    for value in classes:
+        inspect.signature(value)
 
 
 BREACHES = {

@@ -7,6 +7,7 @@ from datetime import timedelta
 import boto3
 import pytest
 
+from tests.waiting import wait_until
 from tunestack import EndpointCostWarning
 from tunestack.errors import ConfigError, TunestackError
 
@@ -24,10 +25,8 @@ def are_deleted(tuner, sandbox, *, steps=4):
     """Advance the clock by five minutes at a time, until no endpoint exists. The function runs in real time."""
     for _ in range(steps):
         sandbox.clock.advance(FIVE_MINUTES + 1)
-        give_up_at = time.monotonic() + 5
-        while time.monotonic() < give_up_at:
-            if not list(tuner.endpoints()):
-                return True
+        if wait_until(lambda: not list(tuner.endpoints()), 5):
+            return True
     return False
 
 

@@ -12,7 +12,8 @@ def run_fuzzer(script, corpus, seeds, *, runs, arguments=()):
     for number, content in enumerate(seeds):
         (corpus / str(number)).write_bytes(content)
     command = [sys.executable, Path(__file__).with_name(script), *arguments, str(runs), corpus]
-    # libFuzzer limits ru_maxrss, which a child inherits from pytest, but not from a shell's small process.
+    # libFuzzer limits ru_maxrss, which a child inherits from pytest, but not from a shell's small process. With `exit`, the
+    # shell does not replace itself by the command, which would be a child of pytest then.
     done = subprocess.run(
         ["sh", "-c", '"$@"; exit $?', "sh", *command],
         capture_output=True,

@@ -1,9 +1,11 @@
 """Files of every kind, including hostile_lines ones: the same report for each way of reading, and only Tunestack's errors."""
 
+import bz2
 import gzip
 import io
 import json
-import os
+import lzma
+import random
 import signal
 import subprocess
 import sys
@@ -193,15 +195,17 @@ def test_open_source_returns_the_reader_of_the_kind_of_source(tmp_path):
     ("name", "content", "words"),
     [
         ("in.jsonl.gz", b"no gzip", "is not a complete gzip file"),
-        ("in.jsonl.gz", gzip.compress(LINE * 1000)[:-9], "is not a complete gzip file"),
+        ("in.jsonl.gz", gzip.compress(LINE * 1000)[:-9], "is not a complete compressed file"),
+        ("in.jsonl.bz2", bz2.compress(LINE * 1000)[:-9], "is not a complete compressed file"),
+        ("in.jsonl.xz", lzma.compress(LINE * 1000)[:-9], "is not a complete compressed file"),
         (
             "in.jsonl.gz",
-            gzip.compress(os.urandom(10_000))[:5000] + b"x" * 5000,
-            "is not a complete gzip file",
+            gzip.compress(random.Random(1).randbytes(10_000))[:5000] + b"x" * 5000,
+            "is not a complete compressed file",
         ),
     ],
 )
-def test_incomplete_gzip_file_is_a_clear_error(tmp_path, name, content, words):
+def test_incomplete_compressed_file_is_a_clear_error(tmp_path, name, content, words):
     file = write(tmp_path / name, content)
     with pytest.raises(DataError, match=words):
         prepare(file, NOVA, tmp_path / "out", **FREE)

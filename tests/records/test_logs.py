@@ -107,7 +107,7 @@ def test_a_period_skips_the_folders_of_other_days(logs, tmp_path):
     dataset, _ = collected(source, tmp_path, log_filter=before)
     assert (dataset.files, dataset.records) == (1, 1)
     with pytest.raises(
-        DataError, match="2026/11/20/00/part-0000.json.gz is not a complete gzip file"
+        DataError, match="2026/11/20/00/part-0000.json.gz is not a complete compressed file"
     ):
         collected(source, tmp_path)
 

@@ -3,6 +3,8 @@
 import json
 import random
 import re
+from collections import Counter
+from typing import Any
 
 import orjson
 import pytest
@@ -98,33 +100,33 @@ def random_record(choose):
     )
 
 
-def compare(lines, model):
-    """Convert lines on both paths; return how many the fast path decided."""
-    target = Target.create(CATALOG[model], source="chat")
+def convert(lines, model, size=20, **options):
+    """Convert lines on both paths, several at once, and compare them; return how many the fast path decided."""
+    target = Target.create(CATALOG[model], source="chat", **options)
     fast_path = FastPath(target)
+    lines = list(lines)
     decided = 0
-    for line in lines:
-        converted = fast_path.convert([line + b"\n"])
-        if converted.remaining:
-            continue
-        decided += 1
-        result = convert_record(line, target)
-        (template,) = converted.templates
-        assert (
-            converted.lines[0],
-            converted.sizes[0],
-            template.content,
-            template.has_system,
-            (),
-            (),
-        ) == (
-            result.line,
-            result.size,
-            result.content,
-            result.has_system,
-            result.problems,
-            result.losses,
-        ), line
+    for start in range(0, len(lines), size):
+        chunk = lines[start : start + size]
+        converted = fast_path.convert([line + b"\n" for line in chunk])
+        results = [convert_record(line, target) for line in chunk]
+        indices = sorted({*range(len(chunk))} - {*converted.remaining})
+        for index in indices:
+            result = results[index]
+            assert (converted.lines[index], (), ()) == (
+                result.line,
+                result.problems,
+                result.losses,
+            ), chunk[index]
+        assert converted.sizes == [results[index].size for index in indices]
+        content: Counter[str] = Counter()
+        systems = 0
+        for template, count in converted.templates.items():
+            content.update(dict.fromkeys(template.content, count))
+            systems += count * template.has_system
+        assert content == Counter(kind for index in indices for kind in results[index].content)
+        assert systems == sum(results[index].has_system for index in indices)
+        decided += len(indices)
     return decided
 
 
@@ -137,11 +139,11 @@ def random_lines(count):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_both_paths_write_the_same_bytes(model):
-    assert compare(random_lines(4000), model) > 1000
+    assert convert(random_lines(4000), model) > 1000
 
 
 def test_a_structure_takes_the_fast_path_from_its_second_record():
-    assert compare([orjson.dumps(PLAIN)] * 10, "nova-micro") == 9
+    assert convert([orjson.dumps(PLAIN)] * 10, "nova-micro") == 9
 
 
 REPLACED = [
@@ -173,10 +175,75 @@ REPLACED = [
 
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize(("plain", "odd"), REPLACED)
-def test_odd_records_are_decided_as_on_the_slow_path(plain, odd, model):
+def test_unusual_records_are_converted_as_on_the_slow_path(plain, odd, model):
     line = orjson.dumps(PLAIN)
     assert plain in line
-    compare([line, line, line, *[line.replace(plain, odd)] * 3], model)
+    convert([line, line, line, *[line.replace(plain, odd)] * 3], model)
+
+
+ALIKE: list[dict[str, Any]] = [
+    {"content": "Hello", "tool_calls": []},
+    {"content": "Hello", "tool_call_id": "x"},
+    {"content": "", "tool_call_id": "x"},
+    {"content": "", "tool_calls": []},
+    {"content": None, "tool_calls": []},
+    {"content": "Hello"},
+    {"tool_calls": []},
+    {},
+    {"content": None, "tool_calls": [call("x", "{}")]},
+    {"content": "Hello", "tool_calls": [call("x", "{}")]},
+    {"content": "Hello", "tool_call_id": "x", "tool_calls": [call("x", "{}")]},
+]
+
+
+@pytest.mark.parametrize("options", [{}, {"on_loss": "report"}, {"ignore": ["normalized"]}])
+@pytest.mark.parametrize("model", MODELS)
+def test_structures_that_are_alike_keep_their_values(model, options):
+    """A value of one record must never be written to another."""
+    records = [
+        {"messages": [{"role": role, **first}, {"role": "user", "content": "And?"}, *messages]}
+        for first in ALIKE
+        for role in ("assistant", "tool", "user")
+        for messages in (PLAIN["messages"], PLAIN["messages"][1:], PLAIN["messages"][3:])
+    ]
+    plain = [
+        {"messages": [{"role": "user", "content": f"q{n}"}, {"role": "assistant", "content": "a"}]}
+        for n in range(len(records))
+    ]
+    lines = []
+    for unusual, following in zip(records, plain, strict=True):
+        lines += [orjson.dumps({**unusual, "tools": TOOLS})] * 3 + [orjson.dumps(following)]
+    assert convert(lines, model, **options) >= len(plain)
+
+
+def test_merged_calls_are_checked_as_one_answer():
+    """The slow path merges consecutive messages with calls: their texts together are equal to the last answer."""
+    first = {"content": LONG, "tool_calls": [call("call-1", "{}")]}
+    second = {"content": None, "tool_calls": [call("call-2", "{}")]}
+    messages: list[Any] = [
+        {"role": "user", "content": "Where?"},
+        {"role": "assistant", **first},
+        {"role": "assistant", **second},
+        *({"role": "tool", "tool_call_id": f"call-{n}", "content": "x"} for n in (1, 2)),
+        {"role": "assistant", "content": "m"},
+        {"role": "user", "content": "And?"},
+        {"role": "assistant", "content": f"{LONG}\n\n"},
+    ]
+    line = orjson.dumps({"messages": messages, "tools": TOOLS})
+    target = Target.create(CATALOG["nova-pro"], source="chat", ignore=["normalized"])
+    assert [problem.rule for problem in convert_record(line, target).problems] == [
+        "answer-in-prompt"
+    ]
+    assert convert([line] * 5, "nova-pro", ignore=["normalized"]) == 0
+
+
+def test_structures_without_a_template_leave_room_for_others(monkeypatch):
+    monkeypatch.setattr("tunestack.records.tool_records._MAX_TEMPLATES", 2)
+    refused = [
+        orjson.dumps(record(calls=[call("call-1", "{}", f"f{n}")], results=[("call-1", "x")]))
+        for n in range(5)
+    ]
+    assert convert(refused * 3 + [orjson.dumps(PLAIN)] * 5, "nova-micro") == 4
 
 
 def test_duplicate_keys_are_reported(tmp_path):
@@ -217,19 +284,19 @@ def test_report_is_the_same_without_the_fast_path(tmp_path, monkeypatch):
 def test_comparison_finds_a_missing_check(name, replacement, monkeypatch):
     monkeypatch.setattr(f"tunestack.records.tool_records.{name}", replacement)
     with pytest.raises((AssertionError, orjson.JSONDecodeError)):
-        compare(random_lines(4000), "nova-micro")
+        convert(random_lines(4000), "nova-micro")
 
 
 def test_number_of_templates_is_limited(monkeypatch):
     monkeypatch.setattr("tunestack.records.tool_records._MAX_TEMPLATES", 1)
     other = record(system="Be brief.", calls=[call("call-1", "{}")], results=[("call-1", "found")])
     lines = [orjson.dumps(PLAIN)] * 3 + [orjson.dumps(other)] * 5
-    assert compare(lines, "nova-micro") == 2
+    assert convert(lines, "nova-micro") == 2
 
 
-def test_tools_of_their_own_take_the_slow_path():
+def test_records_with_different_tools_take_the_slow_path():
     lines = [
         orjson.dumps({**PLAIN, "tools": [*TOOLS, {**TOOLS[0], "function": {"name": f"f{number}"}}]})
         for number in range(20)
     ]
-    assert compare(lines, "gpt-4.1-2025-04-14") == 0
+    assert convert(lines, "gpt-4.1-2025-04-14") == 0

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ import boto3
 import pytest
 
 from tests.parameters import every
+from tests.waiting import wait_until
 from tunestack.errors import ConfigError, TunestackError
 from tunestack_sandbox import Sandbox
 from tunestack_sandbox.cleanup_process import PREFIX
@@ -34,14 +34,6 @@ def processes_with(text):
         if text.encode() in content and int(folder.name) != os.getpid():
             found.append(int(folder.name))
     return found
-
-
-def soon(condition, seconds=60):
-    """Return whether a condition becomes true in time."""
-    deadline = time.monotonic() + seconds
-    while not (true := condition()) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return true
 
 
 @pytest.fixture
@@ -91,7 +83,7 @@ def killed(place, seconds, *options):
     except subprocess.TimeoutExpired:
         parent.send_signal(signal.SIGKILL)
     assert parent.wait() == -signal.SIGKILL
-    soon(lambda: left_of(place) == ([], []))
+    wait_until(lambda: left_of(place) == ([], []))
     return left_of(place)
 
 
@@ -123,8 +115,8 @@ def test_a_command_ends_with_a_sandbox_that_is_killed(place):
     parent.send_signal(signal.SIGKILL)
     parent.wait()
     parent.stdout.close()
-    assert soon(lambda: not processes_with("time.sleep(300)"))
-    assert soon(lambda: left_of(place) == ([], []))
+    assert wait_until(lambda: not processes_with("time.sleep(300)"))
+    assert wait_until(lambda: left_of(place) == ([], []))
 
 
 def test_a_signal_while_the_command_starts_is_passed_to_it(place):
@@ -171,13 +163,13 @@ def starting(place, before=""):
 @pytest.mark.parametrize("number", every(3, [signal.SIGTERM, signal.SIGHUP, signal.SIGINT]))
 def test_nothing_is_left_behind_after_an_interrupted_start(place, number):
     with starting(place) as parent:
-        assert soon(lambda: left_of(place)[0])
+        assert wait_until(lambda: left_of(place)[0])
         parent.send_signal(number)
         _, words = parent.communicate(timeout=30)
     assert ("interrupted; the sandbox was stopped" in words) == (number == signal.SIGINT)
     # Python itself reports an interrupt during a callback.
     assert words.count("Traceback") == words.count("Exception ignored in")
-    assert soon(lambda: left_of(place) == ([], []))
+    assert wait_until(lambda: left_of(place) == ([], []))
 
 
 def test_an_interrupt_that_python_loses_stops_the_sandbox(place):
@@ -197,7 +189,7 @@ sys.addaudithook(lambda event, _: held.clear() if event == "subprocess.Popen" el
     assert "Exception ignored in: <function Ends.__del__" in words
     assert "interrupted; the sandbox was stopped" in words
     assert parent.returncode == 130
-    assert soon(lambda: left_of(place) == ([], []))
+    assert wait_until(lambda: left_of(place) == ([], []))
 
 
 def test_signals_ignored_by_nohup_are_ignored(place):
@@ -217,7 +209,7 @@ def test_signals_ignored_by_nohup_are_ignored(place):
         parent.send_signal(signal.SIGTERM)
     assert int(ignored, 16) >> (signal.SIGHUP - 1) & 1
     assert parent.returncode == 0
-    assert soon(lambda: left_of(place) == ([], []))
+    assert wait_until(lambda: left_of(place) == ([], []))
 
 
 def test_the_leftover_check_detects_leftovers(place):

@@ -2,11 +2,11 @@
 
 import _thread
 import threading
-import time
 from collections import Counter
 
 import pytest
 
+from tests.waiting import wait_until
 from tunestack import Tuner
 from tunestack.backends.base import EndpointState
 from tunestack.errors import AccessError, ConfigError, CostError, EndpointTimeoutError
@@ -167,10 +167,7 @@ def test_no_request_is_sent_after_an_interrupt(chat, tmp_path, sandbox):
     with sandbox.intercept_operations(interrupt), pytest.raises(KeyboardInterrupt):
         Tuner().evaluate(chat, "nova-micro", cache=tmp_path, requests_per_minute=2, workers=4)
     # A thread that was about to start ends a moment later.
-    end = time.monotonic() + 10
-    while has_threads() and time.monotonic() < end:
-        time.sleep(0.01)
-    assert not has_threads()
+    assert wait_until(lambda: not has_threads(), 10)
     assert len(sent) == 1
 
 

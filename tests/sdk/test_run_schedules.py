@@ -1,7 +1,6 @@
 """Runs that a schedule of the stage starts, with the permissions of its roles only."""
 
 import json
-import time
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from tests.day import AS_OF
 from tests.sdk.evaluation_stage import STAGE, deploy_stage
 from tests.sdk.run_specs import ROWS, build_specs
+from tests.waiting import wait_until
 from tunestack import ConfigError, NotFoundError, Poll, RunEvaluation, RunState, Tuner
 from tunestack.cli.commands import run as run_command
 from tunestack_cdk import RunSchedule
@@ -103,14 +103,6 @@ def to_jsonl(rows):
     return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
-def wait_for(read, expected):
-    """Wait for what a function does that was invoked asynchronously."""
-    deadline = time.monotonic() + 60
-    while (found := read()) != expected and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return found
-
-
 def count_messages(name):
     sqs = boto3.client("sqs")
     (url,) = [row for row in sqs.list_queues()["QueueUrls"] if name in row]
@@ -124,7 +116,7 @@ def test_run_starts_every_night_that_the_data_has_changed(
     location = upload("nightly.toml", SWEEP)
     upload("train.jsonl", to_jsonl(ROWS))
     scheduling_sandbox.clock.advance(DAY)
-    assert wait_for(lambda: len(list(tuner.runs())), 1) == 1
+    assert wait_until(lambda: len(list(tuner.runs())) == 1)
     (first,) = tuner.runs()
     assert first.name.startswith("nightly-")
     assert first.wait().state is RunState.SUCCEEDED, first.info.failure
@@ -136,7 +128,7 @@ def test_run_starts_every_night_that_the_data_has_changed(
 
     upload("train.jsonl", to_jsonl([*ROWS, *ROWS[:3]]))
     scheduling_sandbox.clock.advance(DAY)
-    assert wait_for(lambda: len(list(tuner.runs())), 2) == 2, "the data has changed"
+    assert wait_until(lambda: len(list(tuner.runs())) == 2), "the data has changed"
     next(tuner.runs()).cancel()
 
 
@@ -156,7 +148,7 @@ def test_start_that_fails_is_a_dead_letter_and_starts_nothing(tuner, upload, sch
     upload("nightly.toml", SWEEP.replace("token_f1", "guessed"))
     upload("train.jsonl", to_jsonl(ROWS))
     scheduling_sandbox.clock.advance(DAY)
-    assert wait_for(lambda: count_messages("RunSchedulesDeadLetters"), "1") == "1"
+    assert wait_until(lambda: count_messages("RunSchedulesDeadLetters") == "1")
     assert list(tuner.runs()) == []
     assert list(tuner.jobs()) == []
 

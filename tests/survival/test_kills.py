@@ -3,13 +3,13 @@
 strace kills the script before the n-th call of a kind. The calls are recorded in a run that is not killed.
 """
 
-import time
 from collections import Counter
 from datetime import timedelta
 
 import pytest
 
 from tests.survival.stage import MISSED, PHASES, REGIONS, STEPS, TTL
+from tests.waiting import wait_until
 
 PERIOD = timedelta(minutes=5)
 """Time between two runs of the guard; expiries are rounded up to it."""
@@ -55,11 +55,11 @@ def kill_and_abandon(stage, kind, steps, point, layer, *, mutant=""):
     if message != "killed":
         return message
     # A request that was sent before the kill may take effect a moment later.
-    if not wait_for(
+    if not wait_until(
         lambda: stage.list_creation_times(kind) or stage.list_schedules(REGIONS[kind]), 0.5
     ):
         return "none"
-    wait_for(lambda: stage.list_creation_times(kind), 0.5)
+    wait_until(lambda: stage.list_creation_times(kind), 0.5)
     created = stage.list_creation_times(kind)
     if layer != "schedule":
         stage.delete_schedules(REGIONS[kind])
@@ -73,20 +73,12 @@ def kill_and_abandon(stage, kind, steps, point, layer, *, mutant=""):
     # After the latest expiry, the guard runs once in each period.
     for late, seconds in ((PERIOD, 2), (2 * PERIOD, 6 if layer == "none" else 30)):
         clock.advance(last + TTL + late - clock.now())
-        wait_for(lambda: not stage.list_creation_times(kind), seconds)
+        wait_until(lambda: not stage.list_creation_times(kind), seconds)
     clock.advance(last + MAX_LIFETIME - clock.now())
     left = stage.list_creation_times(kind)
     for client, rule in rules:
         client.disable_rule(Name=rule)
     return "left" if left else "early" if early else "deleted" if created else "only scheduled"
-
-
-def wait_for(condition, seconds=6.0):
-    """Wait in real time until a condition is true: functions of the account need a moment, the first run seconds."""
-    give_up_at = time.monotonic() + seconds
-    while not (result := condition()) and time.monotonic() < give_up_at:
-        time.sleep(0.02)
-    return result
 
 
 def test_killed_script_continues_when_it_is_run_again(stage):

@@ -6,14 +6,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal
 
 from tunestack._utils import clock
-from tunestack.backends.accounts import BEDROCK
+from tunestack.backends.accounts import BEDROCK, TunerBase
 from tunestack.backends.bills import BilledAccount, Granularity
 from tunestack.errors import ConfigError
 from tunestack.settings import region_code
 from tunestack.spec.arguments import check_choice, check_time, check_type
 
 if TYPE_CHECKING:
-    from tunestack.backends.accounts import Accounts, Provider
+    from tunestack.backends.accounts import Provider
     from tunestack.backends.bills import BilledCosts
 
 _DEFAULT = timedelta(days=30)
@@ -25,12 +25,8 @@ _NO_BILLS = (
 )
 
 
-class BillMethods:
+class BillMethods(TunerBase):
     """Reads bills."""
-
-    @property
-    def _accounts(self) -> Accounts:
-        raise NotImplementedError
 
     def billed_costs(
         self,

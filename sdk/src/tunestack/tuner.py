@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import boto3
     import openai as openai_package
 
-    from tunestack.backends.accounts import Accounts, Provider
+    from tunestack.backends.accounts import Provider
     from tunestack.backends.base import Check, EndpointInfo, JobInfo
     from tunestack.backends.protocols import Account, Backend
     from tunestack.deployment import Deployment
@@ -81,15 +81,16 @@ class Tuner(EvaluationMethods, RunMethods, BillMethods, Estimates):
         Raises:
             ConfigError: the AWS profile or configuration file is invalid.
         """
-        self._poll = poll or Poll()
-        self._resolver = AccountResolver(
+        poll = poll or Poll()
+        resolver = AccountResolver(
             stage=stage,
             region=region,
             deployment=deployment,
             session=session,
             openai=openai,
-            poll=self._poll,
+            poll=poll,
         )
+        super().__init__(resolver, poll)
 
     @property
     def openai(self) -> openai_package.OpenAI | None:
@@ -365,10 +366,6 @@ class Tuner(EvaluationMethods, RunMethods, BillMethods, Estimates):
             openai=openai or self.openai,
             poll=self._poll,
         )
-
-    @property
-    def _accounts(self) -> Accounts:
-        return self._resolver.accounts
 
     def _get_endpoint(self, endpoint_id: str) -> tuple[Backend, EndpointInfo]:
         account, endpoint_id = self._accounts.of_id(IdKind.ENDPOINT, endpoint_id)

@@ -127,3 +127,16 @@ class AccountResolver:
             self._new_bedrock_account(environment=self._environment),
             self._new_openai_project(self._environment),
         )
+
+
+class TunerBase:
+    """Base class of the parts of `Tuner`: has the accounts of the caller, and how to wait."""
+
+    def __init__(self, resolver: AccountResolver, poll: Poll) -> None:
+        """Store the arguments."""
+        self._resolver = resolver
+        self._poll = poll
+
+    @property
+    def _accounts(self) -> Accounts:
+        return self._resolver.accounts

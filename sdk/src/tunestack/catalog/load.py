@@ -32,7 +32,7 @@ _DATA = Path(__file__).with_name("data")
 
 
 class _Catalog:
-    """The base models by key. A data file is read when a model is searched there, so that the import stays fast."""
+    """The base models by key. Each data file is read when it is first needed, so that the import stays fast."""
 
     def __iter__(self) -> Iterator[BaseModel]:
         return (model for file in _data_files() for model in _read_file(file))

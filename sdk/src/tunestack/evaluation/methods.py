@@ -4,28 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
+from tunestack.backends.accounts import TunerBase
 from tunestack.backends.identifiers import IdKind
 from tunestack.endpoints.endpoint import START_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tunestack.backends.accounts import Accounts
     from tunestack.evaluation.promotion import Promotion
     from tunestack.evaluation.result import Evaluation
     from tunestack.evaluation.spec import EvaluateArguments
-    from tunestack.polling import Duration, Poll
+    from tunestack.polling import Duration
     from tunestack.records.source import Source
 
 
-class EvaluationMethods:
+class EvaluationMethods(TunerBase):
     """Evaluates and promotes models."""
-
-    _poll: Poll
-
-    @property
-    def _accounts(self) -> Accounts:
-        raise NotImplementedError
 
     def evaluate(
         self, data: Source, model: str, **arguments: Unpack[EvaluateArguments]

@@ -1,13 +1,16 @@
-"""The methods of `Job` that need nothing but its id."""
+"""The methods of `Job` that observe it, and those that need nothing but its id."""
 
 from __future__ import annotations
 
+import logging
+from functools import partial
 from typing import TYPE_CHECKING
 
-from tunestack.backends.base import JobInfo
+from tunestack.backends.base import JobInfo, JobState
 from tunestack.backends.handle import Handle
 from tunestack.backends.jobs import PausableJobs, TaggableJobs
 from tunestack.errors import ConfigError
+from tunestack.polling import wait_until_visible
 from tunestack.spec.arguments import check_tags
 
 if TYPE_CHECKING:
@@ -15,13 +18,34 @@ if TYPE_CHECKING:
 
     from tunestack.backends.base import Checkpoint, JobMessage
 
+logger = logging.getLogger(__name__)
+
+SUBMITTED = "submitted"
+"""`JobInfo.raw_state` of a job that was just created and not read from the provider yet."""
+
 
 class JobDetails(Handle[JobInfo]):
-    """The part of `Job` that pauses, resumes and tags it, and reads its messages, checkpoints and metrics."""
+    """The part of `Job` that gets its state, messages, checkpoints and metrics, and that pauses, resumes and tags it."""
 
     def refresh(self) -> JobInfo:
         """Get the job from the provider."""
-        raise NotImplementedError
+        return self.update_info(self.fetch())
+
+    def update_info(self, info: JobInfo) -> JobInfo:
+        """Replace the last observation, for example by one from a list, and log a new state."""
+        before, self._info = self._info, info
+        if (info.state, info.phase) != (before.state, before.phase):
+            level = logging.WARNING if info.state is JobState.UNKNOWN else logging.INFO
+            logger.log(level, "job %s is %s", self.name, info.description)
+        return info
+
+    def fetch(self) -> JobInfo:
+        """Get the job from the provider, without updating the last observation."""
+        get = partial(self._backend.job, self._info.id)
+        if self._info.raw_state != SUBMITTED:
+            return get()
+        # A new job may not be visible at once.
+        return wait_until_visible(get, poll=self._poll) or get()
 
     def pause(self) -> None:
         """Pause the job (OpenAI only); what it has trained is billed, and kept.

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Unpack
 
+from tunestack.backends.accounts import TunerBase
 from tunestack.jobs.submit import check_spec, estimate, plan
 from tunestack.spec.job_spec import JobSpec
 
 if TYPE_CHECKING:
-    from tunestack.backends.accounts import Accounts
     from tunestack.jobs.plan import Plan
-    from tunestack.polling import Poll
     from tunestack.records.source import Source
     from tunestack.spec.cost import Cost
     from tunestack.spec.job_spec import SubmitArguments
 
 
-class Estimates:
+class Estimates(TunerBase):
     """The part of `Tuner` that checks and estimates jobs; nothing is uploaded, created or billed."""
-
-    _poll: Poll
-
-    @property
-    def _accounts(self) -> Accounts:
-        raise NotImplementedError
 
     def check(self, model: str, **arguments: Unpack[SubmitArguments]) -> None:
         """Check everything that `submit` would reject without reading data; nothing is uploaded, created or billed.

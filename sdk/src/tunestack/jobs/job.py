@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from contextlib import nullcontext, suppress
 from dataclasses import replace
@@ -24,6 +23,7 @@ from tunestack.errors import (
     ProviderError,
     StateError,
 )
+from tunestack.jobs.details import SUBMITTED
 from tunestack.jobs.evaluation import Evaluate, JobEvaluation
 from tunestack.jobs.observers import Observer, to_observer
 from tunestack.jobs.progress import show_progress
@@ -34,7 +34,6 @@ from tunestack.polling import (
     Poll,
     retry,
     to_timeout,
-    wait_until_visible,
     watch,
     watch_async,
 )
@@ -48,13 +47,8 @@ if TYPE_CHECKING:
     from tunestack.endpoints.endpoint import Endpoint
     from tunestack.endpoints.start import ServingChoice
 
-logger = logging.getLogger(__name__)
-
 TIMEOUT = 24 * 3600.0
 """Seconds that `wait` waits by default; AWS says that jobs take several hours."""
-
-SUBMITTED = "submitted"
-"""`JobInfo.raw_state` of a job that was just created and not read from the provider yet."""
 
 
 class Job(JobEvaluation):
@@ -114,26 +108,6 @@ class Job(JobEvaluation):
     def state(self) -> JobState:
         """The state in the last observation; `status` gets the current one."""
         return self._info.state
-
-    def refresh(self) -> JobInfo:
-        """Get the job from the provider."""
-        return self.update_info(self.fetch())
-
-    def update_info(self, info: JobInfo) -> JobInfo:
-        """Replace the last observation, for example by one from a list, and log a new state."""
-        before, self._info = self._info, info
-        if (info.state, info.phase) != (before.state, before.phase):
-            level = logging.WARNING if info.state is JobState.UNKNOWN else logging.INFO
-            logger.log(level, "job %s is %s", self.name, info.description)
-        return info
-
-    def fetch(self) -> JobInfo:
-        """Get the job from the provider, and keep the last observation."""
-        get = partial(self._backend.job, self._info.id)
-        if self._info.raw_state != SUBMITTED:
-            return get()
-        # A new job may not be visible at once.
-        return wait_until_visible(get, poll=self._poll) or get()
 
     def status(self) -> JobState:
         """Get the current state from the provider."""

@@ -20,7 +20,7 @@ from tunestack.errors import (
     QuotaError,
     RoleError,
 )
-from tunestack.jobs.job import SUBMITTED
+from tunestack.jobs.details import SUBMITTED
 from tunestack.jobs.plan import Plan, make_plan
 from tunestack.jobs.training_data import write_data
 from tunestack.polling import wait_until_visible, when_free

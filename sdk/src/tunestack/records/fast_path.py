@@ -57,7 +57,7 @@ _RECORD_TYPES: dict[RecordFormat, type[_Chat | _Completion]] = {
 }
 
 
-class Converted(msgspec.Struct):
+class ConvertedLines(msgspec.Struct):
     """Lines that the fast path converted."""
 
     lines: list[bytes]
@@ -73,7 +73,7 @@ class Converted(msgspec.Struct):
 class _Candidates(msgspec.Struct):
     """Records of a chunk that have a template; their values are not checked yet."""
 
-    # Lists of what exists already: a tuple for each record would be searched for garbage.
+    # Flat lists, because the garbage collector would traverse a tuple for each record.
     indices: list[int] = msgspec.field(default_factory=list)
     templates: list[LineTemplate] = msgspec.field(default_factory=list)
     values: list[str] = msgspec.field(default_factory=list)
@@ -100,7 +100,7 @@ class FastPath:
         self._searches = create_searches(target)
         self._max_size = largest_size_below_limits(target)
 
-    def convert(self, lines: Sequence[bytes]) -> Converted:
+    def convert(self, lines: Sequence[bytes]) -> ConvertedLines:
         """Convert the lines that need no decision.
 
         The values of all lines are searched and encoded together, which takes less time than line by line.
@@ -133,7 +133,7 @@ class FastPath:
                 sizes.append(size)
                 used.append(template)
         remaining = [index for index, line in enumerate(converted) if not line]
-        return Converted(converted, remaining, sizes, Counter(used))
+        return ConvertedLines(converted, remaining, sizes, Counter(used))
 
     def _read(self, lines: Sequence[bytes]) -> _Candidates:
         """Decode the lines, and find their templates."""

@@ -38,7 +38,7 @@ def mark(index: int) -> str:
     return f"TEXT{index}TEXT"
 
 
-class LineTemplate(msgspec.Struct, frozen=True, eq=False):
+class LineTemplate(msgspec.Struct, kw_only=True, eq=False):
     """A line template for one structure of records."""
 
     parts: list[bytes]
@@ -51,11 +51,11 @@ class LineTemplate(msgspec.Struct, frozen=True, eq=False):
     """Whether each value is a JSON string or object of its own."""
     has_objects: bool
     """Whether the arguments of tool calls are written as objects, not as text."""
-    length_differences: tuple[int, ...]
+    length_differences: tuple[int, ...] = ()
     """Source length minus converted length, for the layouts in which the length proves that no object has a key twice."""
-    spaced_difference: int | None
+    spaced_difference: int | None = None
     """Source length minus converted length, for the layout of `json.dumps`."""
-    source_parts: list[bytes]
+    source_parts: list[bytes] = msgspec.field(default_factory=list)
     """The bytes around the values in that layout."""
     quote_difference: int
     """Quotes in the source minus quotes in the converted line."""
@@ -69,10 +69,10 @@ class LineTemplate(msgspec.Struct, frozen=True, eq=False):
         return b"".join(self.parts)
 
     def has_unique_keys(self, source: bytes, converted: bytes, encoded: Sequence[bytes]) -> bool:
-        """Return whether no object of a source line has a key twice: the decoder would drop the first value.
+        r"""Return whether no object of a source line has a key twice: the decoder would drop the first value.
 
         The line is as `json.dumps` writes it, or has the expected number of quotes: each quote of a value is in both lines,
-        unless the source has it as a number. This may return `False` for a line with unique keys.
+        unless the source escapes it as `\u0022`. This may return `False` for a line with unique keys.
         """
         if len(source) - len(converted) == self.spaced_difference:
             self.source_parts[1::2] = encoded
@@ -140,9 +140,6 @@ class LineTemplates:
             frame_size=len(line) - result.size,
             keeps_quotes=keeps_quotes,
             has_objects=any(value["object"] for value in values),
-            length_differences=(),
-            spaced_difference=None,
-            source_parts=[],
             quote_difference=source.count(b'"') - line.count(b'"'),
             has_system=result.has_system,
             content=result.content,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import orjson
 
+from tunestack.catalog import BaseModel
 from tunestack.errors import ConfigError, DataError, shortened
 from tunestack.records.conversations import Conversations
 from tunestack.records.file_checks import (
@@ -22,8 +23,9 @@ from tunestack.records.file_checks import (
     count_records,
 )
 from tunestack.records.findings import Severity
+from tunestack.records.fingerprints import Fingerprints
 from tunestack.records.pipeline import Progress, run
-from tunestack.records.report import group_problems
+from tunestack.records.report import Report, group_problems
 from tunestack.records.rules import RULES
 from tunestack.records.shapes import create_mapping
 from tunestack.records.source import open_source, require_different_files
@@ -33,9 +35,6 @@ from tunestack.records.writer import Writer
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from tunestack.catalog import BaseModel
-    from tunestack.records.fingerprints import Fingerprints
-    from tunestack.records.report import Report
     from tunestack.records.shapes import Shape
     from tunestack.records.source import Source
     from tunestack.records.totals import Totals

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from tunestack.catalog import RecordFormat
 from tunestack.errors import DataError
 from tunestack.records.findings import Finding, Findings, Severity, without_indices
 from tunestack.records.formats import FORMATS
@@ -21,9 +23,8 @@ from tunestack.records.source import open_source, require_different_files
 from tunestack.records.writer import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from tunestack.catalog import RecordFormat
     from tunestack.records.source import Source
 
 _NAME = "data"

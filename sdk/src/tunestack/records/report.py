@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -9,12 +10,11 @@ import msgspec
 
 from tunestack.records.findings import Severity, without_indices
 from tunestack.records.rules import RULES
+from tunestack.records.target import Rendering
 from tunestack.records.tokens import METHOD
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from tunestack.records.target import Rendering
+    from collections.abc import Iterable, Iterator
 
 _LISTED_PROBLEMS = 20
 """Problems of each severity in the text."""

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
     """A path, a file opened with `"rb"`, a DataFrame, or an iterable of records."""
 
 CHUNK_SIZE = 2**16
-"""Bytes that are read at once. The memory of larger chunks is returned to the operating system after each, which takes longer
-than to convert them."""
+"""Bytes that are read at once. Larger chunks are slower: the C library returns their memory to the operating system after each."""
 _MAX_SKIPPED_LENGTH = 2**30
 
 
@@ -316,7 +315,9 @@ def _describe_read_error(error: Exception) -> str | None:
     import lzma  # noqa: PLC0415
     import zlib  # noqa: PLC0415
 
-    if isinstance(error, gzip.BadGzipFile | EOFError | zlib.error):
+    if isinstance(error, EOFError):
+        return "is not a complete compressed file: compress or download it again"
+    if isinstance(error, gzip.BadGzipFile | zlib.error):
         return "is not a complete gzip file: compress or download it again"
     if isinstance(error, lzma.LZMAError):
         return "is not a complete xz file: compress or download it again"

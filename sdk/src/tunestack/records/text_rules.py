@@ -239,7 +239,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
 
 
 def contains_match(texts: Sequence[str], searches: Iterable[Search]) -> bool:
-    """Return whether one of the texts contains a match of a rule, which may be for other texts."""
+    """Return whether one of the texts contains a match of a rule, even if the rule is for another kind of text."""
     joined = "\0".join(texts)
     return any(search.finds_any(texts, joined) for search in searches)
 

@@ -25,9 +25,9 @@ DECODE_ERRORS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What msgspec raises for a line that is not JSON, or has other fields."""
 _MAX_TEMPLATES = 128
 _MAX_TOOLS_SIZE = 2**14
-"""Bytes of the tools of a template: both are in memory."""
-_MAX_SEEN = 2**12
-"""Structures that are remembered: a template is created for the second record of a structure."""
+"""Maximum bytes of the tools of a template, which are kept in memory."""
+_MAX_HASHES = 2**12
+"""Structures that are remembered by their hash."""
 _NULLS = ("null", "None")
 """Contents beside tool calls that the slow path removes."""
 
@@ -71,11 +71,12 @@ class ToolRecords:
     """Finds the templates of records with tool calls."""
 
     def __init__(self, line_templates: LineTemplates) -> None:
-        """Take what creates templates."""
+        """Store the line templates of the target."""
         self._line_templates = line_templates
         self._decode = msgspec.json.Decoder(_Record).decode
-        self._templates: dict[Hashable, LineTemplate | None] = {}
-        self._seen: set[int] = set()
+        self._templates: dict[Hashable, LineTemplate] = {}
+        self._seen_hashes: set[int] = set()
+        self._refused_hashes: set[int] = set()
 
     def read(self, line: bytes) -> ToolRecord | None:
         """Decode a line; return `None` if the slow path has to decide."""
@@ -87,11 +88,12 @@ class ToolRecords:
         if values is None:
             return None
         template = self._get_template(record, values.structure)
-        if template is None:
+        # With another number of values, the next records would get the values of this one.
+        if template is None or template.count != len(values.texts):
             return None
-        result = ToolRecord(template, values.all, [], values.id_size)
+        result = ToolRecord(template, values.texts, [], values.id_size)
         for index in values.arguments:
-            text = values.all[index]
+            text = values.texts[index]
             findings = Findings()
             arguments = decode(text.encode(), findings)
             if arguments is None or findings.problems:
@@ -106,18 +108,21 @@ class ToolRecords:
     def _get_template(self, record: _Record, structure: list[Hashable]) -> LineTemplate | None:
         tools = bytes(record.tools)
         key = (tools, *structure)
-        try:
-            return self._templates[key]
-        except KeyError:
-            pass
-        if len(tools) > _MAX_TOOLS_SIZE or len(self._templates) == _MAX_TEMPLATES:
+        template = self._templates.get(key)
+        if template is not None:
+            return template
+        key_hash = hash(key)
+        is_full = len(self._templates) >= _MAX_TEMPLATES
+        if is_full or len(tools) > _MAX_TOOLS_SIZE or key_hash in self._refused_hashes:
             return None
-        if hash(key) not in self._seen:
-            if len(self._seen) == _MAX_SEEN:
-                self._seen.clear()
-            self._seen.add(hash(key))
+        if key_hash not in self._seen_hashes:  # a template is worth its time for the second record
+            _add(self._seen_hashes, key_hash)
             return None
-        template = self._templates[key] = self._create_template(record)
+        template = self._create_template(record)
+        if template is None:
+            _add(self._refused_hashes, key_hash)
+        else:
+            self._templates[key] = template
         return template
 
     def _create_template(self, record: _Record) -> LineTemplate | None:
@@ -135,15 +140,21 @@ class ToolRecords:
         return msgspec.structs.replace(template, frame_size=template.frame_size - uncounted)
 
 
+def _add(hashes: set[int], key_hash: int) -> None:
+    if len(hashes) == _MAX_HASHES:
+        hashes.clear()
+    hashes.add(key_hash)
+
+
 class _Values(msgspec.Struct):
-    all: list[str]
+    texts: list[str]
     arguments: list[int]
     """The indices of arguments."""
     id_size: int
     """Bytes of all IDs."""
     structure: list[Hashable]
-    """What the messages have beside non-empty values. An ID is the index of its first value, so that the structure has which
-    result answers which call."""
+    """All of the messages except their values: roles, empty contents, names of functions. An ID is the index of its first
+    occurrence, which shows the call that a result answers."""
 
 
 def _read_values(messages: list[_Message]) -> _Values | None:
@@ -153,30 +164,41 @@ def _read_values(messages: list[_Message]) -> _Values | None:
     structure: list[Hashable] = []
     ids: dict[str, int] = {}
     identifiers: list[str] = []
+    is_after_calls = False
     for message in messages:
-        structure.append(message.role)
-        if message.tool_call_id is not msgspec.UNSET:
-            identifiers.append(message.tool_call_id)
-            structure.append(ids.setdefault(message.tool_call_id, len(values)))
-            values.append(message.tool_call_id)
-        content, calls = message.content, message.tool_calls
+        content, calls, identifier = message.content, message.tool_calls, message.tool_call_id
+        # Four items for each message, and two for each call, so that no two structures have the same items.
+        structure += (message.role, _index(identifier, ids, values))
+        if identifier is not msgspec.UNSET:
+            identifiers.append(identifier)
+            values.append(identifier)
+        structure.append(True if content else content)
         if content:
             values.append(content)
-        else:
-            structure.append(content)
         if calls is msgspec.UNSET:
+            structure.append(None)
+            is_after_calls = False
             continue
-        if content in _NULLS:
+        # The slow path removes such a content, and merges messages with calls.
+        if content in _NULLS or is_after_calls:
             return None
         structure.append(len(calls))
+        is_after_calls = True
         for call in calls:
+            structure += (_index(call.id, ids, values), call.function.name)
             identifiers.append(call.id)
-            structure += (ids.setdefault(call.id, len(values)), call.function.name)
             arguments.append(len(values) + 1)
             values += (call.id, call.function.arguments)
     if not all(map(TOOL_USE_ID.fullmatch, identifiers)) or _may_break_dspy_rule(messages):
         return None
     return _Values(values, arguments, sum(map(len, identifiers)), structure)
+
+
+def _index(
+    identifier: str | msgspec.UnsetType, ids: dict[str, int], values: list[str]
+) -> int | None:
+    """Return the index of the first value with an ID; `None` without one."""
+    return None if identifier is msgspec.UNSET else ids.setdefault(identifier, len(values))
 
 
 class _MarkedMessages(msgspec.Struct):
@@ -196,10 +218,10 @@ def _mark_values(messages: list[_Message]) -> _MarkedMessages:
         return result.marks[-1]
 
     def add_id(identifier: str) -> str:
-        found = ids.setdefault(identifier, mark(len(result.marks)))
-        result.marks.append(found)
-        result.id_size += len(found)
-        return found
+        id_mark = ids.setdefault(identifier, mark(len(result.marks)))
+        result.marks.append(id_mark)
+        result.id_size += len(id_mark)
+        return id_mark
 
     def add_call(call: _Call) -> _Call:
         identifier = add_id(call.id)

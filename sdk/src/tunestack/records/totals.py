@@ -17,7 +17,7 @@ from tunestack.records.rules import RULES
 from tunestack.records.tokens import BYTES_PER_TOKEN, count_tokens
 
 if TYPE_CHECKING:
-    from tunestack.records.fast_path import Converted
+    from tunestack.records.fast_path import ConvertedLines
     from tunestack.records.slow_path import RecordResult
     from tunestack.records.target import Rendering, Target
 
@@ -63,7 +63,7 @@ class Totals(msgspec.Struct):
         """Whether the limit of errors is reached."""
         return self.errors >= self.max_problems
 
-    def add_converted(self, converted: Converted) -> None:
+    def add_converted(self, converted: ConvertedLines) -> None:
         """Add records that the fast path converted."""
         self.records += len(converted.sizes)
         # `count_tokens` without a call for each record.

@@ -43,7 +43,7 @@ class Writer:
 
     @property
     def sha256(self) -> str:
-        """SHA-256 in hex of the content that was written; complete after `close`. Empty if nothing is written."""
+        """SHA-256 in hex of the content written so far; empty without a path."""
         return "" if self._digest is None else self._digest.hexdigest()
 
     def write(self, data: bytes) -> None:
@@ -67,7 +67,7 @@ class Writer:
         """Close the file.
 
         Raises:
-            DataError: the content can't be written.
+            DataError: the file can't be closed.
         """
         file, self._file = self._file, None
         if file is not None:

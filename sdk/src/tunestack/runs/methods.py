@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tunestack.backends.accounts import BEDROCK
+from tunestack.backends.accounts import BEDROCK, TunerBase
 from tunestack.spec.arguments import check_type
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from tunestack.backends.accounts import Accounts
     from tunestack.backends.runs import RunHost
-    from tunestack.polling import Poll
     from tunestack.runs.evaluation import RunEvaluation
     from tunestack.runs.plan import RunPlan
     from tunestack.runs.run import Run
     from tunestack.spec.job_spec import JobSpec
 
 
-class RunMethods:
+class RunMethods(TunerBase):
     """Starts and returns runs."""
-
-    _poll: Poll
-
-    @property
-    def _accounts(self) -> Accounts:
-        raise NotImplementedError
 
     def start_run(
         self,
