@@ -40,7 +40,7 @@ READING = ("Get", "List", "Converse", "CountTokens")
 # The CLI does not support streams.
 NOT_IN_CLI = {"ConverseStream", "InvokeModelWithResponseStream"}
 _VOLATILE = [
-    (re.compile(r"/[a-z][0-9a-z]{11}\b"), "/0123456789ab"),
+    (re.compile(r"/[0-9a-z]{12}\b"), "/0123456789ab"),
     (re.compile(r"tunestack-dev-[a-z0-9-]+"), "bucket"),
     (re.compile(r"(assumed-role|role)/nobody-\d+"), r"\1/nobody"),
 ]
