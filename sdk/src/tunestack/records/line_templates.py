@@ -59,6 +59,8 @@ class LineTemplate(msgspec.Struct, kw_only=True, eq=False):
     """The bytes around the values in that layout."""
     quote_difference: int
     """Quotes in the source minus quotes in the converted line."""
+    quote_count: int | None = None
+    """Quotes in the source if no value has one; `None` if a value may have fewer than its mark."""
     has_system: bool
     content: tuple[str, ...]
     """Content other than text, as in `RecordResult`."""
@@ -76,8 +78,12 @@ class LineTemplate(msgspec.Struct, kw_only=True, eq=False):
         """
         if len(source) - len(converted) == self.spaced_difference:
             self.source_parts[1::2] = encoded
-            return source == b"".join(self.source_parts)
-        difference = source.count(b'"') - converted.count(b'"')
+            if source == b"".join(self.source_parts):
+                return True
+        quotes = source.count(b'"')
+        if quotes == self.quote_count:
+            return True
+        difference = quotes - converted.count(b'"')
         return difference == self.quote_difference and b"\\u0022" not in source
 
 
@@ -103,7 +109,7 @@ class LineTemplates:
         marks = [mark(index) for index in range(len(roles))]
         source = _source_record(roles, marks, self._target)
         compact, spaced = orjson.dumps(source) + b"\n", json.dumps(source).encode() + b"\n"
-        template = self.create(compact, marks)
+        template = self.create(compact.rstrip(), marks)
         if template is None:
             return None
         converted = len(template.fill([orjson.dumps(text) for text in marks]))
@@ -113,6 +119,7 @@ class LineTemplates:
             template,
             length_differences=tuple(len(layout) - converted for layout in layouts),
             spaced_difference=len(spaced) - converted,
+            quote_count=compact.count(b'"'),
             source_parts=_split(spaced, list(_WHOLE_VALUE.finditer(spaced))),
         )
 
