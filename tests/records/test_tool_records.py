@@ -287,6 +287,29 @@ def test_comparison_finds_a_missing_check(name, replacement, monkeypatch):
         convert(random_lines(4000), "nova-micro")
 
 
+@pytest.mark.parametrize("quote", [rb"\u005cu0022", rb"\\u00\u0032\u0032"])
+@pytest.mark.parametrize("model", MODELS)
+def test_escaped_quotes_in_arguments_hide_no_duplicate_key(model, quote):
+    """They are escaped twice: the converted line has as many more quotes as the duplicate key has."""
+    line = orjson.dumps(PLAIN)
+    arguments = rb"{\"a\":\"" + 4 * quote + rb"\"}"
+    duplicate = line.replace(b'"content":"Where?"', b'"content":"Why?","content":"Where?"')
+    hidden = duplicate.replace(rb"{\"order\": 1}", arguments)
+    assert quote in hidden
+    assert convert_record(hidden, Target.create(CATALOG[model], source="chat")).line is None
+    assert convert([line, line, line, hidden], model) == 2
+
+
+def test_templates_keep_no_values():
+    """They would be in memory as long as the template."""
+    fast_path = FastPath(Target.create(CATALOG["nova-micro"], source="chat"))
+    plain = orjson.dumps({"messages": PLAIN["messages"][::3]})
+    converted = fast_path.convert([orjson.dumps(PLAIN) + b"\n"] * 3 + [plain + b"\n"] * 2)
+    assert len(converted.templates) == 2
+    for template in converted.templates:
+        assert {*template.parts[1::2], *template.source_parts[1::2]} == {b""}
+
+
 def test_number_of_templates_is_limited(monkeypatch):
     monkeypatch.setattr("tunestack.records.tool_records._MAX_TEMPLATES", 1)
     other = record(system="Be brief.", calls=[call("call-1", "{}")], results=[("call-1", "found")])

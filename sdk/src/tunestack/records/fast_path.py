@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from tunestack.records.line_templates import LineTemplate
     from tunestack.records.target import Target
+    from tunestack.records.tool_records import ToolRecord
 
 
 class _Message(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -78,10 +79,8 @@ class _Candidates(msgspec.Struct):
     templates: list[LineTemplate] = msgspec.field(default_factory=list)
     values: list[str] = msgspec.field(default_factory=list)
     """The values of all records: texts, and IDs and arguments of tool calls."""
-    objects: dict[int, bytes] = msgspec.field(default_factory=dict)
-    """Arguments that are written as objects, by their index in the values."""
-    uncounted: dict[int, int] = msgspec.field(default_factory=dict)
-    """Bytes of values that do not count for the size of a record, by the index of the line."""
+    tool_records: dict[int, ToolRecord] = msgspec.field(default_factory=dict)
+    """The records with tool calls, by the index of the line."""
 
 
 class FastPath:
@@ -101,16 +100,14 @@ class FastPath:
         self._max_size = largest_size_below_limits(target)
 
     def convert(self, lines: Sequence[bytes]) -> ConvertedLines:
-        """Convert the lines that need no decision.
+        """Convert the lines that need no decision; each has its line feed.
 
-        The values of all lines are searched and encoded together, which takes less time than line by line.
+        The values of all lines are searched together, which takes less time than line by line. They are encoded by line: what
+        orjson returns takes some KB of memory, however short it is.
         """
         candidates = self._read(lines)
-        values, uncounted = candidates.values, candidates.uncounted
+        values, tool_records = candidates.values, candidates.tool_records
         may_break_rule = self._may_break_rule(values)
-        encoded = list(map(orjson.dumps, values))
-        for index, value in candidates.objects.items():
-            encoded[index] = value
         converted = [b""] * len(lines)
         sizes: list[int] = []
         used: list[LineTemplate] = []
@@ -119,15 +116,18 @@ class FastPath:
             start, end = end, end + template.count
             if may_break_rule and self._may_break_rule(values[start:end]):
                 continue
-            parts = encoded[start:end]
-            line = template.fill(parts)
-            size = len(line) - template.frame_size
-            if uncounted:
-                size -= uncounted.get(index, 0)
+            encoded = list(map(orjson.dumps, values[start:end]))
+            size = 0
+            if index in tool_records:
+                size -= tool_records[index].uncounted
+                for position, value in tool_records[index].objects:
+                    encoded[position] = value
+            line = template.fill(encoded)
+            size += len(line) - template.frame_size
             source = lines[index]
             if size <= self._max_size and (
                 len(source) - len(line) in template.length_differences
-                or template.has_unique_keys(source, line, parts)
+                or template.has_unique_keys(source, line, encoded)
             ):
                 converted[index] = line
                 sizes.append(size)
@@ -173,13 +173,10 @@ class FastPath:
         record = None if self._tool_records is None else self._tool_records.read(line)
         if record is None:
             return False
-        offset = len(candidates.values)
         candidates.indices.append(index)
         candidates.templates.append(record.template)
-        candidates.uncounted[index] = record.uncounted
+        candidates.tool_records[index] = record
         candidates.values += record.values
-        for position, value in record.objects:
-            candidates.objects[offset + position] = value
         return True
 
     def _may_break_rule(self, texts: Sequence[str]) -> bool:

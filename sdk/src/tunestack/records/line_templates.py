@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _MAX_MESSAGES_BY_LENGTH = 3
 """In more messages, the spaces that `json.dumps` writes may take as many bytes as a duplicate key."""
-_MAX_MESSAGES = 64
+MAX_MESSAGES = 64
 """Longer conversations get no template, because templates are cached."""
 _MARK = re.compile(rb"TEXT\d+TEXT")
 _WHOLE_VALUE = re.compile(
@@ -38,7 +38,7 @@ def mark(index: int) -> str:
     return f"TEXT{index}TEXT"
 
 
-class LineTemplate(msgspec.Struct, kw_only=True, eq=False):
+class LineTemplate(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A line template for one structure of records."""
 
     parts: list[bytes]
@@ -67,8 +67,8 @@ class LineTemplate(msgspec.Struct, kw_only=True, eq=False):
 
     def fill(self, encoded: Sequence[bytes]) -> bytes:
         """Return the line with these JSON strings and objects."""
-        self.parts[1::2] = encoded if self.keeps_quotes else [text[1:-1] for text in encoded]
-        return b"".join(self.parts)
+        values = encoded if self.keeps_quotes else [text[1:-1] for text in encoded]
+        return _join(self.parts, values)
 
     def has_unique_keys(self, source: bytes, converted: bytes, encoded: Sequence[bytes]) -> bool:
         r"""Return whether no object of a source line has a key twice: the decoder would drop the first value.
@@ -76,10 +76,10 @@ class LineTemplate(msgspec.Struct, kw_only=True, eq=False):
         The line is as `json.dumps` writes it, or has the expected number of quotes: each quote of a value is in both lines,
         unless the source escapes it as `\u0022`. This may return `False` for a line with unique keys.
         """
-        if len(source) - len(converted) == self.spaced_difference:
-            self.source_parts[1::2] = encoded
-            if source == b"".join(self.source_parts):
-                return True
+        if len(source) - len(converted) == self.spaced_difference and source == _join(
+            self.source_parts, encoded
+        ):
+            return True
         quotes = source.count(b'"')
         if quotes == self.quote_count:
             return True
@@ -100,7 +100,7 @@ class LineTemplates:
         try:
             return self._by_roles[roles]
         except KeyError:
-            if len(roles) > _MAX_MESSAGES or not _alternate(roles):
+            if len(roles) > MAX_MESSAGES or not _alternate(roles):
                 return None
         template = self._by_roles[roles] = self._create_for_texts(roles)
         return template
@@ -151,6 +151,13 @@ class LineTemplates:
             has_system=result.has_system,
             content=result.content,
         )
+
+
+def _join(parts: list[bytes], values: Sequence[bytes]) -> bytes:
+    """Return the bytes of a template with values."""
+    parts = parts.copy()
+    parts[1::2] = values
+    return b"".join(parts)
 
 
 def _split(line: bytes, values: Sequence[re.Match[bytes]]) -> list[bytes]:

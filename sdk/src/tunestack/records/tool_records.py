@@ -12,7 +12,7 @@ import orjson
 
 from tunestack.records.findings import Findings
 from tunestack.records.jsonline import decode
-from tunestack.records.line_templates import mark
+from tunestack.records.line_templates import MAX_MESSAGES, mark
 from tunestack.records.text_rules import COMPLETED, DSPY, may_break_dspy_rule
 from tunestack.records.tool_checks import TOOL_USE_ID
 
@@ -94,6 +94,9 @@ class ToolRecords:
         result = ToolRecord(template, values.texts, [], values.id_size)
         for index in values.arguments:
             text = values.texts[index]
+            # The quotes that are written so would hide those of a duplicate key, see `LineTemplate.has_unique_keys`.
+            if template.has_objects and "\\u0022" in text:
+                return None
             findings = Findings()
             arguments = decode(text.encode(), findings)
             if arguments is None or findings.problems:
@@ -112,8 +115,9 @@ class ToolRecords:
         if template is not None:
             return template
         key_hash = hash(key)
+        is_large = len(tools) > _MAX_TOOLS_SIZE or len(record.messages) > MAX_MESSAGES
         is_full = len(self._templates) >= _MAX_TEMPLATES
-        if is_full or len(tools) > _MAX_TOOLS_SIZE or key_hash in self._refused_hashes:
+        if is_large or is_full or key_hash in self._refused_hashes:
             return None
         if key_hash not in self._seen_hashes:  # a template is worth its time for the second record
             _add(self._seen_hashes, key_hash)
