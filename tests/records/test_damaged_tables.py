@@ -1,5 +1,6 @@
 """Damaged files of tables are errors; they do not end the process."""
 
+import gzip
 import io
 import struct
 import subprocess
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from tunestack.catalog import CATALOG
 from tunestack.errors import DataError
@@ -46,3 +48,23 @@ def test_offset_outside_of_the_file_is_an_error(tmp_path, new_writer):
         [sys.executable, "-c", CHECK, path], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow"])
+def test_tables_are_read_from_every_kind_of_file(tmp_path, suffix):
+    """Arrow gets a file of the operating system, or a copy, and never a Python file, which its threads would read."""
+    path = tmp_path / f"train.{suffix}"
+    table = pa.table({"prompt": TEXTS, "completion": ["It is one.", "It is two."]})
+    if suffix == "parquet":
+        parquet.write_table(table, path)
+    else:
+        with pa.ipc.new_file(path, table.schema) as writer:
+            writer.write_table(table)
+    packed = path.with_suffix(".gz")
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    model = CATALOG["nova-pro"]
+    with path.open("rb") as file, path.open("rb", buffering=0) as raw, gzip.open(packed) as stream:
+        sources = [path, file, raw, stream, packed, io.BytesIO(path.read_bytes())]
+        reports = [check(source, model).to_dict() for source in sources]
+    assert reports[0]["records"] == 2
+    assert all({**report, "notices": []} == {**reports[0], "notices": []} for report in reports)

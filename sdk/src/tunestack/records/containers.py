@@ -6,6 +6,7 @@ import codecs
 import io
 import json
 import re
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import msgspec
@@ -126,10 +127,10 @@ def _detect_table(head: bytes, stream: BinaryIO, file: BinaryIO, name: str) -> C
     if head.startswith(b"PK\x03\x04"):
         return _open_zip(_seekable(stream, file), name)
     if head.startswith(b"PAR1"):
-        return Container(kind="parquet", rows=tables.read_parquet(_seekable(stream, file)))
+        return Container(kind="parquet", rows=tables.read_parquet(_rewind(stream, file)))
     if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
         is_stream = not head.startswith(b"ARROW1")
-        rows = tables.read_arrow(_seekable(stream, file), is_stream=is_stream)
+        rows = tables.read_arrow(_rewind(stream, file), is_stream=is_stream)
         return Container(kind="Arrow", rows=rows)
     return None
 
@@ -195,11 +196,21 @@ def _detect_utf16(head: bytes) -> str | None:
     return None
 
 
+def _rewind(stream: BinaryIO, file: BinaryIO) -> BinaryIO:
+    """Return a file of the operating system at its start, and another one as the stream with its first bytes."""
+    if not tables.can_be_mapped(file):
+        return stream
+    file.seek(0)
+    return file
+
+
 def _seekable(stream: BinaryIO, file: BinaryIO) -> BinaryIO:
     """Return a file at its start, for libraries that read at any position; a pipe is read into memory or a temporary file."""
-    if getattr(file, "seekable", lambda: False)():
-        file.seek(0)
-        return file
+    # gzip says that it can seek, also if the file below can't.
+    with suppress(OSError):
+        if getattr(file, "seekable", lambda: False)():
+            file.seek(0)
+            return file
     # These modules and zipfile take time to load at each start, and few files need them.
     import shutil  # noqa: PLC0415
     import tempfile  # noqa: PLC0415

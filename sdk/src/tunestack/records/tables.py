@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -64,7 +65,8 @@ def read_parquet(file: BinaryIO) -> Iterator[Row]:
         from pyarrow import parquet  # noqa: PLC0415 - an extra
     except ModuleNotFoundError as error:
         raise missing_extra("tables", error) from error
-    yield from _read_batches(parquet.ParquetFile(file).iter_batches(batch_size=_BATCH_ROWS))
+    source = parquet.ParquetFile(_open_arrow_input(file))
+    yield from _read_batches(source.iter_batches(batch_size=_BATCH_ROWS, use_threads=False))
 
 
 def read_arrow(file: BinaryIO, *, is_stream: bool) -> Iterator[Row]:
@@ -74,10 +76,36 @@ def read_arrow(file: BinaryIO, *, is_stream: bool) -> Iterator[Row]:
     except ModuleNotFoundError as error:
         raise missing_extra("tables", error) from error
     if is_stream:
-        yield from _read_batches(ipc.open_stream(file))
+        yield from _read_batches(ipc.open_stream(_open_arrow_input(file)))
     else:
-        reader = ipc.open_file(file)
+        reader = ipc.open_file(_open_arrow_input(file))
         yield from _read_batches(map(reader.get_batch, range(reader.num_record_batches)))
+
+
+def can_be_mapped(file: BinaryIO) -> bool:
+    """Return whether a file is one of the operating system, and no pipe."""
+    return isinstance(getattr(file, "raw", file), io.FileIO) and file.seekable()
+
+
+def _open_arrow_input(file: BinaryIO) -> Any:
+    """Map a file into memory, and return it as an input of Arrow.
+
+    If Arrow's threads read a Python file, the process may abort or hang when it ends
+    (https://github.com/apache/arrow/issues/50482 and 34314, read 2026-11-30).
+    """
+    import mmap  # noqa: PLC0415 - with those below, takes time to load
+    import shutil  # noqa: PLC0415
+    import tempfile  # noqa: PLC0415
+
+    import pyarrow as pa  # noqa: PLC0415 - an extra
+
+    with contextlib.ExitStack() as stack:
+        if not can_be_mapped(file):
+            copy = stack.enter_context(tempfile.TemporaryFile())
+            shutil.copyfileobj(file, copy, 2**20)
+            copy.flush()
+            file = cast("BinaryIO", copy)
+        return pa.BufferReader(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
 
 def _read_batches(batches: Iterable[Any]) -> Iterator[Row]:
