@@ -197,7 +197,7 @@ def _detect_utf16(head: bytes) -> str | None:
 
 
 def _rewind(stream: BinaryIO, file: BinaryIO) -> BinaryIO:
-    """Return a file of the operating system at its start, and another one as the stream with its first bytes."""
+    """Return a file that can be mapped, at its start; for others, the stream, which begins with the bytes that were read."""
     if not tables.can_be_mapped(file):
         return stream
     file.seek(0)

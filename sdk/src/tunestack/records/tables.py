@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import math
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
@@ -88,7 +87,7 @@ def can_be_mapped(file: BinaryIO) -> bool:
 
 
 def _open_arrow_input(file: BinaryIO) -> Any:
-    """Map a file into memory, and return it as an input of Arrow.
+    """Map a file, or a copy of a stream, into memory, and return it as an input of Arrow.
 
     If Arrow's threads read a Python file, the process may abort or hang when it ends
     (https://github.com/apache/arrow/issues/50482 and 34314, read 2026-11-30).
@@ -99,13 +98,12 @@ def _open_arrow_input(file: BinaryIO) -> Any:
 
     import pyarrow as pa  # noqa: PLC0415 - an extra
 
-    with contextlib.ExitStack() as stack:
-        if not can_be_mapped(file):
-            copy = stack.enter_context(tempfile.TemporaryFile())
-            shutil.copyfileobj(file, copy, 2**20)
-            copy.flush()
-            file = cast("BinaryIO", copy)
+    if can_be_mapped(file):
         return pa.BufferReader(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    with tempfile.TemporaryFile() as copy:
+        shutil.copyfileobj(file, copy, 2**20)
+        copy.flush()
+        return _open_arrow_input(cast("BinaryIO", copy))
 
 
 def _read_batches(batches: Iterable[Any]) -> Iterator[Row]:
