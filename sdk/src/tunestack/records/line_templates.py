@@ -109,7 +109,7 @@ class LineTemplates:
         marks = [mark(index) for index in range(len(roles))]
         source = _source_record(roles, marks, self._target)
         compact, spaced = orjson.dumps(source) + b"\n", json.dumps(source).encode() + b"\n"
-        template = self.create(compact.rstrip(), marks)
+        template = self.create(compact, marks)
         if template is None:
             return None
         converted = len(template.fill([orjson.dumps(text) for text in marks]))
