@@ -101,7 +101,6 @@ def test_nothing_is_left_behind_after_fifty_killed_parents(place):
 
 
 def test_a_command_ends_with_a_sandbox_that_is_killed(place):
-    # The sandbox notes the process right after it has started.
     mark = "import time; time.sleep(1); print('runs', flush=True); time.sleep(300)"
     parent = subprocess.Popen(
         [PROGRAM, "sandbox", "--empty", "--", sys.executable, "-c", mark],
@@ -119,28 +118,35 @@ def test_a_command_ends_with_a_sandbox_that_is_killed(place):
     assert wait_until(lambda: left_of(place) == ([], []))
 
 
-def test_a_signal_while_the_command_starts_is_passed_to_it(place):
-    code = """
-import os, signal, subprocess, sys
+def signaled_at_the_start_of_the_command(place, number):
+    """Run a sandbox that gets a signal when its command has just started, and return its exit code."""
+    code = f"""
+import os, subprocess, sys
 
 class Interrupted(subprocess.Popen):
     def __init__(self, arguments, **options):
         super().__init__(arguments, **options)
         if arguments == ("sleep", "300"):
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), {number:d})
 
 subprocess.Popen = Interrupted
 sys.argv[1:] = ["sandbox", "--empty", "--", "sleep", "300"]
 from tunestack.cli import main; main()
 """
-    parent = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "TMPDIR": str(place)},
-        timeout=120,
-        check=False,
-    )
-    assert parent.returncode == 128 + signal.SIGTERM
+    environment = {**os.environ, "TMPDIR": str(place)}
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, env=environment, timeout=120, check=False).returncode
+
+
+def test_a_signal_while_the_command_starts_is_passed_to_it(place):
+    code = signaled_at_the_start_of_the_command(place, signal.SIGTERM)
+    assert code == 128 + signal.SIGTERM
     assert left_of(place) == ([], [])
+
+
+def test_a_command_ends_with_a_sandbox_that_is_killed_while_it_starts(place):
+    assert signaled_at_the_start_of_the_command(place, signal.SIGKILL) == -signal.SIGKILL
+    assert wait_until(lambda: left_of(place) == ([], []))
 
 
 @contextmanager

@@ -7,9 +7,13 @@ import subprocess
 import sys
 import weakref
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tunestack.errors import TunestackError
 from tunestack_sandbox import cleanup_process
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 
 def close_in_children(process: subprocess.Popen[str]) -> None:
@@ -62,12 +66,35 @@ class Cleanup:
         """Kill a process group at cleanup."""
         self._send("group", pid)
 
-    def add_process(self, pid: int) -> None:
-        """Terminate a process at cleanup, and kill it if it does not end."""
-        self._send("process", pid)
+    def start_process(
+        self, command: Sequence[str], environment: Mapping[str, str]
+    ) -> subprocess.Popen[bytes]:
+        """Start a process that is terminated at cleanup, and killed if it does not end.
+
+        The new process adds itself: this process may be killed before it has the ID. Cleanup can't begin before that,
+        because the new process has a copy of the pipe.
+
+        Raises:
+            OSError: The process can't be started.
+        """
+        assert self._process is not None  # noqa: S101 - the sandbox runs
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        pipe = os.dup(self._process.stdin.fileno())  # `close_in_children` closes the original
+
+        def add() -> None:
+            os.write(pipe, f"process {os.getpid()}\n".encode())
+
+        try:
+            return subprocess.Popen(  # noqa: S603 - from the user
+                command,
+                env=environment,
+                preexec_fn=add,  # noqa: PLW1509 - it needs no lock of another thread
+            )
+        finally:
+            os.close(pipe)
 
     def remove_process(self, pid: int) -> None:
-        """Undo `add_process`: the process has ended, and another one may have its id."""
+        """Forget a process that has ended: another one may have its ID."""
         self._send("ended", pid)
 
     def _send(self, command: str, pid: int) -> None:

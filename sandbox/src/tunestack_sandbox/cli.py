@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import signal
-import subprocess
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -16,6 +15,7 @@ from tunestack.errors import ConfigError
 from tunestack_sandbox.environment_variables import build_unset_command
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
     from types import FrameType
 
@@ -220,14 +220,13 @@ def _run(command: tuple[str, ...], sandbox: Sandbox) -> int:
     # Before the command runs, which would otherwise go on without the sandbox.
     _handle_stop_signals(pass_on)
     try:
-        process = subprocess.Popen(command, env=sandbox.environment())  # noqa: S603 - from the user
+        process = sandbox.cleanup.start_process(command, sandbox.environment())
     except OSError as error:
         raise ConfigError(f"can't run {command[0]!r}: {error}") from error
-    sandbox.take_along(process.pid)
     for number in early:
         process.send_signal(number)
     code = process.wait()
-    sandbox.leave(process.pid)
+    sandbox.cleanup.remove_process(process.pid)
     return code if code >= 0 else 128 - code
 
 

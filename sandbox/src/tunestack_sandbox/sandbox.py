@@ -53,6 +53,7 @@ class Sandbox:
     Attributes:
         clock: The clock, which can be advanced.
         faults: The fault injector.
+        cleanup: Ends processes with the sandbox, also if it is killed.
         region: The default region of the environment.
     """
 
@@ -110,7 +111,7 @@ class Sandbox:
         self._folder: Path | None = None
         self._is_started = False
         self._process: int | None = None
-        self._cleanup = Cleanup()
+        self.cleanup = Cleanup()
         self._proxies = {
             internet: Proxy(
                 internet=internet, allowed=allowed_hosts, upstream=list_environment_proxies()
@@ -184,9 +185,9 @@ class Sandbox:
         self._is_started = True
         self._process = os.getpid()
         try:
-            self._folder = self._cleanup.start()
+            self._folder = self.cleanup.start()
             self._client_environment.write_config_files(self._folder)
-            self._cleanup.add_process_group(
+            self.cleanup.add_process_group(
                 self._emulator.start(self._folder, self._build_emulator_environment(self._folder))
             )
             for proxy in self._proxies.values():
@@ -215,7 +216,7 @@ class Sandbox:
         for proxy in self._proxies.values():
             proxy.stop()
         self._emulator.stop()
-        self._cleanup.stop()
+        self.cleanup.stop()
 
     def reset(self, *, everything: bool = False) -> None:
         """Delete all jobs, models, endpoints and their schedules, executions and faults, and reset the clock and the quotas.
@@ -331,14 +332,6 @@ class Sandbox:
         )
         # On another date there are other base models than those of the stage.
         return replace(deployment, base_models=()) if self._simulates_date else deployment
-
-    def take_along(self, pid: int) -> None:
-        """Terminate a process when the sandbox stops, even if the sandbox is killed."""
-        self._cleanup.add_process(pid)
-
-    def leave(self, pid: int) -> None:
-        """Undo `take_along`, as the process has ended."""
-        self._cleanup.remove_process(pid)
 
     def _tick(self) -> None:
         """Run due actions even if there are no requests, for clients that wait for events."""
