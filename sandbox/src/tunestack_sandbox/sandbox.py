@@ -53,7 +53,7 @@ class Sandbox:
     Attributes:
         clock: The clock, which can be advanced.
         faults: The fault injector.
-        cleanup: Ends processes with the sandbox, also if it is killed.
+        cleanup: Ends processes with the sandbox, even if it is killed.
         region: The default region of the environment.
     """
 

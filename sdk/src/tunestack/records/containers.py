@@ -206,7 +206,7 @@ def _rewind(stream: BinaryIO, file: BinaryIO) -> BinaryIO:
 
 def _seekable(stream: BinaryIO, file: BinaryIO) -> BinaryIO:
     """Return a file at its start, for libraries that read at any position; a pipe is read into memory or a temporary file."""
-    # gzip says that it can seek, also if the file below can't.
+    # gzip says that it can seek, even if the file below can't.
     with suppress(OSError):
         if getattr(file, "seekable", lambda: False)():
             file.seek(0)

@@ -117,13 +117,14 @@ class FastPath:
             if may_break_rule and self._may_break_rule(values[start:end]):
                 continue
             encoded = list(map(orjson.dumps, values[start:end]))
-            size = 0
+            uncounted = template.frame_size
             if index in tool_records:
-                size -= tool_records[index].uncounted
-                for position, value in tool_records[index].objects:
+                record = tool_records[index]
+                uncounted += record.uncounted
+                for position, value in record.objects:
                     encoded[position] = value
             line = template.fill(encoded)
-            size += len(line) - template.frame_size
+            size = len(line) - uncounted
             source = lines[index]
             if size <= self._max_size and (
                 len(source) - len(line) in template.length_differences
